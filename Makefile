@@ -1,0 +1,56 @@
+# One word per task. CI says the same words and no others.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON := .venv/bin/python
+COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11
+
+# Arguments of `make key`.
+TENANT ?= demo
+SCOPES ?= submit,read
+
+.PHONY: help setup run down logs status key test check fmt unit lock
+
+help:  ## list these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup  ## bring everything up, run one job of every kind, leave it running
+	@$(PYTHON) -m infra.local.run
+
+status: setup  ## say what runs, and where
+	@$(PYTHON) -m infra.local status || true
+
+logs:  ## follow the logs of api and consumer (Ctrl-C ends)
+	@tail -n 20 -F .local/log/api.log .local/log/consumer.log
+
+down: setup  ## stop api, consumer and the private servers
+	@$(PYTHON) -m infra.local down
+
+key: setup  ## make an API key: make key TENANT=demo SCOPES=submit,read,admin
+	@$(PYTHON) -m infra.local.key --tenant "$(TENANT)" --scopes "$(SCOPES)"
+
+setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says
+
+.venv/lock.stamp: requirements-dev.txt infra/local/setup.sh
+	@infra/local/setup.sh
+
+check: setup  ## format, lint, types, import contracts; changes nothing
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+
+fmt: setup  ## format, and fix what the linter can
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+unit: setup  ## the fast tests, no servers
+	$(PYTHON) -m pytest tests/unit
+
+test: setup  ## check, then every test but faults and load, with real servers
+	@$(PYTHON) -m infra.local ensure
+	@$(MAKE) check
+	$(PYTHON) -m pytest tests/unit tests/contract tests/integration --cov --cov-report=term
+
+lock: setup  ## write both lock files anew from pyproject.toml
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt

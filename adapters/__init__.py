@@ -1,0 +1,1 @@
+"""How each server is spoken to: one server, one room."""

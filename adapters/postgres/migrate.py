@@ -1,0 +1,57 @@
+"""Brings the schema to the newest version: `python -m adapters.postgres.migrate`. Running it again does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from core.errors import StartRefused
+from core.settings import load_settings
+
+LOCK = 7_519_001
+"""Advisory lock that lets one migration run at a time, however many processes are started at once."""
+
+
+async def migrate(url: str) -> str | None:
+    """Migrate to the newest revision and return it. `url` is a postgresql:// address."""
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+            await connection.execute(text("set lock_timeout = '2s'"))
+            await connection.commit()
+            return await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> str | None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def main() -> int:
+    """Migrate the database of SLUICE_POSTGRES_URL."""
+    try:
+        url = load_settings().postgres_url.get_secret_value()
+        print(f"record at revision {asyncio.run(migrate(url))}")  # noqa: T201  the command's answer
+    except (StartRefused, OSError) as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Alembic migrations: plain SQL, forward only."""

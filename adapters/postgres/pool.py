@@ -1,0 +1,139 @@
+"""The pool of connections to PostgreSQL, the statements by name, and the border where its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import asyncpg
+
+from core.breaker import Breaker
+from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
+from core.job import Job
+from core.telemetry import Telemetry
+
+QUERIES = Path(__file__).parent / "queries"
+JOB_COLUMNS = ", ".join(f"jobs.{name}" if name != "id" else "jobs.id::text" for name in Job._fields[:-3])
+
+SETTINGS = {
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "5000",
+    # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+_BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions.DataError)
+_AWAY = (
+    TimeoutError,
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,
+)
+
+
+def load_queries() -> dict[str, str]:
+    """Every statement by the name of its file."""
+    return {
+        path.stem: path.read_text().replace(":job", JOB_COLUMNS) for path in sorted(QUERIES.glob("*.sql"))
+    }
+
+
+def translated(error: Exception) -> Exception:
+    """Our error for a driver's error; what is neither expected nor ours comes back as it is."""
+    if isinstance(error, _AGAIN):
+        return TryAgain(str(error))
+    if isinstance(error, _BAD_ROW):
+        return BadRow(str(error))
+    if isinstance(error, _AWAY):
+        return ServerAway("postgresql", str(error) or "did not answer in time")
+    return error
+
+
+class Database:
+    """A pool that opens by itself when PostgreSQL is there, and statements with a deadline around each."""
+
+    def __init__(self, url: str, name: str, telemetry: Telemetry, size: int) -> None:
+        self._url, self._name, self._size = url, name, size
+        self._breaker = Breaker("postgresql", telemetry, monotonic)
+        self._queries: Mapping[str, str] = load_queries()
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Database {self._name}: {self._pool.get_size() if self._pool else 0} connections>"
+
+    async def fetch(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
+        """The rows of a named statement, within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
+        return await self._run(query, args, budget_s, lost=None)
+
+    async def commit(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
+        """As `fetch`, for a write that must not be repeated: raises OutcomeUnknown once it was sent and lost."""
+        return await self._run(query, args, budget_s, lost=OutcomeUnknown)
+
+    async def _run(
+        self, query: str, args: Sequence[Any], budget_s: float, lost: type[SluiceError] | None
+    ) -> list[asyncpg.Record]:
+        self._breaker.check()
+        sent = False
+        try:
+            async with asyncio.timeout(budget_s):
+                pool = self._pool or await self._open()
+                async with pool.acquire() as connection:
+                    sent = True
+                    rows = await connection.fetch(self._queries[query], *args)
+        except Exception as error:
+            ours = translated(error)
+            if isinstance(ours, ServerAway):
+                self._breaker.failed(str(ours))
+                if sent and lost:
+                    raise lost from error
+            raise ours from error
+        self._breaker.worked()
+        return rows
+
+    async def close(self) -> None:
+        """Close within 2 s; what is stuck is cut off."""
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(2):
+                    await self._pool.close()
+            except (TimeoutError, asyncpg.InterfaceError):
+                self._pool.terminate()
+
+    async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._size,
+                    max_inactive_connection_lifetime=0,
+                    reset=_no_reset,
+                    server_settings=SETTINGS | {"application_name": self._name},
+                )
+            return self._pool
+
+
+async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool. Raises ServerAway."""
+    try:
+        return await asyncpg.connect(url, server_settings=SETTINGS | {"application_name": name}, timeout=5)
+    except Exception as error:
+        raise translated(error) from error
+
+
+async def _no_reset(_: object) -> None:
+    """Nothing to reset: every statement runs in autocommit, and a reset would cost a round trip each."""

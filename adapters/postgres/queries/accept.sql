@@ -1,0 +1,37 @@
+-- Accept: jobs and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
+-- $1..$16: one array per field of NewJob; $17: seconds until the keeper publishes what the api did not.
+-- Rows whose work is under way already are skipped (single flight); keys are taken in one order, or batches deadlock.
+-- Answers one row per message, and one without id that lists the scheduled jobs.
+with incoming as materialized (
+    select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[],
+                $8::float8[], $9::int[], $10::bytea[], $11::bool[], $12::float8[], $13::timestamptz[],
+                $14::float8[], $15::text[], $16::text[])
+        as new(id, tenant, kind, lane, priority, input, max_attempts, timeout_s, ids_per_message, fingerprint,
+               flight, delay_s, run_at, deadline_s, tags, traceparent)
+), accepted as (
+    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, fingerprint, flight,
+                      run_at, queued_at, deadline, tags, traceparent)
+    select id, tenant, kind, lane, priority, case when start_at > now() then 'scheduled' else 'queued' end,
+           input, max_attempts, timeout_s, fingerprint, flight, start_at,
+           case when start_at > now() then null else now() end,
+           now() + deadline_s * interval '1 second', tags, traceparent
+    from incoming
+    order by fingerprint nulls first, id
+    on conflict do nothing
+    returning id, state
+), placed as (
+    select id, lane, priority,
+           (row_number() over (partition by lane, priority order by id) - 1) / ids_per_message as message
+    from accepted join incoming using (id)
+    where state = 'queued'
+), sent as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id order by id), now() + $17::float8 * interval '1 second'
+    from placed
+    group by lane, priority, message
+    returning id, lane, priority, ids
+)
+select id as outbox_id, lane, priority, ids::text[] as ids, now() as at from sent
+union all
+select null, null, null, array_agg(id::text), now() from accepted where state = 'scheduled' having count(*) > 0

@@ -1,0 +1,16 @@
+-- Claim: take queued jobs to run them, raising the fence. A row locked by somebody is waited for: a cancel that rolls
+-- back must not make its job look void.
+-- $1: ids; $2: owner; $3: kinds known here; $4: lease in seconds.
+with wanted as materialized (
+    select id from jobs
+    where id = any($1::uuid[]) and state = 'queued' and kind = any($3::text[])
+      and (deadline is null or deadline > now())
+    order by id
+    for update
+)
+update jobs
+set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = $2,
+    lease_until = clock_timestamp() + $4::float8 * interval '1 second', started_at = coalesce(started_at, now())
+from wanted
+where jobs.id = wanted.id
+returning :job, input, null::bytea as result, null::bytea as error

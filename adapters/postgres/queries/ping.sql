@@ -1,0 +1,2 @@
+-- Ping: the record answers.
+select 1

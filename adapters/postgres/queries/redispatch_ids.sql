@@ -1,0 +1,9 @@
+-- Dead letters: those of these jobs that are still queued are offered again.
+-- $1: ids.
+with queued as materialized (
+    select id, lane, priority from jobs where id = any($1::uuid[]) and state = 'queued'
+), sent as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id), now() from queued group by lane, priority
+)
+select count(*)::int from queued

@@ -1,0 +1,37 @@
+-- Settle: write the endings of attempts, each guarded by its fence. What does not come back was refused as stale.
+-- A requested cancel turns every ending into `cancelled`.
+-- $1..$10: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes.
+with held as materialized (
+    select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
+), ended as materialized (
+    select t.* from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
+                           $8::float8[], $9::int[], $10::int[])
+        as t(id, fence, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash)
+    join held using (id, fence)
+), settled as (
+    update jobs
+    set state = case when cancel_requested_at is null then ended.state else 'cancelled' end,
+        version = version + 1,
+        result = case when cancel_requested_at is null then ended.result end,
+        error = ended.error,
+        attempt = attempt - uncounted,
+        crash_count = crash_count + solo_crash,
+        solo_crashes = solo_crashes + solo_crash,
+        run_at = case when ended.state = 'scheduled' then now() + delay_s * interval '1 second' else run_at end,
+        queued_at = case when ended.state = 'queued' then now() else queued_at end,
+        finished_at = case when cancel_requested_at is not null or ended.state in ('succeeded', 'failed') then now() end,
+        owner = null, lease_until = null, progress = null
+    from ended
+    where jobs.id = ended.id
+    returning jobs.id, jobs.fence, jobs.state, version, finished_at, lane, priority, attempt, started_at
+), tries as (
+    insert into attempts (job_id, fence, attempt, outcome, error, traceback, started_at)
+    select id, ended.fence, attempt + uncounted, outcome, error, traceback, started_at
+    from ended join settled using (id)
+    where ended.state <> 'succeeded'
+    on conflict do nothing
+), again as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id), now() from settled where state = 'queued' group by lane, priority
+)
+select id::text, fence, state, version, finished_at from settled

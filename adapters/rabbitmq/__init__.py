@@ -1,0 +1,5 @@
+"""RabbitMQ: confirmed publishing and consuming over connections that always come back."""
+
+from adapters.rabbitmq.broker import Broker
+
+__all__ = ["Broker"]

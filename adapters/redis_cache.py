@@ -1,0 +1,164 @@
+"""Redis: finished documents and wake-ups. Losing all of it changes speed, never truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any, cast
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from core.breaker import Breaker
+from core.document import Document, unpack
+from core.errors import Malformed, ServerAway
+from core.settings import Settings
+from core.telemetry import Event, Telemetry
+
+ANNOUNCE = """
+for i = 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 3], 'nx', 'ex', ARGV[1]) end
+redis.call('publish', ARGV[2], ARGV[3])
+"""
+"""One call per batch: every finished document is written once, and one message wakes all waiters."""
+
+SILENCE_S = 5.0
+"""A subscription that is silent this long is pinged; one that does not answer is replaced."""
+
+
+class RedisCache:
+    """Implements core.ports.DocumentCache.
+
+    Keys carry the identity of the database, so that a restored one meets an empty cache; values carry tenant and id,
+    so that a mixed-up reply can never leak (redis-py CVE-2023-28858).
+    """
+
+    def __init__(self, url: str, name: str, telemetry: Telemetry, settings: Settings) -> None:
+        self._client = _client(url, name, settings.redis_budget_s)
+        self._subscriber = _client(url, f"{name}-waits", SILENCE_S)
+        self._telemetry = telemetry
+        self._breaker = Breaker("redis", telemetry, monotonic)
+        self._budget_s, self._ttl_s = settings.redis_budget_s, settings.document_ttl_s
+        self._prefix = b""
+        self._channel = b""
+        self._known = asyncio.Event()
+        self._sha: str | None = None
+        self.listening = False
+
+    def belong_to(self, identity: str) -> None:
+        """From now on only documents of this database are read and written."""
+        self._prefix = f"sluice:{identity}:document:".encode()
+        self._channel = f"sluice:{identity}:wake".encode()
+        self._known.set()
+
+    async def get(self, ids: Sequence[str]) -> list[Document | None]:
+        """Finished documents, in the order of the ids; all missing until the database is known."""
+        if not self._prefix:
+            return [None] * len(ids)
+        values = await self._run("MGET", *[self._prefix + each.encode() for each in ids])
+        return [self._own(job_id, value) for job_id, value in zip(ids, values, strict=True)]
+
+    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
+        """Store finished documents and wake the waiters of all these ids."""
+        if not self._prefix:
+            raise ServerAway("redis", "the database is not known yet")
+        wake = ",".join(f"{job_id}:{version}" for job_id, version in versions.items())
+        keys = [self._prefix + document.id.encode() for document in finished]
+        packed = [document.pack() for document in finished]
+        await self._script(len(keys), *keys, self._ttl_s, self._channel, wake, *packed)
+
+    async def listen(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+        """Call `on_wake` with ids and versions for ever, through every reconnection; returns when cancelled."""
+        while True:
+            try:
+                await self._subscription(on_wake)
+            except (RedisError, OSError, TimeoutError, ServerAway):
+                await asyncio.sleep(0.5)
+            finally:
+                self.listening = False
+
+    async def ping(self) -> None:
+        """Raises ServerAway where Redis does not answer."""
+        await self._run("PING")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+        await self._subscriber.aclose()
+
+    async def _subscription(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+        await self._known.wait()
+        pubsub = self._subscriber.pubsub(ignore_subscribe_messages=True)
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                await pubsub.subscribe(self._channel)
+            self.listening = True
+            await self._hear(pubsub, on_wake)
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+        silent = False
+        while True:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
+            if message is None and silent:
+                raise ServerAway("redis", "the subscription does not answer")
+            silent = message is None
+            if message is None:
+                await pubsub.ping()
+            elif message["type"] == "message":
+                on_wake(_parse_wake(message["data"]))
+
+    async def _script(self, keys: int, *args: Any) -> None:
+        if self._sha is None:
+            self._sha = cast(str, await self._run("SCRIPT LOAD", ANNOUNCE))
+        try:
+            await self._run("EVALSHA", self._sha, keys, *args)
+        except NoScriptError:
+            self._sha = None
+            await self._run("EVAL", ANNOUNCE, keys, *args)
+
+    async def _run(self, *command: Any) -> Any:
+        self._breaker.check()
+        try:
+            async with asyncio.timeout(self._budget_s):
+                answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
+        except NoScriptError:
+            raise
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed(str(error))
+            raise ServerAway("redis", str(error) or "did not answer in time") from error
+        self._breaker.worked()
+        return answer
+
+    def _own(self, job_id: str, value: bytes | None) -> Document | None:
+        if value is None:
+            return None
+        try:
+            document = unpack(value)
+        except Malformed:
+            document = None
+        if document is None or document.id != job_id:
+            self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)
+            return None
+        return document
+
+
+def _client(url: str, name: str, budget_s: float) -> redis.Redis:
+    """redis-py's own defaults retry for seconds; here every call answers within its budget or fails."""
+    return redis.Redis.from_url(
+        url,
+        client_name=name,
+        socket_timeout=budget_s,
+        socket_connect_timeout=budget_s,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=64,
+        protocol=2,
+    )
+
+
+def _parse_wake(data: bytes) -> dict[str, int]:
+    pairs = (entry.partition(":") for entry in data.decode().split(",") if entry)
+    return {job_id: int(version) for job_id, _, version in pairs if version.isdecimal()}

@@ -1,0 +1,90 @@
+"""The api process: `python -m api`. SIGTERM lets what is under way finish; a second one does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from functools import partial
+
+import uvicorn
+import uvloop
+
+from adapters.logs import LogSink, log_to_stderr
+from adapters.metrics import Metrics
+from adapters.private_port import PrivatePort, QuietServer, listen, serve_private
+from api.app import open_front
+from api.outer import AsgiApp
+from api.waiting import Waiting
+from core.errors import StartRefused
+from core.registry import Registry, load
+from core.settings import Settings, load_settings
+from core.telemetry import Event, Telemetry
+
+BACKLOG = 4_096
+
+
+async def serve(settings: Settings, registry: Registry) -> None:
+    """Open the front door and answer until told to stop. Raises StartRefused."""
+    metrics = Metrics()
+    telemetry = Telemetry(metrics.sink, LogSink("api"))
+    with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
+        async with open_front(settings, registry, metrics, telemetry) as front:
+            private = PrivatePort("api", front.pings, metrics)
+            async with serve_private(
+                private, settings.private_host, settings.api_private_port
+            ) as private_port:
+                server = QuietServer(_config(front.app))
+                _on_signals(partial(_stop, server, private, front.desk.waiting, telemetry))
+                gc.collect()
+                gc.freeze()  # what lives as long as the process is never looked at again
+                port = listener.getsockname()[1]
+                telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
+                await server.serve(sockets=[listener])
+    telemetry.emit(Event.STOPPED)
+
+
+def _config(app: AsgiApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=25,
+    )
+
+
+def _on_signals(stop: partial[None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _stop(server: QuietServer, private: PrivatePort, waiting: Waiting, telemetry: Telemetry) -> None:
+    """No longer ready; whoever waits is answered with what is known; what is under way finishes."""
+    server.force_exit = server.should_exit
+    server.should_exit = private.draining = True
+    waiting.release()
+    telemetry.emit(Event.STOPPING)
+
+
+def main() -> int:
+    """Exit status 2 and one line on stderr where a setting or a handler is wrong."""
+    try:
+        settings = load_settings()
+        log_to_stderr(settings.log_level)
+        uvloop.run(serve(settings, load(settings.handlers)))
+    except StartRefused as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

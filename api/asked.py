@@ -1,0 +1,101 @@
+"""What a request asks for besides its path: who asks, how long to wait, what it has already, and the timing."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from api.answers import Header
+from api.keys import Identity, Keyring
+from api.refusals import Forbidden
+from core.errors import Flaw, Invalid
+
+SCOPES: Mapping[tuple[str, str], str] = {
+    ("POST", "/v1/jobs"): "submit",
+    ("POST", "/v1/kinds/{kind}/jobs"): "submit",
+    ("GET", "/v1/jobs/{job_id}"): "read",
+    ("GET", "/v1/jobs/{job_id}/result"): "read",
+    ("GET", "/v1/kinds"): "read",
+    ("GET", "/v1/kinds/{kind}"): "read",
+}
+"""The scope that each route needs, by method and template; both ways in decide by this table."""
+
+OPEN = frozenset({"/", "/docs", "/docs/start.js", "/docs/assets", "/openapi.json"})
+"""What everybody may see."""
+
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
+_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
+
+
+class Wish:
+    """How long a request wants to wait, and what to say of it."""
+
+    __slots__ = ("applied", "seconds")
+
+    def __init__(self, seconds: float, applied: list[Header]) -> None:
+        self.seconds = seconds
+        self.applied = applied
+
+
+class Stopwatch:
+    """Names the parts of a request's time for Server-Timing, where the client asked for it."""
+
+    def __init__(self, request: Request) -> None:
+        self._wanted = request.query_params.get("timing") == "1"
+        self._started = self._last = time.perf_counter()
+        self._parts: list[str] = []
+
+    def lap(self, name: str) -> None:
+        """The time since the last lap went into this."""
+        now = time.perf_counter()
+        self._parts.append(f"{name};dur={(now - self._last) * 1000:.2f}")
+        self._last = now
+
+    def headers(self) -> list[Header]:
+        """The header, or nothing."""
+        if not self._wanted:
+            return []
+        total = f"total;dur={(time.perf_counter() - self._started) * 1000:.2f}"
+        return [(b"server-timing", ", ".join([*self._parts, total]).encode())]
+
+
+async def admit(request: Request, keyring: Keyring) -> Identity:
+    """Who asks, if they may. Raises Unauthorized, Forbidden, ServerAway."""
+    identity = await keyring.check(_values(request, b"authorization"))
+    require(identity, request.method, request.scope["route"].path)
+    return identity
+
+
+def require(identity: Identity, method: str, route: str) -> None:
+    """Raises Forbidden where the key lacks the scope of this route."""
+    scope = SCOPES[method, route]
+    if scope not in identity.scopes:
+        raise Forbidden(scope)
+
+
+def wait_of(request: Request, cap_s: float) -> Wish:
+    """`?wait=` and `Prefer: wait=`. A wrong query is refused; a preference is never an error (RFC 7240 §2)."""
+    text = request.query_params.get("wait")
+    if text is not None:
+        if not _SECONDS.fullmatch(text) or float(text) > cap_s:
+            raise Invalid(
+                [Flaw("?wait", "out-of-bounds", f"wait is a number of seconds from 0 to {cap_s:g}")]
+            )
+        return Wish(float(text), [])
+    for value in _values(request, b"prefer"):
+        if match := _WAIT.search(value):
+            seconds = min(float(match[1]), cap_s)
+            return Wish(seconds, [(b"preference-applied", b"wait=%d" % seconds)])
+    return Wish(0.0, [])
+
+
+def validators_of(request: Request) -> bytes:
+    """If-None-Match, in however many headers it came; empty where there is none."""
+    return b", ".join(_values(request, b"if-none-match"))
+
+
+def _values(request: Request, name: bytes) -> list[bytes]:
+    return [value for key, value in request.scope["headers"] if key == name]

@@ -1,0 +1,131 @@
+"""The express lane: answers the plain form of the two most frequent requests from the raw scope, before FastAPI.
+
+Submit one job, look up one job. It decides from the scope alone, before it receives anything, and lets through to
+FastAPI whatever is unusual; it only says yes to look-ups, and uses the very functions that the routes use.
+"""
+
+from __future__ import annotations
+
+from api import answers
+from api.answers import CLOSE, Header, Receive, Reply, Send, send_last, send_reply
+from api.asked import SCOPES
+from api.body import read_body
+from api.desk import Desk
+from api.keys import Identity
+from api.outer import REQUEST_ID, ROUTE, TRACEPARENT, AsgiApp, Scope
+from api.problems import problem
+from api.submission import read_submit
+from core.errors import SluiceError
+
+SUBMIT, LOOK_UP = "/v1/jobs", "/v1/jobs/{job_id}"
+SUBMIT_PATH, JOB_PREFIX = b"/v1/jobs", b"/v1/jobs/"
+JOB_PATH_LENGTH = len(JOB_PREFIX) + 36
+MOST_BODY = 64 * 1024
+
+ONCE = frozenset({b"authorization", b"if-none-match", b"content-type", b"content-length"})
+UNUSUAL = frozenset(
+    {
+        b"prefer",
+        b"range",
+        b"expect",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"idempotency-key",
+        b"upgrade",
+    }
+)
+
+
+class Express:
+    """Wraps the FastAPI application."""
+
+    def __init__(self, app: AsgiApp, desk: Desk) -> None:
+        self._app, self._desk = app, desk
+        self._memory = desk.lookup.memory
+        self._most_body = min(MOST_BODY, desk.body_limit)
+        self._submit_scope, self._read_scope = SCOPES["POST", SUBMIT], SCOPES["GET", LOOK_UP]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it here if it is plain, else let it through."""
+        if scope["type"] == "http" and not scope["query_string"]:
+            path = scope["raw_path"]
+            if path == SUBMIT_PATH:
+                if scope["method"] == "POST" and (tenant := self._may_submit(scope)):
+                    await self._submit(tenant, scope, receive, send)
+                    return
+            elif len(path) == JOB_PATH_LENGTH and path.startswith(JOB_PREFIX) and scope["method"] == "GET":
+                reply = await self._look_up(scope)
+                if reply is not None:
+                    scope[ROUTE] = LOOK_UP
+                    await send_reply(reply, send)
+                    return
+        await self._app(scope, receive, send)
+
+    async def _look_up(self, scope: Scope) -> Reply | None:
+        """The job's document, or None where this is not a plain question with a good answer."""
+        plain = _plain(scope["headers"])
+        if plain is None or b"content-length" in plain:
+            return None
+        asker = self._asker(plain, self._read_scope)
+        if asker is None:
+            return None
+        job_id = scope["raw_path"][len(JOB_PREFIX) :].decode("latin-1")
+        validators = plain.get(b"if-none-match")
+        held = self._memory.get(job_id)
+        if held is None or held.document.tenant != asker.tenant:
+            return await self._look_further(asker.tenant, job_id, validators)
+        if validators is not None and answers.matches(validators, held.document):
+            return held.not_modified
+        return held.found
+
+    async def _look_further(self, tenant: str, job_id: str, validators: bytes | None) -> Reply | None:
+        try:
+            document = await self._desk.lookup.find(tenant, job_id)
+        except SluiceError:
+            return None
+        if validators is not None and answers.matches(validators, document):
+            return answers.not_modified(document)
+        return answers.found(document)
+
+    def _may_submit(self, scope: Scope) -> str | None:
+        """The tenant, where this is a plain submit with a known key."""
+        plain = _plain(scope["headers"])
+        if plain is None or plain.get(b"content-type") != b"application/json" or b"if-none-match" in plain:
+            return None
+        length = plain.get(b"content-length", b"")
+        if not length.isdigit() or not 0 < int(length) <= self._most_body:
+            return None
+        asker = self._asker(plain, self._submit_scope)
+        return asker.tenant if asker else None
+
+    async def _submit(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """From here on every answer is ours: the body has been read."""
+        scope[ROUTE] = SUBMIT
+        desk = self._desk
+        try:
+            raw = await read_body(receive, self._most_body, desk.settings.body_timeout_s)
+            answer = await desk.submission.submit(tenant, read_submit(raw), scope[TRACEPARENT])
+            reply = answers.accepted(answer.document, answer.reused)
+        except SluiceError as error:
+            reply = problem(error, scope[REQUEST_ID])
+        if CLOSE in reply.headers:
+            await send_last(reply, receive, send)
+        else:
+            await send_reply(reply, send)
+
+    def _asker(self, plain: dict[bytes, bytes], scope: str) -> Identity | None:
+        asker = self._desk.keyring.known(plain.get(b"authorization", b""))
+        return asker if asker is not None and scope in asker.scopes else None
+
+
+def _plain(headers: list[Header]) -> dict[bytes, bytes] | None:
+    """The headers that matter here, or None where one is unusual or comes twice."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in ONCE:
+            if name in found:
+                return None
+            found[name] = value
+        elif name in UNUSUAL:
+            return None
+    return found

@@ -1,0 +1,148 @@
+"""The one table from errors to problem documents (RFC 9457), for every way in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from api.answers import CLOSE, NO_STORE, VARY, Header, Reply
+from api.refusals import (
+    ClientGone,
+    Forbidden,
+    JobCancelled,
+    JobFailed,
+    KindMissing,
+    RequestTimeout,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from core.errors import (
+    BadRow,
+    Flaw,
+    Invalid,
+    JobExpired,
+    JobUnknown,
+    KindUnknown,
+    Malformed,
+    OutcomeUnknown,
+    Overloaded,
+    ServerAway,
+    TooLarge,
+    TryAgain,
+)
+
+MEDIA_TYPE = "application/problem+json"
+ECHO = 256
+"""Characters of anything a client sent that an answer may repeat."""
+FLAWS = 32
+"""Flaws listed in one answer."""
+
+
+class Kind(NamedTuple):
+    """A row of the table. `retry_s` is set where the same request may succeed later."""
+
+    type: str
+    status: int
+    title: str
+    retry_s: int | None = None
+    closes: bool = False
+
+
+TABLE: dict[type[BaseException], Kind] = {
+    Malformed: Kind("malformed-json", 400, "The body is not the JSON we take"),
+    Unauthorized: Kind("unauthorized", 401, "A valid key is needed"),
+    Forbidden: Kind("forbidden", 403, "The key lacks a scope"),
+    JobUnknown: Kind("job-unknown", 404, "There is no such job"),
+    KindMissing: Kind("kind-unknown", 404, "There is no such kind"),
+    RequestTimeout: Kind("request-timeout", 408, "The body did not arrive in time", closes=True),
+    JobFailed: Kind("job-failed", 409, "The job failed"),
+    JobCancelled: Kind("job-cancelled", 409, "The job was cancelled"),
+    JobExpired: Kind("job-expired", 410, "The job is older than its retention"),
+    TooLarge: Kind("too-large", 413, "The body is too large", closes=True),
+    UnsupportedMediaType: Kind("unsupported-media-type", 415, "The body has to be plain JSON"),
+    Invalid: Kind("invalid", 422, "The request does not fit"),
+    KindUnknown: Kind("kind-unknown", 422, "There is no such kind"),
+    BadRow: Kind("invalid", 422, "The request does not fit"),
+    ClientGone: Kind("client-gone", 499, "The client left", closes=True),
+    Overloaded: Kind("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
+    ServerAway: Kind("record-away", 503, "The record cannot be reached", retry_s=2),
+    TryAgain: Kind("record-away", 503, "The record cannot be reached", retry_s=1),
+    OutcomeUnknown: Kind("outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1),
+}
+HTTP: dict[int, Kind] = {
+    404: Kind("not-found", 404, "There is nothing here"),
+    405: Kind("method-not-allowed", 405, "This is not how to ask here"),
+    500: Kind("internal", 500, "Something went wrong on our side"),
+}
+DETAILS: dict[type[BaseException] | None, str] = {
+    BadRow: "The record does not take one of the values.",
+    TryAgain: "The record is too busy at the moment; nothing was accepted.",
+    ServerAway: "The record cannot be reached at the moment; nothing was accepted.",
+    OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
+}
+
+
+def problem(error: BaseException, request_id: str) -> Reply:
+    """The answer to a request that ended in this error; anything unforeseen is a 500 that says nothing of itself."""
+    kind, known = _kind_of(error)
+    flaws = error.flaws if isinstance(error, Invalid) else []
+    detail = DETAILS.get(known, str(error)) if known else "The request id helps us to find out what."
+    return _reply(kind, detail, flaws, request_id, _more(error, kind))
+
+
+def http_problem(status: int, detail: str, headers: list[Header], request_id: str) -> Reply:
+    """The answer to an error that has only a status (no route, wrong method)."""
+    kind = HTTP.get(status) or Kind("http-error", status, "The request cannot be answered")
+    return _reply(kind, detail, [], request_id, headers)
+
+
+def _kind_of(error: BaseException) -> tuple[Kind, type[BaseException] | None]:
+    for each in type(error).__mro__:
+        if each in TABLE:
+            return TABLE[each], each
+    return HTTP[500], None
+
+
+def _more(error: BaseException, kind: Kind) -> list[Header]:
+    headers: list[Header] = []
+    if isinstance(error, Unauthorized):
+        extra = b', error="invalid_token"' if error.given else b""
+        headers.append((b"www-authenticate", b'Bearer realm="sluice"' + extra))
+    elif isinstance(error, Forbidden):
+        scope = error.scope.encode()
+        headers.append(
+            (b"www-authenticate", b'Bearer realm="sluice", error="insufficient_scope", scope="%b"' % scope)
+        )
+    if kind.retry_s is not None:
+        headers.append((b"retry-after", b"%d" % getattr(error, "retry_after_s", kind.retry_s)))
+    if kind.closes:
+        headers.append(CLOSE)
+    return headers
+
+
+def _reply(kind: Kind, detail: str, flaws: list[Flaw], request_id: str, more: list[Header]) -> Reply:
+    body = orjson.dumps(_document(kind, detail, flaws, request_id))
+    length = (b"content-length", b"%d" % len(body))
+    headers = [(b"content-type", MEDIA_TYPE.encode()), length, NO_STORE, VARY, *more]
+    return Reply(kind.status, headers, body)
+
+
+def _document(kind: Kind, detail: str, flaws: list[Flaw], request_id: str) -> dict[str, Any]:
+    return {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": _cut(detail),
+        "errors": [
+            {"pointer": _cut(flaw.pointer), "code": flaw.code, "detail": _cut(flaw.detail)}
+            for flaw in flaws[:FLAWS]
+        ],
+        "request_id": request_id,
+        "retryable": kind.retry_s is not None,
+    }
+
+
+def _cut(text: str) -> str:
+    """At most ECHO characters, and none that UTF-8 cannot carry."""
+    return text[:ECHO].encode("utf-8", "replace").decode()

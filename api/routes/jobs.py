@@ -1,0 +1,123 @@
+"""Submit a job, look it up, take its result."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers
+from api.answers import Header
+from api.asked import Stopwatch, Wish, admit, validators_of, wait_of
+from api.body import check_headers, read_body
+from api.desk import Desk
+from api.openapi import LOOK_UP, RESULT, SUBMIT
+from api.outer import TRACEPARENT
+from api.refusals import KindMissing
+from api.routes.replies import ReplyResponse, desk_of
+from api.submission import Submit, read_bare, read_submit
+from core.document import Document
+
+
+def add_routes(app: FastAPI) -> None:
+    """Everything under /v1/jobs, and submitting to a kind by its path."""
+    app.add_api_route("/v1/jobs", submit_job, methods=["POST"], **SUBMIT)
+    app.add_api_route("/v1/kinds/{kind}/jobs", submit_to_kind, methods=["POST"], include_in_schema=False)
+    app.add_api_route("/v1/jobs/{job_id}", look_up_job, methods=["GET"], **LOOK_UP)
+    app.add_api_route("/v1/jobs/{job_id}/result", take_result, methods=["GET"], **RESULT)
+
+
+async def submit_job(request: Request) -> Response:
+    """Submit a job.
+
+    202 with the job as it stands; 200 where its result is known already or arrives while the request waits.
+    """
+    desk, watch = desk_of(request), Stopwatch(request)
+    asker = await admit(request, desk.keyring)
+    watch.lap("key")
+    raw = await _body(request, desk, desk.body_limit)
+    watch.lap("body")
+    return await _submitted(request, asker.tenant, read_submit(raw), watch)
+
+
+async def submit_to_kind(request: Request, kind: str) -> Response:
+    """The same with the bare input as the body."""
+    desk, watch = desk_of(request), Stopwatch(request)
+    asker = await admit(request, desk.keyring)
+    watch.lap("key")
+    if kind not in desk.registry:
+        raise KindMissing(kind)
+    raw = await _body(request, desk, desk.registry[kind].max_input)
+    watch.lap("body")
+    return await _submitted(request, asker.tenant, read_bare(kind, raw), watch)
+
+
+async def look_up_job(request: Request, job_id: str) -> Response:
+    """Look up a job.
+
+    With `wait` the answer comes on the first change, or with what is known when the time is up.
+    """
+    desk, watch = desk_of(request), Stopwatch(request)
+    asker = await admit(request, desk.keyring)
+    watch.lap("key")
+    wish, validators = wait_of(request, desk.settings.wait_cap_s), validators_of(request)
+    document = await desk.lookup.find(asker.tenant, job_id)
+    watch.lap("look-up")
+    known = answers.matches(validators, document) if validators else True
+    if wish.seconds and known:
+        document = await desk.waiting.wait(asker.tenant, document, wish.seconds, request.receive)
+        watch.lap("wait")
+    unchanged = bool(validators) and answers.matches(validators, document)
+    reply = answers.not_modified(document) if unchanged else answers.found(document)
+    return ReplyResponse(reply, _more(wish, watch))
+
+
+async def take_result(request: Request, job_id: str) -> Response:
+    """The output alone.
+
+    202 while there is none yet; 409 where there never will be one.
+    """
+    desk, watch = desk_of(request), Stopwatch(request)
+    asker = await admit(request, desk.keyring)
+    wish, validators = wait_of(request, desk.settings.wait_cap_s), validators_of(request)
+    document = await desk.lookup.find(asker.tenant, job_id)
+    document = await _until_finished(desk, request, document, wish.seconds)
+    watch.lap("look-up")
+    reply = answers.result(document)
+    if reply.status == 200 and validators and answers.matches(validators, document):
+        reply = answers.not_modified(document)
+    return ReplyResponse(reply, _more(wish, watch))
+
+
+async def _body(request: Request, desk: Desk, limit: int) -> bytes:
+    check_headers(request.scope["headers"], limit)
+    return await read_body(request.receive, limit, desk.settings.body_timeout_s)
+
+
+async def _submitted(request: Request, tenant: str, work: Submit, watch: Stopwatch) -> Response:
+    desk = desk_of(request)
+    wish = wait_of(request, desk.settings.wait_cap_s)
+    answer = await desk.submission.submit(tenant, work, request.scope.get(TRACEPARENT))
+    watch.lap("submit")
+    document = await _until_finished(desk, request, answer.document, wish.seconds)
+    if wish.seconds:
+        watch.lap("wait")
+    return ReplyResponse(answers.accepted(document, answer.reused), _more(wish, watch))
+
+
+async def _until_finished(desk: Desk, request: Request, document: Document, seconds: float) -> Document:
+    """The document once finished, or as it stands when the time is up, the client leaves or nothing changes any more."""
+    now = asyncio.get_running_loop().time
+    until = now() + seconds
+    while not document.finished and now() < until:
+        newer = await desk.waiting.wait(document.tenant, document, until - now(), request.receive)
+        if newer.version == document.version:
+            break
+        document = newer
+    return document
+
+
+def _more(wish: Wish, watch: Stopwatch) -> list[Header]:
+    return [*wish.applied, *watch.headers()]

@@ -1,0 +1,155 @@
+"""What HTTP shows and takes: the options of a submit, and the shapes that the OpenAPI document describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from core.errors import Flaw
+
+YEAR_S = 31_536_000
+
+
+def _printable(tag: str) -> str:
+    if not tag.isprintable():
+        raise ValueError("a tag holds printable characters only")
+    return tag
+
+
+def _text(value: Any) -> Any:
+    """A time is written, as in RFC 3339; a bare number could be seconds or milliseconds."""
+    if not isinstance(value, str):
+        raise ValueError("a time is a string such as 2030-01-31T12:00:00Z")
+    return value
+
+
+Tag = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
+
+
+class SubmitOptions(BaseModel):
+    """How a job is to be run; everything has a default."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    lane: str | None = Field(
+        None, min_length=1, max_length=32, description="Another lane than the kind's own"
+    )
+    priority: Literal["high", "normal", "low"] = Field("normal", description="Order within the lane")
+    delay_s: float | None = Field(None, ge=0, le=YEAR_S, description="Seconds to wait before it may run")
+    run_at: Time | None = Field(None, description="Not before this time (RFC 3339); instead of `delay_s`")
+    deadline_s: float | None = Field(
+        None, gt=0, le=YEAR_S, description="Seconds after which it is not worth starting any more"
+    )
+    timeout_s: float | None = Field(
+        None, gt=0, le=86_400, description="Seconds one try may take, at most what the kind allows"
+    )
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Tries in all")
+    cache: Literal["use", "refresh", "off"] = Field(
+        "use", description="Kinds with a cache time: reuse an equal result, replace it, or do neither"
+    )
+    tags: list[Tag] = Field([], max_length=10, description="Words to find the job by")
+
+    @model_validator(mode="after")
+    def _one_time(self) -> SubmitOptions:
+        if self.delay_s is not None and self.run_at is not None:
+            raise ValueError("delay_s and run_at both say when: give one of them")
+        return self
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    type: str = Field(examples=["timed-out"])
+    title: str
+    detail: str
+    retryable: bool
+    attempt: int
+
+
+class JobDocument(BaseModel):
+    """A job as it stands."""
+
+    id: str = Field(description="UUIDv7", examples=["0190f3c2-5b1e-7cc3-98c4-dc0c0c07398f"])
+    kind: str
+    state: Literal["scheduled", "queued", "running", "succeeded", "failed", "cancelled"]
+    version: int = Field(description="Rises with every visible change; the ETag")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_at: datetime | None
+    deadline: datetime | None
+    attempt: int = Field(description="Counted tries so far")
+    max_attempts: int
+    lane: str
+    priority: str
+    tags: list[str]
+    progress: dict[str, Any] | None = Field(description="`percent` and `note`, as the handler reports them")
+    cancel_requested_at: datetime | None
+    queue_position: int | None
+    eta: dict[str, float] | None
+    waiting_on: str | None
+    coalesced: bool = Field(False, description="Equal work was under way already; this is it")
+    result: Any = Field(description="The output, once succeeded")
+    error: JobError | None
+    links: dict[str, str]
+
+
+class ProblemFlaw(BaseModel):
+    """One thing wrong with a request."""
+
+    pointer: str = Field(description="RFC 6901 pointer into the body", examples=["/input/width"])
+    code: str = Field(examples=["greater_than"])
+    detail: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str = Field(description="A stable word to decide by", examples=["invalid"])
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemFlaw]
+    request_id: str
+    retryable: bool = Field(description="The same request may succeed later; see Retry-After")
+
+
+class KindDocument(BaseModel):
+    """A kind as the catalogue shows it."""
+
+    kind: str
+    description: str
+    lane: str
+    runs_in: Literal["loop", "thread", "process"]
+    timeout_s: float
+    max_attempts: int
+    cache_s: int = Field(description="Seconds an equal input is answered from a finished result; 0: never")
+    max_input: int = Field(description="Bytes of input taken")
+    version: int
+    input: dict[str, Any] = Field(description="JSON Schema of the input")
+    output: dict[str, Any] = Field(description="JSON Schema of the output")
+    links: dict[str, str]
+
+
+def flaws_of(error: ValidationError, within: str = "") -> list[Flaw]:
+    """What pydantic found wrong, as flaws whose pointers begin at `within`."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [Flaw(within + pointer(each["loc"]), each["type"], each["msg"]) for each in found]
+
+
+def pointer(path: Iterable[int | str]) -> str:
+    """The RFC 6901 pointer of a path."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)

@@ -1,0 +1,208 @@
+"""Submit = admit → fingerprint → recall → record → answer. The 202 leaves after COMMIT and never waits for RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import uuid_utils
+from pydantic import ValidationError
+
+from api.schemas import SubmitOptions, flaws_of
+from core.batching import Batcher, Limits
+from core.dispatch import Dispatch
+from core.document import Document, render
+from core.errors import Flaw, Invalid, Overloaded, TooLarge
+from core.fingerprint import canonical, fingerprint
+from core.handler import AnyHandler
+from core.job import TAG_SEPARATOR, Job, NewJob, as_accepted
+from core.lanes import Lane
+from core.ports import JobStore
+from core.registry import Registry
+from core.strict_json import parse
+from core.telemetry import Event, Telemetry
+
+DEFAULTS = SubmitOptions()
+RECORD_TRIES = 3
+
+
+class Submit(NamedTuple):
+    """What a client asks for, before anything but its JSON was checked."""
+
+    kind: str
+    input: Any
+    options: SubmitOptions = DEFAULTS
+    pointer: str = "/input"
+
+
+class Answer(NamedTuple):
+    """The document of the job that does the work: a new one, one under way (`coalesced`) or a finished one (`reused`)."""
+
+    document: Document
+    coalesced: bool = False
+    reused: bool = False
+
+
+def read_submit(raw: bytes) -> Submit:
+    """The body of POST /v1/jobs. Raises Malformed, Invalid."""
+    body = parse(raw)
+    if type(body) is not dict:
+        raise _flaw("", "object", "The body is an object with `kind` and `input`.")
+    unknown = body.keys() - {"kind", "input", "options"}
+    if unknown:
+        raise _flaw(
+            f"/{min(unknown)[:64]}", "unknown-field", "There is no such field; `options` holds the options."
+        )
+    for name in ("kind", "input"):
+        if name not in body:
+            raise _flaw(f"/{name}", "missing", f"`{name}` is required.")
+    if type(body["kind"]) is not str:
+        raise _flaw("/kind", "string", "`kind` is a string; GET /v1/kinds lists them.")
+    return Submit(
+        body["kind"], body["input"], _read_options(body["options"]) if "options" in body else DEFAULTS
+    )
+
+
+def read_bare(kind: str, raw: bytes) -> Submit:
+    """The body of POST /v1/kinds/{kind}/jobs: the input alone. Raises Malformed, Invalid."""
+    return Submit(kind, parse(raw), pointer="")
+
+
+class Submission:
+    """Takes jobs into the record, each exactly as the one method `submit` reads."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        lanes: Mapping[str, Lane],
+        store: JobStore,
+        dispatch: Dispatch,
+        telemetry: Telemetry,
+        waiting: int = 5_000,
+    ) -> None:
+        self._registry, self._lanes = registry, lanes
+        self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
+        self._accepting: Batcher[NewJob, datetime | None] = Batcher(
+            "accept", self._accept, Limits(in_flight=2, waiting=waiting), size_of=_size
+        )
+        self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
+        self._results: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._find_results)
+
+    async def submit(self, tenant: str, work: Submit, traceparent: str | None = None) -> Answer:
+        """Raises KindUnknown, Invalid, TooLarge, Overloaded, ServerAway, OutcomeUnknown."""
+        handler = self._registry[work.kind]
+        new = self._admit(tenant, handler, work)._replace(traceparent=traceparent)
+        new = self._fingerprinted(new, handler, work.options)
+        return await self._recall(new) or await self._record(new)
+
+    async def drain(self) -> None:
+        """Wait until every job taken is in the record and its ids were sent."""
+        await self._accepting.drain()
+        await self._dispatch.drain()
+
+    def _admit(self, tenant: str, handler: AnyHandler, work: Submit) -> NewJob:
+        """A job that the kind takes: size, input and options fit."""
+        options = work.options
+        lane = self._lane(options.lane or handler.lane)
+        return NewJob(
+            id=str(uuid_utils.uuid7()),
+            tenant=tenant,
+            kind=handler.kind,
+            lane=lane.name,
+            priority=options.priority,
+            input=_checked_input(handler, work),
+            max_attempts=options.max_attempts or handler.retry.max_attempts,
+            timeout_s=options.timeout_s,
+            ids_per_message=lane.ids_per_message,
+            delay_s=options.delay_s,
+            run_at=options.run_at,
+            deadline_s=options.deadline_s,
+            tags=TAG_SEPARATOR.join(options.tags) or None,
+        )
+
+    def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
+        """Pure work carries a fingerprint; it flies alone unless it was asked to run later or to run again."""
+        if not handler.pure or options.cache == "off":
+            return new
+        own = fingerprint(new.tenant, new.kind, handler.version, new.input)
+        return new._replace(
+            fingerprint=own, flight=options.cache == "use" and not (new.delay_s or new.run_at)
+        )
+
+    async def _recall(self, new: NewJob) -> Answer | None:
+        """A fresh result of the same work, where it may be reused."""
+        if not new.flight or new.fingerprint is None:
+            return None
+        found = await self._results.put((new.fingerprint, float(self._registry[new.kind].cache_s)))
+        if found is None:
+            return None
+        self._telemetry.emit(Event.REUSED)
+        return Answer(render(found), reused=True)
+
+    async def _record(self, new: NewJob) -> Answer:
+        """Into the record, or together with the same work that is there already."""
+        for _ in range(RECORD_TRIES):
+            at = await self._accepting.put(new)
+            if at is not None:
+                return Answer(render(as_accepted(new, at)))
+            answer = await self._join(new) or await self._recall(new)
+            if answer is not None:
+                return answer
+        raise Overloaded  # the same work began and ended without success three times in between
+
+    async def _join(self, new: NewJob) -> Answer | None:
+        """The same work, where it is under way. A second statement: the first cannot see a winner that commits meanwhile."""
+        twin = await self._twins.put(new.fingerprint or b"")
+        if twin is None:
+            return None
+        self._telemetry.emit(Event.COALESCED)
+        return Answer(render(twin, coalesced=True), coalesced=True)
+
+    async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
+        accepted = await self._store.accept(jobs)
+        self._dispatch.send(accepted.messages)
+        self._telemetry.emit(Event.ACCEPTED, len(accepted.ids))
+        return [accepted.at if job.id in accepted.ids else None for job in jobs]
+
+    async def _find_twins(self, prints: Sequence[bytes]) -> list[Job | None]:
+        found = await self._store.find_twins(list(set(prints)))
+        return [found.get(each) for each in prints]
+
+    async def _find_results(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
+        found = await self._store.find_results(dict(wanted))
+        return [found.get(each) for each, _ in wanted]
+
+    def _lane(self, name: str) -> Lane:
+        if name not in self._lanes:
+            raise _flaw(
+                "/options/lane", "unknown-lane", f"There is no such lane; there are {', '.join(self._lanes)}."
+            )
+        return self._lanes[name]
+
+
+def _checked_input(handler: AnyHandler, work: Submit) -> bytes:
+    """The canonical bytes of an input that the kind's model takes; these very bytes are stored, hashed and run."""
+    raw = canonical(work.input)
+    if len(raw) > handler.max_input:
+        raise TooLarge(handler.max_input)
+    try:
+        handler.input_model.__pydantic_validator__.validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise Invalid(flaws_of(error, work.pointer)) from None
+    return raw
+
+
+def _read_options(value: Any) -> SubmitOptions:
+    try:
+        return SubmitOptions.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(flaws_of(error, "/options")) from None
+
+
+def _flaw(pointer: str, code: str, detail: str) -> Invalid:
+    return Invalid([Flaw(pointer, code, detail)])
+
+
+def _size(new: NewJob) -> int:
+    return len(new.input) + 256

@@ -1,0 +1,103 @@
+"""Wait: hold a request until its job changes. One Redis subscription per process wakes all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from api.answers import Receive
+from api.lookup import Lookup
+from core.document import Document
+
+ASK_ANYWAY_S = 15.0
+"""A wake-up may be lost with Redis, so the record is asked this often even while the subscription stands."""
+
+ASK_ALONE_S = 2.0
+"""How often the record is asked while there is no subscription."""
+
+
+class Waiter:
+    """One request that waits for one job. A wake-up's version is a floor: an older document is no answer."""
+
+    __slots__ = ("bell", "floor", "gone")
+
+    def __init__(self, floor: int) -> None:
+        self.floor = floor
+        self.gone = False
+        self.bell = asyncio.Event()
+
+    async def notice_leaving(self, receive: Receive) -> None:
+        """Ring once the client has gone."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.bell.set()
+
+
+class Waiting:
+    """All waiting requests of this process."""
+
+    def __init__(self, lookup: Lookup, limit: int, listening: Callable[[], bool]) -> None:
+        self._lookup = lookup
+        self._listening = listening
+        self._limit = limit
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._count = 0
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def wake(self, versions: Mapping[str, int]) -> None:
+        """Ring for the jobs among these that somebody waits for."""
+        for job_id in versions.keys() & self._waiters.keys():
+            for waiter in self._waiters[job_id]:
+                if versions[job_id] > waiter.floor:
+                    waiter.floor = versions[job_id]
+                    waiter.bell.set()
+
+    def release(self) -> None:
+        """The process stops: answer everybody with what is known."""
+        self._stopping = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.bell.set()
+
+    async def wait(self, tenant: str, document: Document, timeout_s: float, receive: Receive) -> Document:
+        """The document once it is another version than this one, or when the time is up or the client is gone."""
+        if document.finished or self._stopping or self._count >= self._limit:
+            return document
+        async with self._enrolled(document, receive) as waiter:
+            known = document.version
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while document.version == known and not (waiter.gone or self._stopping):
+                        document = await self._next(tenant, document, waiter)
+        return document
+
+    async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
+        """Read again; where that is not yet what was announced, or nothing new, wait for the bell first."""
+        found = await self._lookup.find(tenant, document.id)
+        if found.version > document.version and found.version >= waiter.floor:
+            return found
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_ANYWAY_S if self._listening() else ASK_ALONE_S):
+                await waiter.bell.wait()
+        waiter.bell.clear()
+        return document
+
+    @asynccontextmanager
+    async def _enrolled(self, document: Document, receive: Receive) -> AsyncIterator[Waiter]:
+        waiter = Waiter(document.version)
+        self._waiters.setdefault(document.id, set()).add(waiter)
+        self._count += 1
+        gone = asyncio.create_task(waiter.notice_leaving(receive), name="client-watch")
+        try:
+            yield waiter
+        finally:
+            gone.cancel()
+            self._count -= 1
+            self._waiters[document.id].discard(waiter)
+            if not self._waiters[document.id]:
+                del self._waiters[document.id]

@@ -1,0 +1,1 @@
+"""The work room: takes deliveries, runs handlers, keeps the record tidy."""

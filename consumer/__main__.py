@@ -1,0 +1,35 @@
+"""`python -m consumer`: runs jobs until SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvloop
+
+from adapters.logs import log_to_stderr
+from consumer.worker import Worker
+from core.errors import StartRefused
+from core.registry import load
+from core.settings import load_settings
+
+NICE = 5
+"""Work never steals from the front door; handlers in processes are nicer still."""
+
+
+def main() -> int:
+    """Exit status 0 after a stop, 2 where the start was refused."""
+    try:
+        settings = load_settings()
+        log_to_stderr(settings.log_level)
+        worker = Worker(settings, load(settings.handlers))
+    except StartRefused as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong
+        return 2
+    os.nice(NICE)
+    uvloop.run(worker.run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""One claimed job in hand: what the runner, the leases and the flow know about it while it runs.
+
+Made for every job that runs, so it is slotted and cheap.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+import orjson
+
+from core.handler import AnyHandler, Context
+from core.job import Claim, Job
+from core.outcome import AttemptEnded, TimedOut, storable
+
+LOG = logging.getLogger("sluice.handler")
+
+
+class Attempt:
+    """A job, its handler and how the run is going. Belongs to the event loop, except where said otherwise.
+
+    `started` is the monotonic time from which the time limit counts: that of the claim, or of the moment in which a
+    place was found where there was none (`waiting` is true until then). `time_limit_s` is the smaller of the kind's
+    and the job's. `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler
+    returns.
+    """
+
+    __slots__ = (
+        "claim",
+        "handler",
+        "job",
+        "on_stop",
+        "progress",
+        "started",
+        "stopped",
+        "time_limit_s",
+        "waiting",
+    )
+
+    def __init__(self, job: Job, handler: AnyHandler) -> None:
+        self.job = job
+        self.handler = handler
+        self.claim = Claim(job.id, job.fence)
+        limit = handler.timeout_s
+        self.time_limit_s = limit if job.timeout_s is None else min(limit, job.timeout_s)
+        self.started = monotonic()
+        self.waiting = False
+        self.progress: bytes | None = None
+        self.stopped: AttemptEnded | None = None
+        self.on_stop: Callable[[], object] | None = None
+
+    def __repr__(self) -> str:
+        state = f"stopped: {self.stopped!r}" if self.stopped else "waiting" if self.waiting else "running"
+        return (
+            f"<Attempt {self.job.attempt} of {self.job.kind} {self.job.id}, fence {self.job.fence}, {state}>"
+        )
+
+    def stop(self, why: AttemptEnded) -> None:
+        """End the work: cancelled in the loop, told in a thread, killed in a process. The first reason counts."""
+        if self.stopped is None:
+            self.stopped = why
+            if self.on_stop is not None:
+                self.on_stop()
+
+    def time_out(self) -> None:
+        """Stop because the time limit has come."""
+        self.stop(TimedOut(f"The time limit of {self.time_limit_s:g} s was reached."))
+
+    def begin(self) -> None:
+        """A place was found: the time limit counts from now."""
+        self.started = monotonic()
+        self.waiting = False
+
+    def is_stopped(self) -> bool:
+        """True once the work was told to end. Safe in every thread."""
+        return self.stopped is not None
+
+    def report(self, percent: float, note: str) -> None:
+        """Note the newest progress, which the heartbeat fetches. Safe in every thread."""
+        self.progress = progress_json(percent, note)
+
+    def context(self) -> Context:
+        """What the handler may know. Used where it runs in this process."""
+        return make_context(
+            self.job.kind, (self.job.id, self.job.attempt, self.job.fence), self.report, self.is_stopped
+        )
+
+
+def make_context(
+    kind: str,
+    numbers: tuple[str, int, int],
+    report: Callable[[float, str], None],
+    stop_asked: Callable[[], bool],
+) -> Context:
+    """A Context for this job id, attempt and fence, with a logger that says which job speaks."""
+    job_id, attempt, fence = numbers
+    log = logging.LoggerAdapter(LOG, {"job_id": job_id, "kind": kind, "attempt": attempt})
+    return Context(job_id, attempt, fence, log, report, stop_asked)
+
+
+def progress_json(percent: float, note: str) -> bytes:
+    """Progress as it is stored and shown."""
+    return orjson.dumps({"percent": percent, "note": storable(note)})

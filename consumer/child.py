@@ -1,0 +1,151 @@
+"""What runs in a child process: one job at a time, in the background of the machine, until the pipe closes.
+
+Everything crosses the pipe as plain values, so that no answer can fail to be read on the other side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from time import monotonic
+from typing import Any, NamedTuple
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from consumer.attempt import make_context, progress_json
+from core.errors import SluiceError
+from core.exchange import read_input, write_output
+from core.handler import AnyHandler, GiveUp, RetryLater
+from core.outcome import BadInput, BadOutput, storable, trace_of, words
+from core.registry import Registry, load
+
+NICEST = 19
+PROGRESS_EVERY_S = 0.5
+PR_SET_PDEATHSIG = 1
+
+
+class Errand(NamedTuple):
+    """A job on its way to the child."""
+
+    kind: str
+    job_id: str
+    attempt: int
+    fence: int
+    input: bytes
+
+
+class Answer(NamedTuple):
+    """What the child says: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended.
+
+    Endings are `output`, `gave-up`, `later`, `bad-input`, `bad-output` and `raised`.
+    """
+
+    word: str
+    values: tuple[str | bytes | float, ...] = ()
+
+
+def live(pipe: Connection, modules: Sequence[str], log_level: int) -> None:
+    """Serve errands until the parent closes the pipe."""
+    go_to_background()
+    log_as_json(log_level)
+    try:
+        registry = load(modules)
+    except SluiceError as error:
+        pipe.send(tuple(Answer("refused", (words(error),))))
+        return
+    with suppress(EOFError, OSError):
+        while True:
+            _serve(pipe, registry, Errand(*pipe.recv()))
+
+
+def go_to_background() -> None:
+    """Nice 19, a process group of its own, and the parent's decision on when to end."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICEST)
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # a function and not SIG_IGN, which programs started by a handler would inherit
+        signal.signal(number, _leave_it_to_the_parent)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    if sys.platform == "linux":  # the fork server ends with the consumer; this ends us with the fork server
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def log_as_json(level: int) -> None:
+    """One JSON line per log record on stderr, shaped like those of the parent."""
+    lines = logging.StreamHandler()
+    names = {"levelname": "level", "name": "logger", "exc_info": "trace"}
+    lines.setFormatter(
+        OrjsonFormatter("{levelname}{name}{message}", style="{", rename_fields=names, timestamp="at")
+    )
+    logging.basicConfig(level=level, handlers=[lines], force=True)
+
+
+def perform(handler: AnyHandler, errand: Errand, report: Reporter) -> Answer:
+    """Run the handler and say how it ended, in plain values."""
+    try:
+        return Answer("output", (_output(handler, errand, report),))
+    except GiveUp as end:
+        return Answer("gave-up", (words(end),))
+    except RetryLater as end:
+        return Answer("later", (end.after_s, storable(str(end.why))))
+    except BadInput as end:
+        return Answer("bad-input", (words(end),))
+    except BadOutput as end:
+        return Answer("bad-output", (words(end),))
+    except BaseException as end:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the process
+        return Answer("raised", (storable(type(end).__name__), words(end), trace_of(end)))
+
+
+def _output(handler: AnyHandler, errand: Errand, report: Reporter) -> bytes:
+    arguments: list[object] = [read_input(handler, errand.input)]
+    if handler.takes_context:
+        numbers = (errand.job_id, errand.attempt, errand.fence)
+        arguments.append(make_context(handler.kind, numbers, report, _never))
+    function: Any = handler.function
+    output = function(*arguments)
+    return write_output(handler, asyncio.run(output) if handler.runs_in == "loop" else output)
+
+
+class Reporter:
+    """Sends progress at most twice a second, from any thread, for as long as its job runs."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._ended = False
+
+    def __call__(self, percent: float, note: str) -> None:
+        with self._lock:
+            if not self._ended and monotonic() >= self._next:
+                self._next = monotonic() + PROGRESS_EVERY_S
+                self._pipe.send(tuple(Answer("progress", (progress_json(percent, note),))))
+
+    def end(self, answer: Answer) -> None:
+        """Send the ending; threads that a handler left behind are not heard any more."""
+        with self._lock:
+            self._ended = True
+            self._pipe.send(tuple(answer))
+
+
+def _serve(pipe: Connection, registry: Registry, errand: Errand) -> None:
+    pipe.send(tuple(Answer("begun")))
+    report = Reporter(pipe)
+    report.end(perform(registry[errand.kind], errand, report))
+
+
+def _never() -> bool:
+    """Work in a process is killed and not asked."""
+    return False
+
+
+def _leave_it_to_the_parent(_number: int, _frame: object) -> None:
+    """Ctrl-C and a stop of the whole group reach every process; the parent kills what must end."""

@@ -1,0 +1,309 @@
+"""Child processes, one job in each at a time, each with a pipe of its own.
+
+A pool of our own, because the death of a child must be noticed at once, whatever its exit status, and must never
+leave a shared lock held: here nothing is shared between children, and the end of one is the end of its pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from threading import Lock
+
+from consumer.attempt import Attempt
+from consumer.child import Answer, Errand, live
+from consumer.threads import Threads
+from core.handler import GiveUp, RetryLater
+from core.outcome import BadInput, BadOutput, ChildDied, Ending, HandlerFailed, Released
+
+STARTS = 2
+"""How often a child is started for a job before its attempt fails."""
+
+FAREWELL_S = 1.0
+"""Seconds a child has to end by itself once its pipe is closed."""
+
+_BOOKS = Lock()
+"""multiprocessing keeps books on all its children without a lock of its own."""
+
+
+class NotBegun(Exception):
+    """The child ended, or could not work, before it took the job."""
+
+
+class Child:
+    """A process and our end of its pipe. All but `kill` belongs to one thread at a time."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if hasattr(context, "set_forkserver_preload"):
+            context.set_forkserver_preload(["consumer.child", *modules])
+        self._pipe, self._theirs = context.Pipe()
+        self._process = context.Process(  # type: ignore[attr-defined]  # typeshed leaves it out of the base
+            target=live,
+            args=(self._theirs, tuple(modules), logging.getLogger().getEffectiveLevel()),
+            name="sluice-child",
+            daemon=False,
+        )
+        self._doomed = False
+
+    def start(self) -> None:
+        """Start the process. Raises OSError where the machine has none to give."""
+        # The fork server inherits this mask: a signal for the whole group must not end it before us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            with _BOOKS:
+                self._process.start()
+        except BaseException:
+            self._pipe.close()
+            raise
+        finally:
+            self._theirs.close()
+        if self._doomed:
+            self.kill()
+
+    def perform(self, errand: Errand, on_begun: Callable[[], None], attempt: Attempt) -> Ending:
+        """Run one errand and return its ending. Raises NotBegun where it never began."""
+        begun = False
+        try:
+            self._pipe.send(tuple(errand))
+            while True:
+                answer = self._next_answer()
+                if answer.word == "begun":
+                    begun = True
+                    on_begun()
+                elif answer.word == "progress":
+                    attempt.progress = answer.values[0]  # type: ignore[assignment]  # bytes, by the word
+                elif answer.word == "refused":
+                    raise NotBegun(answer.values[0])
+                else:
+                    return _ending(answer)
+        except (EOFError, OSError):
+            how = self._how_it_died()
+            if begun:
+                return ChildDied(how)
+            raise NotBegun(how) from None
+
+    @property
+    def usable(self) -> bool:
+        """True while the process waits for its next errand."""
+        return not self._doomed and not wait([self._pipe, self._process.sentinel], timeout=0)
+
+    def kill(self) -> None:
+        """End it now, with whatever it started. Safe in every thread, never blocks."""
+        self._doomed = True
+        pid = self._process.pid
+        if pid is not None:
+            for kill in (os.killpg, os.kill):  # the group may not exist yet
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(pid, signal.SIGKILL)
+
+    def retire(self) -> None:
+        """Let it end by itself; kill it where it does not."""
+        self._pipe.close()
+        with suppress(OSError):
+            wait([self._process.sentinel], timeout=FAREWELL_S)
+        self.kill()
+        self._join()
+
+    def _next_answer(self) -> Answer:
+        # the sentinel too: a process started by the handler may hold the pipe open after the child's death
+        if self._pipe not in wait([self._pipe, self._process.sentinel]) and not self._pipe.poll():
+            raise EOFError
+        return Answer(*self._pipe.recv())
+
+    def _how_it_died(self) -> str:
+        code = self._join()
+        if code is None:
+            self.kill()
+            return "It closed the pipe on which it answers."
+        if code >= 0:
+            return f"It ended with exit status {code}."
+        hint = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
+        return f"It was ended by {signal.Signals(-code).name}{hint}."
+
+    def _join(self) -> int | None:
+        wait([self._process.sentinel], timeout=FAREWELL_S)
+        with _BOOKS:
+            self._process.join(0)
+            code: int | None = self._process.exitcode
+            return code
+
+
+class Trip:
+    """One attempt on its way through a child, as seen from the loop and from the thread that talks to the child."""
+
+    def __init__(self, attempt: Attempt, errand: Errand) -> None:
+        self.attempt = attempt
+        self.errand = errand
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Ending] = self.loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._child: Child | None = None
+        self._lock = Lock()
+
+    def board(self, child: Child | None) -> None:
+        """From now on it is this child that a stop kills. Called in the thread."""
+        with self._lock:
+            self._child = child
+            if child is not None and self.attempt.stopped is not None:
+                child.kill()
+
+    def stop(self, grace_s: float) -> None:
+        """Kill the child; where there is none yet, or it cannot be killed in time, go on without it."""
+        with self._lock:
+            if self._child is not None:
+                self._child.kill()
+        self._set_timer(grace_s if self._child else 0, self.finish, Released())
+
+    def begun(self) -> None:
+        """Start the clock. Called in the thread."""
+        self._call(self._start_clock)
+
+    def ended(self, ending: Ending) -> None:
+        """Hand in the ending. Called in the thread."""
+        self._call(self.finish, ending)
+
+    def finish(self, ending: Ending) -> None:
+        """Answer the waiting flow, once."""
+        self.cancel_timer()
+        if not self.done.done():
+            self.done.set_result(ending)
+
+    def cancel_timer(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _start_clock(self) -> None:
+        if not self.done.done() and self.attempt.stopped is None:
+            self.attempt.begin()
+            self._set_timer(self.attempt.time_limit_s, self.attempt.time_out)
+
+    def _set_timer(self, seconds: float, act: Callable[..., None], *arguments: object) -> None:
+        self.cancel_timer()
+        self._timer = self.loop.call_later(seconds, act, *arguments)
+
+    def _call(self, act: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            self.loop.call_soon_threadsafe(act, *arguments)
+
+
+class Children:
+    """Up to `size` child processes, started as they are needed; each serves many jobs, or (`solo`) just one."""
+
+    def __init__(self, modules: Sequence[str], size: int, grace_s: float, *, solo: bool = False) -> None:
+        self._modules = tuple(modules)
+        self._grace_s = grace_s
+        self._solo = solo
+        self._threads = Threads("solo" if solo else "children", size)
+        self._idle: deque[Child] = deque()
+        self._all: set[Child] = set()
+        self._trips: set[Trip] = set()
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run it in a child. The time limit counts from the moment in which the child begins."""
+        job = attempt.job
+        trip = Trip(attempt, Errand(attempt.handler.kind, job.id, job.attempt, job.fence, job.input or b""))
+        attempt.waiting = True
+        attempt.on_stop = lambda: trip.stop(self._grace_s)
+        self._trips.add(trip)
+        self._threads.submit(lambda: self._travel(trip))
+        try:
+            return await trip.done
+        except asyncio.CancelledError:
+            attempt.stop(Released())
+            raise
+        finally:
+            attempt.on_stop = None
+            trip.cancel_timer()
+            self._trips.discard(trip)
+
+    async def close(self) -> None:
+        """Stop what runs, kill every child."""
+        for trip in tuple(self._trips):
+            trip.attempt.stop(Released())
+        self._threads.close()
+        self.kill_all()
+        atexit.unregister(self.kill_all)
+        while self._idle:
+            await asyncio.to_thread(self._retire, self._idle.pop())
+
+    def kill_all(self) -> None:
+        """Leave no child behind."""
+        for child in tuple(self._all):
+            child.kill()
+
+    def _travel(self, trip: Trip) -> None:
+        """One job from a child that is found or started to its ending. Runs in a thread of the pool; never raises."""
+        why: Exception | None = None
+        for _ in range(STARTS):
+            if trip.attempt.stopped is not None:
+                return trip.ended(trip.attempt.stopped)
+            try:
+                return self._ride(trip, self._take())
+            except (NotBegun, OSError) as error:
+                why = error
+            except Exception as error:  # noqa: BLE001  the thread must live on, and the flow must be answered
+                return trip.ended(error)
+        return trip.ended(RuntimeError(f"No process could be had for the job: {why}"))
+
+    def _ride(self, trip: Trip, child: Child) -> None:
+        trip.board(child)
+        try:
+            ending = child.perform(trip.errand, trip.begun, trip.attempt)
+        except BaseException:
+            trip.board(None)
+            self._retire(child)
+            raise
+        trip.board(None)
+        trip.ended(ending)
+        self._put_back(child)
+
+    def _take(self) -> Child:
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                return child
+            self._retire(child)
+        if not self._all:
+            atexit.register(self.kill_all)
+        child = Child(self._modules)
+        child.start()
+        self._all.add(child)
+        return child
+
+    def _put_back(self, child: Child) -> None:
+        if self._solo or not child.usable:
+            self._retire(child)
+        else:
+            self._idle.append(child)
+
+    def _retire(self, child: Child) -> None:
+        child.retire()
+        self._all.discard(child)
+
+
+def _ending(answer: Answer) -> Ending:
+    values: tuple[object, ...] = answer.values
+    match answer.word, values:
+        case "output", (bytes() as output,):
+            return output
+        case "gave-up", (str() as text,):
+            return GiveUp(text)
+        case "later", (float() | int() as after_s, str() as why):
+            return RetryLater(after_s, why)
+        case "bad-input", (str() as text,):
+            return BadInput(text)
+        case "bad-output", (str() as text,):
+            return BadOutput(text)
+        case _:
+            return HandlerFailed(*map(str, values))

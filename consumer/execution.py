@@ -1,0 +1,144 @@
+"""A delivery from bytes to settled: decode → take slots → claim → acknowledge → perform → judge → settle.
+
+A message is acknowledged as soon as the record knows who runs its jobs, before the work runs: from then on the lease
+keeps them, not RabbitMQ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+from random import Random
+
+from consumer.attempt import Attempt
+from consumer.hints import LaneQueue, acknowledge
+from consumer.lease import Leases
+from consumer.runner import Runner
+from consumer.settling import Settling
+from core.errors import Malformed, ServerAway, TryAgain
+from core.job import Job
+from core.outcome import Released, judge
+from core.ports import Delivery, JobStore
+from core.registry import Registry
+from core.telemetry import Event, Telemetry
+
+PAUSE_S = 0.5
+"""How long a claim waits after the record did not answer."""
+
+
+class Execution:
+    """Runs the jobs of all lanes that this consumer serves."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: JobStore,
+        runner: Runner,
+        leases: Leases,
+        settling: Settling,
+        telemetry: Telemetry,
+    ) -> None:
+        self._registry, self._store, self._telemetry = registry, store, telemetry
+        self._runner, self._leases, self._settling = runner, leases, settling
+        self._rng = Random()  # noqa: S311  jitter
+        self._held: dict[str, Attempt] = {}
+        self._performing: set[asyncio.Task[None]] = set()
+        self.newest: dict[tuple[str, str], datetime] = {}
+
+    def __repr__(self) -> str:
+        return f"<Execution {len(self._held)} jobs in hand>"
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    async def serve(self, queue: LaneQueue) -> None:
+        """The flow of one lane, for ever: each round claims for all free slots at once."""
+        while True:
+            hands = await queue.take()
+            jobs = await self._claim(list(hands))
+            await self._account(hands.keys() - {job.id for job in jobs})
+            acknowledge(hands.values())
+            queue.free(len(hands) - len(jobs))
+            for job in jobs:
+                self._start(job, queue)
+
+    def deliver(self, queue: LaneQueue, delivery: Delivery) -> None:
+        """Decode: a message that nobody can read is counted and forgotten; the record has its jobs."""
+        try:
+            self._telemetry.emit(Event.DELIVERED, queue.add(delivery))
+        except Malformed as error:
+            self._telemetry.emit(Event.UNREADABLE, why=str(error))
+            delivery.acknowledge()
+
+    def stop(self) -> None:
+        """Give back what still runs: the handlers are stopped and their jobs queued again."""
+        for attempt in list(self._held.values()):
+            attempt.stop(Released())
+
+    async def finish(self) -> None:
+        """Wait until nothing is in hand."""
+        while self._performing:
+            await asyncio.wait(self._performing)
+
+    async def _claim(self, ids: Sequence[str]) -> list[Job]:
+        """Take the jobs, however long the record is away; claims whose reply was lost are found under our name."""
+        kinds = self._registry.names
+        try:
+            jobs = await self._store.claim(ids, kinds)
+        except (ServerAway, TryAgain):
+            jobs = await self._claim_again(ids, kinds)
+        self._telemetry.emit(Event.CLAIMED, len(jobs))
+        return jobs
+
+    async def _claim_again(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        jobs: dict[str, Job] = {}
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            try:
+                jobs |= {job.id: job for job in await self._store.adopt(ids) if job.id not in self._held}
+                rest = [job_id for job_id in ids if job_id not in jobs]
+                return [*jobs.values(), *await self._store.claim(rest, kinds)]
+            except (ServerAway, TryAgain):
+                continue
+
+    async def _account(self, missing: Collection[str]) -> None:
+        """What could not be claimed is void, overdue or not for this consumer; the record decides."""
+        if not missing:
+            return
+        self._telemetry.emit(Event.VOID, len(missing))
+        with suppress(ServerAway, TryAgain):  # what is put off here is found by the keeper all the same
+            overdue = await self._store.account(list(missing), self._registry.names)
+            self._telemetry.emit(Event.FAILED, len(overdue))
+            await self._settling.announce(overdue)
+
+    def _start(self, job: Job, queue: LaneQueue) -> None:
+        attempt = Attempt(job, self._registry[job.kind])
+        self._held[job.id] = attempt
+        self._leases.hold(attempt)
+        self._note_newest(job)
+        task = asyncio.get_running_loop().create_task(self._perform(attempt, queue), name=job.id)
+        self._performing.add(task)
+        task.add_done_callback(self._performing.discard)
+
+    async def _perform(self, attempt: Attempt, queue: LaneQueue) -> None:
+        """Run the handler, judge how it ended, settle."""
+        try:
+            ending = await self._runner.run(attempt)
+        finally:
+            queue.free()
+        try:
+            transition = judge(attempt.job, ending, attempt.handler.retry, self._rng)
+            if transition is not None:
+                await self._settling.settle(attempt, transition)
+        finally:
+            self._leases.drop(attempt)
+            if self._held.get(attempt.job.id) is attempt:
+                del self._held[attempt.job.id]
+
+    def _note_newest(self, job: Job) -> None:
+        """How far each queue was read, by which the keeper sees jobs that were overtaken."""
+        queue = (job.lane, job.priority)
+        if job.queued_at and (queue not in self.newest or job.queued_at > self.newest[queue]):
+            self.newest[queue] = job.queued_at

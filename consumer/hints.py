@@ -1,0 +1,86 @@
+"""Hints in hand: the ids that deliveries brought, waiting in this process for free slots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from core.envelope import decode
+from core.lanes import Lane, WeightedBuffers
+from core.ports import Delivery
+
+
+class Hand:
+    """One delivery, acknowledged once all its ids are claimed or accounted for."""
+
+    __slots__ = ("_delivery", "_left")
+
+    def __init__(self, delivery: Delivery, ids: int) -> None:
+        self._delivery = delivery
+        self._left = ids
+
+    def done(self) -> None:
+        """One more id is claimed or accounted for."""
+        self._left -= 1
+        if self._left == 0:
+            self._delivery.acknowledge()
+
+
+class LaneQueue:
+    """A lane's hints and slots in this consumer. `ready` rings when there may be something to claim."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._hints: WeightedBuffers[tuple[str, Hand]] = WeightedBuffers()
+        self._busy = 0
+        self._ready = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<LaneQueue {self.lane.name}: {len(self._hints)} hints, {self._busy}/{self.lane.slots} slots>"
+
+    @property
+    def busy(self) -> int:
+        """Slots in use."""
+        return self._busy
+
+    def add(self, delivery: Delivery) -> int:
+        """Keep the ids of a delivery until there are slots; returns how many. Raises Malformed."""
+        ids = decode(delivery.body)
+        hand = Hand(delivery, len(ids))
+        self._hints.put(delivery.priority, [(job_id, hand) for job_id in ids])
+        self._ring()
+        return len(ids)
+
+    async def take(self) -> dict[str, list[Hand]]:
+        """Wait for hints and free slots; then as many hints as there are free slots, by id, taking those slots."""
+        while not self._can_take():
+            self._ready.clear()
+            await self._ready.wait()
+        taken: dict[str, list[Hand]] = {}
+        for job_id, hand in self._hints.take(self.lane.slots - self._busy):
+            taken.setdefault(job_id, []).append(hand)
+        self._busy += len(taken)
+        return taken
+
+    def free(self, slots: int = 1) -> None:
+        """Give slots back."""
+        self._busy -= slots
+        self._ring()
+
+    def forget(self) -> None:
+        """Drop every hint that waits: RabbitMQ offers the unacknowledged deliveries to others."""
+        self._hints.clear()
+
+    def _can_take(self) -> bool:
+        return bool(len(self._hints)) and self._busy < self.lane.slots
+
+    def _ring(self) -> None:
+        if self._can_take():
+            self._ready.set()
+
+
+def acknowledge(taken: Iterable[list[Hand]]) -> None:
+    """Every id of these is claimed or accounted for."""
+    for hands in taken:
+        for hand in hands:
+            hand.done()

@@ -1,0 +1,22 @@
+"""Due: scheduled jobs whose time has come are queued."""
+
+from __future__ import annotations
+
+from core.announcement import announce
+from core.ports import DocumentCache, KeeperStore
+from core.telemetry import Telemetry
+
+JOBS_PER_TICK = 2_000
+
+
+class DueJobs:
+    """Delayed jobs and retries, by the clock of the database."""
+
+    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
+
+    async def once(self) -> int:
+        """Queue one tick's worth."""
+        queued = await self._store.queue_due(JOBS_PER_TICK)
+        await announce(self._cache, self._telemetry, [], queued)
+        return len(queued)

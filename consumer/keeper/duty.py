@@ -1,0 +1,30 @@
+"""What all duties share: a public "do it once", and a loop that does it again and again, whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Protocol
+
+from core.errors import ServerAway, TryAgain
+from core.telemetry import Event, Telemetry
+
+
+class Duty(Protocol):
+    """One thing the keeper does at every tick. The record's advisory try-lock lets one keeper do it at a time."""
+
+    async def once(self) -> int:
+        """Do it once; returns how much there was to do."""
+
+
+async def keep(duty: Duty, every_s: float, telemetry: Telemetry) -> None:
+    """Do a duty for ever, about every so many seconds (± 20 %, so that keepers do not march in step)."""
+    rng = Random()  # noqa: S311  jitter
+    while True:
+        try:
+            await duty.once()
+        except (ServerAway, TryAgain):
+            pass  # said by the breaker; the next tick tries again
+        except Exception as error:  # noqa: BLE001  a duty that died would be missed by nobody
+            telemetry.emit(Event.DUTY_FAILED, duty=type(duty).__name__, why=repr(error))
+        await asyncio.sleep(every_s * rng.uniform(0.8, 1.2))

@@ -1,0 +1,28 @@
+"""Rescue: jobs whose consumer fell silent are queued again, or failed once they have proved to be the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from core.announcement import announce
+from core.job import JobState
+from core.ports import DocumentCache, KeeperStore
+from core.telemetry import Event, Telemetry
+
+JOBS_PER_TICK = 500
+EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.FAILED: Event.FAILED, JobState.CANCELLED: Event.CANCELLED}
+
+
+class RescueJobs:
+    """Takes expired leases; not until one lease after PostgreSQL came back."""
+
+    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
+
+    async def once(self) -> int:
+        """Rescue one tick's worth."""
+        jobs = await self._store.rescue(JOBS_PER_TICK)
+        for state, count in Counter(job.state for job in jobs).items():
+            self._telemetry.emit(EVENTS[JobState(state)], count)
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)

@@ -1,0 +1,105 @@
+"""Settle: write endings in batches, each guarded by its fence, and announce what became visible."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from consumer.attempt import Attempt
+from core.announcement import announce
+from core.batching import Batcher, Limits
+from core.errors import SluiceError
+from core.job import Job, JobState
+from core.lifecycle import Transition
+from core.outcome import LeaseLost
+from core.ports import DocumentCache, JobStore, Settled
+from core.telemetry import Event, Telemetry
+
+PAUSE_S = 0.25
+EVENTS = {
+    JobState.SUCCEEDED: Event.SUCCEEDED,
+    JobState.FAILED: Event.FAILED,
+    JobState.CANCELLED: Event.CANCELLED,
+    JobState.SCHEDULED: Event.RETRIED,
+    JobState.QUEUED: Event.RELEASED,
+}
+
+
+class Settling:
+    """Takes the endings of all attempts of this consumer."""
+
+    def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
+        limits = Limits(in_flight=2, waiting=100_000)
+        self._writing: Batcher[Transition, Settled | None] = Batcher("settle", self._write, limits, _size)
+        self._announcing: Batcher[Job, None] = Batcher("announce", self._announce, Limits(waiting=100_000))
+
+    async def settle(self, attempt: Attempt, ending: Transition) -> None:
+        """Write one ending, however long the record is away, until the lease is lost."""
+        tries = 0
+        while not isinstance(attempt.stopped, LeaseLost):
+            tries += 1
+            try:
+                settled = await self._writing.put(ending)
+            except SluiceError:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if settled is None and tries > 1:
+                settled = await self._own(ending)
+            if settled is None:
+                self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
+            else:
+                self._announcing.put(_as_settled(attempt.job, ending, settled))
+            return
+
+    async def announce(self, jobs: Sequence[Job]) -> None:
+        """Announce jobs that the record ended by itself."""
+        if jobs:
+            await announce(self._cache, self._telemetry, jobs)
+
+    async def drain(self) -> None:
+        """Wait until everything is written and announced."""
+        await self._writing.drain()
+        await self._announcing.drain()
+
+    async def _write(self, endings: list[Transition]) -> list[Settled | None]:
+        settled = {(each.id, each.fence): each for each in await self._store.settle(endings)}
+        for state, count in Counter(each.state for each in settled.values()).items():
+            self._telemetry.emit(EVENTS[JobState(state)], count)
+        return [settled.get((each.id, each.fence)) for each in endings]
+
+    async def _own(self, ending: Transition) -> Settled | None:
+        """Whether a refused ending is this process's own earlier write, whose reply was lost."""
+        try:
+            job = (await self._store.look_up([ending.id])).get(ending.id)
+        except SluiceError:
+            return None
+        if job is None or job.fence != ending.fence or job.state not in (ending.state, JobState.CANCELLED):
+            return None
+        return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
+
+    async def _announce(self, jobs: Sequence[Job]) -> list[None]:
+        asked = len(jobs)
+        cancelled = [job.id for job in jobs if job.state == JobState.CANCELLED]
+        if cancelled:  # this process does not know when the cancel was asked for; the record does
+            known = await self._store.look_up(cancelled)
+            jobs = [known.get(job.id, job) for job in jobs]
+        await announce(self._cache, self._telemetry, jobs)
+        return [None] * asked
+
+
+def _as_settled(job: Job, ending: Transition, settled: Settled) -> Job:
+    """The job as the record has it now, without reading it back: byte for byte what a look-up would render."""
+    return job._replace(
+        state=settled.state,
+        version=settled.version,
+        finished_at=settled.finished_at,
+        progress=None,
+        result=ending.result,
+        error=ending.error,
+    )
+
+
+def _size(ending: Transition) -> int:
+    return len(ending.result or b"") + len(ending.error or b"") + 256

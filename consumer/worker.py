@@ -1,0 +1,182 @@
+"""The consumer process: open, serve, and stop in a visible sequence with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from uuid import uuid4
+
+from adapters.connections import Connections, open_connections
+from adapters.logs import LogSink
+from adapters.metrics import Metrics
+from adapters.postgres.heartbeat import open_heartbeat
+from adapters.private_port import PrivatePort, serve_private
+from consumer.attempt import Attempt
+from consumer.execution import Execution
+from consumer.hints import LaneQueue
+from consumer.keeper.due import DueJobs
+from consumer.keeper.duty import Duty, keep
+from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
+from consumer.keeper.rescue import RescueJobs
+from consumer.lease import Leases
+from consumer.runner import Runner
+from consumer.settling import Settling
+from core.dispatch import Dispatch
+from core.errors import SluiceError, StartRefused
+from core.outcome import LeaseLost, Released
+from core.registry import Registry
+from core.settings import Settings, processors
+from core.telemetry import Event, Telemetry
+
+GIVE_BACK_S = 3.0
+"""Seconds to write what is left once the deadline has come."""
+
+STRANDED_TICKS = 5
+"""Queues are counted this many times less often than the other duties run."""
+
+
+class Worker:
+    """One consumer, from start to stop."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings, self._registry = settings, registry
+        self._metrics = Metrics()
+        self._telemetry = Telemetry(self._metrics.sink, LogSink("consumer"))
+        self._owner = uuid4()
+        self._queues = [LaneQueue(lane) for lane in settings.served]
+        self._tasks: list[asyncio.Task[None]] = []
+        refuse_doubts(settings, registry)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, stop.set)
+        async with AsyncExitStack() as stack:
+            opened = await stack.enter_async_context(
+                open_connections(self._settings, "consumer", self._owner, self._telemetry)
+            )
+            port = PrivatePort("consumer", opened.pings, self._metrics)
+            host, number = self._settings.private_host, self._settings.consumer_private_port
+            bound = await stack.enter_async_context(serve_private(port, host, number))
+            await self._start(opened)
+            self._telemetry.emit(
+                Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
+            )
+            await stop.wait()
+            port.draining = True
+            await self._stop(opened)
+
+    async def _start(self, opened: Connections) -> None:
+        settings, telemetry = self._settings, self._telemetry
+        lanes = {name: settings.lane(name) for name in settings.lanes}
+        self._runner = Runner(settings.handlers, settings.threads, settings.processes or processors())
+        self._leases = self._make_leases()
+        self._settling = Settling(opened.jobs, opened.cache, telemetry)
+        self._execution = Execution(
+            self._registry, opened.jobs, self._runner, self._leases, self._settling, telemetry
+        )
+        self._dispatch = Dispatch(opened.broker, opened.jobs, lanes, telemetry)
+        dead = DeadLetters(opened.jobs, telemetry)
+        for queue in self._queues:
+            opened.broker.consume(queue.lane, partial(self._execution.deliver, queue))
+            self._spawn(self._execution.serve(queue), f"lane-{queue.lane.name}")
+        opened.broker.consume_dead(dead.deliver)
+        self._leases.start()
+        await opened.broker.start()
+        self._keep(opened)
+        self._spawn(self._sign_in(opened), "sign-in")
+
+    def _make_leases(self) -> Leases:
+        settings = self._settings
+        return Leases(
+            partial(open_heartbeat, settings.postgres_url.get_secret_value(), settings.lease_s),
+            lease_s=settings.lease_s,
+            beat_s=settings.beat_s,
+            grace_s=settings.grace_s,
+            loop=asyncio.get_running_loop(),
+            on_lost=self._lost,
+            on_cancel=self._cancelled,
+        )
+
+    def _keep(self, opened: Connections) -> None:
+        """The keeper's duties, each in a task of its own, so that none holds up another."""
+        store, cache, telemetry = opened.jobs, opened.cache, self._telemetry
+        tick = self._settings.keeper_s
+        duties: list[tuple[Duty, float]] = [
+            (DueMessages(store, self._dispatch, telemetry), tick),
+            (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),
+            (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
+            (DueJobs(store, cache, telemetry), tick),
+            (RescueJobs(store, cache, telemetry), tick),
+        ]
+        for duty, every_s in duties:
+            self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
+
+    async def _sign_in(self, opened: Connections) -> None:
+        """Leave a note for people that this consumer is here, and renew it."""
+        lanes = [queue.lane.name for queue in self._queues]
+        while True:
+            with suppress(SluiceError):
+                await opened.jobs.note_consumer(socket.gethostname(), os.getpid(), lanes)
+            await asyncio.sleep(self._settings.lease_s)
+
+    async def _stop(self, opened: Connections) -> None:
+        """Stop taking, finish or reach the deadline, give back, close."""
+        self._telemetry.emit(Event.STOPPING, in_hand=len(self._execution))
+        await opened.broker.stop_consuming()
+        for queue in self._queues:
+            queue.forget()
+        try:
+            async with asyncio.timeout(self._settings.stop_s):
+                await self._execution.finish()
+        except TimeoutError:
+            self._execution.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_BACK_S):
+                    await self._execution.finish()
+        await self._close()
+        self._telemetry.emit(Event.STOPPED)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._settling.drain()
+                await self._dispatch.drain()
+        await self._leases.close()
+        await self._runner.close()
+
+    def _lost(self, attempt: Attempt) -> None:
+        self._telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
+        attempt.stop(LeaseLost())
+
+    def _cancelled(self, attempt: Attempt) -> None:
+        attempt.stop(Released("cancelled"))
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+
+def refuse_doubts(settings: Settings, registry: Registry) -> None:
+    """Raises StartRefused where lanes, kinds and pools do not fit together."""
+    unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
+    if unknown:
+        raise StartRefused(f"SLUICE_SERVE_LANES: there is no lane {unknown[0]!r} in SLUICE_LANES")
+    places = {"thread": ("SLUICE_THREADS", settings.threads)}
+    places["process"] = ("SLUICE_PROCESSES", settings.processes or processors())
+    for runs_in, (variable, size) in places.items():
+        lanes = {registry[kind].lane for kind in registry if registry[kind].runs_in == runs_in}
+        slots = sum(lane.slots for lane in settings.served if lane.name in lanes)
+        if slots > size:
+            raise StartRefused(
+                f"{variable}: {size} are fewer than the {slots} slots of the lanes that need them: raise it, "
+                "or lower the slots in SLUICE_LANES"
+            )

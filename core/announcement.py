@@ -1,0 +1,29 @@
+"""Whoever commits a visible transition announces it, through this one function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from core.document import Document, render
+from core.errors import ServerAway
+from core.job import TERMINAL, Job
+from core.ports import DocumentCache
+from core.telemetry import Event, Telemetry
+
+
+async def announce(
+    cache: DocumentCache, telemetry: Telemetry, jobs: Iterable[Job], moved: Mapping[str, int] | None = None
+) -> list[Document]:
+    """Wake those who wait for these jobs, and store the documents of the finished ones; returns those documents.
+
+    `moved` are further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
+    """
+    jobs = list(jobs)
+    finished = [render(job) for job in jobs if job.state in TERMINAL]
+    versions = {job.id: job.version for job in jobs} | dict(moved or {})
+    if versions:
+        try:
+            await cache.announce(versions, finished)
+        except ServerAway:
+            telemetry.emit(Event.ANNOUNCE_FAILED, len(versions))
+    return finished

@@ -1,0 +1,102 @@
+"""The tree of our errors, in domain words; `api/problems.py` alone knows their HTTP status.
+
+SluiceError
+├── ServerAway          a server did not answer in time, or refused the connection
+├── OutcomeUnknown      a commit was sent and its reply was lost
+├── Overloaded          more work is waiting than can be taken in time
+├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
+├── BadRow              the record refuses a value of a batch
+├── Malformed           the bytes are not the JSON we accept
+├── Invalid             well-formed, but not what the kind or the options ask for
+├── TooLarge            more bytes than the kind takes
+├── KindUnknown · JobUnknown · JobExpired
+└── StartRefused        a setting or a handler is wrong; the process does not start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SluiceError(Exception):
+    """Something went wrong in Sluice."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").split("\n", 1)[0])
+
+
+class ServerAway(SluiceError):
+    """A server did not answer in time."""
+
+    def __init__(self, server: str, why: str = "did not answer in time") -> None:
+        super().__init__(f"{server}: {why}")
+        self.server = server
+
+
+class OutcomeUnknown(SluiceError):
+    """The commit was sent and its reply was lost; the job may or may not have been accepted."""
+
+
+class Overloaded(SluiceError):
+    """More work is waiting than can be taken in time."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
+class TryAgain(SluiceError):
+    """The record asks for the same rows again."""
+
+
+class BadRow(SluiceError):
+    """The record refuses a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing wrong with a request: where (an RFC 6901 pointer), a stable code, and words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Malformed(SluiceError):
+    """The body is not valid JSON."""
+
+
+class Invalid(SluiceError):
+    """The request does not fit what it asks for."""
+
+    def __init__(self, flaws: list[Flaw]) -> None:
+        super().__init__(flaws[0].detail if flaws else None)
+        self.flaws = flaws
+
+
+class TooLarge(SluiceError):
+    """The body has more bytes than this kind takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than the {limit} bytes that are taken here.")
+        self.limit = limit
+
+
+class KindUnknown(SluiceError):
+    """There is no such kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"There is no kind {kind[:64]!r}; GET /v1/kinds lists them.")
+        self.kind = kind
+
+
+class JobUnknown(SluiceError):
+    """There is no such job."""
+
+
+class JobExpired(SluiceError):
+    """The job is older than its retention and was pruned."""
+
+
+class StartRefused(SluiceError):
+    """A setting or a handler is wrong, so the process does not start."""

@@ -1,0 +1,145 @@
+"""The job and the frozen values that travel between the flows and the record."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+TAG_SEPARATOR = "\x1f"
+"""Joins tags in one column; no tag contains it."""
+
+
+class JobState(StrEnum):
+    """Where a job stands. Nothing leaves a terminal state."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class Job(NamedTuple):
+    """A row of `jobs` as the flows see it; the order of the fields is the order of the columns read.
+
+    `id` is the text of a UUIDv7. `result`, `error` and `progress` are raw JSON bytes. Times are aware and come from
+    the database clock. A named tuple, because one is made from every row read on the hot path.
+    """
+
+    id: str
+    tenant: str
+    kind: str
+    lane: str
+    priority: str
+    state: str
+    version: int
+    fence: int
+    attempt: int
+    max_attempts: int
+    crash_count: int
+    solo_crashes: int
+    timeout_s: float | None
+    deadline: datetime | None
+    run_at: datetime | None
+    queued_at: datetime | None
+    tags: str | None
+    traceparent: str | None
+    fingerprint: bytes | None
+    cancel_requested_at: datetime | None
+    progress: bytes | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    input: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+
+
+class NewJob(NamedTuple):
+    """A job on its way into the record.
+
+    `fingerprint` is set for pure kinds; `flight` says that identical unfinished work may answer instead.
+    `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
+    """
+
+    id: str
+    tenant: str
+    kind: str
+    lane: str
+    priority: str
+    input: bytes
+    max_attempts: int
+    timeout_s: float | None
+    ids_per_message: int
+    fingerprint: bytes | None = None
+    flight: bool = False
+    delay_s: float | None = None
+    run_at: datetime | None = None
+    deadline_s: float | None = None
+    tags: str | None = None
+    traceparent: str | None = None
+
+
+def as_accepted(new: NewJob, at: datetime) -> Job:
+    """The row that the record made of `new`, accepted at this time, without reading it back."""
+    run_at = at + timedelta(seconds=new.delay_s) if new.delay_s else new.run_at
+    scheduled = run_at is not None and run_at > at
+    return Job(
+        id=new.id,
+        tenant=new.tenant,
+        kind=new.kind,
+        lane=new.lane,
+        priority=new.priority,
+        state=JobState.SCHEDULED if scheduled else JobState.QUEUED,
+        version=1,
+        fence=0,
+        attempt=0,
+        max_attempts=new.max_attempts,
+        crash_count=0,
+        solo_crashes=0,
+        timeout_s=new.timeout_s,
+        deadline=None if new.deadline_s is None else at + timedelta(seconds=new.deadline_s),
+        run_at=run_at,
+        queued_at=None if scheduled else at,
+        tags=new.tags,
+        traceparent=new.traceparent,
+        fingerprint=new.fingerprint,
+        cancel_requested_at=None,
+        progress=None,
+        created_at=at,
+        started_at=None,
+        finished_at=None,
+    )
+
+
+class Message(NamedTuple):
+    """One RabbitMQ message, which is one row of the outbox: ids of one lane and priority."""
+
+    outbox_id: int
+    lane: str
+    priority: str
+    ids: tuple[str, ...]
+
+
+class Accepted(NamedTuple):
+    """What the record says of one batch of new jobs.
+
+    `at` is the time of acceptance; `ids` the jobs that are now in the record (the others were skipped because
+    identical work is under way); `messages` what is to be dispatched.
+    """
+
+    at: datetime
+    ids: frozenset[str]
+    messages: tuple[Message, ...]
+
+
+class Claim(NamedTuple):
+    """The right to run a job: valid while the record still shows this fence."""
+
+    id: str
+    fence: int

@@ -1,0 +1,72 @@
+"""Lanes, their queues and the order in which a consumer fills its slots from them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PRIORITIES = ("high", "normal", "low", "overflow")
+"""A lane's queues. Clients choose the first three; `overflow` takes what is over a tenant's share."""
+
+WEIGHTS: Mapping[str, int] = {"high": 8, "normal": 4, "low": 1, "overflow": 1}
+"""Slots given to each queue per round, so that none starves."""
+
+DEAD_QUEUE = "sluice.dead"
+"""Where RabbitMQ puts what it gives up; the keeper reads it back into the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A named stream of work.
+
+    `slots` is how many of its jobs one consumer runs at once; `ids_per_message` how many job ids travel together.
+    """
+
+    name: str
+    slots: int
+    ids_per_message: int
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """Queue name by priority."""
+        return {priority: queue_name(self.name, priority) for priority in PRIORITIES}
+
+
+def queue_name(lane: str, priority: str) -> str:
+    """The RabbitMQ queue of a lane and priority."""
+    return f"sluice.{lane}.{priority}"
+
+
+class WeightedBuffers(Generic[T]):
+    """Local buffers, one per priority, emptied 8 : 4 : 1 : 1 and first in, first out within each."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, deque[T]] = {priority: deque() for priority in PRIORITIES}
+        self._credit = dict(WEIGHTS)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buffers.values()))
+
+    def put(self, priority: str, items: Iterable[T]) -> None:
+        """Append items to the buffer of one priority."""
+        self._buffers[priority].extend(items)
+
+    def take(self, count: int) -> list[T]:
+        """Up to `count` items, in the order in which slots are to be filled."""
+        return [self._next() for _ in range(min(count, len(self)))]
+
+    def clear(self) -> list[T]:
+        """Everything that waits, leaving the buffers empty."""
+        return self.take(len(self))
+
+    def _next(self) -> T:
+        while True:
+            for priority, buffer in self._buffers.items():
+                if buffer and self._credit[priority]:
+                    self._credit[priority] -= 1
+                    return buffer.popleft()
+            self._credit = dict(WEIGHTS)

@@ -1,0 +1,166 @@
+"""What the flows need from the outside: each port has a real adapter, and a fake held to the same contract tests.
+
+Every method ends within the deadline of its server or raises ServerAway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from core.document import Document
+from core.job import Accepted, Claim, Job, Message, NewJob
+from core.lifecycle import Transition
+
+
+class Settled(NamedTuple):
+    """A transition as the record took it: a requested cancel may have turned it into `cancelled`."""
+
+    id: str
+    fence: int
+    state: str
+    version: int
+    finished_at: datetime | None
+
+
+class Beat(NamedTuple):
+    """The record's answer to a heartbeat for one claim that still holds; `moved` says that progress made a new version."""
+
+    id: str
+    fence: int
+    cancel_requested: bool
+    version: int = 0
+    moved: bool = False
+
+
+class KeyRecord(NamedTuple):
+    """An API key as stored: never the secret, only its HMAC-SHA256."""
+
+    key_id: str
+    tenant: str
+    scopes: frozenset[str]
+    secret_hmac: bytes
+    usable: bool
+
+
+class JobStore(Protocol):
+    """The record, as both flows use it."""
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
+
+    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
+        """The unfinished job of each fingerprint, where there is one."""
+
+    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """The newest success of each fingerprint that is younger than so many seconds."""
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id, with result and error; unknown ids are left out."""
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Delete outbox rows whose messages RabbitMQ has confirmed."""
+
+    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Take queued jobs of these kinds, raising their fence; ids that are not returned were not to be had."""
+
+    async def account(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds unknown here."""
+
+    async def adopt(self, ids: Sequence[str]) -> list[Job]:
+        """Jobs of these that this process holds already: claims whose reply was lost."""
+
+    async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
+        """Write endings, guarded by fence and state; refused ones are left out."""
+
+    async def identity(self) -> str:
+        """Which database this is, and which of its histories: a restored one meets empty caches."""
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Give back unstarted claims."""
+
+
+class HeartbeatStore(Protocol):
+    """The record, as the heartbeat thread uses it over a connection of its own."""
+
+    async def beat(self, held: Sequence[tuple[Claim, bytes | None]]) -> list[Beat]:
+        """Extend the lease of every claim that still holds, storing progress (JSON bytes) where there is some new."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+class DocumentCache(Protocol):
+    """Finished documents and wake-ups; losing all of it changes speed, never truth."""
+
+    async def get(self, ids: Sequence[str]) -> list[Document | None]:
+        """Finished documents, in the order of the ids."""
+
+    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
+        """Store finished documents and wake the waiters of all these ids."""
+
+    async def listen(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+        """Call `on_wake` with ids and versions for ever, through every reconnection; returns when cancelled."""
+
+
+class Dispatcher(Protocol):
+    """Puts ids on RabbitMQ."""
+
+    async def publish(self, message: Message) -> None:
+        """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""
+
+
+class Delivery(Protocol):
+    """A message in hand."""
+
+    @property
+    def body(self) -> bytes:
+        """The envelope."""
+
+    @property
+    def priority(self) -> str:
+        """Which of the lane's queues it came from."""
+
+    def acknowledge(self) -> None:
+        """All ids are claimed or accounted for: forget the message. Never blocks, never raises."""
+
+
+OnDelivery = Callable[[Delivery], None]
+
+
+class KeyStore(Protocol):
+    """API keys in the record."""
+
+    async def find_key(self, key_id: str) -> KeyRecord | None:
+        """The key with this id, usable or not."""
+
+
+class KeeperStore(Protocol):
+    """The record, as the keeper uses it. Each call is one tick's work under an advisory try-lock."""
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id, with result and error."""
+
+    async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
+        """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Delete outbox rows whose messages RabbitMQ has confirmed."""
+
+    async def rescue(self, limit: int) -> list[Job]:
+        """Queue, fail or cancel jobs whose lease ran out; returns them as they are now."""
+
+    async def queue_due(self, limit: int) -> dict[str, int]:
+        """Queue scheduled jobs whose time has come; returns id → version."""
+
+    async def redispatch_overtaken(
+        self, newest: Mapping[tuple[str, str], datetime], patience_s: float
+    ) -> int:
+        """Offer queued jobs again that are older by this much than the newest claim of their (lane, priority)."""
+
+    async def redispatch_stranded(self, queues: Sequence[tuple[str, str]], patience_s: float) -> int:
+        """Offer queued jobs of these (lane, priority) again, which were queued at least this long ago."""
+
+    async def redispatch_ids(self, ids: Sequence[str]) -> int:
+        """Offer those of these jobs again that are still queued."""

@@ -1,0 +1,28 @@
+"""How long until a failed attempt is tried again?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+
+    Before try n + 1 a job waits between 0 and `min(cap_s, base_s * 2 ** (n - 1))` seconds.
+    `max_attempts` counts the first try.
+    """
+
+    max_attempts: int = 5
+    base_s: float = 2.0
+    cap_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        if self.max_attempts < 1 or not (0 <= self.base_s < inf and 0 <= self.cap_s < inf):
+            raise ValueError(f"a retry policy has at least one attempt and finite waits, unlike {self}")
+
+    def delay_s(self, attempt: int, rng: Random) -> float:
+        """Seconds to wait after the try with this number (from 1)."""
+        return rng.uniform(0, min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 40)))

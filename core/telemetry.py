@@ -1,0 +1,56 @@
+"""What happened, said once: the flows emit named events, logs and metrics attach from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+Sink = Callable[["Event", int, dict[str, Any]], None]
+
+
+class Event(StrEnum):
+    """Every event there is. The count says how many times it happened; fields are for the log."""
+
+    ACCEPTED = "jobs_accepted"
+    COALESCED = "jobs_coalesced"
+    REUSED = "results_reused"
+    REFUSED = "submits_refused"
+    DISPATCHED = "ids_dispatched"
+    DISPATCH_DEFERRED = "dispatches_deferred"
+    DELIVERED = "ids_delivered"
+    VOID = "ids_void"
+    UNREADABLE = "messages_unreadable"
+    CLAIMED = "jobs_claimed"
+    SUCCEEDED = "jobs_succeeded"
+    FAILED = "jobs_failed"
+    RETRIED = "attempts_retried"
+    RELEASED = "jobs_released"
+    CANCELLED = "jobs_cancelled"
+    STALE = "stale_outcomes"
+    LEASE_LOST = "leases_lost"
+    RESCUED = "jobs_rescued"
+    REDISPATCHED = "ids_redispatched"
+    DROPPED = "outbox_rows_dropped"
+    DEAD_LETTER = "dead_letters"
+    ANNOUNCE_FAILED = "announcements_failed"
+    CACHE_MISMATCH = "cache_identity_mismatch"
+    SERVER_AWAY = "server_away"
+    SERVER_BACK = "server_back"
+    DUTY_FAILED = "duties_failed"
+    STARTED = "process_started"
+    STOPPING = "process_stopping"
+    STOPPED = "process_stopped"
+
+
+class Telemetry:
+    """Hands each event to the sinks attached at start-up."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def emit(self, event: Event, count: int = 1, **fields: Any) -> None:
+        """Say that `event` happened `count` times."""
+        if count:
+            for sink in self._sinks:
+                sink(event, count, fields)

@@ -1,0 +1,1 @@
+"""The work itself: one file per kind."""

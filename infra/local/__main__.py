@@ -1,0 +1,56 @@
+"""`python -m infra.local up|down|status|ensure`: the servers by hand, below `.local/servers`; down ends everything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.local import programs
+from infra.local.servers import ProgramMissing, Servers, StartError
+from infra.local.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(arguments: list[str]) -> int:
+    """Run one word; return the exit status."""
+    words = {"up": _up, "down": _down, "status": _status, "ensure": _ensure}
+    if len(arguments) != 1 or arguments[0] not in words:
+        print(f"usage: python -m infra.local {'|'.join(words)}", file=sys.stderr)
+        return 2
+    try:
+        return words[arguments[0]](Servers(ROOT / ".local" / "servers"))
+    except (StartError, ProgramMissing, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _up(servers: Servers) -> int:
+    servers.up()
+    _status(servers)
+    return 0
+
+
+def _down(servers: Servers) -> int:
+    """Stop everything `make run` started."""
+    Stack.recorded(ROOT).stop()
+    servers.down()
+    return 0
+
+
+def _status(servers: Servers) -> int:
+    for server in servers:
+        print(f"{server.name:<11} {server.url if server.alive else 'stopped'}")
+    stack = Stack.recorded(ROOT)
+    for program in (stack.api, stack.consumer):
+        print(f"{program.name:<11} {program.private_url if program.alive else 'stopped'}")
+    return 0 if stack.api.alive and stack.consumer.alive else 3
+
+
+def _ensure(_: Servers) -> int:
+    """Install the server programs that are missing, or say what to do."""
+    programs.ensure()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""Where the server programs are on this machine, and the one line that installs what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+_PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server", "rabbitmq-server": "rabbitmq-server"}
+
+# The rabbitmq-server on the PATH of Debian is a wrapper that changes user and cookie; the real one comes first here.
+_USUAL_PLACES = (
+    "usr/lib/postgresql/*/bin",
+    "usr/lib/rabbitmq/bin",
+    "usr/pgsql-*/bin",
+    "opt/homebrew/opt/postgresql*/bin",
+    "opt/homebrew/sbin",
+    "opt/homebrew/bin",
+    "usr/lib/erlang/bin",
+)
+
+
+class ProgramMissing(RuntimeError):
+    """A server program is not installed on this machine."""
+
+
+def find(program: str) -> Path:
+    """Return the newest program of that name; raises ProgramMissing."""
+    for pattern in _USUAL_PLACES:
+        directories = sorted(Path("/").glob(pattern), key=_version, reverse=True)
+        for file in (directory / program for directory in directories):
+            if os.access(file, os.X_OK):
+                return file
+    if found := shutil.which(program):
+        return Path(found)
+    raise ProgramMissing(f"{program} is not installed")
+
+
+def missing(wanted: Iterable[str] = tuple(_PACKAGES)) -> list[str]:
+    """Return which of the wanted server programs (by default all three) this machine lacks."""
+    return [program for program in wanted if not _is_installed(program)]
+
+
+def apt_line(programs: list[str] | None = None) -> str:
+    """Return the line that installs the given programs (or the missing ones) on Debian and Ubuntu."""
+    packages = " ".join(_PACKAGES[program] for program in (missing() if programs is None else programs))
+    return f"apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {packages}"
+
+
+def can_install() -> bool:
+    """Say whether apt_line() would work here: root on a machine with apt."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def ensure(wanted: Iterable[str] = tuple(_PACKAGES)) -> None:
+    """Install those of the wanted programs that are missing, printing the line before it runs.
+
+    Raises ProgramMissing with the remedies where that is not possible, CalledProcessError when apt fails.
+    """
+    lacking = missing(wanted)
+    if not lacking:
+        return
+    line = apt_line(lacking)
+    if not can_install():
+        raise ProgramMissing(
+            f"{', '.join(lacking)}: not installed. Run `{line}` as root, or `docker compose up`."
+        )
+    print(f"+ {line}", flush=True)
+    subprocess.run(["/bin/sh", "-c", line], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def _is_installed(program: str) -> bool:
+    try:
+        find(program)
+    except ProgramMissing:
+        return False
+    return True
+
+
+def _version(directory: Path) -> list[int]:
+    digits = "".join(c if c.isdigit() else " " for c in str(directory))
+    return [int(part) for part in digits.split()]

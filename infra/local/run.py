@@ -1,0 +1,159 @@
+"""`make run`: from a bare working tree to a running stack that has just done one real job of every kind."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from infra.local import display, programs, variables
+from infra.local.samples import samples
+from infra.local.server import Server
+from infra.local.servers import ProgramMissing, Servers, StartError
+from infra.local.stack import Stack, settings_for, unusual_ports
+from infra.local.tour import Visit, kinds, tour
+
+ROOT = Path(__file__).parents[2]
+_SCOPES = "submit,read,admin"
+
+
+class JobsFailed(RuntimeError):
+    """Not every job of the tour succeeded; the message carries the last lines of the consumer's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What every step needs: the tree, the terminal, and what to undo should a later step fail."""
+
+    root: Path
+    console: Console
+    undo: ExitStack
+
+
+def run(root: Path, console: Console) -> None:
+    """Bring everything up, take the tour, leave it running. When a step fails, what this run started is stopped again."""
+    with ExitStack() as undo:
+        start = Start(root, console, undo)
+        given = variables.given(root)
+        servers = bring_servers(start, given)
+        stack = Stack(root, settings_for(root, given, servers))
+        bring_processes(start, stack)
+        key = find_key(start, stack)
+        leave_addresses(stack, key)
+        notes = take_tour(start, stack, key)
+        undo.pop_all()
+    notes += [
+        f"another program has the usual port, so {name}={port}"
+        for name, port in unusual_ports(stack.settings, given).items()
+    ]
+    display.show_where(console, stack.url, key, notes)
+
+
+def bring_servers(start: Start, given: dict[str, str]) -> dict[str, str]:
+    """Start the servers for which no address was given, and return their addresses by the setting's name."""
+    servers = Servers(start.root / ".local" / "servers")
+    every: dict[str, Server] = {
+        "SLUICE_POSTGRES_URL": servers.postgres,
+        "SLUICE_REDIS_URL": servers.redis,
+        "SLUICE_RABBITMQ_URL": servers.rabbitmq,
+    }
+    wanted = {name: server for name, server in every.items() if name not in given}
+    programs.ensure(server.program for server in wanted.values())
+    with display.step(start.console, "servers") as step:
+        if wanted:
+            for server in servers.up(*wanted.values()):
+                start.undo.callback(server.stop)
+        step.note = _described(list(wanted.values()), len(every))
+    return {name: server.url for name, server in wanted.items()}
+
+
+def bring_processes(start: Start, stack: Stack) -> None:
+    """Migrate, then start api and consumer, unless they run already from this very code and these settings."""
+    stale = stack.stale()
+    if stale:
+        with display.step(start.console, "schema") as step:
+            stack.migrate()
+            step.note = "at head"
+    with display.step(start.console, "processes") as step:
+        for program in stale:
+            start.undo.callback(program.stop)
+        stack.start(stale)
+        step.note = (
+            ", ".join(program.name for program in stale) + " started"
+            if stale
+            else "api and consumer run already"
+        )
+
+
+def find_key(start: Start, stack: Stack) -> str:
+    """Return the key of the last run while it is good, else a new one."""
+    with display.step(start.console, "key") as step:
+        known = variables.read(stack.root / ".local" / "env").get("SLUICE_API_KEY", "")
+        if known and asyncio.run(kinds(stack.url, known)) is not None:
+            step.note = "the one of last time"
+            return known
+        step.note = f"a new one, {_SCOPES}"
+        return stack.make_key("demo", _SCOPES)
+
+
+def leave_addresses(stack: Stack, key: str) -> None:
+    """Write `.local/env`, from which any tool finds the running stack."""
+    servers = ("SLUICE_POSTGRES_URL", "SLUICE_REDIS_URL", "SLUICE_RABBITMQ_URL")
+    found = {"SLUICE_URL": stack.url, "SLUICE_PRIVATE_URL": stack.api.private_url, "SLUICE_API_KEY": key}
+    variables.write(stack.root / ".local" / "env", found | {name: stack.settings[name] for name in servers})
+
+
+def take_tour(start: Start, stack: Stack, key: str) -> list[str]:
+    """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded."""
+    offered = asyncio.run(kinds(stack.url, key)) or []
+    chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
+    with display.Bars(start.console).shown() as bars:
+        visits = asyncio.run(tour(stack.url, key, chosen, bars.watch))
+    display.show_results(start.console, visits)
+    _refuse_failures(visits, stack)
+    return [
+        f"no sample for {kind}: try it at /docs" for kind in offered if kind not in {s.kind for s in chosen}
+    ]
+
+
+def main() -> int:
+    """Run; return the exit status."""
+    console = Console(highlight=False)
+    try:
+        run(ROOT, console)
+    except (StartError, JobsFailed, ProgramMissing, subprocess.CalledProcessError, httpx.HTTPError) as error:
+        console.print(
+            f"\n  ✘ {error}\n\n  What this run had started is stopped again.",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _described(started: list[Server], of: int) -> str:
+    if not started:
+        return "at the addresses given"
+    known = [f"{server.name} :{server.port}" for server in started]
+    return ", ".join(known if len(known) == of else [*known, "the rest at the addresses given"])
+
+
+def _refuse_failures(visits: list[Visit], stack: Stack) -> None:
+    failed = [visit.sample.kind for visit in visits if not visit.succeeded]
+    if failed or not visits:
+        what = ", ".join(failed) or "no kind was offered: nothing"
+        raise JobsFailed(
+            f"{what} did not succeed. Last lines of {stack.consumer.log}:\n{stack.consumer.log_tail()}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

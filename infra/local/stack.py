@@ -1,0 +1,187 @@
+"""The two processes of the product in the background, and the settings they share."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from infra.local import variables
+from infra.local.daemon import Daemon, StartError
+from infra.local.ports import LOOPBACK, free_port, is_free
+from infra.local.server import secret
+
+_ROOMS = ("api", "consumer", "core", "adapters", "handlers")
+_PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+_LOG_LIMIT = 8 * 1024 * 1024
+
+
+class Program(Daemon):
+    """`python -m NAME` in the background, ready when `/readyz` on its private port says so."""
+
+    def __init__(self, name: str, root: Path, settings: dict[str, str]) -> None:
+        super().__init__()
+        self.name = name
+        self._root = root
+        self._settings = settings
+
+    @property
+    def private_url(self) -> str:
+        """Where health and metrics are."""
+        return f"http://{LOOPBACK}:{self._private_port}"
+
+    @property
+    def log(self) -> Path:
+        """Its log, one JSON document per line."""
+        return self._root / ".local" / "log" / f"{self.name}.log"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it runs, is ready, and was started from today's code and settings."""
+        built = self._built.read_text() if self._built.exists() else ""
+        return self.alive and built == self._build() and self._answers()
+
+    def _launch(self) -> None:
+        for file in (self.log, *self._pid_files()):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        self._built.write_text(self._build())
+        self._spawn([sys.executable, "-m", self.name], env=self._settings)
+
+    def _answers(self) -> bool:
+        connection = HTTPConnection(LOOPBACK, self._private_port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    @property
+    def _private_port(self) -> int:
+        return int(self._settings[f"SLUICE_{self.name.upper()}_PRIVATE_PORT"])
+
+    @property
+    def _cwd(self) -> Path:
+        return self._root
+
+    @property
+    def _built(self) -> Path:
+        return self._root / ".local" / "pid" / f"{self.name}.build"
+
+    def _pid_files(self) -> list[Path]:
+        return [self._root / ".local" / "pid" / self.name]
+
+    def _build(self) -> str:
+        """A hash over code, lock and settings: what it takes to say that a running process is the one we would start."""
+        digest = hashlib.sha256(repr(sorted(self._settings.items())).encode())
+        for file in [self._root / "requirements.txt", *_sources(self._root)]:
+            digest.update(str(file).encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()
+
+
+class Stack:
+    """Api and consumer of one working tree."""
+
+    def __init__(self, root: Path, settings: dict[str, str]) -> None:
+        self.root = root
+        self.settings = settings
+        self.api = Program("api", root, settings)
+        self.consumer = Program("consumer", root, settings)
+
+    @classmethod
+    def recorded(cls, root: Path) -> "Stack":
+        """Return the stack that was started last; without settings when there was none."""
+        return cls(root, variables.read(root / ".local" / "settings"))
+
+    def stale(self) -> list[Program]:
+        """Return the processes that have to be started, or started again."""
+        return [program for program in (self.api, self.consumer) if not program.is_current]
+
+    def start(self, programs: list[Program]) -> None:
+        """Start these (side by side), or start them again. Raises StartError."""
+        variables.write(self.root / ".local" / "settings", self.settings)
+        with ThreadPoolExecutor(2) as threads:
+            starts = [threads.submit(_restart, program) for program in programs]
+        for start in starts:
+            start.result()
+
+    def stop(self) -> None:
+        """Stop both: the door first, so that the work room has nothing new coming."""
+        self.api.stop()
+        self.consumer.stop()
+
+    def migrate(self) -> None:
+        """Bring the database's schema to head. Raises StartError with what the command said."""
+        self._command("adapters.postgres.migrate")
+
+    def make_key(self, tenant: str, scopes: str) -> str:
+        """Make an API key and return it. Raises StartError with what the command said."""
+        return self._command("api.keys", "create", "--tenant", tenant, "--scopes", scopes).strip()
+
+    @property
+    def url(self) -> str:
+        """Where the API is, seen from this machine."""
+        host = self.settings.get("SLUICE_API_HOST", LOOPBACK)
+        reachable = LOOPBACK if host in _EVERYWHERE else host
+        return f"http://{reachable}:{self.settings['SLUICE_API_PORT']}"
+
+    def _command(self, module: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.root,
+            env={**os.environ, **self.settings},
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode != 0:
+            last = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+            raise StartError(f"python -m {module} failed with status {done.returncode}:\n{last}")
+        return done.stdout
+
+
+def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> dict[str, str]:
+    """Return what the processes are started with: what was given, the servers' addresses, free ports and a secret."""
+    chosen = {"SLUICE_KEY_PEPPER": secret(root / ".local" / "pepper"), **_free_ports(root, given)}
+    return {**chosen, **servers, **given}
+
+
+def unusual_ports(settings: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+    """Return the ports that had to differ from their defaults because another program has those."""
+    return {
+        name: settings[name]
+        for name, default in _PORTS.items()
+        if name not in given and settings[name] != str(default)
+    }
+
+
+def _free_ports(root: Path, given: dict[str, str]) -> dict[str, str]:
+    running = Stack.recorded(root)
+    owners = {
+        "SLUICE_API_PORT": "api",
+        "SLUICE_API_PRIVATE_PORT": "api",
+        "SLUICE_CONSUMER_PRIVATE_PORT": "consumer",
+    }
+    return {
+        name: running.settings[name]
+        if name in running.settings and getattr(running, owners[name]).alive
+        else str(default if is_free(default) else free_port())
+        for name, default in _PORTS.items()
+        if name not in given
+    }
+
+
+def _sources(root: Path) -> list[Path]:
+    return sorted(file for room in _ROOMS for kind in ("*.py", "*.sql") for file in (root / room).rglob(kind))
+
+
+def _restart(program: Program) -> None:
+    program.stop()
+    program.start()

@@ -1,0 +1,46 @@
+"""Our errors in words."""
+
+from __future__ import annotations
+
+from core.errors import (
+    Flaw,
+    Invalid,
+    KindUnknown,
+    OutcomeUnknown,
+    Overloaded,
+    ServerAway,
+    SluiceError,
+    TooLarge,
+)
+
+
+def test_an_error_without_words_speaks_its_docstring() -> None:
+    assert str(OutcomeUnknown()).startswith("The commit was sent and its reply was lost")
+    assert str(SluiceError("said otherwise")) == "said otherwise"
+
+
+def test_an_error_that_nobody_described_is_silent() -> None:
+    class Undescribed(SluiceError):
+        __doc__ = None
+
+    assert str(Undescribed()) == ""
+
+
+def test_errors_carry_what_the_answer_needs() -> None:
+    assert (ServerAway("redis").server, str(ServerAway("redis", "gone"))) == ("redis", "redis: gone")
+    assert Overloaded().retry_after_s == 1
+    assert Overloaded(7).retry_after_s == 7
+    assert TooLarge(10).limit == 10
+    assert "10 bytes" in str(TooLarge(10))
+
+
+def test_an_unknown_kind_is_named_but_not_at_length() -> None:
+    error = KindUnknown("x" * 500)
+    assert error.kind == "x" * 500
+    assert len(str(error)) < 128
+
+
+def test_the_first_flaw_is_the_message() -> None:
+    flaws = [Flaw("/a", "missing", "a is required"), Flaw("/b", "missing", "b is required")]
+    assert (str(Invalid(flaws)), Invalid(flaws).flaws) == ("a is required", flaws)
+    assert str(Invalid([])) == "The request does not fit what it asks for."

@@ -1,0 +1,42 @@
+"""Jobs as accepted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from core.job import TERMINAL, JobState, NewJob, as_accepted
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+NEW = NewJob("id", "acme", "demo.sum", "default", "high", b"{}", 3, 1.5, 16, tags="a")
+
+
+def test_a_job_is_queued_as_it_is_accepted() -> None:
+    job = as_accepted(NEW, AT)
+    assert (job.state, job.version, job.fence, job.attempt, job.created_at) == ("queued", 1, 0, 0, AT)
+    assert (job.tenant, job.lane, job.priority, job.max_attempts, job.timeout_s) == (
+        "acme",
+        "default",
+        "high",
+        3,
+        1.5,
+    )
+    assert (job.run_at, job.deadline, job.started_at, job.finished_at, job.tags) == (
+        None,
+        None,
+        None,
+        None,
+        "a",
+    )
+
+
+def test_a_delayed_job_is_scheduled() -> None:
+    job = as_accepted(NEW._replace(delay_s=60), AT)
+    assert (job.state, job.run_at) == ("scheduled", AT + timedelta(seconds=60))
+
+
+def test_a_deadline_counts_from_acceptance() -> None:
+    assert as_accepted(NEW._replace(deadline_s=5), AT).deadline == AT + timedelta(seconds=5)
+
+
+def test_three_states_are_terminal() -> None:
+    assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED} == TERMINAL
