@@ -59,7 +59,11 @@ async def open_connections(
             settings.publish_budget_s,
         )
         stack.push_async_callback(broker.close)
-        pings: dict[str, Ping] = {"postgresql": store.ping, "redis": cache.ping, "rabbitmq": partial(broker.ping, 1.0)}
+        pings: dict[str, Ping] = {
+            "postgresql": store.ping,
+            "redis": cache.ping,
+            "rabbitmq": partial(broker.ping, 1.0),
+        }
         yield Connections(store, PostgresKeys(database, settings.record_budget_s), cache, broker, pings)
 
 

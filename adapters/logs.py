@@ -36,7 +36,7 @@ LEVELS: dict[Event, int] = {
 }
 """Events worth a line; the others are only counted."""
 
-_SECRET = re.compile(r"(slc_[A-Za-z0-9]{12})_[A-Za-z0-9]{32}_[0-9a-f]{8}|(://[^:/@\s]*):[^@/\s]+@")
+_SECRET = re.compile(r"(slc_[A-Za-z0-9]{12})_[A-Za-z0-9]{32}_[0-9a-f]{8}|(://[^:/@\s]*:)[^@/\s]+(?=@)")
 
 
 class JsonLines(OrjsonFormatter):

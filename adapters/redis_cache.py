@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, RedisError
 from core.breaker import Breaker
 from core.document import Document, unpack
 from core.errors import Malformed, ServerAway
+from core.ports import Wake
 from core.settings import Settings
 from core.telemetry import Event, Telemetry
 
@@ -23,6 +24,9 @@ for i = 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 3], 'nx', 'ex', ARGV[1])
 redis.call('publish', ARGV[2], ARGV[3])
 """
 """One call per batch: every finished document is written once, and one message wakes all waiters."""
+
+ANNOUNCE_S = 1.0
+"""Seconds for an announcement, which no request waits for."""
 
 SILENCE_S = 5.0
 """A subscription that is silent this long is pinged; one that does not answer is replaced."""
@@ -36,7 +40,7 @@ class RedisCache:
     """
 
     def __init__(self, url: str, name: str, telemetry: Telemetry, settings: Settings) -> None:
-        self._client = _client(url, name, settings.redis_budget_s)
+        self._client = _client(url, name, max(settings.redis_budget_s, ANNOUNCE_S))
         self._subscriber = _client(url, f"{name}-waits", SILENCE_S)
         self._telemetry = telemetry
         self._breaker = Breaker("redis", telemetry, monotonic)
@@ -64,13 +68,14 @@ class RedisCache:
         """Store finished documents and wake the waiters of all these ids."""
         if not self._prefix:
             raise ServerAway("redis", "the database is not known yet")
-        wake = ",".join(f"{job_id}:{version}" for job_id, version in versions.items())
+        last = {document.id: "!" for document in finished}
+        wake = ",".join(f"{job_id}:{version}{last.get(job_id, '')}" for job_id, version in versions.items())
         keys = [self._prefix + document.id.encode() for document in finished]
         packed = [document.pack() for document in finished]
         await self._script(len(keys), *keys, self._ttl_s, self._channel, wake, *packed)
 
-    async def listen(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
-        """Call `on_wake` with ids and versions for ever, through every reconnection; returns when cancelled."""
+    async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
         while True:
             try:
                 await self._subscription(on_wake)
@@ -88,7 +93,7 @@ class RedisCache:
         await self._client.aclose()
         await self._subscriber.aclose()
 
-    async def _subscription(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+    async def _subscription(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         await self._known.wait()
         pubsub = self._subscriber.pubsub(ignore_subscribe_messages=True)
         try:
@@ -99,7 +104,7 @@ class RedisCache:
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
-    async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, int]], None]) -> None:
+    async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         silent = False
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
@@ -115,15 +120,15 @@ class RedisCache:
         if self._sha is None:
             self._sha = cast(str, await self._run("SCRIPT LOAD", ANNOUNCE))
         try:
-            await self._run("EVALSHA", self._sha, keys, *args)
+            await self._run("EVALSHA", self._sha, keys, *args, budget_s=ANNOUNCE_S)
         except NoScriptError:
             self._sha = None
-            await self._run("EVAL", ANNOUNCE, keys, *args)
+            await self._run("EVAL", ANNOUNCE, keys, *args, budget_s=ANNOUNCE_S)
 
-    async def _run(self, *command: Any) -> Any:
+    async def _run(self, *command: Any, budget_s: float | None = None) -> Any:
         self._breaker.check()
         try:
-            async with asyncio.timeout(self._budget_s):
+            async with asyncio.timeout(budget_s or self._budget_s):
                 answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
         except NoScriptError:
             raise
@@ -159,6 +164,7 @@ def _client(url: str, name: str, budget_s: float) -> redis.Redis:
     )
 
 
-def _parse_wake(data: bytes) -> dict[str, int]:
+def _parse_wake(data: bytes) -> dict[str, Wake]:
+    """The inverse of what `announce` sends: `id:version`, with `!` behind a last version, separated by commas."""
     pairs = (entry.partition(":") for entry in data.decode().split(",") if entry)
-    return {job_id: int(version) for job_id, _, version in pairs if version.isdecimal()}
+    return {job_id: Wake(int(version.rstrip("!")), version.endswith("!")) for job_id, _, version in pairs}

@@ -16,6 +16,7 @@ from adapters.metrics import Metrics
 from adapters.private_port import PrivatePort, QuietServer, listen, serve_private
 from api.app import open_front
 from api.outer import AsgiApp
+from api.protocol import Protocol
 from api.waiting import Waiting
 from core.errors import StartRefused
 from core.registry import Registry, load
@@ -48,7 +49,7 @@ async def serve(settings: Settings, registry: Registry) -> None:
 def _config(app: AsgiApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

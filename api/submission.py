@@ -84,7 +84,7 @@ class Submission:
         self._registry, self._lanes = registry, lanes
         self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
-            "accept", self._accept, Limits(in_flight=2, waiting=waiting), size_of=_size
+            "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
         self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
         self._results: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._find_results)

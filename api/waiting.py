@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from api.answers import Receive
 from api.lookup import Lookup
 from core.document import Document
+from core.ports import Wake
 
 ASK_ANYWAY_S = 15.0
 """A wake-up may be lost with Redis, so the record is asked this often even while the subscription stands."""
@@ -20,10 +21,11 @@ ASK_ALONE_S = 2.0
 class Waiter:
     """One request that waits for one job. A wake-up's version is a floor: an older document is no answer."""
 
-    __slots__ = ("bell", "floor", "gone")
+    __slots__ = ("bell", "floor", "gone", "to_the_end")
 
-    def __init__(self, floor: int) -> None:
+    def __init__(self, floor: int, to_the_end: bool) -> None:
         self.floor = floor
+        self.to_the_end = to_the_end
         self.gone = False
         self.bell = asyncio.Event()
 
@@ -49,12 +51,13 @@ class Waiting:
     def __len__(self) -> int:
         return self._count
 
-    def wake(self, versions: Mapping[str, int]) -> None:
+    def wake(self, wakes: Mapping[str, Wake]) -> None:
         """Ring for the jobs among these that somebody waits for."""
-        for job_id in versions.keys() & self._waiters.keys():
+        for job_id in wakes.keys() & self._waiters.keys():
+            version, finished = wakes[job_id]
             for waiter in self._waiters[job_id]:
-                if versions[job_id] > waiter.floor:
-                    waiter.floor = versions[job_id]
+                if version > waiter.floor and (finished or not waiter.to_the_end):
+                    waiter.floor = version
                     waiter.bell.set()
 
     def release(self) -> None:
@@ -64,15 +67,21 @@ class Waiting:
             for waiter in waiters:
                 waiter.bell.set()
 
-    async def wait(self, tenant: str, document: Document, timeout_s: float, receive: Receive) -> Document:
-        """The document once it is another version than this one, or when the time is up or the client is gone."""
+    async def wait(
+        self, tenant: str, document: Document, timeout_s: float, receive: Receive, to_the_end: bool = False
+    ) -> Document:
+        """The document once it is another version than this one, or finished where it is waited for to the end.
+
+        What is known is the answer when the time is up, the client is gone, the process stops or too many wait.
+        """
         if document.finished or self._stopping or self._count >= self._limit:
             return document
-        async with self._enrolled(document, receive) as waiter:
+        waiter = Waiter(document.version, to_the_end)
+        async with self._enrolled(waiter, document.id, receive):
             known = document.version
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    while document.version == known and not (waiter.gone or self._stopping):
+                    while not (waiter.gone or self._stopping or _changed(document, known, to_the_end)):
                         document = await self._next(tenant, document, waiter)
         return document
 
@@ -88,16 +97,19 @@ class Waiting:
         return document
 
     @asynccontextmanager
-    async def _enrolled(self, document: Document, receive: Receive) -> AsyncIterator[Waiter]:
-        waiter = Waiter(document.version)
-        self._waiters.setdefault(document.id, set()).add(waiter)
+    async def _enrolled(self, waiter: Waiter, job_id: str, receive: Receive) -> AsyncIterator[None]:
+        self._waiters.setdefault(job_id, set()).add(waiter)
         self._count += 1
         gone = asyncio.create_task(waiter.notice_leaving(receive), name="client-watch")
         try:
-            yield waiter
+            yield
         finally:
             gone.cancel()
             self._count -= 1
-            self._waiters[document.id].discard(waiter)
-            if not self._waiters[document.id]:
-                del self._waiters[document.id]
+            self._waiters[job_id].discard(waiter)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+
+def _changed(document: Document, known: int, to_the_end: bool) -> bool:
+    return document.finished if to_the_end else document.version != known

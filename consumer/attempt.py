@@ -13,7 +13,7 @@ import orjson
 
 from core.handler import AnyHandler, Context
 from core.job import Claim, Job
-from core.outcome import AttemptEnded, TimedOut, storable
+from core.outcome import AttemptEnded, LeaseLost, TimedOut, storable
 
 LOG = logging.getLogger("sluice.handler")
 
@@ -58,11 +58,16 @@ class Attempt:
         )
 
     def stop(self, why: AttemptEnded) -> None:
-        """End the work: cancelled in the loop, told in a thread, killed in a process. The first reason counts."""
+        """End the work: cancelled in the loop, told in a thread, killed in a process.
+
+        The first reason counts, except that a lost lease outdoes the others: then nothing may be written.
+        """
         if self.stopped is None:
             self.stopped = why
             if self.on_stop is not None:
                 self.on_stop()
+        elif isinstance(why, LeaseLost):
+            self.stopped = why
 
     def time_out(self) -> None:
         """Stop because the time limit has come."""

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any, NamedTuple
@@ -74,8 +75,16 @@ def go_to_background() -> None:
         # a function and not SIG_IGN, which programs started by a handler would inherit
         signal.signal(number, _leave_it_to_the_parent)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    if sys.platform == "linux":  # the fork server ends with the consumer; this ends us with the fork server
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        _end_with_the_fork_server()
+
+
+def _end_with_the_fork_server() -> None:
+    """Work must not go on when the consumer was killed: the fork server then ends, and the kernel ends us with it."""
+    keeps_it_alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
+    if keeps_it_alive is not None:
+        os.close(keeps_it_alive)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def log_as_json(level: int) -> None:

@@ -61,6 +61,7 @@ class Execution:
             await self._account(hands.keys() - {job.id for job in jobs})
             acknowledge(hands.values())
             queue.free(len(hands) - len(jobs))
+            self._settling.announce(jobs)
             for job in jobs:
                 self._start(job, queue)
 
@@ -111,7 +112,7 @@ class Execution:
         with suppress(ServerAway, TryAgain):  # what is put off here is found by the keeper all the same
             overdue = await self._store.account(list(missing), self._registry.names)
             self._telemetry.emit(Event.FAILED, len(overdue))
-            await self._settling.announce(overdue)
+            self._settling.announce(overdue)
 
     def _start(self, job: Job, queue: LaneQueue) -> None:
         attempt = Attempt(job, self._registry[job.kind])

@@ -79,12 +79,14 @@ class Leases:
         self._main = loop
         self._on_lost = on_lost
         self._on_cancel = on_cancel
+        self._exit_hard = exit_hard
         self._tick_s = min(beat_s / 4, lease_s / 20)
         self._silence = Silence(silence_s, self._tick_s, exit_hard)
         self._held: dict[Claim, Hold] = {}
         self._store: HeartbeatStore | None = None
         self._own: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
+        self._closed = False
         self._thread = Thread(target=self._live, name="leases", daemon=True)
 
     def __repr__(self) -> str:
@@ -104,6 +106,7 @@ class Leases:
 
     async def close(self) -> None:
         """Stop beating. Bounded, even where the record is frozen."""
+        self._closed = True
         if self._own is not None and self._work is not None:
             with suppress(RuntimeError):  # the thread has ended already
                 self._own.call_soon_threadsafe(self._work.cancel)
@@ -111,17 +114,24 @@ class Leases:
             await asyncio.to_thread(self._thread.join, JOIN_S)
 
     def _live(self) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             asyncio.run(self._keep())
+        except asyncio.CancelledError:
+            return
+        except BaseException:
+            LOG.critical("claims cannot be kept any more; this process ends itself", exc_info=True)
+            self._exit_hard()
 
     async def _keep(self) -> None:
         self._own = asyncio.get_running_loop()
         self._work = asyncio.current_task()
-        watch = asyncio.create_task(self._watch(), name="watch")
+        if self._closed:
+            return
         try:
-            await self._beat_for_ever()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._beat_for_ever(), name="beat")
+                both.create_task(self._watch(), name="watch")
         finally:
-            watch.cancel()
             await self._close_store()
 
     async def _beat_for_ever(self) -> None:
@@ -180,6 +190,8 @@ class Leases:
 
     def _may_renew(self, hold: Hold, now: float) -> bool:
         """An attempt is renewed until its time is over, or while it waits its turn in a loop that answers."""
+        if now > hold.renewed + self._fence_s:  # frozen for longer: the record may have given it away
+            return False
         if hold.attempt.waiting:
             return not self._silence.long
         return now <= self._ends_at(hold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from consumer.attempt import Attempt
 from core.announcement import announce
@@ -31,7 +31,7 @@ class Settling:
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
-        limits = Limits(in_flight=2, waiting=100_000)
+        limits = Limits(waiting=100_000)
         self._writing: Batcher[Transition, Settled | None] = Batcher("settle", self._write, limits, _size)
         self._announcing: Batcher[Job, None] = Batcher("announce", self._announce, Limits(waiting=100_000))
 
@@ -53,10 +53,10 @@ class Settling:
                 self._announcing.put(_as_settled(attempt.job, ending, settled))
             return
 
-    async def announce(self, jobs: Sequence[Job]) -> None:
-        """Announce jobs that the record ended by itself."""
-        if jobs:
-            await announce(self._cache, self._telemetry, jobs)
+    def announce(self, jobs: Iterable[Job]) -> None:
+        """Announce jobs that changed in another way than by an ending."""
+        for job in jobs:
+            self._announcing.put(job)
 
     async def drain(self) -> None:
         """Wait until everything is written and announced."""

@@ -82,8 +82,12 @@ class Batcher(Generic[T, R]):
         flight.add_done_callback(self._flights.discard)
 
     async def _fly(self) -> None:
-        while batch := self._next_batch():
-            await self._answer(batch)
+        try:
+            while batch := self._next_batch():
+                await self._answer(batch)
+        finally:
+            # At once: a caller that was just answered may put again before any callback of this task has run.
+            self._flights.discard(asyncio.current_task())
 
     def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch: list[tuple[T, asyncio.Future[R]]] = []

@@ -69,7 +69,7 @@ class Context:
 
     def progress(self, percent: float, note: str = "") -> None:
         """Tell the client how far the work is (0 to 100). Cheap: sent at most twice a second."""
-        self.report(min(100.0, max(0.0, percent)), note[:200])
+        self.report(min(100.0, max(0.0, float(percent))), note[:200])
 
     def should_stop(self) -> bool:
         """True once the job was cancelled, its time ran out or the consumer stops: end as soon as is convenient."""

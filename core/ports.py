@@ -34,6 +34,13 @@ class Beat(NamedTuple):
     moved: bool = False
 
 
+class Wake(NamedTuple):
+    """What a wake-up says of a job: its new version, and whether that is its last."""
+
+    version: int
+    finished: bool
+
+
 class KeyRecord(NamedTuple):
     """An API key as stored: never the secret, only its HMAC-SHA256."""
 
@@ -100,8 +107,8 @@ class DocumentCache(Protocol):
     async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
         """Store finished documents and wake the waiters of all these ids."""
 
-    async def listen(self, on_wake: Callable[[Mapping[str, int]], None]) -> None:
-        """Call `on_wake` with ids and versions for ever, through every reconnection; returns when cancelled."""
+    async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
 
 
 class Dispatcher(Protocol):

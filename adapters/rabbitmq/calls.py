@@ -19,6 +19,10 @@ CALL_S = 5.0
 LOOK_EVERY_S = 5.0
 
 
+class NoAnswer(ServerAway):
+    """RabbitMQ did not answer in time."""
+
+
 def away(why: BaseException | str) -> ServerAway:
     """RabbitMQ is away, in the words of `why` (an exception or a text)."""
     return ServerAway(SERVER, reason(why) if isinstance(why, BaseException) else why)
@@ -36,7 +40,7 @@ async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({task}, timeout=timeout_s)
         if not task.done():
-            raise away(f"no answer in {timeout_s:g} s")
+            raise NoAnswer(SERVER, f"no answer in {timeout_s:g} s")
         return _answer(task)
     finally:
         task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 from aiormq import Connection
 
 from adapters.rabbitmq import queues
-from adapters.rabbitmq.calls import CALL_S, LOOK_EVERY_S, away, within
+from adapters.rabbitmq.calls import CALL_S, LOOK_EVERY_S, NoAnswer, away, within
 from adapters.rabbitmq.hand import Hand, Source
 from core.errors import ServerAway
 from core.lanes import DEAD_QUEUE, Lane
 
 STOP_S = 1.0
 FLUSH_S = 0.5
+MUTE_TIMES = 2
 
 
 class Consuming:
@@ -34,16 +36,14 @@ class Consuming:
         self._lanes = lanes
         self._watch_s = watch_s
         self._suspects: dict[str, int] = {}
+        self._mute: Counter[str] = Counter()
 
     async def furnish(self, connection: Connection, doubt: Callable[[], None]) -> None:
         """Declare all queues and consume ours."""
         await queues.declare(connection, self._lanes)
         self._suspects.clear()
         for source in self.sources if not self.stopped else ():
-            channel = await within(CALL_S, connection.channel(publisher_confirms=False))
-            hand = Hand(source, channel, doubt)
-            self.hands.append(hand)
-            await hand.open()
+            await self._take_in_hand(source, connection, doubt)
 
     async def look(self, connection: Connection) -> None:
         """Raise ServerAway where a consumer is lost, or lets messages lie."""
@@ -71,6 +71,28 @@ class Consuming:
         """Give acknowledgements that are on their way a moment to leave."""
         with suppress(ServerAway):
             await within(FLUSH_S, _all(hand.flush() for hand in self.hands))
+
+    async def _take_in_hand(self, source: Source, connection: Connection, doubt: Callable[[], None]) -> None:
+        channel = await within(CALL_S, connection.channel(publisher_confirms=False))
+        hand = Hand(source, channel, doubt)
+        self.hands.append(hand)
+        try:
+            await hand.open()
+        except NoAnswer:
+            await self._repair(connection, source.queue)
+            raise
+        self._mute.pop(source.queue, None)
+
+    async def _repair(self, connection: Connection, queue: str) -> None:
+        """Delete a queue that stays mute although RabbitMQ answers; it will be declared anew, and hints are sent again.
+
+        RabbitMQ 3.10, killed within half a second of a queue's declaration, forgets where the queue's files are: from
+        then on it can be declared and counted, but nothing can be published to it or consumed from it, for ever.
+        """
+        await queues.depths(connection, [DEAD_QUEUE])  # raises where all of RabbitMQ is mute
+        self._mute[queue] += 1
+        if self._mute[queue] >= MUTE_TIMES:
+            await queues.delete(connection, queue)
 
     def _silent(self) -> list[Hand]:
         since = asyncio.get_running_loop().time() - self._watch_s

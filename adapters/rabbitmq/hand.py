@@ -17,6 +17,8 @@ from adapters.rabbitmq.calls import CALL_S, within
 from core.errors import ServerAway
 from core.ports import OnDelivery
 
+CONSUME_S = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -72,11 +74,11 @@ class Hand:
         return self.delivered - self._told
 
     async def open(self) -> None:
-        """Begin to consume. Raises ServerAway."""
+        """Begin to consume. Raises ServerAway; NoAnswer where the queue is silent."""
         self._channel.closing.add_done_callback(self._ended)
         self._channel.on_consumer_cancel_callbacks.add(self._ended)
         await within(CALL_S, self._channel.basic_qos(prefetch_count=self.source.prefetch))
-        answer = await within(CALL_S, self._channel.basic_consume(self.source.queue, self._take))
+        answer = await within(CONSUME_S, self._channel.basic_consume(self.source.queue, self._take))
         self._tag = answer.consumer_tag or ""
 
     async def stop(self) -> None:

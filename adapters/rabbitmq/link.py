@@ -79,7 +79,7 @@ class Link:
             try:
                 await self._live(line)
             except Exception as error:  # noqa: BLE001  whatever it is, the connection must come back
-                self._change(up=False, away=True, why=reason(error))
+                self._change(up=False, why=reason(error))
             finally:
                 self.up, self.connection = False, None
                 self._use.lose()
@@ -92,7 +92,7 @@ class Link:
         connection.closing.add_done_callback(lambda _: self._doubted.set())
         await self._use.furnish(connection, self.doubt)
         self.connection = connection
-        self._change(up=True, away=False)
+        self._change(up=True)
         while True:
             await self._pause()
             await self._check(connection)
@@ -116,15 +116,15 @@ class Link:
 
     async def _sit_out(self, connection: Connection) -> None:
         """RabbitMQ has an alarm and reads nothing from us: asking it anything would only time out."""
-        self._change(up=False, away=True, why="blocked by an alarm")
+        self._change(up=False, why="blocked by an alarm")
         relief = asyncio.ensure_future(connection.ready())
         await asyncio.wait({relief, connection.closing}, return_when=asyncio.FIRST_COMPLETED)
         relief.cancel()
         if not connection.is_closed:
-            self._change(up=True, away=False)
+            self._change(up=True)
 
-    def _change(self, *, up: bool, away: bool, why: str = "") -> None:
-        self.up, self.away, self.why = up, away, why
+    def _change(self, *, up: bool, why: str = "") -> None:
+        self.up, self.away, self.why = up, not up, why
         self._on_change()
 
 

@@ -10,6 +10,8 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from adapters.rabbitmq.calls import CALL_S, within
 from core.lanes import DEAD_QUEUE, Lane
 
+DELETE_S = 15.0
+
 Arguments: TypeAlias = dict[str, str]
 
 _SHARES: Mapping[str, int] = {"high": 3, "normal": 3, "low": 1, "overflow": 1}
@@ -45,6 +47,13 @@ async def declare(connection: AbstractConnection, lanes: Sequence[Lane]) -> None
     for name in names(lanes):
         call = channel.queue_declare(name, durable=True, arguments=arguments(name))  # type: ignore[arg-type]  # dict is invariant
         await within(CALL_S, call)
+    await within(CALL_S, channel.close())
+
+
+async def delete(connection: AbstractConnection, name: str) -> None:
+    """Delete a queue with all its hints. Raises ServerAway."""
+    channel = await _side_channel(connection)
+    await within(DELETE_S, channel.queue_delete(name))
     await within(CALL_S, channel.close())
 
 

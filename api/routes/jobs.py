@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -108,15 +106,10 @@ async def _submitted(request: Request, tenant: str, work: Submit, watch: Stopwat
 
 
 async def _until_finished(desk: Desk, request: Request, document: Document, seconds: float) -> Document:
-    """The document once finished, or as it stands when the time is up, the client leaves or nothing changes any more."""
-    now = asyncio.get_running_loop().time
-    until = now() + seconds
-    while not document.finished and now() < until:
-        newer = await desk.waiting.wait(document.tenant, document, until - now(), request.receive)
-        if newer.version == document.version:
-            break
-        document = newer
-    return document
+    """The document once finished, or as it stands when the time is up or the client leaves."""
+    if not seconds:
+        return document
+    return await desk.waiting.wait(document.tenant, document, seconds, request.receive, to_the_end=True)
 
 
 def _more(wish: Wish, watch: Stopwatch) -> list[Header]:

@@ -42,7 +42,7 @@ def _sum(seed: int) -> Sample:
 def _sleep() -> Sample:
     return Sample(
         "demo.sleep",
-        {"seconds": 0.8},
+        {"seconds": 1.2},
         lambda output: f"slept {output['slept_s']:.2f} s without holding a thread",
     )
 

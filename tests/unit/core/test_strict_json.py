@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import orjson
 import pytest
@@ -11,6 +12,11 @@ from hypothesis import strategies as st
 
 from core.errors import Invalid, Malformed
 from core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
+
+
+def short(value: object) -> str:
+    """A name for a case that may be a megabyte long."""
+    return repr(value)[:24]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,7 @@ from core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
         b"[1,]",
         b"01",
     ],
+    ids=short,
 )
 def test_what_is_not_json_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
@@ -68,6 +75,7 @@ def test_equal_keys_in_one_object_are_malformed(raw: bytes) -> None:
         (b"[" + b"1," * MAX_ITEMS + b"1]", "too-many-items"),
         (orjson.dumps({str(n): n for n in range(MAX_ITEMS + 1)}), "too-many-items"),
     ],
+    ids=short,
 )
 def test_json_we_do_not_take_is_invalid(raw: bytes, code: str) -> None:
     with pytest.raises(Invalid) as caught:
@@ -92,10 +100,26 @@ def test_json_we_do_not_take_is_invalid(raw: bytes, code: str) -> None:
         (b"null", None),
         (b'["\xf0\x9f\x98\x80", true, null, -0.0]', ["😀", True, None, -0.0]),
     ],
+    ids=short,
 )
 def test_good_json_comes_through_unchanged(raw: bytes, value: object) -> None:
     parsed = parse(raw)
     assert value is None or parsed == value
+
+
+def test_commas_in_strings_are_no_elements() -> None:
+    assert parse(b'["' + b"," * (2 * MAX_ITEMS) + b'"]') == ["," * (2 * MAX_ITEMS)]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[" + b"1," * 1_000_000, b'{"a' + b'\\",' * 1_000_000, b'"' + b'\\",' * 1_000_000 + b"\\"],
+    ids=short,
+)
+def test_a_million_of_anything_is_refused_at_once(raw: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises((Malformed, Invalid)):
+        parse(raw)
+    assert time.process_time() - started < 1  # seconds where the work grew with the square of the size
 
 
 def test_a_long_whole_number_is_shortened_in_the_answer() -> None:

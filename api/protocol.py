@@ -1,0 +1,51 @@
+"""uvicorn's HTTP/1.1 protocol, sending each answer with one system call instead of two.
+
+uvicorn writes head and body apart, and uvloop sends each at once: on small answers the second send, and the client's
+second wake-up, cost more than all of our own work (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class JoinedWrites:
+    """A transport that sends what was written in one turn of the loop together; all else is the real one's."""
+
+    __slots__ = ("_call_soon", "_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._call_soon = loop.call_soon
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes at the end of this turn."""
+        if not self._parts:
+            self._call_soon(self.flush)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if self._parts:
+            parts, self._parts = self._parts, []
+            self._transport.write(b"".join(parts))
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
+    """What the api's server speaks."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A client connected."""
+        super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))

@@ -1,0 +1,1 @@
+"""Tests: unit (no server), contract (a port and its implementations), integration (real servers), fault (they die)."""

@@ -1,0 +1,302 @@
+"""The connection to a real broker that is killed, frozen, wiped, blocked and cut off always comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+from contextlib import suppress
+
+import aiormq
+import pytest
+
+from adapters.rabbitmq import Broker, hand, queues
+from core.errors import ServerAway
+from core.lanes import Lane
+from core.telemetry import Event
+from infra.local.servers import RabbitMQ
+from tests.integration.rabbitmq.tools import (
+    BUDGET_S,
+    Consumer,
+    Events,
+    control,
+    in_place,
+    message,
+    operator,
+    proxied,
+    published,
+    running,
+    until,
+)
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def test_messages_survive_the_broker_being_killed_and_both_sides_come_back_by_themselves(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, events = Consumer(), Events()
+    async with running(rabbitmq.url, lane) as publisher:
+        await until(lambda: publisher.connected)
+        await until(lambda: wrote_down(rabbitmq, lane))
+        kept = await published(publisher, lane)
+        await asyncio.to_thread(rabbitmq.kill)
+        async with running(rabbitmq.url, lane, consumer, events) as broker:
+            await until(lambda: Event.SERVER_AWAY in events.names)
+            with pytest.raises(ServerAway):
+                await broker.publish(message(lane))
+            with pytest.raises(ServerAway):
+                await broker.ping(1)
+            with pytest.raises(ServerAway):
+                await broker.depths()
+            await asyncio.to_thread(rabbitmq.start)
+            await in_place(broker)
+            await broker.ping(1)
+            new = await published(publisher, lane)
+            await until(lambda: {kept, new} <= set(consumer.ids))
+        assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK]
+        assert {fields["server"] for _, fields in events} == {"rabbitmq"}
+
+
+def wrote_down(rabbitmq: RabbitMQ, lane: Lane) -> bool:
+    """Whether the broker has on disk where the files of the lane's queues are; it writes that every half second."""
+    (index,) = rabbitmq.data.glob("*/quorum/*/names.dets")
+    return all(name.encode() in index.read_bytes() for name in lane.queues.values())
+
+
+async def test_queues_that_a_killed_broker_cannot_read_any_more_are_replaced(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand, "CONSUME_S", 0.5)
+    consumer = Consumer()
+    async with running(rabbitmq.url, lane, consumer) as broker:
+        await until(lambda: broker.connected)
+        rabbitmq.kill()
+        await asyncio.to_thread(rabbitmq.start)
+        new = await published(broker, lane, timeout_s=30)
+        await until(lambda: new in consumer.ids)
+        await in_place(broker)
+
+
+async def test_a_broker_whose_disk_was_wiped_gets_its_queues_back(rabbitmq: RabbitMQ, lane: Lane) -> None:
+    consumer = Consumer()
+    async with running(rabbitmq.url, lane, consumer) as broker:
+        await in_place(broker)
+
+        def wipe() -> None:
+            rabbitmq.kill()
+            rabbitmq.wipe()
+            rabbitmq.start()
+
+        await asyncio.to_thread(wipe)
+        new = await published(broker, lane)
+        await until(lambda: new in consumer.ids)
+
+
+async def test_a_frozen_broker_fails_every_publish_in_time_and_is_found_again_after_the_thaw(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, events, tried = Consumer(), Events(), []
+    async with running(rabbitmq.url, lane, consumer, events) as broker:
+        await in_place(broker)
+
+        async def relay() -> None:
+            while True:
+                new, began = message(lane), time.monotonic()
+                with suppress(ServerAway):
+                    await broker.publish(new)
+                tried.append(time.monotonic() - began)
+                await asyncio.sleep(0.01)
+
+        relays = [asyncio.create_task(relay()) for _ in range(5)]
+        rabbitmq.freeze()
+        await until(lambda: Event.SERVER_AWAY in events.names)
+        assert not broker.connected
+        rabbitmq.thaw()
+        new = await published(broker, lane)
+        await until(lambda: new in consumer.ids)
+        assert max(tried) < BUDGET_S + 0.4
+        assert max(tried) > BUDGET_S - 0.1, "nothing was in flight when the broker froze"
+        assert not any(task.done() for task in relays)
+        for task in relays:
+            task.cancel()
+        await asyncio.wait(relays)
+
+
+async def test_a_publish_in_flight_when_its_connection_dies_fails_as_server_away(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    async with proxied(rabbitmq) as (proxy, url), running(url, lane) as broker:
+        await until(lambda: broker.connected)
+        rabbitmq.freeze()
+        flights = [asyncio.create_task(broker.publish(message(lane))) for _ in range(20)]
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        proxy.cut()
+        await asyncio.wait(flights)
+        assert time.monotonic() - began < BUDGET_S, "they waited for their budget, not for the connection"
+        assert all(isinstance(task.exception(), ServerAway) for task in flights)
+
+
+async def test_a_caller_that_is_cancelled_is_cancelled(rabbitmq: RabbitMQ, lane: Lane) -> None:
+    async with running(rabbitmq.url, lane) as broker:
+        await until(lambda: broker.connected)
+        rabbitmq.freeze()
+        flight = asyncio.create_task(broker.publish(message(lane)))
+        await asyncio.sleep(0)
+        flight.cancel()
+        await asyncio.wait({flight})
+        assert flight.cancelled()
+
+
+async def test_closing_is_quick_and_complete_although_the_broker_is_frozen(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, tasks = Consumer(hold=True), len(asyncio.all_tasks())
+    async with running(rabbitmq.url, lane, consumer) as broker:
+        await in_place(broker)
+        await broker.publish(message(lane))
+        await until(lambda: consumer.deliveries)
+        rabbitmq.freeze()
+        consumer.deliveries[0].acknowledge()
+        more_than_the_socket_takes = message(lane)._replace(ids=(message(lane).ids * 400_000))
+        flight = asyncio.create_task(broker.publish(more_than_the_socket_takes))
+        await until(lambda: flight.done() or broker._out.connection.write_queue.empty())  # type: ignore[union-attr]
+        began = time.monotonic()
+        await broker.close()
+        assert time.monotonic() - began < 2.2
+        await asyncio.wait({flight})
+        assert isinstance(flight.exception(), ServerAway)
+        await until(lambda: len(asyncio.all_tasks()) == tasks, timeout_s=0.5)
+
+
+async def test_starting_returns_at_once_when_nothing_listens(lane: Lane) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    events = Events()
+    async with running(f"amqp://a:b@127.0.0.1:{port}/", lane, Consumer(), events) as broker:
+        assert not broker.connected
+        assert not broker.consuming
+        await until(lambda: events)
+    assert events.names == [Event.SERVER_AWAY]
+
+
+async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_is_over(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    events = Events()
+    async with running(rabbitmq.url, lane, None, events) as broker:
+        await until(lambda: broker.connected)
+        await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0")
+        try:
+            await until_refused(broker, lane)
+            await until(lambda: events)
+            began = time.monotonic()
+            with pytest.raises(ServerAway, match="blocked"):
+                await broker.publish(message(lane))
+            assert time.monotonic() - began < BUDGET_S / 2
+        finally:
+            await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0.4")
+        await published(broker, lane)
+    assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK]
+    assert "blocked" in events[0][1]["why"]
+
+
+async def until_refused(broker: Broker, lane: Lane) -> None:
+    """RabbitMQ tells a connection of an alarm only when it publishes."""
+    async with asyncio.timeout(10):
+        with suppress(ServerAway):
+            while True:
+                await broker.publish(message(lane))
+
+
+async def test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_again(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    async with running(rabbitmq.url, lane) as broker, operator(rabbitmq) as channel:
+        await until(lambda: broker.connected)
+        await channel.queue_delete(lane.queues["normal"])
+        with pytest.raises(ServerAway, match=lane.queues["normal"]):
+            await broker.publish(message(lane))
+        await published(broker, lane, timeout_s=2)
+        assert (await broker.depths())[lane.queues["normal"]] == 1
+
+
+async def test_a_consumer_whose_queue_was_deleted_by_hand_comes_back(rabbitmq: RabbitMQ, lane: Lane) -> None:
+    consumer = Consumer()
+    async with running(rabbitmq.url, lane, consumer) as broker, operator(rabbitmq) as channel:
+        await in_place(broker)
+        await channel.queue_delete(lane.queues["normal"])
+        new = await published(broker, lane)
+        await until(lambda: new in consumer.ids, timeout_s=3)
+
+
+async def test_a_consumer_that_died_without_a_word_is_missed_and_replaced(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, events = Consumer(), Events()
+    async with running(rabbitmq.url, lane, consumer, events, watch_s=0.3) as broker:
+        await in_place(broker)
+        for each in broker._consuming.hands:  # the broker forgets the consumers, and our side is not told
+            await each._channel.basic_cancel(each._tag)
+        new = await published(broker, lane)
+        await until(lambda: new in consumer.ids, timeout_s=5)
+    assert "delivers none" in events[0][1]["why"]
+
+
+async def test_a_consumer_with_full_hands_is_not_taken_for_dead(rabbitmq: RabbitMQ, lane: Lane) -> None:
+    consumer = Consumer(hold=True)
+    async with (
+        proxied(rabbitmq) as (proxy, url),
+        running(url, lane, consumer, watch_s=0.1) as broker,
+    ):
+        await in_place(broker)
+        for _ in range(20):
+            await broker.publish(message(lane))
+        held = queues.prefetch(lane)["normal"]
+        await until(lambda: len(consumer.deliveries) == held)
+        looks = count_looks(broker)
+        await until(lambda: len(looks) >= 6)
+        assert proxy.accepted == 2
+        assert len(consumer.deliveries) == held
+        assert (await broker.depths())[lane.queues["normal"]] == 20 - held
+        for delivery in consumer.deliveries:
+            delivery.acknowledge()
+        await until(lambda: len(consumer.deliveries) == 20)
+
+
+def count_looks(broker: Broker) -> list[None]:
+    looks: list[None] = []
+    look = broker._consuming.look
+
+    async def counted(connection: aiormq.Connection) -> None:
+        await look(connection)
+        looks.append(None)
+
+    broker._consuming.look = counted  # type: ignore[method-assign]
+    return looks
+
+
+async def test_connections_that_are_reset_over_and_over_always_end_up_consuming_again(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, events = Consumer(), Events()
+    async with proxied(rabbitmq) as (proxy, url), running(url, lane, consumer, events) as broker:
+        await in_place(broker)
+        tasks = len(asyncio.all_tasks())
+        for cuts in range(30):
+            if cuts % 3 == 0:  # the others hit connections that are being made
+                await in_place(broker)
+                new = await published(broker, lane)
+                await until(lambda new=new: new in consumer.ids)  # type: ignore[misc]  # bound now on purpose
+            accepted = proxy.accepted
+            proxy.cut()
+            await until(lambda accepted=accepted: proxy.accepted > accepted)  # type: ignore[misc]
+        await in_place(broker)
+        new = await published(broker, lane)
+        await until(lambda: new in consumer.ids)
+        await until(lambda: proxy.connections == 2)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    assert events.names[:4] == [Event.SERVER_AWAY, Event.SERVER_BACK] * 2
+    assert all(one != two for one, two in itertools.pairwise(events.names))

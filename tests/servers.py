@@ -1,0 +1,83 @@
+"""The real servers behind the tests: started once per run on ports of their own, emptied before each test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aio_pika
+import asyncpg
+import redis.asyncio as redis
+
+from adapters.postgres.migrate import migrate
+from core.lanes import DEAD_QUEUE, PRIORITIES, queue_name
+from core.settings import Settings
+from infra.local.servers import Servers
+
+QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") for each in PRIORITIES)]
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    """PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
+    directory = Path(tempfile.mkdtemp(prefix="sluice-test-"))
+    servers = Servers(directory)
+    try:
+        servers.up()
+        asyncio.run(migrate(servers.postgres.url))
+        yield servers
+    finally:
+        servers.down()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def urls(servers: Servers) -> dict[str, str]:
+    """The settings that lead to these servers."""
+    return {
+        "SLUICE_POSTGRES_URL": servers.postgres.url,
+        "SLUICE_REDIS_URL": servers.redis.url,
+        "SLUICE_RABBITMQ_URL": servers.rabbitmq.url,
+        "SLUICE_KEY_PEPPER": "a pepper for tests only",
+    }
+
+
+def settings_for(servers: Servers, **more: object) -> Settings:
+    """Settings for these servers with quick leases and duties; nothing is read from the environment or a file."""
+    values = {name.removeprefix("SLUICE_").lower(): value for name, value in urls(servers).items()}
+    return Settings(_env_file=None, **(values | QUICK | more))  # type: ignore[arg-type]  # pydantic-settings takes it
+
+
+QUICK: dict[str, object] = {"lease_s": 2, "beat_s": 0.4, "grace_s": 1, "keeper_s": 0.2, "dispatch_due_s": 1}
+"""Settings that make faults heal in seconds."""
+
+
+async def empty(servers: Servers) -> None:
+    """Every table, Redis and every queue, as if nothing had happened yet."""
+    await asyncio.gather(_empty_postgres(servers), _empty_redis(servers), _empty_rabbitmq(servers))
+
+
+async def _empty_postgres(servers: Servers) -> None:
+    connection = await asyncpg.connect(servers.postgres.url)
+    try:
+        tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+        names = ", ".join(row[0] for row in tables if row[0] != "alembic_version")
+        await connection.execute(f"truncate {names} restart identity")
+    finally:
+        await connection.close()
+
+
+async def _empty_redis(servers: Servers) -> None:
+    client = redis.Redis.from_url(servers.redis.url)
+    await client.flushall()
+    await client.aclose()
+
+
+async def _empty_rabbitmq(servers: Servers) -> None:
+    async with await aio_pika.connect(servers.rabbitmq.url) as connection:
+        channel = await connection.channel()
+        for name in QUEUES:
+            await channel.queue_delete(name)

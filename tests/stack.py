@@ -1,0 +1,182 @@
+"""Real api and consumer processes for tests, and a client that talks to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.pool import Database
+from api.keys import hash_secret, make_key, parse_key
+from core.ports import KeyRecord
+from core.telemetry import Telemetry
+from infra.local.ports import free_port
+from infra.local.servers import Servers
+from tests.servers import QUICK, urls
+
+ROOT = Path(__file__).resolve().parent.parent
+DEADLINE_S = 60.0
+
+
+class Process:
+    """One api or consumer process, started as a user would."""
+
+    def __init__(self, module: str, environment: dict[str, str], private_port: int, log: Path) -> None:
+        self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
+        self._command = [sys.executable, "-m", module]
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start it; `ready` says when it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    async def ready(self) -> None:
+        """Wait until its private port says so."""
+        async with httpx.AsyncClient() as client:
+            until = time.monotonic() + DEADLINE_S
+            while time.monotonic() < until:
+                assert self.process is not None
+                assert self.process.poll() is None, self.log.read_text()[-3000:]
+                try:
+                    if (await client.get(f"{self.private_url}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.05)
+        raise AssertionError(self.log.read_text()[-3000:])
+
+    def kill(self) -> None:
+        """SIGKILL, to it and its children."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Any signal, to the process alone."""
+        os.kill(self.pid, number)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout=40)
+        finally:
+            self.kill()
+
+    async def figures(self) -> dict[str, float]:
+        """Its counters and gauges by name (those without labels)."""
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"{self.private_url}/metrics")).text
+        rows = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sluice_"))
+        return {name: float(value) for name, value in rows if "{" not in name}
+
+
+class Stack:
+    """The whole product on real servers: api processes, consumers, a key and a client."""
+
+    def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
+        self.servers = servers
+        self._directory = directory
+        self._settings = QUICK | settings
+        self.apis: list[Process] = []
+        self.consumers: list[Process] = []
+        self.url = ""
+        self.key = ""
+
+    async def start(self, apis: int = 1, consumers: int = 1) -> None:
+        """Start so many of each, with a key that may do everything."""
+        self.key = await make_a_key(self.servers, "demo", ["submit", "read", "admin"])
+        for _ in range(apis):
+            self.add_api()
+        for _ in range(consumers):
+            self.add_consumer()
+        await asyncio.gather(*(each.ready() for each in self.apis + self.consumers))
+
+    def add_api(self, **settings: object) -> Process:
+        """One more api process; the client talks to the first."""
+        port, private = settings.pop("api_port", None) or free_port(), free_port()
+        self.url = self.url or f"http://127.0.0.1:{port}"
+        return self._add(self.apis, "api", private, api_port=port, api_private_port=private, **settings)
+
+    def add_consumer(self, **settings: object) -> Process:
+        """One more consumer."""
+        private = free_port()
+        return self._add(self.consumers, "consumer", private, consumer_private_port=private, **settings)
+
+    def stop(self) -> None:
+        """Stop everything, politely first."""
+        for each in self.apis + self.consumers:
+            if each.process is not None and each.process.poll() is None:
+                each.process.terminate()
+        for each in self.apis + self.consumers:
+            each.stop()
+
+    def client(self, key: str | None = None, **more: Any) -> httpx.AsyncClient:
+        """A client of the first api."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, **more)
+
+    async def finished(self, ids: Iterable[str], within_s: float = DEADLINE_S) -> dict[str, asyncpg.Record]:
+        """Rows of these jobs once all are terminal; fails with what is left after so many seconds."""
+        ids, until = list(ids), time.monotonic() + within_s
+        connection = await asyncpg.connect(self.servers.postgres.url)
+        try:
+            while True:
+                rows = await connection.fetch("select * from jobs where id = any($1::uuid[])", ids)
+                left = [dict(row) for row in rows if row["finished_at"] is None]
+                if not left and len(rows) == len(set(ids)):
+                    return {str(row["id"]): row for row in rows}
+                assert time.monotonic() < until, f"{len(left)} of {len(ids)} unfinished, first: {left[:1]}"
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+
+    def _add(self, group: list[Process], module: str, private_port: int, **settings: object) -> Process:
+        values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
+        environment = {**clean_environment(), **urls(self.servers), **values}
+        log = self._directory / f"{module}-{len(group)}.log"
+        group.append(Process(module, environment, private_port, log))
+        group[-1].start()
+        return group[-1]
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without any setting of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+
+
+async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
+    """A new key in the record."""
+    key = make_key()
+    parts = parse_key(key.encode())
+    assert parts is not None
+    pepper = urls(servers)["SLUICE_KEY_PEPPER"].encode()
+    database = Database(servers.postgres.url, "tests", Telemetry(), size=1)
+    try:
+        record = KeyRecord(parts.key_id, tenant, frozenset(scopes), hash_secret(parts.secret, pepper), True)
+        await PostgresKeys(database, 5).insert_key(record, None)
+    finally:
+        await database.close()
+    return key

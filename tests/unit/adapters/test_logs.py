@@ -1,0 +1,89 @@
+"""Log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from adapters.logs import FIELD, JsonLines, LogSink, clean, log_to_stderr
+from api.keys import make_key
+from core.telemetry import Event
+
+
+def line(message: str, *args: object, **extra: Any) -> dict[str, Any]:
+    record = logging.getLogger("sluice.test").makeRecord(
+        "sluice.test", logging.INFO, "f", 1, message, args, None, extra=extra
+    )
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_a_line_says_when_who_and_what() -> None:
+    found = line("started %s", "well", port=8000)
+    assert (found["level"], found["logger"], found["message"], found["port"]) == (
+        "INFO",
+        "sluice.test",
+        "started well",
+        8000,
+    )
+    assert found["at"].endswith("+00:00")
+
+
+def test_control_characters_cannot_forge_a_line() -> None:
+    assert line('a\n{"level":"ERROR"}\x1b[31m')["message"] == 'a\n{"level":"ERROR"}\x1b[31m'
+
+
+def test_long_fields_are_cut() -> None:
+    assert len(line("x" * 10_000, why="y" * 10_000)["why"]) == FIELD
+
+
+def test_secrets_are_blanked() -> None:
+    key = make_key()
+    found = line(f"who sent {key}?", url="postgresql://sluice:hidden@db:5432/sluice")
+    assert key.split("_")[2] not in found["message"]
+    assert key.split("_")[1] in found["message"]
+    assert found["url"] == "postgresql://sluice:***@db:5432/sluice"
+
+
+def test_what_utf_8_cannot_carry_is_replaced() -> None:
+    assert line("\ud800")["message"] == "?"
+
+
+def test_numbers_stay_numbers() -> None:
+    assert [clean(value) for value in (1, 1.5, True, None)] == [1, 1.5, True, None]
+
+
+def test_a_traceback_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        log_to_stderr("INFO")
+        try:
+            raise ValueError("the reason")
+        except ValueError:
+            logging.getLogger("sluice.test").exception("it broke")
+        logging.getLogger("uvicorn.error").info("not worth a line")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    (text,) = stream.getvalue().splitlines()
+    assert json.loads(text)["trace"].endswith("ValueError: the reason")
+
+
+def test_only_events_worth_it_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    sink = LogSink("api")
+    with caplog.at_level(logging.INFO):
+        sink(Event.ACCEPTED, 100, {})
+        sink(Event.SERVER_AWAY, 1, {"server": "redis", "name": "clashes", "message": "clashes as well"})
+    (record,) = caplog.records
+    assert (record.name, record.levelname, record.getMessage()) == ("sluice.api", "WARNING", "server_away")
+    assert record.__dict__["server"] == "redis"

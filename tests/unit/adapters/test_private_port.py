@@ -1,0 +1,126 @@
+"""The private port, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from adapters import private_port
+from adapters.metrics import Metrics
+from adapters.private_port import PrivatePort, listen, probe, serve_private
+from core.errors import ServerAway, StartRefused
+
+
+class Server:
+    """A dependency that can be away or frozen."""
+
+    def __init__(self) -> None:
+        self.away = self.frozen = False
+
+    async def ping(self) -> None:
+        if self.frozen:
+            await asyncio.get_running_loop().create_future()
+        if self.away:
+            raise ServerAway("db.internal")
+
+
+@pytest.fixture
+def record() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def cache() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def port(record: Server, cache: Server) -> PrivatePort:
+    return PrivatePort("api", {"postgresql": record.ping, "redis": cache.ping}, Metrics())
+
+
+@pytest.fixture
+async def client(port: PrivatePort) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        serve_private(port, "127.0.0.1", 0) as number,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+    ):
+        yield client
+
+
+async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_without_the_record_it_is_alive_and_not_ready(
+    client: httpx.AsyncClient, record: Server
+) -> None:
+    record.away = True
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 503
+    check = await client.get("/check")
+    assert (check.status_code, check.json()["status"]) == (503, "failing")
+    assert "db.internal" not in check.text
+
+
+async def test_without_another_server_it_is_ready_and_degraded(
+    client: httpx.AsyncClient, cache: Server
+) -> None:
+    cache.away = True
+    assert (await client.get("/readyz")).status_code == 200
+    check = await client.get("/check")
+    assert (check.status_code, check.json()["status"]) == (200, "degraded")
+    dependencies = check.json()["dependencies"]
+    assert (dependencies["postgresql"]["status"], dependencies["redis"]["status"]) == ("up", "away")
+    assert dependencies["redis"]["ms"] >= 0
+
+
+async def test_a_frozen_server_does_not_freeze_the_check(
+    client: httpx.AsyncClient, cache: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_port, "PING_S", 0.02)
+    cache.frozen = True
+    assert (await client.get("/check")).json()["dependencies"]["redis"]["why"] == "TimeoutError"
+
+
+async def test_a_draining_process_is_not_ready(client: httpx.AsyncClient, port: PrivatePort) -> None:
+    port.draining = True
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/check")).json()["draining"] is True
+
+
+async def test_figures_are_shown(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "sluice_jobs_accepted_total" in answer.text
+
+
+async def test_nothing_else_is_there(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/jobs")).status_code == 404
+
+
+async def test_the_probe_tells_by_its_exit_status(
+    client: httpx.AsyncClient, record: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = str(client.base_url.join("/readyz"))
+    assert await asyncio.to_thread(probe, url) == 0
+    record.away = True
+    assert await asyncio.to_thread(probe, url) == 1
+    assert "the record is away" in capsys.readouterr().out
+
+
+def test_the_probe_fails_where_nobody_listens() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    assert probe(f"http://127.0.0.1:{port}/livez") == 1
+
+
+def test_a_taken_port_refuses_the_start() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        number = listener.getsockname()[1]
+        with pytest.raises(StartRefused, match=str(number)):
+            listen("127.0.0.1", number)

@@ -1,0 +1,39 @@
+"""The front door as fixtures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from adapters.metrics import Metrics
+from api.app import stack_up
+from tests.unit.api.front_door import Clock, Door, Record, furnish, settings
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Time that moves when told to."""
+    return Clock()
+
+
+@pytest.fixture
+def record() -> Record:
+    """The record in memory."""
+    return Record()
+
+
+@pytest.fixture(params=["express", "fastapi"])
+async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[Door]:
+    """The front door, once with the express lane and once without."""
+    desk = furnish(record, settings(express=request.param == "express"), clock)
+    metrics = Metrics()
+    transport = httpx.ASGITransport(stack_up(desk, metrics), raise_app_exceptions=True)
+    key = record.add_key("acme", "submit", "read")
+    headers = {"authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
+        await client.get("/v1/kinds")  # from here on the key is known
+        yield Door(client, desk, record, metrics, key, headers)
+        await asyncio.wait_for(desk.submission.drain(), 1)

@@ -1,0 +1,191 @@
+"""A front door without servers: real routes and flows over a record in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.metrics import Metrics
+from api.desk import Desk
+from api.keys import Keyring, hash_secret, make_key, parse_key
+from api.lookup import Lookup
+from api.memory import Memory
+from api.submission import Submission
+from api.waiting import Waiting
+from core.dispatch import Dispatch
+from core.document import Document
+from core.errors import ServerAway
+from core.handler import handler
+from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from core.lanes import Lane
+from core.ports import DocumentCache, JobStore, KeyRecord
+from core.registry import Registry
+from core.settings import Settings
+from core.telemetry import Telemetry
+
+PEPPER = "0123456789abcdef"
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Numbers(BaseModel):
+    """What to add."""
+
+    model_config = ConfigDict(extra="forbid")
+    values: list[int] = Field(max_length=10, examples=[[1, 2]])
+
+
+class Total(BaseModel):
+    """The sum."""
+
+    total: int
+
+
+@handler("demo.sum", max_input=2_000)
+async def add(numbers: Numbers) -> Total:
+    """Add numbers."""
+    return Total(total=sum(numbers.values))
+
+
+@handler("demo.pure", cache_s=60)
+async def add_once(numbers: Numbers) -> Total:
+    """Add numbers, and remember."""
+    return Total(total=sum(numbers.values))
+
+
+class Clock:
+    """Time that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Record:
+    """Jobs and keys in memory; `away` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.keys: dict[str, KeyRecord] = {}
+        self.away = False
+        self.asked = 0
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        self._check()
+        for new in jobs:
+            self.jobs[new.id] = as_accepted(new, AT)
+        return Accepted(AT, frozenset(new.id for new in jobs), ())
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        self._check()
+        return {each: self.jobs[each] for each in ids if each in self.jobs}
+
+    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        self._check()
+        done = [job for job in self.jobs.values() if job.state == JobState.SUCCEEDED]
+        return {job.fingerprint: job for job in done if job.fingerprint in wanted and job.fingerprint}
+
+    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
+        return {}
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        self._check()
+
+    async def find_key(self, key_id: str) -> KeyRecord | None:
+        self.asked += 1
+        self._check()
+        return self.keys.get(key_id)
+
+    def add_key(self, tenant: str, *scopes: str) -> str:
+        """A new key of this tenant."""
+        text = make_key()
+        key = parse_key(text.encode())
+        assert key
+        stored = hash_secret(key.secret, PEPPER.encode())
+        self.keys[key.key_id] = KeyRecord(key.key_id, tenant, frozenset(scopes), stored, True)
+        return text
+
+    def finish(
+        self, job_id: str, state: JobState = JobState.SUCCEEDED, result: bytes | None = b'{"total":3}'
+    ) -> None:
+        """As a consumer would."""
+        job = self.jobs[job_id]
+        error = b'{"type":"gave-up"}' if state == JobState.FAILED else None
+        self.jobs[job_id] = job._replace(state=state, version=job.version + 2, result=result, error=error)
+
+    def _check(self) -> None:
+        if self.away:
+            raise ServerAway("postgresql")
+
+
+class NoCache:
+    """A Redis that has nothing."""
+
+    async def get(self, ids: Sequence[str]) -> list[Document | None]:
+        return [None] * len(ids)
+
+    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
+        return None
+
+
+class NoBroker:
+    """A RabbitMQ that takes everything."""
+
+    async def publish(self, message: Message) -> None:
+        return None
+
+
+@dataclass
+class Door:
+    """A client in front of the whole stack, and what stands behind it."""
+
+    client: httpx.AsyncClient
+    desk: Desk
+    record: Record
+    metrics: Metrics
+    key: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def as_tenant(self, tenant: str, *scopes: str) -> dict[str, str]:
+        """Headers with a new key of this tenant."""
+        return {"authorization": f"Bearer {self.record.add_key(tenant, *scopes)}"}
+
+    async def somebody_waits(self) -> None:
+        """Return once a request waits for its job."""
+        while not len(self.desk.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
+            await asyncio.sleep(0)
+
+    async def submit(self, **body: Any) -> httpx.Response:
+        """Submit to demo.sum unless told otherwise."""
+        whole = {"kind": "demo.sum", "input": {"values": [1, 2]}} | body
+        return await self.client.post("/v1/jobs", json=whole)
+
+
+def settings(**more: Any) -> Settings:
+    """Settings that read no file and no environment worth mentioning."""
+    given = {"postgres_url": "p", "redis_url": "r", "rabbitmq_url": "a", "key_pepper": PEPPER} | more
+    return Settings(_env_file=None, **given)
+
+
+def furnish(record: Record, chosen: Settings, clock: Clock) -> Desk:
+    """A desk over a record in memory."""
+    registry = Registry([add, add_once])
+    lanes = {"default": Lane("default", 8, 16)}
+    store, cache = cast(JobStore, record), cast(DocumentCache, NoCache())
+    dispatch = Dispatch(NoBroker(), record, lanes, Telemetry())
+    lookup = Lookup(store, cache, Memory(1_000_000, 10, clock))
+    return Desk(
+        settings=chosen,
+        registry=registry,
+        keyring=Keyring(record, PEPPER, 60, 600, clock),
+        submission=Submission(registry, lanes, store, dispatch, Telemetry()),
+        lookup=lookup,
+        waiting=Waiting(lookup, 10, lambda: True),
+    )

@@ -1,0 +1,185 @@
+"""Kinds that behave in every way a handler can, loaded by the tests and by their child processes."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from core.handler import Context, GiveUp, RetryLater, handler
+
+
+class Ask(BaseModel):
+    """What to do, and a file in which to leave a mark."""
+
+    number: int = 0
+    seconds: float = 0
+    mark: str = ""
+    how: str = ""
+
+
+class Reply(BaseModel):
+    """Anything at all."""
+
+    value: Any = None
+
+
+class Number(BaseModel):
+    """One number."""
+
+    number: float | None = None
+
+
+class Stubborn(Exception):
+    """Cannot be pickled, cannot even be printed without trouble."""
+
+    def __init__(self) -> None:
+        super().__init__("stubborn \udce4 \x00")
+        self.lock = threading.Lock()
+
+
+@handler("t.echo")
+async def echo(ask: Ask) -> Reply:
+    """The plain case."""
+    return Reply(value=ask.number)
+
+
+@handler("t.talk")
+async def talk(ask: Ask, context: Context) -> Reply:
+    """Uses all of its context."""
+    context.progress(40, "on the way")
+    context.log.info("working")
+    return Reply(value=[context.job_id, context.attempt, context.fence, context.should_stop()])
+
+
+@handler("t.nap")
+async def nap(ask: Ask) -> Reply:
+    """Waits."""
+    await asyncio.sleep(ask.seconds)
+    return Reply(value="slept")
+
+
+@handler("t.ends")
+async def ends(ask: Ask) -> Reply:
+    """Ends as asked."""
+    await asyncio.sleep(0)
+    return end(ask)
+
+
+@handler("t.swallow")
+async def swallow(ask: Ask) -> Reply:
+    """Does not let itself be cancelled."""
+    for _ in range(1000):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if ask.how == "return":
+                return Reply(value="done all the same")
+    return Reply()
+
+
+@handler("t.deaf")
+async def deaf(ask: Ask) -> Reply:
+    """Cannot even be closed."""
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except BaseException:
+            if not DEAF:
+                raise
+
+
+DEAF = [True]
+"""Emptied, the deaf can hear again."""
+
+
+@handler("t.block")
+async def block(ask: Ask) -> Reply:
+    """Blocks the event loop."""
+    time.sleep(ask.seconds)  # noqa: ASYNC251
+    return Reply(value="blocked")
+
+
+@handler("t.thread")
+def in_thread(ask: Ask, context: Context) -> Reply:
+    """Waits in a thread, and ends when it is asked to."""
+    if ask.how in END:
+        return end(ask)
+    until = time.monotonic() + ask.seconds
+    while time.monotonic() < until:
+        context.progress(50, "half")
+        if context.should_stop() and ask.how != "ignore":
+            return Reply(value="asked to stop")
+        time.sleep(0.005)
+    return Reply(value=threading.current_thread().name)
+
+
+@handler("t.process", runs_in="process")
+def in_process(ask: Ask, context: Context) -> Reply:
+    """Does in a process what it is asked to."""
+    if ask.mark:
+        Path(ask.mark).write_text(str(os.getpid()))
+    if ask.how in END:
+        return end(ask)
+    context.progress(25, "a quarter")
+    context.progress(26, "too soon after the last")
+    context.log.info("from the child", extra={"answer": 42})
+    until = time.monotonic() + ask.seconds
+    while time.monotonic() < until:
+        time.sleep(0.005)
+    return Reply(value=[os.getpid(), os.getppid(), os.getpriority(os.PRIO_PROCESS, 0)])
+
+
+def end(ask: Ask) -> Reply:
+    """End an attempt in one of many ways."""
+    result: Reply = END[ask.how](ask)
+    return result
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _orphan(ask: Ask) -> None:
+    """Leave a grandchild behind that holds the pipe open, then die."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    Path(ask.mark).write_text(str(child.pid))
+    os._exit(3)
+
+
+def _signals_reach(ask: Ask) -> Reply:
+    """Programs that a handler starts can be ended with SIGTERM; the child itself cannot."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child.terminate()
+    return Reply(value=child.wait(20))
+
+
+END: dict[str, Any] = {
+    "error": lambda _: _raise(LookupError("nothing there")),
+    "stubborn": lambda _: _raise(Stubborn()),
+    "give up": lambda _: _raise(GiveUp("no use")),
+    "later": lambda _: _raise(RetryLater(7, "busy")),
+    "exit": lambda _: sys.exit(3),
+    "cancelled": lambda _: _raise(asyncio.CancelledError()),
+    "nan": lambda _: Reply(value=float("nan")),
+    "large": lambda _: Reply(value="x" * 10_000_000),
+    "none": lambda _: None,
+    "dict": lambda _: {"value": 5},
+    "pid": lambda _: Reply(value=os.getpid()),
+    "abort": lambda _: os.abort(),
+    "leave": lambda _: os._exit(0),
+    "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "segfault": lambda _: ctypes.string_at(0),
+    "closes": lambda _: (os.closerange(3, 100), time.sleep(60)),
+    "orphan": _orphan,
+    "signals": _signals_reach,
+}
