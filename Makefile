@@ -8,7 +8,10 @@ COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --u
 TENANT ?= demo
 SCOPES ?= submit,read
 
-.PHONY: help setup run down logs status key test check fmt unit lock
+# Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md).
+ARGS ?=
+
+.PHONY: help setup run down logs status key test check fmt unit bench lock
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +53,9 @@ test: setup  ## check, then every test but faults and load, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
 	$(PYTHON) -m pytest tests/unit tests/contract tests/integration --cov --cov-report=term
+
+bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
+	@$(PYTHON) -m loadtests.bench $(ARGS)
 
 lock: setup  ## write both lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements.txt

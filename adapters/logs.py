@@ -71,6 +71,8 @@ def log_to_stderr(level: str) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # Each attempt to reconnect would be an error with a traceback; the broker's own events say it once.
+    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
 
 class LogSink:

@@ -34,6 +34,8 @@ ID_LENGTH, SECRET_LENGTH = 12, 32
 KNOWN_LIMIT = 10_000
 REFUSED_S = 5.0
 """Seconds for which a refused key is refused without asking the record again."""
+AWAY_S = 5.0
+"""Seconds for which a known key is good without asking again while the record is away."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _KEY = re.compile(rb"slc_([A-Za-z0-9]{12})_([A-Za-z0-9]{32})_([0-9a-f]{8})")
@@ -53,6 +55,14 @@ class Identity(NamedTuple):
     tenant: str
     scopes: frozenset[str]
     key_id: str
+
+
+class Known(NamedTuple):
+    """A key that was verified, and how long it is good without asking."""
+
+    identity: Identity
+    verified_at: float
+    fresh_until: float
 
 
 def make_key() -> str:
@@ -97,7 +107,7 @@ class Keyring:
         self._keys = keys
         self._pepper = pepper.encode()
         self._fresh_s, self._stale_s, self._clock = fresh_s, stale_s, clock
-        self._known: dict[bytes, tuple[Identity, float]] = {}
+        self._known: dict[bytes, Known] = {}
         self._refused: dict[bytes, float] = {}
         self._asking: dict[bytes, asyncio.Task[Identity]] = {}
 
@@ -107,8 +117,8 @@ class Keyring:
     def known(self, authorization: bytes) -> Identity | None:
         """Who asks, where process memory can tell: this is all that the fastest way in pays for authentication."""
         found = self._known.get(authorization)
-        if found is not None and self._clock() - found[1] < self._fresh_s:
-            return found[0]
+        if found is not None and self._clock() < found.fresh_until:
+            return found.identity
         return None
 
     async def check(self, authorizations: Sequence[bytes]) -> Identity:
@@ -153,14 +163,16 @@ class Keyring:
             _keep(self._refused, authorization, now)
             raise _refusal()
         identity = Identity(record.tenant, record.scopes, record.key_id)
-        _keep(self._known, authorization, (identity, now))
+        _keep(self._known, authorization, Known(identity, now, now + self._fresh_s))
         return identity
 
     def _remembered(self, authorization: bytes, now: float) -> Identity:
         found = self._known.get(authorization)
-        if found is None or now - found[1] >= self._stale_s:
+        if found is None or now >= found.verified_at + self._stale_s:
             raise ServerAway("postgresql")
-        return found[0]
+        fresh_until = min(now + AWAY_S, found.verified_at + self._stale_s)
+        self._known[authorization] = found._replace(fresh_until=fresh_until)
+        return found.identity
 
 
 def _bearer(authorization: bytes) -> Key | None:

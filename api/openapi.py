@@ -77,12 +77,14 @@ _FINISHED: Json = {"description": "Finished: the result is in it", "headers": _E
 _ACCEPTED: Json = {"description": "Accepted, not finished", "headers": _LOCATION | _RETRY | _ETAG, **_JOB}
 
 SUBMIT: Json = {
+    "summary": "Submit a job",
     "tags": ["jobs"],
     "status_code": 202,
     "openapi_extra": {"parameters": [_WAIT, _TIMING]},
     **_answers({200: _FINISHED, 202: _ACCEPTED}, 400, 401, 403, 408, 413, 415, 422, 503),
 }
 LOOK_UP: Json = {
+    "summary": "Look up a job",
     "tags": ["jobs"],
     "openapi_extra": {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]},
     **_answers(
@@ -91,6 +93,7 @@ LOOK_UP: Json = {
     ),
 }  # fmt: skip
 RESULT: Json = {
+    "summary": "Take the output alone",
     "tags": ["jobs"],
     "openapi_extra": {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]},
     **_answers(
@@ -103,10 +106,12 @@ _CATALOGUE: Json = {
     "properties": {"kinds": {"type": "array", "items": {"$ref": _REF + "KindDocument"}}},
 }
 KINDS: Json = {
+    "summary": "List the kinds",
     "tags": ["kinds"],
     **_answers({200: {"description": "The catalogue", "content": {"application/json": {"schema": _CATALOGUE}}}}, 401, 403),
 }  # fmt: skip
 KIND: Json = {
+    "summary": "Show one kind",
     "tags": ["kinds"],
     **_answers(
         {200: {"description": "The kind", "content": {"application/json": {"schema": {"$ref": _REF + "KindDocument"}}}}},

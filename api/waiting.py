@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from api.answers import Receive
 from api.lookup import Lookup
 from core.document import Document
+from core.errors import Overloaded, ServerAway, TryAgain
 from core.ports import Wake
 
 ASK_ANYWAY_S = 15.0
@@ -87,11 +88,15 @@ class Waiting:
 
     async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
         """Read again; where that is not yet what was announced, or nothing new, wait for the bell first."""
-        found = await self._lookup.find(tenant, document.id)
-        if found.version > document.version and found.version >= waiter.floor:
-            return found
+        patience_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
+        try:
+            found = await self._lookup.find(tenant, document.id)
+            if found.version > document.version and found.version >= waiter.floor:
+                return found
+        except (ServerAway, TryAgain, Overloaded):  # what is known stays an answer
+            patience_s = ASK_ALONE_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(ASK_ANYWAY_S if self._listening() else ASK_ALONE_S):
+            async with asyncio.timeout(patience_s):
                 await waiter.bell.wait()
         waiter.bell.clear()
         return document

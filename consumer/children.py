@@ -94,6 +94,9 @@ class Children:
         self._all: set[Child] = set()
         self._trips: set[Trip] = set()
 
+    def __repr__(self) -> str:
+        return f"<Children: {len(self._trips)} jobs in hand, {len(self._all)} processes>"
+
     async def run(self, attempt: Attempt) -> Ending:
         """Run it in a child. The time limit counts from the moment in which the child begins."""
         job = attempt.job

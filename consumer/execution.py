@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import datetime
 from random import Random
 
@@ -54,10 +53,12 @@ class Execution:
         return len(self._held)
 
     async def serve(self, queue: LaneQueue) -> None:
-        """The flow of one lane, for ever: each round claims for all free slots at once."""
-        while True:
-            hands = await queue.take()
-            jobs = await self._claim(list(hands))
+        """The flow of one lane until it is closed: each round claims for all free slots at once."""
+        while hands := await queue.take():
+            jobs = await self._claim(queue, list(hands))
+            if queue.closed:
+                self._give_back(jobs, queue)
+                return
             await self._account(hands.keys() - {job.id for job in jobs})
             acknowledge(hands.values())
             queue.free(len(hands) - len(jobs))
@@ -83,36 +84,51 @@ class Execution:
         while self._performing:
             await asyncio.wait(self._performing)
 
-    async def _claim(self, ids: Sequence[str]) -> list[Job]:
+    async def _claim(self, queue: LaneQueue, ids: Sequence[str]) -> list[Job]:
         """Take the jobs, however long the record is away; claims whose reply was lost are found under our name."""
-        kinds = self._registry.names
         try:
-            jobs = await self._store.claim(ids, kinds)
-        except (ServerAway, TryAgain):
-            jobs = await self._claim_again(ids, kinds)
+            jobs = await self._store.claim(ids, self._registry.names)
+        except Exception as error:  # noqa: BLE001  a lane that died would be missed by nobody
+            self._note("claim", error)
+            jobs = await self._claim_again(queue, ids)
         self._telemetry.emit(Event.CLAIMED, len(jobs))
         return jobs
 
-    async def _claim_again(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+    async def _claim_again(self, queue: LaneQueue, ids: Sequence[str]) -> list[Job]:
         jobs: dict[str, Job] = {}
-        while True:
+        while not queue.closed:
             await asyncio.sleep(PAUSE_S)
             try:
                 jobs |= {job.id: job for job in await self._store.adopt(ids) if job.id not in self._held}
                 rest = [job_id for job_id in ids if job_id not in jobs]
-                return [*jobs.values(), *await self._store.claim(rest, kinds)]
-            except (ServerAway, TryAgain):
-                continue
+                return [*jobs.values(), *await self._store.claim(rest, self._registry.names)]
+            except Exception as error:  # noqa: BLE001  as above
+                self._note("claim", error)
+        return list(jobs.values())
+
+    def _give_back(self, jobs: Sequence[Job], queue: LaneQueue) -> None:
+        """Claimed while the lane was closed: queued again at once, and never begun."""
+        for job in jobs:
+            self._start(job, queue)
+            self._held[job.id].stop(Released())
 
     async def _account(self, missing: Collection[str]) -> None:
         """What could not be claimed is void, overdue or not for this consumer; the record decides."""
         if not missing:
             return
         self._telemetry.emit(Event.VOID, len(missing))
-        with suppress(ServerAway, TryAgain):  # what is put off here is found by the keeper all the same
+        try:
             overdue = await self._store.account(list(missing), self._registry.names)
-            self._telemetry.emit(Event.FAILED, len(overdue))
-            self._settling.announce(overdue)
+        except Exception as error:  # noqa: BLE001  what is put off here is found by the keeper all the same
+            self._note("account", error)
+            return
+        self._telemetry.emit(Event.FAILED, len(overdue))
+        self._settling.announce(overdue)
+
+    def _note(self, step: str, error: Exception) -> None:
+        """Of a server that is away its breaker tells; anything else was not foreseen."""
+        if not isinstance(error, ServerAway | TryAgain):
+            self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))
 
     def _start(self, job: Job, queue: LaneQueue) -> None:
         attempt = Attempt(job, self._registry[job.kind])

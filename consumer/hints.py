@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from core.envelope import decode
+from core.errors import Malformed
 from core.lanes import Lane, WeightedBuffers
 from core.ports import Delivery
 
@@ -31,6 +32,7 @@ class LaneQueue:
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
+        self.closed = False
         self._hints: WeightedBuffers[tuple[str, Hand]] = WeightedBuffers()
         self._busy = 0
         self._ready = asyncio.Event()
@@ -46,16 +48,23 @@ class LaneQueue:
     def add(self, delivery: Delivery) -> int:
         """Keep the ids of a delivery until there are slots; returns how many. Raises Malformed."""
         ids = decode(delivery.body)
+        if not ids:
+            raise Malformed("an envelope without ids")
         hand = Hand(delivery, len(ids))
         self._hints.put(delivery.priority, [(job_id, hand) for job_id in ids])
         self._ring()
         return len(ids)
 
     async def take(self) -> dict[str, list[Hand]]:
-        """Wait for hints and free slots; then as many hints as there are free slots, by id, taking those slots."""
-        while not self._can_take():
+        """Wait for hints and free slots; then as many hints as there are free slots, by id, taking those slots.
+
+        Nothing once the lane is closed.
+        """
+        while not (self.closed or self._can_take()):
             self._ready.clear()
             await self._ready.wait()
+        if self.closed:
+            return {}
         taken: dict[str, list[Hand]] = {}
         for job_id, hand in self._hints.take(self.lane.slots - self._busy):
             taken.setdefault(job_id, []).append(hand)
@@ -67,9 +76,11 @@ class LaneQueue:
         self._busy -= slots
         self._ring()
 
-    def forget(self) -> None:
-        """Drop every hint that waits: RabbitMQ offers the unacknowledged deliveries to others."""
+    def close(self) -> None:
+        """Take nothing more. The hints that wait are dropped: RabbitMQ offers the unacknowledged deliveries to others."""
+        self.closed = True
         self._hints.clear()
+        self._ready.set()
 
     def _can_take(self) -> bool:
         return bool(len(self._hints)) and self._busy < self.lane.slots

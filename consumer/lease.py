@@ -23,6 +23,8 @@ from core.ports import Beat, HeartbeatStore
 LOG = logging.getLogger("sluice.lease")
 SILENCE_S = 10.0
 JOIN_S = 3.0
+PROGRESS_S = 0.5
+"""How soon the record hears of progress."""
 
 
 def end_process() -> None:
@@ -55,7 +57,8 @@ class Leases:
 
     `lease_s` is how long a claim holds in the record, `beat_s` the time between two heartbeats, `grace_s` how long an
     attempt is kept beyond its time limit, `silence_s` how long beyond that the event loop `loop` may be silent before
-    `exit_hard` is called in the thread. `on_lost` and `on_cancel` are called in the loop, once per attempt.
+    `exit_hard` is called in the thread. `on_lost` and `on_cancel` are called in the loop, once per attempt; `on_moved`
+    with the new versions of jobs whose progress was stored.
     `hold` and `drop` belong to the loop; they are a step in a dict that the thread only ever copies.
     """
 
@@ -69,6 +72,7 @@ class Leases:
         loop: asyncio.AbstractEventLoop,
         on_lost: Callable[[Attempt], None],
         on_cancel: Callable[[Attempt], None],
+        on_moved: Callable[[dict[str, int]], None] = lambda _: None,
         exit_hard: Callable[[], None] = end_process,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -79,6 +83,7 @@ class Leases:
         self._main = loop
         self._on_lost = on_lost
         self._on_cancel = on_cancel
+        self._on_moved = on_moved
         self._exit_hard = exit_hard
         self._tick_s = min(beat_s / 4, lease_s / 20)
         self._silence = Silence(silence_s, self._tick_s, exit_hard)
@@ -138,8 +143,14 @@ class Leases:
         while True:
             began = monotonic()
             good = await self._beat_once()
-            pause = self._beat_s if good else self._beat_s / 5
-            await asyncio.sleep(max(0.0, began + pause - monotonic()))
+            await self._rest(began + (self._beat_s if good else self._beat_s / 5))
+
+    async def _rest(self, until: float) -> None:
+        """Until the next heartbeat, which comes early where a client is to see progress."""
+        while (left := until - monotonic()) > 0:
+            await asyncio.sleep(min(left, PROGRESS_S))
+            if any(hold.news for hold in self._held.copy().values()):
+                return
 
     async def _beat_once(self) -> bool:
         """One heartbeat for everything in hand; false where the record did not answer."""
@@ -166,6 +177,9 @@ class Leases:
     def _heed(self, holds: Sequence[Hold], beats: Sequence[Beat], sent_at: float) -> None:
         """Renewed is what came back; the rest belongs to somebody else by now."""
         alive = {Claim(beat.id, beat.fence): beat for beat in beats}
+        moved = {beat.id: beat.version for beat in beats if beat.moved}
+        if moved:
+            self._in_main(self._on_moved, moved)
         for hold in holds:
             beat = alive.get(hold.attempt.claim)
             if beat is None:

@@ -34,6 +34,9 @@ class Runner:
         self._children = Children(modules, processes, grace_s)
         self._solo = Children(modules, max(2, processes), grace_s, solo=True)
 
+    def __repr__(self) -> str:
+        return f"<Runner {self._threads} {self._children} {self._solo}>"
+
     @property
     def runaways(self) -> int:
         """Handlers that go on although their attempts are over: threads, and coroutines that refuse to end."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from consumer.attempt import Attempt
 from core.announcement import announce
 from core.batching import Batcher, Limits
+from core.document import Document
 from core.errors import SluiceError
 from core.job import Job, JobState
 from core.lifecycle import Transition
@@ -31,6 +33,7 @@ class Settling:
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
+        self._telling: set[asyncio.Task[list[Document]]] = set()
         limits = Limits(waiting=100_000)
         self._writing: Batcher[Transition, Settled | None] = Batcher("settle", self._write, limits, _size)
         self._announcing: Batcher[Job, None] = Batcher("announce", self._announce, Limits(waiting=100_000))
@@ -42,11 +45,11 @@ class Settling:
             tries += 1
             try:
                 settled = await self._writing.put(ending)
+                if settled is None and tries > 1:
+                    settled = await self._own(ending)
             except SluiceError:
                 await asyncio.sleep(PAUSE_S)
                 continue
-            if settled is None and tries > 1:
-                settled = await self._own(ending)
             if settled is None:
                 self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
             else:
@@ -57,6 +60,12 @@ class Settling:
         """Announce jobs that changed in another way than by an ending."""
         for job in jobs:
             self._announcing.put(job)
+
+    def announce_versions(self, versions: Mapping[str, int]) -> None:
+        """Announce jobs of which only the new version is known: their progress was stored."""
+        task = asyncio.create_task(announce(self._cache, self._telemetry, (), versions), name="progress")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     async def drain(self) -> None:
         """Wait until everything is written and announced."""
@@ -71,22 +80,24 @@ class Settling:
 
     async def _own(self, ending: Transition) -> Settled | None:
         """Whether a refused ending is this process's own earlier write, whose reply was lost."""
-        try:
-            job = (await self._store.look_up([ending.id])).get(ending.id)
-        except SluiceError:
-            return None
+        job = (await self._store.look_up([ending.id])).get(ending.id)
         if job is None or job.fence != ending.fence or job.state not in (ending.state, JobState.CANCELLED):
             return None
         return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
 
     async def _announce(self, jobs: Sequence[Job]) -> list[None]:
-        asked = len(jobs)
-        cancelled = [job.id for job in jobs if job.state == JobState.CANCELLED]
-        if cancelled:  # this process does not know when the cancel was asked for; the record does
-            known = await self._store.look_up(cancelled)
-            jobs = [known.get(job.id, job) for job in jobs]
-        await announce(self._cache, self._telemetry, jobs)
-        return [None] * asked
+        cancelled = {job.id: job.version for job in jobs if job.state == JobState.CANCELLED}
+        known = await self._read_back(list(cancelled))
+        shown = [known.get(job.id, job) for job in jobs if job.id in known or job.id not in cancelled]
+        await announce(self._cache, self._telemetry, shown, cancelled)
+        return [None] * len(jobs)
+
+    async def _read_back(self, cancelled: Sequence[str]) -> dict[str, Job]:
+        """The cancelled jobs as they are: when the cancel was asked for is known to the record, not to this process."""
+        if cancelled:
+            with suppress(SluiceError):  # they are not shown then, but their waiters wake and look themselves
+                return await self._store.look_up(cancelled)
+        return {}
 
 
 def _as_settled(job: Job, ending: Transition, settled: Settled) -> Job:

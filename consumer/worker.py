@@ -50,6 +50,7 @@ class Worker:
         self._owner = uuid4()
         self._queues = [LaneQueue(lane) for lane in settings.served]
         self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: list[asyncio.Task[None]] = []
         refuse_doubts(settings, registry)
 
     async def run(self) -> None:
@@ -76,8 +77,8 @@ class Worker:
         settings, telemetry = self._settings, self._telemetry
         lanes = {name: settings.lane(name) for name in settings.lanes}
         self._runner = Runner(settings.handlers, settings.threads, settings.processes or processors())
-        self._leases = self._make_leases()
         self._settling = Settling(opened.jobs, opened.cache, telemetry)
+        self._leases = self._make_leases()
         self._execution = Execution(
             self._registry, opened.jobs, self._runner, self._leases, self._settling, telemetry
         )
@@ -85,7 +86,7 @@ class Worker:
         dead = DeadLetters(opened.jobs, telemetry)
         for queue in self._queues:
             opened.broker.consume(queue.lane, partial(self._execution.deliver, queue))
-            self._spawn(self._execution.serve(queue), f"lane-{queue.lane.name}")
+            self._lanes.append(self._spawn(self._execution.serve(queue), f"lane-{queue.lane.name}"))
         opened.broker.consume_dead(dead.deliver)
         self._leases.start()
         await opened.broker.start()
@@ -102,6 +103,7 @@ class Worker:
             loop=asyncio.get_running_loop(),
             on_lost=self._lost,
             on_cancel=self._cancelled,
+            on_moved=self._settling.announce_versions,
         )
 
     def _keep(self, opened: Connections) -> None:
@@ -131,9 +133,10 @@ class Worker:
         self._telemetry.emit(Event.STOPPING, in_hand=len(self._execution))
         await opened.broker.stop_consuming()
         for queue in self._queues:
-            queue.forget()
+            queue.close()
         try:
             async with asyncio.timeout(self._settings.stop_s):
+                await asyncio.wait(self._lanes)
                 await self._execution.finish()
         except TimeoutError:
             self._execution.stop()
@@ -161,8 +164,9 @@ class Worker:
     def _cancelled(self, attempt: Attempt) -> None:
         attempt.stop(Released("cancelled"))
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         self._tasks.append(asyncio.create_task(work, name=name))
+        return self._tasks[-1]
 
 
 def refuse_doubts(settings: Settings, registry: Registry) -> None:

@@ -102,6 +102,7 @@ class Batcher(Generic[T, R]):
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
         try:
             answers = await self._call([item for item, _ in batch])
+            answered = list(zip(batch, answers, strict=True))  # a call that loses one must not leave its caller waiting
         except (TryAgain, BadRow) as error:
             if len(batch) == 1 and (isinstance(error, BadRow) or tries == 1):
                 _fail(batch, error)
@@ -113,7 +114,7 @@ class Batcher(Generic[T, R]):
         except Exception as error:  # noqa: BLE001  every caller must hear of it, whatever it is
             _fail(batch, error)
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), answer in answered:
                 if not future.done():
                     future.set_result(answer)
 

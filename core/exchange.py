@@ -75,7 +75,7 @@ def _endless(value: Any) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, dict):
-        return any(map(_endless, value)) or any(map(_endless, value.values()))
+        return any(map(_endless, value.values()))
     return isinstance(value, list | tuple | set | frozenset) and any(map(_endless, value))
 
 

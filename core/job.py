@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -87,7 +87,9 @@ class NewJob(NamedTuple):
 
 def as_accepted(new: NewJob, at: datetime) -> Job:
     """The row that the record made of `new`, accepted at this time, without reading it back."""
-    run_at = at + timedelta(seconds=new.delay_s) if new.delay_s else new.run_at
+    run_at = new.run_at and new.run_at.astimezone(UTC)
+    if new.delay_s is not None:
+        run_at = at + timedelta(seconds=new.delay_s)
     scheduled = run_at is not None and run_at > at
     return Job(
         id=new.id,

@@ -15,7 +15,6 @@ class Event(StrEnum):
     ACCEPTED = "jobs_accepted"
     COALESCED = "jobs_coalesced"
     REUSED = "results_reused"
-    REFUSED = "submits_refused"
     DISPATCHED = "ids_dispatched"
     DISPATCH_DEFERRED = "dispatches_deferred"
     DELIVERED = "ids_delivered"

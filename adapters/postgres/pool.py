@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from core.breaker import Breaker
 from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
@@ -29,6 +31,12 @@ SETTINGS = {
     "enable_seqscan": "off",
     "jit": "off",
 }
+
+RELEASE_S = 1.0
+"""Longest wait for the end of a statement that nobody waits for any more; then its connection is cut off."""
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 _BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions.DataError)
@@ -71,6 +79,7 @@ class Database:
         self._queries: Mapping[str, str] = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
+        self._releasing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Database {self._name}: {self._pool.get_size() if self._pool else 0} connections>"
@@ -91,9 +100,9 @@ class Database:
         try:
             async with asyncio.timeout(budget_s):
                 pool = self._pool or await self._open()
-                async with pool.acquire() as connection:
-                    sent = True
-                    rows = await connection.fetch(self._queries[query], *args)
+                connection = await pool.acquire()
+                sent = True
+                rows = await self._ask(pool, connection, query, args)
         except Exception as error:
             ours = translated(error)
             if isinstance(ours, ServerAway):
@@ -103,6 +112,23 @@ class Database:
             raise ours from error
         self._breaker.worked()
         return rows
+
+    async def _ask(
+        self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]
+    ) -> list[asyncpg.Record]:
+        try:
+            rows = await connection.fetch(self._queries[query], *args)
+        except BaseException:
+            self._let_go(pool, connection)
+            raise
+        await pool.release(connection)
+        return rows
+
+    def _let_go(self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+        """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
+        task = asyncio.get_running_loop().create_task(_released(pool, connection), name="release")
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
 
     async def close(self) -> None:
         """Close within 2 s; what is stuck is cut off."""
@@ -133,6 +159,11 @@ async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
         return await asyncpg.connect(url, server_settings=SETTINGS | {"application_name": name}, timeout=5)
     except Exception as error:
         raise translated(error) from error
+
+
+async def _released(pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    with suppress(Exception):  # in time or not, the connection is in the pool again or cut off after this
+        await pool.release(connection, timeout=RELEASE_S)
 
 
 async def _no_reset(_: object) -> None:

@@ -33,7 +33,7 @@ class Store:
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
         """Write jobs and outbox in one statement."""
         rows = await self._database.commit(
-            "accept", *zip(*jobs, strict=True), self._due_s, budget_s=self._write_s
+            "accept", *zip(*jobs, strict=True), self._due_s, budget_s=self._accept_s
         )
         at = rows[0]["at"] if rows else datetime.now(UTC)
         ids = frozenset(each for row in rows for each in row["ids"])

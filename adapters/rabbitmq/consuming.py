@@ -86,7 +86,7 @@ class Consuming:
     async def _repair(self, connection: Connection, queue: str) -> None:
         """Delete a queue that stays mute although RabbitMQ answers; it will be declared anew, and hints are sent again.
 
-        RabbitMQ 3.10, killed within half a second of a queue's declaration, forgets where the queue's files are: from
+        RabbitMQ (3.10 and 4.0), killed within half a second of a queue's declaration, forgets where the queue's files are: from
         then on it can be declared and counted, but nothing can be published to it or consumed from it, for ever.
         """
         await queues.depths(connection, [DEAD_QUEUE])  # raises where all of RabbitMQ is mute

@@ -28,10 +28,7 @@ def add_routes(app: FastAPI) -> None:
 
 
 async def submit_job(request: Request) -> Response:
-    """Submit a job.
-
-    202 with the job as it stands; 200 where its result is known already or arrives while the request waits.
-    """
+    """202 with the job as it stands; 200 where its result is known already or arrives while the request waits."""
     desk, watch = desk_of(request), Stopwatch(request)
     asker = await admit(request, desk.keyring)
     watch.lap("key")
@@ -53,10 +50,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
 
 
 async def look_up_job(request: Request, job_id: str) -> Response:
-    """Look up a job.
-
-    With `wait` the answer comes on the first change, or with what is known when the time is up.
-    """
+    """With `wait` the answer comes on the first change, or with what is known when the time is up."""
     desk, watch = desk_of(request), Stopwatch(request)
     asker = await admit(request, desk.keyring)
     watch.lap("key")
@@ -73,10 +67,7 @@ async def look_up_job(request: Request, job_id: str) -> Response:
 
 
 async def take_result(request: Request, job_id: str) -> Response:
-    """The output alone.
-
-    202 while there is none yet; 409 where there never will be one.
-    """
+    """202 while there is none yet; 409 where there never will be one."""
     desk, watch = desk_of(request), Stopwatch(request)
     asker = await admit(request, desk.keyring)
     wish, validators = wait_of(request, desk.settings.wait_cap_s), validators_of(request)

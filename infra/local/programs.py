@@ -7,7 +7,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-_PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server", "rabbitmq-server": "rabbitmq-server"}
+_SERVERS = ("postgres", "redis-server", "rabbitmq-server")
+_PACKAGES = {
+    "postgres": "postgresql",
+    "redis-server": "redis-server",
+    "rabbitmq-server": "rabbitmq-server",
+    "h2load": "nghttp2-client",  # only `make bench` wants it
+}
 
 # The rabbitmq-server on the PATH of Debian is a wrapper that changes user and cookie; the real one comes first here.
 _USUAL_PLACES = (
@@ -37,7 +43,7 @@ def find(program: str) -> Path:
     raise ProgramMissing(f"{program} is not installed")
 
 
-def missing(wanted: Iterable[str] = tuple(_PACKAGES)) -> list[str]:
+def missing(wanted: Iterable[str] = _SERVERS) -> list[str]:
     """Return which of the wanted server programs (by default all three) this machine lacks."""
     return [program for program in wanted if not _is_installed(program)]
 
@@ -53,7 +59,7 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def ensure(wanted: Iterable[str] = tuple(_PACKAGES)) -> None:
+def ensure(wanted: Iterable[str] = _SERVERS) -> None:
     """Install those of the wanted programs that are missing, printing the line before it runs.
 
     Raises ProgramMissing with the remedies where that is not possible, CalledProcessError when apt fails.

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import asyncpg
-import httpx
 import orjson
 
 from infra.local.ports import free_port
@@ -15,6 +14,7 @@ from infra.local.servers import Servers
 from tests.servers import empty
 from tests.stack import Process, Stack, make_a_key
 
+JSON = ("Content-Type", "application/json")
 WAYS = ("express", "fastapi")
 GOOD = b'{"kind":"demo.sum","input":{"values":[1,2,3]}}'
 BODY_TIMEOUT_S = 1
@@ -83,10 +83,9 @@ class House:
 
     async def warm(self, way: str) -> None:
         """The key is known after this, so that the express lane answers; it is also the good request that must go through."""
-        headers = {"authorization": f"Bearer {self.keys['good']}", "content-type": "application/json"}
-        async with httpx.AsyncClient(base_url=self.urls[way], headers=headers) as client:
-            answer = await client.post("/v1/jobs", content=GOOD)
-            assert answer.status_code == 202, answer.text
+        headers = (JSON, ("Authorization", f"Bearer {self.keys['good']}"))
+        answer = await exchange(self.urls[way], request("POST", "/v1/jobs", headers, GOOD))
+        assert answer.status == 202, answer
 
 
 async def exchange(url: str, raw: bytes, patience_s: float = 10) -> Answer:

@@ -13,13 +13,12 @@ import orjson
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.house import GOOD, WAYS, Answer, Headers, House, exchange, request
+from tests.integration.house import GOOD, JSON, WAYS, Answer, Headers, House, exchange, request
 from tests.stack import Stack
 
 CAP = 262_144
 """Bytes that demo.sum takes."""
 NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
-JSON = ("Content-Type", "application/json")
 
 
 @pytest.fixture(scope="module")

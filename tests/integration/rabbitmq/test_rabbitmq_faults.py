@@ -28,6 +28,7 @@ from tests.integration.rabbitmq.tools import (
     published,
     running,
     until,
+    until_refused,
 )
 
 pytestmark = pytest.mark.timeout(60)
@@ -201,14 +202,6 @@ async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_
         await published(broker, lane)
     assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK]
     assert "blocked" in events[0][1]["why"]
-
-
-async def until_refused(broker: Broker, lane: Lane) -> None:
-    """RabbitMQ tells a connection of an alarm only when it publishes."""
-    async with asyncio.timeout(10):
-        with suppress(ServerAway):
-            while True:
-                await broker.publish(message(lane))
 
 
 async def test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_again(

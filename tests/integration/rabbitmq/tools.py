@@ -43,7 +43,6 @@ class Proxy:
         return len(self._lines)
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
         try:
             broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
@@ -51,6 +50,7 @@ class Proxy:
             return
         line = (writer, broker_writer)
         self._lines.add(line)
+        self.accepted += 1
         try:
             ways = [
                 asyncio.create_task(self._copy(reader, broker_writer, counting=True)),
@@ -165,6 +165,14 @@ async def published(broker: Broker, lane: Lane, timeout_s: float = 15) -> str:
                 return new.ids[0]
             except ServerAway:
                 await asyncio.sleep(0.02)
+
+
+async def until_refused(broker: Broker, lane: Lane) -> None:
+    """RabbitMQ tells a connection of an alarm only when it publishes."""
+    async with asyncio.timeout(10):
+        with suppress(ServerAway):
+            while True:
+                await broker.publish(message(lane))
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import pytest
 
-from api.keys import KNOWN_LIMIT, REFUSED_S, Keyring, _parser, hash_secret, make_key, parse_key
+from api.keys import AWAY_S, KNOWN_LIMIT, REFUSED_S, Keyring, _parser, hash_secret, make_key, parse_key
 from api.refusals import Unauthorized
 from core.errors import ServerAway
 from core.ports import KeyRecord
@@ -85,8 +85,11 @@ async def test_known_keys_stay_good_while_the_record_is_away(
     identity = await ring.check([authorization])
     record.away = True
     clock.now += 599
+    assert ring.known(authorization) is None
     assert await ring.check([authorization]) == identity
+    assert ring.known(authorization) == identity
     clock.now += 1
+    assert ring.known(authorization) is None
     with pytest.raises(ServerAway):
         await ring.check([authorization])
 
@@ -196,3 +199,18 @@ def test_a_wrong_command_is_refused(arguments: list[str], capsys: pytest.Capture
 def test_a_key_submits_and_reads_unless_told_otherwise() -> None:
     asked = _parser().parse_args(["create", "--tenant", "acme", "--expires-days", "30"])
     assert (asked.scopes, asked.expires_days) == ({"submit", "read"}, 30)
+
+
+async def test_while_the_record_is_away_it_is_not_asked_with_every_request(
+    ring: Keyring, record: Record, clock: Clock
+) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    await ring.check([authorization])
+    record.away = True
+    clock.now += 60
+    for _ in range(5):
+        await ring.check([authorization])
+    assert record.asked == 2
+    clock.now += AWAY_S
+    await ring.check([authorization])
+    assert record.asked == 3

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from core.job import JobState
+from core.ports import Wake
 from tests.unit.api.front_door import Door
 
 
@@ -105,7 +106,7 @@ async def test_a_submit_that_waits_is_answered_with_the_result(door: Door) -> No
     await door.somebody_waits()
     (job_id,) = door.record.jobs
     door.record.finish(job_id)
-    door.desk.waiting.wake({job_id: 3})
+    door.desk.waiting.wake({job_id: Wake(3, True)})
     answer = await waiting
     assert (answer.status_code, answer.json()["result"]) == (200, {"total": 3})
     assert answer.headers["preference-applied"] == "wait=5"
@@ -116,7 +117,7 @@ async def test_a_look_up_waits_for_the_next_change(door: Door) -> None:
     waiting = asyncio.create_task(door.client.get(f"/v1/jobs/{job_id}?wait=5"))
     await door.somebody_waits()
     door.record.jobs[job_id] = door.record.jobs[job_id]._replace(state=JobState.RUNNING, version=2)
-    door.desk.waiting.wake({job_id: 2})
+    door.desk.waiting.wake({job_id: Wake(2, False)})
     assert (await waiting).json()["state"] == "running"
 
 

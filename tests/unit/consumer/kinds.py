@@ -154,6 +154,12 @@ def _orphan(ask: Ask) -> None:
     os._exit(3)
 
 
+def _closes(ask: Ask) -> None:
+    """Close everything but stay."""
+    os.closerange(3, 100)
+    time.sleep(60)
+
+
 def _signals_reach(ask: Ask) -> Reply:
     """Programs that a handler starts can be ended with SIGTERM; the child itself cannot."""
     os.kill(os.getpid(), signal.SIGTERM)
@@ -179,7 +185,7 @@ END: dict[str, Any] = {
     "leave": lambda _: os._exit(0),
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda _: ctypes.string_at(0),
-    "closes": lambda _: (os.closerange(3, 100), time.sleep(60)),
+    "closes": _closes,
     "orphan": _orphan,
     "signals": _signals_reach,
 }

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.handler import GiveUp, RetryLater
 from core.outcome import BadInput, BadOutput, ChildDied, HandlerFailed, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer.waiting import until
 
 MODULES = ["tests.unit.consumer.kinds"]
 
@@ -36,12 +37,6 @@ async def value_of(runner: Runner, handler: Any = kinds.in_process, **given: Any
     output = await runner.run(an_attempt(handler, given))
     assert isinstance(output, bytes), output
     return orjson.loads(output)["value"]
-
-
-async def until(true: Callable[[], object]) -> None:
-    """Wait for something that another process does; the time limit of the test is the deadline."""
-    while not true():
-        await asyncio.sleep(0.01)
 
 
 def begun(attempt: Attempt) -> bool:
@@ -251,6 +246,14 @@ async def test_children_that_cannot_load_their_kinds_fail_the_attempt_with_the_r
     await children.close()
 
 
+async def test_pools_say_how_they_stand(runner: Runner) -> None:
+    await value_of(runner)
+    assert repr(runner) == (
+        "<Runner <Threads handler: 0 busy, 0 runaways, 0 of 2> <Children: 0 jobs in hand, 1 processes> "
+        "<Children: 0 jobs in hand, 0 processes>>"
+    )
+
+
 async def test_a_machine_without_processes_fails_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
@@ -322,13 +325,3 @@ async def test_children_end_with_their_parent(tmp_path: Path, how: str) -> None:
     )
     assert parent.returncode in (-signal.SIGKILL, 0, 7), parent.stderr
     await until(lambda: not lives(int(mark.read_text())))
-
-
-async def test_an_attempt_says_how_it_stands() -> None:
-    attempt = an_attempt(kinds.in_process)
-    assert repr(attempt).endswith("fence 1, running>")
-    attempt.waiting = True
-    assert repr(attempt).endswith("waiting>")
-    attempt.stop(Released("going home"))
-    assert repr(attempt).endswith("stopped: Released('going home')>")
-    assert isinstance(attempt, Attempt)

@@ -22,6 +22,7 @@ from core.job import Claim
 from core.ports import Beat
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer.waiting import until
 
 
 class Record:
@@ -196,12 +197,10 @@ async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(record:
     async with started(record, flow, beat_s=0.5, lease_s=60) as leases:
         leases.hold(attempt)
         began = time.monotonic()
-        while record.opened < 3:
-            await asyncio.sleep(0.005)
+        await until(lambda: record.opened >= 3)
         assert time.monotonic() - began < 0.9
         record.away = False
-        while not record.beats:
-            await asyncio.sleep(0.005)
+        await until(lambda: record.beats)
     assert record.closed == record.opened
     assert flow.lost == []
 
@@ -299,8 +298,7 @@ async def test_closing_does_not_wait_for_a_frozen_record(record: Record, flow: F
     record.frozen = True
     async with started(record, flow, beat_s=0.1) as leases:
         leases.hold(an_attempt(kinds.nap))
-        while not record.opened:
-            await asyncio.sleep(0.005)
+        await until(lambda: record.opened)
         began = time.monotonic()
     assert time.monotonic() - began < 1
 

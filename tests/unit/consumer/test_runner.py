@@ -14,6 +14,7 @@ from core.handler import GiveUp, RetryLater
 from core.outcome import BadInput, BadOutput, LeaseLost, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer.waiting import until
 
 LOOP_AND_THREAD = pytest.mark.parametrize("handler", [kinds.ends, kinds.in_thread], ids=["loop", "thread"])
 
@@ -35,9 +36,7 @@ async def value_of(run: Awaitable[object]) -> Any:
 async def running(runner: Runner, attempt: Attempt) -> asyncio.Task[Any]:
     """A run that has begun."""
     task = asyncio.create_task(runner.run(attempt))
-    while attempt.on_stop is None or attempt.waiting:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await until(lambda: attempt.on_stop is not None and not attempt.waiting)
     return task
 
 
@@ -174,8 +173,7 @@ async def test_a_thread_that_ignores_its_time_limit_does_not_cost_its_place(
     assert runner.runaways == 2
     assert "2 of 2 threads ran past" in caplog.text
     assert (await value_of(runner.run(an_attempt(kinds.in_thread)))).startswith("handler-")
-    while runner.runaways:
-        await asyncio.sleep(0.01)
+    await until(lambda: not runner.runaways)
 
 
 async def test_work_that_finds_no_thread_in_time_is_not_started(runner: Runner) -> None:
@@ -189,8 +187,7 @@ async def test_work_that_finds_no_thread_in_time_is_not_started(runner: Runner) 
     began = monotonic()
     assert isinstance(await runner.run(an_attempt(kinds.in_thread, timeout_s=0.05)), TimedOut)
     assert monotonic() - began < 0.3
-    while runner.runaways:
-        await asyncio.sleep(0.01)
+    await until(lambda: not runner.runaways)
     assert isinstance(await runner.run(an_attempt(kinds.in_thread)), bytes)
 
 

@@ -112,7 +112,8 @@ def test_commas_in_strings_are_no_elements() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"[" + b"1," * 1_000_000, b'{"a' + b'\\",' * 1_000_000, b'"' + b'\\",' * 1_000_000 + b"\\"],
+    "raw",
+    [b"[" + b"1," * 1_000_000, b'{"a' + b'\\",' * 1_000_000, b'"' + b'\\",' * 1_000_000 + b"\\"],
     ids=short,
 )
 def test_a_million_of_anything_is_refused_at_once(raw: bytes) -> None:

@@ -1,0 +1,1 @@
+"""How fast it is, measured from outside on fresh servers: `make bench`."""

@@ -1,0 +1,151 @@
+"""`python -m loadtests.bench`: measures the product on fresh servers, over HTTP, beside programs to compare it with.
+
+Everything is measured once a round, in turns, so that whatever else the machine does meets all of it alike; the table
+shows medians. Exit status 0 also where a target is missed: a measurement is no test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loadtests.bench import machine, processes, table
+from loadtests.bench.generator import BenchError
+from loadtests.bench.plan import Peers, Plan
+from loadtests.bench.product import Product, running, started
+
+FEWEST_ROUNDS = 3
+PAUSE_S = 0.2
+"""Between steps: what a step left behind ends here."""
+
+
+class Size(NamedTuple):
+    """How many rounds, how long a step lasts, and when no further round begins."""
+
+    rounds: int
+    step_s: float
+    limit_s: float
+
+
+USUAL, QUICK = Size(5, 2.5, 185.0), Size(FEWEST_ROUNDS, 0.5, 35.0)
+
+
+def main() -> int:
+    """Exit status 1 where nothing could be measured."""
+    arguments = _parser().parse_args()
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        _bench(console, QUICK if arguments.quick else USUAL, arguments.record)
+    except (BenchError, OSError) as error:
+        console.print(f"bench: {error}", style="red", markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _bench(console: Console, size: Size, record: Path | None) -> None:
+    load_before = machine.load_average()
+    console.print("starting servers, api, consumer …", style="dim")
+    with (
+        tempfile.TemporaryDirectory(prefix="sluice-bench-load-") as directory,
+        _everything() as (product, peers),
+    ):
+        with product.second_api_awake():  # and asleep from here on
+            plan = Plan(product, peers, Path(directory))
+        rounds = _rounds(console, plan, size)
+    facts = machine.describe(product.versions, load_before)
+    table.show(console, facts, plan.figures)
+    if not processes.AVAILABLE:
+        console.print("This system has no /proc: processor time and memory are left out.")
+    if record:
+        table.record(record, table.markdown(facts, rounds, plan.figures))
+
+
+@contextmanager
+def _everything() -> Iterator[tuple[Product, Peers]]:
+    """The product and the programs to compare it with, all running."""
+    with started() as product:
+        bare, usual = _free_port(), _free_port()
+        with (
+            running("loadtests.bench.peers", "bare", str(bare)) as one,
+            running("loadtests.bench.peers", "usual", str(usual), product.redis_url) as other,
+        ):
+            for port in (bare, usual):
+                _await_listener(port)
+            yield (
+                product,
+                Peers(f"http://127.0.0.1:{bare}/", one.pid, f"http://127.0.0.1:{usual}/job", other.pid),
+            )
+
+
+def _rounds(console: Console, plan: Plan, size: Size) -> int:
+    """Measure round after round, every other one backwards; return how many there was time for."""
+    began = time.monotonic()
+    with _progress(console) as progress:
+        task = progress.add_task("", total=size.rounds * len(plan.steps))
+        for number in range(size.rounds):
+            for step in plan.steps[:: -1 if number % 2 else 1]:
+                progress.update(task, description=step.name)
+                step.run(size.step_s)
+                progress.advance(task)
+                time.sleep(PAUSE_S)
+            spent, done = time.monotonic() - began, number + 1
+            if not console.is_terminal:
+                console.print(f"round {done} of {size.rounds}: {spent:.0f} s", style="dim")
+            if done >= FEWEST_ROUNDS and spent * (done + 1) / done > size.limit_s:
+                break
+    return done
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _await_listener(port: int, within_s: float = 20.0) -> None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise BenchError(f"nothing listens on port {port} after {within_s:.0f} s")
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m loadtests.bench", description="Measure the product.")
+    parser.add_argument("--quick", action="store_true", help="under a minute, less exact")
+    parser.add_argument(
+        "--record", type=Path, nargs="?", const=Path("docs/performance.md"), metavar="FILE",
+        help="write the table into this file too (default: %(const)s)",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

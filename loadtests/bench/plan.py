@@ -1,0 +1,116 @@
+"""What is measured and what each figure is held against: the targets of docs/performance.md, in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtests.bench import processes
+from loadtests.bench.figures import Figure
+from loadtests.bench.generator import Request
+from loadtests.bench.product import SECOND_API, Product
+from loadtests.bench.steps import Answers, Jobs, Latency, Step
+
+JOB = json.dumps({"kind": "demo.sum", "input": {"values": [1, 2, 3, 4, 5]}}).encode()
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mM8ISfHwMDAxMDAwMDAAAANBAEIf62CUQAAAABJRU5ErkJggg=="
+PURE_JOB = json.dumps({"kind": "image.thumbnail", "input": {"image": PICTURE}}).encode()
+
+FINISHED_BY_BARE = 0.16
+"""5 times 1,980 jobs/s over 62,000 requests/s: the fastest other system and the bare server on the reference machine."""
+
+
+class Peers:
+    """Where the two programs to compare with are, and their process ids."""
+
+    def __init__(self, bare_url: str, bare_pid: int, usual_url: str, usual_pid: int) -> None:
+        self.bare_url, self.usual_url = bare_url, usual_url
+        self.bare_pids, self.usual_pids = [bare_pid], [usual_pid]
+
+
+class Plan:
+    """The steps of a round, and the lines of the table."""
+
+    def __init__(self, product: Product, peers: Peers, directory: Path) -> None:
+        self._product, self._peers, self._directory = product, peers, directory
+        self.figures: list[Figure] = self._memory()
+        self.steps: list[Step] = []
+        bare = self._compared("bare ASGI", Request(peers.bare_url), peers.bare_pids)
+        self._plan_reads(bare)
+        self._plan_cached_submits()
+        self._plan_jobs(bare)
+        self._plan_latency()
+
+    def _memory(self) -> list[Figure]:
+        """At rest: nothing was asked of these processes yet."""
+        found = []
+        for name in ("api", "consumer") if processes.AVAILABLE else ():
+            figure = Figure(f"memory at rest: {name}", "MiB")
+            figure.add(processes.memory_mib(self._product.pids[name][0]))
+            figure.at_most(110)
+            found.append(figure)
+        return found
+
+    def _plan_reads(self, bare: Figure) -> None:
+        job, etag = self._product.run_job(JOB)
+        path, key = f"/v1/jobs/{job}", self._product.authorization
+        usual = self._compared(
+            "FastAPI + one Redis GET", Request(self._peers.usual_url), self._peers.usual_pids
+        )
+        polls = {
+            "poll of a finished job, 200": Request(f"{self._product.url}{path}", [key]),
+            "poll of a finished job, 304": Request(
+                f"{self._product.url}{path}", [key, f"if-none-match: {etag}"], expected=3
+            ),
+        }
+        for name, request in polls.items():
+            figure = self._compared(name, request, self._product.pids["api"])
+            figure.at_least(0.75, bare, "bare ASGI")
+            figure.at_least(7, usual, "FastAPI + one Redis GET")
+        self._plan_redis_read(bare, Request(f"{self._product.url_without_memory}{path}", [key]))
+
+    def _plan_redis_read(self, bare: Figure, request: Request) -> None:
+        figure = Figure("poll of a finished job, 200, read from Redis each time", "/s")
+        pids = self._product.pids[SECOND_API]
+        measure = Answers(figure, request, pids, self._product.second_api_awake)
+        figure.at_least(0.3, bare, "bare ASGI")
+        self._add(measure.run, figure)
+
+    def _plan_cached_submits(self) -> None:
+        self._product.run_job(PURE_JOB)
+        usual = self._compared(
+            "FastAPI + one Redis GET, POST",
+            self._submit(self._peers.usual_url, JOB, "usual"),
+            self._peers.usual_pids,
+        )
+        request = self._submit(f"{self._product.url}/v1/jobs", PURE_JOB, "pure")
+        figure = self._compared("submit answered from the result cache", request, self._product.pids["api"])
+        figure.at_least(5, usual, "FastAPI + one Redis GET, POST")
+
+    def _plan_jobs(self, bare: Figure) -> None:
+        request = self._submit(f"{self._product.url}/v1/jobs", JOB, "job")
+        for connections in (64, 256):
+            jobs = Jobs(self._product, request, connections)
+            jobs.finished.at_least(FINISHED_BY_BARE, bare, "bare ASGI")
+            cost = jobs.cost.values() if connections == 64 and processes.AVAILABLE else ()
+            self._add(jobs.run, jobs.accepted, jobs.finished, *cost)
+
+    def _plan_latency(self) -> None:
+        latency = Latency(self._product, JOB)
+        latency.p50.at_most(10)
+        latency.p99.at_most(40)
+        self._add(latency.run, latency.p50, latency.p99)
+
+    def _compared(self, name: str, request: Request, pids: list[int]) -> Figure:
+        figure = Figure(name, "/s")
+        self._add(Answers(figure, request, pids).run, figure)
+        return figure
+
+    def _submit(self, url: str, body: bytes, name: str) -> Request:
+        file = self._directory / name
+        file.write_bytes(body)
+        return Request(url, [self._product.authorization, "content-type: application/json"], str(file))
+
+    def _add(self, run: Callable[[float], None], *figures: Figure) -> None:
+        self.steps.append(Step(figures[0].name, run))
+        self.figures += figures

@@ -1,0 +1,119 @@
+"""The product as the bench sees it: a program that was started, addresses, a key, and the figures it shows."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import kill
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from loadtests.bench.generator import BenchError
+
+ROOT = Path(__file__).parents[2]
+SECOND_API = "api without memory"
+STOP_S = 90.0
+
+_SUCCEEDED = re.compile(r"^sluice_jobs_succeeded_total (\S+)$", re.MULTILINE)
+
+
+class Product(NamedTuple):
+    """Where everything is. `pids` maps the name of a process to those it had when it was started, the main one first."""
+
+    url: str
+    url_without_memory: str
+    key: str
+    consumer_metrics: str
+    redis_url: str
+    pids: dict[str, list[int]]
+    versions: dict[str, str]
+
+    @property
+    def authorization(self) -> str:
+        """The header line that opens the door."""
+        return f"authorization: Bearer {self.key}"
+
+    def finished_jobs(self) -> int:
+        """Jobs that have succeeded since the consumer's start: it counts them once the record has them."""
+        _, _, text = ask("GET", self.consumer_metrics)
+        found = _SUCCEEDED.search(text.decode())
+        if found is None:
+            raise BenchError("the consumer does not count its jobs")
+        return int(float(found[1]))
+
+    def await_finished(self, count: int, within_s: float = 60.0) -> float:
+        """The moment (perf_counter) at which so many jobs in all have succeeded. Raises BenchError."""
+        until = time.perf_counter() + within_s
+        while (found := self.finished_jobs()) < count:
+            if time.perf_counter() > until:
+                raise BenchError(f"{count - found} jobs are unfinished after {within_s:.0f} s")
+            time.sleep(0.02)
+        return time.perf_counter()
+
+    def run_job(self, body: bytes) -> tuple[str, str]:
+        """Run one job to its end; its id and its ETag."""
+        headers = {"Content-Type": "application/json", "Prefer": "wait=20"}
+        headers["Authorization"] = f"Bearer {self.key}"
+        status, answered, document = ask("POST", f"{self.url}/v1/jobs", body, headers)
+        if status != 200:
+            raise BenchError(f"a job was answered with {status}: {document[:300]!r}")
+        return json.loads(document)["id"], answered["etag"]
+
+    @contextmanager
+    def second_api_awake(self) -> Iterator[None]:
+        """Let the second api run for this block; outside of it, it must not take part in anything."""
+        self._signal_second(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self._signal_second(signal.SIGSTOP)
+
+    def _signal_second(self, number: signal.Signals) -> None:
+        for pid in self.pids[SECOND_API]:
+            kill(pid, number)
+
+
+@contextmanager
+def started() -> Iterator[Product]:
+    """Start the product on servers of its own; all of it ends with the block, or with this program."""
+    with running("infra.local.bench", stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None  # noqa: S101  it was asked for
+        line = program.stdout.readline()
+        if not line:
+            raise BenchError("the product did not start")
+        yield Product(**json.loads(line))
+
+
+@contextmanager
+def running(module: str, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A module of this tree as a program that ends when its standard input does: it cannot outlive this one."""
+    command = [sys.executable, "-m", module, *arguments]
+    program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603
+    try:
+        yield program
+    finally:
+        if program.stdin:
+            program.stdin.close()
+        program.wait(STOP_S)
+
+
+def ask(
+    method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """One request on a connection of its own. Raises OSError."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request(method, parts.path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,102 @@
+"""The steps of a round. Each measures one thing for about as long as it is told to and adds a sample to its figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+from loadtests.bench import processes
+from loadtests.bench.figures import Figure, percentile
+from loadtests.bench.generator import FIRST, Request, Run, drive, next_count
+from loadtests.bench.open_loop import latencies
+from loadtests.bench.product import Product
+
+OPEN_RATE = 200.0
+
+Doze = Callable[[], AbstractContextManager[None]]
+
+
+class Step(NamedTuple):
+    """`run` takes the seconds it may last."""
+
+    name: str
+    run: Callable[[float], None]
+
+
+class Answers:
+    """Requests per second that one process answers, and the processor time it takes for each."""
+
+    def __init__(self, figure: Figure, request: Request, pids: list[int], awake: Doze = nullcontext) -> None:
+        self._figure, self._request = figure, request
+        self._pids, self._awake = pids, awake
+        self._last: Run | None = None
+
+    def run(self, seconds: float, connections: int = 64) -> None:
+        """Add one sample."""
+        with self._awake():
+            warm = drive(self._request, connections, FIRST)
+            count = next_count(self._last or warm, seconds, connections)
+            before = processes.cpu_s(self._pids)
+            run = self._last = drive(self._request, connections, count)
+            used = processes.cpu_s(self._pids) - before
+        self._figure.add(run.per_s, used * 1e6 / (run.good + run.bad), run.bad)
+
+
+class Jobs:
+    """Jobs from the first request until the record has the result of the last, over so many connections."""
+
+    def __init__(self, product: Product, request: Request, connections: int) -> None:
+        self._product, self._request, self._connections = product, request, connections
+        words = f"{connections} connections"
+        self.accepted = Figure(f"jobs accepted, {words}", "/s")
+        self.finished = Figure(f"jobs finished, {words}", "/s")
+        self.cost = {
+            name: Figure(f"processor time per job: {name}", "µs")
+            for name in ("api", "consumer", "PostgreSQL", "RabbitMQ", "Redis")
+        }
+        self.cost["all"] = Figure("processor time per job: all together", "µs")
+        self._per_s = 0.0
+
+    def run(self, seconds: float) -> None:
+        """Add one sample to each figure."""
+        if not self._per_s:
+            self._per_s = self._measure(FIRST)[1]
+        count = next_count(Run(1, 0, self._per_s), seconds, self._connections)
+        before = self._used()
+        run, self._per_s = self._measure(count)
+        after = self._used()
+        self.accepted.add(run.per_s, bad=run.bad)
+        self.finished.add(self._per_s)
+        costs = {name: (after[name] - before[name]) * 1e6 / run.good for name in before}
+        for name, cost in {**costs, "all": sum(costs.values())}.items():
+            self.cost[name].add(cost)
+
+    def _measure(self, count: int) -> tuple[Run, float]:
+        """Submit so many; what came of the submits, and the finished jobs per second."""
+        before, started = self._product.finished_jobs(), time.perf_counter()
+        run = drive(self._request, self._connections, count)
+        ended = self._product.await_finished(before + run.good)
+        return run, run.good / (ended - started)
+
+    def _used(self) -> dict[str, float]:
+        return {name: processes.cpu_s(self._product.pids[name]) for name in self.cost if name != "all"}
+
+
+class Latency:
+    """From a submit's due time to its result, in one request that waits, at a fixed rate."""
+
+    def __init__(self, product: Product, body: bytes) -> None:
+        head = f"POST /v1/jobs HTTP/1.1\r\nhost: bench\r\n{product.authorization}\r\nprefer: wait=20\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._url, self._request = product.url, head.encode() + body
+        words = f"submit → result, Prefer: wait, {OPEN_RATE:.0f} jobs/s"
+        self.p50 = Figure(f"{words}: p50", "ms", digits=1)
+        self.p99 = Figure(f"{words}: p99", "ms", digits=1)
+
+    def run(self, seconds: float) -> None:
+        """Add one sample to both figures."""
+        found = latencies(self._url, self._request, OPEN_RATE, seconds)
+        self.p50.add(percentile(found, 50) * 1000)
+        self.p99.add(percentile(found, 99) * 1000)

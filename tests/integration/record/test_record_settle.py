@@ -1,0 +1,235 @@
+"""Settle: endings are taken once, from whoever holds the fence, and a cancel that was asked for wins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.attempt import Attempt
+from consumer.settling import Settling
+from core.document import render
+from core.job import Claim, Job
+from core.lifecycle import (
+    SOLO_CRASH_LIMIT,
+    Failure,
+    Transition,
+    crashed,
+    failed,
+    postponed,
+    released,
+    retried,
+    succeeded,
+)
+from core.telemetry import Event, Telemetry
+from handlers.demo_sum import add_up
+from tests.fakes import Events, FakeCache
+from tests.integration.record.tools import KINDS, Record, body, ids_in
+from tests.make import ids_of, new_jobs
+
+FAILURE = Failure("handler-error", "LookupError", "no such thing", True, "the traceback")
+ENDINGS: dict[str, Callable[[Job], Transition]] = {
+    "succeeded": lambda job: succeeded(job, b'{"total":3}'),
+    "failed": lambda job: failed(job, FAILURE),
+    "retried": lambda job: retried(job, FAILURE, 30),
+    "postponed": lambda job: postponed(job, 30),
+    "released": released,
+    "crashed": lambda job: crashed(job, FAILURE),
+}
+endings = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+
+
+async def settle_one(record: Record, transition: Transition) -> tuple[str, int]:
+    """Settle it; its state and version as answered."""
+    (settled,) = await record.store.settle([transition])
+    assert (settled.id, settled.fence) == (transition.id, transition.fence)
+    return settled.state, settled.version
+
+
+async def test_success_keeps_the_very_bytes_of_the_result(record: Record) -> None:
+    job = await record.claimed()
+    result = b'{"b":1,"a":"\\u0000 \xc3\xbc"}'
+    assert await settle_one(record, succeeded(job, result)) == ("succeeded", 3)
+    row = await record.row(job.id)
+    assert (row["result"], row["error"], row["owner"], row["lease_until"]) == (result, None, None, None)
+    assert await record.attempts(job.id) == []
+
+
+async def test_failure_keeps_the_problem_and_leaves_the_traceback_to_the_attempts(record: Record) -> None:
+    job = await record.claimed()
+    assert await settle_one(record, failed(job, FAILURE)) == ("failed", 3)
+    document = body(await record.job(job.id))
+    assert orjson.loads(document)["error"] == {
+        "type": "handler-error",
+        "title": "LookupError",
+        "detail": "no such thing",
+        "retryable": True,
+        "attempt": 1,
+    }
+    assert b"traceback" not in document
+    (attempt,) = await record.attempts(job.id)
+    assert (attempt["fence"], attempt["attempt"], attempt["outcome"]) == (1, 1, "handler-error")
+    assert attempt["traceback"] == "the traceback"
+    assert attempt["started_at"] == job.started_at
+
+
+async def test_a_retry_is_scheduled_after_its_wait_and_counted(record: Record) -> None:
+    job = await record.claimed()
+    await record.empty_outbox()
+    assert await settle_one(record, retried(job, FAILURE, 30)) == ("scheduled", 3)
+    row = await record.row(job.id)
+    wait = await record.sql.fetchval("select extract(epoch from run_at - now())::float8 from jobs")
+    assert 29 < wait <= 30
+    assert (row["attempt"], row["finished_at"]) == (1, None)
+    assert await record.outbox() == []
+    assert len(await record.attempts(job.id)) == 1
+
+
+async def test_a_postponed_try_is_not_counted(record: Record) -> None:
+    job = await record.claimed()
+    assert await settle_one(record, postponed(job, 30)) == ("scheduled", 3)
+    assert (await record.row(job.id))["attempt"] == 0
+    (attempt,) = await record.attempts(job.id)
+    assert (attempt["attempt"], attempt["outcome"], attempt["error"]) == (1, "postponed", None)
+
+
+async def test_what_is_given_back_is_offered_at_once_and_not_counted(record: Record) -> None:
+    job = await record.claimed(lane="heavy", priority="high")
+    await record.empty_outbox()
+    assert await settle_one(record, released(job)) == ("queued", 3)
+    (row,) = await record.outbox()
+    assert (row.lane, row.priority, row.ids) == ("heavy", "high", [job.id])
+    assert row.seconds <= 0
+    assert (await record.row(job.id))["attempt"] == 0
+    again = await record.claim(job.id)
+    assert (again.fence, again.attempt) == (2, 1)
+
+
+async def test_crashes_alone_are_counted_until_the_job_has_failed(record: Record) -> None:
+    job = await record.claimed()
+    for times in range(1, SOLO_CRASH_LIMIT):
+        assert (await settle_one(record, crashed(job, FAILURE)))[0] == "queued"
+        job = await record.claim(job.id)
+        assert (job.crash_count, job.solo_crashes, job.attempt) == (times, times, 1)
+    assert (await settle_one(record, crashed(job, FAILURE)))[0] == "failed"
+    assert (await record.row(job.id))["solo_crashes"] == SOLO_CRASH_LIMIT
+    assert [row["fence"] for row in await record.attempts(job.id)] == [1, 2, 3]
+
+
+@endings
+async def test_an_ending_with_an_old_fence_changes_nothing(
+    record: Record, ending: Callable[[Job], Transition]
+) -> None:
+    old = await record.claimed()
+    await record.store.release([Claim(old.id, old.fence)])
+    await record.claim(old.id)
+    await record.empty_outbox()
+    before = await record.row(old.id)
+    assert await record.store.settle([ending(old)]) == []
+    assert await record.row(old.id) == before
+    assert await record.attempts(old.id) == []
+    assert await record.outbox() == []
+
+
+@endings
+async def test_an_ending_that_comes_twice_is_taken_once(
+    record: Record, ending: Callable[[Job], Transition]
+) -> None:
+    job = await record.claimed()
+    assert len(await record.store.settle([ending(job)])) == 1
+    before, tries = await record.row(job.id), await record.attempts(job.id)
+    assert await record.store.settle([succeeded(job, b"later")]) == []
+    assert await record.row(job.id) == before
+    assert await record.attempts(job.id) == tries
+
+
+@endings
+async def test_a_cancel_that_was_asked_for_wins_over_every_ending(
+    record: Record, ending: Callable[[Job], Transition]
+) -> None:
+    job = await record.claimed()
+    await record.ask_to_cancel(job.id)
+    await record.empty_outbox()
+    assert (await settle_one(record, ending(job)))[0] == "cancelled"
+    row = await record.row(job.id)
+    assert (row["result"], row["finished_at"] is not None, row["lease_until"]) == (None, True, None)
+    assert await record.outbox() == []
+    document = orjson.loads(body(await record.job(job.id)))
+    assert (document["result"], document["error"]) == (None, None)
+
+
+async def test_stale_endings_do_not_hold_up_the_others_of_their_batch(record: Record) -> None:
+    ids = await record.accepted(*new_jobs(6))
+    jobs = await record.store.claim(ids, KINDS)
+    await record.store.release([Claim(job.id, job.fence) for job in jobs[:3]])
+    settled = await record.store.settle([succeeded(job, b"{}") for job in jobs])
+    assert sorted(each.id for each in settled) == sorted(ids_of(jobs[3:]))
+
+
+async def test_endings_of_many_jobs_in_opposite_orders_never_deadlock(record: Record) -> None:
+    jobs = await record.store.claim(await record.accepted(*new_jobs(100)), KINDS)
+    endings = [succeeded(job, b"{}") for job in jobs]
+    found = await asyncio.gather(*(record.store.settle(endings[:: 1 if turn % 2 else -1]) for turn in range(8)))
+    assert sum(map(len, found)) == len(jobs)
+
+
+async def test_claims_that_are_given_back_go_to_the_next_consumer(record: Record) -> None:
+    jobs = await record.store.claim(await record.accepted(*new_jobs(2)), KINDS)
+    await record.empty_outbox()
+    await record.store.release([Claim(jobs[0].id, 1), Claim(jobs[1].id, 7)])
+    assert ids_in(await record.outbox()) == [jobs[0].id]
+    first, second = await record.row(jobs[0].id), await record.row(jobs[1].id)
+    assert (first["state"], first["attempt"], first["version"], first["owner"]) == ("queued", 0, 3, None)
+    assert second["state"] == "running"
+
+
+async def test_a_claim_given_back_after_a_cancel_is_cancelled(record: Record) -> None:
+    job = await record.claimed()
+    await record.ask_to_cancel(job.id)
+    await record.empty_outbox()
+    await record.store.release([Claim(job.id, job.fence)])
+    assert await record.state(job.id) == "cancelled"
+    assert await record.outbox() == []
+
+
+@pytest.mark.parametrize("ending", [ENDINGS["succeeded"], ENDINGS["failed"]], ids=["succeeded", "failed"])
+@pytest.mark.parametrize("cancelled", [False, True], ids=["", "cancelled"])
+async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_shows(
+    record: Record, ending: Callable[[Job], Transition], cancelled: bool
+) -> None:
+    job = await record.claimed(tags="t", deadline_s=60, timeout_s=4.5, run_at=None)
+    await record.change(job.id, "progress = '{\"percent\":50}'")
+    job = (await record.store.adopt([job.id]))[0]
+    if cancelled:
+        await record.ask_to_cancel(job.id)
+    cache, events = FakeCache(), Events()
+    settling = Settling(record.store, cache, Telemetry(events))
+    await settling.settle(Attempt(job, add_up), ending(job))
+    await settling.drain()
+    assert cache.documents == {job.id: render(await record.job(job.id))}
+    assert events.count(Event.CANCELLED) == cancelled
+
+
+async def test_a_job_retried_before_shows_the_same_document_at_its_end(record: Record) -> None:
+    job = await record.claimed()
+    await record.store.settle([retried(job, FAILURE, 0)])
+    assert job.id in await record.store.queue_due(10)
+    job, cache = await record.claim(job.id), FakeCache()
+    settling = Settling(record.store, cache, Telemetry())
+    await settling.settle(Attempt(job, add_up), succeeded(job, b"{}"))
+    await settling.drain()
+    assert cache.documents == {job.id: render(await record.job(job.id))}
+
+
+async def test_an_ending_the_record_cannot_keep_is_told_from_one_it_does_not_want(record: Record) -> None:
+    job = await record.claimed()
+    with pytest.raises(Exception, match="(?i)check|violates"):
+        await record.store.settle([succeeded(job, b"{}")._replace(state=_no_state())])
+    assert await record.state(job.id) == "running"
+
+
+def _no_state() -> Any:
+    return "half-done"

@@ -1,0 +1,135 @@
+"""A store on the real PostgreSQL, and a second hand on its tables that looks and meddles."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from adapters.postgres.pool import Database
+from adapters.postgres.store import Store
+from core.document import render
+from core.job import Job, Message, NewJob
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.fakes import Events
+from tests.make import ids_of, new_job
+from tests.servers import settings_for
+
+KINDS = ["demo.sum", "demo.sleep"]
+
+
+class Row(NamedTuple):
+    """A row of the outbox."""
+
+    id: int
+    lane: str
+    priority: str
+    ids: list[str]
+    seconds: float
+
+
+class Record:
+    """`store` as a process with the id `owner` has it; `sql` is a connection of the test's own."""
+
+    def __init__(
+        self, servers: Servers, sql: asyncpg.Connection[asyncpg.Record], **settings: object
+    ) -> None:
+        self.events, self.owner, self.sql = Events(), uuid4(), sql
+        self._servers = servers
+        self.settings = settings_for(servers, **settings)
+        self.database = Database(servers.postgres.url, "tests", Telemetry(self.events), size=10)
+        self.store = Store(self.database, self.owner, self.settings)
+
+    def other(self, **settings: object) -> Store:
+        """The store as another process has it, with other settings; the connections are shared."""
+        return Store(self.database, uuid4(), settings_for(self._servers, **settings))
+
+    async def accepted(self, *jobs: NewJob, **changes: Any) -> list[str]:
+        """Ids of these jobs, or of one new job, once they are in the record."""
+        new = list(jobs) or [new_job(**changes)]
+        found = await self.store.accept(new)
+        assert found.ids == set(ids_of(new))
+        return ids_of(new)
+
+    async def claimed(self, *jobs: NewJob, **changes: Any) -> Job:
+        """One job, accepted and claimed by this process."""
+        (job_id,) = await self.accepted(*jobs, **changes)
+        return await self.claim(job_id)
+
+    async def claim(self, job_id: str) -> Job:
+        """Claim a job that is queued."""
+        (job,) = await self.store.claim([job_id], KINDS)
+        return job
+
+    async def job(self, job_id: str) -> Job:
+        """The job as it is looked up."""
+        return (await self.store.look_up([job_id]))[job_id]
+
+    async def row(self, job_id: str) -> asyncpg.Record:
+        """Every column of a job."""
+        row = await self.sql.fetchrow("select * from jobs where id = $1", UUID(job_id))
+        assert row is not None
+        return row
+
+    async def state(self, job_id: str) -> str:
+        """Its state alone."""
+        return str((await self.row(job_id))["state"])
+
+    async def outbox(self) -> list[Row]:
+        """Every row of the outbox, and in how many seconds it is due."""
+        rows = await self.sql.fetch(
+            "select id, lane, priority, ids::text[], extract(epoch from due - now())::float8 from outbox order by id"
+        )
+        return [Row(*row) for row in rows]
+
+    async def empty_outbox(self) -> None:
+        """As if everything had been published and confirmed."""
+        await self.sql.execute("delete from outbox")
+
+    async def attempts(self, job_id: str) -> list[asyncpg.Record]:
+        """The attempts that did not succeed, in order."""
+        return await self.sql.fetch("select * from attempts where job_id = $1 order by fence", UUID(job_id))
+
+    async def change(self, job_id: str, assignments: str) -> None:
+        """Meddle with one row."""
+        await self.sql.execute(f"update jobs set {assignments} where id = $1", UUID(job_id))  # noqa: S608  of the test
+
+    async def ask_to_cancel(self, job_id: str) -> None:
+        """As the api does for a running job."""
+        await self.change(job_id, "cancel_requested_at = now(), version = version + 1")
+
+    async def expire(self, *ids: str) -> None:
+        """As if their consumer had fallen silent."""
+        for job_id in ids:
+            await self.change(job_id, "lease_until = now() - interval '1 second'")
+
+    @asynccontextmanager
+    async def locked(self, statement: str, *args: Any) -> AsyncIterator[asyncpg.connection.Connection[Any]]:
+        """Somebody else's open transaction that has run a statement."""
+        connection = await asyncpg.connect(self._servers.postgres.url)
+        try:
+            await connection.execute("begin")
+            await connection.execute(statement, *args)
+            yield connection
+        finally:
+            await connection.close()
+
+    async def until_waiting(self, count: int = 1) -> None:
+        """Return once so many statements wait for a lock; the time limit of the test is the deadline."""
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'tests'"
+        while await self.sql.fetchval(waiting) < count:
+            pass
+
+
+def ids_in(rows: Sequence[Row] | Sequence[Message]) -> list[str]:
+    """Every id they carry, in order."""
+    return [each for row in rows for each in row.ids]
+
+
+def body(job: Job) -> bytes:
+    """The document of a job."""
+    return render(job).body

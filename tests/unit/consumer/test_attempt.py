@@ -1,0 +1,45 @@
+"""What an attempt remembers of itself."""
+
+import pytest
+
+from core.outcome import LeaseLost, Released, TimedOut
+from tests.unit.consumer import kinds
+from tests.unit.consumer.claimed import an_attempt
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(None, 300), (5, 5), (9_000, 300)])
+def test_the_smaller_time_limit_counts(asked: float | None, kept: float) -> None:
+    assert an_attempt(kinds.echo, timeout_s=asked).time_limit_s == kept
+
+
+def test_the_first_reason_counts() -> None:
+    attempt = an_attempt(kinds.echo)
+    heard: list[bool] = []
+    attempt.on_stop = lambda: heard.append(attempt.is_stopped())
+    attempt.stop(Released())
+    attempt.time_out()
+    assert isinstance(attempt.stopped, Released)
+    assert heard == [True]
+
+
+def test_a_lost_lease_outdoes_every_other_reason() -> None:
+    attempt = an_attempt(kinds.echo)
+    attempt.stop(TimedOut())
+    attempt.stop(LeaseLost())
+    assert isinstance(attempt.stopped, LeaseLost)
+
+
+def test_says_how_it_stands() -> None:
+    attempt = an_attempt(kinds.echo)
+    assert repr(attempt).endswith("fence 1, running>")
+    attempt.waiting = True
+    assert repr(attempt).endswith("fence 1, waiting>")
+    attempt.begin()
+    attempt.stop(Released("going home"))
+    assert repr(attempt).endswith("fence 1, stopped: Released('going home')>")
+
+
+def test_progress_with_words_that_cannot_be_stored_is_stored_without_them() -> None:
+    attempt = an_attempt(kinds.echo)
+    attempt.report(1.5, "a\x00\udce4")
+    assert attempt.progress == '{"percent":1.5,"note":"a\ufffd?"}'.encode()

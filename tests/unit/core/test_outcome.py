@@ -1,0 +1,157 @@
+"""Every ending of an attempt, and the one transition that records it."""
+
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+
+from core.handler import GiveUp, RetryLater
+from core.job import JobState
+from core.lifecycle import Transition
+from core.outcome import (
+    BadInput,
+    BadOutput,
+    ChildDied,
+    Ending,
+    HandlerFailed,
+    LeaseLost,
+    Released,
+    TimedOut,
+    describe,
+    judge,
+    storable,
+)
+from core.retry import RetryPolicy
+from handlers.demo_sum import add_up
+from tests.unit.consumer.claimed import a_job
+
+
+def judged(ending: Ending, **fields: Any) -> Transition:
+    """What becomes of a job with this ending."""
+    transition = judge(a_job(add_up, fence=3, **fields), ending, RetryPolicy(base_s=4), Random(1))
+    assert transition is not None
+    assert transition.fence == 3
+    return transition
+
+
+def raised(error: Exception) -> Exception:
+    """The exception with a traceback."""
+    try:
+        raise error
+    except Exception as caught:  # noqa: BLE001
+        return caught
+
+
+def problem(transition: Transition) -> Any:
+    """What a client sees."""
+    return orjson.loads(transition.error or b"null")
+
+
+def test_an_output_is_success() -> None:
+    end = judged(b'{"total":1}')
+    assert (end.state, end.result, end.outcome, end.error) == ("succeeded", b'{"total":1}', "succeeded", None)
+
+
+def test_a_lost_lease_writes_nothing() -> None:
+    assert judge(a_job(add_up), LeaseLost(), RetryPolicy(), Random(1)) is None
+
+
+def test_a_release_is_not_counted_and_waits_for_nothing() -> None:
+    end = judged(Released(), attempt=5)
+    assert (end.state, end.uncounted, end.solo_crash, end.delay_s) == (JobState.QUEUED, 1, 0, None)
+
+
+def test_later_is_not_counted_and_waits() -> None:
+    end = judged(RetryLater(7), attempt=5)
+    assert (end.state, end.uncounted, end.delay_s, end.outcome) == (JobState.SCHEDULED, 1, 7, "postponed")
+
+
+def test_an_error_is_tried_again_with_back_off_and_its_traceback_is_kept_apart() -> None:
+    end = judged(raised(LookupError("nothing there")))
+    assert (end.state, end.uncounted, end.outcome) == (JobState.SCHEDULED, 0, "handler-error")
+    assert end.delay_s is not None
+    assert 0 <= end.delay_s <= 4
+    assert problem(end) == {
+        "type": "handler-error",
+        "title": "LookupError",
+        "detail": "nothing there",
+        "retryable": True,
+        "attempt": 1,
+    }
+    assert "test_outcome.py" in (end.traceback or "")
+
+
+def test_the_last_attempt_fails_for_good() -> None:
+    end = judged(LookupError("x"), attempt=5)
+    assert (end.state, problem(end)["retryable"], problem(end)["attempt"]) == (JobState.FAILED, False, 5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "word"),
+    [(GiveUp("no"), "gave-up"), (BadInput("no"), "bad-input"), (BadOutput("no"), "bad-output")],
+)
+def test_what_would_fail_again_fails_at_once(ending: Exception, word: str) -> None:
+    end = judged(ending)
+    assert (end.state, end.outcome, problem(end)["detail"]) == (JobState.FAILED, word, "no")
+
+
+@pytest.mark.parametrize(("attempt", "state"), [(1, JobState.SCHEDULED), (5, JobState.FAILED)])
+def test_a_time_limit_counts_as_a_try(attempt: int, state: JobState) -> None:
+    end = judged(TimedOut("too long"), attempt=attempt)
+    assert (end.state, end.outcome, problem(end)["detail"]) == (state, "timed-out", "too long")
+
+
+def test_an_error_in_another_process_brings_its_words() -> None:
+    end = judged(HandlerFailed("Odd", "it is odd", "File x, line 1"))
+    assert (problem(end)["title"], problem(end)["detail"]) == ("Odd", "it is odd")
+    assert end.traceback == "File x, line 1"
+
+
+@pytest.mark.parametrize(
+    ("crashes", "state", "uncounted"),
+    [(0, JobState.QUEUED, 1), (1, JobState.QUEUED, 1), (2, JobState.FAILED, 0)],
+)
+def test_the_third_crash_of_its_own_process_fails_a_job(
+    crashes: int, state: JobState, uncounted: int
+) -> None:
+    end = judged(ChildDied("It was ended by SIGSEGV."), solo_crashes=crashes)
+    assert (end.state, end.uncounted, end.solo_crash, end.outcome) == (state, uncounted, 1, "worker-lost")
+    assert problem(end)["retryable"] == (state is JobState.QUEUED)
+    assert "SIGSEGV" in problem(end)["detail"]
+
+
+class Mute(Exception):
+    """Has no words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Hostile(Exception):
+    """Has words that neither JSON nor the record takes."""
+
+    def __str__(self) -> str:
+        return "a\x00b\udce4c" + "x" * 5_000
+
+
+@pytest.mark.parametrize("error", [Mute(), Hostile(), SystemExit(3), KeyboardInterrupt()])
+def test_whatever_is_raised_can_be_recorded(error: BaseException) -> None:
+    end = judged(error)
+    assert len(problem(end)["detail"]) <= 2_000
+    assert "\x00" not in (end.traceback or "")
+    (end.traceback or "").encode()
+
+
+def test_an_exception_without_words_says_so() -> None:
+    assert describe(Mute()).detail == "(its message could not be read: RuntimeError)"
+
+
+def test_long_tracebacks_keep_their_end() -> None:
+    trace = describe(ValueError("x" * 100_000 + "the end")).traceback or ""
+    assert len(trace) == 20_000
+    assert trace.endswith("the end\n")
+
+
+def test_text_is_made_storable() -> None:
+    assert storable("a\x00\udce4ß") == "a\ufffd?ß"

@@ -1,0 +1,133 @@
+"""Facts that are written down twice and must not drift: settings, events, states, problems, statements, versions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.postgres.pool import load_queries
+from api.problems import HTTP, TABLE
+from core import __version__
+from core.lifecycle import EDGES
+from core.settings import PREFIX, Settings, default_text, example
+from core.telemetry import Event
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("api", "consumer", "core", "adapters", "handlers", "infra")
+LONGEST = 300
+VAGUE = {"manager", "service", "util", "utils", "common", "base", "helper", "helpers"}
+NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (0, 16)}
+
+PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
+STATEMENTS = sorted((ROOT / "adapters/postgres/queries").glob("*.sql"))
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (ROOT / name).read_text()
+
+
+def table(name: str, heading: str) -> Iterator[list[str]]:
+    """The cells of every row of the tables under this heading, without code marks."""
+    section = page(name).split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link may name behind `#`."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_example_of_the_environment_is_what_the_settings_print() -> None:
+    assert page(".env.example") == example()
+
+
+def test_the_operator_reads_of_every_setting_with_its_default() -> None:
+    told = {cells[0]: cells[1] for cells in table("docs/operations.md", "Settings")}
+    assert list(told) == [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    short = {name: text for name, text in told.items() if text not in ("required", "empty", "see below")}
+    assert short == {name: default_text(name.removeprefix(PREFIX).lower()) for name in short}
+
+
+def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:
+    lists = {ROOT / "core/telemetry.py", ROOT / "adapters/logs.py"}
+    flows = "".join(path.read_text() for path in PRODUCT if path not in lists)
+    assert set(re.findall(r"\bEvent\.([A-Z_]+)", flows)) == set(Event.__members__)
+    told = [cells[0] for cells in table("docs/operations.md", "Metrics") if cells[0].endswith("_total")]
+    assert sorted(told) == sorted(
+        [*(f"sluice_{event}_total" for event in Event), "sluice_http_requests_total"]
+    )
+
+
+def test_the_drawing_of_the_life_cycle_has_the_edges_of_the_machine() -> None:
+    drawing = page("docs/lifecycle.md").split("```mermaid", 1)[1].split("```", 1)[0]
+    drawn = re.findall(r"^ *(\w+) --> (\w+)", drawing, re.MULTILINE)
+    assert sorted(drawn) == sorted(EDGES)
+    told = [
+        tuple(re.findall(r"\w+", cells[0]))
+        for cells in table("docs/lifecycle.md", "Who makes each transition")
+    ]
+    assert sorted(set(told)) == sorted(EDGES)
+
+
+def test_the_problems_of_the_http_page_are_those_of_the_tables() -> None:
+    told = {(cells[0], int(cells[1])) for cells in table("docs/http-api.md", "Problems")}
+    assert told == {(kind.type, kind.status) for kind in [*TABLE.values(), *HTTP.values()]}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_can_be_read_in_one_sitting_and_says_by_its_name_what_it_holds(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+    assert VAGUE.isdisjoint(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_the_product_runs_without_infra() -> None:
+    product = [path for path in PRODUCT if path.relative_to(ROOT).parts[0] != "infra"]
+    assert [
+        path for path in product if re.search(r"^\s*(?:from|import) infra\b", path.read_text(), re.MULTILINE)
+    ] == []
+
+
+@pytest.mark.parametrize("path", STATEMENTS, ids=lambda path: path.stem)
+def test_a_statement_says_what_it_is_for(path: Path) -> None:
+    assert path.read_text().startswith("-- ")
+
+
+def test_every_statement_is_used_and_every_used_one_is_there() -> None:
+    adapters = "".join(path.read_text() for path in (ROOT / "adapters").rglob("*.py"))
+    assert set(re.findall(r'\.(?:fetch|commit)\(\s*"(\w+)"', adapters)) <= set(load_queries())
+    assert [name for name in load_queries() if f'"{name}"' not in adapters] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert tomllib.loads(page("pyproject.toml"))["project"]["version"] == __version__
+    assert f"\n## [{__version__}]" in page("CHANGELOG.md")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    inside = [link for link in LINK.findall(path.read_text()) if "://" not in link[0]]
+    lost = [link for link in inside if not (path.parent / link[0]).exists()]
+    lost += [
+        (target, anchor)
+        for target, anchor in inside
+        if anchor and (target or path.name).endswith(".md")
+        and anchor not in anchors(path.parent / target if target else path)
+    ]  # fmt: skip
+    assert lost == []
+
+
+@pytest.mark.parametrize(("name", "least"), NEWER_THAN_THEIR_FLAWS.items())
+def test_the_lock_holds_no_release_with_a_known_flaw(name: str, least: tuple[int, ...]) -> None:
+    found = re.search(rf"^{name}==([\d.]+)", page("requirements.txt"), re.MULTILINE)
+    assert found is not None
+    assert tuple(map(int, found[1].split("."))) >= least
