@@ -28,6 +28,9 @@ redis.call('publish', ARGV[2], ARGV[3])
 ANNOUNCE_S = 1.0
 """Seconds for an announcement, which no request waits for."""
 
+AGAIN_S = 0.5
+"""Seconds between two attempts to subscribe."""
+
 SILENCE_S = 5.0
 """A subscription that is silent this long is pinged; one that does not answer is replaced."""
 
@@ -80,9 +83,7 @@ class RedisCache:
             try:
                 await self._subscription(on_wake)
             except (RedisError, OSError, TimeoutError, ServerAway):
-                await asyncio.sleep(0.5)
-            finally:
-                self.listening = False
+                await asyncio.sleep(AGAIN_S)
 
     async def ping(self) -> None:
         """Raises ServerAway where Redis does not answer."""
@@ -95,25 +96,29 @@ class RedisCache:
 
     async def _subscription(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         await self._known.wait()
-        pubsub = self._subscriber.pubsub(ignore_subscribe_messages=True)
+        pubsub = self._subscriber.pubsub()
         try:
             async with asyncio.timeout(SILENCE_S):
                 await pubsub.subscribe(self._channel)
-            self.listening = True
             await self._hear(pubsub, on_wake)
         finally:
+            self.listening = False
+            on_wake({})
             await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         silent = False
         while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
+            message = await pubsub.get_message(timeout=SILENCE_S)
             if message is None and silent:
                 raise ServerAway("redis", "the subscription does not answer")
             silent = message is None
             if message is None:
                 await pubsub.ping()
-            elif message["type"] == "message":
+            elif message["type"] == "subscribe":
+                self.listening = True  # not before: what was published until now went to nobody
+                on_wake({})
+            elif message["type"] == "message" and message["data"]:
                 on_wake(_parse_wake(message["data"]))
 
     async def _script(self, keys: int, *args: Any) -> None:

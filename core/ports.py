@@ -108,7 +108,10 @@ class DocumentCache(Protocol):
         """Store finished documents and wake the waiters of all these ids."""
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
-        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
+        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled.
+
+        An empty mapping says that some may have been missed.
+        """
 
 
 class Dispatcher(Protocol):
