@@ -92,7 +92,7 @@ class Submission:
     async def submit(self, tenant: str, work: Submit, traceparent: str | None = None) -> Answer:
         """Raises KindUnknown, Invalid, TooLarge, Overloaded, ServerAway, OutcomeUnknown."""
         handler = self._registry[work.kind]
-        new = self._admit(tenant, handler, work)._replace(traceparent=traceparent)
+        new = self._admit(tenant, handler, work, traceparent)
         new = self._fingerprinted(new, handler, work.options)
         return await self._recall(new) or await self._record(new)
 
@@ -101,7 +101,7 @@ class Submission:
         await self._accepting.drain()
         await self._dispatch.drain()
 
-    def _admit(self, tenant: str, handler: AnyHandler, work: Submit) -> NewJob:
+    def _admit(self, tenant: str, handler: AnyHandler, work: Submit, traceparent: str | None) -> NewJob:
         """A job that the kind takes: size, input and options fit."""
         options = work.options
         lane = self._lane(options.lane or handler.lane)
@@ -119,6 +119,7 @@ class Submission:
             run_at=options.run_at,
             deadline_s=options.deadline_s,
             tags=TAG_SEPARATOR.join(options.tags) or None,
+            traceparent=traceparent,
         )
 
     def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
