@@ -42,7 +42,7 @@ def hand_over(directory: Path) -> None:
     Elsewhere (below a directory closed to others) it stays with root, who then takes another name in a user namespace.
     """
     account = _account()
-    if os.geteuid() == 0 and account is not None and _reaches(account, directory):
+    if os.geteuid() == 0 and account is not None and _reaches(account, directory.parent):
         os.chown(directory, account.pw_uid, account.pw_gid)
 
 
