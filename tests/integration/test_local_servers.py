@@ -17,6 +17,7 @@ import pytest
 from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
+from infra.local.identity import temporary_directory
 from infra.local.process import Record, none_alive, spawn, table, table_of_ps
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
@@ -28,6 +29,7 @@ ONE_OF_EACH = pytest.mark.parametrize("name", ["postgres", "redis", "rabbitmq"])
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="sluice-servers-") as directory:
+        Path(directory).chmod(0o711)
         servers = Servers(Path(directory))
         servers.up()
         yield servers
@@ -266,8 +268,7 @@ def test_the_listing_of_ps_and_proc_agree_on_this_process() -> None:
 
 
 def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data() -> None:
-    directory = Path(tempfile.mkdtemp(prefix="sluice-open-"))
-    directory.chmod(0o755)
+    directory = temporary_directory("sluice-open-")
     postgres = Postgres(directory / "postgres")
     try:
         postgres.start()
