@@ -17,7 +17,7 @@ import pytest
 from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
-from infra.local.identity import temporary_directory
+from infra.local.identity import may_rename, temporary_directory
 from infra.local.process import Record, none_alive, spawn, table, table_of_ps
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
@@ -209,6 +209,7 @@ def test_servers_of_two_directories_run_side_by_side(tmp_path: Path, servers: Se
         other.kill()
 
 
+@pytest.mark.skipif(not may_rename(), reason="this machine allows no user namespaces")
 def test_a_database_below_a_directory_closed_to_others_starts(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
