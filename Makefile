@@ -8,10 +8,11 @@ COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --u
 TENANT ?= demo
 SCOPES ?= submit,read
 
-# Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md).
+# Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
+# of `make load`: --users 300 --seconds 60, --web.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit bench lock up test-containers
+.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ test-containers: setup  ## build the image and test docker-compose.yml, on an en
 
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
+
+load: setup  ## users with a rate and a verdict, against the running stack: make load ARGS="--users 300"
+	@$(PYTHON) -m loadtests $(ARGS)
 
 lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements.txt
