@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -28,6 +29,9 @@ redis.call('publish', ARGV[2], ARGV[3])
 ANNOUNCE_S = 1.0
 """Seconds for an announcement, which no request waits for."""
 
+TOMBSTONE_S = 60
+"""Seconds for which a deleted document cannot come back: longer than any announcement takes."""
+
 SILENCE_S = 5.0
 """A subscription that is silent this long is pinged; one that does not answer is replaced."""
 
@@ -46,15 +50,15 @@ class RedisCache:
         self._breaker = Breaker("redis", telemetry, monotonic)
         self._budget_s, self._ttl_s = settings.redis_budget_s, settings.document_ttl_s
         self._prefix = b""
-        self._channel = b""
+        self._identity = ""
         self._known = asyncio.Event()
         self._sha: str | None = None
         self.listening = False
 
     def belong_to(self, identity: str) -> None:
         """From now on only documents of this database are read and written."""
+        self._identity = identity
         self._prefix = f"sluice:{identity}:document:".encode()
-        self._channel = f"sluice:{identity}:wake".encode()
         self._known.set()
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
@@ -72,13 +76,30 @@ class RedisCache:
         wake = ",".join(f"{job_id}:{version}{last.get(job_id, '')}" for job_id, version in versions.items())
         keys = [self._prefix + document.id.encode() for document in finished]
         packed = [document.pack() for document in finished]
-        await self._script(len(keys), *keys, self._ttl_s, self._channel, wake, *packed)
+        await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, *packed)
+
+    async def forget(self, job_id: str) -> None:
+        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back."""
+        with suppress(ServerAway):  # then it ends with its time to live
+            await self._run("SET", self._prefix + job_id.encode(), b"", "EX", TOMBSTONE_S)
+
+    async def ask_stop(self, job_id: str) -> None:
+        """Tell the consumers that a cancel was requested; without Redis the next heartbeat tells."""
+        with suppress(ServerAway):
+            await self._run("PUBLISH", self._channel("stop"), job_id)
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
+        await self._listen("wake", lambda data: on_wake(_parse_wake(data)))
+
+    async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
+        """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
+        await self._listen("stop", lambda data: on_stop(data.decode()))
+
+    async def _listen(self, topic: str, hear: Callable[[bytes], None]) -> None:
         while True:
             try:
-                await self._subscription(on_wake)
+                await self._subscription(topic, hear)
             except (RedisError, OSError, TimeoutError, ServerAway):
                 await asyncio.sleep(0.5)
             finally:
@@ -93,18 +114,18 @@ class RedisCache:
         await self._client.aclose()
         await self._subscriber.aclose()
 
-    async def _subscription(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+    async def _subscription(self, topic: str, hear: Callable[[bytes], None]) -> None:
         await self._known.wait()
         pubsub = self._subscriber.pubsub(ignore_subscribe_messages=True)
         try:
             async with asyncio.timeout(SILENCE_S):
-                await pubsub.subscribe(self._channel)
+                await pubsub.subscribe(self._channel(topic))
             self.listening = True
-            await self._hear(pubsub, on_wake)
+            await self._hear(pubsub, hear)
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
-    async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+    async def _hear(self, pubsub: Any, hear: Callable[[bytes], None]) -> None:
         silent = False
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
@@ -114,7 +135,7 @@ class RedisCache:
             if message is None:
                 await pubsub.ping()
             elif message["type"] == "message":
-                on_wake(_parse_wake(message["data"]))
+                hear(message["data"])
 
     async def _script(self, keys: int, *args: Any) -> None:
         if self._sha is None:
@@ -138,8 +159,11 @@ class RedisCache:
         self._breaker.worked()
         return answer
 
+    def _channel(self, topic: str) -> str:
+        return f"sluice:{self._identity}:{topic}"
+
     def _own(self, job_id: str, value: bytes | None) -> Document | None:
-        if value is None:
+        if not value:  # missing, or a tombstone
             return None
         try:
             document = unpack(value)

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from adapters.connections import Connections, open_connections
 from adapters.metrics import Metrics
 from api.answers import Reply
+from api.control import Control
 from api.desk import Desk
 from api.express import Express
 from api.keys import Keyring
@@ -25,7 +26,7 @@ from api.lookup import Lookup
 from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
 from api.problems import http_problem, problem
-from api.routes import docs, jobs, kinds
+from api.routes import control, docs, jobs, kinds
 from api.routes.replies import ReplyResponse
 from api.submission import Submission
 from api.waiting import Waiting
@@ -83,6 +84,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
         submission=Submission(registry, lanes, connections.jobs, dispatch, telemetry, settings.admit_queue),
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
+        control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),
     )
 
 
@@ -113,6 +115,7 @@ def create_app(desk: Desk) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.desk = desk
     jobs.add_routes(app)
+    control.add_routes(app)
     kinds.add_routes(app)
     docs.add_routes(app, desk.registry, desk.settings.docs)
     app.add_exception_handler(SluiceError, _show_problem)

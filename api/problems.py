@@ -8,6 +8,7 @@ import orjson
 
 from api.answers import CLOSE, NO_STORE, VARY, Header, Reply
 from api.refusals import (
+    BadHeader,
     ClientGone,
     Forbidden,
     JobCancelled,
@@ -22,7 +23,10 @@ from core.errors import (
     Flaw,
     Invalid,
     JobExpired,
+    JobNotFailed,
+    JobNotFinished,
     JobUnknown,
+    KeyReused,
     KindUnknown,
     Malformed,
     OutcomeUnknown,
@@ -63,6 +67,10 @@ TABLE: dict[type[BaseException], Kind] = {
     UnsupportedMediaType: Kind("unsupported-media-type", 415, "The body has to be plain JSON"),
     Invalid: Kind("invalid", 422, "The request does not fit"),
     KindUnknown: Kind("kind-unknown", 422, "There is no such kind"),
+    KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
+    BadHeader: Kind("invalid-header", 400, "A header has a form that is not taken"),
+    JobNotFinished: Kind("job-not-finished", 409, "The job has not finished"),
+    JobNotFailed: Kind("job-not-failed", 409, "The job has not failed"),
     BadRow: Kind("invalid", 422, "The request does not fit"),
     ClientGone: Kind("client-gone", 499, "The client left", closes=True),
     Overloaded: Kind("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from time import time
 from typing import Any, NamedTuple
 
 import uuid_utils
@@ -13,10 +14,10 @@ from api.schemas import SubmitOptions, flaws_of
 from core.batching import Batcher, Limits
 from core.dispatch import Dispatch
 from core.document import Document, render
-from core.errors import Flaw, Invalid, Overloaded, TooLarge
+from core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
 from core.fingerprint import canonical, fingerprint
 from core.handler import AnyHandler
-from core.job import TAG_SEPARATOR, Job, NewJob, as_accepted
+from core.job import TAG_SEPARATOR, Job, KeyUse, NewJob, as_accepted, made_at
 from core.lanes import Lane
 from core.ports import JobStore
 from core.registry import Registry
@@ -25,6 +26,9 @@ from core.telemetry import Event, Telemetry
 
 DEFAULTS = SubmitOptions()
 RECORD_TRIES = 3
+
+ORPHAN_S = 3_600.0
+"""A key whose job is missing after this many seconds stands for one that was pruned, before for one that never came."""
 
 
 class Submit(NamedTuple):
@@ -37,11 +41,25 @@ class Submit(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The document of the job that does the work: a new one, one under way (`coalesced`) or a finished one (`reused`)."""
+    """The document of the job that does the work, and how it came to be the answer (`core.job` has the words).
+
+    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
+    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
+    """
 
     document: Document
     coalesced: bool = False
     reused: bool = False
+    replayed: bool = False
+    age_s: int = 0
+    ttl_s: int = 0
+
+
+class RequestKey(NamedTuple):
+    """An Idempotency-Key, and the hash of the request it came with."""
+
+    key: str
+    request_hash: bytes
 
 
 def read_submit(raw: bytes) -> Submit:
@@ -86,15 +104,20 @@ class Submission:
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
+        self._keys: Batcher[tuple[str, str], KeyUse | None] = Batcher("keys", self._find_keys)
         self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
         self._results: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._find_results)
 
-    async def submit(self, tenant: str, work: Submit, traceparent: str | None = None) -> Answer:
-        """Raises KindUnknown, Invalid, TooLarge, Overloaded, ServerAway, OutcomeUnknown."""
+    async def submit(
+        self, tenant: str, work: Submit, traceparent: str | None = None, key: RequestKey | None = None
+    ) -> Answer:
+        """Raises KindUnknown, Invalid, TooLarge, KeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
         handler = self._registry[work.kind]
         new = self._admit(tenant, handler, work)._replace(traceparent=traceparent)
         new = self._fingerprinted(new, handler, work.options)
-        return await self._recall(new) or await self._record(new)
+        if key is not None:
+            new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
+        return await self._replay(new) or await self._recall(new) or await self._record(new)
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
@@ -130,15 +153,40 @@ class Submission:
             fingerprint=own, flight=options.cache == "use" and not (new.delay_s or new.run_at)
         )
 
+    async def _under_key(self, new: NewJob) -> NewJob:
+        """Take over the id that a key stands for, where the request that used it died before its job was there."""
+        use = await self._key_use(new)
+        return new if use is None else new._replace(id=use.job_id)
+
+    async def _replay(self, new: NewJob) -> Answer | None:
+        """The job that the key stands for. Raises KeyReused, JobExpired."""
+        use = await self._key_use(new) if new.key else None
+        if use is None:
+            return None
+        job = (await self._store.look_up([use.job_id])).get(use.job_id)
+        if job is not None:
+            return Answer(render(job), replayed=True)
+        if time() - made_at(use.job_id) > ORPHAN_S:
+            raise JobExpired
+        return None
+
+    async def _key_use(self, new: NewJob) -> KeyUse | None:
+        use = await self._keys.put((new.tenant, new.key or ""))
+        if use is not None and use.request_hash != new.request_hash:
+            raise KeyReused
+        return use
+
     async def _recall(self, new: NewJob) -> Answer | None:
         """A fresh result of the same work, where it may be reused."""
         if not new.flight or new.fingerprint is None:
             return None
-        found = await self._results.put((new.fingerprint, float(self._registry[new.kind].cache_s)))
-        if found is None:
+        fresh_s = self._registry[new.kind].cache_s
+        found = await self._results.put((new.fingerprint, float(fresh_s)))
+        if found is None or not await self._keep_key(new, found):
             return None
         self._telemetry.emit(Event.REUSED)
-        return Answer(render(found), reused=True)
+        age_s = _seconds_since(found.finished_at)
+        return Answer(render(found), reused=True, age_s=age_s, ttl_s=max(0, fresh_s - age_s))
 
     async def _record(self, new: NewJob) -> Answer:
         """Into the record, or together with the same work that is there already."""
@@ -146,18 +194,26 @@ class Submission:
             at = await self._accepting.put(new)
             if at is not None:
                 return Answer(render(as_accepted(new, at)))
-            answer = await self._join(new) or await self._recall(new)
+            answer = await self._replay(new) or await self._join(new) or await self._recall(new)
             if answer is not None:
                 return answer
         raise Overloaded  # the same work began and ended without success three times in between
 
     async def _join(self, new: NewJob) -> Answer | None:
         """The same work, where it is under way. A second statement: the first cannot see a winner that commits meanwhile."""
-        twin = await self._twins.put(new.fingerprint or b"")
-        if twin is None:
+        if new.fingerprint is None:
+            return None
+        twin = await self._twins.put(new.fingerprint)
+        if twin is None or not await self._keep_key(new, twin):
             return None
         self._telemetry.emit(Event.COALESCED)
         return Answer(render(twin, coalesced=True), coalesced=True)
+
+    async def _keep_key(self, new: NewJob, job: Job) -> bool:
+        """Let the key, if there is one, stand for this job; false where another request was quicker."""
+        if new.key is None or new.request_hash is None:
+            return True
+        return await self._store.keep_key(new.tenant, new.key, KeyUse(new.request_hash, job.id))
 
     async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
@@ -168,6 +224,10 @@ class Submission:
     async def _find_twins(self, prints: Sequence[bytes]) -> list[Job | None]:
         found = await self._store.find_twins(list(set(prints)))
         return [found.get(each) for each in prints]
+
+    async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[KeyUse | None]:
+        found = await self._store.find_keys(list(set(keys)))
+        return [found.get(each) for each in keys]
 
     async def _find_results(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
         found = await self._store.find_results(dict(wanted))
@@ -206,3 +266,7 @@ def _flaw(pointer: str, code: str, detail: str) -> Invalid:
 
 def _size(new: NewJob) -> int:
     return len(new.input) + 256
+
+
+def _seconds_since(at: datetime | None) -> int:
+    return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else 0

@@ -102,7 +102,9 @@ class Batcher(Generic[T, R]):
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
         try:
             answers = await self._call([item for item, _ in batch])
-            answered = list(zip(batch, answers, strict=True))  # a call that loses one must not leave its caller waiting
+            answered = list(
+                zip(batch, answers, strict=True)
+            )  # a call that loses one must not leave its caller waiting
         except (TryAgain, BadRow) as error:
             if len(batch) == 1 and (isinstance(error, BadRow) or tries == 1):
                 _fail(batch, error)
