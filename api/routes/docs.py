@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.answers import Header, Reply
-from api.openapi import TITLE, __version__, describe
+from api.openapi import TITLE, describe
 from api.routes.replies import ReplyResponse
 from core import __version__
 from core.registry import Registry
