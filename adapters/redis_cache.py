@@ -32,6 +32,9 @@ ANNOUNCE_S = 1.0
 TOMBSTONE_S = 60
 """Seconds for which a deleted document cannot come back: longer than any announcement takes."""
 
+AGAIN_S = 0.5
+"""Seconds between two attempts to subscribe."""
+
 SILENCE_S = 5.0
 """A subscription that is silent this long is pinged; one that does not answer is replaced."""
 
@@ -53,7 +56,12 @@ class RedisCache:
         self._identity = ""
         self._known = asyncio.Event()
         self._sha: str | None = None
-        self.listening = False
+        self._listening: set[str] = set()
+
+    @property
+    def listening(self) -> bool:
+        """True while wake-ups are heard."""
+        return "wake" in self._listening
 
     def belong_to(self, identity: str) -> None:
         """From now on only documents of this database are read and written."""
@@ -94,16 +102,14 @@ class RedisCache:
 
     async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
         """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
-        await self._listen("stop", lambda data: on_stop(data.decode()))
+        await self._listen("stop", lambda data: on_stop(data.decode()) if data else None)
 
     async def _listen(self, topic: str, hear: Callable[[bytes], None]) -> None:
         while True:
             try:
                 await self._subscription(topic, hear)
             except (RedisError, OSError, TimeoutError, ServerAway):
-                await asyncio.sleep(0.5)
-            finally:
-                self.listening = False
+                await asyncio.sleep(AGAIN_S)
 
     async def ping(self) -> None:
         """Raises ServerAway where Redis does not answer."""
@@ -116,25 +122,29 @@ class RedisCache:
 
     async def _subscription(self, topic: str, hear: Callable[[bytes], None]) -> None:
         await self._known.wait()
-        pubsub = self._subscriber.pubsub(ignore_subscribe_messages=True)
+        pubsub = self._subscriber.pubsub()
         try:
             async with asyncio.timeout(SILENCE_S):
                 await pubsub.subscribe(self._channel(topic))
-            self.listening = True
-            await self._hear(pubsub, hear)
+            await self._hear(pubsub, topic, hear)
         finally:
+            self._listening.discard(topic)
+            hear(b"")
             await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
-    async def _hear(self, pubsub: Any, hear: Callable[[bytes], None]) -> None:
+    async def _hear(self, pubsub: Any, topic: str, hear: Callable[[bytes], None]) -> None:
         silent = False
         while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
+            message = await pubsub.get_message(timeout=SILENCE_S)
             if message is None and silent:
                 raise ServerAway("redis", "the subscription does not answer")
             silent = message is None
             if message is None:
                 await pubsub.ping()
-            elif message["type"] == "message":
+            elif message["type"] == "subscribe":
+                self._listening.add(topic)  # not before: what was published until now went to nobody
+                hear(b"")
+            elif message["type"] == "message" and message["data"]:
                 hear(message["data"])
 
     async def _script(self, keys: int, *args: Any) -> None:

@@ -32,7 +32,7 @@ from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
 from core.errors import SluiceError
-from core.registry import Registry
+from core.registry import Registry, check_lanes
 from core.settings import Settings
 from core.telemetry import Telemetry
 
@@ -52,7 +52,11 @@ class Front(NamedTuple):
 async def open_front(
     settings: Settings, registry: Registry, metrics: Metrics, telemetry: Telemetry
 ) -> AsyncIterator[Front]:
-    """Everything the api process is made of, closed in reverse order even where the start fails half-way."""
+    """Everything the api process is made of, closed in reverse order even where the start fails half-way.
+
+    Raises StartRefused.
+    """
+    check_lanes(registry, settings.lanes)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(open_connections(settings, "api", uuid4(), telemetry))
         desk = _furnish(settings, registry, connections, telemetry)

@@ -11,30 +11,37 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MOST_JOINED = 64 * 1024
+"""Bytes that wait at most: beyond them the real transport must see the data, so that it can slow the writer down."""
+
 
 class JoinedWrites:
     """A transport that sends what was written in one turn of the loop together; all else is the real one's."""
 
-    __slots__ = ("_call_soon", "_parts", "_transport")
+    __slots__ = ("_call_soon", "_parts", "_size", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._call_soon = loop.call_soon
         self._parts: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send these bytes at the end of this turn."""
+        """Send these bytes at the end of this turn, or now where they are many."""
         if not self._parts:
             self._call_soon(self.flush)
         self._parts.append(data)
+        self._size += len(data)
+        if self._size > MOST_JOINED:
+            self.flush()
 
     def flush(self) -> None:
         """Send what was written."""
         if self._parts:
-            parts, self._parts = self._parts, []
+            parts, self._parts, self._size = self._parts, [], 0
             self._transport.write(b"".join(parts))
 
     def close(self) -> None:

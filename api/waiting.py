@@ -53,7 +53,9 @@ class Waiting:
         return self._count
 
     def wake(self, wakes: Mapping[str, Wake]) -> None:
-        """Ring for the jobs among these that somebody waits for."""
+        """Ring for the jobs among these that somebody waits for; for all where some may have been missed."""
+        if not wakes:
+            self._ring_all()
         for job_id in wakes.keys() & self._waiters.keys():
             version, finished = wakes[job_id]
             for waiter in self._waiters[job_id]:
@@ -64,9 +66,7 @@ class Waiting:
     def release(self) -> None:
         """The process stops: answer everybody with what is known."""
         self._stopping = True
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.bell.set()
+        self._ring_all()
 
     async def wait(
         self, tenant: str, document: Document, timeout_s: float, receive: Receive, to_the_end: bool = False
@@ -114,6 +114,11 @@ class Waiting:
             self._waiters[job_id].discard(waiter)
             if not self._waiters[job_id]:
                 del self._waiters[job_id]
+
+    def _ring_all(self) -> None:
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.bell.set()
 
 
 def _changed(document: Document, known: int, to_the_end: bool) -> bool:

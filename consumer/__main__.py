@@ -23,11 +23,11 @@ def main() -> int:
         settings = load_settings()
         log_to_stderr(settings.log_level)
         worker = Worker(settings, load(settings.handlers))
+        os.nice(NICE)
+        uvloop.run(worker.run())
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong
         return 2
-    os.nice(NICE)
-    uvloop.run(worker.run())
     return 0
 
 

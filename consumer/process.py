@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from threading import Lock
 
@@ -46,10 +47,12 @@ class Child:
 
     def start(self) -> None:
         """Start the process. Raises OSError where the machine has none to give."""
-        # The fork server inherits this mask: a signal for the whole group must not end it before us.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             with _BOOKS:
+                # The fork server inherits this mask: a signal for the whole group must not end it before us.
+                # The tracker, where it is not running yet, would undo it.
+                resource_tracker.ensure_running()
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
                 self._process.start()
         except BaseException:
             self._pipe.close()
@@ -112,7 +115,6 @@ class Child:
     def _how_it_died(self) -> str:
         code = self._join()
         if code is None:
-            self.kill()
             return "It closed the pipe on which it answers."
         if code >= 0:
             return f"It ended with exit status {code}."

@@ -29,7 +29,7 @@ from consumer.settling import Settling
 from core.dispatch import Dispatch
 from core.errors import SluiceError, StartRefused
 from core.outcome import LeaseLost, Released
-from core.registry import Registry
+from core.registry import Registry, check_lanes
 from core.settings import Settings, processors
 from core.telemetry import Event, Telemetry
 
@@ -44,6 +44,7 @@ class Worker:
     """One consumer, from start to stop."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
+        refuse_doubts(settings, registry)
         self._settings, self._registry = settings, registry
         self._metrics = Metrics()
         self._telemetry = Telemetry(self._metrics.sink, LogSink("consumer"))
@@ -51,7 +52,6 @@ class Worker:
         self._queues = [LaneQueue(lane) for lane in settings.served]
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
-        refuse_doubts(settings, registry)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -112,7 +112,7 @@ class Worker:
         store, cache, telemetry = opened.jobs, opened.cache, self._telemetry
         tick = self._settings.keeper_s
         duties: list[tuple[Duty, float]] = [
-            (DueMessages(store, self._dispatch, telemetry), tick),
+            (DueMessages(store, self._dispatch, telemetry, lambda: opened.broker.connected), tick),
             (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),
             (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
             (DueJobs(store, cache, telemetry), tick),
@@ -175,6 +175,7 @@ def refuse_doubts(settings: Settings, registry: Registry) -> None:
     unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
     if unknown:
         raise StartRefused(f"SLUICE_SERVE_LANES: there is no lane {unknown[0]!r} in SLUICE_LANES")
+    check_lanes(registry, settings.lanes)
     places = {"thread": ("SLUICE_THREADS", settings.threads)}
     places["process"] = ("SLUICE_PROCESSES", settings.processes or processors())
     for runs_in, (variable, size) in places.items():

@@ -102,9 +102,8 @@ class Batcher(Generic[T, R]):
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
         try:
             answers = await self._call([item for item, _ in batch])
-            answered = list(
-                zip(batch, answers, strict=True)
-            )  # a call that loses one must not leave its caller waiting
+            # In here: a call that loses an answer is an error, or its caller would wait for ever.
+            answered = list(zip(batch, answers, strict=True))
         except (TryAgain, BadRow) as error:
             if len(batch) == 1 and (isinstance(error, BadRow) or tries == 1):
                 _fail(batch, error)

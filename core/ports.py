@@ -154,7 +154,10 @@ class DocumentCache(Protocol):
         """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
-        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
+        """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled.
+
+        An empty mapping says that some may have been missed.
+        """
 
 
 class Dispatcher(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from core.errors import KindUnknown, StartRefused
 from core.handler import AnyHandler, Handler
@@ -63,6 +63,15 @@ def load(modules: Iterable[str]) -> Registry:
             )
         found.extend(kind for kind in kinds if kind not in found)
     return Registry(found)
+
+
+def check_lanes(registry: Registry, lanes: Collection[str]) -> None:
+    """Raises StartRefused where a kind belongs to a lane that is not among these."""
+    for kind in registry:
+        if registry[kind].lane not in lanes:
+            raise StartRefused(
+                f"SLUICE_LANES: there is no lane {registry[kind].lane!r}, to which the kind {kind!r} belongs"
+            )
 
 
 def _import(name: str) -> object:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from core.errors import StartRefused
 from core.lanes import Lane
@@ -169,8 +169,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         flaws = [f"{PREFIX}{str(flaw['loc'][0]).upper()}: {flaw['msg']}" for flaw in error.errors()]
         raise StartRefused("; ".join(flaws)) from None
-    except ValueError as error:  # a variable that should hold JSON does not
-        raise StartRefused(str(error)) from None
+    except SettingsError:  # LANES is the one setting that is read as JSON
+        raise StartRefused(f"{PREFIX}LANES: this is not JSON") from None
 
 
 def example() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import uuid_utils
 
-from core.job import Job, NewJob
+from core.job import Job, NewJob, as_accepted
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def new_job(**changes: Any) -> NewJob:
@@ -33,3 +36,16 @@ def new_jobs(count: int, **changes: Any) -> list[NewJob]:
 def ids_of(jobs: list[NewJob] | list[Job]) -> list[str]:
     """Their ids, in order."""
     return [job.id for job in jobs]
+
+
+def finished_job(**changes: Any) -> Job:
+    """A job that has succeeded."""
+    job = as_accepted(new_job(), AT)
+    done: dict[str, Any] = {
+        "state": "succeeded",
+        "version": 3,
+        "attempt": 1,
+        "finished_at": AT,
+        "result": b'{"total":3}',
+    }
+    return job._replace(**(done | changes))

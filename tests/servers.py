@@ -16,7 +16,7 @@ import redis.asyncio as redis
 from adapters.postgres.migrate import migrate
 from core.lanes import DEAD_QUEUE, PRIORITIES, queue_name
 from core.settings import Settings
-from infra.local.servers import Servers
+from infra.local.servers import Server, Servers
 
 QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") for each in PRIORITIES)]
 
@@ -51,16 +51,33 @@ def settings_for(servers: Servers, **more: object) -> Settings:
     return Settings(_env_file=None, **(values | QUICK | more))  # type: ignore[arg-type]  # pydantic-settings takes it
 
 
-QUICK: dict[str, object] = {"lease_s": 2, "beat_s": 0.4, "grace_s": 1, "keeper_s": 0.2, "dispatch_due_s": 1, "stop_s": 2}
+QUICK: dict[str, object] = {
+    "lease_s": 2,
+    "beat_s": 0.4,
+    "grace_s": 1,
+    "keeper_s": 0.2,
+    "dispatch_due_s": 1,
+    "stop_s": 2,
+}
 """Settings that make faults heal in seconds."""
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Within the block the server answers nobody, and its connections stay open."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
 async def empty(servers: Servers) -> None:
     """Every table, Redis and every queue, as if nothing had happened yet."""
-    await asyncio.gather(_empty_postgres(servers), _empty_redis(servers), _empty_rabbitmq(servers))
+    await asyncio.gather(empty_postgres(servers), _empty_redis(servers), empty_rabbitmq(servers))
 
 
-async def _empty_postgres(servers: Servers) -> None:
+async def empty_postgres(servers: Servers) -> None:
     """Rows are deleted, in one transaction: truncating makes new files for every table and index, which takes longer."""
     connection = await asyncpg.connect(servers.postgres.url)
     try:
@@ -77,7 +94,7 @@ async def _empty_redis(servers: Servers) -> None:
     await client.aclose()
 
 
-async def _empty_rabbitmq(servers: Servers) -> None:
+async def empty_rabbitmq(servers: Servers) -> None:
     """Queues that hold nothing and feed nobody are left alone: to delete one and make it again takes long."""
     async with await aio_pika.connect(servers.rabbitmq.url) as connection:
         for name in QUEUES:

@@ -100,6 +100,7 @@ class Stack:
         self.servers = servers
         self._directory = directory
         self._settings = QUICK | settings
+        self.environment: dict[str, str] = {}
         self.apis: list[Process] = []
         self.consumers: list[Process] = []
         self.url = ""
@@ -155,7 +156,7 @@ class Stack:
 
     def _add(self, group: list[Process], module: str, private_port: int, **settings: object) -> Process:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
-        environment = {**clean_environment(), **urls(self.servers), **values}
+        environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
         group.append(Process(module, environment, private_port, log))
         group[-1].start()
@@ -163,8 +164,9 @@ class Stack:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without any setting of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    """This environment without any setting of ours, and with compiled modules kept, by which processes start quicker."""
+    own = ("SLUICE_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
 async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:

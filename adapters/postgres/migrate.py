@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -47,8 +48,9 @@ def main() -> int:
     try:
         url = load_settings().postgres_url.get_secret_value()
         print(f"record at revision {asyncio.run(migrate(url))}")  # noqa: T201  the command's answer
-    except (StartRefused, OSError) as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
+    except (StartRefused, OSError, DBAPIError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error
+        print(f"sluice: {why}", file=sys.stderr)  # noqa: T201  the command's answer
         return 2
     return 0
 

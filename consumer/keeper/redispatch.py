@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +19,7 @@ IDS_PER_TICK = 2_000
 
 OVERTAKEN_S = 60.0
 STRANDED_S = 10.0
+PAUSE_S = 0.5
 
 
 class Depths(Protocol):
@@ -28,14 +29,30 @@ class Depths(Protocol):
         """Ready messages by queue name. Raises ServerAway."""
 
 
-class DueMessages:
-    """Publishes outbox rows whose time has come."""
+def _always() -> bool:
+    return True
 
-    def __init__(self, store: KeeperStore, dispatch: Dispatch, telemetry: Telemetry) -> None:
+
+class DueMessages:
+    """Publishes outbox rows whose time has come.
+
+    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s.
+    """
+
+    def __init__(
+        self,
+        store: KeeperStore,
+        dispatch: Dispatch,
+        telemetry: Telemetry,
+        connected: Callable[[], bool] = _always,
+    ) -> None:
         self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
+        self._connected = connected
 
     async def once(self) -> int:
         """Publish one tick's worth."""
+        if not self._connected():
+            return 0
         messages, dropped = await self._store.take_due_messages(IDS_PER_TICK)
         ids = sum(len(message.ids) for message in messages)
         self._telemetry.emit(Event.DROPPED, dropped)
@@ -112,14 +129,19 @@ class DeadLetters:
         task.add_done_callback(self._reading.discard)
 
     async def read(self, delivery: Delivery) -> None:
-        """Offer its jobs again, then forget it; while the record is away RabbitMQ keeps it."""
+        """Offer its jobs again, then forget it; until the record can be asked RabbitMQ keeps it."""
         self._telemetry.emit(Event.DEAD_LETTER)
         try:
-            found = await self._store.redispatch_ids(decode(delivery.body))
+            found = await self._offer(decode(delivery.body))
         except Malformed as error:
             self._telemetry.emit(Event.UNREADABLE, why=str(error))
-        except (ServerAway, TryAgain):
-            return
         else:
             self._telemetry.emit(Event.REDISPATCHED, found, reason="dead-letter")
         delivery.acknowledge()
+
+    async def _offer(self, ids: Sequence[str]) -> int:
+        while True:
+            try:
+                return await self._store.redispatch_ids(ids)
+            except (ServerAway, TryAgain):  # RabbitMQ would not deliver it a second time over this connection
+                await asyncio.sleep(PAUSE_S)

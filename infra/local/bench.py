@@ -39,6 +39,7 @@ class Bench:
     """Servers, api, consumer and a second api that keeps no document in memory, all below one directory."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._servers = Servers(directory / "servers")
         self._stack = Stack(directory, self._settings(directory))
         self._stack.api = Measured("api", directory, self._stack.settings)
@@ -73,6 +74,7 @@ class Bench:
         daemons: list[Daemon] = [*servers, api, consumer]
         roots = {daemon.name: daemon for daemon in daemons} | {"api without memory": self._second}
         return {
+            "directory": str(self._directory),
             "url": self._stack.url,
             "url_without_memory": f"http://{LOOPBACK}:{self._second_settings['SLUICE_API_PORT']}",
             "key": key,

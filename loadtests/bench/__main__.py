@@ -10,7 +10,6 @@ import argparse
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,12 +58,9 @@ def main() -> int:
 def _bench(console: Console, size: Size, record: Path | None) -> None:
     load_before = machine.load_average()
     console.print("starting servers, api, consumer …", style="dim")
-    with (
-        tempfile.TemporaryDirectory(prefix="sluice-bench-load-") as directory,
-        _everything() as (product, peers),
-    ):
+    with _everything() as (product, peers):
         with product.second_api_awake():  # and asleep from here on
-            plan = Plan(product, peers, Path(directory))
+            plan = Plan(product, peers)
         rounds = _rounds(console, plan, size)
     facts = machine.describe(product.versions, load_before)
     table.show(console, facts, plan.figures)

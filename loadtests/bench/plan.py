@@ -31,8 +31,8 @@ class Peers:
 class Plan:
     """The steps of a round, and the lines of the table."""
 
-    def __init__(self, product: Product, peers: Peers, directory: Path) -> None:
-        self._product, self._peers, self._directory = product, peers, directory
+    def __init__(self, product: Product, peers: Peers) -> None:
+        self._product, self._peers = product, peers
         self.figures: list[Figure] = self._memory()
         self.steps: list[Step] = []
         bare = self._compared("bare ASGI", Request(peers.bare_url), peers.bare_pids)
@@ -107,7 +107,7 @@ class Plan:
         return figure
 
     def _submit(self, url: str, body: bytes, name: str) -> Request:
-        file = self._directory / name
+        file = Path(self._product.directory) / name
         file.write_bytes(body)
         return Request(url, [self._product.authorization, "content-type: application/json"], str(file))
 

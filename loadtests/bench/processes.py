@@ -24,15 +24,15 @@ def cpu_s(roots: Iterable[int]) -> float:
 
 
 def memory_mib(root: int) -> float:
-    """Resident memory of a process and its descendants, pages they share counted once."""
+    """Resident memory of a process and its descendants; what they share counts for each, so this is never too little."""
     return sum(map(_memory_kib, _family([root], _table()))) / 1024
 
 
 def _memory_kib(pid: int) -> int:
     try:
-        text = (PROC / str(pid) / "smaps_rollup").read_text()
-        return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0])
-    except (OSError, IndexError):  # it ended, or this kernel does not say
+        text = (PROC / str(pid) / "status").read_text()
+        return int(re.findall(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)[0])
+    except (OSError, IndexError):  # it ended
         return 0
 
 

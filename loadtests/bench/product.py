@@ -26,8 +26,12 @@ _SUCCEEDED = re.compile(r"^sluice_jobs_succeeded_total (\S+)$", re.MULTILINE)
 
 
 class Product(NamedTuple):
-    """Where everything is. `pids` maps the name of a process to those it had when it was started, the main one first."""
+    """Where everything is. `directory` goes when the product does.
 
+    `pids` maps the name of a process to those it had when it was started, the main one first.
+    """
+
+    directory: str
     url: str
     url_without_memory: str
     key: str

@@ -21,7 +21,7 @@ with turn as materialized (
         queued_at = case when cancel_requested_at is null and not given_up then now() else queued_at end,
         finished_at = case when cancel_requested_at is not null or given_up then now() end,
         error = convert_to(json_build_object('type', 'worker-lost', 'title', 'The process running the job died',
-            'detail', '', 'retryable', true, 'attempt', attempt)::text, 'UTF8')
+            'detail', '', 'retryable', not given_up, 'attempt', attempt)::text, 'UTF8')
     from lost
     where jobs.id = lost.id
     returning jobs.*

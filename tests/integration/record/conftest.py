@@ -9,6 +9,15 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.record.tools import Record
+from tests.servers import empty_postgres
+
+
+@pytest.fixture
+async def servers(shared_servers: Servers) -> Servers:
+    """The real servers, of which PostgreSQL is up and empty: the others are of no use here."""
+    shared_servers.up(shared_servers.postgres)
+    await empty_postgres(shared_servers)
+    return shared_servers
 
 
 @pytest.fixture
@@ -18,4 +27,4 @@ async def record(servers: Servers) -> AsyncIterator[Record]:
     opened = Record(servers, sql, lease_s=0.001)
     yield opened
     await opened.database.close()
-    await sql.close()
+    sql.terminate()  # it may have been cut off already

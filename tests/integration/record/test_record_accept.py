@@ -50,10 +50,14 @@ async def test_a_message_holds_only_ids_of_its_own_lane_and_priority(record: Rec
         assert {of[each] for each in message.ids} == {(message.lane, message.priority)}
 
 
-async def test_the_outbox_holds_what_was_answered_and_is_due_when_the_api_has_given_up(record: Record) -> None:
+async def test_the_outbox_holds_what_was_answered_and_is_due_when_the_api_has_given_up(
+    record: Record,
+) -> None:
     accepted = await record.store.accept(new_jobs(3))
     rows = await record.outbox()
-    assert [(row.id, tuple(row.ids)) for row in rows] == [(each.outbox_id, each.ids) for each in accepted.messages]
+    assert [(row.id, tuple(row.ids)) for row in rows] == [
+        (each.outbox_id, each.ids) for each in accepted.messages
+    ]
     assert 0 < rows[0].seconds <= record.settings.dispatch_due_s
 
 
@@ -101,7 +105,9 @@ async def test_a_time_that_has_come_does_not_hold_a_job_back(record: Record, whe
         {"fingerprint": PRINT, "flight": True, "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"},
     ],
 )
-async def test_the_first_answer_is_byte_for_byte_what_a_look_up_shows(record: Record, changes: dict[str, Any]) -> None:
+async def test_the_first_answer_is_byte_for_byte_what_a_look_up_shows(
+    record: Record, changes: dict[str, Any]
+) -> None:
     new = new_job(**changes)
     accepted = await record.store.accept([new])
     assert body(as_accepted(new, accepted.at)) == body(await record.job(new.id))
@@ -154,7 +160,9 @@ INSERT = """insert into jobs (id, tenant, kind, lane, priority, state, max_attem
 
 
 @pytest.mark.parametrize(("ending", "wins"), [("commit", False), ("rollback", True)])
-async def test_a_twin_that_is_not_committed_yet_is_waited_for(record: Record, ending: str, wins: bool) -> None:
+async def test_a_twin_that_is_not_committed_yet_is_waited_for(
+    record: Record, ending: str, wins: bool
+) -> None:
     mine, winner = in_flight(), uuid4()
     async with record.locked(INSERT, winner, PRINT) as rival:
         accepting = asyncio.create_task(record.store.accept([mine]))

@@ -45,6 +45,12 @@ async def test_the_second_claim_has_a_higher_fence_and_the_first_start(record: R
     assert (second.fence, second.attempt, second.started_at) == (2, 1, first.started_at)
 
 
+async def test_an_id_that_is_named_twice_is_claimed_once(record: Record) -> None:
+    (job_id,) = await record.accepted()
+    (job,) = await record.store.claim([job_id, job_id], KINDS)
+    assert job.fence == 1
+
+
 async def test_only_queued_jobs_are_claimed(record: Record) -> None:
     running, done = await record.claimed(), await record.claimed()
     await record.store.settle([succeeded(done, b"{}")])
@@ -67,7 +73,9 @@ async def test_an_overdue_job_is_not_started(record: Record) -> None:
 
 
 @pytest.mark.parametrize(("ending", "won"), [("commit", False), ("rollback", True)])
-async def test_a_job_that_is_just_being_cancelled_is_waited_for(record: Record, ending: str, won: bool) -> None:
+async def test_a_job_that_is_just_being_cancelled_is_waited_for(
+    record: Record, ending: str, won: bool
+) -> None:
     (job_id,) = await record.accepted()
     cancel = "update jobs set state = 'cancelled', finished_at = now() where id = $1"
     async with record.locked(cancel, job_id) as rival:
@@ -156,4 +164,6 @@ async def test_no_ids_are_no_trouble(record: Record, method: str) -> None:
 
 async def test_ids_of_the_outbox_and_of_the_claims_are_spelled_alike(record: Record) -> None:
     (job_id,) = await record.accepted()
-    assert ids_in(await record.outbox()) == ids_of(await record.store.claim([job_id.upper()], KINDS)) == [job_id]
+    assert (
+        ids_in(await record.outbox()) == ids_of(await record.store.claim([job_id.upper()], KINDS)) == [job_id]
+    )

@@ -32,11 +32,15 @@ async def test_a_beat_extends_the_lease_and_shows_nothing_new(
 ) -> None:
     job = await record.claimed()
     assert await heartbeat.beat([(claim_of(job), None)]) == [Beat(job.id, 1, False, 2, False)]
-    left = await record.sql.fetchval("select extract(epoch from lease_until - clock_timestamp())::float8 from jobs")
+    left = await record.sql.fetchval(
+        "select extract(epoch from lease_until - clock_timestamp())::float8 from jobs"
+    )
     assert 45 < left <= 50
 
 
-async def test_progress_is_kept_and_makes_a_new_version(record: Record, heartbeat: HeartbeatConnection) -> None:
+async def test_progress_is_kept_and_makes_a_new_version(
+    record: Record, heartbeat: HeartbeatConnection
+) -> None:
     job = await record.claimed()
     assert await heartbeat.beat([(claim_of(job), b'{"percent":1}')]) == [Beat(job.id, 1, False, 3, True)]
     assert await heartbeat.beat([(claim_of(job), None)]) == [Beat(job.id, 1, False, 3, False)]
@@ -71,7 +75,9 @@ async def test_a_lease_that_ran_out_but_was_not_taken_can_still_be_extended(
     assert await record.store.rescue(10) == []
 
 
-async def test_a_heartbeat_without_postgresql_is_told_so(servers: Servers, heartbeat: HeartbeatConnection) -> None:
+async def test_a_heartbeat_without_postgresql_is_told_so(
+    servers: Servers, heartbeat: HeartbeatConnection
+) -> None:
     servers.postgres.kill()
     with pytest.raises(ServerAway):
         await heartbeat.beat([(Claim("01900000-0000-7000-8000-000000000000", 1), None)])

@@ -35,9 +35,7 @@ class Row(NamedTuple):
 class Record:
     """`store` as a process with the id `owner` has it; `sql` is a connection of the test's own."""
 
-    def __init__(
-        self, servers: Servers, sql: asyncpg.Connection[asyncpg.Record], **settings: object
-    ) -> None:
+    def __init__(self, servers: Servers, sql: asyncpg.Connection[asyncpg.Record], **settings: object) -> None:
         self.events, self.owner, self.sql = Events(), uuid4(), sql
         self._servers = servers
         self.settings = settings_for(servers, **settings)

@@ -172,7 +172,9 @@ UNUSUAL_HEADERS: list[Header] = [
 
 
 @pytest.mark.parametrize("header", UNUSUAL_HEADERS, ids=lambda header: header[0].decode())
-async def test_an_unusual_header_falls_through_before_anything_is_received(lane: Lane, header: Header) -> None:
+async def test_an_unusual_header_falls_through_before_anything_is_received(
+    lane: Lane, header: Header
+) -> None:
     job_id = await lane.finished(remembered=True)
     assert await falls_through(lane, get(f"/v1/jobs/{job_id}", lane.auth(), header))
     assert await falls_through(lane, post(lane.auth(), header))
@@ -208,7 +210,9 @@ async def test_a_submit_with_a_header_too_many_falls_through(lane: Lane, header:
         [JSON, (b"content-length", b"%d" % (MOST_BODY + 1))],
     ],
 )
-async def test_a_submit_without_a_plain_length_and_type_falls_through(lane: Lane, headers: list[Header]) -> None:
+async def test_a_submit_without_a_plain_length_and_type_falls_through(
+    lane: Lane, headers: list[Header]
+) -> None:
     assert await falls_through(lane, get("/v1/jobs", lane.auth(), *headers, method="POST"))
 
 
@@ -226,8 +230,8 @@ async def test_a_submit_without_a_plain_length_and_type_falls_through(lane: Lane
 )
 async def test_another_path_method_or_a_query_falls_through(lane: Lane, change: dict[str, Any]) -> None:
     job_id = await lane.finished(remembered=True)
-    assert await falls_through(lane, get(f"/v1/jobs/{job_id}", lane.auth()) | change)
-    assert await falls_through(lane, post(lane.auth()) | change)
+    assert await falls_through(lane, get(f"/v1/jobs/{job_id}", lane.auth(), **change))
+    assert await falls_through(lane, post(lane.auth(), **change))
 
 
 async def test_a_look_up_with_a_body_and_a_listing_fall_through(lane: Lane) -> None:
@@ -318,7 +322,6 @@ async def test_a_refused_submit_is_answered_alike_over_both_ways(lane: Lane, bod
     express, fastapi = await lane.compare(post(lane.auth(), body=body), body)
     assert express.shape == fastapi.shape
     assert express.status >= 400
-    assert await falls_through(lane, post(lane.auth(), body=body)) is False
 
 
 async def test_a_submit_while_the_record_is_away_is_answered_alike_over_both_ways(lane: Lane) -> None:

@@ -28,9 +28,7 @@ class Desk:
         self.store, self.cache_calls = Scripted(self.record), Scripted(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.memory = Memory(1_000_000, 10, Clock())
-        self.lookup = Lookup(
-            cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory
-        )
+        self.lookup = Lookup(cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory)
 
     def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme") -> Job:
         """A job in the record."""
@@ -102,7 +100,8 @@ async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(desk: Desk)
 
 
 @pytest.mark.parametrize(
-    "job_id", ["", "x", "01900000-0000-4000-8000-000000000000", "01900000-0000-7000-8000-00000000000G", "☃" * 36]
+    "job_id",
+    ["", "x", "01900000-0000-4000-8000-000000000000", "01900000-0000-7000-8000-00000000000G", "☃" * 36],
 )
 async def test_what_cannot_be_an_id_is_unknown_without_asking_anybody(desk: Desk, job_id: str) -> None:
     for each in (job_id, job_id + "\n"):

@@ -45,7 +45,12 @@ class Desk:
         )
 
     async def submit(
-        self, *values: int, kind: str = "demo.sum", tenant: str = "acme", trace: str | None = None, **options: Any
+        self,
+        *values: int,
+        kind: str = "demo.sum",
+        tenant: str = "acme",
+        trace: str | None = None,
+        **options: Any,
     ) -> Answer:
         """Submit these numbers."""
         work = {"kind": kind, "input": {"values": values}, "options": options}
@@ -140,7 +145,13 @@ async def test_an_accepted_job_is_in_the_record_and_on_its_way(desk: Desk) -> No
 
 async def test_options_reach_the_record(desk: Desk) -> None:
     answer = await desk.submit(
-        trace="00-trace", lane="side", priority="low", timeout_s=7, max_attempts=2, deadline_s=60, tags=["a", "b"]
+        trace="00-trace",
+        lane="side",
+        priority="low",
+        timeout_s=7,
+        max_attempts=2,
+        deadline_s=60,
+        tags=["a", "b"],
     )
     job = desk.job(answer)
     assert (job.lane, job.priority, job.timeout_s, job.max_attempts) == ("side", "low", 7, 2)
@@ -176,7 +187,11 @@ async def test_every_flaw_of_an_input_has_a_pointer_in_both_forms(desk: Desk, re
     work = read_submit(body(input=given)) if read == "submit" else read_bare("demo.sum", orjson.dumps(given))
     with pytest.raises(Invalid) as error:
         await desk.submission.submit("acme", work)
-    assert {each for each, _ in flaws(error)} == {f"{prefix}/values/1", f"{prefix}/values/2", f"{prefix}/more"}
+    assert {each for each, _ in flaws(error)} == {
+        f"{prefix}/values/1",
+        f"{prefix}/values/2",
+        f"{prefix}/more",
+    }
     assert not desk.record.jobs
 
 
@@ -225,7 +240,7 @@ async def test_other_work_or_another_wish_gets_a_job_of_its_own(desk: Desk, othe
     second = await desk.submit(*values, kind="demo.pure", **other)
     desk.record.succeed(first.document.id)
     third = await desk.submit(*values, kind="demo.pure", **other)
-    assert not (second.coalesced or second.reused or third.reused)
+    assert [second.coalesced, second.reused, third.reused] == [False] * 3
     assert first.document.id not in (second.document.id, third.document.id)
 
 
@@ -284,7 +299,9 @@ async def test_after_three_rounds_in_vain_the_client_is_asked_to_come_again(desk
 
 
 @pytest.mark.parametrize("error", [ServerAway("postgresql"), OutcomeUnknown()])
-async def test_what_the_record_says_of_a_failed_commit_reaches_the_client(desk: Desk, error: Exception) -> None:
+async def test_what_the_record_says_of_a_failed_commit_reaches_the_client(
+    desk: Desk, error: Exception
+) -> None:
     desk.script["accept"].append(refused(error))
     with pytest.raises(type(error)):
         await desk.submit(1)

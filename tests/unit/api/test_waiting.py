@@ -260,6 +260,18 @@ async def test_a_change_that_nobody_announced_is_found_by_asking(
     assert (await ends(waiting)).version == 2
 
 
+async def test_when_wakes_may_have_been_missed_everybody_looks_again(hall: Hall) -> None:
+    document, other = await hall.job(), await hall.job()
+    waiting, patient = hall.wait(document), hall.wait(other)
+    await hall.asleep()
+    hall.change(document.id, 2, wake=False)
+    hall.waiting.wake({})
+    assert (await ends(waiting)).version == 2
+    assert not patient.done()
+    hall.change(other.id, 2)
+    await ends(patient)
+
+
 def test_without_a_subscription_the_record_is_asked_more_often() -> None:
     assert waiting_module.ASK_ALONE_S == 2 < waiting_module.ASK_ANYWAY_S
 

@@ -193,6 +193,16 @@ async def test_a_frozen_child_does_not_hold_up_its_slot(runner: Runner) -> None:
     assert not lives(pid)
 
 
+async def test_a_signal_for_the_whole_group_does_not_end_the_fork_server(runner: Runner) -> None:
+    pid, parent, _ = await value_of(runner)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(parent, number)
+    assert await value_of(runner, how="pid") == pid
+    ended = await runner.run(an_attempt(kinds.in_process, crash_count=1))
+    assert isinstance(ended, bytes)
+    assert orjson.loads(ended)["value"][1] == parent
+
+
 async def test_signals_for_the_whole_group_do_not_end_a_child(runner: Runner) -> None:
     assert await value_of(runner, how="signals") == -signal.SIGTERM
 

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from core.errors import KindUnknown, StartRefused
-from core.registry import Registry, load
+from core.registry import Registry, check_lanes, load
 
 HEAD = """
 from pydantic import BaseModel
@@ -94,3 +94,10 @@ def test_refuses_a_module_and_says_what_to_do(package: Path, text: str, words: s
 def test_refuses_a_module_that_is_not_there() -> None:
     with pytest.raises(StartRefused, match=r"SLUICE_HANDLERS: no\.such\.module does not load"):
         load(["no.such.module"])
+
+
+def test_a_kind_of_a_lane_that_nobody_configured_stops_the_start(package: Path) -> None:
+    registry = load([write(package, "one", ONE)])
+    check_lanes(registry, ["default", "heavy"])
+    with pytest.raises(StartRefused, match=r"SLUICE_LANES: .*'default'.*'one\.kind'"):
+        check_lanes(registry, ["heavy"])

@@ -1,0 +1,93 @@
+"""What every dispatcher does: the one that tests use and the one on RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import pytest
+
+from adapters.rabbitmq import Broker
+from core.envelope import decode
+from core.errors import ServerAway
+from core.job import Message
+from core.lanes import Lane
+from core.ports import Delivery
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.fakes import FakeDispatcher
+from tests.servers import empty_rabbitmq
+from tests.waiting import until
+
+LANE = Lane("default", slots=8, ids_per_message=4)
+
+
+class Subject:
+    """A dispatcher, and what has arrived behind it."""
+
+    def __init__(self, dispatcher: FakeDispatcher | Broker, leave: Callable[[], None]) -> None:
+        self.dispatcher, self.leave = dispatcher, leave
+        self._arrived: list[tuple[str, ...]] = []
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take a message from RabbitMQ."""
+        self._arrived.append(tuple(decode(delivery.body)))
+        delivery.acknowledge()
+
+    async def arrived(self, count: int) -> list[tuple[str, ...]]:
+        """The ids of the first so many messages, once they are there."""
+        await until(lambda: len(self._messages) >= count)
+        return self._messages
+
+    @property
+    def _messages(self) -> list[tuple[str, ...]]:
+        if isinstance(self.dispatcher, FakeDispatcher):
+            return [message.ids for message in self.dispatcher.published]
+        return self._arrived
+
+
+@pytest.fixture(params=["fake", "rabbitmq"])
+def servers(request: pytest.FixtureRequest) -> Servers | None:
+    """The servers behind the dispatcher, where it needs any."""
+    return None if request.param == "fake" else request.getfixturevalue("shared_servers")
+
+
+@pytest.fixture
+async def subject(servers: Servers | None) -> AsyncIterator[Subject]:
+    """A dispatcher that works."""
+    if servers is None:
+        fake = FakeDispatcher()
+        yield Subject(fake, lambda: setattr(fake, "away", True))
+        return
+    servers.up(servers.rabbitmq)
+    await empty_rabbitmq(servers)
+    broker = Broker(servers.rabbitmq.url, "tests", [LANE], Telemetry(), publish_budget_s=1)
+    subject = Subject(broker, servers.rabbitmq.kill)
+    broker.consume(LANE, subject.deliver)
+    await broker.start()
+    await until(lambda: broker.connected and broker.consuming)
+    yield subject
+    await broker.close()
+
+
+def message(ids: int) -> Message:
+    return Message(1, LANE.name, "normal", tuple(str(uuid4()) for _ in range(ids)))
+
+
+async def test_what_is_confirmed_arrives_whole(subject: Subject) -> None:
+    sent = message(ids=4)
+    await subject.dispatcher.publish(sent)
+    assert await subject.arrived(1) == [sent.ids]
+
+
+async def test_messages_of_one_queue_arrive_in_order(subject: Subject) -> None:
+    sent = [message(ids=1) for _ in range(20)]
+    for each in sent:
+        await subject.dispatcher.publish(each)
+    assert await subject.arrived(20) == [each.ids for each in sent]
+
+
+async def test_a_dispatcher_that_is_away_says_so(subject: Subject) -> None:
+    subject.leave()
+    with pytest.raises(ServerAway):
+        await subject.dispatcher.publish(message(ids=1))

@@ -1,0 +1,158 @@
+"""What every cache of documents does: the one that tests use and the one on Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import redis.asyncio as redis
+
+from adapters.redis_cache import RedisCache
+from core.document import render
+from core.errors import ServerAway
+from core.job import Job
+from core.ports import Wake
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.fakes import FakeCache
+from tests.make import finished_job
+from tests.servers import settings_for
+from tests.waiting import until
+
+Cache = FakeCache | RedisCache
+
+
+@pytest.fixture(params=["fake", "redis"])
+def servers(request: pytest.FixtureRequest) -> Servers | None:
+    """The servers behind the cache, where it needs any."""
+    return None if request.param == "fake" else request.getfixturevalue("shared_servers")
+
+
+@pytest.fixture
+async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
+    """An empty cache."""
+    if servers is None:
+        yield FakeCache()
+        return
+    servers.up(servers.redis)
+    async with redis.Redis.from_url(servers.redis.url) as client:
+        await client.flushall()
+    cache = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
+    cache.belong_to("contract")
+    yield cache
+    await cache.close()
+
+
+@pytest.fixture
+def leave(cache: Cache, servers: Servers | None) -> Callable[[], None]:
+    """Makes the server behind the cache go away."""
+    return servers.redis.kill if servers else lambda: setattr(cache, "away", True)
+
+
+class Ear:
+    """Listens to a cache, and keeps what it hears."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.heard: dict[str, Wake] = {}
+        self._any = asyncio.Event()
+        self.task = asyncio.create_task(cache.listen(self._hear))
+
+    def _hear(self, wakes: Mapping[str, Wake]) -> None:
+        self.heard |= wakes
+        if wakes:  # else it is only said that some may have been missed
+            self._any.set()
+
+    async def next(self) -> None:
+        """Wait until something was heard since the last time."""
+        await self._any.wait()
+        self._any.clear()
+
+    async def close(self) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+@pytest.fixture
+async def ear(cache: Cache) -> AsyncIterator[Ear]:
+    """Somebody who listens."""
+    ear = Ear(cache)
+    await until(lambda: cache.listening)
+    yield ear
+    await ear.close()
+
+
+async def keep(cache: Cache, *jobs: Job) -> None:
+    await cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs])
+
+
+async def test_an_empty_cache_has_nothing(cache: Cache) -> None:
+    assert await cache.get(["a", "b"]) == [None, None]
+
+
+async def test_documents_come_in_the_order_they_are_asked_for(cache: Cache) -> None:
+    first, second = finished_job(), finished_job(tenant="other")
+    await keep(cache, first, second)
+    assert await cache.get([second.id, "unknown", first.id]) == [render(second), None, render(first)]
+
+
+async def test_a_document_that_is_kept_never_changes(cache: Cache) -> None:
+    job = finished_job()
+    await keep(cache, job)
+    await keep(cache, job._replace(version=9, result=b'{"total":4}'))
+    assert await cache.get([job.id]) == [render(job)]
+
+
+async def test_unfinished_jobs_are_announced_and_not_kept(cache: Cache, ear: Ear) -> None:
+    await cache.announce({"a": 2}, [])
+    await ear.next()
+    assert ear.heard == {"a": Wake(2, finished=False)}
+    assert await cache.get(["a"]) == [None]
+
+
+async def test_whoever_listens_hears_all_ids_with_their_versions(cache: Cache, ear: Ear) -> None:
+    job = finished_job(version=12)
+    await cache.announce({"a": 2, job.id: 12}, [render(job)])
+    await ear.next()
+    assert ear.heard == {"a": Wake(2, finished=False), job.id: Wake(12, finished=True)}
+
+
+async def test_when_a_finish_is_heard_its_document_is_there(cache: Cache, ear: Ear) -> None:
+    job = finished_job()
+    announcing = asyncio.create_task(keep(cache, job))
+    await ear.next()
+    assert await cache.get([job.id]) == [render(job)]
+    await announcing
+
+
+async def test_nothing_is_missed_from_the_moment_a_cache_says_that_it_listens(cache: Cache) -> None:
+    for number in range(20):
+        ear = Ear(cache)
+        await until(lambda: cache.listening)
+        await cache.announce({"a": number}, [])
+        await asyncio.wait_for(ear.next(), 5)
+        assert ear.heard == {"a": Wake(number, finished=False)}
+        await ear.close()
+
+
+async def test_everybody_who_listens_is_told(cache: Cache, ear: Ear) -> None:
+    others = [Ear(cache) for _ in range(3)]
+    while not all(other.heard for other in others):
+        await cache.announce({"a": 1}, [])
+        await asyncio.sleep(0.002)
+    for other in others:
+        await other.close()
+
+
+async def test_listening_ends_when_it_is_cancelled(cache: Cache, ear: Ear) -> None:
+    await ear.close()
+    assert ear.task.cancelled()
+    assert not cache.listening
+
+
+async def test_a_cache_that_is_away_says_so(cache: Cache, leave: Callable[[], None]) -> None:
+    leave()
+    with pytest.raises(ServerAway):
+        await cache.get(["a"])
+    with pytest.raises(ServerAway):
+        await keep(cache, finished_job())

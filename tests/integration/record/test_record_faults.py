@@ -1,0 +1,231 @@
+"""The border of the record: whatever happens to PostgreSQL is said in our words, in time, and heals by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from adapters.postgres import pool
+from adapters.postgres.pool import Database, translated
+from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
+from core.telemetry import Event, Telemetry
+from infra.local.servers import Servers
+from tests.integration.record.tools import KINDS, Record
+from tests.make import new_job
+from tests.servers import frozen
+from tests.waiting import until
+
+SLACK_S = 0.8
+"""What a busy machine may add to a deadline."""
+SOME_ID = str(UUID(int=7))
+
+
+async def seconds_of(call: Awaitable[object], error: type[Exception]) -> float:
+    """How long the call takes to fail so."""
+    started = monotonic()
+    with pytest.raises(error):
+        await call
+    return monotonic() - started
+
+
+async def works_again(record: Record) -> None:
+    """Return once a statement is answered; the breaker lets one through now and then."""
+    while True:
+        try:
+            return await record.store.ping()
+        except ServerAway:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_read_from_a_frozen_server_fails_within_its_budget(record: Record, servers: Servers) -> None:
+    await record.store.ping()
+    with frozen(servers.postgres):
+        took = await seconds_of(record.store.look_up([SOME_ID]), ServerAway)
+        assert record.settings.record_budget_s <= took < record.settings.record_budget_s + SLACK_S
+    await works_again(record)
+
+
+async def test_reads_that_a_frozen_server_swallowed_hold_no_connection_for_ever(
+    record: Record, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "RELEASE_S", 0.1)
+    await asyncio.gather(*(record.store.ping() for _ in range(10)))
+    with frozen(servers.postgres):
+        reads = [record.store.look_up([SOME_ID]) for _ in range(10)]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        assert {type(each) for each in found} == {ServerAway}
+        await until(lambda: not any(task.get_name() == "release" for task in asyncio.all_tasks()))
+        assert repr(record.database) == "<Database tests: 0 connections>"
+    await works_again(record)
+
+
+async def test_an_accept_that_a_frozen_server_took_has_an_unknown_outcome(
+    record: Record, servers: Servers
+) -> None:
+    await record.store.ping()
+    with frozen(servers.postgres):
+        took = await seconds_of(record.store.accept([new_job()]), OutcomeUnknown)
+        assert took < record.settings.accept_budget_s + SLACK_S
+    await works_again(record)
+
+
+async def test_an_accept_that_was_never_sent_is_known_not_to_have_happened(
+    record: Record, servers: Servers
+) -> None:
+    servers.postgres.kill()
+    await seconds_of(record.store.accept([new_job()]), ServerAway)
+
+
+async def test_an_accept_whose_reply_was_lost_may_have_happened(record: Record) -> None:
+    job = new_job()
+    slow = "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(10); return new; end $$"
+    await record.sql.execute(f"{slow}; create trigger slow before insert on jobs execute function slow()")
+    try:
+        accepting = asyncio.create_task(record.store.accept([job]))
+        ended = 0
+        while not ended:
+            ended = await record.sql.fetchval(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity where wait_event = 'PgSleep'"
+            )
+        with pytest.raises(OutcomeUnknown):
+            await accepting
+    finally:
+        await record.sql.execute("drop function slow cascade")
+
+
+async def test_a_killed_server_is_away_at_once_and_works_again_after_its_restart(
+    record: Record, servers: Servers
+) -> None:
+    (job_id,) = await record.accepted()
+    servers.postgres.kill()
+    calls: list[Callable[[], Awaitable[object]]] = [
+        record.store.ping,
+        lambda: record.store.look_up([job_id]),
+        lambda: record.store.claim([job_id], KINDS),
+    ]
+    for call in calls:
+        assert await seconds_of(call(), ServerAway) < SLACK_S
+    servers.postgres.start()
+    await works_again(record)
+    assert (await record.store.look_up([job_id]))[job_id].state == "queued"
+    assert [job.id for job in await record.store.claim([job_id], KINDS)] == [job_id]
+
+
+async def test_a_process_starts_without_postgresql_and_finds_it_later(
+    record: Record, servers: Servers
+) -> None:
+    servers.postgres.kill()
+    await seconds_of(record.store.ping(), ServerAway)
+    assert repr(record.database) == "<Database tests: 0 connections>"
+    servers.postgres.start()
+    await works_again(record)
+
+
+async def test_after_a_few_failures_nobody_waits_for_a_deadline_any_more(
+    record: Record, servers: Servers
+) -> None:
+    await record.store.ping()
+    with frozen(servers.postgres):
+        for _ in range(3):
+            await seconds_of(record.store.ping(), ServerAway)
+        assert await seconds_of(record.store.ping(), ServerAway) < 0.1
+    assert record.events.count(Event.SERVER_AWAY) == 1
+    await works_again(record)
+    assert record.events.count(Event.SERVER_BACK) == 1
+
+
+async def test_a_refused_row_does_not_make_the_server_look_away(record: Record) -> None:
+    for _ in range(5):
+        with pytest.raises(BadRow):
+            await record.store.accept([new_job(priority="urgent")])
+    await record.store.ping()
+    assert record.events.count(Event.SERVER_AWAY) == 0
+
+
+async def test_a_caller_that_leaves_gives_its_connection_back(record: Record) -> None:
+    (job_id,) = await record.accepted()
+    async with record.locked("select from jobs where id = $1 for update", job_id):
+        for _ in range(12):
+            leaving = asyncio.create_task(record.store.claim([job_id], KINDS))
+            await record.until_waiting()
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+    await asyncio.gather(*(record.store.ping() for _ in range(10)))
+
+
+async def test_a_deadlock_asks_to_try_again(record: Record) -> None:
+    first, second = sorted(await record.accepted(new_job(), new_job()))
+    update = "update jobs set tags = 'x' where id = $1"
+    async with record.locked(update, second) as rival:
+        claiming = asyncio.create_task(record.store.claim([first, second], KINDS))
+        await record.until_waiting()
+        await rival.execute("select pg_sleep(0.3)")  # whoever began to wait first looks for a deadlock first
+        crossing = asyncio.create_task(rival.execute(update, first))
+        with pytest.raises(TryAgain):
+            await claiming
+        await crossing
+    assert len(await record.store.claim([first, second], KINDS)) == 2
+
+
+async def test_a_lock_that_is_not_given_asks_to_try_again(
+    servers: Servers, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job_id,) = await record.accepted()
+    monkeypatch.setitem(pool.SETTINGS, "lock_timeout", "50")
+    impatient = Database(servers.postgres.url, "tests", Telemetry(), size=1)
+    store = type(record.store)(impatient, uuid4(), record.settings)
+    async with record.locked("select from jobs where id = $1 for update", job_id):
+        with pytest.raises(TryAgain):
+            await store.claim([job_id], KINDS)
+    assert len(await store.claim([job_id], KINDS)) == 1
+    await impatient.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "ours"),
+    [
+        (asyncpg.DeadlockDetectedError("why"), TryAgain),
+        (asyncpg.LockNotAvailableError("why"), TryAgain),
+        (asyncpg.QueryCanceledError("why"), TryAgain),
+        (asyncpg.UniqueViolationError("why"), BadRow),
+        (asyncpg.CharacterNotInRepertoireError("why"), BadRow),
+        (asyncpg.exceptions.DataError("an argument"), BadRow),
+        (asyncpg.CannotConnectNowError("why"), ServerAway),
+        (asyncpg.AdminShutdownError("why"), ServerAway),
+        (asyncpg.DiskFullError("why"), ServerAway),
+        (asyncpg.TooManyConnectionsError("why"), ServerAway),
+        (asyncpg.ReadOnlySQLTransactionError("why"), ServerAway),
+        (asyncpg.InterfaceError("connection is closed"), ServerAway),
+        (ConnectionRefusedError(), ServerAway),
+        (TimeoutError(), ServerAway),
+    ],
+    ids=lambda each: each.__name__ if isinstance(each, type) else type(each).__name__,
+)
+def test_errors_of_the_driver_become_ours(error: Exception, ours: type[SluiceError]) -> None:
+    assert type(translated(error)) is ours
+
+
+def test_a_mistake_of_ours_stays_what_it_is() -> None:
+    mistake = asyncpg.UndefinedColumnError("why")
+    assert translated(mistake) is mistake
+    assert translated(KeyError()).__class__ is KeyError
+
+
+async def test_closing_cuts_off_what_is_stuck(servers: Servers) -> None:
+    database = Database(servers.postgres.url, "tests", Telemetry(), size=2)
+    await database.close()
+    await database.fetch("ping", budget_s=5)
+    with frozen(servers.postgres):
+        stuck = asyncio.create_task(database.fetch("ping", budget_s=60))
+        await asyncio.sleep(0)
+        started = monotonic()
+        await database.close()
+        assert monotonic() - started < 2 + SLACK_S
+        with pytest.raises(ServerAway):
+            await stuck

@@ -1,0 +1,174 @@
+"""What is read from the record: jobs, fresh results, who it is, and API keys."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.migrate import migrate
+from adapters.postgres.pool import QUERIES, Database, load_queries
+from core.job import NewJob
+from core.lifecycle import Failure, failed, succeeded
+from core.ports import KeyRecord
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.integration.record.tools import Record
+from tests.make import new_job
+
+PRINT = b"p" * 32
+KEY = KeyRecord("abcdefghijkl", "acme", frozenset({"submit", "read"}), b"\x01" * 32, True)
+
+
+async def test_unknown_ids_are_left_out(record: Record) -> None:
+    (known,) = await record.accepted()
+    assert set(await record.store.look_up([known, str(uuid4())])) == {known}
+    assert await record.store.look_up([]) == {}
+
+
+async def test_a_look_up_brings_result_and_error_but_never_the_input(record: Record) -> None:
+    good, bad = await record.claimed(), await record.claimed()
+    await record.store.settle([succeeded(good, b"[1]"), failed(bad, Failure("x", "y"))])
+    jobs = await record.store.look_up([good.id, bad.id])
+    assert (jobs[good.id].result, jobs[good.id].error) == (b"[1]", None)
+    assert jobs[bad.id].error is not None
+    assert {job.input for job in jobs.values()} == {None}
+
+
+async def finished(record: Record, new: NewJob, age_s: float, result: bytes = b"{}") -> str:
+    """A job that succeeded so many seconds ago."""
+    job = await record.claimed(new)
+    await record.change(job.id, "fence = fence")
+    await record.sql.execute(
+        """update jobs set state = 'succeeded', result = $2, owner = null, lease_until = null,
+           finished_at = now() - $3 * interval '1 second' where id = $1""",
+        job.id,
+        result,
+        age_s,
+    )
+    return job.id
+
+
+async def test_the_newest_result_that_is_young_enough_is_found(record: Record) -> None:
+    pure = {"fingerprint": PRINT, "flight": True}
+    await finished(record, new_job(**pure), 50)
+    newest = await finished(record, new_job(**pure), 10, b"[2]")
+    await finished(record, new_job(fingerprint=b"o" * 32), 1)
+    found = await record.store.find_results({PRINT: 60.0, b"unknown": 60.0})
+    assert {print_: (job.id, job.result) for print_, job in found.items()} == {PRINT: (newest, b"[2]")}
+    assert await record.store.find_results({PRINT: 5.0}) == {}
+
+
+async def test_each_result_has_an_age_of_its_own(record: Record) -> None:
+    other = b"o" * 32
+    await finished(record, new_job(fingerprint=PRINT), 30)
+    await finished(record, new_job(fingerprint=other), 30)
+    assert set(await record.store.find_results({PRINT: 60.0, other: 10.0})) == {PRINT}
+
+
+async def test_failures_and_unfinished_work_are_no_results(record: Record) -> None:
+    failing = await record.claimed(new_job(fingerprint=PRINT))
+    await record.store.settle([failed(failing, Failure("x", "y"))])
+    await record.accepted(new_job(fingerprint=PRINT))
+    assert await record.store.find_results({PRINT: 60.0}) == {}
+
+
+async def test_the_identity_is_the_same_for_everybody_and_another_for_another_database(
+    record: Record, servers: Servers
+) -> None:
+    here = await record.store.identity()
+    assert here == await record.other().identity()
+    await record.sql.execute("create database elsewhere")
+    url = servers.postgres.url.removesuffix("sluice") + "elsewhere"
+    database = Database(url, "tests", Telemetry(), size=1)
+    try:
+        await migrate(url)
+        there = type(record.store)(database, uuid4(), record.settings)
+        assert await there.identity() != here
+    finally:
+        await database.close()
+        await record.sql.execute("drop database elsewhere")
+
+
+async def test_a_sign_of_life(record: Record) -> None:
+    assert repr(record.database) == "<Database tests: 0 connections>"
+    await record.store.ping()
+    assert repr(record.database) == "<Database tests: 1 connections>"
+
+
+async def test_a_consumer_leaves_one_note_and_keeps_it_fresh(record: Record) -> None:
+    for _ in range(2):
+        await record.store.note_consumer("host", 7, ["default", "heavy"])
+    (row,) = await record.sql.fetch("select * from consumers")
+    assert (row["id"], row["host"], row["pid"], row["lanes"]) == (
+        record.owner,
+        "host",
+        7,
+        ["default", "heavy"],
+    )
+    assert row["seen_at"] > row["started_at"]
+
+
+async def test_every_statement_is_one_that_postgresql_understands(record: Record) -> None:
+    for name, statement in load_queries().items():
+        parameters = (await record.sql.prepare(statement)).get_parameters()
+        assert len(parameters) == len(set(re.findall(r"\$(\d+)\b", _code(statement)))), name
+
+
+def _code(statement: str) -> str:
+    """The statement without its comments."""
+    return re.sub(r"--.*", "", statement)
+
+
+def test_no_statement_is_there_for_nothing() -> None:
+    source = "".join(path.read_text() for path in QUERIES.parent.glob("*.py"))
+    assert [name for name in load_queries() if f'"{name}"' not in source] == []
+
+
+@pytest.fixture
+def keys(record: Record) -> PostgresKeys:
+    return PostgresKeys(record.database, 5)
+
+
+async def test_a_key_is_found_as_it_was_kept(keys: PostgresKeys) -> None:
+    await keys.insert_key(KEY, None)
+    assert await keys.find_key(KEY.key_id) == KEY
+    assert await keys.find_key("nobodyskeyid") is None
+
+
+async def test_a_revoked_key_is_found_but_not_usable(keys: PostgresKeys) -> None:
+    await keys.insert_key(KEY, None)
+    assert await keys.revoke_key(KEY.key_id)
+    assert await keys.find_key(KEY.key_id) == KEY._replace(usable=False)
+    assert not await keys.revoke_key("nobodyskeyid")
+
+
+async def test_revoking_twice_keeps_the_first_time(keys: PostgresKeys) -> None:
+    await keys.insert_key(KEY, None)
+    await keys.revoke_key(KEY.key_id)
+    (before,) = await keys.list_keys()
+    assert await keys.revoke_key(KEY.key_id)
+    assert list(await keys.list_keys()) == [before]
+
+
+async def test_a_key_expires(keys: PostgresKeys, record: Record) -> None:
+    await keys.insert_key(KEY, 1)
+    assert await keys.find_key(KEY.key_id) == KEY
+    await record.sql.execute("update api_keys set expires_at = now()")
+    assert await keys.find_key(KEY.key_id) == KEY._replace(usable=False)
+
+
+async def test_keys_are_listed_newest_first_and_show_when_they_were_used(
+    keys: PostgresKeys, record: Record
+) -> None:
+    await keys.insert_key(KEY, None)
+    await keys.insert_key(KEY._replace(key_id="mnopqrstuvwx", tenant="other"), None)
+    await keys.find_key(KEY.key_id)
+    newer, older = await keys.list_keys()
+    assert (newer.key_id, newer.tenant, newer.last_used_at) == ("mnopqrstuvwx", "other", None)
+    assert older.scopes == ["read", "submit"]
+    assert older.last_used_at is not None
+    await keys.find_key(KEY.key_id)
+    assert (await record.sql.fetchval("select max(last_used_at) from api_keys")) == older.last_used_at

@@ -1,0 +1,120 @@
+"""Migrations: any number of processes may bring the schema up at once, and doing it again changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from adapters.postgres import migrate as migration
+from adapters.postgres.migrate import LOCK, migrate
+from core.settings import PREFIX
+from infra.local.servers import Servers
+from tests.servers import urls
+from tests.waiting import until_found
+
+FRESH = "fresh"
+TABLES = {
+    "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "idempotency_keys", "jobs", "lanes",
+    "outbox", "schedules", "webhook_deliveries",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def url(servers: Servers) -> AsyncIterator[str]:
+    """A database in which nothing was made yet."""
+    connection = await asyncpg.connect(servers.postgres.url)
+    await connection.execute(f"drop database if exists {FRESH}")
+    await connection.execute(f"create database {FRESH}")
+    yield servers.postgres.url.removesuffix("sluice") + FRESH
+    await connection.execute(f"drop database {FRESH} with (force)")
+    await connection.close()
+
+
+async def schema(url: str) -> list[tuple[str, str, str]]:
+    """Every column there is."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select table_name, column_name, data_type from information_schema.columns where table_schema = 'public'"
+            " order by 1, 2"
+        )
+        return [tuple(row) for row in rows]
+    finally:
+        await connection.close()
+
+
+async def test_the_schema_is_made_and_making_it_again_changes_nothing(url: str) -> None:
+    assert await migrate(url) == "0001"
+    made = await schema(url)
+    assert {table for table, _, _ in made} == TABLES
+    assert await migrate(url) == "0001"
+    assert await schema(url) == made
+
+
+async def test_processes_that_start_together_migrate_one_after_the_other(url: str) -> None:
+    assert await asyncio.gather(*(migrate(url) for _ in range(6))) == ["0001"] * 6
+    assert {table for table, _, _ in await schema(url)} == TABLES
+
+
+async def test_whoever_migrates_is_waited_for_however_long_it_takes(url: str) -> None:
+    rival = await asyncpg.connect(url)
+    await rival.execute("select pg_advisory_lock($1)", LOCK)
+    migrating = asyncio.create_task(migrate(url))
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    await until_found(lambda: rival.fetchval(waiting))
+    assert await schema(url) == []
+    await rival.close()
+    assert await migrating == "0001"
+
+
+async def test_the_command_says_what_it_did(
+    url: str, monkeypatch: pytest.MonkeyPatch, servers: Servers
+) -> None:
+    settings = urls(servers) | {"SLUICE_POSTGRES_URL": url}
+    for _ in range(2):
+        assert await _command(settings) == (0, "record at revision 0001\n", "")
+
+
+async def test_the_command_names_the_setting_that_is_wrong() -> None:
+    status, said, complained = await _command({})
+    assert (status, said) == (2, "")
+    assert complained.startswith("sluice: ")
+    assert "SLUICE_POSTGRES_URL" in complained
+    assert complained.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [("@127.0.0.1", "@127.0.0.2"), ("://sluice:", "://sluice:not"), ("/sluice", "/nothing")],
+)
+def test_the_command_fails_in_one_line_where_it_cannot_come_in(
+    servers: Servers,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    part: str,
+    wrong: str,
+) -> None:
+    for name, value in urls(servers).items():
+        monkeypatch.setenv(name, value)
+    head, _, tail = servers.postgres.url.rpartition(part)
+    monkeypatch.setenv("SLUICE_POSTGRES_URL", head + wrong + tail)
+    assert migration.main() == 2
+    complained = capsys.readouterr().err
+    assert complained.startswith("sluice: ")
+    assert complained.count("\n") == 1
+    assert servers.postgres.password not in complained
+
+
+async def _command(settings: dict[str, str]) -> tuple[int | None, str, str]:
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.postgres.migrate", env=others | settings,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, complained = await process.communicate()
+    return process.returncode, said.decode(), complained.decode()

@@ -1,0 +1,268 @@
+"""Redis may freeze, die, forget or lie: answers come late by its budget at most, and are never wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+
+import pytest
+import redis.asyncio as redis
+
+from adapters import redis_cache
+from adapters.redis_cache import RedisCache
+from core.document import render
+from core.errors import ServerAway
+from core.job import Job
+from core.ports import Wake
+from core.telemetry import Event, Telemetry
+from infra.local.servers import Servers
+from tests.fakes import Events
+from tests.make import finished_job
+from tests.servers import frozen, settings_for
+from tests.waiting import until
+
+IDENTITY = "one"
+SLACK_S = 0.5
+
+
+class Scene:
+    """A cache, what it emitted, and a second hand on the server."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.server, self.events = servers.redis, Events()
+        self.settings = settings_for(servers)
+        self.cache = self.another(IDENTITY)
+        self.client: redis.Redis = redis.Redis.from_url(servers.redis.url)
+
+    def another(self, identity: str | None) -> RedisCache:
+        """The cache of a process that speaks to this database."""
+        cache = RedisCache(self.server.url, "tests", Telemetry(self.events), self.settings)
+        if identity:
+            cache.belong_to(identity)
+        return cache
+
+    async def keep(self, *jobs: Job) -> None:
+        """Announce these finished jobs."""
+        await self.cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs])
+
+    async def works_again(self) -> None:
+        """Return once Redis answers; the breaker lets one call through now and then."""
+        while True:
+            try:
+                return await self.cache.ping()
+            except ServerAway:
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def ear(self) -> AsyncIterator[dict[str, Wake]]:
+        """What is heard while the block runs."""
+        heard: dict[str, Wake] = {}
+
+        def on_wake(wakes: Mapping[str, Wake]) -> None:
+            heard.update(wakes)
+
+        task = asyncio.create_task(self.cache.listen(on_wake))
+        await self.until_listening()
+        try:
+            yield heard
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def until_listening(self, listening: bool = True) -> None:
+        """Return once the subscription is there, or is seen to be gone."""
+        await until(lambda: self.cache.listening is listening)
+
+    async def until_heard(self, heard: dict[str, Wake], job_id: str) -> None:
+        """Announce again and again until it is heard."""
+        while job_id not in heard:
+            with suppress(ServerAway):
+                await self.cache.announce({job_id: 1}, [])
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def scene(servers: Servers) -> AsyncIterator[Scene]:
+    opened = Scene(servers)
+    yield opened
+    await opened.cache.close()
+    await opened.client.aclose()
+
+
+async def seconds_of(call: Awaitable[object]) -> float:
+    """How long the call takes to say that Redis is away."""
+    started = monotonic()
+    with pytest.raises(ServerAway):
+        await call
+    return monotonic() - started
+
+
+async def test_nothing_is_read_or_written_until_the_database_is_known(scene: Scene) -> None:
+    strange, job = scene.another(None), finished_job()
+    await scene.keep(job)
+    assert await strange.get([job.id]) == [None]
+    await seconds_of(strange.announce({job.id: 1}, []))
+    strange.belong_to(IDENTITY)
+    assert await strange.get([job.id]) == [render(job)]
+    await strange.close()
+
+
+async def test_a_restored_database_meets_an_empty_cache(scene: Scene) -> None:
+    job = finished_job()
+    await scene.keep(job)
+    scene.cache.belong_to("two")
+    assert await scene.cache.get([job.id]) == [None]
+
+
+async def test_a_document_is_forgotten_after_its_time(scene: Scene) -> None:
+    await scene.keep(finished_job())
+    (key,) = await scene.client.keys()
+    assert scene.settings.document_ttl_s - 5 < await scene.client.ttl(key) <= scene.settings.document_ttl_s
+
+
+@pytest.mark.parametrize("value", [render(finished_job()).pack(), b"", b"garbage", b"\xff\n{}"])
+async def test_a_value_that_is_not_the_jobs_own_is_a_miss_and_counted(scene: Scene, value: bytes) -> None:
+    asked, other = finished_job(), finished_job()
+    await scene.keep(asked, other)
+    await scene.client.set(f"sluice:{IDENTITY}:document:{asked.id}", value)
+    assert await scene.cache.get([asked.id, other.id]) == [None, render(other)]
+    assert scene.events == [(Event.CACHE_MISMATCH, 1, {"asked": asked.id})]
+
+
+async def test_reads_that_were_given_up_never_show_in_the_answers_of_others(scene: Scene) -> None:
+    jobs = [finished_job() for _ in range(20)]
+    await scene.keep(*jobs)
+    rng = random.Random(7)
+    for _ in range(100):
+        reads = {job: asyncio.create_task(scene.cache.get([job.id])) for job in rng.choices(jobs, k=8)}
+        await asyncio.sleep(0)
+        for task in rng.choices(list(reads.values()), k=3):
+            task.cancel()
+        await asyncio.wait(reads.values())
+        for job, task in reads.items():
+            if not task.cancelled():
+                assert task.result() == [render(job)]
+    assert scene.events == []
+
+
+async def test_an_emptied_cache_misses(scene: Scene) -> None:
+    job = finished_job()
+    await scene.keep(job)
+    await scene.client.flushall()
+    assert await scene.cache.get([job.id]) == [None]
+
+
+async def test_announcing_goes_on_when_redis_has_forgotten_the_script(scene: Scene) -> None:
+    for _ in range(2):
+        job = finished_job()
+        await scene.keep(job)
+        assert await scene.cache.get([job.id]) == [render(job)]
+        await scene.client.script_flush()
+    assert scene.events == []
+
+
+async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(scene: Scene) -> None:
+    await scene.cache.ping()
+    with frozen(scene.server):
+        took = await seconds_of(scene.cache.get(["a"]))
+        assert scene.settings.redis_budget_s * 0.9 <= took < scene.settings.redis_budget_s + SLACK_S
+        took = await seconds_of(scene.keep(finished_job()))
+        assert took < redis_cache.ANNOUNCE_S + SLACK_S
+    await scene.works_again()
+
+
+async def test_after_a_few_failures_nobody_waits_for_redis_any_more(scene: Scene) -> None:
+    with frozen(scene.server):
+        for _ in range(3):
+            await seconds_of(scene.cache.ping())
+        assert await seconds_of(scene.cache.get(["a"])) < 0.05
+    assert scene.events.count(Event.SERVER_AWAY) == 1
+    await scene.works_again()
+    assert scene.events.count(Event.SERVER_BACK) == 1
+
+
+async def test_a_killed_redis_is_away_at_once_and_comes_back_empty(scene: Scene) -> None:
+    job = finished_job()
+    await scene.keep(job)
+    scene.server.kill()
+    assert await seconds_of(scene.cache.get([job.id])) < scene.settings.redis_budget_s + SLACK_S
+    scene.server.start()
+    await scene.works_again()
+    assert await scene.cache.get([job.id]) == [None]
+    await scene.keep(job)
+    assert await scene.cache.get([job.id]) == [render(job)]
+
+
+async def test_a_subscription_survives_a_restart_of_redis(scene: Scene) -> None:
+    async with scene.ear() as heard:
+        scene.server.kill()
+        await scene.until_listening(False)
+        scene.server.start()
+        await scene.until_listening()
+        await scene.until_heard(heard, "after")
+
+
+async def test_a_subscription_that_redis_cuts_off_comes_back(scene: Scene) -> None:
+    async with scene.ear() as heard:
+        await scene.client.client_kill_filter(_type="pubsub")
+        await scene.until_listening(False)
+        await scene.until_listening()
+        await scene.until_heard(heard, "after")
+
+
+async def test_a_subscription_that_has_gone_silent_is_replaced(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.1)
+    async with scene.ear() as heard:
+        with frozen(scene.server):
+            await scene.until_listening(False)
+        await scene.until_listening()
+        await scene.until_heard(heard, "after")
+
+
+async def test_a_quiet_subscription_that_answers_is_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.05)
+    async with scene.ear() as heard:
+        subscribed = await _subscribers(scene)
+        for _ in range(10):  # many silences long
+            await asyncio.sleep(0.05)
+            assert scene.cache.listening
+        assert await _subscribers(scene) == subscribed
+        await scene.until_heard(heard, "after")
+
+
+async def test_listening_waits_for_the_database_to_be_known(scene: Scene) -> None:
+    strange = scene.another(None)
+    heard: list[Mapping[str, Wake]] = []
+    task = asyncio.create_task(strange.listen(heard.append))
+    await asyncio.sleep(0)
+    assert not strange.listening
+    strange.belong_to(IDENTITY)
+    await until(lambda: strange.listening)
+    task.cancel()
+    await asyncio.wait([task])
+    await strange.close()
+
+
+@pytest.mark.parametrize(
+    ("versions", "finished"), [({}, []), ({"a": 1}, []), ({"a": 1, "b": 22, "c": 333}, ["b"])]
+)
+async def test_many_wake_ups_travel_in_one_message(
+    scene: Scene, versions: dict[str, int], finished: list[str]
+) -> None:
+    async with scene.ear() as heard:
+        await scene.cache.announce(versions, [render(finished_job(id=each)) for each in finished])
+        await scene.until_heard(heard, "last")
+    expected = {job_id: Wake(version, job_id in finished) for job_id, version in versions.items()}
+    assert heard == expected | {"last": Wake(1, finished=False)}
+
+
+async def _subscribers(scene: Scene) -> set[str]:
+    clients = await scene.client.client_list(_type="pubsub")
+    return {client["id"] for client in clients}
