@@ -16,15 +16,18 @@ from redis.exceptions import NoScriptError, RedisError
 from core.breaker import Breaker
 from core.document import Document, unpack
 from core.errors import Malformed, ServerAway
-from core.ports import Wake
+from core.job import Job
+from core.ports import Result, Wake
 from core.settings import Settings
 from core.telemetry import Event, Telemetry
 
 ANNOUNCE = """
-for i = 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 3], 'nx', 'ex', ARGV[1]) end
-redis.call('publish', ARGV[2], ARGV[3])
+local finished = tonumber(ARGV[4])
+for i = 1, finished do redis.call('set', KEYS[i], ARGV[i + 4], 'nx', 'ex', ARGV[1]) end
+for i = finished + 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 4], 'ex', ARGV[1]) end
+if ARGV[3] ~= '' then redis.call('publish', ARGV[2], ARGV[3]) end
 """
-"""One call per batch: every finished document is written once, and one message wakes all waiters."""
+"""One call per batch: finished documents are written once, results replaced, and one message wakes all waiters."""
 
 ANNOUNCE_S = 1.0
 """Seconds for an announcement, which no request waits for."""
@@ -76,15 +79,24 @@ class RedisCache:
         values = await self._run("MGET", *[self._prefix + each.encode() for each in ids])
         return [self._own(job_id, value) for job_id, value in zip(ids, values, strict=True)]
 
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        """Store finished documents and wake the waiters of all these ids."""
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """The newest result of each fingerprint, in the order of the fingerprints."""
+        if not self._prefix:
+            return [None] * len(prints)
+        return [_parse_result(value) for value in await self._run("MGET", *map(self._result_key, prints))]
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
         if not self._prefix:
             raise ServerAway("redis", "the database is not known yet")
         last = {document.id: "!" for document in finished}
         wake = ",".join(f"{job_id}:{version}{last.get(job_id, '')}" for job_id, version in versions.items())
         keys = [self._prefix + document.id.encode() for document in finished]
-        packed = [document.pack() for document in finished]
-        await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, *packed)
+        keys += map(self._result_key, results)
+        packed = [document.pack() for document in finished] + list(map(_pack_result, results.values()))
+        await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, len(finished), *packed)
 
     async def forget(self, job_id: str) -> None:
         """Put a tombstone over a document whose job was deleted, so that no late writer brings it back."""
@@ -169,6 +181,9 @@ class RedisCache:
         self._breaker.worked()
         return answer
 
+    def _result_key(self, fingerprint: bytes) -> bytes:
+        return f"sluice:{self._identity}:result:{fingerprint.hex()}".encode()
+
     def _channel(self, topic: str) -> str:
         return f"sluice:{self._identity}:{topic}"
 
@@ -196,6 +211,15 @@ def _client(url: str, name: str, budget_s: float) -> redis.Redis:
         max_connections=64,
         protocol=2,
     )
+
+
+def _pack_result(job: Job) -> bytes:
+    return f"{job.id} {job.finished_at.timestamp() if job.finished_at else 0}".encode()
+
+
+def _parse_result(value: bytes | None) -> Result | None:
+    job_id, _, finished_at = (value or b"").decode().partition(" ")
+    return Result(job_id, float(finished_at)) if finished_at else None
 
 
 def _parse_wake(data: bytes) -> dict[str, Wake]:

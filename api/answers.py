@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from api.refusals import JobCancelled, JobFailed
-from api.submission import Answer
 from core.document import Document
 from core.job import JobState
 
@@ -32,6 +31,21 @@ _LATER: tuple[Header, Header] = ((b"retry-after", b"1"), (b"retry-after", b"2"))
 
 LINGER_S = 1.0
 """How long a connection that is about to be closed still takes what its client is sending."""
+
+
+class Answer(NamedTuple):
+    """The document of the job that does the work, and how it came to be the answer.
+
+    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
+    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
+    """
+
+    document: Document
+    coalesced: bool = False
+    reused: bool = False
+    replayed: bool = False
+    age_s: int = 0
+    ttl_s: int = 0
 
 
 class Reply(NamedTuple):

@@ -26,6 +26,7 @@ from api.lookup import Lookup
 from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
 from api.problems import http_problem, problem
+from api.recall import Recall
 from api.routes import control, docs, jobs, kinds
 from api.routes.replies import ReplyResponse
 from api.submission import Submission
@@ -76,6 +77,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
     dispatch = Dispatch(connections.broker, connections.jobs, lanes, telemetry)
     memory = Memory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
     lookup = Lookup(connections.jobs, connections.cache, memory)
+    recall = Recall(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
     return Desk(
         settings=settings,
         registry=registry,
@@ -85,7 +87,9 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
             settings.key_fresh_s,
             settings.key_stale_s,
         ),
-        submission=Submission(registry, lanes, connections.jobs, dispatch, telemetry, settings.admit_queue),
+        submission=Submission(
+            registry, lanes, connections.jobs, recall, dispatch, telemetry, settings.admit_queue
+        ),
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
         control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),

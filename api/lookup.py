@@ -75,5 +75,5 @@ class Lookup:
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
         with suppress(ServerAway):  # the next look-up asks the record again
-            await self._cache.announce({}, documents)
+            await self._cache.announce({}, documents, {})
         return [None] * len(documents)

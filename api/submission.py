@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
 
 import uuid_utils
 from pydantic import ValidationError
 
+from api.answers import Answer
+from api.recall import Recall
 from api.schemas import SubmitOptions, flaws_of
 from core.batching import Batcher, Limits
 from core.dispatch import Dispatch
-from core.document import Document, render
+from core.document import render
 from core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
 from core.fingerprint import canonical, fingerprint
 from core.handler import AnyHandler
@@ -38,21 +40,6 @@ class Submit(NamedTuple):
     input: Any
     options: SubmitOptions = DEFAULTS
     pointer: str = "/input"
-
-
-class Answer(NamedTuple):
-    """The document of the job that does the work, and how it came to be the answer (`core.job` has the words).
-
-    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
-    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
-    """
-
-    document: Document
-    coalesced: bool = False
-    reused: bool = False
-    replayed: bool = False
-    age_s: int = 0
-    ttl_s: int = 0
 
 
 class RequestKey(NamedTuple):
@@ -90,23 +77,24 @@ def read_bare(kind: str, raw: bytes) -> Submit:
 class Submission:
     """Takes jobs into the record, each exactly as the one method `submit` reads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
         registry: Registry,
         lanes: Mapping[str, Lane],
         store: JobStore,
+        recall: Recall,
         dispatch: Dispatch,
         telemetry: Telemetry,
         waiting: int = 5_000,
     ) -> None:
         self._registry, self._lanes = registry, lanes
-        self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
+        self._store, self._recall_from, self._dispatch = store, recall, dispatch
+        self._telemetry = telemetry
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
         self._keys: Batcher[tuple[str, str], KeyUse | None] = Batcher("keys", self._find_keys)
         self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
-        self._results: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._find_results)
 
     async def submit(
         self, tenant: str, work: Submit, traceparent: str | None = None, key: RequestKey | None = None
@@ -180,13 +168,13 @@ class Submission:
         """A fresh result of the same work, where it may be reused."""
         if not new.flight or new.fingerprint is None:
             return None
-        fresh_s = self._registry[new.kind].cache_s
-        found = await self._results.put((new.fingerprint, float(fresh_s)))
-        if found is None or not await self._keep_key(new, found):
+        now, fresh_s = time(), self._registry[new.kind].cache_s
+        found = await self._recall_from.find(new.tenant, new.fingerprint, fresh_s, now)
+        if found is None or not await self._keep_key(new, found.document.id):
             return None
         self._telemetry.emit(Event.REUSED)
-        age_s = _seconds_since(found.finished_at)
-        return Answer(render(found), reused=True, age_s=age_s, ttl_s=max(0, fresh_s - age_s))
+        age_s = max(0, int(now - found.finished_at))
+        return Answer(found.document, reused=True, age_s=age_s, ttl_s=max(0, fresh_s - age_s))
 
     async def _record(self, new: NewJob) -> Answer:
         """Into the record, or together with the same work that is there already."""
@@ -204,16 +192,16 @@ class Submission:
         if new.fingerprint is None:
             return None
         twin = await self._twins.put(new.fingerprint)
-        if twin is None or not await self._keep_key(new, twin):
+        if twin is None or not await self._keep_key(new, twin.id):
             return None
         self._telemetry.emit(Event.COALESCED)
         return Answer(render(twin, coalesced=True), coalesced=True)
 
-    async def _keep_key(self, new: NewJob, job: Job) -> bool:
+    async def _keep_key(self, new: NewJob, job_id: str) -> bool:
         """Let the key, if there is one, stand for this job; false where another request was quicker."""
         if new.key is None or new.request_hash is None:
             return True
-        return await self._store.keep_key(new.tenant, new.key, KeyUse(new.request_hash, job.id))
+        return await self._store.keep_key(new.tenant, new.key, KeyUse(new.request_hash, job_id))
 
     async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
@@ -228,10 +216,6 @@ class Submission:
     async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[KeyUse | None]:
         found = await self._store.find_keys(list(set(keys)))
         return [found.get(each) for each in keys]
-
-    async def _find_results(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
-        found = await self._store.find_results(dict(wanted))
-        return [found.get(each) for each, _ in wanted]
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:
@@ -266,7 +250,3 @@ def _flaw(pointer: str, code: str, detail: str) -> Invalid:
 
 def _size(new: NewJob) -> int:
     return len(new.input) + 256
-
-
-def _seconds_since(at: datetime | None) -> int:
-    return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else 0

@@ -41,6 +41,13 @@ class Wake(NamedTuple):
     finished: bool
 
 
+class Result(NamedTuple):
+    """Which job has the result of some pure work, and when it finished, in seconds since the epoch."""
+
+    job_id: str
+    finished_at: float
+
+
 class KeyRecord(NamedTuple):
     """An API key as stored: never the secret, only its HMAC-SHA256."""
 
@@ -141,8 +148,13 @@ class DocumentCache(Protocol):
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
         """Finished documents, in the order of the ids."""
 
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        """Store finished documents and wake the waiters of all these ids."""
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """The newest result of each fingerprint, in the order of the fingerprints."""
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
 
     async def forget(self, job_id: str) -> None:
         """Put a tombstone over a document whose job was deleted, so that no late writer brings it back."""

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.answers import JSON, NO_STORE, VARY, Reply
+from api.answers import JSON, NO_STORE, VARY, Answer, Reply
 from api.asked import admit
 from api.openapi import ATTEMPTS, CANCEL, DELETE, RETRY
 from api.routes.replies import ReplyResponse, desk_of
-from api.submission import Answer
 from core.ports import AttemptRecord
 
 PATH = "/v1/jobs/{job_id}"
