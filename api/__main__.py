@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from functools import partial
@@ -19,6 +18,7 @@ from api.outer import AsgiApp
 from api.protocol import Protocol
 from api.waiting import Waiting
 from core.errors import StartRefused
+from core.garbage import settle_garbage_collection
 from core.registry import Registry, load
 from core.settings import Settings, load_settings
 from core.telemetry import Event, Telemetry
@@ -38,8 +38,7 @@ async def serve(settings: Settings, registry: Registry) -> None:
             ) as private_port:
                 server = QuietServer(_config(front.app))
                 _on_signals(partial(_stop, server, private, front.desk.waiting, telemetry))
-                gc.collect()
-                gc.freeze()  # what lives as long as the process is never looked at again
+                settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
                 await server.serve(sockets=[listener])

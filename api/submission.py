@@ -101,7 +101,7 @@ class Submission:
     ) -> Answer:
         """Raises KindUnknown, Invalid, TooLarge, KeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
         handler = self._registry[work.kind]
-        new = self._admit(tenant, handler, work)._replace(traceparent=traceparent)
+        new = self._admit(tenant, handler, work, traceparent)
         new = self._fingerprinted(new, handler, work.options)
         if key is not None:
             new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
@@ -112,7 +112,7 @@ class Submission:
         await self._accepting.drain()
         await self._dispatch.drain()
 
-    def _admit(self, tenant: str, handler: AnyHandler, work: Submit) -> NewJob:
+    def _admit(self, tenant: str, handler: AnyHandler, work: Submit, traceparent: str | None) -> NewJob:
         """A job that the kind takes: size, input and options fit."""
         options = work.options
         lane = self._lane(options.lane or handler.lane)
@@ -130,6 +130,7 @@ class Submission:
             run_at=options.run_at,
             deadline_s=options.deadline_s,
             tags=TAG_SEPARATOR.join(options.tags) or None,
+            traceparent=traceparent,
         )
 
     def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:

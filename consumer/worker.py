@@ -28,6 +28,7 @@ from consumer.runner import Runner
 from consumer.settling import Settling
 from core.dispatch import Dispatch
 from core.errors import SluiceError, StartRefused
+from core.garbage import settle_garbage_collection
 from core.outcome import LeaseLost, Released
 from core.registry import Registry, check_lanes
 from core.settings import Settings, processors
@@ -69,6 +70,7 @@ class Worker:
             self._telemetry.emit(
                 Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
             )
+            settle_garbage_collection()
             await stop.wait()
             port.draining = True
             await self._stop(opened)

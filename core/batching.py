@@ -26,12 +26,16 @@ def one(_: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large one batch may be (`rows`, `size`), how many may be in flight, and how many items may wait."""
+    """How large one batch may be (`rows`, `size`), how many may be in flight, and how many items may wait.
+
+    `rest_s` seconds pass between two batches: for what nobody waits for, so that more gathers.
+    """
 
     rows: int = 500
     size: int = 4 * 1024 * 1024
     in_flight: int = 1
     waiting: int = 5_000
+    rest_s: float = 0.0
 
 
 class Batcher(Generic[T, R]):
@@ -85,6 +89,8 @@ class Batcher(Generic[T, R]):
         try:
             while batch := self._next_batch():
                 await self._answer(batch)
+                if self._limits.rest_s:
+                    await asyncio.sleep(self._limits.rest_s)
         finally:
             # At once: a caller that was just answered may put again before any callback of this task has run.
             self._flights.discard(asyncio.current_task())

@@ -20,6 +20,10 @@ MOST_UNCONFIRMED = 500
 """Messages that may wait for their confirmation; what comes on top is left to the keeper."""
 
 
+GATHER_S = 0.05
+"""Seconds in which confirmed rows gather, to be deleted by one statement."""
+
+
 class OutboxStore(Protocol):
     """The part of the record that dispatching needs."""
 
@@ -39,7 +43,7 @@ class Dispatch:
         self._telemetry = telemetry
         self._under_way: set[asyncio.Task[None]] = set()
         self._confirmed: Batcher[int, None] = Batcher(
-            "outbox", self._forget, Limits(rows=1_000, waiting=100_000)
+            "outbox", self._forget, Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S)
         )
 
     def __repr__(self) -> str:

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     lanes: dict[str, LaneSettings] = Field(
         default={
-            "default": LaneSettings(slots=128, ids_per_message=16),
+            "default": LaneSettings(slots=128, ids_per_message=64),
             "heavy": LaneSettings(slots=0, ids_per_message=1),
         },
         description="Lanes as JSON: slots (0: one per processor) and ids per message",

@@ -33,6 +33,7 @@ class Process:
 
     def __init__(self, module: str, environment: dict[str, str], private_port: int, log: Path) -> None:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
+        self.url = ""
         self._command = [sys.executable, "-m", module]
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -118,8 +119,10 @@ class Stack:
     def add_api(self, **settings: object) -> Process:
         """One more api process; the client talks to the first."""
         port, private = settings.pop("api_port", None) or free_port(), free_port()
-        self.url = self.url or f"http://127.0.0.1:{port}"
-        return self._add(self.apis, "api", private, api_port=port, api_private_port=private, **settings)
+        api = self._add(self.apis, "api", private, api_port=port, api_private_port=private, **settings)
+        api.url = f"http://127.0.0.1:{port}"
+        self.url = self.url or api.url
+        return api
 
     def add_consumer(self, **settings: object) -> Process:
         """One more consumer."""
@@ -134,10 +137,10 @@ class Stack:
         for each in self.apis + self.consumers:
             each.stop()
 
-    def client(self, key: str | None = None, **more: Any) -> httpx.AsyncClient:
-        """A client of the first api."""
+    def client(self, key: str | None = None, api: Process | None = None, **more: Any) -> httpx.AsyncClient:
+        """A client of this api, or of the first."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, **more)
+        return httpx.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
 
     async def finished(self, ids: Iterable[str], within_s: float = DEADLINE_S) -> dict[str, asyncpg.Record]:
         """Rows of these jobs once all are terminal; fails with what is left after so many seconds."""

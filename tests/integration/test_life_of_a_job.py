@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
-import httpx
-import orjson
 import pytest
+import redis.asyncio as redis
 from PIL import Image
 
+from infra.local.servers import Server
 from tests.stack import Stack
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
+WAIT = {"Prefer": "wait=20"}
+NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
 
 
 async def test_a_job_is_accepted_runs_and_shows_its_result(stack: Stack) -> None:
@@ -32,7 +36,7 @@ async def test_a_job_is_accepted_runs_and_shows_its_result(stack: Stack) -> None
 
 async def test_prefer_wait_answers_with_the_result_itself(stack: Stack) -> None:
     async with stack.client() as client:
-        answer = await client.post("/v1/jobs", json=SUM, headers={"Prefer": "wait=20"})
+        answer = await client.post("/v1/jobs", json=SUM, headers=WAIT)
     assert answer.status_code == 200
     assert answer.headers["preference-applied"] == "wait=20"
     assert answer.json()["result"] == {"total": 6}
@@ -40,7 +44,7 @@ async def test_prefer_wait_answers_with_the_result_itself(stack: Stack) -> None:
 
 async def test_a_finished_job_is_not_sent_twice_to_a_client_that_has_it(stack: Stack) -> None:
     async with stack.client() as client:
-        first = await client.post("/v1/jobs", json=SUM, headers={"Prefer": "wait=20"})
+        first = await client.post("/v1/jobs", json=SUM, headers=WAIT)
         url = first.json()["links"]["self"]
         again = await client.get(url, headers={"If-None-Match": first.headers["etag"]})
         other = await client.get(url, headers={"If-None-Match": '"1"'})
@@ -49,28 +53,42 @@ async def test_a_finished_job_is_not_sent_twice_to_a_client_that_has_it(stack: S
 
 
 async def test_the_document_is_the_same_from_memory_from_redis_and_from_the_record(stack: Stack) -> None:
-    async with stack.client() as client:
-        first = await client.post("/v1/jobs", json=SUM, headers={"Prefer": "wait=20"})
-        url = first.json()["links"]["self"]
-        from_memory = await client.get(url)
-        other = stack.add_api()
-        await other.ready()
-        stack.url = other.private_url  # only to name the port below
-    async with stack.client() as second:
-        second.base_url = httpx.URL(_public_url(stack))
-        from_redis = await second.get(url)
-        await _flush(stack)
-        third = stack.add_api()
-        await third.ready()
-        second.base_url = httpx.URL(_public_url(stack))
-        from_record = await second.get(url)
+    apis = [stack.apis[0], stack.add_api(), stack.add_api()]
+    await asyncio.gather(*(each.ready() for each in apis))
+    async with AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(stack.client(api=each)) for each in apis]
+        for client in clients:
+            await client.get("/v1/kinds")  # from here on the key is known without the record
+        url = (await clients[0].post("/v1/jobs", json=SUM, headers=WAIT)).json()["links"]["self"]
+        with frozen(stack.servers.postgres):
+            from_redis = await clients[1].get(url)
+            await _flush(stack)
+            from_memory = await clients[0].get(url)
+        from_record = await clients[2].get(url)
+    assert from_memory.status_code == 200
     assert from_memory.content == from_redis.content == from_record.content
     assert from_memory.headers["etag"] == from_redis.headers["etag"] == from_record.headers["etag"]
 
 
+async def test_a_record_that_is_away_is_never_an_unknown_job_and_submits_say_when_to_come_again(
+    stack: Stack,
+) -> None:
+    async with stack.client() as client:
+        await client.get("/v1/kinds")
+        with frozen(stack.servers.postgres):
+            lost, refused = await asyncio.gather(client.get(NOBODY), client.post("/v1/jobs", json=SUM))
+        assert (lost.status_code, lost.json()["type"]) == (503, "record-away")
+        assert (refused.status_code, refused.json()["type"]) == (503, "outcome-unknown")
+        assert int(lost.headers["retry-after"]) >= 1
+        async with asyncio.timeout(20):
+            while (await client.get(NOBODY)).status_code != 404:  # noqa: ASYNC110  another process finds out
+                await asyncio.sleep(0.05)
+        assert (await client.post("/v1/jobs", json=SUM, headers=WAIT)).json()["result"] == {"total": 6}
+
+
 async def test_the_result_alone_has_the_bytes_of_the_output(stack: Stack) -> None:
     async with stack.client() as client:
-        job = await client.post("/v1/jobs", json=SUM, headers={"Prefer": "wait=20"})
+        job = await client.post("/v1/jobs", json=SUM, headers=WAIT)
         result = await client.get(job.json()["links"]["result"])
     assert (result.status_code, result.content) == (200, b'{"total":6}')
 
@@ -150,8 +168,8 @@ async def test_a_client_that_leaves_frees_its_waiting_place(stack: Stack) -> Non
     async with stack.client() as client:
         job = await client.post("/v1/jobs", json={"kind": "demo.sleep", "input": {"seconds": 60}})
         url = job.json()["links"]["self"]
-        while (await client.get(url)).json()["state"] != "running":
-            await asyncio.sleep(0.05)
+        while (await client.get(url, params={"wait": "5"})).json()["state"] != "running":
+            pass
         waiting = asyncio.create_task(client.get(url, params={"wait": "50"}))
         await _waiting_requests(stack, 1)
         waiting.cancel()
@@ -169,19 +187,19 @@ async def test_progress_is_seen_while_the_job_runs(stack: Stack) -> None:
     assert 0 <= document["progress"]["percent"] <= 100
 
 
-@pytest.mark.parametrize("express", ["true", "false"])
-async def test_both_ways_in_answer_alike(bare_stack: Stack, express: str) -> None:
-    bare_stack._settings |= {"express": express}
-    await bare_stack.start(consumers=1)
+@pytest.mark.parametrize("express", [True, False])
+async def test_both_ways_in_answer_alike(bare_stack: Stack, express: bool) -> None:
+    bare_stack.add_api(express=express)
+    await bare_stack.start(apis=0)
     async with bare_stack.client() as client:
         await client.get("/v1/kinds")
-        job = await client.post(
-            "/v1/jobs", content=orjson.dumps(SUM), headers={"Content-Type": "application/json"}
-        )
+        job = await client.post("/v1/jobs", json=SUM)
         assert job.status_code == 202
         await bare_stack.finished([job.json()["id"]])
         found = await client.get(job.json()["links"]["self"])
+        figures = (await client.get(f"{bare_stack.apis[0].private_url}/metrics")).text
     assert found.json()["result"] == {"total": 6}
+    assert 'route="/v1/jobs",status="202"' in figures
 
 
 def _picture() -> str:
@@ -190,13 +208,17 @@ def _picture() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _public_url(stack: Stack) -> str:
-    return f"http://127.0.0.1:{stack.apis[-1]._environment['SLUICE_API_PORT']}"
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """The server answers nothing while the block runs."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
 async def _flush(stack: Stack) -> None:
-    import redis.asyncio as redis
-
     client = redis.Redis.from_url(stack.servers.redis.url)
     await client.flushall()
     await client.aclose()
@@ -204,5 +226,5 @@ async def _flush(stack: Stack) -> None:
 
 async def _waiting_requests(stack: Stack, count: int) -> None:
     async with asyncio.timeout(10):
-        while (await stack.apis[0].figures())["sluice_waiting_requests"] != count:
+        while (await stack.apis[0].figures())["sluice_waiting_requests"] != count:  # noqa: ASYNC110  it counts
             await asyncio.sleep(0.05)

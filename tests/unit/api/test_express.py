@@ -107,7 +107,7 @@ def get(path: str, *headers: Header, **more: Any) -> Scope:
 def post(*headers: Header, body: bytes = BODY, **more: Any) -> Scope:
     """The scope of a submit with all it needs."""
     length = (b"content-length", b"%d" % len(body))
-    return get("/v1/jobs", JSON, length, *headers, method="POST", **more)
+    return get("/v1/jobs", JSON, length, *headers, **({"method": "POST"} | more))
 
 
 async def never() -> AsgiMessage:

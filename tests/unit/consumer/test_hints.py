@@ -124,6 +124,9 @@ async def test_forgotten_hints_are_never_acknowledged_and_the_lane_is_told_to_en
     await _turns()
     queue.close()
     assert await taking == {}
+    queue.free()
+    queue.add(Brought(job_ids(1, start=9)))
+    assert await queue.take() == {}
     assert delivery.acknowledged == 0
 
 

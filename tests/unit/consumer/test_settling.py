@@ -148,7 +148,9 @@ async def test_a_refused_ending_is_stale_counted_and_never_shown(
     assert (desk.cache.documents, desk.cache.announced) == ({}, [])
 
 
-@pytest.mark.parametrize("changes", [{"fence": 2}, {"state": JobState.FAILED}])
+@pytest.mark.parametrize(
+    "changes", [{"fence": 2}, {"state": JobState.FAILED}, {"fence": 2, "state": JobState.SUCCEEDED}]
+)
 async def test_another_ones_write_is_not_taken_for_ours_after_a_lost_reply(
     desk: Desk, changes: dict[str, object]
 ) -> None:
