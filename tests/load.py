@@ -10,6 +10,7 @@ import httpx
 import orjson
 
 from tests.stack import Stack
+from tests.waiting import until
 
 
 class Load:
@@ -37,8 +38,7 @@ class Load:
         """Wait until so many more jobs were accepted."""
         wanted = len(self.accepted) + count
         async with asyncio.timeout(60):
-            while len(self.accepted) < wanted:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(self.accepted) >= wanted)
 
     async def check(self, within_s: float = 60) -> None:
         """Every accepted job has finished, once, with the right result."""
