@@ -99,9 +99,12 @@ class RedisCache:
         await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, len(finished), *packed)
 
     async def forget(self, job_id: str) -> None:
-        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back."""
+        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
+        if not self._prefix:
+            return
         with suppress(ServerAway):  # then it ends with its time to live
             await self._run("SET", self._prefix + job_id.encode(), b"", "EX", TOMBSTONE_S)
+            await self._run("PUBLISH", self._channel("gone"), job_id)
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested; without Redis the next heartbeat tells."""
@@ -115,6 +118,10 @@ class RedisCache:
     async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
         """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
         await self._listen("stop", lambda data: on_stop(data.decode()) if data else None)
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Call `on_gone` with the ids of deleted jobs for ever; returns when cancelled."""
+        await self._listen("gone", lambda data: on_gone(data.decode()) if data else None)
 
     async def _listen(self, topic: str, hear: Callable[[bytes], None]) -> None:
         while True:

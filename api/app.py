@@ -64,7 +64,10 @@ async def open_front(
         stack.push_async_callback(_drain, desk)
         await connections.broker.start()
         listening = asyncio.create_task(connections.cache.listen(desk.waiting.wake), name="wake-ups")
-        stack.push_async_callback(_end, listening)
+        forgetting = asyncio.create_task(
+            connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
+        )
+        stack.push_async_callback(_end, listening, forgetting)
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
@@ -113,9 +116,10 @@ async def _drain(desk: Desk) -> None:
         pass
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def create_app(desk: Desk) -> FastAPI:

@@ -109,7 +109,7 @@ def key_of(request: Request, raw: bytes) -> RequestKey | None:
     match = _KEY.fullmatch(values[0])
     if match is None:
         raise BadHeader("Idempotency-Key is 1 to 255 visible ASCII characters, quoted or bare.")
-    asked = f"{request.method} {request.url.path}\n".encode()
+    asked = f"{request.method} {request.scope['path']}\n".encode()
     return RequestKey((match[1] or match[2]).decode(), sha256(asked + raw).digest())
 
 

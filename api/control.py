@@ -54,9 +54,10 @@ class Control:
     async def delete(self, tenant: str, job_id: str) -> None:
         """Forget a finished job, everywhere. Raises JobNotFinished."""
         if not await self._store.delete_job(tenant, checked_id(job_id)):
-            if (await self._lookup.find(tenant, job_id)).finished:
+            if not (await self._lookup.find(tenant, job_id)).finished:
+                raise JobNotFinished
+            if not await self._store.delete_job(tenant, job_id):  # it may have finished in between
                 raise JobUnknown
-            raise JobNotFinished
         self._lookup.memory.forget(job_id)
         await self._cache.forget(job_id)
 

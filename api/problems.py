@@ -62,7 +62,7 @@ TABLE: dict[type[BaseException], Kind] = {
     RequestTimeout: Kind("request-timeout", 408, "The body did not arrive in time", closes=True),
     JobFailed: Kind("job-failed", 409, "The job failed"),
     JobCancelled: Kind("job-cancelled", 409, "The job was cancelled"),
-    JobExpired: Kind("job-expired", 410, "The job is older than its retention"),
+    JobExpired: Kind("job-expired", 410, "The job is not kept any more"),
     TooLarge: Kind("too-large", 413, "The body is too large", closes=True),
     UnsupportedMediaType: Kind("unsupported-media-type", 415, "The body has to be plain JSON"),
     Invalid: Kind("invalid", 422, "The request does not fit"),

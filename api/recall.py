@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from api.lookup import Lookup
 from core.batching import Batcher, Limits
@@ -15,6 +15,9 @@ from core.ports import DocumentCache, JobStore, Result
 
 MOST = 10_000
 """Results remembered in process memory; their documents are in the memory for documents."""
+
+
+T = TypeVar("T")
 
 
 class Recalled(NamedTuple):
@@ -33,6 +36,7 @@ class Recall:
         self._store, self._cache, self._lookup = store, cache, lookup
         self._keep_s, self._clock = keep_s, clock
         self._known: dict[bytes, tuple[Result, float]] = {}
+        self._superseded: dict[bytes, float] = {}
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
             "results-mget", self._read_cache, Limits(rows=200)
         )
@@ -46,6 +50,11 @@ class Recall:
             with suppress(JobUnknown):  # deleted since
                 return Recalled(await self._lookup.find(tenant, result.job_id), result.finished_at)
         return await self._recorded(fingerprint, fresh_s)
+
+    def supersede(self, fingerprint: bytes, now: float) -> None:
+        """The work runs again: what finished before `now` (since the epoch) is not remembered here any more."""
+        self._known.pop(fingerprint, None)
+        _put(self._superseded, fingerprint, now)
 
     async def _recorded(self, fingerprint: bytes, fresh_s: int) -> Recalled | None:
         job = await self._from_record.put((fingerprint, float(fresh_s)))
@@ -63,12 +72,9 @@ class Recall:
     def _remember(self, fingerprint: bytes, result: Result) -> None:
         """Keep it, unless it is kept already: its time must not grow longer each time it is asked for."""
         now = self._clock()
-        if self._known.get(fingerprint, (None, 0.0))[1] > now:
+        if self._remembered(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
             return
-        self._known.pop(fingerprint, None)
-        self._known[fingerprint] = (result, now + self._keep_s)
-        while len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
+        _put(self._known, fingerprint, (result, now + self._keep_s))
 
     async def _read_cache(self, prints: Sequence[bytes]) -> list[Result | None]:
         try:
@@ -79,3 +85,11 @@ class Recall:
     async def _read_record(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
         found = await self._store.find_results(dict(wanted))
         return [found.get(each) for each, _ in wanted]
+
+
+def _put(table: dict[bytes, T], fingerprint: bytes, value: T) -> None:
+    """Put it last, and drop from the front what is too much."""
+    table.pop(fingerprint, None)
+    table[fingerprint] = value
+    while len(table) > MOST:
+        del table[next(iter(table))]

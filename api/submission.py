@@ -30,7 +30,7 @@ DEFAULTS = SubmitOptions()
 RECORD_TRIES = 3
 
 ORPHAN_S = 3_600.0
-"""A key whose job is missing after this many seconds stands for one that was pruned, before for one that never came."""
+"""A key whose job is missing after this many seconds stands for one that was there once, before for one that never came."""
 
 
 class Submit(NamedTuple):
@@ -105,7 +105,10 @@ class Submission:
         new = self._fingerprinted(new, handler, work.options)
         if key is not None:
             new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
-        return await self._replay(new) or await self._recall(new) or await self._record(new)
+        answer = await self._replay(new) or await self._recall(new) or await self._record(new)
+        if work.options.cache == "refresh" and new.fingerprint and not answer.replayed:
+            self._recall_from.supersede(new.fingerprint, time())
+        return answer
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""

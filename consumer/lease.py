@@ -149,12 +149,12 @@ class Leases:
     async def _beat_for_ever(self) -> None:
         while True:
             began = monotonic()
+            self._hurry.clear()  # before the beat: what is asked for while it is under way may be too late for it
             good = await self._beat_once()
             await self._rest(began + (self._beat_s if good else self._beat_s / 5))
 
     async def _rest(self, until: float) -> None:
         """Until the next heartbeat, which comes early where a client is to see progress or asked for a stop."""
-        self._hurry.clear()
         while (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, PROGRESS_S)):

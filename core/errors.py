@@ -97,7 +97,7 @@ class JobUnknown(SluiceError):
 
 
 class JobExpired(SluiceError):
-    """The job is older than its retention and was pruned."""
+    """The job is not kept any more: it was deleted, or it is older than its retention."""
 
 
 class KeyReused(SluiceError):

@@ -97,9 +97,6 @@ class JobStore(Protocol):
     async def identity(self) -> str:
         """Which database this is, and which of its histories: a restored one meets empty caches."""
 
-    async def release(self, claims: Sequence[Claim]) -> None:
-        """Give back unstarted claims."""
-
 
 class AttemptRecord(NamedTuple):
     """An attempt that did not succeed, as the record keeps it. `error` is a problem object as JSON bytes."""
@@ -157,13 +154,16 @@ class DocumentCache(Protocol):
         """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
 
     async def forget(self, job_id: str) -> None:
-        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back."""
+        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested, so that the one that runs it beats at once."""
 
     async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
         """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Call `on_gone` with the ids of deleted jobs for ever, like `listen_stops`."""
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import ServerAway
-from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from core.job import Accepted, Job, JobState, KeyUse, Message, NewJob, as_accepted
 from core.lifecycle import Transition
 from core.ports import Settled
 
@@ -83,16 +83,17 @@ async def _plainly(call: Call) -> Any:
 
 
 class ScriptedRecord:
-    """Jobs in memory under the guards of the real statements: state, fence, kinds, deadline, single flight."""
+    """Jobs in memory under the guards of the real statements: state, fence, kinds, deadline, single flight, keys."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
+        self.uses: dict[tuple[str, str], KeyUse] = {}
         self.owned: set[str] = set()
         self.put_off: list[str] = []
         self.now = AT
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        """Every job but those whose work is under way."""
+        """Every job but those whose work is under way or whose key is taken."""
         ids = tuple(new.id for new in jobs if self._accepted(new))
         return Accepted(self.now, frozenset(ids), (Message(1, "default", "normal", ids),) if ids else ())
 
@@ -108,6 +109,18 @@ class ScriptedRecord:
             if age and job.finished_at and self.now - job.finished_at < timedelta(seconds=age):
                 found[job.fingerprint or b""] = job
         return found
+
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
+        """What these keys stand for."""
+        return {each: self.uses[each] for each in keys if each in self.uses}
+
+    async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
+        """Where the key is free, or its job never came."""
+        known = self.uses.setdefault((tenant, key), use)
+        if known.job_id in self.jobs or known.request_hash != use.request_hash:
+            return known is use
+        self.uses[tenant, key] = use
+        return True
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id."""
@@ -155,7 +168,10 @@ class ScriptedRecord:
         )
 
     def _accepted(self, new: NewJob) -> bool:
-        if new.flight and self._twin(new.fingerprint):
+        use = KeyUse(new.request_hash or b"", new.id)
+        if new.key and self.uses.setdefault((new.tenant, new.key), use).job_id != new.id:
+            return False
+        if new.id in self.jobs or (new.flight and self._twin(new.fingerprint)):
             return False
         self.jobs[new.id] = as_accepted(new, self.now)._replace(input=new.input)
         return True

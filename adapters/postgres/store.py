@@ -9,7 +9,7 @@ from uuid import UUID
 
 from adapters.postgres.pool import Database
 from core import __version__
-from core.job import Accepted, Claim, Job, KeyUse, Message, NewJob
+from core.job import Accepted, Job, KeyUse, Message, NewJob
 from core.lifecycle import SOLO_CRASH_LIMIT, Transition
 from core.ports import AttemptRecord, Settled
 from core.settings import Settings
@@ -57,7 +57,9 @@ class Store:
 
     async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
         """Let a key stand for a job that was there before it; false where it stands for another."""
-        return bool(await self._database.fetch("keep_key", tenant, key, *use, budget_s=self._read_s))
+        values = (tenant, key, *use)
+        kept = await self._database.fetch("keep_key", *values, budget_s=self._accept_s)
+        return bool(kept or await self._database.fetch("move_key", *values, budget_s=self._accept_s))
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id, with result and error."""
@@ -89,10 +91,6 @@ class Store:
         """Write endings, guarded by fence and state."""
         rows = await self._database.fetch("settle", *zip(*transitions, strict=True), budget_s=self._write_s)
         return [Settled._make(row) for row in rows]
-
-    async def release(self, claims: Sequence[Claim]) -> None:
-        """Give back unstarted claims."""
-        await self._database.fetch("release", *zip(*claims, strict=True), budget_s=self._write_s)
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """Cancel what has not begun, ask what runs to stop."""

@@ -10,7 +10,11 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from api.submission import DEFAULTS, Answer, Submission, Submit, read_bare, read_submit
+from api.answers import Answer
+from api.lookup import Lookup
+from api.memory import Memory
+from api.recall import Recall
+from api.submission import DEFAULTS, Submission, Submit, read_bare, read_submit
 from core.dispatch import Dispatch
 from core.document import render
 from core.errors import Invalid, KindUnknown, Malformed, OutcomeUnknown, Overloaded, ServerAway, TooLarge
@@ -20,9 +24,9 @@ from core.lanes import Lane
 from core.ports import JobStore
 from core.registry import Registry
 from core.telemetry import Event, Telemetry
-from tests.fakes import Events, FakeDispatcher
+from tests.fakes import Events, FakeCache, FakeDispatcher
 from tests.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
-from tests.unit.api.front_door import add, add_once
+from tests.unit.api.front_door import Clock, add, add_once
 
 
 class Desk:
@@ -35,10 +39,13 @@ class Desk:
         self.events, self.dispatcher = Events(), FakeDispatcher()
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
         telemetry, store = Telemetry(self.events), cast(JobStore, self.store)
+        self.cache, clock = FakeCache(), Clock()
+        lookup = Lookup(store, self.cache, Memory(1_000_000, 10, clock))
         self.submission = Submission(
             Registry([add, add_once]),
             lanes,
             store,
+            Recall(store, self.cache, lookup, 10, clock),
             Dispatch(self.dispatcher, store, lanes, telemetry),
             telemetry,
             waiting,
