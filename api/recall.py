@@ -1,4 +1,4 @@
-"""Recall: a fresh result of the same pure work, from process memory → Redis → PostgreSQL."""
+"""Recall: the same pure work, done or under way, from process memory → Redis → PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class Recalled(NamedTuple):
-    """A finished document, and when its job finished, in seconds since the epoch."""
+    """The document of a job that does the same work, and when it finished, in seconds since the epoch, if it has."""
 
     document: Document
-    finished_at: float
+    finished_at: float | None
 
 
 class Recall:
-    """Finds results. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
+    """Finds the same work. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
 
     def __init__(
         self, store: JobStore, cache: DocumentCache, lookup: Lookup, keep_s: float, clock: Callable[[], float]
@@ -40,10 +40,13 @@ class Recall:
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
             "results-mget", self._read_cache, Limits(rows=200)
         )
-        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._read_record)
+        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher("same", self._read_record)
 
-    async def find(self, tenant: str, fingerprint: bytes, fresh_s: int, now: float) -> Recalled | None:
-        """A result that finished less than `fresh_s` seconds before `now` (since the epoch). Raises ServerAway."""
+    async def find(self, tenant: str, fingerprint: bytes, fresh_s: float, now: float) -> Recalled | None:
+        """A result that finished less than `fresh_s` seconds before `now` (since the epoch), or the job under way.
+
+        Raises ServerAway.
+        """
         result = self._remembered(fingerprint) or await self._from_cache.put(fingerprint)
         if result is not None and now - result.finished_at < fresh_s:
             self._remember(fingerprint, result)
@@ -56,10 +59,12 @@ class Recall:
         self._known.pop(fingerprint, None)
         _put(self._superseded, fingerprint, now)
 
-    async def _recorded(self, fingerprint: bytes, fresh_s: int) -> Recalled | None:
-        job = await self._from_record.put((fingerprint, float(fresh_s)))
-        if job is None or job.finished_at is None:
+    async def _recorded(self, fingerprint: bytes, fresh_s: float) -> Recalled | None:
+        job = await self._from_record.put((fingerprint, fresh_s))
+        if job is None:
             return None
+        if job.finished_at is None:
+            return Recalled(render(job, coalesced=True), None)
         document, finished_at = render(job), job.finished_at.timestamp()
         self._lookup.memory.put(document)
         self._remember(fingerprint, Result(job.id, finished_at))
@@ -83,7 +88,7 @@ class Recall:
             return [None] * len(prints)
 
     async def _read_record(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
-        found = await self._store.find_results(dict(wanted))
+        found = await self._store.find_same(dict(wanted))
         return [found.get(each) for each, _ in wanted]
 
 

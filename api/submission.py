@@ -19,7 +19,7 @@ from core.document import render
 from core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
 from core.fingerprint import canonical, fingerprint
 from core.handler import AnyHandler
-from core.job import TAG_SEPARATOR, Job, KeyUse, NewJob, as_accepted, made_at
+from core.job import TAG_SEPARATOR, KeyUse, NewJob, as_accepted, made_at
 from core.lanes import Lane
 from core.ports import JobStore
 from core.registry import Registry
@@ -94,7 +94,6 @@ class Submission:
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
         self._keys: Batcher[tuple[str, str], KeyUse | None] = Batcher("keys", self._find_keys)
-        self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
 
     async def submit(
         self, tenant: str, work: Submit, traceparent: str | None = None, key: RequestKey | None = None
@@ -141,9 +140,9 @@ class Submission:
         if not handler.pure or options.cache == "off":
             return new
         own = fingerprint(new.tenant, new.kind, handler.version, new.input)
-        return new._replace(
-            fingerprint=own, flight=options.cache == "use" and not (new.delay_s or new.run_at)
-        )
+        if options.cache == "refresh" or new.delay_s or new.run_at:
+            return new._replace(fingerprint=own)
+        return new._replace(fingerprint=own, flight=True, fresh_s=float(handler.cache_s))
 
     async def _under_key(self, new: NewJob) -> NewJob:
         """Take over the id that a key stands for, where the request that used it died before its job was there."""
@@ -169,37 +168,33 @@ class Submission:
         return use
 
     async def _recall(self, new: NewJob) -> Answer | None:
-        """A fresh result of the same work, where it may be reused."""
-        if not new.flight or new.fingerprint is None:
+        """The same work, where it may be shared: done, or under way."""
+        if new.fingerprint is None or new.fresh_s is None:
             return None
-        now, fresh_s = time(), self._registry[new.kind].cache_s
-        found = await self._recall_from.find(new.tenant, new.fingerprint, fresh_s, now)
+        now = time()
+        found = await self._recall_from.find(new.tenant, new.fingerprint, new.fresh_s, now)
         if found is None or not await self._keep_key(new, found.document.id):
             return None
+        if found.finished_at is None:
+            self._telemetry.emit(Event.COALESCED)
+            return Answer(found.document, coalesced=True)
         self._telemetry.emit(Event.REUSED)
         age_s = max(0, int(now - found.finished_at))
-        return Answer(found.document, reused=True, age_s=age_s, ttl_s=max(0, fresh_s - age_s))
+        return Answer(found.document, reused=True, age_s=age_s, ttl_s=max(0, int(new.fresh_s) - age_s))
 
     async def _record(self, new: NewJob) -> Answer:
-        """Into the record, or together with the same work that is there already."""
+        """Into the record, or together with the same work that came in between.
+
+        A second statement finds that: the first cannot see a winner that commits meanwhile.
+        """
         for _ in range(RECORD_TRIES):
             at = await self._accepting.put(new)
             if at is not None:
                 return Answer(render(as_accepted(new, at)))
-            answer = await self._replay(new) or await self._join(new) or await self._recall(new)
+            answer = await self._replay(new) or await self._recall(new)
             if answer is not None:
                 return answer
         raise Overloaded  # the same work began and ended without success three times in between
-
-    async def _join(self, new: NewJob) -> Answer | None:
-        """The same work, where it is under way. A second statement: the first cannot see a winner that commits meanwhile."""
-        if new.fingerprint is None:
-            return None
-        twin = await self._twins.put(new.fingerprint)
-        if twin is None or not await self._keep_key(new, twin.id):
-            return None
-        self._telemetry.emit(Event.COALESCED)
-        return Answer(render(twin, coalesced=True), coalesced=True)
 
     async def _keep_key(self, new: NewJob, job_id: str) -> bool:
         """Let the key, if there is one, stand for this job; false where another request was quicker."""
@@ -211,11 +206,12 @@ class Submission:
         accepted = await self._store.accept(jobs)
         self._dispatch.send(accepted.messages)
         self._telemetry.emit(Event.ACCEPTED, len(accepted.ids))
-        return [accepted.at if job.id in accepted.ids else None for job in jobs]
-
-    async def _find_twins(self, prints: Sequence[bytes]) -> list[Job | None]:
-        found = await self._store.find_twins(list(set(prints)))
-        return [found.get(each) for each in prints]
+        left = set(accepted.ids)
+        answers: list[datetime | None] = []
+        for job in jobs:
+            answers.append(accepted.at if job.id in left else None)
+            left.discard(job.id)  # two that took over the same key have the same id
+        return answers
 
     async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[KeyUse | None]:
         found = await self._store.find_keys(list(set(keys)))

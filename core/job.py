@@ -64,7 +64,8 @@ class Job(NamedTuple):
 class NewJob(NamedTuple):
     """A job on its way into the record.
 
-    `fingerprint` is set for pure kinds; `flight` says that identical unfinished work may answer instead.
+    `fingerprint` is set for pure kinds; `flight` says that identical work may answer instead, unfinished or finished
+    less than `fresh_s` seconds ago.
     `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
     """
@@ -87,6 +88,7 @@ class NewJob(NamedTuple):
     traceparent: str | None = None
     key: str | None = None
     request_hash: bytes | None = None
+    fresh_s: float | None = None
 
 
 def made_at(job_id: str) -> float:

@@ -64,11 +64,8 @@ class JobStore(Protocol):
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
         """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint, where there is one."""
-
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The newest success of each fingerprint that is younger than so many seconds."""
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
 
     async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
         """What these (tenant, key) stand for, where they were used."""

@@ -97,18 +97,10 @@ class ScriptedRecord:
         ids = tuple(new.id for new in jobs if self._accepted(new))
         return Accepted(self.now, frozenset(ids), (Message(1, "default", "normal", ids),) if ids else ())
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint."""
-        return {each: twin for each in prints if (twin := self._twin(each))}
-
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The success of each fingerprint that is young enough."""
-        found = {}
-        for job in self.jobs.values():
-            age = wanted.get(job.fingerprint or b"")
-            if age and job.finished_at and self.now - job.finished_at < timedelta(seconds=age):
-                found[job.fingerprint or b""] = job
-        return found
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """The success of each fingerprint that is young enough, or else its unfinished job."""
+        same = {each: self._result(each, age) or self._twin(each) for each, age in wanted.items()}
+        return {each: job for each, job in same.items() if job}
 
     async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
         """What these keys stand for."""
@@ -160,6 +152,13 @@ class ScriptedRecord:
     def succeed(self, job_id: str, result: bytes = b'{"total":3}') -> None:
         """As a consumer would."""
         self._changed(self.jobs[job_id], state=JobState.SUCCEEDED, result=result, finished_at=self.now)
+
+    def _result(self, own: bytes | None, fresh_s: float | None) -> Job | None:
+        young = self.now - timedelta(seconds=fresh_s or 0)
+        done = [
+            job for job in self.jobs.values() if job.fingerprint == own and job.result and job.finished_at
+        ]
+        return next((job for job in reversed(done) if job.finished_at and job.finished_at > young), None)
 
     def _twin(self, own: bytes | None) -> Job | None:
         waiting = (JobState.QUEUED, JobState.RUNNING)

@@ -39,15 +39,10 @@ class Store:
         ids = frozenset(each for row in rows for each in row["ids"])
         return Accepted(at, ids, _messages(rows))
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint, where there is one."""
-        rows = await self._database.fetch("find_twins", prints, budget_s=self._read_s)
-        return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
-
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The newest success of each fingerprint that is younger than so many seconds."""
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
         prints, ages = list(wanted), list(wanted.values())
-        rows = await self._database.fetch("find_results", prints, ages, budget_s=self._read_s)
+        rows = await self._database.fetch("find_same", prints, ages, budget_s=self._read_s)
         return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
 
     async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:

@@ -90,9 +90,9 @@ class Record(ScriptedRecord):
         self._check()
         return await super().look_up(ids)
 
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
         self._check()
-        return await super().find_results(wanted)
+        return await super().find_same(wanted)
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         self._check()

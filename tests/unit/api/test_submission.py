@@ -268,6 +268,11 @@ async def test_work_that_is_equal_but_written_in_another_way_is_the_same(desk: D
     assert second.document.id == first.document.id
 
 
+async def nobody(_: Any) -> Any:
+    """The record knows of nobody who does the same work."""
+    return {}
+
+
 async def test_a_twin_that_finishes_between_the_statements_answers_with_its_result(desk: Desk) -> None:
     first = await desk.submit(1, kind="demo.pure")
 
@@ -275,7 +280,7 @@ async def test_a_twin_that_finishes_between_the_statements_answers_with_its_resu
         desk.record.succeed(first.document.id)
         return await call()
 
-    desk.script["find_twins"].append(finishes_first)
+    desk.script["find_same"] += [nobody, finishes_first]
     second = await desk.submit(1, kind="demo.pure")
     assert (second.reused, second.document.id) == (True, first.document.id)
 
@@ -287,18 +292,14 @@ async def test_a_twin_that_fails_between_the_statements_makes_room(desk: Desk) -
         desk.record.add(desk.job(first), state=JobState.FAILED)
         return await call()
 
-    desk.script["find_twins"].append(fails_first)
+    desk.script["find_same"] += [nobody, fails_first]
     second = await desk.submit(1, kind="demo.pure")
     assert (second.coalesced, second.reused, desk.job(second).state) == (False, False, "queued")
 
 
 async def test_after_three_rounds_in_vain_the_client_is_asked_to_come_again(desk: Desk) -> None:
     await desk.submit(1, kind="demo.pure")
-
-    async def nobody(_: Any) -> Any:
-        return {}
-
-    desk.script["find_twins"] += [nobody] * 3
+    desk.script["find_same"] += [nobody] * 4
     with pytest.raises(Overloaded):
         await desk.submit(1, kind="demo.pure")
     assert desk.store.calls["accept"] == 4
@@ -323,7 +324,7 @@ async def test_a_commit_whose_reply_was_lost_is_not_made_again(desk: Desk) -> No
 
 
 async def test_a_record_away_while_a_result_is_recalled_is_told(desk: Desk) -> None:
-    desk.script["find_results"].append(refused())
+    desk.script["find_same"].append(refused())
     with pytest.raises(ServerAway):
         await desk.submit(1, kind="demo.pure")
     assert not desk.record.jobs
