@@ -10,6 +10,8 @@ from core.job import JobState
 from core.ports import Wake
 from tests.unit.api.front_door import Door
 
+NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
+
 
 async def test_a_submit_is_accepted_and_says_where_to_look(door: Door) -> None:
     answer = await door.submit()
@@ -175,6 +177,10 @@ async def test_jobs_of_others_are_unknown(door: Door) -> None:
         ("POST", "/v1/kinds/demo.sum/jobs", "read"),
         ("GET", "/v1/jobs/01900000-0000-7000-8000-000000000000", "submit"),
         ("GET", "/v1/jobs/01900000-0000-7000-8000-000000000000/result", "submit"),
+        ("POST", f"{NOBODY}/cancel", "read"),
+        ("POST", f"{NOBODY}/retry", "read"),
+        ("DELETE", NOBODY, "read"),
+        ("GET", f"{NOBODY}/attempts", "submit"),
         ("GET", "/v1/kinds", "admin"),
         ("GET", "/v1/kinds/demo.sum", "admin"),
     ],

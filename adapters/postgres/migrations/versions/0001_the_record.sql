@@ -75,7 +75,6 @@ create table idempotency_keys (
     primary key (tenant, key)
 );
 create index idempotency_keys_age on idempotency_keys (created_at);
-create index idempotency_keys_job on idempotency_keys (job_id);
 
 -- One row per RabbitMQ message; it goes when RabbitMQ has confirmed the message.
 create table outbox (
