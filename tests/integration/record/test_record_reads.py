@@ -61,6 +61,18 @@ async def test_the_newest_result_that_is_young_enough_is_found(record: Record) -
     assert await record.store.find_same({PRINT: 5.0}) == {}
 
 
+async def test_work_under_way_is_found_where_there_is_no_result_and_after_one_that_is_too_old(
+    record: Record,
+) -> None:
+    pure = {"fingerprint": PRINT, "flight": True}
+    done = await finished(record, new_job(**pure), 30)
+    (waiting,) = await record.accepted(new_job(**pure))
+    for age, job_id in ((60.0, done), (10.0, waiting)):
+        assert (await record.store.find_same({PRINT: age}))[PRINT].id == job_id
+    await record.claim(waiting)
+    assert (await record.store.find_same({PRINT: 10.0}))[PRINT].state == "running"
+
+
 async def test_each_result_has_an_age_of_its_own(record: Record) -> None:
     other = b"o" * 32
     await finished(record, new_job(fingerprint=PRINT), 30)
