@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import aio_pika
 import asyncpg
@@ -16,6 +14,7 @@ import redis.asyncio as redis
 from adapters.postgres.migrate import migrate
 from core.lanes import DEAD_QUEUE, PRIORITIES, queue_name
 from core.settings import Settings
+from infra.local.identity import temporary_directory
 from infra.local.servers import Server, Servers
 
 QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") for each in PRIORITIES)]
@@ -24,7 +23,7 @@ QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
     """PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
-    directory = Path(tempfile.mkdtemp(prefix="sluice-test-"))
+    directory = temporary_directory("sluice-test-")
     servers = Servers(directory)
     try:
         servers.up()

@@ -11,12 +11,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from infra.local import programs
 from infra.local.daemon import Daemon, StartError
+from infra.local.identity import temporary_directory
 from infra.local.ports import LOOPBACK, free_port
 from infra.local.programs import ProgramMissing
 from infra.local.server import secret
@@ -126,7 +126,7 @@ def main() -> int:
     """Start, say where, stay until nobody listens; return the exit status."""
     for name in [name for name in os.environ if name.startswith("SLUICE_")]:
         del os.environ[name]
-    directory = Path(tempfile.mkdtemp(prefix="sluice-bench-"))
+    directory = temporary_directory("sluice-bench-")
     bench = Bench(directory)
     try:
         _ensure_programs()

@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,15 @@ def hand_over(directory: Path) -> None:
     Elsewhere (below a directory closed to others) it stays with root, who then takes another name in a user namespace.
     """
     account = _account()
-    if os.geteuid() == 0 and account is not None and _reaches(account, directory):
+    if os.geteuid() == 0 and account is not None and _reaches(account, directory.parent):
         os.chown(directory, account.pw_uid, account.pw_gid)
+
+
+def temporary_directory(prefix: str) -> Path:
+    """Make a temporary directory through which other accounts may pass: what lies in it guards itself."""
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    directory.chmod(0o711)
+    return directory
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -1,5 +1,6 @@
 """What the three servers have in common: a directory that holds their data, their port and the password of their only user."""
 
+import os
 import secrets
 import shutil
 from abc import abstractmethod
@@ -73,9 +74,11 @@ class Server(Daemon):
         ports.forget_if_taken(self.directory / "port")
 
     def _write_conf(self, file: Path, shared: Path, local: str) -> None:
-        """The settings shared with other ways to deploy, then the lines of this place, readable by the owner alone."""
+        """The settings shared with other ways to deploy, then the lines of this place, for the directory's owner alone."""
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
+        if os.geteuid() == 0:
+            os.chown(file, file.parent.stat().st_uid, file.parent.stat().st_gid)
         file.write_text(f"{shared.read_text()}\n# --- this place ---\n{local}")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
+from infra.local.identity import temporary_directory
 from infra.local.process import Record, none_alive, spawn, table, table_of_ps
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
@@ -27,6 +29,7 @@ ONE_OF_EACH = pytest.mark.parametrize("name", ["postgres", "redis", "rabbitmq"])
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="sluice-servers-") as directory:
+        Path(directory).chmod(0o711)
         servers = Servers(Path(directory))
         servers.up()
         yield servers
@@ -262,3 +265,16 @@ def test_children_of_a_dead_leader_are_still_found(tmp_path: Path) -> None:
 def test_the_listing_of_ps_and_proc_agree_on_this_process() -> None:
     ours, theirs = table()[os.getpid()], table_of_ps()[os.getpid()]
     assert (ours.parent, ours.ended) == (theirs.parent, theirs.ended)
+
+
+def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data() -> None:
+    directory = temporary_directory("sluice-open-")
+    postgres = Postgres(directory / "postgres")
+    try:
+        postgres.start()
+        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in postgres.pids}
+        assert owners == {postgres.data.stat().st_uid}
+        assert os.geteuid() != 0 or 0 not in owners
+    finally:
+        postgres.stop()
+        shutil.rmtree(directory)

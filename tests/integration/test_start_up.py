@@ -156,12 +156,16 @@ async def test_a_consumer_with_nothing_to_do_stops_at_once(bare_stack: Stack) ->
     assert "Traceback" not in log
 
 
-async def test_a_consumer_finishes_what_runs_before_it_stops(stack: Stack) -> None:
-    async with stack.client() as client:
-        job = await client.post("/v1/jobs", json={"kind": "demo.sleep", "input": {"seconds": 1}})
+async def test_a_consumer_finishes_what_runs_before_it_stops(bare_stack: Stack) -> None:
+    bare_stack._settings |= {"stop_s": 30}
+    await bare_stack.start()
+    async with bare_stack.client() as client:
+        job = await client.post("/v1/jobs", json={"kind": "demo.sleep", "input": {"seconds": 4}})
         url = job.json()["links"]["self"]
-        while (await client.get(url, params={"wait": "5"})).json()["state"] != "running":
-            pass
-        assert await asyncio.to_thread(stack.consumers[0].stop) == 0
+        document = job.json()
+        while document["state"] == "queued":
+            document = (await client.get(url, params={"wait": "5"})).json()
+        assert document["state"] == "running"
+        assert await asyncio.to_thread(bare_stack.consumers[0].stop) == 0
         document = (await client.get(url)).json()
     assert (document["state"], document["attempt"]) == ("succeeded", 1)

@@ -240,6 +240,12 @@ async def test_a_look_up_with_a_body_and_a_listing_fall_through(lane: Lane) -> N
     assert await falls_through(lane, get("/v1/jobs", lane.auth()))
 
 
+async def test_a_job_under_another_root_falls_through(lane: Lane) -> None:
+    job_id = await lane.finished(remembered=True)
+    for path in (f"/v2/jobs/{job_id}", f"/v1/JOBS/{job_id}", f"/v1/jobs/{job_id}/result"):
+        assert await falls_through(lane, get(path, lane.auth()))
+
+
 async def test_what_is_not_http_falls_through(lane: Lane) -> None:
     assert await falls_through(lane, {"type": "lifespan"})
 

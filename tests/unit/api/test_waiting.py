@@ -84,7 +84,9 @@ async def test_a_change_ends_the_wait(hall: Hall) -> None:
     assert len(hall.waiting) == 1
     hall.change(document.id, 2)
     assert (await ends(waiting)).version == 2
-    assert len(hall.waiting) == 0
+    await asyncio.sleep(0)
+    assert (len(hall.waiting), hall.waiting._waiters) == (0, {})
+    assert "client-watch" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_a_change_between_the_clients_read_and_its_wait_is_seen_without_any_wake(hall: Hall) -> None:
@@ -117,7 +119,10 @@ async def test_a_document_older_than_what_was_announced_is_no_answer(hall: Hall)
     hall.change(document.id, 2, wake=False)
     hall.waiting.wake({document.id: Wake(3, False)})
     await hall.asleep()
-    assert not waiting.done()
+    asked = hall.store.calls["look_up"]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (waiting.done(), hall.store.calls["look_up"]) == (False, asked)
     hall.change(document.id, 3)
     hall.waiting.wake({document.id: Wake(4, False)})
     hall.change(document.id, 4, wake=False)

@@ -20,7 +20,7 @@ from core.handler import GiveUp, RetryLater
 from core.outcome import BadInput, BadOutput, ChildDied, HandlerFailed, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
-from tests.unit.consumer.waiting import until
+from tests.waiting import until
 
 MODULES = ["tests.unit.consumer.kinds"]
 

@@ -30,7 +30,7 @@ from tests.fakes import Events, FakeCache
 from tests.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
 from tests.unit.consumer.claimed import a_job
 from tests.unit.consumer.test_hints import Brought
-from tests.unit.consumer.waiting import until
+from tests.waiting import until
 
 
 class Ask(BaseModel):

@@ -22,7 +22,7 @@ from core.job import Claim
 from core.ports import Beat
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
-from tests.unit.consumer.waiting import until
+from tests.waiting import until
 
 
 class Record:

@@ -14,7 +14,7 @@ from core.handler import GiveUp, RetryLater
 from core.outcome import BadInput, BadOutput, LeaseLost, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
-from tests.unit.consumer.waiting import until
+from tests.waiting import until
 
 LOOP_AND_THREAD = pytest.mark.parametrize("handler", [kinds.ends, kinds.in_thread], ids=["loop", "thread"])
 

@@ -24,6 +24,7 @@ from tests.fakes import Events, FakeCache
 from tests.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import a_job
+from tests.waiting import until
 
 
 class Desk:
@@ -235,3 +236,9 @@ async def test_jobs_that_changed_in_another_way_are_announced(desk: Desk) -> Non
     desk.settling.announce([attempt.job])
     await desk.settling.drain()
     assert desk.cache.announced == [{attempt.job.id: 2}]
+
+
+async def test_progress_that_was_stored_is_announced_without_a_document(desk: Desk) -> None:
+    desk.settling.announce_versions({"some-job": 4})
+    await until(lambda: desk.cache.announced)
+    assert (desk.cache.announced, desk.cache.documents) == ([{"some-job": 4}], {})
