@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -15,18 +16,24 @@ from redis.exceptions import NoScriptError, RedisError
 from core.breaker import Breaker
 from core.document import Document, unpack
 from core.errors import Malformed, ServerAway
-from core.ports import Wake
+from core.job import Job
+from core.ports import Result, Wake
 from core.settings import Settings
 from core.telemetry import Event, Telemetry
 
 ANNOUNCE = """
-for i = 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 3], 'nx', 'ex', ARGV[1]) end
-redis.call('publish', ARGV[2], ARGV[3])
+local finished = tonumber(ARGV[4])
+for i = 1, finished do redis.call('set', KEYS[i], ARGV[i + 4], 'nx', 'ex', ARGV[1]) end
+for i = finished + 1, #KEYS do redis.call('set', KEYS[i], ARGV[i + 4], 'ex', ARGV[1]) end
+if ARGV[3] ~= '' then redis.call('publish', ARGV[2], ARGV[3]) end
 """
-"""One call per batch: every finished document is written once, and one message wakes all waiters."""
+"""One call per batch: finished documents are written once, results replaced, and one message wakes all waiters."""
 
 ANNOUNCE_S = 1.0
 """Seconds for an announcement, which no request waits for."""
+
+TOMBSTONE_S = 60
+"""Seconds for which a deleted document cannot come back: longer than any announcement takes."""
 
 AGAIN_S = 0.5
 """Seconds between two attempts to subscribe."""
@@ -49,15 +56,20 @@ class RedisCache:
         self._breaker = Breaker("redis", telemetry, monotonic)
         self._budget_s, self._ttl_s = settings.redis_budget_s, settings.document_ttl_s
         self._prefix = b""
-        self._channel = b""
+        self._identity = ""
         self._known = asyncio.Event()
         self._sha: str | None = None
-        self.listening = False
+        self._listening: set[str] = set()
+
+    @property
+    def listening(self) -> bool:
+        """True while wake-ups are heard."""
+        return "wake" in self._listening
 
     def belong_to(self, identity: str) -> None:
         """From now on only documents of this database are read and written."""
+        self._identity = identity
         self._prefix = f"sluice:{identity}:document:".encode()
-        self._channel = f"sluice:{identity}:wake".encode()
         self._known.set()
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
@@ -67,21 +79,54 @@ class RedisCache:
         values = await self._run("MGET", *[self._prefix + each.encode() for each in ids])
         return [self._own(job_id, value) for job_id, value in zip(ids, values, strict=True)]
 
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        """Store finished documents and wake the waiters of all these ids."""
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """The newest result of each fingerprint, in the order of the fingerprints."""
+        if not self._prefix:
+            return [None] * len(prints)
+        return [_parse_result(value) for value in await self._run("MGET", *map(self._result_key, prints))]
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
         if not self._prefix:
             raise ServerAway("redis", "the database is not known yet")
         last = {document.id: "!" for document in finished}
         wake = ",".join(f"{job_id}:{version}{last.get(job_id, '')}" for job_id, version in versions.items())
         keys = [self._prefix + document.id.encode() for document in finished]
-        packed = [document.pack() for document in finished]
-        await self._script(len(keys), *keys, self._ttl_s, self._channel, wake, *packed)
+        keys += map(self._result_key, results)
+        packed = [document.pack() for document in finished] + list(map(_pack_result, results.values()))
+        await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, len(finished), *packed)
+
+    async def forget(self, job_id: str) -> None:
+        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
+        if not self._prefix:
+            return
+        with suppress(ServerAway):  # then it ends with its time to live
+            await self._run("SET", self._prefix + job_id.encode(), b"", "EX", TOMBSTONE_S)
+            await self._run("PUBLISH", self._channel("gone"), job_id)
+
+    async def ask_stop(self, job_id: str) -> None:
+        """Tell the consumers that a cancel was requested; without Redis the next heartbeat tells."""
+        with suppress(ServerAway):
+            await self._run("PUBLISH", self._channel("stop"), job_id)
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
+        await self._listen("wake", lambda data: on_wake(_parse_wake(data)))
+
+    async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
+        """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
+        await self._listen("stop", lambda data: on_stop(data.decode()) if data else None)
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Call `on_gone` with the ids of deleted jobs for ever; returns when cancelled."""
+        await self._listen("gone", lambda data: on_gone(data.decode()) if data else None)
+
+    async def _listen(self, topic: str, hear: Callable[[bytes], None]) -> None:
         while True:
             try:
-                await self._subscription(on_wake)
+                await self._subscription(topic, hear)
             except (RedisError, OSError, TimeoutError, ServerAway):
                 await asyncio.sleep(AGAIN_S)
 
@@ -94,19 +139,19 @@ class RedisCache:
         await self._client.aclose()
         await self._subscriber.aclose()
 
-    async def _subscription(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+    async def _subscription(self, topic: str, hear: Callable[[bytes], None]) -> None:
         await self._known.wait()
         pubsub = self._subscriber.pubsub()
         try:
             async with asyncio.timeout(SILENCE_S):
-                await pubsub.subscribe(self._channel)
-            await self._hear(pubsub, on_wake)
+                await pubsub.subscribe(self._channel(topic))
+            await self._hear(pubsub, topic, hear)
         finally:
-            self.listening = False
-            on_wake({})
+            self._listening.discard(topic)
+            hear(b"")
             await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
-    async def _hear(self, pubsub: Any, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+    async def _hear(self, pubsub: Any, topic: str, hear: Callable[[bytes], None]) -> None:
         silent = False
         while True:
             message = await pubsub.get_message(timeout=SILENCE_S)
@@ -116,10 +161,10 @@ class RedisCache:
             if message is None:
                 await pubsub.ping()
             elif message["type"] == "subscribe":
-                self.listening = True  # not before: what was published until now went to nobody
-                on_wake({})
+                self._listening.add(topic)  # not before: what was published until now went to nobody
+                hear(b"")
             elif message["type"] == "message" and message["data"]:
-                on_wake(_parse_wake(message["data"]))
+                hear(message["data"])
 
     async def _script(self, keys: int, *args: Any) -> None:
         if self._sha is None:
@@ -143,8 +188,14 @@ class RedisCache:
         self._breaker.worked()
         return answer
 
+    def _result_key(self, fingerprint: bytes) -> bytes:
+        return f"sluice:{self._identity}:result:{fingerprint.hex()}".encode()
+
+    def _channel(self, topic: str) -> str:
+        return f"sluice:{self._identity}:{topic}"
+
     def _own(self, job_id: str, value: bytes | None) -> Document | None:
-        if value is None:
+        if not value:  # missing, or a tombstone
             return None
         try:
             document = unpack(value)
@@ -167,6 +218,15 @@ def _client(url: str, name: str, budget_s: float) -> redis.Redis:
         max_connections=64,
         protocol=2,
     )
+
+
+def _pack_result(job: Job) -> bytes:
+    return f"{job.id} {job.finished_at.timestamp() if job.finished_at else 0}".encode()
+
+
+def _parse_result(value: bytes | None) -> Result | None:
+    job_id, _, finished_at = (value or b"").decode().partition(" ")
+    return Result(job_id, float(finished_at)) if finished_at else None
 
 
 def _parse_wake(data: bytes) -> dict[str, Wake]:

@@ -25,11 +25,27 @@ VARY: Header = (b"vary", b"authorization")
 NO_STORE: Header = (b"cache-control", b"no-store")
 _KEEP: Header = (b"cache-control", b"private, max-age=3600, immutable")
 _ASK_AGAIN: Header = (b"cache-control", b"private, no-cache")
-_HIT: Header = (b"cache-status", b"sluice; hit")
+_COLLAPSED: Header = (b"cache-status", b"sluice; fwd=miss; collapsed")
+_REPLAYED: Header = (b"idempotent-replayed", b"true")
 _LATER: tuple[Header, Header] = ((b"retry-after", b"1"), (b"retry-after", b"2"))
 
 LINGER_S = 1.0
 """How long a connection that is about to be closed still takes what its client is sending."""
+
+
+class Answer(NamedTuple):
+    """The document of the job that does the work, and how it came to be the answer.
+
+    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
+    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
+    """
+
+    document: Document
+    coalesced: bool = False
+    reused: bool = False
+    replayed: bool = False
+    age_s: int = 0
+    ttl_s: int = 0
 
 
 class Reply(NamedTuple):
@@ -50,12 +66,18 @@ def not_modified(document: Document) -> Reply:
     return Reply(304, [_etag(document), *_freshness(document), VARY], b"")
 
 
-def accepted(document: Document, reused: bool = False) -> Reply:
+def accepted(answer: Answer) -> Reply:
     """The answer to a submit: 202, or 200 where the job is finished already."""
+    document = answer.document
     headers = _headers(document, document.body)
     headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
-    if reused:
-        headers.append(_HIT)
+    if answer.reused:
+        headers.append((b"cache-status", b"sluice; hit; ttl=%d" % answer.ttl_s))
+        headers.append((b"age", b"%d" % answer.age_s))
+    elif answer.coalesced:
+        headers.append(_COLLAPSED)
+    if answer.replayed:
+        headers.append(_REPLAYED)
     return Reply(200 if document.finished else 202, headers, document.body)
 
 
@@ -66,7 +88,7 @@ def result(document: Document) -> Reply:
     if document.state == JobState.CANCELLED:
         raise JobCancelled
     if not document.finished:
-        return accepted(document)
+        return accepted(Answer(document))
     body = document.result
     return Reply(200, _headers(document, body), body)
 

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from adapters.connections import Connections, open_connections
 from adapters.metrics import Metrics
 from api.answers import Reply
+from api.control import Control
 from api.desk import Desk
 from api.express import Express
 from api.keys import Keyring
@@ -25,7 +26,8 @@ from api.lookup import Lookup
 from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
 from api.problems import http_problem, problem
-from api.routes import docs, jobs, kinds
+from api.recall import Recall
+from api.routes import control, docs, jobs, kinds
 from api.routes.replies import ReplyResponse
 from api.submission import Submission
 from api.waiting import Waiting
@@ -62,7 +64,10 @@ async def open_front(
         stack.push_async_callback(_drain, desk)
         await connections.broker.start()
         listening = asyncio.create_task(connections.cache.listen(desk.waiting.wake), name="wake-ups")
-        stack.push_async_callback(_end, listening)
+        forgetting = asyncio.create_task(
+            connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
+        )
+        stack.push_async_callback(_end, listening, forgetting)
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
@@ -75,6 +80,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
     dispatch = Dispatch(connections.broker, connections.jobs, lanes, telemetry)
     memory = Memory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
     lookup = Lookup(connections.jobs, connections.cache, memory)
+    recall = Recall(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
     return Desk(
         settings=settings,
         registry=registry,
@@ -84,9 +90,12 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
             settings.key_fresh_s,
             settings.key_stale_s,
         ),
-        submission=Submission(registry, lanes, connections.jobs, dispatch, telemetry, settings.admit_queue),
+        submission=Submission(
+            registry, lanes, connections.jobs, recall, dispatch, telemetry, settings.admit_queue
+        ),
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
+        control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),
     )
 
 
@@ -107,9 +116,10 @@ async def _drain(desk: Desk) -> None:
         pass
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def create_app(desk: Desk) -> FastAPI:
@@ -117,6 +127,7 @@ def create_app(desk: Desk) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.desk = desk
     jobs.add_routes(app)
+    control.add_routes(app)
     kinds.add_routes(app)
     docs.add_routes(app, desk.registry, desk.settings.docs)
     app.add_exception_handler(SluiceError, _show_problem)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 
 from starlette.requests import Request
 
 from api.answers import Header
 from api.keys import Identity, Keyring
-from api.refusals import Forbidden
+from api.refusals import BadHeader, Forbidden
+from api.submission import RequestKey
 from core.errors import Flaw, Invalid
 
 SCOPES: Mapping[tuple[str, str], str] = {
@@ -18,6 +20,10 @@ SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/kinds/{kind}/jobs"): "submit",
     ("GET", "/v1/jobs/{job_id}"): "read",
     ("GET", "/v1/jobs/{job_id}/result"): "read",
+    ("GET", "/v1/jobs/{job_id}/attempts"): "read",
+    ("POST", "/v1/jobs/{job_id}/cancel"): "submit",
+    ("POST", "/v1/jobs/{job_id}/retry"): "submit",
+    ("DELETE", "/v1/jobs/{job_id}"): "submit",
     ("GET", "/v1/kinds"): "read",
     ("GET", "/v1/kinds/{kind}"): "read",
 }
@@ -26,6 +32,7 @@ SCOPES: Mapping[tuple[str, str], str] = {
 OPEN = frozenset({"/", "/docs", "/docs/start.js", "/docs/assets", "/openapi.json"})
 """What everybody may see."""
 
+_KEY = re.compile(rb'"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
 _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
 
@@ -90,6 +97,20 @@ def wait_of(request: Request, cap_s: float) -> Wish:
             seconds = min(float(match[1]), cap_s)
             return Wish(seconds, [(b"preference-applied", b"wait=%d" % seconds)])
     return Wish(0.0, [])
+
+
+def key_of(request: Request, raw: bytes) -> RequestKey | None:
+    """The Idempotency-Key, quoted or bare, with the hash of method, path and body. Raises BadHeader."""
+    values = _values(request, b"idempotency-key")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise BadHeader("Send Idempotency-Key once.")
+    match = _KEY.fullmatch(values[0])
+    if match is None:
+        raise BadHeader("Idempotency-Key is 1 to 255 visible ASCII characters, quoted or bare.")
+    asked = f"{request.method} {request.scope['path']}\n".encode()
+    return RequestKey((match[1] or match[2]).decode(), sha256(asked + raw).digest())
 
 
 def validators_of(request: Request) -> bytes:

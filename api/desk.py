@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.control import Control
 from api.keys import Keyring
 from api.lookup import Lookup
 from api.submission import Submission
@@ -25,6 +26,7 @@ class Desk:
     submission: Submission
     lookup: Lookup
     waiting: Waiting
+    control: Control
 
     @property
     def body_limit(self) -> int:

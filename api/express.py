@@ -105,7 +105,7 @@ class Express:
         try:
             raw = await read_body(receive, self._most_body, desk.settings.body_timeout_s)
             answer = await desk.submission.submit(tenant, read_submit(raw), scope[TRACEPARENT])
-            reply = answers.accepted(answer.document, answer.reused)
+            reply = answers.accepted(answer)
         except SluiceError as error:
             reply = problem(error, scope[REQUEST_ID])
         if CLOSE in reply.headers:

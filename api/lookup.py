@@ -15,6 +15,13 @@ from core.ports import DocumentCache, JobStore
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
+def checked_id(job_id: str) -> str:
+    """The id, if it could be one of ours. Raises JobUnknown."""
+    if not JOB_ID.fullmatch(job_id):
+        raise JobUnknown
+    return job_id
+
+
 class Lookup:
     """Finds documents; concurrent look-ups travel together as one MGET and one SELECT."""
 
@@ -40,9 +47,7 @@ class Lookup:
         await self._refill.drain()
 
     def _remembered(self, job_id: str) -> Document | None:
-        if not JOB_ID.fullmatch(job_id):
-            raise JobUnknown
-        held = self.memory.get(job_id)
+        held = self.memory.get(checked_id(job_id))
         return held.document if held else None
 
     async def _cached(self, job_id: str) -> Document | None:
@@ -70,5 +75,5 @@ class Lookup:
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
         with suppress(ServerAway):  # the next look-up asks the record again
-            await self._cache.announce({}, documents)
+            await self._cache.announce({}, documents, {})
         return [None] * len(documents)

@@ -51,6 +51,12 @@ class Memory:
         self._size += len(document.body) + OVERHEAD
         self._forget_oldest()
 
+    def forget(self, job_id: str) -> None:
+        """Drop this document: its job was deleted."""
+        held = self._held.pop(job_id, None)
+        if held is not None:
+            self._size -= len(held.document.body) + OVERHEAD
+
     def _forget_oldest(self) -> None:
         """Drop from the front, which is the oldest, whatever is out of date or over the limit."""
         now = self._clock()

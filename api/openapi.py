@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api.schemas import JobDocument, KindDocument, Problem, SubmitOptions
+from api.schemas import AttemptList, JobDocument, KindDocument, Problem, SubmitOptions
+from core import __version__
 from core.handler import AnyHandler
 from core.registry import Registry
 
@@ -18,7 +19,6 @@ Json = dict[str, Any]
 Answers = dict[int, Json]
 
 TITLE = "Sluice"
-VERSION = "0.1.0"
 ABOUT = """Heavy functions as an API that stays fast: submit a job, look it up, take its result.
 
 Every request under `/v1` needs `Authorization: Bearer slc_…`. Errors are problem documents (RFC 9457).
@@ -31,7 +31,7 @@ _PROBLEMS = {
     403: "The key lacks the scope",
     404: "There is no such job or kind",
     408: "The body did not arrive in time",
-    409: "There is no result and never will be",
+    409: "The job is not in a state for this",
     413: "The body is too large",
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
@@ -53,6 +53,12 @@ _TIMING = {
     "in": "query",
     "description": "1: answer with `Server-Timing`",
     "schema": {"enum": [1]},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same request answers with the same job",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
@@ -80,7 +86,7 @@ SUBMIT: Json = {
     "summary": "Submit a job",
     "tags": ["jobs"],
     "status_code": 202,
-    "openapi_extra": {"parameters": [_WAIT, _TIMING]},
+    "openapi_extra": {"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
     **_answers({200: _FINISHED, 202: _ACCEPTED}, 400, 401, 403, 408, 413, 415, 422, 503),
 }
 LOOK_UP: Json = {
@@ -99,6 +105,36 @@ RESULT: Json = {
     **_answers(
         {200: {"description": "The output", "content": {"application/json": {}}}, 202: _ACCEPTED} | _UNCHANGED,
         401, 403, 404, 409, 422, 503,
+    ),
+}  # fmt: skip
+CANCEL: Json = {
+    "summary": "Cancel a job",
+    "tags": ["jobs"],
+    **_answers(
+        {200: {"description": "Cancelled, or as it had ended before", "headers": _ETAG, **_JOB},
+         202: {"description": "It runs, and was asked to stop", "headers": _ETAG | _RETRY, **_JOB}},
+        401, 403, 404, 503,
+    ),
+}  # fmt: skip
+RETRY: Json = {
+    "summary": "Try a failed job again",
+    "tags": ["jobs"],
+    "status_code": 202,
+    **_answers({200: _FINISHED, 202: _ACCEPTED}, 401, 403, 404, 409, 503),
+}
+DELETE: Json = {
+    "summary": "Forget a finished job",
+    "tags": ["jobs"],
+    "status_code": 204,
+    **_answers({204: {"description": "Forgotten"}}, 401, 403, 404, 409, 503),
+}
+ATTEMPTS: Json = {
+    "summary": "List the attempts that did not succeed",
+    "tags": ["jobs"],
+    **_answers(
+        {200: {"description": "In order; tracebacks with the scope `admin`",
+               "content": {"application/json": {"schema": {"$ref": _REF + "AttemptList"}}}}},
+        401, 403, 404, 503,
     ),
 }  # fmt: skip
 _CATALOGUE: Json = {
@@ -122,7 +158,7 @@ KIND: Json = {
 
 def describe(app: FastAPI, registry: Registry) -> Json:
     """The whole document."""
-    document = get_openapi(title=TITLE, version=VERSION, description=ABOUT, routes=app.routes)
+    document = get_openapi(title=TITLE, version=__version__, description=ABOUT, routes=app.routes)
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "slc_…"}}
     document["security"] = [{"key": []}]
@@ -139,7 +175,7 @@ def describe(app: FastAPI, registry: Registry) -> Json:
 
 def _schemas(registry: Registry) -> Json:
     schemas: Json = {}
-    for model in (JobDocument, KindDocument, Problem, SubmitOptions):
+    for model in (AttemptList, JobDocument, KindDocument, Problem, SubmitOptions):
         schemas |= _hoisted(
             model, model.__name__, "", "validation" if model is SubmitOptions else "serialization"
         )

@@ -21,6 +21,10 @@ class Forbidden(SluiceError):
         self.scope = scope
 
 
+class BadHeader(SluiceError):
+    """A header has a form that is not taken."""
+
+
 class UnsupportedMediaType(SluiceError):
     """The body has to be JSON: Content-Type: application/json, in UTF-8, without Content-Encoding."""
 

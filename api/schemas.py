@@ -97,6 +97,7 @@ class JobDocument(BaseModel):
     priority: str
     tags: list[str]
     progress: dict[str, Any] | None = Field(description="`percent` and `note`, as the handler reports them")
+    retry_of: str | None = Field(description="The failed job that this one tries again")
     cancel_requested_at: datetime | None
     queue_position: int | None
     eta: dict[str, float] | None
@@ -105,6 +106,24 @@ class JobDocument(BaseModel):
     result: Any = Field(description="The output, once succeeded")
     error: JobError | None
     links: dict[str, str]
+
+
+class AttemptDocument(BaseModel):
+    """An attempt that did not succeed."""
+
+    fence: int = Field(description="Which claim it was")
+    attempt: int
+    outcome: str = Field(examples=["timed-out"])
+    started_at: datetime | None
+    finished_at: datetime
+    error: JobError | None
+    traceback: str | None = Field(None, description="With the scope `admin`")
+
+
+class AttemptList(BaseModel):
+    """The attempts of a job that did not succeed, in order."""
+
+    attempts: list[AttemptDocument]
 
 
 class ProblemFlaw(BaseModel):

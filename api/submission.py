@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from time import time
 from typing import Any, NamedTuple
 
 import uuid_utils
 from pydantic import ValidationError
 
+from api.answers import Answer
+from api.recall import Recall
 from api.schemas import SubmitOptions, flaws_of
 from core.batching import Batcher, Limits
 from core.dispatch import Dispatch
-from core.document import Document, render
-from core.errors import Flaw, Invalid, Overloaded, TooLarge
+from core.document import render
+from core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
 from core.fingerprint import canonical, fingerprint
 from core.handler import AnyHandler
-from core.job import TAG_SEPARATOR, Job, NewJob, as_accepted
+from core.job import TAG_SEPARATOR, KeyUse, NewJob, as_accepted, made_at
 from core.lanes import Lane
 from core.ports import JobStore
 from core.registry import Registry
@@ -25,6 +28,9 @@ from core.telemetry import Event, Telemetry
 
 DEFAULTS = SubmitOptions()
 RECORD_TRIES = 3
+
+ORPHAN_S = 3_600.0
+"""A key whose job is missing after this many seconds stands for one that was there once, before for one that never came."""
 
 
 class Submit(NamedTuple):
@@ -36,12 +42,11 @@ class Submit(NamedTuple):
     pointer: str = "/input"
 
 
-class Answer(NamedTuple):
-    """The document of the job that does the work: a new one, one under way (`coalesced`) or a finished one (`reused`)."""
+class RequestKey(NamedTuple):
+    """An Idempotency-Key, and the hash of the request it came with."""
 
-    document: Document
-    coalesced: bool = False
-    reused: bool = False
+    key: str
+    request_hash: bytes
 
 
 def read_submit(raw: bytes) -> Submit:
@@ -72,29 +77,37 @@ def read_bare(kind: str, raw: bytes) -> Submit:
 class Submission:
     """Takes jobs into the record, each exactly as the one method `submit` reads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
         registry: Registry,
         lanes: Mapping[str, Lane],
         store: JobStore,
+        recall: Recall,
         dispatch: Dispatch,
         telemetry: Telemetry,
         waiting: int = 5_000,
     ) -> None:
         self._registry, self._lanes = registry, lanes
-        self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
+        self._store, self._recall_from, self._dispatch = store, recall, dispatch
+        self._telemetry = telemetry
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
-        self._twins: Batcher[bytes, Job | None] = Batcher("twins", self._find_twins)
-        self._results: Batcher[tuple[bytes, float], Job | None] = Batcher("results", self._find_results)
+        self._keys: Batcher[tuple[str, str], KeyUse | None] = Batcher("keys", self._find_keys)
 
-    async def submit(self, tenant: str, work: Submit, traceparent: str | None = None) -> Answer:
-        """Raises KindUnknown, Invalid, TooLarge, Overloaded, ServerAway, OutcomeUnknown."""
+    async def submit(
+        self, tenant: str, work: Submit, traceparent: str | None = None, key: RequestKey | None = None
+    ) -> Answer:
+        """Raises KindUnknown, Invalid, TooLarge, KeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
         handler = self._registry[work.kind]
         new = self._admit(tenant, handler, work, traceparent)
         new = self._fingerprinted(new, handler, work.options)
-        return await self._recall(new) or await self._record(new)
+        if key is not None:
+            new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
+        answer = await self._replay(new) or await self._recall(new) or await self._record(new)
+        if work.options.cache == "refresh" and new.fingerprint and not answer.replayed:
+            self._recall_from.supersede(new.fingerprint, time())
+        return answer
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
@@ -127,52 +140,82 @@ class Submission:
         if not handler.pure or options.cache == "off":
             return new
         own = fingerprint(new.tenant, new.kind, handler.version, new.input)
-        return new._replace(
-            fingerprint=own, flight=options.cache == "use" and not (new.delay_s or new.run_at)
-        )
+        if options.cache == "refresh" or new.delay_s or new.run_at:
+            return new._replace(fingerprint=own)
+        return new._replace(fingerprint=own, flight=True, fresh_s=float(handler.cache_s))
+
+    async def _under_key(self, new: NewJob) -> NewJob:
+        """Take over the id that a key stands for, where the request that used it died before its job was there."""
+        use = await self._key_use(new)
+        return new if use is None else new._replace(id=use.job_id)
+
+    async def _replay(self, new: NewJob) -> Answer | None:
+        """The job that the key stands for. Raises KeyReused, JobExpired."""
+        use = await self._key_use(new) if new.key else None
+        if use is None:
+            return None
+        job = (await self._store.look_up([use.job_id])).get(use.job_id)
+        if job is not None:
+            return Answer(render(job), replayed=True)
+        if time() - made_at(use.job_id) > ORPHAN_S:
+            raise JobExpired
+        return None
+
+    async def _key_use(self, new: NewJob) -> KeyUse | None:
+        use = await self._keys.put((new.tenant, new.key or ""))
+        if use is not None and use.request_hash != new.request_hash:
+            raise KeyReused
+        return use
 
     async def _recall(self, new: NewJob) -> Answer | None:
-        """A fresh result of the same work, where it may be reused."""
-        if not new.flight or new.fingerprint is None:
+        """The same work, where it may be shared: done, or under way."""
+        if new.fingerprint is None or new.fresh_s is None:
             return None
-        found = await self._results.put((new.fingerprint, float(self._registry[new.kind].cache_s)))
-        if found is None:
+        now = time()
+        found = await self._recall_from.find(new.tenant, new.fingerprint, new.fresh_s, now)
+        if found is None or not await self._keep_key(new, found.document.id):
             return None
+        if found.finished_at is None:
+            self._telemetry.emit(Event.COALESCED)
+            return Answer(found.document, coalesced=True)
         self._telemetry.emit(Event.REUSED)
-        return Answer(render(found), reused=True)
+        age_s = max(0, int(now - found.finished_at))
+        return Answer(found.document, reused=True, age_s=age_s, ttl_s=max(0, int(new.fresh_s) - age_s))
 
     async def _record(self, new: NewJob) -> Answer:
-        """Into the record, or together with the same work that is there already."""
+        """Into the record, or together with the same work that came in between.
+
+        A second statement finds that: the first cannot see a winner that commits meanwhile.
+        """
         for _ in range(RECORD_TRIES):
             at = await self._accepting.put(new)
             if at is not None:
                 return Answer(render(as_accepted(new, at)))
-            answer = await self._join(new) or await self._recall(new)
+            answer = await self._replay(new) or await self._recall(new)
             if answer is not None:
                 return answer
         raise Overloaded  # the same work began and ended without success three times in between
 
-    async def _join(self, new: NewJob) -> Answer | None:
-        """The same work, where it is under way. A second statement: the first cannot see a winner that commits meanwhile."""
-        twin = await self._twins.put(new.fingerprint or b"")
-        if twin is None:
-            return None
-        self._telemetry.emit(Event.COALESCED)
-        return Answer(render(twin, coalesced=True), coalesced=True)
+    async def _keep_key(self, new: NewJob, job_id: str) -> bool:
+        """Let the key, if there is one, stand for this job; false where another request was quicker."""
+        if new.key is None or new.request_hash is None:
+            return True
+        return await self._store.keep_key(new.tenant, new.key, KeyUse(new.request_hash, job_id))
 
     async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
         self._dispatch.send(accepted.messages)
         self._telemetry.emit(Event.ACCEPTED, len(accepted.ids))
-        return [accepted.at if job.id in accepted.ids else None for job in jobs]
+        left = set(accepted.ids)
+        answers: list[datetime | None] = []
+        for job in jobs:
+            answers.append(accepted.at if job.id in left else None)
+            left.discard(job.id)  # two that took over the same key have the same id
+        return answers
 
-    async def _find_twins(self, prints: Sequence[bytes]) -> list[Job | None]:
-        found = await self._store.find_twins(list(set(prints)))
-        return [found.get(each) for each in prints]
-
-    async def _find_results(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
-        found = await self._store.find_results(dict(wanted))
-        return [found.get(each) for each, _ in wanted]
+    async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[KeyUse | None]:
+        found = await self._store.find_keys(list(set(keys)))
+        return [found.get(each) for each in keys]
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:

@@ -91,6 +91,7 @@ class Leases:
         self._store: HeartbeatStore | None = None
         self._own: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._closed = False
         self._thread = Thread(target=self._live, name="leases", daemon=True)
 
@@ -108,6 +109,12 @@ class Leases:
     def drop(self, attempt: Attempt) -> None:
         """Let it go: the attempt is settled."""
         self._held.pop(attempt.claim, None)
+
+    def beat_soon(self, job_id: str) -> None:
+        """Ask the record at once where this job is in hand: its cancel was requested."""
+        if self._own is not None and any(claim.id == job_id for claim in self._held):
+            with suppress(RuntimeError):  # the thread has ended already
+                self._own.call_soon_threadsafe(self._hurry.set)
 
     async def close(self) -> None:
         """Stop beating. Bounded, even where the record is frozen."""
@@ -142,14 +149,17 @@ class Leases:
     async def _beat_for_ever(self) -> None:
         while True:
             began = monotonic()
+            self._hurry.clear()  # before the beat: what is asked for while it is under way may be too late for it
             good = await self._beat_once()
             await self._rest(began + (self._beat_s if good else self._beat_s / 5))
 
     async def _rest(self, until: float) -> None:
-        """Until the next heartbeat, which comes early where a client is to see progress."""
+        """Until the next heartbeat, which comes early where a client is to see progress or asked for a stop."""
         while (left := until - monotonic()) > 0:
-            await asyncio.sleep(min(left, PROGRESS_S))
-            if any(hold.news for hold in self._held.copy().values()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, PROGRESS_S)):
+                    await self._hurry.wait()
+            if self._hurry.is_set() or any(hold.news for hold in self._held.copy().values()):
                 return
 
     async def _beat_once(self) -> bool:

@@ -94,6 +94,7 @@ class Worker:
         await opened.broker.start()
         self._keep(opened)
         self._spawn(self._sign_in(opened), "sign-in")
+        self._spawn(opened.cache.listen_stops(self._leases.beat_soon), "stops")
 
     def _make_leases(self) -> Leases:
         settings = self._settings

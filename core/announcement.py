@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from core.document import Document, render
 from core.errors import ServerAway
-from core.job import TERMINAL, Job
+from core.job import TERMINAL, Job, JobState
 from core.ports import DocumentCache
 from core.telemetry import Event, Telemetry
 
@@ -16,14 +16,17 @@ async def announce(
 ) -> list[Document]:
     """Wake those who wait for these jobs, and store the documents of the finished ones; returns those documents.
 
+    Results of pure work are stored under their fingerprints as well, the newest replacing any before.
+
     `moved` are further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
     """
     jobs = list(jobs)
     finished = [render(job) for job in jobs if job.state in TERMINAL]
     versions = {job.id: job.version for job in jobs} | dict(moved or {})
+    results = {job.fingerprint: job for job in jobs if job.fingerprint and job.state == JobState.SUCCEEDED}
     if versions:
         try:
-            await cache.announce(versions, finished)
+            await cache.announce(versions, finished, results)
         except ServerAway:
             telemetry.emit(Event.ANNOUNCE_FAILED, len(versions))
     return finished

@@ -85,6 +85,7 @@ def _fields(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "tags": job.tags.split(TAG_SEPARATOR) if job.tags else [],
         "progress": orjson.Fragment(job.progress) if job.progress else None,
+        "retry_of": job.retry_of,
         "cancel_requested_at": job.cancel_requested_at,
         "queue_position": None,
         "eta": None,
@@ -94,4 +95,4 @@ def _fields(job: Job) -> dict[str, Any]:
 
 def _links(job_id: str) -> bytes:
     own = f"/v1/jobs/{job_id}"
-    return b'{"self":"%b","result":"%b/result"}' % (own.encode(), own.encode())
+    return b'{"self":"%b","result":"%b/result","cancel":"%b/cancel"}' % ((own.encode(),) * 3)

@@ -10,6 +10,8 @@ SluiceError
 ├── Invalid             well-formed, but not what the kind or the options ask for
 ├── TooLarge            more bytes than the kind takes
 ├── KindUnknown · JobUnknown · JobExpired
+├── KeyReused           an idempotency key came with another request before
+├── JobNotFinished · JobNotFailed
 └── StartRefused        a setting or a handler is wrong; the process does not start
 """
 
@@ -95,7 +97,19 @@ class JobUnknown(SluiceError):
 
 
 class JobExpired(SluiceError):
-    """The job is older than its retention and was pruned."""
+    """The job is not kept any more: it was deleted, or it is older than its retention."""
+
+
+class KeyReused(SluiceError):
+    """This Idempotency-Key was used for another request before."""
+
+
+class JobNotFinished(SluiceError):
+    """The job has not finished; cancel it first."""
+
+
+class JobNotFailed(SluiceError):
+    """Only a failed job can be tried again."""
 
 
 class StartRefused(SluiceError):

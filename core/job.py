@@ -49,6 +49,7 @@ class Job(NamedTuple):
     queued_at: datetime | None
     tags: str | None
     traceparent: str | None
+    retry_of: str | None
     fingerprint: bytes | None
     cancel_requested_at: datetime | None
     progress: bytes | None
@@ -63,7 +64,9 @@ class Job(NamedTuple):
 class NewJob(NamedTuple):
     """A job on its way into the record.
 
-    `fingerprint` is set for pure kinds; `flight` says that identical unfinished work may answer instead.
+    `fingerprint` is set for pure kinds; `flight` says that identical work may answer instead, unfinished or finished
+    less than `fresh_s` seconds ago.
+    `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
     """
 
@@ -83,6 +86,14 @@ class NewJob(NamedTuple):
     deadline_s: float | None = None
     tags: str | None = None
     traceparent: str | None = None
+    key: str | None = None
+    request_hash: bytes | None = None
+    fresh_s: float | None = None
+
+
+def made_at(job_id: str) -> float:
+    """Seconds since the epoch at which a UUIDv7 was made (RFC 9562 §5.7)."""
+    return int(job_id[:8] + job_id[9:13], 16) / 1000
 
 
 def as_accepted(new: NewJob, at: datetime) -> Job:
@@ -110,6 +121,7 @@ def as_accepted(new: NewJob, at: datetime) -> Job:
         queued_at=None if scheduled else at,
         tags=new.tags,
         traceparent=new.traceparent,
+        retry_of=None,
         fingerprint=new.fingerprint,
         cancel_requested_at=None,
         progress=None,
@@ -117,6 +129,13 @@ def as_accepted(new: NewJob, at: datetime) -> Job:
         started_at=None,
         finished_at=None,
     )
+
+
+class KeyUse(NamedTuple):
+    """An Idempotency-Key that was used: for which request, and which job answered it."""
+
+    request_hash: bytes
+    job_id: str
 
 
 class Message(NamedTuple):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from core.document import Document
-from core.job import Accepted, Claim, Job, Message, NewJob
+from core.job import Accepted, Claim, Job, KeyUse, Message, NewJob
 from core.lifecycle import Transition
 
 
@@ -41,6 +41,13 @@ class Wake(NamedTuple):
     finished: bool
 
 
+class Result(NamedTuple):
+    """Which job has the result of some pure work, and when it finished, in seconds since the epoch."""
+
+    job_id: str
+    finished_at: float
+
+
 class KeyRecord(NamedTuple):
     """An API key as stored: never the secret, only its HMAC-SHA256."""
 
@@ -57,11 +64,14 @@ class JobStore(Protocol):
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
         """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint, where there is one."""
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
 
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The newest success of each fingerprint that is younger than so many seconds."""
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
+        """What these (tenant, key) stand for, where they were used."""
+
+    async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
+        """Let a key stand for a job that was there before it; false where it stands for another already."""
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id, with result and error; unknown ids are left out."""
@@ -84,8 +94,36 @@ class JobStore(Protocol):
     async def identity(self) -> str:
         """Which database this is, and which of its histories: a restored one meets empty caches."""
 
-    async def release(self, claims: Sequence[Claim]) -> None:
-        """Give back unstarted claims."""
+
+class AttemptRecord(NamedTuple):
+    """An attempt that did not succeed, as the record keeps it. `error` is a problem object as JSON bytes."""
+
+    fence: int
+    attempt: int
+    outcome: str
+    started_at: datetime | None
+    finished_at: datetime
+    error: bytes | None
+    traceback: str | None
+
+
+class ControlStore(Protocol):
+    """The record, as clients change it after a submit. Every method asks for the tenant as well."""
+
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        """Cancel what has not begun, ask what runs to stop; None where there is nothing to cancel."""
+
+    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
+        """Insert a new job that tries a failed one again; empty where it has not failed or has one already."""
+
+    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
+        """The job that tries this one again."""
+
+    async def delete_job(self, tenant: str, job_id: str) -> bool:
+        """Forget a finished job; false where there is none."""
+
+    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Every attempt of a job that did not succeed, in order."""
 
 
 class HeartbeatStore(Protocol):
@@ -104,8 +142,25 @@ class DocumentCache(Protocol):
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
         """Finished documents, in the order of the ids."""
 
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        """Store finished documents and wake the waiters of all these ids."""
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """The newest result of each fingerprint, in the order of the fingerprints."""
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
+
+    async def forget(self, job_id: str) -> None:
+        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
+
+    async def ask_stop(self, job_id: str) -> None:
+        """Tell the consumers that a cancel was requested, so that the one that runs it beats at once."""
+
+    async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
+        """Call `on_stop` with ids for ever, through every reconnection; returns when cancelled."""
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Call `on_gone` with the ids of deleted jobs for ever, like `listen_stops`."""
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled.

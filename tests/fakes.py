@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.document import Document
 from core.errors import ServerAway
-from core.job import Message
-from core.ports import Wake
+from core.job import Job, Message
+from core.ports import Result, Wake
 from core.telemetry import Event
 
 
@@ -34,43 +33,76 @@ class FakeCache:
 
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
+        self.results: dict[bytes, Result] = {}
+        self.forgotten: set[str] = set()
         self.announced: list[dict[str, int]] = []
         self.away = False
-        self._listeners: list[Callable[[Mapping[str, Wake]], None]] = []
+        self._listeners: dict[str, list[Callable[[Any], None]]] = {"wake": [], "stop": [], "gone": []}
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
         """Finished documents, in the order of the ids."""
         self._check()
         return [self.documents.get(each) for each in ids]
 
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        """Keep the first document of each id, and tell the listeners."""
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """The newest result of each fingerprint."""
+        self._check()
+        return [self.results.get(each) for each in prints]
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Keep the first document of each id and the last result of each fingerprint, and tell the listeners."""
         self._check()
         for document in finished:
-            self.documents.setdefault(document.id, document)
+            if document.id not in self.forgotten:
+                self.documents.setdefault(document.id, document)
+        for fingerprint, job in results.items():
+            assert job.finished_at
+            self.results[fingerprint] = Result(job.id, job.finished_at.timestamp())
         self.announced.append(dict(versions))
         last = {document.id for document in finished}
-        wakes = {job_id: Wake(version, job_id in last) for job_id, version in versions.items()}
-        for on_wake in self._listeners:
-            on_wake(wakes)
+        self._tell("wake", {job_id: Wake(version, job_id in last) for job_id, version in versions.items()})
+
+    async def forget(self, job_id: str) -> None:
+        """Never keep this document again, and tell the listeners."""
+        if not self.away:
+            self.forgotten.add(job_id)
+            self.documents.pop(job_id, None)
+            self._tell("gone", job_id)
+
+    async def ask_stop(self, job_id: str) -> None:
+        """Tell the listeners."""
+        if not self.away:
+            self._tell("stop", job_id)
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Be told until cancelled."""
-        with self._listening(on_wake):
-            await asyncio.Event().wait()
+        await self._listen("wake", on_wake)
+
+    async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
+        """Be told of stops until cancelled."""
+        await self._listen("stop", on_stop)
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Be told of deletions until cancelled."""
+        await self._listen("gone", on_gone)
 
     @property
     def listening(self) -> bool:
-        """Whether anybody is told."""
-        return bool(self._listeners)
+        """Whether anybody is told of changes."""
+        return bool(self._listeners["wake"])
 
-    @contextmanager
-    def _listening(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> Iterator[None]:
-        self._listeners.append(on_wake)
+    def _tell(self, topic: str, news: object) -> None:
+        for hear in self._listeners[topic]:
+            hear(news)
+
+    async def _listen(self, topic: str, hear: Callable[[Any], None]) -> None:
+        self._listeners[topic].append(hear)
         try:
-            yield
+            await asyncio.Event().wait()
         finally:
-            self._listeners.remove(on_wake)
+            self._listeners[topic].remove(hear)
 
     def _check(self) -> None:
         if self.away:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import ServerAway
-from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from core.job import Accepted, Job, JobState, KeyUse, Message, NewJob, as_accepted
 from core.lifecycle import Transition
 from core.ports import Settled
 
@@ -83,31 +83,36 @@ async def _plainly(call: Call) -> Any:
 
 
 class ScriptedRecord:
-    """Jobs in memory under the guards of the real statements: state, fence, kinds, deadline, single flight."""
+    """Jobs in memory under the guards of the real statements: state, fence, kinds, deadline, single flight, keys."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
+        self.uses: dict[tuple[str, str], KeyUse] = {}
         self.owned: set[str] = set()
         self.put_off: list[str] = []
         self.now = AT
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        """Every job but those whose work is under way."""
+        """Every job but those whose work is under way or whose key is taken."""
         ids = tuple(new.id for new in jobs if self._accepted(new))
         return Accepted(self.now, frozenset(ids), (Message(1, "default", "normal", ids),) if ids else ())
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint."""
-        return {each: twin for each in prints if (twin := self._twin(each))}
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """The success of each fingerprint that is young enough, or else its unfinished job."""
+        same = {each: self._result(each, age) or self._twin(each) for each, age in wanted.items()}
+        return {each: job for each, job in same.items() if job}
 
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The success of each fingerprint that is young enough."""
-        found = {}
-        for job in self.jobs.values():
-            age = wanted.get(job.fingerprint or b"")
-            if age and job.finished_at and self.now - job.finished_at < timedelta(seconds=age):
-                found[job.fingerprint or b""] = job
-        return found
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
+        """What these keys stand for."""
+        return {each: self.uses[each] for each in keys if each in self.uses}
+
+    async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
+        """Where the key is free, or its job never came."""
+        known = self.uses.setdefault((tenant, key), use)
+        if known.job_id in self.jobs or known.request_hash != use.request_hash:
+            return known is use
+        self.uses[tenant, key] = use
+        return True
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id."""
@@ -148,6 +153,13 @@ class ScriptedRecord:
         """As a consumer would."""
         self._changed(self.jobs[job_id], state=JobState.SUCCEEDED, result=result, finished_at=self.now)
 
+    def _result(self, own: bytes | None, fresh_s: float | None) -> Job | None:
+        young = self.now - timedelta(seconds=fresh_s or 0)
+        done = [
+            job for job in self.jobs.values() if job.fingerprint == own and job.result and job.finished_at
+        ]
+        return next((job for job in reversed(done) if job.finished_at and job.finished_at > young), None)
+
     def _twin(self, own: bytes | None) -> Job | None:
         waiting = (JobState.QUEUED, JobState.RUNNING)
         return next(
@@ -155,7 +167,10 @@ class ScriptedRecord:
         )
 
     def _accepted(self, new: NewJob) -> bool:
-        if new.flight and self._twin(new.fingerprint):
+        use = KeyUse(new.request_hash or b"", new.id)
+        if new.key and self.uses.setdefault((new.tenant, new.key), use).job_id != new.id:
+            return False
+        if new.id in self.jobs or (new.flight and self._twin(new.fingerprint)):
             return False
         self.jobs[new.id] = as_accepted(new, self.now)._replace(input=new.input)
         return True

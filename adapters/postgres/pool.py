@@ -18,7 +18,9 @@ from core.job import Job
 from core.telemetry import Telemetry
 
 QUERIES = Path(__file__).parent / "queries"
-JOB_COLUMNS = ", ".join(f"jobs.{name}" if name != "id" else "jobs.id::text" for name in Job._fields[:-3])
+JOB_COLUMNS = ", ".join(
+    f"jobs.{name}::text" if name in ("id", "retry_of") else f"jobs.{name}" for name in Job._fields[:-3]
+)
 
 SETTINGS = {
     "timezone": "UTC",

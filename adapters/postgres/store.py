@@ -9,9 +9,9 @@ from uuid import UUID
 
 from adapters.postgres.pool import Database
 from core import __version__
-from core.job import Accepted, Claim, Job, Message, NewJob
+from core.job import Accepted, Job, KeyUse, Message, NewJob
 from core.lifecycle import SOLO_CRASH_LIMIT, Transition
-from core.ports import Settled
+from core.ports import AttemptRecord, Settled
 from core.settings import Settings
 
 WRITE_S = 5.0
@@ -39,16 +39,22 @@ class Store:
         ids = frozenset(each for row in rows for each in row["ids"])
         return Accepted(at, ids, _messages(rows))
 
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        """The unfinished job of each fingerprint, where there is one."""
-        rows = await self._database.fetch("find_twins", prints, budget_s=self._read_s)
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
+        prints, ages = list(wanted), list(wanted.values())
+        rows = await self._database.fetch("find_same", prints, ages, budget_s=self._read_s)
         return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
 
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """The newest success of each fingerprint that is younger than so many seconds."""
-        prints, ages = list(wanted), list(wanted.values())
-        rows = await self._database.fetch("find_results", prints, ages, budget_s=self._read_s)
-        return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
+        """What these (tenant, key) stand for, where they were used."""
+        rows = await self._database.fetch("find_keys", *zip(*keys, strict=True), budget_s=self._read_s)
+        return {(tenant, key): KeyUse(*use) for tenant, key, *use in rows}
+
+    async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
+        """Let a key stand for a job that was there before it; false where it stands for another."""
+        values = (tenant, key, *use)
+        kept = await self._database.fetch("keep_key", *values, budget_s=self._accept_s)
+        return bool(kept or await self._database.fetch("move_key", *values, budget_s=self._accept_s))
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id, with result and error."""
@@ -81,9 +87,31 @@ class Store:
         rows = await self._database.fetch("settle", *zip(*transitions, strict=True), budget_s=self._write_s)
         return [Settled._make(row) for row in rows]
 
-    async def release(self, claims: Sequence[Claim]) -> None:
-        """Give back unstarted claims."""
-        await self._database.fetch("release", *zip(*claims, strict=True), budget_s=self._write_s)
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        """Cancel what has not begun, ask what runs to stop."""
+        rows = await self._database.fetch("cancel", tenant, job_id, budget_s=self._accept_s)
+        return Job._make(rows[0]) if rows else None
+
+    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
+        """Insert a new job that tries a failed one again."""
+        rows = await self._database.fetch(
+            "retry", tenant, job_id, new_id, self._due_s, budget_s=self._accept_s
+        )
+        return list(_messages(rows))
+
+    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
+        """The job that tries this one again."""
+        rows = await self._database.fetch("find_retry", tenant, job_id, budget_s=self._read_s)
+        return Job._make(rows[0]) if rows else None
+
+    async def delete_job(self, tenant: str, job_id: str) -> bool:
+        """Forget a finished job."""
+        return bool(await self._database.fetch("delete_job", tenant, job_id, budget_s=self._accept_s))
+
+    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Every attempt of a job that did not succeed, in order."""
+        rows = await self._database.fetch("list_attempts", job_id, budget_s=self._read_s)
+        return [AttemptRecord._make(row) for row in rows]
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Outbox rows whose time has come, put off by 30 s; and how many were dropped."""

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.answers import Header, Reply
-from api.openapi import TITLE, VERSION, describe
+from api.openapi import TITLE, describe
 from api.routes.replies import ReplyResponse
+from core import __version__
 from core.registry import Registry
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
@@ -65,7 +66,7 @@ def add_routes(app: FastAPI, registry: Registry, docs: bool) -> None:
 
 
 def _greeting(links: Mapping[str, str]) -> bytes:
-    return orjson.dumps({"name": TITLE, "version": VERSION, "links": links}, option=orjson.OPT_INDENT_2)
+    return orjson.dumps({"name": TITLE, "version": __version__, "links": links}, option=orjson.OPT_INDENT_2)
 
 
 def _add_fixed(app: FastAPI, path: str, media_type: str, body: bytes) -> None:

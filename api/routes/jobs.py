@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from api import answers
 from api.answers import Header
-from api.asked import Stopwatch, Wish, admit, validators_of, wait_of
+from api.asked import Stopwatch, Wish, admit, key_of, validators_of, wait_of
 from api.body import check_headers, read_body
 from api.desk import Desk
 from api.openapi import LOOK_UP, RESULT, SUBMIT
 from api.outer import TRACEPARENT
 from api.refusals import KindMissing
 from api.routes.replies import ReplyResponse, desk_of
-from api.submission import Submit, read_bare, read_submit
+from api.submission import RequestKey, Submit, read_bare, read_submit
 from core.document import Document
 
 
@@ -34,7 +34,7 @@ async def submit_job(request: Request) -> Response:
     watch.lap("key")
     raw = await _body(request, desk, desk.body_limit)
     watch.lap("body")
-    return await _submitted(request, asker.tenant, read_submit(raw), watch)
+    return await _submitted(request, asker.tenant, read_submit(raw), key_of(request, raw), watch)
 
 
 async def submit_to_kind(request: Request, kind: str) -> Response:
@@ -46,7 +46,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
         raise KindMissing(kind)
     raw = await _body(request, desk, desk.registry[kind].max_input)
     watch.lap("body")
-    return await _submitted(request, asker.tenant, read_bare(kind, raw), watch)
+    return await _submitted(request, asker.tenant, read_bare(kind, raw), key_of(request, raw), watch)
 
 
 async def look_up_job(request: Request, job_id: str) -> Response:
@@ -85,15 +85,17 @@ async def _body(request: Request, desk: Desk, limit: int) -> bytes:
     return await read_body(request.receive, limit, desk.settings.body_timeout_s)
 
 
-async def _submitted(request: Request, tenant: str, work: Submit, watch: Stopwatch) -> Response:
+async def _submitted(
+    request: Request, tenant: str, work: Submit, key: RequestKey | None, watch: Stopwatch
+) -> Response:
     desk = desk_of(request)
     wish = wait_of(request, desk.settings.wait_cap_s)
-    answer = await desk.submission.submit(tenant, work, request.scope.get(TRACEPARENT))
+    answer = await desk.submission.submit(tenant, work, request.scope.get(TRACEPARENT), key)
     watch.lap("submit")
     document = await _until_finished(desk, request, answer.document, wish.seconds)
     if wish.seconds:
         watch.lap("wait")
-    return ReplyResponse(answers.accepted(document, answer.reused), _more(wish, watch))
+    return ReplyResponse(answers.accepted(answer._replace(document=document)), _more(wish, watch))
 
 
 async def _until_finished(desk: Desk, request: Request, document: Document, seconds: float) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
 
 import pytest
 import redis.asyncio as redis
@@ -12,15 +13,17 @@ from adapters.redis_cache import RedisCache
 from core.document import render
 from core.errors import ServerAway
 from core.job import Job
-from core.ports import Wake
+from core.ports import Result, Wake
 from core.telemetry import Telemetry
 from infra.local.servers import Servers
 from tests.fakes import FakeCache
-from tests.make import finished_job
+from tests.make import AT, finished_job
 from tests.servers import settings_for
 from tests.waiting import until
 
 Cache = FakeCache | RedisCache
+PRINT = b"p" * 32
+LATER = AT + timedelta(seconds=60)
 
 
 @pytest.fixture(params=["fake", "redis"])
@@ -83,7 +86,7 @@ async def ear(cache: Cache) -> AsyncIterator[Ear]:
 
 
 async def keep(cache: Cache, *jobs: Job) -> None:
-    await cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs])
+    await cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs], {})
 
 
 async def test_an_empty_cache_has_nothing(cache: Cache) -> None:
@@ -104,7 +107,7 @@ async def test_a_document_that_is_kept_never_changes(cache: Cache) -> None:
 
 
 async def test_unfinished_jobs_are_announced_and_not_kept(cache: Cache, ear: Ear) -> None:
-    await cache.announce({"a": 2}, [])
+    await cache.announce({"a": 2}, [], {})
     await ear.next()
     assert ear.heard == {"a": Wake(2, finished=False)}
     assert await cache.get(["a"]) == [None]
@@ -112,7 +115,7 @@ async def test_unfinished_jobs_are_announced_and_not_kept(cache: Cache, ear: Ear
 
 async def test_whoever_listens_hears_all_ids_with_their_versions(cache: Cache, ear: Ear) -> None:
     job = finished_job(version=12)
-    await cache.announce({"a": 2, job.id: 12}, [render(job)])
+    await cache.announce({"a": 2, job.id: 12}, [render(job)], {})
     await ear.next()
     assert ear.heard == {"a": Wake(2, finished=False), job.id: Wake(12, finished=True)}
 
@@ -129,7 +132,7 @@ async def test_nothing_is_missed_from_the_moment_a_cache_says_that_it_listens(ca
     for number in range(20):
         ear = Ear(cache)
         await until(lambda: cache.listening)
-        await cache.announce({"a": number}, [])
+        await cache.announce({"a": number}, [], {})
         await asyncio.wait_for(ear.next(), 5)
         assert ear.heard == {"a": Wake(number, finished=False)}
         await ear.close()
@@ -138,10 +141,71 @@ async def test_nothing_is_missed_from_the_moment_a_cache_says_that_it_listens(ca
 async def test_everybody_who_listens_is_told(cache: Cache, ear: Ear) -> None:
     others = [Ear(cache) for _ in range(3)]
     while not all(other.heard for other in others):
-        await cache.announce({"a": 1}, [])
+        await cache.announce({"a": 1}, [], {})
         await asyncio.sleep(0.002)
     for other in others:
         await other.close()
+
+
+async def noted(cache: Cache, *jobs: Job) -> None:
+    await cache.announce({}, [], {job.fingerprint or b"": job for job in jobs})
+
+
+async def test_results_come_in_the_order_of_the_fingerprints_with_their_times(cache: Cache) -> None:
+    first, second = finished_job(fingerprint=b"\x00" * 32), finished_job(fingerprint=b"\xff" * 32)
+    await noted(cache, first, second)
+    found = await cache.find_results([b"\xff" * 32, b"unknown", b"\x00" * 32])
+    assert found == [Result(second.id, AT.timestamp()), None, Result(first.id, AT.timestamp())]
+
+
+async def test_a_newer_result_replaces_an_older_one(cache: Cache) -> None:
+    older, newer = finished_job(fingerprint=PRINT), finished_job(fingerprint=PRINT, finished_at=LATER)
+    await noted(cache, older)
+    await noted(cache, newer)
+    assert await cache.find_results([PRINT]) == [Result(newer.id, LATER.timestamp())]
+
+
+async def test_a_forgotten_document_is_gone_and_no_late_writer_brings_it_back(cache: Cache) -> None:
+    job, other = finished_job(), finished_job()
+    await keep(cache, job, other)
+    await cache.forget(job.id)
+    await keep(cache, job)
+    assert await cache.get([job.id, other.id]) == [None, render(other)]
+
+
+async def test_a_document_that_was_forgotten_before_it_came_is_not_kept(cache: Cache) -> None:
+    job = finished_job()
+    await cache.forget(job.id)
+    await keep(cache, job)
+    assert await cache.get([job.id]) == [None]
+
+
+@pytest.mark.parametrize("topic", ["stop", "gone"])
+async def test_who_listens_for_stops_or_deletions_hears_of_those_alone(cache: Cache, topic: str) -> None:
+    heard: list[str] = []
+    listen = cache.listen_stops if topic == "stop" else cache.listen_gone
+    listening = asyncio.create_task(listen(heard.append))
+    while "warm-up" not in heard:  # nothing says from when on it listens
+        await (cache.ask_stop if topic == "stop" else cache.forget)("warm-up")
+        await asyncio.sleep(0.002)
+    await keep(cache, finished_job())
+    for tell, job_id in ((cache.ask_stop, "stop"), (cache.forget, "gone"), (cache.ask_stop, "stop")):
+        await tell(job_id)
+    await (cache.ask_stop if topic == "stop" else cache.forget)("last")
+    await until(lambda: "last" in heard)
+    assert {*heard} - {"warm-up"} == {topic, "last"}
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_stops_and_deletions_are_for_nobody_without_the_server(
+    cache: Cache, leave: Callable[[], None]
+) -> None:
+    leave()
+    await cache.ask_stop("a")
+    await cache.forget("a")
+    with pytest.raises(ServerAway):
+        await cache.find_results([PRINT])
 
 
 async def test_listening_ends_when_it_is_cancelled(cache: Cache, ear: Ear) -> None:

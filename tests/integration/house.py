@@ -95,16 +95,20 @@ async def exchange(url: str, raw: bytes, patience_s: float = 10) -> Answer:
     try:
         writer.write(raw)
         async with asyncio.timeout(patience_s):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {
-                name.lower(): value.strip()
-                for name, _, value in (line.partition(":") for line in head[1:] if line)
-            }
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-            closed = headers.get("connection") == "close" and await reader.read() == b""
-        return Answer(int(head[0].split()[1]), headers, body, closed)
+            answer = await read_answer(reader)
+            closed = answer.headers.get("connection") == "close" and await reader.read() == b""
+        return answer._replace(closed=closed)
     finally:
         writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """The next answer that comes over this connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in head[1:] if line)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Answer(int(head[0].split()[1]), headers, body, closed=False)
 
 
 def request(

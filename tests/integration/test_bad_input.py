@@ -162,6 +162,19 @@ REQUESTS: list[Row] = [
     post("27 UTF-16", (("Content-Type", "application/json; charset=utf-16"),), 415, "unsupported-media-type"),
     post("27 two types", (JSON, JSON), 415, "unsupported-media-type"),
     post("28 a form", (("Content-Type", "multipart/form-data; boundary=x"),), 415, "unsupported-media-type"),
+    *(
+        post(f"29 {name}", (JSON, *(("Idempotency-Key", key) for key in keys)), 400, "invalid-header", **more)
+        for more in ({}, {"target": SUM, "body": b'{"values":[1]}'})
+        for name, keys in {
+            "an empty key": ("",),
+            "an empty key in quotes": ('""',),
+            "256 characters": ("k" * 256,),
+            "a control character": ("a\tb",),
+            "a character beyond ASCII": ("é",),
+            "half a quote": ('"a',),
+            "two keys": ("a", "b"),
+        }.items()
+    ),
     get("31 no UUID", "/v1/jobs/1", 404, "job-unknown"),
     get("31 upper case", NOBODY[:9] + NOBODY[9:].upper().replace("0", "A"), 404, "job-unknown"),
     get("31 URN", "/v1/jobs/urn:uuid:01900000-0000-7000-8000-000000000000", 404, "job-unknown"),
@@ -239,6 +252,29 @@ async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(house: H
         assert ("www-authenticate" in answers[-1].headers) == (row.status in (401, 403))
         await house.warm(way)
     assert answers[0].comparable == answers[1].comparable
+
+
+@pytest.mark.parametrize("target", ["/v1/jobs", SUM])
+async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: House, target: str) -> None:
+    """Row 30."""
+    answers = []
+    for way in WAYS:
+        key = ("Idempotency-Key", f"{way} {target}".replace(" ", ""))
+        headers = (JSON, key, _key(house, "good"))
+        bodies = [b'{"values":[%d]}' % number for number in (1, 2)]
+        if target == "/v1/jobs":
+            bodies = [wrapped(body) for body in bodies]
+        sent = [
+            await exchange(house.urls[way], request("POST", target, headers, body))
+            for body in (*bodies, bodies[0])
+        ]
+        problem_of(sent[1], 422, "key-reused")
+        assert [answer.status for answer in sent] == [202, 422, 202]
+        assert orjson.loads(sent[2].body)["id"] == orjson.loads(sent[0].body)["id"]
+        assert sent[2].headers["idempotent-replayed"] == "true"
+        answers.append(sent)
+    for express, fastapi in zip(*answers, strict=True):
+        assert express.comparable == fastapi.comparable
 
 
 async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house: House) -> None:

@@ -18,6 +18,7 @@ from tests.servers import urls
 from tests.waiting import until_found
 
 FRESH = "fresh"
+HEAD = "0002"
 TABLES = {
     "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "idempotency_keys", "jobs", "lanes",
     "outbox", "schedules", "webhook_deliveries",
@@ -49,15 +50,15 @@ async def schema(url: str) -> list[tuple[str, str, str]]:
 
 
 async def test_the_schema_is_made_and_making_it_again_changes_nothing(url: str) -> None:
-    assert await migrate(url) == "0001"
+    assert await migrate(url) == HEAD
     made = await schema(url)
     assert {table for table, _, _ in made} == TABLES
-    assert await migrate(url) == "0001"
+    assert await migrate(url) == HEAD
     assert await schema(url) == made
 
 
 async def test_processes_that_start_together_migrate_one_after_the_other(url: str) -> None:
-    assert await asyncio.gather(*(migrate(url) for _ in range(6))) == ["0001"] * 6
+    assert await asyncio.gather(*(migrate(url) for _ in range(6))) == [HEAD] * 6
     assert {table for table, _, _ in await schema(url)} == TABLES
 
 
@@ -69,7 +70,7 @@ async def test_whoever_migrates_is_waited_for_however_long_it_takes(url: str) ->
     await until_found(lambda: rival.fetchval(waiting))
     assert await schema(url) == []
     await rival.close()
-    assert await migrating == "0001"
+    assert await migrating == HEAD
 
 
 async def test_the_command_says_what_it_did(
@@ -77,7 +78,7 @@ async def test_the_command_says_what_it_did(
 ) -> None:
     settings = urls(servers) | {"SLUICE_POSTGRES_URL": url}
     for _ in range(2):
-        assert await _command(settings) == (0, "record at revision 0001\n", "")
+        assert await _command(settings) == (0, f"record at revision {HEAD}\n", "")
 
 
 async def test_the_command_names_the_setting_that_is_wrong() -> None:

@@ -46,7 +46,7 @@ class Scene:
 
     async def keep(self, *jobs: Job) -> None:
         """Announce these finished jobs."""
-        await self.cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs])
+        await self.cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs], {})
 
     async def works_again(self) -> None:
         """Return once Redis answers; the breaker lets one call through now and then."""
@@ -80,7 +80,7 @@ class Scene:
         """Announce again and again until it is heard."""
         while job_id not in heard:
             with suppress(ServerAway):
-                await self.cache.announce({job_id: 1}, [])
+                await self.cache.announce({job_id: 1}, [], {})
             await asyncio.sleep(0.01)
 
 
@@ -104,7 +104,7 @@ async def test_nothing_is_read_or_written_until_the_database_is_known(scene: Sce
     strange, job = scene.another(None), finished_job()
     await scene.keep(job)
     assert await strange.get([job.id]) == [None]
-    await seconds_of(strange.announce({job.id: 1}, []))
+    await seconds_of(strange.announce({job.id: 1}, [], {}))
     strange.belong_to(IDENTITY)
     assert await strange.get([job.id]) == [render(job)]
     await strange.close()
@@ -123,7 +123,7 @@ async def test_a_document_is_forgotten_after_its_time(scene: Scene) -> None:
     assert scene.settings.document_ttl_s - 5 < await scene.client.ttl(key) <= scene.settings.document_ttl_s
 
 
-@pytest.mark.parametrize("value", [render(finished_job()).pack(), b"", b"garbage", b"\xff\n{}"])
+@pytest.mark.parametrize("value", [render(finished_job()).pack(), b"garbage", b"\xff\n{}"])
 async def test_a_value_that_is_not_the_jobs_own_is_a_miss_and_counted(scene: Scene, value: bytes) -> None:
     asked, other = finished_job(), finished_job()
     await scene.keep(asked, other)
@@ -257,7 +257,7 @@ async def test_many_wake_ups_travel_in_one_message(
     scene: Scene, versions: dict[str, int], finished: list[str]
 ) -> None:
     async with scene.ear() as heard:
-        await scene.cache.announce(versions, [render(finished_job(id=each)) for each in finished])
+        await scene.cache.announce(versions, [render(finished_job(id=each)) for each in finished], {})
         await scene.until_heard(heard, "last")
     expected = {job_id: Wake(version, job_id in finished) for job_id, version in versions.items()}
     assert heard == expected | {"last": Wake(1, finished=False)}

@@ -1,14 +1,23 @@
 -- Accept: jobs and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
--- $1..$16: one array per field of NewJob; $17: seconds until the keeper publishes what the api did not.
--- Rows whose work is under way already are skipped (single flight); keys are taken in one order, or batches deadlock.
+-- $1..$19: one array per field of NewJob; $20: seconds until the keeper publishes what the api did not.
+-- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
+-- is taken;
+-- what is unique is inserted in one order, or batches deadlock. A key that was won although its job was skipped points
+-- to a job that is not there: it is pointed to another, or its job is inserted by the next try.
 -- Answers one row per message, and one without id that lists the scheduled jobs.
 with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[],
                 $8::float8[], $9::int[], $10::bytea[], $11::bool[], $12::float8[], $13::timestamptz[],
-                $14::float8[], $15::text[], $16::text[])
+                $14::float8[], $15::text[], $16::text[], $17::text[], $18::bytea[], $19::float8[])
         as new(id, tenant, kind, lane, priority, input, max_attempts, timeout_s, ids_per_message, fingerprint,
-               flight, delay_s, run_at, deadline_s, tags, traceparent)
+               flight, delay_s, run_at, deadline_s, tags, traceparent, key, request_hash, fresh_s)
+), keyed as (
+    insert into idempotency_keys (tenant, key, request_hash, job_id)
+    select tenant, key, request_hash, id from incoming where key is not null
+    order by tenant, key
+    on conflict do nothing
+    returning job_id
 ), accepted as (
     insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, fingerprint, flight,
                       run_at, queued_at, deadline, tags, traceparent)
@@ -17,6 +26,13 @@ with incoming as materialized (
            case when start_at > now() then null else now() end,
            now() + deadline_s * interval '1 second', tags, traceparent
     from incoming
+    where (key is null
+           or id in (select job_id from keyed)
+           or exists (select from idempotency_keys as own
+                      where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))
+      and not (flight and exists (select from jobs as done
+                                  where done.fingerprint = incoming.fingerprint and done.state = 'succeeded'
+                                    and done.finished_at > now() - fresh_s * interval '1 second'))
     order by fingerprint nulls first, id
     on conflict do nothing
     returning id, state
@@ -27,7 +43,7 @@ with incoming as materialized (
     where state = 'queued'
 ), sent as (
     insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id order by id), now() + $17::float8 * interval '1 second'
+    select lane, priority, array_agg(id order by id), now() + $20::float8 * interval '1 second'
     from placed
     group by lane, priority, message
     returning id, lane, priority, ids

@@ -14,7 +14,7 @@ import pytest
 from core.batching import Batcher
 from core.errors import BadRow
 from core.job import TAG_SEPARATOR, NewJob, as_accepted
-from core.lifecycle import succeeded
+from core.lifecycle import Failure, failed
 from tests.integration.record.tools import Record, body, ids_in
 from tests.make import ids_of, new_job, new_jobs
 
@@ -118,7 +118,7 @@ async def test_identical_work_under_way_is_skipped_and_its_twin_is_found(record:
     await record.accepted(first)
     accepted = await record.store.accept([second, other])
     assert accepted.ids == {other.id}
-    twins = await record.store.find_twins([PRINT, b"unknown"])
+    twins = await record.store.find_same(dict.fromkeys([PRINT, b"unknown"], 60.0))
     assert {print_: job.id for print_, job in twins.items()} == {PRINT: first.id}
 
 
@@ -143,8 +143,8 @@ async def test_the_same_work_asked_for_anew_runs_beside_the_one_in_flight(record
 
 async def test_work_that_has_ended_is_no_twin_any_more(record: Record) -> None:
     job = await record.claimed(in_flight())
-    await record.store.settle([succeeded(job, b"{}")])
-    assert await record.store.find_twins([PRINT]) == {}
+    await record.store.settle([failed(job, Failure("x", "y"))])
+    assert await record.store.find_same({PRINT: 60.0}) == {}
     await record.accepted(in_flight())
 
 
@@ -170,7 +170,7 @@ async def test_a_twin_that_is_not_committed_yet_is_waited_for(
         await rival.execute(ending)
         accepted = await accepting
     assert accepted.ids == ({mine.id} if wins else frozenset())
-    twins = await record.store.find_twins([PRINT])
+    twins = await record.store.find_same({PRINT: 60.0})
     assert twins[PRINT].id == (mine.id if wins else str(winner))
 
 
@@ -184,7 +184,7 @@ async def test_batches_that_share_work_in_opposite_orders_never_deadlock(record:
     for _ in range(5):
         taken = [each for ids in await asyncio.gather(*map(batch, range(8))) for each in ids]
         assert len(taken) == len(set(taken)) == len(prints)
-        assert len(await record.store.find_twins(prints)) == len(prints)
+        assert len(await record.store.find_same(dict.fromkeys(prints, 60.0))) == len(prints)
         await record.sql.execute("delete from jobs")
 
 

@@ -51,7 +51,7 @@ async def test_claims_that_are_lost_are_left_out(record: Record, heartbeat: Hear
     jobs = await record.store.claim(await record.accepted(*new_jobs(4)), KINDS)
     kept, ended, taken, returned = jobs
     await record.store.settle([succeeded(ended, b"{}")])
-    await record.store.release([claim_of(taken), claim_of(returned)])
+    await record.give_back(taken, returned)
     await record.claim(taken.id)
     before = await record.row(taken.id)
     beats = await heartbeat.beat([(claim_of(job), b"1") for job in jobs])

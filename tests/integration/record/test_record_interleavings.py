@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from adapters.postgres.pool import load_queries
 from adapters.postgres.store import Store
 from core.job import Claim
 from core.lifecycle import Transition, released, succeeded
@@ -76,6 +77,7 @@ class Model:
 
     def cancel(self) -> None:
         if self.state == "queued":
+            self.cancelling = True
             self._become("cancelled")
         elif self.state == "running" and not self.cancelling:
             self.cancelling = True
@@ -126,14 +128,7 @@ class World:
         assert found == {model.id: model.state for model in models if model.rescue()}
 
     async def cancel(self, models: Sequence[Model]) -> None:
-        await self.record.sql.execute(
-            """update jobs set version = version + 1,
-                   state = case state when 'queued' then 'cancelled' else state end,
-                   finished_at = case state when 'queued' then now() end,
-                   cancel_requested_at = case state when 'running' then now() end
-               where id = any($1) and state in ('queued', 'running') and cancel_requested_at is null""",
-            ids(models),
-        )
+        await self.record.sql.executemany(load_queries()["cancel"], [("acme", each) for each in ids(models)])
         for model in models:
             model.cancel()
 

@@ -56,23 +56,35 @@ async def test_the_newest_result_that_is_young_enough_is_found(record: Record) -
     await finished(record, new_job(**pure), 50)
     newest = await finished(record, new_job(**pure), 10, b"[2]")
     await finished(record, new_job(fingerprint=b"o" * 32), 1)
-    found = await record.store.find_results({PRINT: 60.0, b"unknown": 60.0})
+    found = await record.store.find_same({PRINT: 60.0, b"unknown": 60.0})
     assert {print_: (job.id, job.result) for print_, job in found.items()} == {PRINT: (newest, b"[2]")}
-    assert await record.store.find_results({PRINT: 5.0}) == {}
+    assert await record.store.find_same({PRINT: 5.0}) == {}
+
+
+async def test_work_under_way_is_found_where_there_is_no_result_and_after_one_that_is_too_old(
+    record: Record,
+) -> None:
+    pure = {"fingerprint": PRINT, "flight": True}
+    done = await finished(record, new_job(**pure), 30)
+    (waiting,) = await record.accepted(new_job(**pure))
+    for age, job_id in ((60.0, done), (10.0, waiting)):
+        assert (await record.store.find_same({PRINT: age}))[PRINT].id == job_id
+    await record.claim(waiting)
+    assert (await record.store.find_same({PRINT: 10.0}))[PRINT].state == "running"
 
 
 async def test_each_result_has_an_age_of_its_own(record: Record) -> None:
     other = b"o" * 32
     await finished(record, new_job(fingerprint=PRINT), 30)
     await finished(record, new_job(fingerprint=other), 30)
-    assert set(await record.store.find_results({PRINT: 60.0, other: 10.0})) == {PRINT}
+    assert set(await record.store.find_same({PRINT: 60.0, other: 10.0})) == {PRINT}
 
 
 async def test_failures_and_unfinished_work_are_no_results(record: Record) -> None:
     failing = await record.claimed(new_job(fingerprint=PRINT))
     await record.store.settle([failed(failing, Failure("x", "y"))])
-    await record.accepted(new_job(fingerprint=PRINT))
-    assert await record.store.find_results({PRINT: 60.0}) == {}
+    await record.accepted(new_job(fingerprint=PRINT))  # not to be shared
+    assert await record.store.find_same({PRINT: 60.0}) == {}
 
 
 async def test_the_identity_is_the_same_for_everybody_and_another_for_another_database(

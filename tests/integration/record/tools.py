@@ -13,6 +13,7 @@ from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
 from core.document import render
 from core.job import Job, Message, NewJob
+from core.lifecycle import released
 from core.telemetry import Telemetry
 from infra.local.servers import Servers
 from tests.fakes import Events
@@ -62,6 +63,10 @@ class Record:
         """Claim a job that is queued."""
         (job,) = await self.store.claim([job_id], KINDS)
         return job
+
+    async def give_back(self, *held: Job) -> None:
+        """As a consumer that stops does with what it holds."""
+        await self.store.settle([released(job) for job in held])
 
     async def job(self, job_id: str) -> Job:
         """The job as it is looked up."""

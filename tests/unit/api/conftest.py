@@ -10,6 +10,7 @@ import pytest
 
 from adapters.metrics import Metrics
 from api.app import stack_up
+from tests.fakes import FakeCache
 from tests.unit.api.front_door import Clock, Door, Record, furnish, settings
 
 
@@ -28,12 +29,14 @@ def record() -> Record:
 @pytest.fixture(params=["express", "fastapi"])
 async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[Door]:
     """The front door, once with the express lane and once without."""
-    desk = furnish(record, settings(express=request.param == "express"), clock)
+    cache = FakeCache()
+    desk = furnish(record, settings(express=request.param == "express"), clock, cache)
     metrics = Metrics()
     transport = httpx.ASGITransport(stack_up(desk, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read")
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known
-        yield Door(client, desk, record, metrics, key, headers)
+        yield Door(client, desk, record, cache, metrics, key, headers)
         await asyncio.wait_for(desk.submission.drain(), 1)
+        await asyncio.wait_for(desk.lookup.drain(), 1)

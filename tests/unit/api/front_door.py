@@ -12,22 +12,26 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.metrics import Metrics
+from api.control import Control
 from api.desk import Desk
 from api.keys import Keyring, hash_secret, make_key, parse_key
 from api.lookup import Lookup
 from api.memory import Memory
+from api.recall import Recall
 from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
-from core.document import Document
 from core.errors import ServerAway
 from core.handler import handler
 from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
 from core.lanes import Lane
-from core.ports import DocumentCache, JobStore, KeyRecord
+from core.ports import AttemptRecord, JobStore, KeyRecord
 from core.registry import Registry
 from core.settings import Settings
 from core.telemetry import Telemetry
+from tests.fakes import FakeCache
+from tests.make import new_job
+from tests.scripted import ScriptedRecord
 
 PEPPER = "0123456789abcdef"
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -68,35 +72,61 @@ class Clock:
         return self.now
 
 
-class Record:
+class Record(ScriptedRecord):
     """Jobs and keys in memory; `away` makes every call fail."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, Job] = {}
+        super().__init__()
         self.keys: dict[str, KeyRecord] = {}
+        self.attempts: dict[str, list[AttemptRecord]] = {}
         self.away = False
         self.asked = 0
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
         self._check()
-        for new in jobs:
-            self.jobs[new.id] = as_accepted(new, AT)
-        return Accepted(AT, frozenset(new.id for new in jobs), ())
+        return await super().accept(jobs)
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         self._check()
-        return {each: self.jobs[each] for each in ids if each in self.jobs}
+        return await super().look_up(ids)
 
-    async def find_results(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
         self._check()
-        done = [job for job in self.jobs.values() if job.state == JobState.SUCCEEDED]
-        return {job.fingerprint: job for job in done if job.fingerprint in wanted and job.fingerprint}
-
-    async def find_twins(self, prints: Sequence[bytes]) -> dict[bytes, Job]:
-        return {}
+        return await super().find_same(wanted)
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         self._check()
+
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        job = self._of(tenant, job_id)
+        if job is None or job.finished_at:
+            return None
+        if job.state == JobState.RUNNING:
+            return self._changed(job, cancel_requested_at=AT) if not job.cancel_requested_at else job
+        return self._changed(job, state=JobState.CANCELLED, cancel_requested_at=AT, finished_at=AT)
+
+    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
+        job = self._of(tenant, job_id)
+        if job is None or job.state != JobState.FAILED or await self.find_retry(tenant, job_id):
+            return []
+        again = new_job(id=new_id, tenant=tenant, kind=job.kind)
+        self.add(as_accepted(again, AT), retry_of=job_id)
+        return [Message(1, "default", "normal", (new_id,))]
+
+    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
+        found = (job for job in self.jobs.values() if (job.retry_of, job.tenant) == (job_id, tenant))
+        return next(found, None)
+
+    async def delete_job(self, tenant: str, job_id: str) -> bool:
+        job = self._of(tenant, job_id)
+        if job is None or not job.finished_at:
+            return False
+        del self.jobs[job_id]
+        return True
+
+    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
+        self._check()
+        return self.attempts.get(job_id, [])
 
     async def find_key(self, key_id: str) -> KeyRecord | None:
         self.asked += 1
@@ -118,21 +148,18 @@ class Record:
         """As a consumer would."""
         job = self.jobs[job_id]
         error = b'{"type":"gave-up"}' if state == JobState.FAILED else None
-        self.jobs[job_id] = job._replace(state=state, version=job.version + 2, result=result, error=error)
+        self.jobs[job_id] = job._replace(
+            state=state, version=job.version + 2, result=result, error=error, finished_at=AT
+        )
+
+    def _of(self, tenant: str, job_id: str) -> Job | None:
+        self._check()
+        job = self.jobs.get(job_id)
+        return job if job and job.tenant == tenant else None
 
     def _check(self) -> None:
         if self.away:
             raise ServerAway("postgresql")
-
-
-class NoCache:
-    """A Redis that has nothing."""
-
-    async def get(self, ids: Sequence[str]) -> list[Document | None]:
-        return [None] * len(ids)
-
-    async def announce(self, versions: Mapping[str, int], finished: Sequence[Document]) -> None:
-        return None
 
 
 class NoBroker:
@@ -149,6 +176,7 @@ class Door:
     client: httpx.AsyncClient
     desk: Desk
     record: Record
+    cache: FakeCache
     metrics: Metrics
     key: str
     headers: dict[str, str] = field(default_factory=dict)
@@ -174,18 +202,22 @@ def settings(**more: Any) -> Settings:
     return Settings(_env_file=None, **given)
 
 
-def furnish(record: Record, chosen: Settings, clock: Clock) -> Desk:
+def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> Desk:
     """A desk over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
-    store, cache = cast(JobStore, record), cast(DocumentCache, NoCache())
-    dispatch = Dispatch(NoBroker(), record, lanes, Telemetry())
+    store, events = cast(JobStore, record), Telemetry()
+    cache = cache or FakeCache()
+    dispatch = Dispatch(NoBroker(), record, lanes, events)
     lookup = Lookup(store, cache, Memory(1_000_000, 10, clock))
     return Desk(
         settings=chosen,
         registry=registry,
         keyring=Keyring(record, PEPPER, 60, 600, clock),
-        submission=Submission(registry, lanes, store, dispatch, Telemetry()),
+        submission=Submission(
+            registry, lanes, store, Recall(store, cache, lookup, 10, clock), dispatch, events
+        ),
         lookup=lookup,
         waiting=Waiting(lookup, 10, lambda: True),
+        control=Control(record, cache, lookup, dispatch, events),
     )

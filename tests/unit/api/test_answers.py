@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from api import answers
-from api.answers import AsgiMessage, Reply, accepted, found, later, matches, not_modified, send_last
+from api.answers import Answer, AsgiMessage, Reply, accepted, found, later, matches, not_modified, send_last
 from core.document import Document
 
 ID = "01900000-0000-7000-8000-00000000000"
@@ -18,7 +18,7 @@ def document(state: str = "queued", version: int = 3) -> Document:
 
 
 def test_lengths_are_right() -> None:
-    for reply in (found(document()), accepted(document()), answers.result(document("succeeded"))):
+    for reply in (found(document()), accepted(Answer(document())), answers.result(document("succeeded"))):
         assert dict(reply.headers)[b"content-length"] == b"%d" % len(reply.body)
 
 
@@ -52,9 +52,19 @@ def test_the_time_to_ask_again_differs_between_jobs() -> None:
 
 
 def test_a_finished_submit_is_200_and_a_reused_one_says_so() -> None:
-    assert accepted(document("succeeded")).status == 200
-    assert accepted(document()).status == 202
-    assert (b"cache-status", b"sluice; hit") in accepted(document("succeeded"), reused=True).headers
+    assert accepted(Answer(document("succeeded"))).status == 200
+    assert accepted(Answer(document())).status == 202
+    reused = accepted(Answer(document("succeeded"), reused=True, age_s=7, ttl_s=53)).headers
+    assert {(b"cache-status", b"sluice; hit; ttl=53"), (b"age", b"7")} <= set(reused)
+
+
+def test_a_shared_job_and_a_replayed_answer_say_so() -> None:
+    shared = accepted(Answer(document(), coalesced=True)).headers
+    assert (b"cache-status", b"sluice; fwd=miss; collapsed") in shared
+    replayed = accepted(Answer(document(), replayed=True)).headers
+    assert (b"idempotent-replayed", b"true") in replayed
+    for name in (b"age", b"cache-status", b"idempotent-replayed"):
+        assert name not in dict(accepted(Answer(document())).headers)
 
 
 async def test_the_last_answer_of_a_connection_waits_for_what_is_still_sent() -> None:

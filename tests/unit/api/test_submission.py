@@ -10,7 +10,11 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from api.submission import DEFAULTS, Answer, Submission, Submit, read_bare, read_submit
+from api.answers import Answer
+from api.lookup import Lookup
+from api.memory import Memory
+from api.recall import Recall
+from api.submission import DEFAULTS, Submission, Submit, read_bare, read_submit
 from core.dispatch import Dispatch
 from core.document import render
 from core.errors import Invalid, KindUnknown, Malformed, OutcomeUnknown, Overloaded, ServerAway, TooLarge
@@ -20,9 +24,9 @@ from core.lanes import Lane
 from core.ports import JobStore
 from core.registry import Registry
 from core.telemetry import Event, Telemetry
-from tests.fakes import Events, FakeDispatcher
+from tests.fakes import Events, FakeCache, FakeDispatcher
 from tests.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
-from tests.unit.api.front_door import add, add_once
+from tests.unit.api.front_door import Clock, add, add_once
 
 
 class Desk:
@@ -35,10 +39,13 @@ class Desk:
         self.events, self.dispatcher = Events(), FakeDispatcher()
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
         telemetry, store = Telemetry(self.events), cast(JobStore, self.store)
+        self.cache, clock = FakeCache(), Clock()
+        lookup = Lookup(store, self.cache, Memory(1_000_000, 10, clock))
         self.submission = Submission(
             Registry([add, add_once]),
             lanes,
             store,
+            Recall(store, self.cache, lookup, 10, clock),
             Dispatch(self.dispatcher, store, lanes, telemetry),
             telemetry,
             waiting,
@@ -261,6 +268,11 @@ async def test_work_that_is_equal_but_written_in_another_way_is_the_same(desk: D
     assert second.document.id == first.document.id
 
 
+async def nobody(_: Any) -> Any:
+    """The record knows of nobody who does the same work."""
+    return {}
+
+
 async def test_a_twin_that_finishes_between_the_statements_answers_with_its_result(desk: Desk) -> None:
     first = await desk.submit(1, kind="demo.pure")
 
@@ -268,7 +280,7 @@ async def test_a_twin_that_finishes_between_the_statements_answers_with_its_resu
         desk.record.succeed(first.document.id)
         return await call()
 
-    desk.script["find_twins"].append(finishes_first)
+    desk.script["find_same"] += [nobody, finishes_first]
     second = await desk.submit(1, kind="demo.pure")
     assert (second.reused, second.document.id) == (True, first.document.id)
 
@@ -280,18 +292,14 @@ async def test_a_twin_that_fails_between_the_statements_makes_room(desk: Desk) -
         desk.record.add(desk.job(first), state=JobState.FAILED)
         return await call()
 
-    desk.script["find_twins"].append(fails_first)
+    desk.script["find_same"] += [nobody, fails_first]
     second = await desk.submit(1, kind="demo.pure")
     assert (second.coalesced, second.reused, desk.job(second).state) == (False, False, "queued")
 
 
 async def test_after_three_rounds_in_vain_the_client_is_asked_to_come_again(desk: Desk) -> None:
     await desk.submit(1, kind="demo.pure")
-
-    async def nobody(_: Any) -> Any:
-        return {}
-
-    desk.script["find_twins"] += [nobody] * 3
+    desk.script["find_same"] += [nobody] * 4
     with pytest.raises(Overloaded):
         await desk.submit(1, kind="demo.pure")
     assert desk.store.calls["accept"] == 4
@@ -316,7 +324,7 @@ async def test_a_commit_whose_reply_was_lost_is_not_made_again(desk: Desk) -> No
 
 
 async def test_a_record_away_while_a_result_is_recalled_is_told(desk: Desk) -> None:
-    desk.script["find_results"].append(refused())
+    desk.script["find_same"].append(refused())
     with pytest.raises(ServerAway):
         await desk.submit(1, kind="demo.pure")
     assert not desk.record.jobs

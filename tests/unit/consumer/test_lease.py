@@ -191,6 +191,51 @@ async def test_a_cancel_is_told_once(record: Record, flow: Flow) -> None:
     assert flow.lost == []
 
 
+async def test_a_stop_that_is_asked_for_brings_the_next_beat_at_once(record: Record, flow: Flow) -> None:
+    attempt = an_attempt(kinds.nap)
+    async with started(record, flow, beat_s=60, lease_s=300) as leases:
+        leases.hold(attempt)
+        leases.beat_soon("of somebody else")
+        while not record.beats:  # the first beat found nothing in hand
+            leases.beat_soon(attempt.job.id)
+            await asyncio.sleep(0.001)
+        record.cancelled.add(attempt.claim)
+        leases.beat_soon(attempt.job.id)
+        await asyncio.wait_for(flow.told.wait(), 10)
+    assert flow.cancelled == [attempt]
+
+
+async def test_a_stop_that_is_asked_for_during_a_beat_brings_another(record: Record, flow: Flow) -> None:
+    attempt = an_attempt(kinds.nap)
+    answered, go_on = threading.Event(), threading.Event()
+    really = record.beat
+
+    async def slow(held: Sequence[tuple[Claim, bytes | None]]) -> list[Beat]:
+        beats = await really(held)  # the record has answered before the cancel
+        answered.set()
+        await asyncio.to_thread(go_on.wait, 10)
+        return beats
+
+    async with started(record, flow, beat_s=60, lease_s=300) as leases:
+        record.beat = slow  # type: ignore[method-assign]  # a record that answers late
+        leases.hold(attempt)
+        while not answered.is_set():
+            leases.beat_soon(attempt.job.id)
+            await asyncio.sleep(0.001)
+        record.cancelled.add(attempt.claim)
+        leases.beat_soon(attempt.job.id)
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait_for(flow.told.wait(), 10)
+    assert flow.cancelled == [attempt]
+
+
+async def test_a_stop_after_the_end_is_harmless(record: Record, flow: Flow) -> None:
+    async with started(record, flow) as leases:
+        leases.hold(an_attempt(kinds.nap))
+    leases.beat_soon(next(iter(leases._held)).id)
+
+
 async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(record: Record, flow: Flow) -> None:
     attempt = an_attempt(kinds.nap)
     record.away = True

@@ -25,7 +25,11 @@ def test_a_new_job_shows_every_field_and_no_result() -> None:
     assert list(shown)[:4] == ["id", "kind", "state", "version"]
     assert shown["created_at"] == "2026-01-02T03:04:05.678900Z"
     assert (shown["result"], shown["error"], shown["tags"], shown["progress"]) == (None, None, [], None)
-    assert shown["links"] == {"self": f"/v1/jobs/{ID}", "result": f"/v1/jobs/{ID}/result"}
+    assert shown["links"] == {
+        "self": f"/v1/jobs/{ID}",
+        "result": f"/v1/jobs/{ID}/result",
+        "cancel": f"/v1/jobs/{ID}/cancel",
+    }
 
 
 def test_the_result_stands_in_the_body_byte_for_byte() -> None:

@@ -1,0 +1,14 @@
+-- Delete: forget a finished job and its attempts. Idempotency keys outlive it: from now on they stand for no job at all,
+-- so that no request under one of them is taken for the first.
+-- $1: tenant; $2: id.
+with gone as (
+    delete from jobs
+    where id = $2::uuid and tenant = $1 and state in ('succeeded', 'failed', 'cancelled')
+    returning id
+), tries as (
+    delete from attempts using gone where job_id = gone.id
+), keys as (
+    update idempotency_keys set job_id = '00000000-0000-0000-0000-000000000000'
+    from gone where job_id = gone.id
+)
+select id::text from gone

@@ -1,0 +1,67 @@
+"""What a client may do to a job after it was submitted: cancel it, try it again, forget it, see its attempts."""
+
+from __future__ import annotations
+
+import uuid_utils
+
+from api.lookup import Lookup, checked_id
+from core.announcement import announce
+from core.dispatch import Dispatch
+from core.document import Document, render
+from core.errors import JobNotFailed, JobNotFinished, JobUnknown
+from core.ports import AttemptRecord, ControlStore, DocumentCache
+from core.telemetry import Event, Telemetry
+
+
+class Control:
+    """Each method raises JobUnknown for a job that is unknown or of another tenant, and ServerAway."""
+
+    def __init__(
+        self,
+        store: ControlStore,
+        cache: DocumentCache,
+        lookup: Lookup,
+        dispatch: Dispatch,
+        telemetry: Telemetry,
+    ) -> None:
+        self._store, self._cache, self._lookup = store, cache, lookup
+        self._dispatch, self._telemetry = dispatch, telemetry
+
+    async def cancel(self, tenant: str, job_id: str) -> Document:
+        """The job, cancelled, or running with its cancel requested, or as it ended before. Asking again changes nothing."""
+        job = await self._store.cancel(tenant, checked_id(job_id))
+        if job is None:
+            return await self._lookup.find(tenant, job_id)
+        document = render(job)
+        await announce(self._cache, self._telemetry, [job])
+        if document.finished:
+            self._telemetry.emit(Event.CANCELLED)
+        else:
+            await self._cache.ask_stop(job_id)
+        return document
+
+    async def retry(self, tenant: str, job_id: str) -> Document:
+        """The new job that tries this one again; asking twice gives the same. Raises JobNotFailed."""
+        messages = await self._store.retry(tenant, checked_id(job_id), str(uuid_utils.uuid7()))
+        self._dispatch.send(messages)
+        self._telemetry.emit(Event.ACCEPTED, len(messages))
+        again = await self._store.find_retry(tenant, job_id)
+        if again is None:
+            await self._lookup.find(tenant, job_id)
+            raise JobNotFailed
+        return render(again)
+
+    async def delete(self, tenant: str, job_id: str) -> None:
+        """Forget a finished job, everywhere. Raises JobNotFinished."""
+        if not await self._store.delete_job(tenant, checked_id(job_id)):
+            if not (await self._lookup.find(tenant, job_id)).finished:
+                raise JobNotFinished
+            if not await self._store.delete_job(tenant, job_id):  # it may have finished in between
+                raise JobUnknown
+        self._lookup.memory.forget(job_id)
+        await self._cache.forget(job_id)
+
+    async def attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
+        """Every attempt that did not succeed."""
+        await self._lookup.find(tenant, job_id)
+        return await self._store.list_attempts(job_id)

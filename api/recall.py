@@ -1,0 +1,100 @@
+"""Recall: the same pure work, done or under way, from process memory → Redis → PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
+
+from api.lookup import Lookup
+from core.batching import Batcher, Limits
+from core.document import Document, render
+from core.errors import JobUnknown, ServerAway
+from core.job import Job
+from core.ports import DocumentCache, JobStore, Result
+
+MOST = 10_000
+"""Results remembered in process memory; their documents are in the memory for documents."""
+
+
+T = TypeVar("T")
+
+
+class Recalled(NamedTuple):
+    """The document of a job that does the same work, and when it finished, in seconds since the epoch, if it has."""
+
+    document: Document
+    finished_at: float | None
+
+
+class Recall:
+    """Finds the same work. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
+
+    def __init__(
+        self, store: JobStore, cache: DocumentCache, lookup: Lookup, keep_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._store, self._cache, self._lookup = store, cache, lookup
+        self._keep_s, self._clock = keep_s, clock
+        self._known: dict[bytes, tuple[Result, float]] = {}
+        self._superseded: dict[bytes, float] = {}
+        self._from_cache: Batcher[bytes, Result | None] = Batcher(
+            "results-mget", self._read_cache, Limits(rows=200)
+        )
+        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher("same", self._read_record)
+
+    async def find(self, tenant: str, fingerprint: bytes, fresh_s: float, now: float) -> Recalled | None:
+        """A result that finished less than `fresh_s` seconds before `now` (since the epoch), or the job under way.
+
+        Raises ServerAway.
+        """
+        result = self._remembered(fingerprint) or await self._from_cache.put(fingerprint)
+        if result is not None and now - result.finished_at < fresh_s:
+            self._remember(fingerprint, result)
+            with suppress(JobUnknown):  # deleted since
+                return Recalled(await self._lookup.find(tenant, result.job_id), result.finished_at)
+        return await self._recorded(fingerprint, fresh_s)
+
+    def supersede(self, fingerprint: bytes, now: float) -> None:
+        """The work runs again: what finished before `now` (since the epoch) is not remembered here any more."""
+        self._known.pop(fingerprint, None)
+        _put(self._superseded, fingerprint, now)
+
+    async def _recorded(self, fingerprint: bytes, fresh_s: float) -> Recalled | None:
+        job = await self._from_record.put((fingerprint, fresh_s))
+        if job is None:
+            return None
+        if job.finished_at is None:
+            return Recalled(render(job, coalesced=True), None)
+        document, finished_at = render(job), job.finished_at.timestamp()
+        self._lookup.memory.put(document)
+        self._remember(fingerprint, Result(job.id, finished_at))
+        return Recalled(document, finished_at)
+
+    def _remembered(self, fingerprint: bytes) -> Result | None:
+        result, until = self._known.get(fingerprint, (None, 0.0))
+        return result if self._clock() < until else None
+
+    def _remember(self, fingerprint: bytes, result: Result) -> None:
+        """Keep it, unless it is kept already: its time must not grow longer each time it is asked for."""
+        now = self._clock()
+        if self._remembered(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
+            return
+        _put(self._known, fingerprint, (result, now + self._keep_s))
+
+    async def _read_cache(self, prints: Sequence[bytes]) -> list[Result | None]:
+        try:
+            return await self._cache.find_results(prints)
+        except ServerAway:  # the record knows
+            return [None] * len(prints)
+
+    async def _read_record(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
+        found = await self._store.find_same(dict(wanted))
+        return [found.get(each) for each, _ in wanted]
+
+
+def _put(table: dict[bytes, T], fingerprint: bytes, value: T) -> None:
+    """Put it last, and drop from the front what is too much."""
+    table.pop(fingerprint, None)
+    table[fingerprint] = value
+    while len(table) > MOST:
+        del table[next(iter(table))]

@@ -1,0 +1,27 @@
+"""Two apis and a consumer with kinds of the tests' own, for a whole module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.servers import Servers
+from tests.integration.work import KINDS
+from tests.servers import empty
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def pair(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two apis and a consumer whose heartbeat is slower than any cancel may be."""
+    shared_servers.up()
+    directory = tmp_path_factory.mktemp("pair")
+    running = Stack(shared_servers, directory, handlers=KINDS, beat_s=5, lease_s=20)
+    try:
+        asyncio.run(empty(shared_servers))
+        asyncio.run(running.start(apis=2))
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,88 @@
+"""Kinds whose work goes on until the test lets it end, loaded by the api and consumer processes of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from core.handler import Context, handler
+from core.retry import RetryPolicy
+
+
+class Ask(BaseModel):
+    """`gate` is a file whose coming ends the work; `mark` one to which every run adds a line."""
+
+    gate: str = ""
+    mark: str = ""
+    number: int = 0
+
+
+class Done(BaseModel):
+    """The number that came in."""
+
+    number: int
+
+
+def begun(ask: Ask) -> None:
+    """Leave a line that says which process runs it."""
+    if ask.mark:
+        with Path(ask.mark).open("a") as mark:
+            mark.write(f"{os.getpid()}\n")
+
+
+async def opened(ask: Ask) -> None:
+    """Return once the gate is open."""
+    while ask.gate and not Path(ask.gate).exists():  # noqa: ASYNC110, ASYNC240  another process opens it
+        await asyncio.sleep(0.01)
+
+
+@handler("own.loop")
+async def in_loop(ask: Ask) -> Done:
+    """Waits in the event loop."""
+    begun(ask)
+    await opened(ask)
+    return Done(number=ask.number)
+
+
+@handler("own.thread")
+def in_thread(ask: Ask, context: Context) -> Done:
+    """Waits in a thread, and ends when it is told to."""
+    begun(ask)
+    while not Path(ask.gate).exists() and not context.should_stop():
+        time.sleep(0.01)
+    return Done(number=ask.number)
+
+
+@handler("own.process", runs_in="process")
+def in_process(ask: Ask) -> Done:
+    """Burns a processor, and hears nobody."""
+    begun(ask)
+    while not Path(ask.gate).exists():
+        pass
+    return Done(number=ask.number)
+
+
+@handler("own.fails", retry=RetryPolicy(max_attempts=3, base_s=0.01))
+async def fails(ask: Ask) -> Done:
+    """Never succeeds."""
+    begun(ask)
+    raise LookupError("no luck")
+
+
+@handler("own.pure", cache_s=600)
+async def pure(ask: Ask) -> Done:
+    """The same for the same input."""
+    begun(ask)
+    await opened(ask)
+    return Done(number=ask.number)
+
+
+@handler("own.brief", cache_s=1)
+async def brief(ask: Ask) -> Done:
+    """The same for the same input, for a second."""
+    begun(ask)
+    return Done(number=ask.number)

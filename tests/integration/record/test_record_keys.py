@@ -1,0 +1,154 @@
+"""Idempotency keys in the record: one job a key, whatever happens at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+import uuid_utils
+
+from core.job import KeyUse, NewJob
+from core.lifecycle import succeeded
+from tests.integration.record.tools import Record
+from tests.make import ids_of, new_job
+
+PRINT = b"p" * 32
+INSERT = """with key as (insert into idempotency_keys (tenant, key, request_hash, job_id) values ('acme', 'k', 'h', $1))
+            insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, input, queued_at)
+            values ($1, 'acme', 'demo.sum', 'default', 'normal', 'queued', 1, '', now())"""
+
+
+def keyed(key: str = "k", **changes: Any) -> NewJob:
+    return new_job(key=key, request_hash=b"h", **changes)
+
+
+def pure(key: str = "k", fingerprint: bytes = PRINT, **changes: Any) -> NewJob:
+    return keyed(key, fingerprint=fingerprint, flight=True, fresh_s=60.0, **changes)
+
+
+async def use(record: Record, key: str = "k") -> KeyUse | None:
+    """What the key stands for."""
+    return (await record.store.find_keys([("acme", key)])).get(("acme", key))
+
+
+async def jobs(record: Record) -> int:
+    count = await record.sql.fetchval("select count(*) from jobs")
+    assert isinstance(count, int)
+    return count
+
+
+async def test_a_key_comes_into_the_record_with_its_job(record: Record) -> None:
+    (job_id,) = await record.accepted(keyed())
+    assert await use(record) == KeyUse(b"h", job_id)
+    assert await use(record, "unknown") is None
+
+
+async def test_a_job_whose_key_is_taken_is_skipped(record: Record) -> None:
+    (first,) = await record.accepted(keyed())
+    other = new_job()
+    accepted = await record.store.accept([keyed(), other])
+    assert accepted.ids == {other.id}
+    assert await use(record) == KeyUse(b"h", first)
+    assert [each.ids for each in accepted.messages] == [(other.id,)]
+
+
+async def test_of_those_who_share_a_key_in_one_batch_one_is_taken(record: Record) -> None:
+    batch = [keyed() for _ in range(5)]
+    (winner,) = (await record.store.accept(batch)).ids
+    assert await use(record) == KeyUse(b"h", winner)
+    assert await jobs(record) == 1
+
+
+async def test_a_key_belongs_to_its_tenant(record: Record) -> None:
+    mine, theirs = keyed(), keyed(tenant="other")
+    await record.accepted(mine, theirs)
+    uses = await record.store.find_keys([("acme", "k"), ("other", "k"), ("nobody", "k")])
+    assert {tenant: each.job_id for (tenant, _), each in uses.items()} == {
+        "acme": mine.id,
+        "other": theirs.id,
+    }
+
+
+async def test_a_key_outlives_a_scheduled_job_too(record: Record) -> None:
+    (later,) = await record.accepted(keyed(delay_s=60))
+    assert await use(record) == KeyUse(b"h", later)
+
+
+async def test_a_job_takes_over_a_key_that_stands_for_its_id(record: Record) -> None:
+    lost = str(uuid_utils.uuid7())
+    assert await record.store.keep_key("acme", "k", KeyUse(b"h", lost))
+    assert (await record.store.accept([keyed()])).ids == frozenset()
+    batch = [keyed(id=lost), keyed(id=lost)]
+    assert (await record.store.accept(batch)).ids == {lost}
+    assert await jobs(record) == 1
+
+
+async def test_a_key_is_kept_for_a_job_that_was_there_before_it(record: Record) -> None:
+    (job_id,) = await record.accepted()
+    assert await record.store.keep_key("acme", "k", KeyUse(b"h", job_id))
+    assert await use(record) == KeyUse(b"h", job_id)
+
+
+@pytest.mark.parametrize("request_hash", [b"h", b"other"])
+async def test_a_key_that_stands_for_a_job_that_is_there_stays_as_it_is(
+    record: Record, request_hash: bytes
+) -> None:
+    (first,) = await record.accepted(keyed())
+    (other,) = await record.accepted()
+    assert not await record.store.keep_key("acme", "k", KeyUse(request_hash, other))
+    assert await use(record) == KeyUse(b"h", first)
+
+
+async def test_a_key_whose_job_never_came_is_moved_once_and_only_for_the_same_request(record: Record) -> None:
+    lost = str(uuid_utils.uuid7())
+    await record.store.keep_key("acme", "k", KeyUse(b"h", lost))
+    first, second = ids_of([new_job(id=each) for each in await record.accepted(new_job(), new_job())])
+    assert not await record.store.keep_key("acme", "k", KeyUse(b"other", first))
+    moved = await asyncio.gather(
+        *(record.store.keep_key("acme", "k", KeyUse(b"h", each)) for each in (first, second) * 4)
+    )
+    assert moved.count(True) == 1
+    found = await use(record)
+    assert found
+    assert found.job_id in (first, second)
+
+
+async def test_a_key_whose_job_comes_at_the_same_time_is_left_to_it(record: Record) -> None:
+    (mine,) = await record.accepted()
+    winner = uuid_utils.uuid7()
+    async with record.locked(INSERT, UUID(str(winner))) as rival:
+        keeping = asyncio.create_task(record.store.keep_key("acme", "k", KeyUse(b"h", mine)))
+        await record.until_waiting()
+        await rival.execute("commit")
+        assert not await keeping
+    assert await use(record) == KeyUse(b"h", str(winner))
+
+
+async def test_work_that_was_just_done_is_not_accepted_again_while_it_is_fresh(record: Record) -> None:
+    done = await record.claimed(pure("first"))
+    await record.store.settle([succeeded(done, b"{}")])
+    assert (await record.store.accept([pure("second")])).ids == frozenset()
+    stale = pure("third")._replace(fresh_s=0.0)
+    anew = new_job(fingerprint=PRINT)  # asked to run again
+    assert (await record.store.accept([stale, anew])).ids == {stale.id, anew.id}
+
+
+async def test_batches_that_share_keys_and_work_in_opposite_orders_end_with_one_job_each(
+    record: Record,
+) -> None:
+    prints = [bytes([number]) * 32 for number in range(60)]
+
+    async def batch(number: int) -> list[NewJob]:
+        new = [pure(f"{number} {own[0]}", own) for own in prints[:20]]  # the same work under other keys
+        new += [pure(f"both {own[0]}", own) for own in prints[20:40]]
+        new += [keyed(f"key {own[0]}") for own in prints[40:]]
+        taken = (await record.store.accept(new[:: 1 if number % 2 else -1])).ids
+        return [job for job in new if job.id in taken]
+
+    for _ in range(5):
+        won = [job for jobs in await asyncio.gather(*map(batch, range(8))) for job in jobs]
+        assert len({job.fingerprint for job in won if job.fingerprint}) == 40
+        assert len({job.key for job in won}) == len(won) == await jobs(record) == 60
+        await record.sql.execute("delete from jobs; delete from idempotency_keys; delete from outbox")
