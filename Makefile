@@ -8,13 +8,14 @@ COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --u
 TENANT ?= demo
 SCOPES ?= submit,read
 
-# Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md).
+# Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
+# of `make load`: --users 300 --seconds 60, --web.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit bench lock
+.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers
 
 help:  ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup  ## bring everything up, run one job of every kind, leave it running
 	@$(PYTHON) -m infra.local.run
@@ -55,9 +56,21 @@ test: setup  ## check, then every test, with real servers
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
 
+up:  ## the whole product in containers, on the Docker of this machine
+	@infra/docker/passwords.sh
+	docker compose up --build --wait
+	@echo "a key: docker compose exec api python -m api.keys create --tenant $(TENANT); to stop: docker compose down"
+
+test-containers: setup  ## build the image and test docker-compose.yml, on an engine of its own if none runs
+	@$(PYTHON) -m infra.docker.trial
+
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
-lock: setup  ## write both lock files anew from pyproject.toml
+load: setup  ## users with a rate and a verdict, against the running stack: make load ARGS="--users 300"
+	@$(PYTHON) -m loadtests $(ARGS)
+
+lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt
+	$(COMPILE) --group containers -o infra/docker/requirements.txt

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
             "handlers.image_thumbnail",
+            "handlers.measurements_summary",
             "handlers.demo_sum",
             "handlers.demo_sleep",
             "handlers.demo_spin",

@@ -79,6 +79,8 @@ class Bench:
             "url_without_memory": f"http://{LOOPBACK}:{self._second_settings['SLUICE_API_PORT']}",
             "key": key,
             "consumer_metrics": f"{consumer.private_url}/metrics",
+            "postgres_url": servers.postgres.url,
+            "rabbitmq_url": servers.rabbitmq.url,
             "redis_url": servers.redis.url,
             "pids": {name: daemon.pids for name, daemon in roots.items()},
             "versions": _versions(servers),

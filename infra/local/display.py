@@ -48,7 +48,7 @@ class Bars:
         self._said: dict[str, str] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✔"),
-            TextColumn("{task.description:<16}"),
+            TextColumn("{task.description:<20}"),
             BarColumn(24),
             TextColumn("{task.fields[state]:<10}"),
             TimeElapsedColumn(),
@@ -69,7 +69,7 @@ class Bars:
             self._draw(visit)
         elif self._said.get(visit.sample.kind) != visit.state:
             self._said[visit.sample.kind] = visit.state
-            self._console.print(f"    {visit.sample.kind:<16} {visit.state}")
+            self._console.print(f"    {visit.sample.kind:<20} {visit.state}")
 
     def _draw(self, visit: Visit) -> None:
         kind, progress = visit.sample.kind, visit.document.get("progress") or {}
@@ -92,8 +92,9 @@ def show_results(console: Console, visits: list[Visit]) -> None:
         )
     console.print()
     console.print(table, soft_wrap=True)
-    if console.is_terminal and not console.no_color:
-        _show_pictures(console, visits)
+    for visit in visits:
+        if visit.succeeded:
+            _show_more(console, visit)
 
 
 def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
@@ -114,11 +115,13 @@ def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
     console.print()
 
 
-def _show_pictures(console: Console, visits: list[Visit]) -> None:
-    for visit in visits:
-        if visit.succeeded and visit.sample.show is not None:
+def _show_more(console: Console, visit: Visit) -> None:
+    """Its table; and its picture, where the terminal can show one."""
+    colours = console.is_terminal and not console.no_color
+    for show in (visit.sample.table, visit.sample.picture if colours else None):
+        if show is not None:
             console.print()
-            console.print(visit.sample.show(visit.document["result"]))
+            console.print(show(visit.document["result"]), soft_wrap=True)
 
 
 def _mark(visit: Visit) -> str:

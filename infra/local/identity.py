@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -52,6 +53,13 @@ def temporary_directory(prefix: str) -> Path:
     directory = Path(tempfile.mkdtemp(prefix=prefix))
     directory.chmod(0o711)
     return directory
+
+
+def may_rename() -> bool:
+    """Whether this machine lets root take another name in a user namespace."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_OTHER_NAME_FOR_ROOT, "true"], check=False, capture_output=True).returncode == 0
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from infra.local.daemon import StartError
-from infra.local.identity import hand_over, owner_of
+from infra.local.identity import hand_over, may_rename, owner_of
 from infra.local.programs import find
 from infra.local.server import Server
 
@@ -52,6 +52,11 @@ class Postgres(Server):
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         hand_over(draft)
+        if owner_of(draft).prefix and not may_rename():
+            raise StartError(
+                f"PostgreSQL refuses to run as root, and its account postgres cannot get to {draft.parent}: "
+                "make the directories above it passable (chmod o+x), or run as another user"
+            )
         _run(
             draft,
             "initdb",

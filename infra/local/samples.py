@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
 from rich.filesize import decimal
-from rich.text import Text
 
+from infra.local import weather
 from infra.local.picture import preview, sunset
 
 Output = Mapping[str, Any]
@@ -18,17 +19,21 @@ Output = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A job to submit: its input, how its output is told in one line, and a picture to show below, if it made one."""
+    """A job to submit: its input, how its output is told in one line, and what is shown below, if anything.
+
+    A picture needs colours; a table does not.
+    """
 
     kind: str
     input: Mapping[str, Any]
     tell: Callable[[Output], str]
-    show: Callable[[Output], Text] | None = None
+    picture: Callable[[Output], RenderableType] | None = None
+    table: Callable[[Output], RenderableType] | None = None
 
 
 def samples(results: Path, seed: int) -> list[Sample]:
     """Return a sample per shipped kind. Another seed gives other inputs, so that no answer comes from a cache."""
-    return [_sum(seed), _sleep(), _spin(), _thumbnail(results, seed)]
+    return [_sum(seed), _sleep(), _spin(), _thumbnail(results, seed), _measurements(results, seed)]
 
 
 def _sum(seed: int) -> Sample:
@@ -60,13 +65,23 @@ def _thumbnail(results: Path, seed: int) -> Sample:
     given = {"image": base64.b64encode(original).decode(), "width": 480, "height": 480, "format": "webp"}
 
     def tell(output: Output) -> str:
-        image = base64.b64decode(output["image"])
-        file = results / f"thumbnail.{output['format']}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(image)
-        shrunk = f"{decimal(len(original))} → {decimal(len(image))}"
-        return (
-            f"{output['width']} by {output['height']} {output['format']}, {shrunk}: {os.path.relpath(file)}"
-        )
+        file = _saved(results / f"thumbnail.{output['format']}", output["image"])
+        shrunk = f"{decimal(len(original))} → {decimal(output['bytes'])}"
+        return f"{output['width']} by {output['height']} {output['format']}, {shrunk}: {file}"
 
     return Sample("image.thumbnail", given, tell, lambda output: preview(base64.b64decode(output["image"])))
+
+
+def _measurements(results: Path, seed: int) -> Sample:
+    def tell(output: Output) -> str:
+        file = _saved(results / "weather.png", output["plot"]["image"])
+        return f"{output['rows']:,} readings of {len(output['series'])} series: {file}"
+
+    return Sample("measurements.summary", {"csv": weather.readings(seed)}, tell, table=weather.table)
+
+
+def _saved(file: Path, image: str) -> str:
+    """Write a picture that came in base64, and say where it lies."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(base64.b64decode(image))
+    return os.path.relpath(file)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtests.bench import machine, processes, table
+from loadtests.bench.compared import Peers, compared
 from loadtests.bench.generator import BenchError
-from loadtests.bench.plan import Peers, Plan
-from loadtests.bench.product import Product, running, started
+from loadtests.bench.plan import Plan
+from loadtests.bench.product import Product, started
 
 FEWEST_ROUNDS = 3
 PAUSE_S = 0.2
@@ -73,18 +73,8 @@ def _bench(console: Console, size: Size, record: Path | None) -> None:
 @contextmanager
 def _everything() -> Iterator[tuple[Product, Peers]]:
     """The product and the programs to compare it with, all running."""
-    with started() as product:
-        bare, usual = _free_port(), _free_port()
-        with (
-            running("loadtests.bench.peers", "bare", str(bare)) as one,
-            running("loadtests.bench.peers", "usual", str(usual), product.redis_url) as other,
-        ):
-            for port in (bare, usual):
-                _await_listener(port)
-            yield (
-                product,
-                Peers(f"http://127.0.0.1:{bare}/", one.pid, f"http://127.0.0.1:{usual}/job", other.pid),
-            )
+    with started() as product, compared(product) as peers:
+        yield product, peers
 
 
 def _rounds(console: Console, plan: Plan, size: Size) -> int:
@@ -111,22 +101,6 @@ def _progress(console: Console) -> Progress:
         BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
         console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _await_listener(port: int, within_s: float = 20.0) -> None:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise BenchError(f"nothing listens on port {port} after {within_s:.0f} s")
 
 
 def _end(*_: object) -> NoReturn:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtests.bench import processes
+from loadtests.bench.compared import Peers
 from loadtests.bench.figures import Figure
 from loadtests.bench.generator import Request
 from loadtests.bench.product import SECOND_API, Product
@@ -19,13 +20,7 @@ PURE_JOB = json.dumps({"kind": "image.thumbnail", "input": {"image": PICTURE}}).
 FINISHED_BY_BARE = 0.16
 """5 times 1,980 jobs/s over 62,000 requests/s: the fastest other system and the bare server on the reference machine."""
 
-
-class Peers:
-    """Where the two programs to compare with are, and their process ids."""
-
-    def __init__(self, bare_url: str, bare_pid: int, usual_url: str, usual_pid: int) -> None:
-        self.bare_url, self.usual_url = bare_url, usual_url
-        self.bare_pids, self.usual_pids = [bare_pid], [usual_pid]
+COSTING = ("api", "consumer", "PostgreSQL", "RabbitMQ", "Redis")
 
 
 class Plan:
@@ -88,9 +83,14 @@ class Plan:
         figure.at_least(5, usual, "FastAPI + one Redis GET, POST")
 
     def _plan_jobs(self, bare: Figure) -> None:
-        request = self._submit(f"{self._product.url}/v1/jobs", JOB, "job")
+        ours = self._submit(f"{self._product.url}/v1/jobs", JOB, "job")
+        theirs = self._submit(self._peers.jobs_url, JOB, "job of the baseline")
+        pids = {name: self._product.pids[name] for name in COSTING}
         for connections in (64, 256):
-            jobs = Jobs(self._product, request, connections)
+            usual = Jobs(self._peers.jobs_counter, theirs, connections, {}, "FastAPI + aio-pika + asyncpg: ")
+            self._add(usual.run, usual.accepted, usual.finished)
+            jobs = Jobs(self._product.counter, ours, connections, pids)
+            jobs.finished.at_least(5, usual.finished, "FastAPI + aio-pika + asyncpg")
             jobs.finished.at_least(FINISHED_BY_BARE, bare, "bare ASGI")
             cost = jobs.cost.values() if connections == 64 and processes.AVAILABLE else ()
             self._add(jobs.run, jobs.accepted, jobs.finished, *cost)

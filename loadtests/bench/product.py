@@ -22,7 +22,29 @@ ROOT = Path(__file__).parents[2]
 SECOND_API = "api without memory"
 STOP_S = 90.0
 
-_SUCCEEDED = re.compile(r"^sluice_jobs_succeeded_total (\S+)$", re.MULTILINE)
+
+class JobCounter(NamedTuple):
+    """A figure of `/metrics`: the jobs whose result has been stored since a worker's start."""
+
+    url: str
+    name: str
+
+    def finished(self) -> int:
+        """Its value. Raises BenchError."""
+        _, _, text = ask("GET", self.url)
+        found = re.search(rf"^{self.name} (\S+)$", text.decode(), re.MULTILINE)
+        if found is None:
+            raise BenchError(f"{self.url} does not count jobs")
+        return int(float(found[1]))
+
+    def await_finished(self, count: int, within_s: float = 60.0) -> float:
+        """The moment (perf_counter) at which so many jobs in all have succeeded. Raises BenchError."""
+        until = time.perf_counter() + within_s
+        while (found := self.finished()) < count:
+            if time.perf_counter() > until:
+                raise BenchError(f"{count - found} jobs are unfinished after {within_s:.0f} s")
+            time.sleep(0.02)
+        return time.perf_counter()
 
 
 class Product(NamedTuple):
@@ -36,6 +58,8 @@ class Product(NamedTuple):
     url_without_memory: str
     key: str
     consumer_metrics: str
+    postgres_url: str
+    rabbitmq_url: str
     redis_url: str
     pids: dict[str, list[int]]
     versions: dict[str, str]
@@ -45,22 +69,10 @@ class Product(NamedTuple):
         """The header line that opens the door."""
         return f"authorization: Bearer {self.key}"
 
-    def finished_jobs(self) -> int:
-        """Jobs that have succeeded since the consumer's start: it counts them once the record has them."""
-        _, _, text = ask("GET", self.consumer_metrics)
-        found = _SUCCEEDED.search(text.decode())
-        if found is None:
-            raise BenchError("the consumer does not count its jobs")
-        return int(float(found[1]))
-
-    def await_finished(self, count: int, within_s: float = 60.0) -> float:
-        """The moment (perf_counter) at which so many jobs in all have succeeded. Raises BenchError."""
-        until = time.perf_counter() + within_s
-        while (found := self.finished_jobs()) < count:
-            if time.perf_counter() > until:
-                raise BenchError(f"{count - found} jobs are unfinished after {within_s:.0f} s")
-            time.sleep(0.02)
-        return time.perf_counter()
+    @property
+    def counter(self) -> JobCounter:
+        """Counts a job once the record has its result."""
+        return JobCounter(self.consumer_metrics, "sluice_jobs_succeeded_total")
 
     def run_job(self, body: bytes) -> tuple[str, str]:
         """Run one job to its end; its id and its ETag."""

@@ -11,7 +11,7 @@ from loadtests.bench import processes
 from loadtests.bench.figures import Figure, percentile
 from loadtests.bench.generator import FIRST, Request, Run, drive, next_count
 from loadtests.bench.open_loop import latencies
-from loadtests.bench.product import Product
+from loadtests.bench.product import JobCounter, Product
 
 OPEN_RATE = 200.0
 
@@ -47,15 +47,19 @@ class Answers:
 class Jobs:
     """Jobs from the first request until the record has the result of the last, over so many connections."""
 
-    def __init__(self, product: Product, request: Request, connections: int) -> None:
-        self._product, self._request, self._connections = product, request, connections
+    def __init__(
+        self,
+        counter: JobCounter,
+        request: Request,
+        connections: int,
+        pids: dict[str, list[int]],
+        whose: str = "",
+    ) -> None:
+        self._counter, self._request, self._connections, self._pids = counter, request, connections, pids
         words = f"{connections} connections"
-        self.accepted = Figure(f"jobs accepted, {words}", "/s")
-        self.finished = Figure(f"jobs finished, {words}", "/s")
-        self.cost = {
-            name: Figure(f"processor time per job: {name}", "µs")
-            for name in ("api", "consumer", "PostgreSQL", "RabbitMQ", "Redis")
-        }
+        self.accepted = Figure(f"{whose}jobs accepted, {words}", "/s")
+        self.finished = Figure(f"{whose}jobs finished, {words}", "/s")
+        self.cost = {name: Figure(f"processor time per job: {name}", "µs") for name in pids}
         self.cost["all"] = Figure("processor time per job: all together", "µs")
         self._per_s = 0.0
 
@@ -75,13 +79,13 @@ class Jobs:
 
     def _measure(self, count: int) -> tuple[Run, float]:
         """Submit so many; what came of the submits, and the finished jobs per second."""
-        before, started = self._product.finished_jobs(), time.perf_counter()
+        before, started = self._counter.finished(), time.perf_counter()
         run = drive(self._request, self._connections, count)
-        ended = self._product.await_finished(before + run.good)
+        ended = self._counter.await_finished(before + run.good)
         return run, run.good / (ended - started)
 
     def _used(self) -> dict[str, float]:
-        return {name: processes.cpu_s(self._product.pids[name]) for name in self.cost if name != "all"}
+        return {name: processes.cpu_s(pids) for name, pids in self._pids.items()}
 
 
 class Latency:

@@ -17,13 +17,21 @@ import pytest
 from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
-from infra.local.identity import temporary_directory
+from infra.local.identity import may_rename, temporary_directory
 from infra.local.process import Record, none_alive, spawn, table, table_of_ps
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
 pytestmark = pytest.mark.timeout(180)
 
 ONE_OF_EACH = pytest.mark.parametrize("name", ["postgres", "redis", "rabbitmq"])
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory through which other accounts may pass."""
+    directory = temporary_directory("sluice-open-")
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +217,7 @@ def test_servers_of_two_directories_run_side_by_side(tmp_path: Path, servers: Se
         other.kill()
 
 
+@pytest.mark.skipif(not may_rename(), reason="this machine allows no user namespaces")
 def test_a_database_below_a_directory_closed_to_others_starts(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -228,10 +237,10 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing_running(tmp_path: Path)
     assert redis.pids == []
 
 
-def test_one_server_that_cannot_start_takes_the_others_back_down(tmp_path: Path) -> None:
-    servers = Servers(tmp_path)
+def test_one_server_that_cannot_start_takes_the_others_back_down(open_path: Path) -> None:
+    servers = Servers(open_path)
     with socket.create_server((ports.LOOPBACK, 0)) as taken:
-        servers.redis = Redis(tmp_path / "redis", taken.getsockname()[1])
+        servers.redis = Redis(open_path / "redis", taken.getsockname()[1])
         with pytest.raises(StartError, match="Redis"):
             servers.up()
     assert [server.pids for server in servers] == [[], [], []]
@@ -267,9 +276,8 @@ def test_the_listing_of_ps_and_proc_agree_on_this_process() -> None:
     assert (ours.parent, ours.ended) == (theirs.parent, theirs.ended)
 
 
-def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data() -> None:
-    directory = temporary_directory("sluice-open-")
-    postgres = Postgres(directory / "postgres")
+def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data(open_path: Path) -> None:
+    postgres = Postgres(open_path / "postgres")
     try:
         postgres.start()
         owners = {Path(f"/proc/{pid}").stat().st_uid for pid in postgres.pids}
@@ -277,4 +285,3 @@ def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data(
         assert os.geteuid() != 0 or 0 not in owners
     finally:
         postgres.stop()
-        shutil.rmtree(directory)

@@ -48,7 +48,7 @@ def lives(pid: int) -> bool:
     """True while there is such a process that is not merely waiting to be buried."""
     try:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone, or gone while it was read
         return False
 
 

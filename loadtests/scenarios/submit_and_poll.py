@@ -1,0 +1,28 @@
+"""Jobs that take their time are polled, when the server says and only for what changed."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from locust import constant_throughput, task
+
+from loadtests import config
+from loadtests.scenarios.visitor import Visitor
+from loadtests.verdict import POLL, POLLED
+
+SUBMIT = "submit"
+
+
+class SubmitAndPoll(Visitor):
+    """Submits, comes back after Retry-After, and asks with the ETag it knows."""
+
+    rows = (SUBMIT, POLL, POLLED)
+    wait_time = constant_throughput(config.POLLED_JOBS_PER_S)
+
+    @task
+    def run_a_job(self) -> None:
+        """One job."""
+        began = perf_counter()
+        answer, total = self.submit(SUBMIT, (202,))
+        if answer is not None:
+            self.report(POLLED, began, self.follow(answer), total)

@@ -1,0 +1,1 @@
+"""What only containers can show; run by `make test-containers` alone."""

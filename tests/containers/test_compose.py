@@ -1,0 +1,130 @@
+"""docker-compose.yml does what it says: on real containers, with the API alone to look at them from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core import __version__
+from infra.local.samples import samples
+from infra.local.tour import kinds, tour
+from tests.containers.composed import SECRETS, SERVERS, Client, Composed, until
+
+PROCESSES = ("api", "consumer")
+CLAIMED_AGAIN_S = 40
+"""Lease and two ticks with the default settings, the start of a consumer, and the job's own time."""
+
+
+def test_one_job_of_every_shipped_kind_succeeds(composed: Composed, client: Client, tmp_path: Path) -> None:
+    key = client.http.headers["Authorization"].removeprefix("Bearer ")
+    offered = asyncio.run(kinds(composed.url, key))
+    chosen = [sample for sample in samples(tmp_path, int(time.time())) if sample.kind in (offered or [])]
+    visits = asyncio.run(tour(composed.url, key, chosen, lambda visit: None))
+    assert {visit.sample.kind for visit in visits} == set(offered or [])
+    assert {visit.sample.kind: visit.document for visit in visits if not visit.succeeded} == {}
+
+
+@pytest.mark.parametrize("service", PROCESSES)
+def test_a_process_is_nobody_and_can_write_nowhere_but_in_tmp(composed: Composed, service: str) -> None:
+    status = dict(
+        line.split(":\t", 1) for line in composed.inside(service, "cat", "/proc/1/status").splitlines() if ":\t" in line
+    )  # fmt: skip
+    assert status["Uid"].split() == ["10001"] * 4
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    tried = composed.inside(service, "sh", "-c", "touch /tmp/here && echo made; touch /app/here 2>&1 || true")
+    assert "made" in tried
+    assert "Read-only file system" in tried
+
+
+def test_every_container_is_bounded_and_without_capabilities(composed: Composed) -> None:
+    for service, container in composed.containers().items():
+        host = container["HostConfig"]
+        assert host["ReadonlyRootfs"], service
+        assert host["CapDrop"] == ["ALL"], service
+        assert not host["CapAdd"], service
+        assert host["Memory"] > 0, service
+        assert host["PidsLimit"] > 0, service
+        assert container["Config"]["User"] not in ("", "root", "0"), service
+
+
+def test_only_the_api_can_be_reached_and_only_from_this_machine(composed: Composed) -> None:
+    published = {
+        service: [
+            place for places in container["NetworkSettings"]["Ports"].values() for place in places or []
+        ]
+        for service, container in composed.containers().items()
+    }
+    assert published.pop("api") == [{"HostIp": "127.0.0.1", "HostPort": str(composed.port)}]
+    assert [service for service, places in published.items() if places] == []
+
+
+def test_the_image_says_which_version_it_holds(composed: Composed) -> None:
+    labels = composed.containers()["api"]["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == __version__
+    said = composed.inside("api", "python", "-c", "import core; print(core.__version__)")
+    assert said.strip() == __version__
+
+
+def test_no_secret_stands_in_the_arguments_of_a_process(composed: Composed) -> None:
+    said = "".join(
+        composed.inside(service, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        for service in (*PROCESSES, *SERVERS)
+    )  # fmt: skip
+    assert "redis-server" in said
+    assert [name for name in SECRETS if composed.secret(name) in said] == []
+
+
+def test_a_consumer_that_dies_is_started_again_and_its_job_runs_again(
+    composed: Composed, client: Client
+) -> None:
+    job_id = client.submit("demo.sleep", {"seconds": 4})
+    until(lambda: client.job(job_id), lambda job: job["state"] == "running")
+    composed.inside("consumer", "sh", "-c", "kill -9 -1")
+    until(lambda: composed.containers()["consumer"], lambda consumer: consumer["RestartCount"] == 1)
+    job = client.finished(job_id, CLAIMED_AGAIN_S)
+    assert job["state"] == "succeeded"
+    assert composed.asked(f"select outcome from attempts where job_id = '{job_id}'") == "lease-lost"  # noqa: S608
+
+
+@pytest.mark.parametrize("server", ["rabbitmq", "redis"])
+def test_a_job_is_accepted_without(composed: Composed, client: Client, server: str) -> None:
+    composed("kill", server)
+    job_id = client.submit("demo.sum", {"values": [1, 2, 3]})
+    composed.up()
+    assert client.finished(job_id)["result"] == {"total": 6}
+
+
+def test_what_was_accepted_is_there_after_all_servers_were_killed(composed: Composed, client: Client) -> None:
+    done, waiting = client.submit("demo.sum", {"values": [4, 5]}), client.submit("demo.sleep", {"seconds": 3})
+    before = client.finished(done)
+    composed("kill", *SERVERS)
+    assert (
+        client.http.post("/v1/jobs", json={"kind": "demo.sum", "input": {"values": [1]}}).status_code == 503
+    )
+    composed.up()
+    assert client.finished(waiting, CLAIMED_AGAIN_S)["state"] == "succeeded"
+    assert client.job(done) == before
+
+
+def test_a_stop_is_orderly_and_keeps_the_record(composed: Composed, client: Client) -> None:
+    job_id = client.submit("demo.sum", {"values": [7]})
+    before = client.finished(job_id)
+    composed("stop")
+    ended = {service: container["State"]["ExitCode"] for service, container in composed.containers().items()}
+    assert ended == dict.fromkeys(ended, 0)
+    with pytest.raises(httpx.ConnectError):
+        client.job(job_id)
+    composed("down")
+    composed.up()
+    assert client.job(job_id) == before
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_that_is_missing_is_named(name: str) -> None:
+    with pytest.raises(AssertionError, match=f"{name} is missing a value"):
+        Composed()("config", "--quiet", without=name)

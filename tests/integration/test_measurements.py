@@ -1,0 +1,54 @@
+"""Readings from HTTP to their summary: the client sees how far the work is, and reads what is wrong with its CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from infra.local import weather
+from tests.stack import Stack
+
+KIND = "measurements.summary"
+
+
+async def followed(client: httpx.AsyncClient, csv: str) -> list[dict[str, Any]]:
+    """Every document a client sees that submits readings and waits for their summary."""
+    document = (await client.post("/v1/jobs", json={"kind": KIND, "input": {"csv": csv}})).json()
+    seen = [document]
+    async with asyncio.timeout(60):
+        while document["state"] not in {"succeeded", "failed"}:
+            document = (await client.get(document["links"]["self"], params={"wait": "5"})).json()
+            seen.append(document)
+    return seen
+
+
+async def test_the_client_sees_progress_and_then_the_summary(stack: Stack) -> None:
+    async with stack.client() as client:
+        seen = await followed(client, weather.readings(0))
+    told = [each["progress"] for each in seen if each["state"] == "running" and each["progress"]]
+    assert told
+    assert all(0 <= progress["percent"] < 100 and progress["note"] for progress in told)
+    assert [progress["percent"] for progress in told] == sorted(progress["percent"] for progress in told)
+    result = seen[-1]["result"]
+    assert (result["rows"], len(result["series"]), result["plot"]["series"]) == (6570, 6, 6)
+
+
+async def test_the_client_reads_what_is_wrong_with_its_table(stack: Stack) -> None:
+    async with stack.client() as client:
+        (*_, ended) = await followed(
+            client, "asset,signal,time,value\npump,bar,2024-05-01,1\npump,bar,1.5.24,2\n"
+        )
+    assert (ended["state"], ended["error"]["type"], ended["attempt"]) == ("failed", "gave-up", 1)
+    assert "1 of 2 times cannot be read" in ended["error"]["detail"]
+    assert "line 3, '1.5.24'" in ended["error"]["detail"]
+
+
+async def test_a_table_of_some_megabytes_is_taken(stack: Stack) -> None:
+    header, *rows = weather.readings(0).splitlines(keepends=True)
+    table = header + "".join(row.replace(",", f" {n},", 1) for n in range(25) for row in rows)
+    async with stack.client() as client:
+        (*_, ended) = await followed(client, table)
+    assert ended["state"] == "succeeded", ended["error"]
+    assert ended["result"]["rows"] == 25 * 6570

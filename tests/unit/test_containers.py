@@ -1,0 +1,157 @@
+"""The rules of Dockerfile and docker-compose.yml that can be checked by reading them; `make test-containers` runs them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # it ships no types
+
+from core.settings import PREFIX, Settings
+from infra.docker.trial.images import PYTHON, SERVERS
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"}
+
+every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+
+
+def instructions(name: str) -> list[str]:
+    """What follows each instruction of this name in the Dockerfile."""
+    lines = DOCKERFILE.replace("\\\n", " ").splitlines()
+    return [line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")]
+
+
+def test_every_stage_comes_from_the_one_base() -> None:
+    assert {stage.split()[0] for stage in instructions("FROM")} == {PYTHON}
+
+
+def test_the_image_runs_as_nobody_who_exists_elsewhere() -> None:
+    assert instructions("USER") == ["10001:10001"]
+
+
+def test_packages_come_from_the_lock_with_their_hashes_and_are_never_built() -> None:
+    [install] = [line for line in instructions("RUN") if " install " in line and "pip" in line]
+    assert "--require-hashes --only-binary :all: -r /tmp/requirements.txt" in install
+
+
+def test_the_image_has_no_frontend_to_fetch_and_nothing_from_the_network_but_packages() -> None:
+    assert not DOCKERFILE.startswith("# syntax")
+    assert instructions("ADD") == []
+    assert not re.search(r"\b(curl|wget|apt-get)\b", DOCKERFILE)
+
+
+def test_only_what_the_image_copies_is_sent_to_the_builder() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {line.split()[0] for line in instructions("COPY") if not line.startswith("--from")}
+    assert sent == copied
+    assert "\n*\n" in (ROOT / ".dockerignore").read_text()
+
+
+def test_the_servers_are_those_that_the_trial_can_stand_in_for() -> None:
+    assert {service["image"] for name, service in SERVICES.items() if name not in OURS} == set(SERVERS)
+
+
+@every_service
+def test_a_container_can_do_no_more_than_it_must(service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "build" in service or service["user"] not in ("root", "0")
+
+
+@every_service
+def test_a_container_is_bounded(service: dict[str, Any]) -> None:
+    assert {"mem_limit", "pids_limit", "logging"} <= set(service)
+
+
+@every_service
+def test_a_container_says_how_it_is(service: dict[str, Any]) -> None:
+    check = service["healthcheck"]
+    ends_by_itself = service["restart"] == "no"
+    assert check.get("disable", False) is ends_by_itself
+    assert ends_by_itself or check["test"][0] == "CMD"
+
+
+def test_only_the_api_is_published_and_by_default_to_this_machine_alone() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"api": ["${SLUICE_API_HOST:-127.0.0.1}:${SLUICE_API_PORT:-8000}:8000"]}
+
+
+def test_servers_have_no_way_out() -> None:
+    assert yaml.safe_load(COMPOSE)["networks"]["servers"] == {"internal": True}
+    assert {tuple(service["networks"]) for name, service in SERVICES.items() if name not in OURS} == {
+        ("servers",)
+    }
+
+
+def test_nothing_starts_before_the_schema_is_there_and_the_schema_waits_for_postgresql() -> None:
+    for name in ("api", "consumer"):
+        assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_no_secret_has_a_default() -> None:
+    asked = re.findall(r"\$\{(\w+)(:\?|[^}])", COMPOSE)
+    assert {name for name, how in asked if how == ":?"} == SECRETS
+    assert {name for name, how in asked if name in SECRETS and how != ":?"} == set()
+
+
+def test_what_is_set_for_our_processes_are_settings() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    assert all(set(service["environment"]) <= known for service in OURS.values())
+
+
+def test_a_stop_leaves_work_its_time() -> None:
+    given = int(OURS["consumer"]["stop_grace_period"].removesuffix("s"))
+    assert given > Settings.model_fields["stop_s"].default
+
+
+def test_every_file_that_a_server_gets_is_there_for_everybody_to_read() -> None:
+    mounts = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
+    files = [(ROOT / mount[0], mount[2:]) for mount in mounts if mount[0].startswith("./")]
+    assert len(files) == 5
+    assert all(file.is_file() and file.stat().st_mode & 0o004 and how == ["ro"] for file, how in files)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree with nothing but the script that makes secrets."""
+    (tmp_path / "infra/docker").mkdir(parents=True)
+    shutil.copy(ROOT / "infra/docker/passwords.sh", tmp_path / "infra/docker")
+    return tmp_path
+
+
+def make_passwords(tree: Path) -> dict[str, str]:
+    """Run the script; what `.env` then says, later lines winning."""
+    subprocess.run([tree / "infra/docker/passwords.sh"], check=True, stdout=subprocess.DEVNULL)
+    lines = (tree / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_secrets_are_made_once_for_their_owner_alone(tree: Path) -> None:
+    made = make_passwords(tree)
+    assert set(made) == SECRETS
+    assert len({secret for secret in made.values() if re.fullmatch("[0-9a-f]{48}", secret)}) == len(SECRETS)
+    assert (tree / ".env").stat().st_mode & 0o077 == 0
+    assert make_passwords(tree) == made
+
+
+def test_what_a_person_wrote_stays(tree: Path) -> None:
+    (tree / ".env").write_text(
+        "SLUICE_API_PORT=9000\nREDIS_PASSWORD=mine\nSLUICE_KEY_PEPPER=\nSLUICE_DOCS=false"
+    )
+    made = make_passwords(tree)
+    assert set(made) == SECRETS | {"SLUICE_API_PORT", "SLUICE_DOCS"}
+    assert (made["REDIS_PASSWORD"], made["SLUICE_DOCS"]) == ("mine", "false")
+    assert len(made["SLUICE_KEY_PEPPER"]) == 48
