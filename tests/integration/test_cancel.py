@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.work import SUM, Work, failed, finished
+from tests.integration.work import SUM, WAIT, Work, failed, finished
 from tests.stack import Stack
 from tests.waiting import until, until_found
 
@@ -101,7 +101,13 @@ async def test_whatever_a_cancel_answers_is_how_the_job_ends(pair: Stack) -> Non
     async with pair.client() as client, pair.client(api=pair.apis[1]) as other:
 
         async def raced(number: int) -> tuple[str, str]:
-            job = (await client.post("/v1/jobs", json=SUM)).json()
+            late, done = (
+                number % 5 == 0,
+                number % 5 == 1,
+            )  # so that some have not begun, and some are finished
+            options = {"options": {"delay_s": 0.1}} if late else {}
+            answer = await client.post("/v1/jobs", json=SUM | options, headers=WAIT if done else {})
+            job = answer.json()
             await asyncio.sleep(number % 20 / 1_000)
             asked = await other.post(job["links"]["cancel"])
             assert asked.status_code == (202 if asked.json()["state"] == "running" else 200)

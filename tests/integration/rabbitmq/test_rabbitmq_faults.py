@@ -75,7 +75,7 @@ async def test_queues_that_a_killed_broker_cannot_read_any_more_are_replaced(
         await until(lambda: broker.connected)
         rabbitmq.kill()
         await asyncio.to_thread(rabbitmq.start)
-        new = await published(broker, lane, timeout_s=30)
+        new = await published(broker, lane, timeout_s=75)
         await until(lambda: new in consumer.ids)
         await in_place(broker)
 

@@ -138,17 +138,17 @@ async def test_work_that_was_just_done_is_not_accepted_again_while_it_is_fresh(r
 async def test_batches_that_share_keys_and_work_in_opposite_orders_end_with_one_job_each(
     record: Record,
 ) -> None:
-    prints = [bytes([number]) * 32 for number in range(60)]
+    prints = [number.to_bytes(2, "big") * 16 for number in range(300)]
 
     async def batch(number: int) -> list[NewJob]:
-        new = [pure(f"{number} {own[0]}", own) for own in prints[:20]]  # the same work under other keys
-        new += [pure(f"both {own[0]}", own) for own in prints[20:40]]
-        new += [keyed(f"key {own[0]}") for own in prints[40:]]
+        new = [pure(f"{number} {own.hex()}", own) for own in prints[:50]]  # the same work under other keys
+        new += [pure(f"both {own.hex()}", own) for own in prints[50:100]]
+        new += [keyed(f"key {own.hex()}") for own in prints[100:]]
         taken = (await record.store.accept(new[:: 1 if number % 2 else -1])).ids
         return [job for job in new if job.id in taken]
 
-    for _ in range(5):
+    for _ in range(10):
         won = [job for jobs in await asyncio.gather(*map(batch, range(8))) for job in jobs]
-        assert len({job.fingerprint for job in won if job.fingerprint}) == 40
-        assert len({job.key for job in won}) == len(won) == await jobs(record) == 60
+        assert len({job.fingerprint for job in won if job.fingerprint}) == 100
+        assert len({job.key for job in won}) == len(won) == await jobs(record) == 300
         await record.sql.execute("delete from jobs; delete from idempotency_keys; delete from outbox")

@@ -320,7 +320,7 @@ async def test_a_loop_that_is_silent_beyond_the_time_of_its_work_ends_the_proces
         leases.hold(attempt)
         assert flow.ended_hard.wait(10)
         took = time.monotonic() - attempt.started
-    assert took > 0.4
+    assert took > 0.3  # time limit + grace + silence, less what the ticks round off
 
 
 async def test_an_idle_loop_that_falls_silent_ends_the_process(record: Record, flow: Flow) -> None:
