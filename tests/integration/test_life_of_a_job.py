@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 
 import pytest
 import redis.asyncio as redis
 from PIL import Image
 
-from infra.local.servers import Server
+from tests.servers import frozen
 from tests.stack import Stack
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
@@ -206,16 +205,6 @@ def _picture() -> str:
     buffer = io.BytesIO()
     Image.linear_gradient("L").resize((200, 100)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """The server answers nothing while the block runs."""
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 async def _flush(stack: Stack) -> None:
