@@ -250,8 +250,8 @@ class ScheduleStore(Protocol):
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
         """Fire no more of its ticks; None where there is none of this name."""
 
-    async def resume_schedule(self, tenant: str, name: str, next_at: datetime) -> Schedule | None:
-        """Fire its ticks again, where it was paused from this one on; None where there is none of this name."""
+    async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
+        """Fire its ticks again, where it was paused from this one on; None where it was deleted or replaced."""
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
         """Forget it; false where there was none."""

@@ -38,11 +38,13 @@ class PostgresSchedules:
 
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
         """Fire no more of its ticks; None where there is none of this name."""
-        return await self._turn(tenant, name, True, None)
+        rows = await self._database.fetch("pause_schedule", tenant, name, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
 
-    async def resume_schedule(self, tenant: str, name: str, next_at: datetime) -> Schedule | None:
-        """Fire its ticks again, where it was paused from this one on; None where there is none of this name."""
-        return await self._turn(tenant, name, False, next_at)
+    async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
+        """Fire its ticks again, where it was paused from this one on; None where it was deleted or replaced."""
+        rows = await self._database.fetch("resume_schedule", schedule_id, next_at, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
         """Forget it; false where there was none."""
@@ -70,8 +72,3 @@ class PostgresSchedules:
             "fire_schedule", schedule_id, None, None, [job_id], [None], budget_s=self._budget_s
         )
         return bool(rows[0][0])
-
-    async def _turn(self, tenant: str, name: str, paused: bool, next_at: datetime | None) -> Schedule | None:
-        values = (tenant, name, paused, next_at)
-        rows = await self._database.fetch("pause_schedule", *values, budget_s=self._budget_s)
-        return Schedule._make(rows[0]) if rows else None
