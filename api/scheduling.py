@@ -19,7 +19,7 @@ from core.job import NewJob
 from core.lanes import Lane
 from core.ports import ScheduleStore
 from core.registry import Registry
-from core.schedule import NAME, NewSchedule, Schedule, Timing, check, describe, next_tick
+from core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
 from core.strict_json import parse
 
 S = TypeVar("S")
@@ -96,7 +96,6 @@ class Scheduling:
     async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
         job = as_new(tenant, self._registry[body.kind], self._lanes, _work(body))
         timing = Timing(" ".join(body.cron.split()), body.timezone)
-        check(timing)
         at = await self._store.clock()
         new = NewSchedule(
             id=str(uuid4()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -412,7 +413,7 @@ async def test_ticks_make_jobs_that_succeed_one_each_with_two_consumers(bare_sta
         for ticks in range(1, 4):
             await sql.execute("update schedules set next_at = $1", datetime.now(UTC) - timedelta(seconds=1))
             enough = f"select count(*) >= {2 * ticks} from jobs where state = 'succeeded'"  # noqa: S608  a number
-            await asyncio.wait_for(until_found(lambda query=enough: sql.fetchval(query)), 60)
+            await asyncio.wait_for(until_found(partial(sql.fetchval, enough)), 60)
             shown = (await client.get("/v1/schedules/first")).json()
             assert shown["last_job_id"] != last
             last = shown["last_job_id"]
