@@ -14,6 +14,7 @@ from uuid import UUID
 
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.pool import Database
+from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.store import Store
 from adapters.rabbitmq import Broker
 from adapters.redis_cache import RedisCache
@@ -33,6 +34,7 @@ class Connections:
 
     jobs: Store
     keys: PostgresKeys
+    schedules: PostgresSchedules
     cache: RedisCache
     broker: Broker
     pings: Mapping[str, Ping]
@@ -64,7 +66,9 @@ async def open_connections(
             "redis": cache.ping,
             "rabbitmq": partial(broker.ping, 1.0),
         }
-        yield Connections(store, PostgresKeys(database, settings.record_budget_s), cache, broker, pings)
+        keys = PostgresKeys(database, settings.record_budget_s)
+        schedules = PostgresSchedules(database, settings.accept_budget_s)
+        yield Connections(store, keys, schedules, cache, broker, pings)
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

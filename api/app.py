@@ -27,8 +27,9 @@ from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
 from api.problems import http_problem, problem
 from api.recall import Recall
-from api.routes import control, docs, jobs, kinds
+from api.routes import control, docs, jobs, kinds, schedules
 from api.routes.replies import ReplyResponse
+from api.scheduling import Scheduling
 from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
@@ -96,6 +97,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
         control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),
+        scheduling=Scheduling(registry, lanes, connections.schedules),
     )
 
 
@@ -128,6 +130,7 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     jobs.add_routes(app)
     control.add_routes(app)
+    schedules.add_routes(app)
     kinds.add_routes(app)
     docs.add_routes(app, desk.registry, desk.settings.docs)
     app.add_exception_handler(SluiceError, _show_problem)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from api.control import Control
 from api.keys import Keyring
 from api.lookup import Lookup
+from api.scheduling import Scheduling
 from api.submission import Submission
 from api.waiting import Waiting
 from core.registry import Registry
@@ -27,6 +28,7 @@ class Desk:
     lookup: Lookup
     waiting: Waiting
     control: Control
+    scheduling: Scheduling
 
     @property
     def body_limit(self) -> int:

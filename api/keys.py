@@ -250,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m api.keys", description="Make, list and revoke API keys.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="create | list | revoke")
     create = commands.add_parser("create", help="make a key and print it, this once")
-    create.add_argument("--tenant", required=True, type=_tenant, help="who owns its jobs: a-z 0-9 _ -")
+    create.add_argument("--tenant", required=True, type=tenant_name, help="who owns its jobs: a-z 0-9 _ -")
     create.add_argument(
         "--scopes", type=_scopes, default="submit,read", help=f"of {', '.join(SCOPES)} (default: %(default)s)"
     )
@@ -261,7 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tenant(text: str) -> str:
+def tenant_name(text: str) -> str:
+    """The name of a tenant, as a command takes it."""
     if not TENANT.fullmatch(text):
         raise argparse.ArgumentTypeError("a tenant is 1 to 64 of a-z 0-9 _ -")
     return text

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from api.schedule_schemas import ScheduleBody, ScheduleList
 from api.schemas import AttemptList, JobDocument, KindDocument, Problem, SubmitOptions
 from core import __version__
 from core.handler import AnyHandler
@@ -29,9 +30,9 @@ _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
-    404: "There is no such job or kind",
+    404: "There is no such job, kind or schedule",
     408: "The body did not arrive in time",
-    409: "The job is not in a state for this",
+    409: "The job is not in a state for this, or the name is taken",
     413: "The body is too large",
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
@@ -75,6 +76,11 @@ def _problems(*statuses: int) -> Answers:
 
 def _answers(success: Answers, *statuses: int) -> Json:
     return {"responses": success | _problems(*statuses), "response_model": None}
+
+
+def operation(summary: str, tag: str, success: Answers, *statuses: int, **more: Any) -> Json:
+    """What a route says of itself: its answers where all is well, and the statuses of its problems."""
+    return {"summary": summary, "tags": [tag], **_answers(success, *statuses), **more}
 
 
 _JOB: Json = {"content": {"application/json": {"schema": {"$ref": _REF + "JobDocument"}}}}
@@ -175,10 +181,10 @@ def describe(app: FastAPI, registry: Registry) -> Json:
 
 def _schemas(registry: Registry) -> Json:
     schemas: Json = {}
-    for model in (AttemptList, JobDocument, KindDocument, Problem, SubmitOptions):
-        schemas |= _hoisted(
-            model, model.__name__, "", "validation" if model is SubmitOptions else "serialization"
-        )
+    for shown in (AttemptList, JobDocument, KindDocument, Problem, ScheduleList):
+        schemas |= _hoisted(shown, shown.__name__, "", "serialization")
+    for taken in (ScheduleBody, SubmitOptions):
+        schemas |= _hoisted(taken, taken.__name__, "", "validation")
     for kind in registry:
         handler = registry[kind]
         schemas |= _hoisted(handler.input_model, f"{kind}.input", f"{kind}.", "validation")

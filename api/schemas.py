@@ -39,8 +39,8 @@ Tag = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printab
 Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
 
 
-class SubmitOptions(BaseModel):
-    """How a job is to be run; everything has a default."""
+class RunOptions(BaseModel):
+    """How a job is to be run, whenever that is; everything has a default."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -48,8 +48,6 @@ class SubmitOptions(BaseModel):
         None, min_length=1, max_length=32, description="Another lane than the kind's own"
     )
     priority: Literal["high", "normal", "low"] = Field("normal", description="Order within the lane")
-    delay_s: float | None = Field(None, ge=0, le=YEAR_S, description="Seconds to wait before it may run")
-    run_at: Time | None = Field(None, description="Not before this time (RFC 3339); instead of `delay_s`")
     deadline_s: float | None = Field(
         None, gt=0, le=YEAR_S, description="Seconds after which it is not worth starting any more"
     )
@@ -57,10 +55,17 @@ class SubmitOptions(BaseModel):
         None, gt=0, le=86_400, description="Seconds one try may take, at most what the kind allows"
     )
     max_attempts: int | None = Field(None, ge=1, le=100, description="Tries in all")
+    tags: list[Tag] = Field([], max_length=10, description="Words to find the job by")
+
+
+class SubmitOptions(RunOptions):
+    """How and when a job is to be run; everything has a default."""
+
+    delay_s: float | None = Field(None, ge=0, le=YEAR_S, description="Seconds to wait before it may run")
+    run_at: Time | None = Field(None, description="Not before this time (RFC 3339); instead of `delay_s`")
     cache: Literal["use", "refresh", "off"] = Field(
         "use", description="Kinds with a cache time: reuse an equal result, replace it, or do neither"
     )
-    tags: list[Tag] = Field([], max_length=10, description="Words to find the job by")
 
     @model_validator(mode="after")
     def _one_time(self) -> SubmitOptions:

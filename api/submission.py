@@ -127,7 +127,8 @@ class Submission:
     def _understood(self, tenant: str, work: Submit, traceparent: str | None) -> NewJob:
         """Admit and fingerprint."""
         handler = self._registry[work.kind]
-        return self._fingerprinted(self._admit(tenant, handler, work, traceparent), handler, work.options)
+        new = as_new(tenant, handler, self._lanes, work, traceparent)
+        return self._fingerprinted(new, handler, work.options)
 
     async def _answered(self, new: NewJob, options: SubmitOptions) -> Answer:
         """Recall or record."""
@@ -135,27 +136,6 @@ class Submission:
         if options.cache == "refresh" and new.fingerprint and not answer.replayed:
             self._recall_from.supersede(new.fingerprint, time())
         return answer
-
-    def _admit(self, tenant: str, handler: AnyHandler, work: Submit, traceparent: str | None) -> NewJob:
-        """A job that the kind takes: size, input and options fit."""
-        options = work.options
-        lane = self._lane(options.lane or handler.lane)
-        return NewJob(
-            id=str(uuid_utils.uuid7()),
-            tenant=tenant,
-            kind=handler.kind,
-            lane=lane.name,
-            priority=options.priority,
-            input=_checked_input(handler, work),
-            max_attempts=options.max_attempts or handler.retry.max_attempts,
-            timeout_s=options.timeout_s,
-            ids_per_message=lane.ids_per_message,
-            delay_s=options.delay_s,
-            run_at=options.run_at,
-            deadline_s=options.deadline_s,
-            tags=TAG_SEPARATOR.join(options.tags) or None,
-            traceparent=traceparent,
-        )
 
     def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
         """Pure work carries a fingerprint; it flies alone unless it was asked to run later or to run again."""
@@ -242,12 +222,35 @@ class Submission:
         found = await self._store.find_keys(list(set(keys)))
         return [found.get(each) for each in keys]
 
-    def _lane(self, name: str) -> Lane:
-        if name not in self._lanes:
-            raise _flaw(
-                "/options/lane", "unknown-lane", f"There is no such lane; there are {', '.join(self._lanes)}."
-            )
-        return self._lanes[name]
+
+def as_new(
+    tenant: str, handler: AnyHandler, lanes: Mapping[str, Lane], work: Submit, traceparent: str | None = None
+) -> NewJob:
+    """A job that the kind takes: size, input and options fit. Raises Invalid, TooLarge."""
+    options = work.options
+    lane = _lane(lanes, options.lane or handler.lane)
+    return NewJob(
+        id=str(uuid_utils.uuid7()),
+        tenant=tenant,
+        kind=handler.kind,
+        lane=lane.name,
+        priority=options.priority,
+        input=_checked_input(handler, work),
+        max_attempts=options.max_attempts or handler.retry.max_attempts,
+        timeout_s=options.timeout_s,
+        ids_per_message=lane.ids_per_message,
+        delay_s=options.delay_s,
+        run_at=options.run_at,
+        deadline_s=options.deadline_s,
+        tags=TAG_SEPARATOR.join(options.tags) or None,
+        traceparent=traceparent,
+    )
+
+
+def _lane(lanes: Mapping[str, Lane], name: str) -> Lane:
+    if name not in lanes:
+        raise _flaw("/options/lane", "unknown-lane", f"There is no such lane; there are {', '.join(lanes)}.")
+    return lanes[name]
 
 
 def _checked_input(handler: AnyHandler, work: Submit) -> bytes:

@@ -19,6 +19,7 @@ from adapters.private_port import PrivatePort, serve_private
 from consumer.attempt import Attempt
 from consumer.execution import Execution
 from consumer.hints import LaneQueue
+from consumer.keeper.cron import FireSchedules
 from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty, keep
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
@@ -119,6 +120,7 @@ class Worker:
             (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
             (DueJobs(store, cache, telemetry), tick),
             (RescueJobs(store, cache, telemetry), tick),
+            (FireSchedules(opened.schedules, telemetry), tick),
         ]
         for duty, every_s in duties:
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")

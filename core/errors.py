@@ -12,6 +12,7 @@ SluiceError
 ├── KindUnknown · JobUnknown · JobExpired
 ├── KeyReused           an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
+├── ScheduleUnknown · ScheduleExists
 └── StartRefused        a setting or a handler is wrong; the process does not start
 """
 
@@ -110,6 +111,14 @@ class JobNotFinished(SluiceError):
 
 class JobNotFailed(SluiceError):
     """Only a failed job can be tried again."""
+
+
+class ScheduleUnknown(SluiceError):
+    """There is no such schedule."""
+
+
+class ScheduleExists(SluiceError):
+    """There is a schedule of this name already; PUT replaces it."""
 
 
 class StartRefused(SluiceError):

@@ -18,7 +18,7 @@ from tests.servers import urls
 from tests.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0002"
+HEAD = "0005"
 TABLES = {
     "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "idempotency_keys", "jobs", "lanes",
     "outbox", "schedules", "webhook_deliveries",

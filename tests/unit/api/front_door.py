@@ -18,6 +18,7 @@ from api.keys import Keyring, hash_secret, make_key, parse_key
 from api.lookup import Lookup
 from api.memory import Memory
 from api.recall import Recall
+from api.scheduling import Scheduling
 from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
@@ -25,7 +26,7 @@ from core.errors import ServerAway
 from core.handler import handler
 from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
 from core.lanes import Lane
-from core.ports import AttemptRecord, JobStore, KeyRecord
+from core.ports import AttemptRecord, JobStore, KeyRecord, ScheduleStore
 from core.registry import Registry
 from core.settings import Settings
 from core.telemetry import Telemetry
@@ -220,4 +221,5 @@ def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | N
         lookup=lookup,
         waiting=Waiting(lookup, 10, lambda: True),
         control=Control(record, cache, lookup, dispatch, events),
+        scheduling=Scheduling(registry, lanes, cast(ScheduleStore, record)),  # nobody asks it here
     )

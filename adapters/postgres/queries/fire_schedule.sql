@@ -1,0 +1,25 @@
+-- Fire: ticks of a schedule become jobs and its next tick is set in one statement, so that of all keepers that found it
+-- due one alone fires it, and none halfway.
+-- $1: the schedule; $2: the tick it was found due for, null where it is fired by hand, paused or not; $3: its next tick,
+-- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand. Answers whether it was to be fired.
+with turn as (
+    update schedules
+    set next_at = coalesce($3::timestamptz, next_at),
+        last_at = coalesce((select max(tick) from unnest($5::timestamptz[]) as tick), last_at),
+        last_job_id = coalesce(($4::uuid[])[cardinality($4::uuid[])], last_job_id)
+    where id = $1::uuid and ($2::timestamptz is null or (next_at = $2::timestamptz and not paused))
+    returning tenant, name, kind, input, options
+), fired as (
+    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, deadline, run_at, queued_at,
+                      tags)
+    select new.id, tenant, kind, options->>'lane', options->>'priority', 'queued', input,
+           (options->>'max_attempts')::int, (options->>'timeout_s')::float8,
+           now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),
+           array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31))
+    from turn, unnest($4::uuid[], $5::timestamptz[]) as new(id, tick)
+    returning id, lane, priority
+), sent as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id order by id), now() from fired group by lane, priority
+)
+select exists (select from turn)

@@ -1,0 +1,424 @@
+"""Schedules over HTTP and by command, in this process on the real record; and once through every process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+
+from adapters.connections import Connections
+from adapters.metrics import Metrics
+from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.schedules import PostgresSchedules
+from adapters.rabbitmq import Broker
+from adapters.redis_cache import RedisCache
+from api import schedules as command
+from api.app import _furnish, stack_up
+from api.scheduling import Scheduling
+from core.registry import Registry
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.fakes import FakeCache
+from tests.integration.record.tools import Record
+from tests.servers import empty_postgres, urls
+from tests.stack import Stack, make_a_key
+from tests.unit.api.front_door import NoBroker, add, add_once
+from tests.waiting import until_found
+
+NIGHTLY: dict[str, Any] = {
+    "name": "nightly",
+    "cron": "30 3 * * 1-5",
+    "timezone": "Europe/Berlin",
+    "kind": "demo.sum",
+    "input": {"values": [1, 2]},
+}
+URL = "/v1/schedules/nightly"
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a bad expression": ({"cron": "61 * * * *"}, "/cron", "Bad minute"),
+    "seconds": ({"cron": "* * * * * *"}, "/cron", "five fields"),
+    "one that never fires": ({"cron": "0 0 */31 2 MON#5"}, "/cron", "never fires"),
+    "an unknown zone": ({"timezone": "Mars/Olympus"}, "/timezone", "Mars/Olympus"),
+    "a bad name": ({"name": "Not a name"}, "/name", "match"),
+    "an input that does not fit": ({"input": {"values": ["1"]}}, "/input/values/0", "integer"),
+    "a bad option": ({"options": {"priority": "urgent"}}, "/options/priority", "high"),
+    "a time of its own": ({"options": {"delay_s": 5}}, "/options/delay_s", "not permitted"),
+    "an unknown lane": ({"options": {"lane": "fast"}}, "/options/lane", "default"),
+    "an unknown policy": ({"catch_up": "some"}, "/catch_up", "one"),
+    "an unknown field": ({"paused": True}, "/paused", "not permitted"),
+    "nothing to do": ({"kind": None}, "/kind", "string"),
+}
+
+
+class Office:
+    """A client with an admin's key in front of the whole api, in this process on the real record."""
+
+    def __init__(self, client: httpx.AsyncClient, record: Record, scheduling: Scheduling) -> None:
+        self.client, self.record, self.scheduling = client, record, scheduling
+
+    async def create(self, **changes: Any) -> httpx.Response:
+        """Ask for a schedule like NIGHTLY."""
+        return await self.client.post("/v1/schedules", json=NIGHTLY | changes)
+
+    async def replace(self, name: str = "nightly", **changes: Any) -> httpx.Response:
+        """The same by its name."""
+        return await self.client.put(f"/v1/schedules/{name}", json=NIGHTLY | changes)
+
+    async def headers(self, tenant: str, *scopes: str) -> dict[str, str]:
+        """Of somebody else."""
+        key = await make_a_key(self.record._servers, tenant, list(scopes))
+        return {"authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+async def office(shared_servers: Servers) -> AsyncIterator[Office]:
+    """An empty record, and the api in front of it."""
+    shared_servers.up(shared_servers.postgres)
+    await empty_postgres(shared_servers)
+    sql = await asyncpg.connect(shared_servers.postgres.url)
+    record = Record(shared_servers, sql)
+    connections = Connections(
+        record.store,
+        PostgresKeys(record.database, 5),
+        PostgresSchedules(record.database, 5),
+        cast(RedisCache, FakeCache()),
+        cast(Broker, NoBroker()),
+        {},
+    )
+    desk = _furnish(record.settings, Registry([add, add_once]), connections, Telemetry())
+    headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
+    transport = httpx.ASGITransport(stack_up(desk, Metrics()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
+        yield Office(client, record, desk.scheduling)
+    await record.database.close()
+    await sql.close()
+
+
+async def test_a_schedule_is_made_and_shown(office: Office) -> None:
+    made = await office.create(options={"tags": ["a"], "timeout_s": 5}, catch_up="all")
+    assert (made.status_code, made.headers["location"]) == (201, URL)
+    shown = made.json()
+    created_at, next_at = (datetime.fromisoformat(shown.pop(each)) for each in ("created_at", "next_at"))
+    assert shown == NIGHTLY | {
+        "describes": "At 03:30 on Monday through Friday",
+        "options": {"lane": "default", "priority": "normal", "max_attempts": 5, "timeout_s": 5.0, "deadline_s": None,
+                    "tags": ["a"]},
+        "catch_up": "all",
+        "paused": False,
+        "last_at": None,
+        "last_job_id": None,
+        "links": {"self": URL, "pause": f"{URL}/pause", "resume": f"{URL}/resume", "run": f"{URL}/run"},
+    }  # fmt: skip
+    assert created_at < next_at < created_at + timedelta(days=4)
+    assert (next_at.minute, next_at.hour in (1, 2)) == (30, True)
+    found = await office.client.get(URL)
+    assert (found.status_code, found.content) == (200, made.content)
+    assert found.headers["cache-control"] == "no-store"
+
+
+async def test_white_space_in_an_expression_does_not_matter(office: Office) -> None:
+    assert (await office.create(cron="  30  3 * * 1-5 ")).json()["cron"] == "30 3 * * 1-5"
+
+
+async def test_a_name_is_taken_once(office: Office) -> None:
+    made = await office.create()
+    taken = await office.create(cron="0 0 1 1 *")
+    assert (taken.status_code, taken.json()["type"]) == (409, "schedule-exists")
+    assert "PUT" in taken.json()["detail"]
+    assert (await office.client.get(URL)).content == made.content
+    answers = await asyncio.gather(*(office.create(name="race") for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+
+
+@pytest.mark.parametrize(("changes", "pointer", "word"), WRONG.values(), ids=WRONG.keys())
+async def test_what_is_wrong_is_told_and_nothing_is_kept(
+    office: Office, changes: dict[str, Any], pointer: str, word: str
+) -> None:
+    for answer in (await office.create(**changes), await office.replace(**changes)):
+        assert (answer.status_code, answer.json()["type"]) == (422, "invalid")
+        assert pointer in [flaw["pointer"] for flaw in answer.json()["errors"]]
+        assert word in str(answer.json()["errors"])
+    assert (await office.client.get("/v1/schedules")).json()["schedules"] == []
+
+
+async def test_what_is_no_such_body_is_refused(office: Office) -> None:
+    for body, status, kind in (
+        (b"[]", 422, "invalid"),
+        (b"{", 400, "malformed-json"),
+        (orjson.dumps(NIGHTLY | {"kind": "no.such"}), 422, "kind-unknown"),
+        (orjson.dumps(NIGHTLY | {"input": {"values": [1] * 1_500}}), 413, "too-large"),
+    ):
+        for method, url in (("POST", "/v1/schedules"), ("PUT", URL)):
+            answer = await office.client.request(
+                method, url, content=body, headers={"content-type": "application/json"}
+            )
+            assert (answer.status_code, answer.json()["type"]) == (status, kind)
+    mismatch = await office.replace("other")
+    assert [flaw["pointer"] for flaw in mismatch.json()["errors"]] == ["/name"]
+
+
+async def test_put_makes_a_schedule_or_replaces_it(office: Office) -> None:
+    body = {name: value for name, value in NIGHTLY.items() if name != "name"}
+    made = await office.client.put(URL, json=body)
+    assert (made.status_code, made.headers["location"]) == (201, URL)
+    same = await office.replace()
+    assert (same.status_code, same.content) == (200, made.content)
+    other = await office.replace(cron="0 0 29 2 *", kind="demo.pure", options={"priority": "low"})
+    shown = other.json()
+    assert (other.status_code, shown["kind"], shown["options"]["priority"]) == (200, "demo.pure", "low")
+    assert shown["next_at"].startswith("2028-02-28T23:00")
+    assert shown["created_at"] == made.json()["created_at"]
+
+
+async def test_schedules_are_listed_page_by_page(office: Office) -> None:
+    for name in ("c", "a", "b"):
+        await office.create(name=name)
+    names, token = [], ""
+    while token is not None:
+        page = (await office.client.get("/v1/schedules", params={"page_size": 2, "page_token": token})).json()
+        names.append([each["name"] for each in page["schedules"]])
+        token = page["next_page_token"]
+    assert names == [["a", "b"], ["c"]]
+    assert all("input" not in each for each in page["schedules"])
+    for query in ("page_size=0", "page_size=1001", "page_size=x", "page_size=²", "page_token=%00"):
+        answer = await office.client.get(f"/v1/schedules?{query}")
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?" + query.split("=")[0])
+
+
+async def test_a_paused_schedule_has_no_next_tick_and_goes_on_with_one_to_come(office: Office) -> None:
+    made = (await office.create()).json()
+    await office.record.sql.execute("update schedules set next_at = now() - interval '1 day'")
+    paused = await office.client.post(f"{URL}/pause")
+    assert (paused.status_code, paused.json()) == (200, made | {"paused": True, "next_at": None})
+    assert (await office.client.post(f"{URL}/pause")).content == paused.content
+    assert (await office.replace()).json()["paused"] is True
+    resumed = await office.client.post(f"{URL}/resume")
+    assert (resumed.status_code, resumed.json()) == (200, made)
+    assert (await office.client.post(f"{URL}/resume")).content == resumed.content
+
+
+async def test_a_schedule_is_run_by_hand(office: Office) -> None:
+    await office.create(options={"tags": ["a"]})
+    await office.client.post(f"{URL}/pause")
+    answer = await office.client.post(f"{URL}/run")
+    job = answer.json()
+    assert (answer.status_code, job["state"], job["tags"]) == (202, "queued", ["a", "schedule:nightly"])
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    shown = (await office.client.get(URL)).json()
+    assert (shown["last_job_id"], shown["last_at"]) == (job["id"], None)
+    assert shown["links"]["last_job"] == f"/v1/jobs/{job['id']}"
+
+
+@pytest.mark.parametrize("verb", ["run", "resume"])
+async def test_what_is_replaced_meanwhile_is_to_be_asked_for_again(
+    office: Office, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.create()
+    really = office.scheduling.find
+
+    async def then_it_is_replaced(tenant: str, name: str) -> Any:
+        found = await really(tenant, name)
+        await office.replace(cron="0 0 * * *")
+        return found
+
+    monkeypatch.setattr(office.scheduling, "find", then_it_is_replaced)
+    answer = await office.client.post(f"{URL}/{verb}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert await office.record.sql.fetchval("select count(*) from jobs") == 0
+
+
+async def test_a_deleted_schedule_is_unknown(office: Office) -> None:
+    await office.create()
+    gone = await office.client.delete(URL)
+    assert (gone.status_code, gone.content) == (204, b"")
+    await all_unknown(office, office.client.headers["authorization"], "nightly")
+
+
+async def test_another_tenants_schedule_is_unknown_and_a_scope_is_needed(office: Office) -> None:
+    made = await office.create()
+    stranger = await office.headers("other", "admin")
+    await all_unknown(office, stranger["authorization"], "nightly")
+    listed = await office.client.get("/v1/schedules", headers=stranger)
+    assert listed.json() == {"schedules": [], "next_page_token": None}
+    assert (await office.client.get(URL)).content == made.content
+    plain = await office.headers("acme", "submit", "read")
+    for method, path in (
+        ("GET", "/v1/schedules"),
+        ("POST", "/v1/schedules"),
+        ("PUT", URL),
+        ("POST", f"{URL}/run"),
+    ):
+        answer = await office.client.request(method, path, headers=plain)
+        assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
+
+
+async def test_what_cannot_be_a_name_is_unknown(office: Office) -> None:
+    for name in ("A", "%00", "x" * 56):
+        await all_unknown(office, office.client.headers["authorization"], name)
+
+
+async def all_unknown(office: Office, authorization: str, name: str) -> None:
+    """Every way to ask for a schedule answers 404."""
+    ways = [("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/run")]
+    for method, path in ways:
+        answer = await office.client.request(
+            method, f"/v1/schedules/{name}{path}", headers={"authorization": authorization}
+        )
+        assert (answer.status_code, answer.json()["type"]) == (404, "schedule-unknown")
+
+
+# By command
+
+
+class Command:
+    """`python -m api.schedules`, in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str, tenant: str = "acme") -> tuple[int, str, str]:
+        """Exit status, stdout, stderr."""
+        status = command.main([*words, "--tenant", tenant])
+        return status, *self._capsys.readouterr()
+
+    def create(self, name: str = "nightly", **more: str) -> tuple[int, str, str]:
+        """Make a schedule like NIGHTLY."""
+        given = {
+            "cron": "30 3 * * 1-5",
+            "timezone": "Europe/Berlin",
+            "kind": "demo.sum",
+            "input": '{"values":[1]}',
+        }
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in (given | more).items()]
+        return self("create", name, *words)
+
+
+@pytest.fixture
+def run(
+    shared_servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """The command on an empty record."""
+    shared_servers.up(shared_servers.postgres)
+    asyncio.run(empty_postgres(shared_servers))
+    for name, value in urls(shared_servers).items():
+        monkeypatch.setenv(name, value)
+    return Command(capsys)
+
+
+def test_the_life_of_a_schedule_by_command(run: Command, tmp_path: Path) -> None:
+    values = tmp_path / "input.json"
+    values.write_text('{"values": [5, 6]}')
+    status, out, err = run.create(input=f"@{values}", options='{"tags":["a"]}', catch_up="none")
+    assert (status, err) == (0, "")
+    assert out.startswith("nightly: At 03:30 on Monday through Friday, Europe/Berlin; next at 20")
+    shown = orjson.loads(run("show", "nightly")[1])
+    assert (shown["input"], shown["options"]["tags"], shown["catch_up"]) == (
+        {"values": [5, 6]},
+        ["a"],
+        "none",
+    )
+    assert run("pause", "nightly") == (0, "nightly is paused\n", "")
+    head, line = run("list")[1].splitlines()
+    assert head == command.LISTING
+    assert line.split()[:3] == ["nightly", "paused", "never"]
+    assert run("resume", "nightly") == (0, out, "")
+    assert run("list")[1].splitlines()[1].split()[1] == "on"
+    status, job_id, _ = run("run", "nightly")
+    assert (status, orjson.loads(run("show", "nightly")[1])["last_job_id"]) == (0, job_id.strip())
+    assert run("delete", "nightly") == (0, "nightly is deleted; its jobs stay\n", "")
+    assert run("list")[1] == command.LISTING + "\n"
+
+
+def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
+    run.create()
+    status, out, err = run.create(cron="0 0 * * *")
+    assert (status, out) == (2, "")
+    assert err == "sluice: acme has a schedule 'nightly' already; --replace puts this one in its place\n"
+    run("pause", "nightly")
+    words = [
+        "create",
+        "nightly",
+        "--cron=0 0 * * *",
+        "--kind=demo.sum",
+        '--input={"values":[1]}',
+        "--replace",
+    ]
+    assert run(*words) == (0, "nightly: At 00:00 every day, UTC; it is paused\n", "")
+
+
+@pytest.mark.parametrize("verb", ["show", "pause", "resume", "run", "delete"])
+def test_an_unknown_schedule_is_told_by_command(run: Command, verb: str) -> None:
+    run.create()
+    assert run(verb, "nightly", tenant="other") == (
+        2, "", "sluice: other has no schedule 'nightly'; `list` shows them\n"
+    )  # fmt: skip
+
+
+def test_what_is_wrong_is_told_by_command_with_its_remedy(run: Command) -> None:
+    status, out, err = run.create(cron="daily", timezone="Mars")
+    assert (status, out) == (2, "")
+    assert [line.split(": ")[1] for line in err.splitlines()] == ["cron", "timezone"]
+    assert "'30 3 * * 1-5' is 03:30 from Monday to Friday" in err
+    assert run.create(input="{")[2].startswith("sluice: --input: The body is not valid JSON")
+    assert (
+        run.create(input="@/no/such")[2]
+        == "sluice: --input: /no/such cannot be read: No such file or directory\n"
+    )
+    assert "input/values/0" in run.create(input='{"values":["x"]}')[2]
+    assert "no.such" in run.create(kind="no.such")[2]
+
+
+def test_every_schedule_is_listed_however_many_there_are(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "PAGE", 2)
+    for name in ("e", "d", "c", "b", "a"):
+        run.create(name)
+    assert [line[0] for line in run("list")[1].splitlines()[1:]] == ["a", "b", "c", "d", "e"]
+
+
+def test_the_command_says_in_one_line_that_the_record_is_away(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_POSTGRES_URL", "postgresql://x:y@127.0.0.1:1/z")
+    status, out, err = run("list")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("sluice: postgresql: ")
+
+
+def test_the_command_shows_an_example(run: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    assert "--cron '30 3 * * 1-5'" in capsys.readouterr().out
+
+
+# Every process
+
+
+async def test_ticks_make_jobs_that_succeed_one_each_with_two_consumers(bare_stack: Stack) -> None:
+    await bare_stack.start(consumers=2)
+    async with bare_stack.client() as client:
+        for name in ("first", "second"):
+            made = await client.post("/v1/schedules", json=NIGHTLY | {"name": name})
+            assert made.status_code == 201, made.text
+        sql = await asyncpg.connect(bare_stack.servers.postgres.url)
+        last = ""
+        for ticks in range(1, 4):
+            await sql.execute("update schedules set next_at = $1", datetime.now(UTC) - timedelta(seconds=1))
+            enough = f"select count(*) >= {2 * ticks} from jobs where state = 'succeeded'"  # noqa: S608  a number
+            await asyncio.wait_for(until_found(partial(sql.fetchval, enough)), 60)
+            shown = (await client.get("/v1/schedules/first")).json()
+            assert shown["last_job_id"] != last
+            last = shown["last_job_id"]
+        assert await sql.fetchval("select count(*) from jobs") == 6
+        job = (await client.get(shown["links"]["last_job"])).json()
+        await sql.close()
+    assert (job["state"], job["result"], job["tags"]) == ("succeeded", {"total": 3}, ["schedule:first"])
+    assert job["run_at"] == shown["last_at"]
