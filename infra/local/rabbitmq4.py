@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -15,14 +16,14 @@ from infra.local.rabbitmq import ROOT_VARIABLE, VERSION_VARIABLE
 
 TREE = Path(__file__).parents[2]
 CACHE = TREE / ".local" / "rabbitmq-4"
-TESTS = ("tests/contract", "tests/integration", "tests/fault")
-# Nothing in these speaks to RabbitMQ, or to anything that does.
-_WITHOUT_BROKER = (
+_TESTS = ("tests/contract", "tests/integration", "tests/fault")
+WITHOUT_BROKER = (
     "tests/integration/record",
     "tests/integration/test_migrations.py",
     "tests/integration/test_statements.py",
     "tests/integration/test_redis_cache.py",
 )
+"""Nothing in these speaks to RabbitMQ, nor starts a process that does."""
 _WANTED = ("postgres", "redis-server", "mmdebstrap")
 _ROOT = Root("trixie", ("rabbitmq-server", "netbase"))  # netbase says what localhost is
 _VERSION = "4."
@@ -33,17 +34,23 @@ class NotPossible(RuntimeError):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests, with more arguments for pytest; its exit status."""
+    """Become pytest, with more arguments for it; return the exit status where that is not possible."""
     console = Console(highlight=False)
     try:
         root = provide(console)
     except (NotPossible, programs.ProgramMissing, subprocess.CalledProcessError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
+    return _become_pytest(root, arguments)
+
+
+def _become_pytest(root: Path, arguments: list[str]) -> NoReturn:
+    """Not as a child: one that is interrupted would be killed before it has stopped its servers."""
     env = {**os.environ, ROOT_VARIABLE: str(root), VERSION_VARIABLE: _VERSION}
-    ignored = [f"--ignore={path}" for path in _WITHOUT_BROKER]
-    command = [sys.executable, "-m", "pytest", *TESTS, *ignored, *arguments]
-    return subprocess.run(command, env=env, cwd=TREE, check=False).returncode
+    ignored = [f"--ignore={path}" for path in WITHOUT_BROKER]
+    os.chdir(TREE)
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "pytest", *_TESTS, *ignored, *arguments], env)  # noqa: S606  no shell is wanted
 
 
 def provide(console: Console) -> Path:

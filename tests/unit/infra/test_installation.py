@@ -1,6 +1,7 @@
 """Whose programs start a server, and what is said where there can be no others."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from infra.local import programs, rabbitmq4
 from infra.local.installation import Elsewhere, Here, installation
-from infra.local.rabbitmq4 import NotPossible, installed_version, provide
+from infra.local.rabbitmq4 import TREE, WITHOUT_BROKER, NotPossible, installed_version, provide
 
 CONSOLE = Console(quiet=True)
 
@@ -70,3 +71,12 @@ def test_a_root_that_cannot_be_made_says_why_and_what_to_do(monkeypatch: pytest.
     with pytest.raises(NotPossible, match=r"E: no mirror\nIt needs a mirror") as told:
         provide(CONSOLE)
     assert len(str(told.value).splitlines()) < 25
+
+
+@pytest.mark.parametrize("path", WITHOUT_BROKER)
+def test_what_is_left_out_of_the_run_on_another_release_meets_no_broker(path: str) -> None:
+    place = TREE / path
+    files = list(place.rglob("*.py")) if place.is_dir() else [place]
+    assert files
+    for file in files:
+        assert not re.search(r"\brabbitmq\b|\bBroker\b|\b[Ss]tack\b|\bHouse\b", file.read_text())
