@@ -9,13 +9,13 @@ TENANT ?= demo
 SCOPES ?= submit,read
 
 # Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
-# of `make load`: --users 300 --seconds 60, --web.
+# of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers
+.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers test-rabbitmq4
 
 help:  ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup  ## bring everything up, run one job of every kind, leave it running
 	@$(PYTHON) -m infra.local.run
@@ -63,6 +63,9 @@ up:  ## the whole product in containers, on the Docker of this machine
 
 test-containers: setup  ## build the image and test docker-compose.yml, on an engine of its own if none runs
 	@$(PYTHON) -m infra.docker.trial
+
+test-rabbitmq4: setup  ## the tests that meet RabbitMQ, on 4.0 of Debian 13 beside the installed one; as root
+	@$(PYTHON) -m infra.local.rabbitmq4 $(ARGS)
 
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)

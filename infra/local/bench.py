@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +101,7 @@ def _urls(servers: Servers) -> dict[str, str]:
 def _versions(servers: Servers) -> dict[str, str]:
     return {
         "PostgreSQL": _version_of("postgres"),
-        "RabbitMQ": _broker_version(servers.rabbitmq.port),
+        "RabbitMQ": servers.rabbitmq.version,
         "Redis": _version_of("redis-server"),
     }
 
@@ -113,15 +112,6 @@ def _version_of(program: str) -> str:
     )
     found = re.search(r"\d+(\.\d+)+", said.stdout)
     return found[0] if found else "?"
-
-
-def _broker_version(port: int) -> str:
-    """The broker names its version in its first frame; its own command takes a second to say the same."""
-    with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
-        connection.sendall(b"AMQP\x00\x00\x09\x01")
-        greeting = connection.recv(65536)
-    found = re.search(rb"\x07versionS....([0-9.]+)", greeting, re.DOTALL)
-    return found[1].decode() if found else "?"
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ _PACKAGES = {
     "h2load": "nghttp2-client",  # only `make bench` wants it
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs
     "ip": "iproute2",
-    "mmdebstrap": "mmdebstrap",
+    "mmdebstrap": "mmdebstrap",  # and `make test-rabbitmq4`
 }
 
 # The rabbitmq-server on the PATH of Debian is a wrapper that changes user and cookie; the real one comes first here.

@@ -20,7 +20,6 @@ from tests.integration.rabbitmq.tools import (
     BUDGET_S,
     Consumer,
     Events,
-    control,
     in_place,
     message,
     operator,
@@ -189,7 +188,7 @@ async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_
     events = Events()
     async with running(rabbitmq.url, lane, None, events) as broker:
         await until(lambda: broker.connected)
-        await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0")
+        await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0")
         try:
             await until_refused(broker, lane)
             await until(lambda: events)
@@ -198,7 +197,7 @@ async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_
                 await broker.publish(message(lane))
             assert time.monotonic() - began < BUDGET_S / 2
         finally:
-            await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0.4")
+            await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
         await published(broker, lane)
     assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK]
     assert "blocked" in events[0][1]["why"]

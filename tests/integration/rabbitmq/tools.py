@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -22,7 +20,6 @@ from core.job import Message
 from core.lanes import Lane
 from core.ports import Delivery
 from core.telemetry import Event, Telemetry
-from infra.local.programs import find
 from infra.local.servers import RabbitMQ
 
 BUDGET_S = 0.6
@@ -183,18 +180,3 @@ async def operator(rabbitmq: RabbitMQ) -> AsyncIterator[aiormq.abc.AbstractChann
         yield await connection.channel()
     finally:
         await connection.close()
-
-
-def control(rabbitmq: RabbitMQ, *words: str) -> None:
-    subprocess.run(
-        [str(find("rabbitmqctl")), *words],
-        check=True,
-        capture_output=True,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(rabbitmq.directory),
-            "RABBITMQ_NODENAME": "sluice@localhost",
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "ERL_EPMD_PORT": (rabbitmq.directory / "epmd.port").read_text().strip(),
-        },
-    )

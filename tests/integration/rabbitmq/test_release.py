@@ -1,0 +1,70 @@
+"""Which release of RabbitMQ a run meets, and what differs between releases and must not matter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import aiormq
+import pytest
+
+from adapters.rabbitmq import Broker
+from core.envelope import encode
+from core.lanes import Lane
+from core.telemetry import Telemetry
+from infra.local.rabbitmq import VERSION_VARIABLE
+from infra.local.rabbitmq4 import installed_version
+from infra.local.servers import RabbitMQ, Servers
+from tests.integration.rabbitmq.tools import BUDGET_S, Consumer, in_place, operator, proxied, until
+
+RETURNS = 25
+
+
+async def told_version(server: RabbitMQ) -> str:
+    """What the broker tells every client of itself."""
+    connection = await aiormq.connect(server.url)
+    try:
+        told = connection.server_properties["version"]
+        return told.decode() if isinstance(told, bytes) else str(told)
+    finally:
+        await connection.close()
+
+
+async def test_the_brokers_of_this_run_are_of_the_release_it_is_about(
+    rabbitmq: RabbitMQ, shared_servers: Servers
+) -> None:
+    expected = os.environ.get(VERSION_VARIABLE) or installed_version(Path("/"))
+    if expected is None:
+        pytest.skip("nothing says which release this machine has")
+    shared_servers.rabbitmq.start()
+    for server in (rabbitmq, shared_servers.rabbitmq):
+        told = await told_version(server)
+        assert told.startswith(expected)
+        assert server.version == told
+
+
+async def test_a_message_that_came_back_time_and_again_comes_once_more_or_is_a_dead_letter(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    consumer, dead, new = Consumer(hold=True), Consumer(), str(uuid4())
+
+    async def came(times: int) -> None:
+        await until(lambda: len(consumer.deliveries) == times or dead.ids)
+
+    async with proxied(rabbitmq) as (proxy, url):
+        broker = Broker(url, "test", [lane], Telemetry(), BUDGET_S)
+        broker.consume(lane, consumer)
+        broker.consume_dead(dead)
+        await broker.start()
+        await in_place(broker)
+        async with operator(rabbitmq) as channel:
+            await channel.basic_publish(encode([new]), routing_key=lane.queues["normal"])
+        for times in range(1, RETURNS + 1):
+            await came(times)
+            proxy.cut()
+        await came(RETURNS + 1)
+        await broker.close()
+    gives_up = int(rabbitmq.version.split(".")[0]) >= 4  # after twenty returns
+    assert dead.ids == ([new] if gives_up else [])
+    assert consumer.ids == [new] * (21 if gives_up else RETURNS + 1)
