@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
 from adapters.rabbitmq import Broker
@@ -33,6 +34,7 @@ class Connections:
 
     jobs: Store
     keys: PostgresKeys
+    listing: PostgresListing
     cache: RedisCache
     broker: Broker
     pings: Mapping[str, Ping]
@@ -64,7 +66,8 @@ async def open_connections(
             "redis": cache.ping,
             "rabbitmq": partial(broker.ping, 1.0),
         }
-        yield Connections(store, PostgresKeys(database, settings.record_budget_s), cache, broker, pings)
+        keys, listing = PostgresKeys(database, settings.record_budget_s), PostgresListing(database, settings)
+        yield Connections(store, keys, listing, cache, broker, pings)
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.bulk import Bulk
 from api.control import Control
 from api.keys import Keyring
+from api.listing import Listing
 from api.lookup import Lookup
 from api.submission import Submission
 from api.waiting import Waiting
@@ -27,6 +29,8 @@ class Desk:
     lookup: Lookup
     waiting: Waiting
     control: Control
+    listing: Listing
+    bulk: Bulk
 
     @property
     def body_limit(self) -> int:

@@ -10,7 +10,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api.schemas import AttemptList, JobDocument, KindDocument, Problem, SubmitOptions
+from api.filters import BulkRequest
+from api.schemas import (
+    AttemptList,
+    BulkAnswer,
+    ErrorList,
+    JobDocument,
+    JobList,
+    KindDocument,
+    Problem,
+    SubmitOptions,
+)
 from core import __version__
 from core.handler import AnyHandler
 from core.registry import Registry
@@ -175,10 +185,10 @@ def describe(app: FastAPI, registry: Registry) -> Json:
 
 def _schemas(registry: Registry) -> Json:
     schemas: Json = {}
-    for model in (AttemptList, JobDocument, KindDocument, Problem, SubmitOptions):
-        schemas |= _hoisted(
-            model, model.__name__, "", "validation" if model is SubmitOptions else "serialization"
-        )
+    for model in (BulkRequest, SubmitOptions):
+        schemas |= _hoisted(model, model.__name__, "", "validation")
+    for shown in (AttemptList, BulkAnswer, ErrorList, JobDocument, JobList, KindDocument, Problem):
+        schemas |= _hoisted(shown, shown.__name__, "", "serialization")
     for kind in registry:
         handler = registry[kind]
         schemas |= _hoisted(handler.input_model, f"{kind}.input", f"{kind}.", "validation")
