@@ -128,7 +128,7 @@ class ControlStore(Protocol):
 
 
 class ListingStore(Protocol):
-    """The record, as lists and bulk changes use it. Every method asks for the tenant as well."""
+    """The record, as lists and bulk changes use it. Every method asks for the tenant as well, and raises Overloaded."""
 
     async def list_jobs(
         self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False

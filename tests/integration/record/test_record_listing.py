@@ -12,9 +12,10 @@ import orjson
 import pytest
 import uuid_utils
 
-from adapters.postgres.listing import PostgresListing
+from adapters.postgres.listing import AT_ONCE, PostgresListing
 from adapters.postgres.pool import SETTINGS, load_queries
 from core.document import render_item
+from core.errors import Overloaded
 from core.job import TAG_SEPARATOR, Job, JobState
 from core.lifecycle import Failure, failed, succeeded
 from core.listing import ABOVE_ALL, Filter, first_id
@@ -177,6 +178,18 @@ async def _plan(record: Record, query: str, name: str) -> str:
     await record.sql.execute(f"prepare {query}_{name} as {statement}")
     nulls = ", ".join(["null"] * max(map(int, re.findall(r"\$(\d+)", statement))))
     return "\n".join(row[0] for row in await record.sql.fetch(f"explain execute {query}_{name}({nulls})"))
+
+
+async def test_lists_leave_connections_to_others(record: Record, listing: PostgresListing) -> None:
+    (job_id,) = await record.accepted()
+    async with record.locked("lock table jobs in access exclusive mode") as rival:
+        waiting = [asyncio.create_task(listed(listing)) for _ in range(AT_ONCE)]
+        await record.until_waiting(AT_ONCE)
+        with pytest.raises(Overloaded):
+            await listed(listing)
+        await rival.execute("commit")
+        assert await asyncio.gather(*waiting) == [[job_id]] * AT_ONCE
+    assert await listed(listing) == [job_id]
 
 
 # Many at once
