@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pool import Database
 from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.store import Store
@@ -35,6 +36,7 @@ class Connections:
     jobs: Store
     keys: PostgresKeys
     schedules: PostgresSchedules
+    listing: PostgresListing
     cache: RedisCache
     broker: Broker
     pings: Mapping[str, Ping]
@@ -68,7 +70,8 @@ async def open_connections(
         }
         keys = PostgresKeys(database, settings.record_budget_s)
         schedules = PostgresSchedules(database, settings.accept_budget_s)
-        yield Connections(store, keys, schedules, cache, broker, pings)
+        listing = PostgresListing(database, settings)
+        yield Connections(store, keys, schedules, listing, cache, broker, pings)
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

@@ -18,16 +18,18 @@ from starlette.routing import Match
 from adapters.connections import Connections, open_connections
 from adapters.metrics import Metrics
 from api.answers import Reply
+from api.bulk import Bulk
 from api.control import Control
 from api.desk import Desk
 from api.express import Express
 from api.keys import Keyring
+from api.listing import Listing
 from api.lookup import Lookup
 from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
 from api.problems import http_problem, problem
 from api.recall import Recall
-from api.routes import control, docs, jobs, kinds, schedules
+from api.routes import control, docs, jobs, kinds, lists, schedules
 from api.routes.replies import ReplyResponse
 from api.scheduling import Scheduling
 from api.submission import Submission
@@ -81,6 +83,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
     dispatch = Dispatch(connections.broker, connections.jobs, lanes, telemetry)
     memory = Memory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
     lookup = Lookup(connections.jobs, connections.cache, memory)
+    listing = Listing(connections.listing, settings.key_pepper.get_secret_value())
     recall = Recall(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
     return Desk(
         settings=settings,
@@ -98,6 +101,8 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
         control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),
         scheduling=Scheduling(registry, lanes, connections.schedules),
+        listing=listing,
+        bulk=Bulk(connections.listing, connections.cache, listing, dispatch, telemetry),
     )
 
 
@@ -131,6 +136,7 @@ def create_app(desk: Desk) -> FastAPI:
     jobs.add_routes(app)
     control.add_routes(app)
     schedules.add_routes(app)
+    lists.add_routes(app)
     kinds.add_routes(app)
     docs.add_routes(app, desk.registry, desk.settings.docs)
     app.add_exception_handler(SluiceError, _show_problem)

@@ -18,6 +18,10 @@ from core.errors import Flaw, Invalid
 SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/jobs"): "submit",
     ("POST", "/v1/kinds/{kind}/jobs"): "submit",
+    ("GET", "/v1/jobs"): "read",
+    ("POST", "/v1/jobs/cancel"): "submit",
+    ("POST", "/v1/jobs/retry"): "submit",
+    ("GET", "/v1/errors"): "read",
     ("GET", "/v1/jobs/{job_id}"): "read",
     ("GET", "/v1/jobs/{job_id}/result"): "read",
     ("GET", "/v1/jobs/{job_id}/attempts"): "read",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.bulk import Bulk
 from api.control import Control
 from api.keys import Keyring
+from api.listing import Listing
 from api.lookup import Lookup
 from api.scheduling import Scheduling
 from api.submission import Submission
@@ -29,6 +31,8 @@ class Desk:
     waiting: Waiting
     control: Control
     scheduling: Scheduling
+    listing: Listing
+    bulk: Bulk
 
     @property
     def body_limit(self) -> int:

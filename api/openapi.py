@@ -10,8 +10,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from api.filters import BulkRequest
 from api.schedule_schemas import ScheduleBody, ScheduleList
-from api.schemas import AttemptList, JobDocument, KindDocument, Problem, SubmitOptions
+from api.schemas import (
+    AttemptList,
+    BulkAnswer,
+    ErrorList,
+    JobDocument,
+    JobList,
+    KindDocument,
+    Problem,
+    SubmitOptions,
+)
 from core import __version__
 from core.handler import AnyHandler
 from core.registry import Registry
@@ -26,6 +36,8 @@ Every request under `/v1` needs `Authorization: Bearer slc_…`. Errors are prob
 """
 
 _REF = "#/components/schemas/"
+_TAKEN = (BulkRequest, ScheduleBody, SubmitOptions)
+_SHOWN = (AttemptList, BulkAnswer, ErrorList, JobDocument, JobList, KindDocument, Problem, ScheduleList)
 _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
@@ -181,10 +193,10 @@ def describe(app: FastAPI, registry: Registry) -> Json:
 
 def _schemas(registry: Registry) -> Json:
     schemas: Json = {}
-    for shown in (AttemptList, JobDocument, KindDocument, Problem, ScheduleList):
-        schemas |= _hoisted(shown, shown.__name__, "", "serialization")
-    for taken in (ScheduleBody, SubmitOptions):
+    for taken in _TAKEN:
         schemas |= _hoisted(taken, taken.__name__, "", "validation")
+    for shown in _SHOWN:
+        schemas |= _hoisted(shown, shown.__name__, "", "serialization")
     for kind in registry:
         handler = registry[kind]
         schemas |= _hoisted(handler.input_model, f"{kind}.input", f"{kind}.", "validation")

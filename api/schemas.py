@@ -82,10 +82,11 @@ class JobError(BaseModel):
     detail: str
     retryable: bool
     attempt: int
+    fingerprint: str = Field(description="The same for failures of one cause", examples=["27f308596b3444eb"])
 
 
-class JobDocument(BaseModel):
-    """A job as it stands."""
+class JobItem(BaseModel):
+    """A job as lists show it."""
 
     id: str = Field(description="UUIDv7", examples=["0190f3c2-5b1e-7cc3-98c4-dc0c0c07398f"])
     kind: str
@@ -107,10 +108,15 @@ class JobDocument(BaseModel):
     queue_position: int | None
     eta: dict[str, float] | None
     waiting_on: str | None
-    coalesced: bool = Field(False, description="Equal work was under way already; this is it")
-    result: Any = Field(description="The output, once succeeded")
     error: JobError | None
     links: dict[str, str]
+
+
+class JobDocument(JobItem):
+    """A job as it stands."""
+
+    coalesced: bool = Field(False, description="Equal work was under way already; this is it")
+    result: Any = Field(description="The output, once succeeded")
 
 
 class AttemptDocument(BaseModel):
@@ -129,6 +135,48 @@ class AttemptList(BaseModel):
     """The attempts of a job that did not succeed, in order."""
 
     attempts: list[AttemptDocument]
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobItem]
+    next_page_token: str | None = Field(description="Goes on behind this page; null at the end")
+
+
+class ErrorGroup(BaseModel):
+    """Failures of one cause; title and detail are those of the newest."""
+
+    fingerprint: str | None = Field(description="`error=` of the list; null for failures of old releases")
+    kind: str
+    type: str = Field(examples=["handler-error"])
+    title: str
+    detail: str
+    count: int
+    newest_at: datetime
+    example: str = Field(description="Id of the newest")
+
+
+class ErrorList(BaseModel):
+    """The newest failures by their cause, the most frequent first."""
+
+    errors: list[ErrorGroup]
+    failures: int = Field(description="Failed jobs that were looked at")
+    more: bool = Field(description="There may be older ones that were not looked at")
+
+
+class BulkAnswer(BaseModel):
+    """What a bulk change did, or would do."""
+
+    matched: int = Field(description="Jobs that fit and can still be changed")
+    changed: int = Field(description="Of these changed by this request")
+    dry_run: bool
+    jobs: list[str] = Field(description="Ids of the matched, newest first")
+    retries: dict[str, str] = Field(
+        {}, description="Retry only: failed job → the new job made by this request"
+    )
+    more: bool = Field(description="There may be more: ask again, or with `page_token`")
+    next_page_token: str | None
 
 
 class ProblemFlaw(BaseModel):

@@ -60,12 +60,22 @@ def unpack(packed: bytes) -> Document:
 def render(job: Job, **more: Any) -> Document:
     """The document of a job as it stands. `more` are fields that only this answer has (`coalesced`)."""
     head = orjson.dumps(_fields(job) | more, option=_OPTIONS)
-    result, error = job.result, job.error if job.state == "failed" else None
+    result, error = job.result, _error(job)
     start = len(head) + len(b',"result":') - 1
     body = b'%s,"result":%s,"error":%s,"links":%s}' % (
         head[:-1], result or b"null", error or b"null", _links(job.id)
     )  # fmt: skip
     return Document(job.id, job.tenant, job.version, job.state, start, start + len(result or b""), body)
+
+
+def render_item(job: Job) -> bytes:
+    """The document of a job as lists show it: all but the result, which may be large."""
+    head = orjson.dumps(_fields(job), option=_OPTIONS)
+    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id))
+
+
+def _error(job: Job) -> bytes | None:
+    return job.error if job.state == "failed" else None
 
 
 def _fields(job: Job) -> dict[str, Any]:

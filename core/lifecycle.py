@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
+from core.error_fingerprint import error_fingerprint
 from core.job import Job, JobState
 
 EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
@@ -47,17 +48,23 @@ class Failure(NamedTuple):
     retryable: bool = False
     traceback: str | None = None
 
-    def to_json(self, attempt: int) -> bytes:
+    def fingerprint(self, kind: str) -> str:
+        """Under which failures of a kind with the same cause meet."""
+        return error_fingerprint(kind, self.type, self.title, self.detail[:2000])
+
+    def to_json(self, kind: str, attempt: int) -> bytes:
         """The problem object that a client sees."""
         problem = {"type": self.type, "title": self.title, "detail": self.detail[:2000]}
-        return orjson.dumps(problem | {"retryable": self.retryable, "attempt": attempt})
+        more = {"retryable": self.retryable, "attempt": attempt, "fingerprint": self.fingerprint(kind)}
+        return orjson.dumps(problem | more)
 
 
 class Transition(NamedTuple):
     """The end of an attempt, guarded by `(id, fence, state = running)` when it is written.
 
     `uncounted` is 1 where the try is not charged; `solo_crash` is 1 where the job died alone in its process;
-    `delay_s` is the wait before a scheduled job is due; `outcome` is the word in the table of attempts.
+    `delay_s` is the wait before a scheduled job is due; `outcome` is the word in the table of attempts;
+    `error_fingerprint` is set where the job has failed for good.
     """
 
     id: str
@@ -70,6 +77,7 @@ class Transition(NamedTuple):
     delay_s: float | None = None
     uncounted: int = 0
     solo_crash: int = 0
+    error_fingerprint: str | None = None
 
 
 def succeeded(job: Job, result: bytes) -> Transition:
@@ -79,7 +87,7 @@ def succeeded(job: Job, result: bytes) -> Transition:
 
 def failed(job: Job, failure: Failure, solo_crash: int = 0) -> Transition:
     """`running → failed`: no further attempt."""
-    error = failure.to_json(job.attempt)
+    error = failure.to_json(job.kind, job.attempt)
     return Transition(
         job.id,
         job.fence,
@@ -89,12 +97,13 @@ def failed(job: Job, failure: Failure, solo_crash: int = 0) -> Transition:
         error,
         failure.traceback,
         solo_crash=solo_crash,
+        error_fingerprint=failure.fingerprint(job.kind),
     )
 
 
 def retried(job: Job, failure: Failure, delay_s: float) -> Transition:
     """`running → scheduled`: again after a counted try."""
-    error = failure.to_json(job.attempt)
+    error = failure.to_json(job.kind, job.attempt)
     return Transition(
         job.id, job.fence, JobState.SCHEDULED, failure.type, None, error, failure.traceback, delay_s
     )
@@ -120,7 +129,7 @@ def crashed(job: Job, failure: Failure) -> Transition:
         JobState.QUEUED,
         failure.type,
         None,
-        failure.to_json(job.attempt),
+        failure.to_json(job.kind, job.attempt),
         uncounted=1,
         solo_crash=1,
     )

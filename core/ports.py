@@ -13,6 +13,7 @@ from core.document import Document
 from core.job import Accepted, Claim, Job, KeyUse, Message, NewJob
 from core.lifecycle import Transition
 from core.schedule import DueSchedule, NewSchedule, Schedule
+from core.listing import ErrorGroup, Filter, Found
 
 
 class Settled(NamedTuple):
@@ -125,6 +126,27 @@ class ControlStore(Protocol):
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
         """Every attempt of a job that did not succeed, in order."""
+
+
+class ListingStore(Protocol):
+    """The record, as lists and bulk changes use it. Every method asks for the tenant as well, and raises Overloaded."""
+
+    async def list_jobs(
+        self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False
+    ) -> Found:
+        """Jobs below this id that fit, newest first, without results; at most `limit`, and fewer where many do not fit.
+
+        `open_only` leaves out what neither a cancel nor a retry would change any more.
+        """
+
+    async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
+        """Of the newest failures, at most `limit` and none below this id, the groups, the largest first."""
+
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
+        """Cancel those of these that have not begun, ask those that run to stop; returns both."""
+
+    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
+        """Insert the new job named for each failed one, but for those that have not failed or have one already."""
 
 
 class HeartbeatStore(Protocol):

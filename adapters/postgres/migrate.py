@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from core.errors import StartRefused
@@ -20,6 +20,7 @@ from core.settings import load_settings
 
 LOCK = 7_519_001
 """Advisory lock that lets one migration run at a time, however many processes are started at once."""
+PAUSE_S = 0.1
 
 
 async def migrate(url: str) -> str | None:
@@ -27,12 +28,20 @@ async def migrate(url: str) -> str | None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+            await _take_turn(connection)
             await connection.execute(text("set lock_timeout = '2s'"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Ask for the lock until it is ours: a statement that waits for it would be a transaction under way, for which the
+    making of an index waits."""
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        await connection.commit()
+        await asyncio.sleep(PAUSE_S)
 
 
 def _upgrade(connection: Connection) -> str | None:

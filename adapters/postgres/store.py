@@ -89,13 +89,13 @@ class Store:
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """Cancel what has not begun, ask what runs to stop."""
-        rows = await self._database.fetch("cancel", tenant, job_id, budget_s=self._accept_s)
+        rows = await self._database.fetch("cancel", tenant, [job_id], budget_s=self._accept_s)
         return Job._make(rows[0]) if rows else None
 
     async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
         """Insert a new job that tries a failed one again."""
         rows = await self._database.fetch(
-            "retry", tenant, job_id, new_id, self._due_s, budget_s=self._accept_s
+            "retry", tenant, [job_id], [new_id], self._due_s, budget_s=self._accept_s
         )
         return list(_messages(rows))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.handler import Context, handler
+from core.handler import Context, GiveUp, handler
 from core.retry import RetryPolicy
 
 
@@ -86,3 +86,9 @@ async def brief(ask: Ask) -> Done:
     """The same for the same input, for a second."""
     begun(ask)
     return Done(number=ask.number)
+
+
+@handler("own.gives_up")
+async def gives_up(ask: Ask) -> Done:
+    """Sees at once that there is no use, for a reason that differs a little each time."""
+    raise GiveUp(f"row {time.time_ns()} of {ask.number} is of no use")

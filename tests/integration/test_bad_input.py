@@ -103,6 +103,27 @@ BODIES: list[tuple[str, bytes, int, str]] = [
     ("22 a very long key", wrapped(b'{"' + b"k" * 5_000 + b'":1}'), 422, "invalid"),
 ]
 
+INSIDE = [
+    "https://127.1/", "https://0/", "https://0x7f000001/", "https://0177.0.0.1/", "https://2130706433/",
+    "https://①②⑦.⓪.⓪.①/", "https://[::1]/", "https://[::ffff:7f00:1]/", "https://[64:ff9b::7f00:1]/",
+    "https://[::1%25eth0]/", "https://localhost/", "https://LOCALHOST./", "https://169.254.169.254/latest/meta-data/",
+    "https://[fd00:ec2::254]/", "https://metadata.google.internal/", "https://good@127.0.0.1/",
+    "https://127.0.0.1#@good/", "https://good\\@127.0.0.1/", "https://127.0.\t0.1/", "https://127.0.0.1\n/",
+    "https://127.0.0.1.nip.example/", "https://rebinds.example/", "https://redirects.example/to-loopback",
+    "file:///etc/passwd", "gopher://127.0.0.1:6379/_FLUSHALL", "https://example.org:22/", "https://example.org:25/",
+    "https://example.org:6379/", "http://example.org/", "https://example.org/",
+]  # fmt: skip
+"""Row 40: addresses that a webhook must never reach, and two that look harmless. There are no webhooks: none is taken."""
+BODIES += [
+    (f"40 {form} {number}", option(orjson.dumps({"webhook": given})), 422, "invalid")
+    for number, address in enumerate(INSIDE)
+    for form, given in (("address", address), ("object", {"url": address}))
+]
+BODIES += [
+    ("40 no webhook", option(b'{"webhook":null}'), 422, "invalid"),
+    ("40 a webhook beside the options", GOOD[:-1] + b',"webhook":"https://127.0.0.1/"}', 422, "invalid"),
+]
+
 
 class Row(NamedTuple):
     """A request that differs in more than its body."""
@@ -201,6 +222,75 @@ REQUESTS: list[Row] = [
         "unauthorized",
         key=None,
     ),
+    *(
+        get(f"37 {query}", f"/v1/jobs?{query}", 422, "invalid")
+        for query in (
+            *(
+                f"{name}={value}"
+                for name in ("page_size", "limit")
+                for value in ("0", "-1", "1e9", "1000000000")
+            ),
+            "page_size=",
+            "page_size=1&page_size=1",
+            "page_token=",
+            "page_token=" + "A" * 43,
+            "page_token=%00",
+            "page_token=%F0%9F%98%80",
+            "page_token=" + "x" * 5_000,
+            "cursor=x",
+            "state=done",
+            "state=",
+            "kind=%00",
+            "kind=a%27%20or%201=1--",
+            "tag=%1F",
+            "tag=" + "x" * 65,
+            "created_after=yesterday",
+            "created_after=0001-01-01T00:00:00%2B14:00",
+            "created_before=9999-12-31T23:59:59-14:00",
+            "created_before=1e400",
+            "error=x",
+            "error=%25",
+            "key={good}",
+        )
+    ),
+    *(
+        post(f"37 {what} {body.decode()[:60]}", (JSON,), 422, "invalid", target=f"/v1/jobs/{what}", body=body)
+        for what in ("cancel", "retry")
+        for body in (
+            b"{}",
+            b"[]",
+            b'{"filter":{},"limit":0}',
+            b'{"filter":{},"limit":-1}',
+            b'{"filter":{},"limit":1e9}',
+            b'{"filter":{"kind":"demo.sum"},"page_token":"x"}',
+            b'{"filter":{"kind":"demo.sum"},"extra":1}',
+            b'{"filter":{"state":"done"},"dry_run":false}',
+            b'{"filter":{"kind":"demo.sum"},"dry_run":"no"}',
+            b'{"filter":{"state":"succeeded"},"dry_run":false}',
+        )
+    ),
+    post(
+        "37 cancel everything",
+        (JSON,),
+        422,
+        "invalid",
+        target="/v1/jobs/cancel",
+        body=b'{"filter":{},"dry_run":false}',
+    ),
+    post(
+        "37 a bulk change of 17 KiB",
+        (JSON,),
+        413,
+        "too-large",
+        target="/v1/jobs/retry",
+        body=b" " * 17_000,
+        closed=True,
+    ),
+    post("37 a bulk change in words", (), 415, "unsupported-media-type", target="/v1/jobs/retry"),
+    get("35 no scope to list", "/v1/jobs", 403, "forbidden", key="submitter"),
+    get("35 no scope to see errors", "/v1/errors", 403, "forbidden", key="submitter"),
+    post("35 no scope to cancel many", (JSON,), 403, "forbidden", key="reader", target="/v1/jobs/cancel"),
+    post("35 no scope to retry many", (JSON,), 403, "forbidden", key="reader", target="/v1/jobs/retry"),
     get("21 a negative wait", NOBODY + "?wait=-1", 422, "invalid"),
     get("21 a huge wait", NOBODY + "?wait=1e9", 422, "invalid"),
     get("no such path", "/v1/nothing", 404, "not-found"),
@@ -275,6 +365,32 @@ async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: Hous
         answers.append(sent)
     for express, fastapi in zip(*answers, strict=True):
         assert express.comparable == fastapi.comparable
+
+
+async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(house: House) -> None:
+    """Row 37."""
+    answers = []
+    for way in WAYS:
+        for _ in range(2):
+            await house.warm(way)
+        first = await exchange(
+            house.urls[way], request("GET", "/v1/jobs?page_size=1", (_key(house, "good"),))
+        )
+        token = orjson.loads(first.body)["next_page_token"]
+        sent = []
+        for query, key in (
+            (f"page_token={token}", "foreign"),
+            (f"kind=demo.sum&page_token={token}", "good"),
+            (f"page_token={token[:-1]}{'A' if token[-1] != 'A' else 'E'}", "good"),
+            (f"page_token={token}=", "good"),
+        ):
+            raw = request("GET", f"/v1/jobs?{query}", (_key(house, key),))
+            sent.append(await exchange(house.urls[way], raw))
+            assert problem_of(sent[-1], 422, "invalid")["errors"][0]["pointer"] == "?page_token"
+        good = request("GET", f"/v1/jobs?page_token={token}", (_key(house, "reader"),))
+        assert (await exchange(house.urls[way], good)).status == 200
+        answers.append([answer.comparable for answer in sent])
+    assert answers[0] == answers[1]
 
 
 async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house: House) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from adapters.postgres import migrate as migration
-from adapters.postgres.migrate import LOCK, migrate
+from adapters.postgres.migrate import LOCK, PAUSE_S, migrate
 from core.settings import PREFIX
 from infra.local.servers import Servers
 from tests.servers import urls
@@ -23,6 +23,10 @@ TABLES = {
     "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "idempotency_keys", "jobs", "lanes",
     "outbox", "schedules", "webhook_deliveries",
 }  # fmt: skip
+
+A_JOB = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, queued_at)
+           values (gen_random_uuid(), 't', 'k', 'default', 'normal', 'queued', '', 1, now())"""
+BACK = "update alembic_version set version_num = '0002'"
 
 
 @pytest.fixture
@@ -66,11 +70,42 @@ async def test_whoever_migrates_is_waited_for_however_long_it_takes(url: str) ->
     rival = await asyncpg.connect(url)
     await rival.execute("select pg_advisory_lock($1)", LOCK)
     migrating = asyncio.create_task(migrate(url))
-    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    await until_found(lambda: rival.fetchval(waiting))
+    here = "select count(*) > 1 from pg_stat_activity where datname = current_database()"
+    await until_found(lambda: rival.fetchval(here))
+    await asyncio.sleep(3 * PAUSE_S)
     assert await schema(url) == []
     await rival.close()
     assert await migrating == HEAD
+
+
+async def test_while_the_making_of_an_index_waits_for_others_jobs_are_written(url: str) -> None:
+    await migrate(url)
+    reader, writer = await asyncpg.connect(url), await asyncpg.connect(url)
+    await writer.execute(f"drop index jobs_listing; {BACK}")
+    await reader.execute("begin isolation level repeatable read; select now()")
+    migrating = asyncio.create_task(migrate(url))
+    building = "select count(*) from pg_locks where locktype = 'virtualxid' and not granted"
+    await until_found(lambda: writer.fetchval(building))
+    await writer.execute(f"set lock_timeout = '10s'; {A_JOB}")
+    await asyncio.sleep(2.5)  # longer than a migration waits for other locks
+    assert not migrating.done()
+    await reader.execute("commit")
+    assert await migrating == HEAD
+    await reader.close()
+    await writer.close()
+
+
+async def test_an_index_whose_making_was_interrupted_is_made_anew(url: str) -> None:
+    """What is left then is an index that nobody may use."""
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"drop index jobs_listing; {A_JOB}; {A_JOB}; {BACK}")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute("create unique index concurrently jobs_listing on jobs (tenant)")
+    assert await migrate(url) == HEAD
+    valid = "select indisvalid from pg_index where indexrelid = 'jobs_listing'::regclass"
+    assert await connection.fetchval(valid)
+    await connection.close()
 
 
 async def test_the_command_says_what_it_did(

@@ -12,7 +12,21 @@ VERSIONS = Path(__file__).parent / "versions"
 
 def run(name: str) -> None:
     """Execute every statement of a file in `versions/`, as they stand, in the migration's transaction."""
+    _execute((VERSIONS / name).read_text())
+
+
+def run_apart(name: str) -> None:
+    """Execute every statement of a file in `versions/` for itself, outside any transaction; a blank line ends each.
+
+    Indexes of tables in use are made like this. What was done before in the migration is committed, and a run may end
+    half-way: the whole migration has to bear being run again.
+    """
+    with op.get_context().autocommit_block():
+        for statement in (VERSIONS / name).read_text().split("\n\n"):
+            _execute(statement)
+
+
+def _execute(text: str) -> None:
     adapted = op.get_bind().connection.dbapi_connection
     assert isinstance(adapted, AdaptedConnection)  # noqa: S101  tells mypy what SQLAlchemy's asyncpg dialect hands out
-    text = (VERSIONS / name).read_text()
     adapted.run_async(lambda driver: driver.execute(text))

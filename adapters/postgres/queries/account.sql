@@ -1,7 +1,11 @@
 -- Account: what could not be claimed. Overdue jobs fail; kinds unknown here are offered again in 30 s; the rest is void.
--- $1: ids; $2: kinds known here. Answers the overdue ones, as terminal jobs.
+-- $1: ids; $2: kinds known here. Answers the overdue ones, as terminal jobs; their fingerprint is that of
+-- core/error_fingerprint.py.
 with seen as materialized (
-    select id, lane, priority, kind, deadline <= now() as overdue from jobs
+    select id, lane, priority, kind, deadline <= now() as overdue,
+           left(encode(sha256(convert_to(concat_ws(e'\x1f', kind, 'deadline-passed',
+               'The deadline passed before the job was started', ''), 'UTF8')), 'hex'), 16) as print
+    from jobs
     where id = any($1::uuid[]) and state = 'queued'
     order by id
     for update
@@ -15,7 +19,8 @@ with seen as materialized (
 update jobs
 set state = 'failed', version = version + 1, finished_at = now(),
     error = convert_to(json_build_object('type', 'deadline-passed', 'title', 'The deadline passed before the job was started',
-        'detail', '', 'retryable', false, 'attempt', attempt)::text, 'UTF8')
+        'detail', '', 'retryable', false, 'attempt', attempt, 'fingerprint', print)::text, 'UTF8'),
+    error_fingerprint = print
 from seen
 where jobs.id = seen.id and seen.overdue
 returning :job, null::bytea as input, result, error

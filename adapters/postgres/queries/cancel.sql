@@ -1,9 +1,16 @@
--- Cancel: at once where the job has not begun; where it runs its consumer is asked to stop, and settling decides.
--- $1: tenant; $2: id. Answers nothing for a job that is finished, unknown or of another tenant.
+-- Cancel: at once where a job has not begun; where it runs its consumer is asked to stop, and settling decides.
+-- $1: tenant; $2: ids. Answers nothing for a job that is finished, unknown or of another tenant.
+with wanted as materialized (
+    select id from jobs
+    where id = any($2::uuid[]) and tenant = $1 and state in ('scheduled', 'queued', 'running')
+    order by id
+    for update
+)
 update jobs
 set state = case when state = 'running' then state else 'cancelled' end,
     finished_at = case when state = 'running' then null else now() end,
     version = version + (cancel_requested_at is null)::int,
     cancel_requested_at = coalesce(cancel_requested_at, now())
-where id = $2::uuid and tenant = $1 and state in ('scheduled', 'queued', 'running')
+from wanted
+where jobs.id = wanted.id
 returning :job, null::bytea as input, result, error

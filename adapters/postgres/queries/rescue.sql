@@ -1,12 +1,15 @@
 -- Rescue: jobs whose lease ran out. The first time a job loses its consumer it is queued again and from then on runs
 -- alone; only a death while alone is charged. Not until one lease after PostgreSQL came back: nobody could beat before.
+-- The fingerprint is that of core/error_fingerprint.py.
 -- $1: lock; $2: lease in seconds; $3: the most jobs to take; $4: solo crashes after which a job fails.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint)
            and pg_postmaster_start_time() + $2::float8 * interval '1 second' < clock_timestamp() as mine
 ), lost as materialized (
     select id, fence, attempt as tried, owner, started_at, crash_count > 0 as alone,
-           crash_count > 0 and solo_crashes + 1 >= $4::int as given_up
+           crash_count > 0 and solo_crashes + 1 >= $4::int as given_up,
+           left(encode(sha256(convert_to(concat_ws(e'\x1f', kind, 'worker-lost',
+               'The process running the job died', ''), 'UTF8')), 'hex'), 16) as print
     from jobs
     where state = 'running' and lease_until < clock_timestamp() and (select mine from turn)
     order by id
@@ -21,7 +24,8 @@ with turn as materialized (
         queued_at = case when cancel_requested_at is null and not given_up then now() else queued_at end,
         finished_at = case when cancel_requested_at is not null or given_up then now() end,
         error = convert_to(json_build_object('type', 'worker-lost', 'title', 'The process running the job died',
-            'detail', '', 'retryable', not given_up, 'attempt', attempt)::text, 'UTF8')
+            'detail', '', 'retryable', not given_up, 'attempt', attempt, 'fingerprint', print)::text, 'UTF8'),
+        error_fingerprint = case when cancel_requested_at is null and given_up then print end
     from lost
     where jobs.id = lost.id
     returning jobs.*

@@ -1,12 +1,13 @@
 -- Settle: write the endings of attempts, each guarded by its fence. What does not come back was refused as stale.
 -- A requested cancel turns every ending into `cancelled`.
--- $1..$10: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes.
+-- $1..$11: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, prints
+-- of the errors that are final.
 with held as materialized (
     select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
 ), ended as materialized (
     select t.* from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
-                           $8::float8[], $9::int[], $10::int[])
-        as t(id, fence, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash)
+                           $8::float8[], $9::int[], $10::int[], $11::text[])
+        as t(id, fence, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint)
     join held using (id, fence)
 ), settled as (
     update jobs
@@ -14,6 +15,7 @@ with held as materialized (
         version = version + 1,
         result = case when cancel_requested_at is null then ended.result end,
         error = ended.error,
+        error_fingerprint = case when cancel_requested_at is null then ended.error_fingerprint end,
         attempt = attempt - uncounted,
         crash_count = crash_count + solo_crash,
         solo_crashes = solo_crashes + solo_crash,

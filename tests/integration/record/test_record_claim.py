@@ -124,6 +124,8 @@ async def test_an_overdue_job_fails_and_shows_what_a_look_up_shows(record: Recor
     assert body(job) == body(await record.job(job_id))
     error = orjson.loads(body(job))["error"]
     assert (error["type"], error["retryable"], error["attempt"]) == ("deadline-passed", False, 0)
+    own = Failure("deadline-passed", error["title"]).fingerprint("demo.sum")
+    assert (error["fingerprint"], (await record.row(job_id))["error_fingerprint"]) == (own, own)
 
 
 async def test_an_overdue_job_fails_even_where_its_kind_is_unknown(record: Record) -> None:

@@ -205,7 +205,7 @@ async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Recor
     await record.store.rescue(10)
     first, lost = await record.store.list_attempts(job.id)
     assert (first.fence, first.attempt, first.outcome) == (1, 1, "handler-error")
-    assert (first.error, first.traceback) == (FAILURE.to_json(1), "the traceback")
+    assert (first.error, first.traceback) == (FAILURE.to_json("demo.sum", 1), "the traceback")
     assert first.started_at == job.started_at
     assert (lost.fence, lost.attempt, lost.outcome, lost.error, lost.traceback) == (
         2,

@@ -48,11 +48,14 @@ async def test_only_deaths_while_alone_are_charged_and_three_are_the_end(record:
         await record.expire(job.id)
         (rescued,) = await record.store.rescue(10)
         if crashes < SOLO_CRASH_LIMIT:
+            assert (await record.row(job.id))["error_fingerprint"] is None
             job = await record.claim(job.id)
     assert (rescued.state, rescued.solo_crashes) == ("failed", SOLO_CRASH_LIMIT)
     assert body(rescued) == body(await record.job(job.id))
     error = orjson.loads(body(rescued))["error"]
     assert (error["type"], error["attempt"], error["retryable"]) == ("worker-lost", 1, False)
+    own = Failure("worker-lost", error["title"]).fingerprint("demo.sum")
+    assert (error["fingerprint"], (await record.row(job.id))["error_fingerprint"]) == (own, own)
     assert [row["fence"] for row in await record.attempts(job.id)] == [1, 2, 3, 4]
 
 
@@ -67,6 +70,7 @@ async def test_a_cancel_that_was_asked_for_wins_over_a_rescue(record: Record, so
     assert (rescued.state, rescued.finished_at is not None) == ("cancelled", True)
     assert body(rescued) == body(await record.job(job.id))
     assert orjson.loads(body(rescued))["error"] is None
+    assert (await record.row(job.id))["error_fingerprint"] is None
     assert await record.outbox() == []
 
 

@@ -69,7 +69,9 @@ async def test_failure_keeps_the_problem_and_leaves_the_traceback_to_the_attempt
         "detail": "no such thing",
         "retryable": True,
         "attempt": 1,
+        "fingerprint": FAILURE.fingerprint("demo.sum"),
     }
+    assert (await record.row(job.id))["error_fingerprint"] == FAILURE.fingerprint("demo.sum")
     assert b"traceback" not in document
     (attempt,) = await record.attempts(job.id)
     assert (attempt["fence"], attempt["attempt"], attempt["outcome"]) == (1, 1, "handler-error")
@@ -84,7 +86,7 @@ async def test_a_retry_is_scheduled_after_its_wait_and_counted(record: Record) -
     row = await record.row(job.id)
     wait = await record.sql.fetchval("select extract(epoch from run_at - now())::float8 from jobs")
     assert 29 < wait <= 30
-    assert (row["attempt"], row["finished_at"]) == (1, None)
+    assert (row["attempt"], row["finished_at"], row["error_fingerprint"]) == (1, None, None)
     assert await record.outbox() == []
     assert len(await record.attempts(job.id)) == 1
 
@@ -157,6 +159,7 @@ async def test_a_cancel_that_was_asked_for_wins_over_every_ending(
     assert (await settle_one(record, ending(job)))[0] == "cancelled"
     row = await record.row(job.id)
     assert (row["result"], row["finished_at"] is not None, row["lease_until"]) == (None, True, None)
+    assert row["error_fingerprint"] is None
     assert await record.outbox() == []
     document = orjson.loads(body(await record.job(job.id)))
     assert (document["result"], document["error"]) == (None, None)

@@ -12,9 +12,11 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.metrics import Metrics
+from api.bulk import Bulk
 from api.control import Control
 from api.desk import Desk
 from api.keys import Keyring, hash_secret, make_key, parse_key
+from api.listing import Listing
 from api.lookup import Lookup
 from api.memory import Memory
 from api.recall import Recall
@@ -33,6 +35,7 @@ from core.telemetry import Telemetry
 from tests.fakes import FakeCache
 from tests.make import new_job
 from tests.scripted import ScriptedRecord
+from tests.unit.api.listed import FakeListing
 
 PEPPER = "0123456789abcdef"
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -211,6 +214,8 @@ def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | N
     cache = cache or FakeCache()
     dispatch = Dispatch(NoBroker(), record, lanes, events)
     lookup = Lookup(store, cache, Memory(1_000_000, 10, clock))
+    listed = FakeListing(record)
+    listing = Listing(listed, PEPPER)
     return Desk(
         settings=chosen,
         registry=registry,
@@ -222,4 +227,6 @@ def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | N
         waiting=Waiting(lookup, 10, lambda: True),
         control=Control(record, cache, lookup, dispatch, events),
         scheduling=Scheduling(registry, lanes, cast(ScheduleStore, record)),  # nobody asks it here
+        listing=listing,
+        bulk=Bulk(listed, cache, listing, dispatch, events),
     )

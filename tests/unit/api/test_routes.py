@@ -256,7 +256,7 @@ async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(door: Door,
 async def test_a_wrong_method_is_told_the_right_ones(door: Door) -> None:
     answer = await door.client.delete("/v1/jobs")
     assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")
-    assert answer.headers["allow"] == "OPTIONS, POST"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 async def test_options_answers_with_the_methods(door: Door) -> None:

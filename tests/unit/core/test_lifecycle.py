@@ -52,6 +52,6 @@ def test_only_what_is_scheduled_has_a_wait(ending: Transition) -> None:
 
 
 def test_a_failure_never_shows_its_traceback_to_a_client() -> None:
-    shown = Failure("handler-error", "LookupError", "x" * 9_000, False, "secret trace").to_json(2)
+    shown = Failure("handler-error", "LookupError", "x" * 9_000, False, "secret trace").to_json("demo.sum", 2)
     assert b"secret" not in shown
     assert len(shown) < 2_200

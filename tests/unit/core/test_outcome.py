@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from core.error_fingerprint import error_fingerprint
 from core.handler import GiveUp, RetryLater
 from core.job import JobState
 from core.lifecycle import Transition
@@ -78,6 +79,7 @@ def test_an_error_is_tried_again_with_back_off_and_its_traceback_is_kept_apart()
         "detail": "nothing there",
         "retryable": True,
         "attempt": 1,
+        "fingerprint": error_fingerprint("demo.sum", "handler-error", "LookupError", "nothing there"),
     }
     assert "test_outcome.py" in (end.traceback or "")
 

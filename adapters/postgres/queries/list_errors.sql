@@ -1,0 +1,12 @@
+-- Errors: the newest failed jobs of a tenant, grouped by fingerprint and kind; each group shows its newest.
+-- $1: tenant; $2: not below this id; $3: the most jobs to look at.
+select error_fingerprint as fingerprint, kind, count(*)::int, max(finished_at) as newest,
+       (array_agg(id::text order by id desc))[1] as example, (array_agg(error order by id desc))[1] as error
+from (select id, kind, error_fingerprint, finished_at, error
+      from jobs
+      where (tenant, state, id) < ($1, 'failed', 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and (tenant, state, id) >= ($1, 'failed', $2::uuid)
+      order by tenant desc, state desc, id desc
+      limit $3::int) as failed
+group by error_fingerprint, kind
+order by count(*) desc, max(finished_at) desc

@@ -1,0 +1,33 @@
+"""The short hash under which failures of the same cause meet, whatever numbers, ids and names each of them mentions."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+LENGTH = 16
+"""Hexadecimal digits of a fingerprint."""
+SEPARATOR = "\x1f"
+MOST = 200
+"""Characters of the generalised detail that count: what follows is often a dump."""
+
+# A quote opens after white space or a bracket and closes before them, so that an apostrophe does neither. Whatever has
+# a digit varies (numbers, times, addresses, most ids), and so does a long word of hexadecimal letters alone.
+_QUOTED = re.compile(
+    r"""(?<!\w)(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`[^`]*+`|“[^”]*+”|\u2018[^\u2019]*+\u2019|«[^»]*+»)(?!\w)""",
+    re.DOTALL,
+)
+_VARYING = re.compile(r"(?:(?<!\w)[-+])?\b(?=\w*\d)\w++|\b[0-9a-fA-F]{8,}+\b")
+_RUN = re.compile(r"#(?:[\s#,.:;/+-]*#)++")
+
+
+def error_fingerprint(kind: str, type: str, title: str, detail: str) -> str:
+    """16 hexadecimal digits. The statements that fail jobs by themselves compute the same, for an empty detail."""
+    words = SEPARATOR.join((kind, type, title, generalised(detail)))
+    return sha256(words.encode(errors="replace")).hexdigest()[:LENGTH]
+
+
+def generalised(detail: str) -> str:
+    """The detail with `#` for whatever differs from one occurrence to the next, and single spaces."""
+    text = _VARYING.sub("#", _QUOTED.sub("#", detail))
+    return " ".join(_RUN.sub("#", text).split())[:MOST]

@@ -1,0 +1,256 @@
+"""Lists, groups of errors and bulk changes on real servers and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from adapters.postgres.pool import Database
+from adapters.postgres.store import Store
+from core.telemetry import Telemetry
+from tests.integration.work import SUM, Work, count, ended
+from tests.make import ids_of, new_job
+from tests.servers import settings_for
+from tests.stack import Stack, make_a_key
+
+FAILS: dict[str, Any] = {"kind": "own.fails", "input": {}, "options": {"max_attempts": 1}}
+GIVES_UP: dict[str, Any] = {"kind": "own.gives_up", "input": {}}
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant of the test's own."""
+    return f"tenant-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def client(pair: Stack, tenant: str) -> AsyncIterator[httpx.AsyncClient]:
+    """What this tenant may do over the first api."""
+    async with pair.client(key=await make_a_key(pair.servers, tenant, ["submit", "read"])) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def stranger(pair: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody else, who may do everything."""
+    key = await make_a_key(pair.servers, "stranger", ["submit", "read", "admin"])
+    async with pair.client(key=key) as opened:
+        yield opened
+
+
+async def stored(pair: Stack, tenant: str, number: int) -> list[str]:
+    """Ids of so many jobs that run at some later time, newest first."""
+    database = Database(pair.servers.postgres.url, "tests", Telemetry(), size=1)
+    store = Store(database, uuid4(), settings_for(pair.servers, accept_budget_s=30))
+    jobs = [new_job(tenant=tenant, delay_s=3_600) for _ in range(number)]
+    try:
+        await store.accept(jobs)
+    finally:
+        await database.close()
+    return ids_of(jobs)[::-1]
+
+
+async def listed(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
+    """A page."""
+    answer = await client.get("/v1/jobs", params=query)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def change(client: httpx.AsyncClient, what: str, **body: Any) -> dict[str, Any]:
+    """The answer to a bulk change."""
+    answer = await client.post(f"/v1/jobs/{what}", json=body)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+async def failed(pair: Stack, client: httpx.AsyncClient, number: int, **work: Any) -> list[str]:
+    """Ids of so many jobs that have failed, newest first."""
+    answers = await asyncio.gather(*(client.post("/v1/jobs", json=FAILS | work) for _ in range(number)))
+    jobs = await pair.finished(answer.json()["id"] for answer in answers)
+    assert {job["state"] for job in jobs.values()} == {"failed"}
+    return sorted(jobs, reverse=True)
+
+
+async def test_2500_jobs_are_paged_through_once_each_while_others_come(
+    pair: Stack, client: httpx.AsyncClient, tenant: str
+) -> None:
+    ids = await stored(pair, tenant, 2_500)
+    paged = asyncio.Event()
+
+    async def submit_more() -> int:
+        sent = 0
+        while not paged.is_set():
+            assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
+            sent += 1
+        return sent
+
+    submitting = asyncio.create_task(submit_more())
+    shown: list[str] = []
+    pages, token = 0, None
+    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
+        while pages == 0 or token:
+            more: dict[str, str] = {"page_token": token} if token else {}
+            page = await listed((client, other)[pages % 2], page_size=100, **more)
+            pages, token = pages + 1, page["next_page_token"]
+            shown += [job["id"] for job in page["jobs"]]
+            assert len(page["jobs"]) == 100 or token is None
+    paged.set()
+    assert await submitting > 0
+    assert [job_id for job_id in shown if job_id in set(ids)] == ids
+    assert len(shown) == len(set(shown))
+    assert shown == sorted(shown, reverse=True)
+
+
+async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx.AsyncClient) -> None:
+    first = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["a", "b"]}})).json()
+    done = await ended(client, first["links"]["self"])
+    later = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["b"], "delay_s": 60}})).json()
+    (lost,) = await failed(pair, client, 1)
+    error = (await client.get(f"/v1/jobs/{lost}")).json()["error"]
+    for query, wanted in (
+        ({}, [lost, later["id"], done["id"]]),
+        ({"state": "succeeded"}, [done["id"]]),
+        ({"state": ["scheduled", "failed"]}, [lost, later["id"]]),
+        ({"kind": "demo.sum"}, [later["id"], done["id"]]),
+        ({"tag": "b"}, [later["id"], done["id"]]),
+        ({"tag": "a"}, [done["id"]]),
+        ({"created_after": later["created_at"]}, [lost, later["id"]]),
+        ({"created_before": later["created_at"]}, [done["id"]]),
+        ({"error": error["fingerprint"]}, [lost]),
+        ({"error": "0" * 16}, []),
+    ):
+        page = await listed(client, **query)
+        assert ([job["id"] for job in page["jobs"]], page["next_page_token"]) == (wanted, None), query
+    (item,) = (await listed(client, state="succeeded"))["jobs"]
+    assert item == {name: value for name, value in done.items() if name != "result"}
+
+
+async def test_tenants_see_and_change_nothing_of_each_other(
+    pair: Stack, client: httpx.AsyncClient, tenant: str
+) -> None:
+    mine = await stored(pair, tenant, 3)
+    (lost,) = await failed(pair, client, 1)
+    token = (await listed(client, page_size=1))["next_page_token"]
+    async with stranger(pair) as other:
+        theirs = (await other.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()["id"]
+        assert [job["id"] for job in (await listed(other))["jobs"]] == [theirs]
+        assert (await other.get("/v1/errors")).json()["errors"] == []
+        assert (await other.get("/v1/jobs", params={"page_token": token})).status_code == 422
+        assert (await change(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False))["jobs"] == [theirs]
+        assert (await change(other, "retry", filter={}, dry_run=False))["jobs"] == []
+    assert [job["id"] for job in (await listed(client, page_token=token))["jobs"]] == mine
+    assert {job["state"] for job in (await listed(client, tag=[]))["jobs"]} == {"scheduled", "failed"}
+    assert await count(pair, "select count(*) from jobs where retry_of = $1", lost) == 0
+
+
+async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
+    pair: Stack, client: httpx.AsyncClient
+) -> None:
+    ids = await failed(pair, client, 300)
+    (error,) = (await client.get("/v1/errors")).json()["errors"]
+    assert (error["kind"], error["title"], error["count"], error["example"]) == (
+        "own.fails", "LookupError", 300, ids[0],
+    )  # fmt: skip
+    wanted = {"error": error["fingerprint"]}
+    dry = await change(client, "retry", filter=wanted)
+    assert (dry["matched"], dry["changed"], dry["dry_run"], dry["jobs"], dry["more"]) == (
+        300,
+        0,
+        True,
+        ids,
+        False,
+    )
+    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 0
+    first, second = await asyncio.gather(
+        *(change(client, "retry", filter=wanted, dry_run=False) for _ in range(2))
+    )
+    assert first["changed"] + second["changed"] == 300
+    made = first["retries"] | second["retries"]
+    assert sorted(made) == ids[::-1]
+    rows = await pair.finished(made.values())
+    assert {str(row["retry_of"]): job_id for job_id, row in rows.items()} == made
+    assert {(row["state"], row["attempt"], row["max_attempts"]) for row in rows.values()} == {
+        ("failed", 1, 1)
+    }
+    late = await change(client, "retry", filter=wanted | {"state": "failed"}, limit=1)
+    assert (late["matched"], late["more"]) == (1, True)
+    assert late["jobs"] == [max(made.values())]  # those made by the first are the only ones left
+    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
+
+
+async def test_failures_are_grouped_by_what_went_wrong(pair: Stack, client: httpx.AsyncClient) -> None:
+    first, second = await failed(pair, client, 2), await failed(pair, client, 3, **GIVES_UP)
+    found = (await client.get("/v1/errors")).json()
+    assert (found["failures"], found["more"]) == (5, False)
+    groups = [(each["kind"], each["type"], each["count"], each["example"]) for each in found["errors"]]
+    assert groups == [
+        ("own.gives_up", "gave-up", 3, second[0]),
+        ("own.fails", "handler-error", 2, first[0]),
+    ]
+    for group in found["errors"]:
+        page = await listed(client, error=group["fingerprint"])
+        assert [job["id"] for job in page["jobs"]] == (first if group["count"] == 2 else second)
+        newest = (await client.get(f"/v1/jobs/{group['example']}")).json()
+        assert group["newest_at"] == newest["finished_at"]
+        assert {name: newest["error"][name] for name in ("type", "title", "detail", "fingerprint")} == {
+            name: group[name] for name in ("type", "title", "detail", "fingerprint")
+        }
+
+
+async def test_waiting_and_running_jobs_are_cancelled_together(
+    pair: Stack, client: httpx.AsyncClient, tenant: str, tmp_path: Path
+) -> None:
+    waiting = await stored(pair, tenant, 450)
+    works = [Work(client, "own.loop", tmp_path) for _ in range(3)]
+    for work in works:
+        await work.begin()
+        work.mark.unlink()
+    running = sorted((work.url.split("/")[-1] for work in works), reverse=True)
+    over = {"state": ["scheduled", "queued", "running"]}
+    assert (await change(client, "cancel", filter=over))["jobs"] == running + waiting
+    assert {job["state"] for job in (await listed(client))["jobs"]} == {"running", "scheduled"}
+    done = await change(client, "cancel", filter=over, dry_run=False)
+    assert (done["matched"], done["changed"], done["jobs"]) == (453, 453, running + waiting)
+    for work in works:
+        job = await work.ended()  # the heartbeat is slower than the test's patience: they were told
+        assert (job["state"], job["result"]) == ("cancelled", None)
+    assert (await client.get(f"/v1/jobs/{waiting[7]}")).json()["state"] == "cancelled"
+    assert (await change(client, "cancel", filter=over, dry_run=False))["matched"] == 0
+
+
+async def test_who_waits_for_a_job_hears_of_its_bulk_cancel(
+    pair: Stack, client: httpx.AsyncClient, tenant: str
+) -> None:
+    (job_id,) = await stored(pair, tenant, 1)
+    waiting = asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}))
+    figures = pair.apis[0].figures
+    while not (await figures())["sluice_waiting_requests"]:
+        pass
+    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
+        await change(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False)
+    assert (await asyncio.wait_for(waiting, 10)).json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("limit", [100, 1_000])
+async def test_a_bulk_change_in_parts_reaches_everything(
+    pair: Stack, client: httpx.AsyncClient, tenant: str, limit: int
+) -> None:
+    ids = await stored(pair, tenant, 250)
+    changed: list[str] = []
+    token: str | None = None
+    while True:
+        more: dict[str, str] = {"page_token": token} if token else {}
+        done = await change(client, "cancel", filter={"kind": "demo.sum"}, dry_run=False, limit=limit, **more)
+        changed, token = changed + done["jobs"], done["next_page_token"]
+        if not done["more"]:
+            break
+    assert changed == ids
+    assert {job["state"] for job in (await listed(client, page_size=1_000))["jobs"]} == {"cancelled"}
