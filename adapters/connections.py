@@ -14,8 +14,9 @@ from uuid import UUID
 
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.pool import Database
+from adapters.postgres.pulls import Pulls
 from adapters.postgres.store import Store
-from adapters.rabbitmq import Broker
+from adapters.rabbitmq import Broker, NoBroker
 from adapters.redis_cache import RedisCache
 from core.errors import SluiceError
 from core.settings import Settings
@@ -32,9 +33,10 @@ class Connections:
     """All that a process speaks to, and how to ask each server for a sign of life."""
 
     jobs: Store
+    pulls: Pulls
     keys: PostgresKeys
     cache: RedisCache
-    broker: Broker
+    broker: Broker | NoBroker
     pings: Mapping[str, Ping]
 
 
@@ -51,20 +53,23 @@ async def open_connections(
         cache = RedisCache(settings.redis_url.get_secret_value(), name, telemetry, settings)
         stack.push_async_callback(cache.close)
         await _background(stack, _learn_identity(store, cache), "identity")
-        broker = Broker(
-            settings.rabbitmq_url.get_secret_value(),
-            name,
-            [settings.lane(each) for each in settings.lanes],
-            telemetry,
-            settings.publish_budget_s,
-        )
+        broker = _broker(settings, name, cache, telemetry)
         stack.push_async_callback(broker.close)
         pings: dict[str, Ping] = {
             "postgresql": store.ping,
             "redis": cache.ping,
             "rabbitmq": partial(broker.ping, 1.0),
         }
-        yield Connections(store, PostgresKeys(database, settings.record_budget_s), cache, broker, pings)
+        keys = PostgresKeys(database, settings.record_budget_s)
+        yield Connections(store, Pulls(database, owner, settings.lease_s), keys, cache, broker, pings)
+
+
+def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemetry) -> Broker | NoBroker:
+    url = settings.rabbitmq_url.get_secret_value()
+    if not url:
+        return NoBroker(cache.call_workers, telemetry)
+    lanes = [settings.lane(each) for each in settings.lanes]
+    return Broker(url, name, lanes, telemetry, settings.publish_budget_s)
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

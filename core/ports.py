@@ -95,6 +95,16 @@ class JobStore(Protocol):
         """Which database this is, and which of its histories: a restored one meets empty caches."""
 
 
+class PullStore(Protocol):
+    """The record, as consumers use it while RabbitMQ is away."""
+
+    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+        """Claim the oldest queued jobs of a lane, in turns by priority (core.lanes.Turns); the overdue come back failed."""
+
+    async def adopt_lane(self, lane: str) -> list[Job]:
+        """Jobs of this lane that this process holds."""
+
+
 class AttemptRecord(NamedTuple):
     """An attempt that did not succeed, as the record keeps it. `error` is a problem object as JSON bytes."""
 
@@ -209,6 +219,9 @@ class KeeperStore(Protocol):
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
+
+    async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
+        """Delete due outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
