@@ -221,7 +221,7 @@ class KeeperStore(Protocol):
         """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
 
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
-        """Delete due outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
+        """Delete outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""

@@ -122,7 +122,7 @@ class Store:
         return list(_messages(rows)), dropped
 
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
-        """Delete due outbox rows with higher ids that name no queued job; the last id looked at, ids dropped."""
+        """Delete outbox rows with higher ids that name no queued job; the last id looked at, ids dropped."""
         rows = await self._database.fetch(
             "drop_void_messages", REDISPATCH_LOCK, after, limit, budget_s=self._write_s
         )
