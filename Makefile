@@ -8,6 +8,9 @@ COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --u
 TENANT ?= demo
 SCOPES ?= submit,read
 
+# `make run RABBITMQ=off`: without RabbitMQ, consumers pull jobs from PostgreSQL. So it is where RabbitMQ cannot be had.
+RABBITMQ ?= auto
+
 # Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes.
 ARGS ?=
@@ -18,7 +21,7 @@ help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup  ## bring everything up, run one job of every kind, leave it running
-	@$(PYTHON) -m infra.local.run
+	@$(PYTHON) -m infra.local.run --rabbitmq "$(RABBITMQ)"
 
 status: setup  ## say what runs, and where
 	@$(PYTHON) -m infra.local status || true

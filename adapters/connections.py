@@ -15,9 +15,10 @@ from uuid import UUID
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pool import Database
+from adapters.postgres.pulls import Pulls
 from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.store import Store
-from adapters.rabbitmq import Broker
+from adapters.rabbitmq import Broker, NoBroker
 from adapters.redis_cache import RedisCache
 from core.errors import SluiceError
 from core.settings import Settings
@@ -34,11 +35,12 @@ class Connections:
     """All that a process speaks to, and how to ask each server for a sign of life."""
 
     jobs: Store
+    pulls: Pulls
     keys: PostgresKeys
     schedules: PostgresSchedules
     listing: PostgresListing
     cache: RedisCache
-    broker: Broker
+    broker: Broker | NoBroker
     pings: Mapping[str, Ping]
 
 
@@ -55,23 +57,31 @@ async def open_connections(
         cache = RedisCache(settings.redis_url.get_secret_value(), name, telemetry, settings)
         stack.push_async_callback(cache.close)
         await _background(stack, _learn_identity(store, cache), "identity")
-        broker = Broker(
-            settings.rabbitmq_url.get_secret_value(),
-            name,
-            [settings.lane(each) for each in settings.lanes],
-            telemetry,
-            settings.publish_budget_s,
-        )
+        broker = _broker(settings, name, cache, telemetry)
         stack.push_async_callback(broker.close)
         pings: dict[str, Ping] = {
             "postgresql": store.ping,
             "redis": cache.ping,
             "rabbitmq": partial(broker.ping, 1.0),
         }
-        keys = PostgresKeys(database, settings.record_budget_s)
-        schedules = PostgresSchedules(database, settings.accept_budget_s)
-        listing = PostgresListing(database, settings)
-        yield Connections(store, keys, schedules, listing, cache, broker, pings)
+        yield Connections(
+            jobs=store,
+            pulls=Pulls(database, owner, settings.lease_s),
+            keys=PostgresKeys(database, settings.record_budget_s),
+            schedules=PostgresSchedules(database, settings.accept_budget_s),
+            listing=PostgresListing(database, settings),
+            cache=cache,
+            broker=broker,
+            pings=pings,
+        )
+
+
+def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemetry) -> Broker | NoBroker:
+    url = settings.rabbitmq_url.get_secret_value()
+    if not url:
+        return NoBroker(cache.call_workers, telemetry)
+    lanes = [settings.lane(each) for each in settings.lanes]
+    return Broker(url, name, lanes, telemetry, settings.publish_budget_s)
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

@@ -19,7 +19,7 @@ import orjson
 import uvicorn
 
 from adapters.metrics import CONTENT_TYPE, Metrics
-from core.errors import SluiceError, StartRefused
+from core.errors import NotConfigured, SluiceError, StartRefused
 
 Ping = Callable[[], Awaitable[None]]
 Message = MutableMapping[str, Any]
@@ -33,7 +33,10 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
 class PrivatePort:
-    """A bare ASGI application; `pings` maps each dependency to what raises where it is away."""
+    """A bare ASGI application; `pings` maps each dependency to what raises where it is away.
+
+    `notes` are read for `/check` besides.
+    """
 
     def __init__(self, process: str, pings: Mapping[str, Ping], metrics: Metrics) -> None:
         self._process, self._pings, self._metrics = process, pings, metrics
@@ -44,6 +47,7 @@ class PrivatePort:
             "/metrics": self._figures,
         }
         self.draining = False
+        self.notes: dict[str, Callable[[], str]] = {}
 
     async def __call__(self, scope: Message, _: object, send: Callable[[Message], Awaitable[None]]) -> None:
         if scope["type"] != "http":
@@ -70,7 +74,7 @@ class PrivatePort:
         down = [name for name, each in dependencies.items() if each["status"] != "up"]
         status = "failing" if RECORD in down else "degraded" if down else "ok"
         body = {"process": self._process, "status": status, "draining": self.draining}
-        body |= {"dependencies": dependencies}
+        body |= {name: read() for name, read in self.notes.items()} | {"dependencies": dependencies}
         return 503 if status == "failing" else 200, JSON, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
     async def _figures(self) -> Answer:
@@ -82,6 +86,8 @@ async def _ping(ping: Ping) -> dict[str, Any]:
     try:
         async with asyncio.timeout(PING_S):
             await ping()
+    except NotConfigured as absent:
+        return {"status": "not configured", "remedy": absent.remedy}
     except (SluiceError, OSError, TimeoutError) as error:
         # Only the kind of error: its text may name hosts.
         return {"status": "away", "why": type(error).__name__, "ms": _ms_since(started)}

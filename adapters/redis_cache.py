@@ -111,6 +111,16 @@ class RedisCache:
         with suppress(ServerAway):
             await self._run("PUBLISH", self._channel("stop"), job_id)
 
+    async def call_workers(self, lane: str) -> None:
+        """Tell consumers that there is work in this lane, where no RabbitMQ does. Raises ServerAway."""
+        if not self._prefix:
+            raise ServerAway("redis", "the database is not known yet")
+        await self._run("PUBLISH", self._channel("call"), lane)
+
+    async def listen_calls(self, on_call: Callable[[str], None]) -> None:
+        """Call `on_call` with lanes for ever, like `listen_stops`; with an empty one where some may have been missed."""
+        await self._listen("call", lambda data: on_call(data.decode()))
+
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection; returns when cancelled."""
         await self._listen("wake", lambda data: on_wake(_parse_wake(data)))

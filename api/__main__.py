@@ -52,6 +52,7 @@ async def serve(settings: Settings, registry: Registry) -> None:
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
         async with open_front(settings, registry, metrics, telemetry) as front:
             private = PrivatePort("api", front.pings, metrics)
+            private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_private(
                 private, settings.private_host, settings.api_private_port
             ) as private_port:

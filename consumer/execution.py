@@ -55,16 +55,31 @@ class Execution:
     async def serve(self, queue: LaneQueue) -> None:
         """The flow of one lane until it is closed: each round claims for all free slots at once."""
         while hands := await queue.take():
-            jobs = await self._claim(queue, list(hands))
+            async with queue.claiming:
+                jobs = await self._claim(queue, list(hands))
+                if not queue.closed:
+                    await self._account(hands.keys() - {job.id for job in jobs})
+                    acknowledge(hands.values())
+                    queue.free(len(hands) - len(jobs))
+                self.begin(queue, jobs)
+
+    def begin(self, queue: LaneQueue, jobs: Sequence[Job]) -> None:
+        """Run jobs claimed for slots of this lane; where it was closed meanwhile they are queued again, never begun."""
+        self._settling.announce(() if queue.closed else jobs)
+        for job in jobs:
+            self._start(job, queue)
             if queue.closed:
-                self._give_back(jobs, queue)
-                return
-            await self._account(hands.keys() - {job.id for job in jobs})
-            acknowledge(hands.values())
-            queue.free(len(hands) - len(jobs))
-            self._settling.announce(jobs)
-            for job in jobs:
-                self._start(job, queue)
+                self._held[job.id].stop(Released())
+
+    def fail(self, overdue: Sequence[Job]) -> None:
+        """Tell of jobs that failed because their deadline had passed."""
+        self._telemetry.emit(Event.FAILED, len(overdue))
+        self._settling.announce(overdue)
+
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """The ids of the jobs in hand."""
+        return frozenset(self._held)
 
     def deliver(self, queue: LaneQueue, delivery: Delivery) -> None:
         """Decode: a message that nobody can read is counted and forgotten; the record has its jobs."""
@@ -95,7 +110,7 @@ class Execution:
         try:
             jobs = await self._store.claim(ids, self._registry.names)
         except Exception as error:  # noqa: BLE001  a lane that died would be missed by nobody
-            self._note("claim", error)
+            self.note("claim", error)
             jobs = await self._claim_again(queue, ids)
         self._telemetry.emit(Event.CLAIMED, len(jobs))
         return jobs
@@ -109,14 +124,8 @@ class Execution:
                 rest = [job_id for job_id in ids if job_id not in jobs]
                 return [*jobs.values(), *await self._store.claim(rest, self._registry.names)]
             except Exception as error:  # noqa: BLE001  as above
-                self._note("claim", error)
+                self.note("claim", error)
         return list(jobs.values())
-
-    def _give_back(self, jobs: Sequence[Job], queue: LaneQueue) -> None:
-        """Claimed while the lane was closed: queued again at once, and never begun."""
-        for job in jobs:
-            self._start(job, queue)
-            self._held[job.id].stop(Released())
 
     async def _account(self, missing: Collection[str]) -> None:
         """What could not be claimed is void, overdue or not for this consumer; the record decides."""
@@ -126,12 +135,11 @@ class Execution:
         try:
             overdue = await self._store.account(list(missing), self._registry.names)
         except Exception as error:  # noqa: BLE001  what is put off here is found by the keeper all the same
-            self._note("account", error)
+            self.note("account", error)
             return
-        self._telemetry.emit(Event.FAILED, len(overdue))
-        self._settling.announce(overdue)
+        self.fail(overdue)
 
-    def _note(self, step: str, error: Exception) -> None:
+    def note(self, step: str, error: Exception) -> None:
         """Of a server that is away its breaker tells; anything else was not foreseen."""
         if not isinstance(error, ServerAway | TryAgain):
             self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))

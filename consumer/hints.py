@@ -28,14 +28,20 @@ class Hand:
 
 
 class LaneQueue:
-    """A lane's hints and slots in this consumer. `ready` rings when there may be something to claim."""
+    """A lane's hints and slots in this consumer.
+
+    `claiming` is held from a claim to the start of its jobs: of hints and pulls one at a time is under way, so that jobs
+    which run under our name and are not in hand are known to be claims whose reply was lost.
+    """
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.closed = False
+        self.claiming = asyncio.Lock()
         self._hints: WeightedBuffers[tuple[str, Hand]] = WeightedBuffers()
         self._busy = 0
         self._ready = asyncio.Event()
+        self._roomy = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<LaneQueue {self.lane.name}: {len(self._hints)} hints, {self._busy}/{self.lane.slots} slots>"
@@ -71,9 +77,21 @@ class LaneQueue:
         self._busy += len(taken)
         return taken
 
+    async def room(self) -> int:
+        """Wait for free slots and take them all; returns how many, 0 once the lane is closed."""
+        while not (self.closed or self._busy < self.lane.slots):
+            self._roomy.clear()
+            await self._roomy.wait()
+        if self.closed:
+            return 0
+        slots = self.lane.slots - self._busy
+        self._busy += slots
+        return slots
+
     def free(self, slots: int = 1) -> None:
         """Give slots back."""
         self._busy -= slots
+        self._roomy.set()
         self._ring()
 
     def close(self) -> None:
@@ -81,6 +99,7 @@ class LaneQueue:
         self.closed = True
         self._hints.clear()
         self._ready.set()
+        self._roomy.set()
 
     def _can_take(self) -> bool:
         return bool(len(self._hints)) and self._busy < self.lane.slots

@@ -25,6 +25,7 @@ from consumer.keeper.duty import Duty, keep
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
 from consumer.lease import Leases
+from consumer.pulling import Pulling
 from consumer.runner import Runner
 from consumer.settling import Settling
 from core.dispatch import Dispatch
@@ -68,6 +69,7 @@ class Worker:
             host, number = self._settings.private_host, self._settings.consumer_private_port
             bound = await stack.enter_async_context(serve_private(port, host, number))
             await self._start(opened)
+            port.notes["dispatch"] = lambda: "pull" if self._pulling.on else "rabbitmq"
             self._telemetry.emit(
                 Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
             )
@@ -93,9 +95,23 @@ class Worker:
         opened.broker.consume_dead(dead.deliver)
         self._leases.start()
         await opened.broker.start()
+        self._pull(opened)
         self._keep(opened)
         self._spawn(self._sign_in(opened), "sign-in")
         self._spawn(opened.cache.listen_stops(self._leases.beat_soon), "stops")
+
+    def _pull(self, opened: Connections) -> None:
+        """What takes over while RabbitMQ is away, or for good where there is none."""
+        broker, after_s = opened.broker, self._settings.pull_after_s
+        self._pulling = Pulling(
+            self._execution, opened.pulls, self._registry.names, self._telemetry, lambda: broker.silent_s, after_s
+        )  # fmt: skip
+        self._metrics.gauge("pulling", "1 while jobs are pulled from the record", lambda: self._pulling.on)
+        for queue in self._queues:
+            self._lanes.append(self._spawn(self._pulling.serve(queue), f"pull-{queue.lane.name}"))
+        self._spawn(self._pulling.watch(), "pulling")
+        if not broker.configured:
+            self._spawn(opened.cache.listen_calls(self._pulling.call), "calls")
 
     def _make_leases(self) -> Leases:
         settings = self._settings
@@ -116,12 +132,15 @@ class Worker:
         tick = self._settings.keeper_s
         duties: list[tuple[Duty, float]] = [
             (DueMessages(store, self._dispatch, telemetry, lambda: opened.broker.connected), tick),
-            (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),
-            (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
             (DueJobs(store, cache, telemetry), tick),
             (RescueJobs(store, cache, telemetry), tick),
             (FireSchedules(opened.schedules, telemetry), tick),
         ]
+        if opened.broker.configured:
+            duties += [
+                (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),
+                (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
+            ]
         for duty, every_s in duties:
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
 
@@ -140,6 +159,7 @@ class Worker:
         for queue in self._queues:
             queue.close()
         self._execution.give_back()
+        self._pulling.call()
         try:
             async with asyncio.timeout(self._settings.stop_s):
                 await asyncio.wait(self._lanes)

@@ -2,6 +2,7 @@
 
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
+├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
 ├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
@@ -34,6 +35,14 @@ class ServerAway(SluiceError):
     def __init__(self, server: str, why: str = "did not answer in time") -> None:
         super().__init__(f"{server}: {why}")
         self.server = server
+
+
+class NotConfigured(SluiceError):
+    """There is no address for a server that one can do without; `remedy` says what to do about it."""
+
+    def __init__(self, server: str, remedy: str) -> None:
+        super().__init__(f"{server}: not configured; {remedy}")
+        self.remedy = remedy
 
 
 class OutcomeUnknown(SluiceError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -70,3 +70,20 @@ class WeightedBuffers(Generic[T]):
                     self._credit[priority] -= 1
                     return buffer.popleft()
             self._credit = dict(WEIGHTS)
+
+
+class Turns:
+    """Whose turn it is where jobs are taken straight from the record: 8 : 4 : 1 : 1 again, but without buffers.
+
+    `had` is how many turns of the present round each priority has had. A priority that has no jobs waiting saves none.
+    """
+
+    def __init__(self) -> None:
+        self.had = dict.fromkeys(PRIORITIES, 0)
+
+    def took(self, priorities: Iterable[str]) -> None:
+        """Jobs of these priorities were taken, each in its turn."""
+        taken = Counter(priorities)
+        had = {priority: turns + taken[priority] for priority, turns in self.had.items()}
+        rounds = max(((had[each] - 1) // WEIGHTS[each] for each in taken), default=0)
+        self.had = {priority: max(0, had[priority] - rounds * WEIGHTS[priority]) for priority in had}

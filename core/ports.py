@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 from core.document import Document
 from core.job import Accepted, Claim, Job, KeyUse, Message, NewJob
 from core.lifecycle import Transition
-from core.schedule import DueSchedule, NewSchedule, Schedule
 from core.listing import ErrorGroup, Filter, Found
+from core.schedule import DueSchedule, NewSchedule, Schedule
 
 
 class Settled(NamedTuple):
@@ -95,6 +95,16 @@ class JobStore(Protocol):
 
     async def identity(self) -> str:
         """Which database this is, and which of its histories: a restored one meets empty caches."""
+
+
+class PullStore(Protocol):
+    """The record, as consumers use it while RabbitMQ is away."""
+
+    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+        """Claim the oldest queued jobs of a lane, in turns by priority (core.lanes.Turns); the overdue come back failed."""
+
+    async def adopt_lane(self, lane: str) -> list[Job]:
+        """Jobs of this lane that this process holds."""
 
 
 class AttemptRecord(NamedTuple):
@@ -232,6 +242,9 @@ class KeeperStore(Protocol):
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
+
+    async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
+        """Delete outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""

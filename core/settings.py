@@ -40,7 +40,8 @@ class Settings(BaseSettings):
         description="Redis, finished documents and wake-ups: redis://:password@host:port/0"
     )
     rabbitmq_url: SecretStr = Field(
-        description="RabbitMQ, the distribution of work: amqp://user:password@host:port/"
+        default=SecretStr(""),
+        description="RabbitMQ, the distribution of work: amqp://user:password@host:port/; empty: consumers pull instead",
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
     )
     dispatch_due_s: Seconds = Field(
         default=3, description="Seconds until the keeper publishes what the api did not"
+    )
+    pull_after_s: Seconds = Field(
+        default=10, description="Seconds without RabbitMQ until consumers pull jobs from the record"
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
     lame_duck_s: float = Field(

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import ServerAway
 from core.job import Accepted, Job, JobState, KeyUse, Message, NewJob, as_accepted
+from core.lanes import WEIGHTS
 from core.lifecycle import Transition
 from core.ports import Settled
 
@@ -139,6 +140,27 @@ class ScriptedRecord:
             for each in ids
             if each in self.owned and self.jobs[each].state == JobState.RUNNING
         ]
+
+    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+        """The oldest queued jobs of these kinds, in turns; the overdue fail."""
+        mine = [job for job in self.jobs.values() if job.lane == lane and job.kind in kinds]
+        waiting = [job for job in mine if self._queued(job.id)]
+        waiting.sort(key=lambda job: (job.queued_at or self.now, job.id))
+        rounds: list[tuple[int, int, str]] = []
+        for rank, (priority, had) in enumerate(turns.items()):
+            same = [job.id for job in waiting if job.priority == priority]
+            rounds += [((had + place) // WEIGHTS[priority], rank, each) for place, each in enumerate(same)]
+        chosen = [self.jobs[each] for *_, each in sorted(rounds, key=lambda each: each[:2])[:limit]]
+        return [
+            self._changed(job, state=JobState.FAILED, error=b"{}", finished_at=self.now)
+            if self._overdue(job)
+            else self._claimed(job.id)
+            for job in chosen
+        ]
+
+    async def adopt_lane(self, lane: str) -> list[Job]:
+        """What runs under our name in this lane."""
+        return [job for job in await self.adopt(list(self.jobs)) if job.lane == lane]
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Endings, guarded by fence and state."""

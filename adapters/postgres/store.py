@@ -121,6 +121,13 @@ class Store:
         dropped = sum(len(row["ids"]) for row in rows if row["outbox_id"] is None)
         return list(_messages(rows)), dropped
 
+    async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
+        """Delete outbox rows with higher ids that name no queued job; the last id looked at, ids dropped."""
+        rows = await self._database.fetch(
+            "drop_void_messages", REDISPATCH_LOCK, after, limit, budget_s=self._write_s
+        )
+        return int(rows[0]["last"]), int(rows[0]["dropped"])
+
     async def rescue(self, limit: int) -> list[Job]:
         """Queue, fail or cancel jobs whose lease ran out."""
         rows = await self._database.fetch(

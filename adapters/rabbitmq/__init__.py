@@ -1,5 +1,6 @@
 """RabbitMQ: confirmed publishing and consuming over connections that always come back."""
 
+from adapters.rabbitmq.absent import NoBroker
 from adapters.rabbitmq.broker import Broker
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "NoBroker"]

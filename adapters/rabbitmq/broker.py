@@ -31,6 +31,8 @@ class Broker:
     RabbitMQ shows for the connections. `publish_budget_s` bounds a publish, `watch_s` the silence of a dead consumer.
     """
 
+    configured = True
+
     def __init__(
         self,
         url: str,
@@ -60,6 +62,12 @@ class Broker:
     def consuming(self) -> bool:
         """Whether every consumer is in its place."""
         return self._in.up and bool(self._consuming.sources) and not self._consuming.stopped
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since publishing and consuming both worked; 0 while they do. Counts from start()."""
+        used = [self._out, self._in] if self._consuming.sources else [self._out]
+        return max(link.silent_s() for link in used)
 
     def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
         """Consume the queues of a lane; call before start()."""

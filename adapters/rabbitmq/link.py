@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any, Protocol
 
 from aiormq import Connection, TransportFactory
@@ -42,13 +43,17 @@ class Use(Protocol):
 
 
 class Link:
-    """Keeps one connection for `use`; `on_change` is called whenever `up` or `away` may have changed."""
+    """Keeps one connection for `use`; `on_change` is called whenever `up` or `away` may have changed.
+
+    `heard_at` is when it was last known to work, by the clock of the loop.
+    """
 
     def __init__(self, url: str, name: str, use: Use, on_change: Callable[[], None]) -> None:
         self.name = name
         self.up = False
         self.away = False
         self.why = ""
+        self.heard_at = -inf
         self.connection: Connection | None = None
         self._url = URL(url).update_query(heartbeat=HEARTBEAT_S)
         self._use = use
@@ -61,6 +66,7 @@ class Link:
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
+        self._heard()
         self._task = asyncio.get_running_loop().create_task(self._keep(), name=self.name)
 
     async def close(self) -> None:
@@ -92,6 +98,7 @@ class Link:
         connection.closing.add_done_callback(lambda _: self._doubted.set())
         await self._use.furnish(connection, self.doubt)
         self.connection = connection
+        self._heard()
         self._change(up=True)
         while True:
             await self._pause()
@@ -108,11 +115,13 @@ class Link:
 
     async def _check(self, connection: Connection) -> None:
         if connection.is_closed:
+            self._heard()  # somebody closed it just now: until then it worked
             raise away("connection lost")
         if is_blocked(connection):
             await self._sit_out(connection)
         else:
             await self._use.look(connection)
+            self._heard()
 
     async def _sit_out(self, connection: Connection) -> None:
         """RabbitMQ has an alarm and reads nothing from us: asking it anything would only time out."""
@@ -122,6 +131,13 @@ class Link:
         relief.cancel()
         if not connection.is_closed:
             self._change(up=True)
+
+    def silent_s(self) -> float:
+        """Seconds since it was last known to work; 0 while it does. A broker that froze is silent since the last look."""
+        return 0.0 if self.up else asyncio.get_running_loop().time() - self.heard_at
+
+    def _heard(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
 
     def _change(self, *, up: bool, why: str = "") -> None:
         self.up, self.away, self.why = up, not up, why

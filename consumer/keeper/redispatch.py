@@ -17,6 +17,9 @@ from core.telemetry import Event, Telemetry
 IDS_PER_TICK = 2_000
 """So that catching up after an outage does not starve live load."""
 
+ROWS_PER_TICK = 2_000
+"""Outbox rows looked at for what pulling has made void."""
+
 OVERTAKEN_S = 60.0
 STRANDED_S = 10.0
 PAUSE_S = 0.5
@@ -36,7 +39,8 @@ def _always() -> bool:
 class DueMessages:
     """Publishes outbox rows whose time has come.
 
-    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s.
+    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s. Those whose
+    jobs were pulled meanwhile are dropped, or the outbox would grow for as long as RabbitMQ is away.
     """
 
     def __init__(
@@ -48,17 +52,24 @@ class DueMessages:
     ) -> None:
         self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
         self._connected = connected
+        self._looked_at = 0
 
     async def once(self) -> int:
         """Publish one tick's worth."""
         if not self._connected():
-            return 0
+            return await self._drop_void()
         messages, dropped = await self._store.take_due_messages(IDS_PER_TICK)
         ids = sum(len(message.ids) for message in messages)
         self._telemetry.emit(Event.DROPPED, dropped)
         self._telemetry.emit(Event.REDISPATCHED, ids, reason="due")
         self._dispatch.send(messages)
         return ids
+
+    async def _drop_void(self) -> int:
+        """Walk on through the outbox; at its end begin anew."""
+        self._looked_at, dropped = await self._store.drop_void_messages(self._looked_at, ROWS_PER_TICK)
+        self._telemetry.emit(Event.DROPPED, dropped)
+        return dropped
 
 
 class OvertakenJobs:

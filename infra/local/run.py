@@ -1,5 +1,6 @@
 """`make run`: from a bare working tree to a running stack that has just done one real job of every kind."""
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from infra.local import display, programs, variables
+from infra.local import display, variables
+from infra.local.choice import RABBITMQ_URL, choose, without_rabbitmq
 from infra.local.samples import samples
-from infra.local.server import Server
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
 from infra.local.tour import Visit, kinds, tour
@@ -35,18 +36,23 @@ class Start:
     undo: ExitStack
 
 
-def run(root: Path, console: Console) -> None:
-    """Bring everything up, take the tour, leave it running. When a step fails, what this run started is stopped again."""
+def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
+    """Bring everything up, take the tour, leave it running. When a step fails, what this run started is stopped again.
+
+    Without `rabbitmq` none is used, not even one whose address was given.
+    """
     with ExitStack() as undo:
         start = Start(root, console, undo)
-        given = variables.given(root)
-        servers = bring_servers(start, given)
+        given = variables.given(root) | ({} if rabbitmq else {RABBITMQ_URL: ""})
+        servers, why_without = bring_servers(start, given)
         stack = Stack(root, settings_for(root, given, servers))
         bring_processes(start, stack)
         key = find_key(start, stack)
         leave_addresses(stack, key)
         notes = take_tour(start, stack, key)
         undo.pop_all()
+    if not stack.settings[RABBITMQ_URL]:
+        notes.insert(0, without_rabbitmq(why_without))
     notes += [
         f"another program has the usual port, so {name}={port}"
         for name, port in unusual_ports(stack.settings, given).items()
@@ -54,22 +60,23 @@ def run(root: Path, console: Console) -> None:
     display.show_where(console, stack.url, key, notes)
 
 
-def bring_servers(start: Start, given: dict[str, str]) -> dict[str, str]:
-    """Start the servers for which no address was given, and return their addresses by the setting's name."""
+def bring_servers(start: Start, given: dict[str, str]) -> tuple[dict[str, str], str]:
+    """Start the servers for which no address was given; return their addresses by the setting's name.
+
+    Also returned: why RabbitMQ cannot be had, where it cannot; its address is empty then.
+    """
     servers = Servers(start.root / ".local" / "servers")
-    every: dict[str, Server] = {
-        "SLUICE_POSTGRES_URL": servers.postgres,
-        "SLUICE_REDIS_URL": servers.redis,
-        "SLUICE_RABBITMQ_URL": servers.rabbitmq,
-    }
-    wanted = {name: server for name, server in every.items() if name not in given}
-    programs.ensure(server.program for server in wanted.values())
+    wanted, why_without = choose(servers, given)
     with display.step(start.console, "servers") as step:
         if wanted:
             for server in servers.up(*wanted.values()):
                 start.undo.callback(server.stop)
-        step.note = _described(list(wanted.values()), len(every))
-    return {name: server.url for name, server in wanted.items()}
+        addresses = {name: server.url for name, server in wanted.items()}
+        if why_without:
+            addresses[RABBITMQ_URL] = ""
+        known = [f"{server.name} :{server.port}" for server in wanted.values()]
+        step.note = _described(known, addresses | given)
+    return addresses, why_without
 
 
 def bring_processes(start: Start, stack: Stack) -> None:
@@ -103,7 +110,7 @@ def find_key(start: Start, stack: Stack) -> str:
 
 def leave_addresses(stack: Stack, key: str) -> None:
     """Write `.local/env`, from which any tool finds the running stack."""
-    servers = ("SLUICE_POSTGRES_URL", "SLUICE_REDIS_URL", "SLUICE_RABBITMQ_URL")
+    servers = ("SLUICE_POSTGRES_URL", "SLUICE_REDIS_URL", RABBITMQ_URL)
     found = {"SLUICE_URL": stack.url, "SLUICE_PRIVATE_URL": stack.api.private_url, "SLUICE_API_KEY": key}
     variables.write(stack.root / ".local" / "env", found | {name: stack.settings[name] for name in servers})
 
@@ -121,11 +128,14 @@ def take_tour(start: Start, stack: Stack, key: str) -> list[str]:
     ]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rabbitmq", choices=["auto", "off"], default="auto")
+    rabbitmq = parser.parse_args(arguments).rabbitmq != "off"
     console = Console(highlight=False)
     try:
-        run(ROOT, console)
+        run(ROOT, console, rabbitmq)
     except (StartError, JobsFailed, ProgramMissing, subprocess.CalledProcessError, httpx.HTTPError) as error:
         console.print(
             f"\n  ✘ {error}\n\n  What this run had started is stopped again.",
@@ -139,11 +149,14 @@ def main() -> int:
     return 0
 
 
-def _described(started: list[Server], of: int) -> str:
-    if not started:
-        return "at the addresses given"
-    known = [f"{server.name} :{server.port}" for server in started]
-    return ", ".join(known if len(known) == of else [*known, "the rest at the addresses given"])
+def _described(started: list[str], addresses: dict[str, str]) -> str:
+    """The servers that run here, and a word on those that do not."""
+    said = started[:]
+    if not addresses[RABBITMQ_URL]:
+        said.append("no RabbitMQ")
+    if len(said) < 3:
+        said.append("the rest at the addresses given" if said else "at the addresses given")
+    return ", ".join(said)
 
 
 def _refuse_failures(visits: list[Visit], stack: Stack) -> None:
@@ -156,4 +169,4 @@ def _refuse_failures(visits: list[Visit], stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -34,13 +34,11 @@ def refused(status: int, out: str, err: str) -> str:
 
 
 @pytest.mark.parametrize("process", ["api", "consumer"])
-@pytest.mark.parametrize("missing", ["POSTGRES_URL", "REDIS_URL", "RABBITMQ_URL", "KEY_PEPPER"])
+@pytest.mark.parametrize("missing", ["POSTGRES_URL", "REDIS_URL", "KEY_PEPPER"])
 async def test_a_setting_without_a_default_has_to_be_given(
     servers: Servers, process: str, missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    whole = {
-        f"SLUICE_{name}": "x" * 16 for name in ("POSTGRES_URL", "REDIS_URL", "RABBITMQ_URL", "KEY_PEPPER")
-    }
+    whole = {f"SLUICE_{name}": "x" * 16 for name in ("POSTGRES_URL", "REDIS_URL", "KEY_PEPPER")}
     del whole[f"SLUICE_{missing}"]
     environment = clean_environment() | whole | {"PYTHONPATH": str(Path.cwd())}
     started = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ import pytest
 from adapters import private_port
 from adapters.metrics import Metrics
 from adapters.private_port import PrivatePort, listen, probe, serve_private
-from core.errors import ServerAway, StartRefused
+from core.errors import NotConfigured, ServerAway, StartRefused
 
 
 class Server:
@@ -85,6 +85,20 @@ async def test_a_frozen_server_does_not_freeze_the_check(
     monkeypatch.setattr(private_port, "PING_S", 0.02)
     cache.frozen = True
     assert (await client.get("/check")).json()["dependencies"]["redis"]["why"] == "TimeoutError"
+
+
+async def test_a_server_that_is_not_configured_is_said_with_what_to_do(record: Server) -> None:
+    async def absent() -> None:
+        raise NotConfigured("rabbitmq", "set its address")
+
+    port = PrivatePort("consumer", {"postgresql": record.ping, "rabbitmq": absent}, Metrics())
+    port.notes["dispatch"] = lambda: "pull"
+    async with serve_private(port, "127.0.0.1", 0) as number, httpx.AsyncClient() as client:
+        check = await client.get(f"http://127.0.0.1:{number}/check")
+    assert check.status_code == 200
+    shown = check.json()
+    assert (shown["status"], shown["dispatch"]) == ("degraded", "pull")
+    assert shown["dependencies"]["rabbitmq"] == {"status": "not configured", "remedy": "set its address"}
 
 
 async def test_a_draining_process_is_not_ready(client: httpx.AsyncClient, port: PrivatePort) -> None:

@@ -130,6 +130,29 @@ async def test_forgotten_hints_are_never_acknowledged_and_the_lane_is_told_to_en
     assert delivery.acknowledged == 0
 
 
+async def test_all_free_slots_are_taken_at_once_for_work_without_hints() -> None:
+    queue = lane_queue(slots=3)
+    queue.add(Brought(job_ids(1)))
+    await queue.take()
+    assert (await queue.room(), queue.busy) == (2, 3)
+    taking = asyncio.create_task(queue.room())
+    await _turns()
+    assert not taking.done()
+    queue.free(2)
+    assert (await taking, queue.busy) == (2, 3)
+
+
+async def test_nobody_waits_for_slots_of_a_closed_lane() -> None:
+    queue = lane_queue(slots=1)
+    assert await queue.room() == 1
+    taking = asyncio.create_task(queue.room())
+    await _turns()
+    queue.close()
+    assert await taking == 0
+    queue.free()
+    assert (await queue.room(), queue.busy) == (0, 0)
+
+
 async def _turns() -> None:
     """Let everything that can go on go on."""
     for _ in range(5):

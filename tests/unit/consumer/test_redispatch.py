@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from consumer.keeper.redispatch import DueMessages
+from consumer.keeper.redispatch import ROWS_PER_TICK, DueMessages
 from core.dispatch import Dispatch
 from core.job import Message
 from core.lanes import Lane
 from core.ports import KeeperStore
-from core.telemetry import Telemetry
-from tests.fakes import FakeDispatcher
+from core.telemetry import Event, Telemetry
+from tests.fakes import Events, FakeDispatcher
 
 
 class Outbox:
@@ -20,10 +20,15 @@ class Outbox:
 
     def __init__(self) -> None:
         self.taken = 0
+        self.looked: list[tuple[int, int]] = []
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         self.taken += 1
         return [Message(1, "default", "normal", ("a", "b"))], 0
+
+    async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
+        self.looked.append((after, limit))
+        return {0: 70, 70: 0}[after], 3
 
     async def dispatched(self, outbox_ids: Any) -> None:
         """Forget nothing."""
@@ -34,6 +39,15 @@ async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected
     outbox, dispatcher = Outbox(), FakeDispatcher()
     dispatch = Dispatch(dispatcher, outbox, {"default": Lane("default", 8, 16)}, Telemetry())
     duty = DueMessages(cast(KeeperStore, outbox), dispatch, Telemetry(), lambda: connected)
-    assert await duty.once() == (2 if connected else 0)
+    assert await duty.once() == (2 if connected else 3)
     await dispatch.drain()
     assert (outbox.taken, dispatcher.ids) == ((1, ["a", "b"]) if connected else (0, []))
+
+
+async def test_while_rabbitmq_is_away_the_whole_outbox_is_walked_through_for_what_is_void() -> None:
+    outbox, events = Outbox(), Events()
+    dispatch = Dispatch(FakeDispatcher(), outbox, {}, Telemetry())
+    duty = DueMessages(cast(KeeperStore, outbox), dispatch, Telemetry(events), lambda: False)
+    assert [await duty.once() for _ in range(3)] == [3, 3, 3]
+    assert outbox.looked == [(0, ROWS_PER_TICK), (70, ROWS_PER_TICK), (0, ROWS_PER_TICK)]
+    assert (events.count(Event.DROPPED), outbox.taken) == (9, 0)

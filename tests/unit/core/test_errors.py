@@ -6,6 +6,7 @@ from core.errors import (
     Flaw,
     Invalid,
     KindUnknown,
+    NotConfigured,
     OutcomeUnknown,
     Overloaded,
     ServerAway,
@@ -28,6 +29,8 @@ def test_an_error_that_nobody_described_is_silent() -> None:
 
 def test_errors_carry_what_the_answer_needs() -> None:
     assert (ServerAway("redis").server, str(ServerAway("redis", "gone"))) == ("redis", "redis: gone")
+    absent = NotConfigured("rabbitmq", "set its address")
+    assert (absent.remedy, str(absent)) == ("set its address", "rabbitmq: not configured; set its address")
     assert Overloaded().retry_after_s == 1
     assert Overloaded(7).retry_after_s == 7
     assert TooLarge(10).limit == 10

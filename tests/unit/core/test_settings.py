@@ -92,6 +92,14 @@ def test_a_missing_address_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> N
         load_settings()
 
 
+def test_rabbitmq_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().rabbitmq_url
+    monkeypatch.delenv("SLUICE_RABBITMQ_URL")
+    assert not load_settings().rabbitmq_url
+    monkeypatch.setenv("SLUICE_RABBITMQ_URL", "")
+    assert not load_settings().rabbitmq_url
+
+
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_KEY_PEPPER", "tooshort")
     with pytest.raises(StartRefused) as refused:

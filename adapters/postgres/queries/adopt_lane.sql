@@ -1,0 +1,3 @@
+-- Adopt lane: what runs in a lane under the name of this process. A pull whose reply was lost is found among it.
+-- $1: lane; $2: owner.
+select :job, input, null::bytea as result, null::bytea as error from jobs where lane = $1 and state = 'running' and owner = $2

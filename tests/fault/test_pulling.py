@@ -1,0 +1,134 @@
+"""RabbitMQ away or not there at all: consumers pull jobs from the record, run each once, and go back by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.local.server import Server
+from tests.fault.test_deaths import RUNNING, count, every_claim_is_explained, running, submitted
+from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
+from tests.integration.work import KINDS, SUM
+from tests.load import Load
+from tests.stack import Process, Stack
+from tests.waiting import until_found
+
+PULLED, DELIVERED = "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
+
+
+@asynccontextmanager
+async def away(server: Server, end: Callable[[Server], None]) -> AsyncIterator[None]:
+    """Within the block the server is dead or frozen; afterwards it is back."""
+    await asyncio.to_thread(end, server)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.start)  # thaws as well
+
+
+async def pulling(consumer: Process, on: bool) -> None:
+    """Return once this consumer pulls, or has gone back."""
+
+    async def look() -> bool:
+        return (await consumer.figures())["sluice_pulling"] == on
+
+    async with asyncio.timeout(90):
+        await until_found(look)
+
+
+@pytest.mark.parametrize("end", [Server.kill, Server.freeze])
+async def test_while_rabbitmq_is_away_under_load_jobs_are_pulled_and_then_delivered_again(
+    bare_stack: Stack, end: Callable[[Server], None]
+) -> None:
+    bare_stack._settings |= {"pull_after_s": 1}
+    await bare_stack.start()
+    consumer, load = bare_stack.consumers[0], Load(bare_stack)
+    async with load.running():
+        await load.more(60)
+        before = await consumer.figures()
+        assert (before[PULLED], before["sluice_pulling"]) == (0, 0)
+        async with away(bare_stack.servers.rabbitmq, end):
+            await pulling(consumer, True)
+            await load.more(60)
+            await bare_stack.finished(list(load.accepted))  # all of them without RabbitMQ
+        await pulling(consumer, False)
+        back = await consumer.figures()
+        await load.more(60)
+        await bare_stack.finished(list(load.accepted))
+        after = await consumer.figures()
+    await load.check()
+    assert (load.refused, load.unknown) == ([], 0)
+    assert back[PULLED] >= 60
+    assert (after[PULLED], after[DELIVERED] >= back[DELIVERED] + 60) == (back[PULLED], True)
+    assert (after["sluice_pulling_started_total"], after["sluice_pulling_ended_total"]) == (1, 1)
+    assert await every_claim_is_explained(bare_stack) == {}
+    await until_found(lambda: outbox_is_empty(bare_stack))
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_with_redis_away_as_well_jobs_are_still_pulled(bare_stack: Stack, configured: bool) -> None:
+    bare_stack._settings |= {"pull_after_s": 1}
+    if not configured:
+        without_rabbitmq(bare_stack)
+    await bare_stack.start()
+    servers, load = bare_stack.servers, Load(bare_stack)
+    async with AsyncExitStack() as both:
+        await both.enter_async_context(away(servers.redis, Server.kill))
+        if configured:
+            await both.enter_async_context(away(servers.rabbitmq, Server.kill))
+        async with load.running():
+            await load.more(60)
+            await pulling(bare_stack.consumers[0], True)
+            await load.more(60)
+        await load.check()
+    assert (load.refused, load.unknown) == ([], 0)
+    assert await every_claim_is_explained(bare_stack) == {}
+
+
+async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
+    bare_stack: Stack, tmp_path: Path
+) -> None:
+    bare_stack._settings |= {"handlers": KINDS}
+    await without_rabbitmq(bare_stack).start()
+    gate = tmp_path / "gate"
+    ids = await submitted(bare_stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, 4)
+    await running(bare_stack, 4)
+    bare_stack.consumers[0].kill()
+    gate.touch()
+    await bare_stack.add_consumer().ready()
+    rows = await bare_stack.finished(ids)
+    assert {(row["state"], row["fence"], row["attempt"]) for row in rows.values()} == {("succeeded", 2, 1)}
+    assert await every_claim_is_explained(bare_stack) == {"lease-lost": 4}
+
+
+async def test_a_consumer_stopped_while_it_pulls_under_load_leaves_nothing_claimed(bare_stack: Stack) -> None:
+    await without_rabbitmq(bare_stack).start()
+    load = Load(bare_stack)
+    async with load.running(clients=16):
+        for _ in range(3):
+            await load.more(50)
+            assert await asyncio.to_thread(bare_stack.consumers[-1].stop) == 0
+            assert await count(bare_stack, RUNNING) == 0
+            await bare_stack.add_consumer().ready()
+    await load.check()
+    assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
+
+
+async def test_jobs_that_were_queued_without_rabbitmq_are_found_once_it_is_switched_on(
+    bare_stack: Stack,
+) -> None:
+    await without_rabbitmq(bare_stack).start(consumers=0)
+    ids = await submitted(bare_stack, SUM, 40)
+    await until_found(lambda: outbox_is_empty(bare_stack))
+    assert bare_stack.apis[0].stop() == 0
+    del bare_stack.environment["SLUICE_RABBITMQ_URL"]
+    consumer = bare_stack.add_consumer()
+    await consumer.ready()
+    rows = await bare_stack.finished(ids)
+    assert {row["state"] for row in rows.values()} == {"succeeded"}
+    figures = await consumer.figures()
+    assert (figures[PULLED], figures[DELIVERED] >= 40) == (0, True)

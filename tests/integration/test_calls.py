@@ -1,0 +1,126 @@
+"""Without RabbitMQ a message is a call over Redis: consumers hear of work as soon as of a delivery, or find it a little later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from math import inf
+from typing import cast
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import redis.asyncio as redis
+
+from adapters.connections import open_connections
+from adapters.rabbitmq import NoBroker
+from adapters.redis_cache import RedisCache
+from core.dispatch import Dispatch
+from core.errors import NotConfigured, ServerAway
+from core.job import Message
+from core.lanes import Lane
+from core.ports import Delivery
+from core.telemetry import Event, Telemetry
+from infra.local.servers import Servers
+from tests.fakes import Events
+from tests.integration.record.tools import Record
+from tests.servers import settings_for
+from tests.waiting import until
+
+LANE = Lane("default", 8, 4)
+MESSAGE = Message(1, "default", "normal", ("a",))
+
+
+@pytest.fixture
+async def record(servers: Servers) -> AsyncIterator[Record]:
+    """An empty record."""
+    sql = await asyncpg.connect(servers.postgres.url)
+    opened = Record(servers, sql)
+    yield opened
+    await opened.database.close()
+    await sql.close()
+
+
+@pytest.fixture
+async def cache(servers: Servers) -> AsyncIterator[RedisCache]:
+    """The cache of a process that knows its database."""
+    cache = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
+    cache.belong_to("one")
+    yield cache
+    await cache.close()
+
+
+async def test_a_message_calls_for_its_lane(cache: RedisCache) -> None:
+    heard: list[str] = []
+    listening = asyncio.create_task(cache.listen_calls(heard.append))
+    await until(lambda: heard == [""])  # before it was listening calls may have been missed
+    broker = NoBroker(cache.call_workers, Telemetry())
+    await broker.publish(MESSAGE)
+    await broker.publish(MESSAGE._replace(lane="heavy"))
+    await until(lambda: len(heard) == 3)
+    assert heard[1:] == ["default", "heavy"]
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_calls_of_another_database_are_not_heard(cache: RedisCache, servers: Servers) -> None:
+    heard: list[str] = []
+    listening = asyncio.create_task(cache.listen_calls(heard.append))
+    await until(lambda: heard == [""])
+    client = redis.Redis.from_url(servers.redis.url)
+    await client.publish("sluice:two:call", "default")
+    await client.publish("sluice:one:call", "mine")
+    await until(lambda: len(heard) > 1)
+    assert heard == ["", "mine"]
+    listening.cancel()
+    await asyncio.wait([listening])
+    await client.aclose()
+
+
+async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
+    servers: Servers, cache: RedisCache
+) -> None:
+    strange = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
+    with pytest.raises(ServerAway, match="not known yet"):
+        await NoBroker(strange.call_workers, Telemetry()).publish(MESSAGE)
+    await strange.close()
+    servers.redis.kill()
+    try:
+        with pytest.raises(ServerAway):
+            await NoBroker(cache.call_workers, Telemetry()).publish(MESSAGE)
+    finally:
+        servers.redis.start()
+
+
+async def test_what_was_called_for_leaves_the_outbox(record: Record, cache: RedisCache) -> None:
+    await record.accepted()
+    (row,) = await record.outbox()
+    dispatch = Dispatch(
+        NoBroker(cache.call_workers, Telemetry()), record.store, {LANE.name: LANE}, Telemetry()
+    )
+    dispatch.send([Message(row.id, row.lane, row.priority, tuple(row.ids))])
+    await dispatch.drain()
+    assert await record.outbox() == []
+
+
+async def test_the_absent_broker_has_the_face_of_the_real_one_and_says_what_to_do(servers: Servers) -> None:
+    events = Events()
+    settings = settings_for(servers, rabbitmq_url="")
+    async with open_connections(settings, "api", uuid4(), Telemetry(events)) as opened:
+        broker = cast(NoBroker, opened.broker)
+        assert (broker.configured, broker.connected, broker.silent_s) == (False, True, inf)
+        broker.consume(LANE, _never)
+        broker.consume_dead(_never)
+        await broker.start()
+        await broker.stop_consuming()
+        with pytest.raises(NotConfigured, match="SLUICE_RABBITMQ_URL"):
+            await opened.pings["rabbitmq"]()
+        with pytest.raises(ServerAway, match="not configured"):
+            await broker.depths()
+    assert repr(broker) == "<NoBroker>"
+    (said,) = events.fields(Event.RABBITMQ_ABSENT)
+    assert "SLUICE_RABBITMQ_URL" in said["remedy"]
+
+
+def _never(delivery: Delivery) -> None:
+    raise AssertionError(delivery)

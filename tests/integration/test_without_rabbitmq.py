@@ -1,0 +1,137 @@
+"""A whole stack that was given no address of RabbitMQ: everything works, and it is said that consumers pull."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.samples import samples
+from infra.local.servers import Servers
+from tests.integration.work import KINDS, WAIT, Work, count, ended, failed, finished
+from tests.servers import empty
+from tests.stack import Stack
+from tests.waiting import until_found
+
+SHIPPED = "handlers.image_thumbnail,handlers.measurements_summary,handlers.demo_sleep,handlers.demo_spin"
+
+
+def without_rabbitmq(stack: Stack) -> Stack:
+    """A stack that was given no address of RabbitMQ."""
+    stack.environment["SLUICE_RABBITMQ_URL"] = ""
+    return stack
+
+
+async def outbox_is_empty(stack: Stack) -> bool:
+    """Whether nothing is left in the outbox."""
+    return await count(stack, "select count(*) from outbox") == 0
+
+
+@pytest.fixture(scope="module")
+def embedded(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An api and two consumers without RabbitMQ, whose heartbeat is slower than any cancel may be."""
+    shared_servers.up()
+    settings = {"handlers": f"{KINDS},{SHIPPED}", "beat_s": 5, "lease_s": 20}
+    stack = without_rabbitmq(Stack(shared_servers, tmp_path_factory.mktemp("embedded"), **settings))
+    try:
+        asyncio.run(empty(shared_servers))
+        asyncio.run(stack.start(consumers=2))
+        yield stack
+    finally:
+        stack.stop()
+
+
+async def test_one_job_of_every_shipped_kind_succeeds(embedded: Stack, tmp_path: Path) -> None:
+    async with embedded.client() as client:
+        offered = (await client.get("/v1/kinds")).json()["kinds"]
+        work = {sample.kind: sample.input for sample in samples(tmp_path, 7)}
+        jobs = [await client.post("/v1/jobs", json={"kind": kind, "input": work[kind]}) for kind in work]
+        states = [(await ended(client, job.json()["links"]["self"]))["state"] for job in jobs]
+    assert {each["kind"] for each in offered} >= work.keys()
+    assert len(work) == 5
+    assert states == ["succeeded"] * 5
+
+
+async def test_hundreds_of_jobs_of_every_priority_and_both_lanes_run_once(
+    embedded: Stack, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    before = await count(embedded, "select count(*) from jobs")
+
+    async def submit(client: httpx.AsyncClient, number: int) -> str:
+        options: dict[str, Any] = {"priority": ("high", "normal", "low")[number % 3]}
+        if number % 10 == 0:
+            options["lane"] = "heavy"
+        body = {"kind": "own.loop", "input": {"number": number, "gate": str(gate)}, "options": options}
+        answer = await client.post("/v1/jobs", json=body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    async def submit_some(first: int) -> list[str]:
+        async with embedded.client() as client:
+            return [await submit(client, number) for number in range(first, first + 30)]
+
+    ids = [each for some in await asyncio.gather(*map(submit_some, range(0, 240, 30))) for each in some]
+    rows = await embedded.finished(ids)
+    assert {(row["state"], row["fence"], row["attempt"]) for row in rows.values()} == {("succeeded", 1, 1)}
+    assert await count(embedded, "select count(*) from jobs") == before + 240
+    await until_found(lambda: outbox_is_empty(embedded))
+
+
+async def test_who_waits_gets_the_result_of_pulled_work(embedded: Stack) -> None:
+    async with embedded.client() as client:
+        done = (await finished(client)).json()
+        later = await finished(client, options={"delay_s": 0.3})
+    assert (done["state"], done["result"]) == ("succeeded", {"total": 6})
+    assert later.json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", ["own.loop", "own.thread", "own.process"])
+async def test_a_cancel_ends_pulled_work_wherever_it_runs(embedded: Stack, kind: str, tmp_path: Path) -> None:
+    async with embedded.client() as client:
+        work = Work(client, kind, tmp_path)
+        await work.begin()
+        asked = await client.post(f"{work.url}/cancel")
+        job = await work.ended()
+    assert (asked.status_code, job["state"]) == (202, "cancelled")
+
+
+async def test_a_failing_job_is_tried_again_after_its_back_off_and_again_on_request(embedded: Stack) -> None:
+    async with embedded.client() as client:
+        url = await failed(client)
+        job = (await client.get(url)).json()
+        again = await client.post(f"{url}/retry")
+        second = await ended(client, again.json()["links"]["self"])
+    assert (job["attempt"], second["state"], second["attempt"]) == (3, "failed", 3)
+
+
+async def test_equal_pure_work_runs_once(embedded: Stack, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    body = {"kind": "own.pure", "input": {"number": 4711, "mark": str(mark)}}
+    async with embedded.client() as client:
+        answers = [await client.post("/v1/jobs", json=body, headers=WAIT) for _ in range(3)]
+    assert [answer.json()["result"] for answer in answers] == [{"number": 4711}] * 3
+    assert len(mark.read_text().splitlines()) == 1
+
+
+async def test_that_rabbitmq_is_not_configured_is_said_once_in_each_log_and_in_every_check(
+    embedded: Stack,
+) -> None:
+    for process in embedded.apis + embedded.consumers:
+        lines = [line for line in process.log.read_text().splitlines() if "not_configured" in line]
+        assert len(lines) == 1
+        assert '"WARNING"' in lines[0]
+        assert "SLUICE_RABBITMQ_URL" in lines[0]
+        async with httpx.AsyncClient() as client:
+            check = await client.get(f"{process.private_url}/check")
+            ready = await client.get(f"{process.private_url}/readyz")
+        shown = check.json()
+        assert (check.status_code, ready.status_code) == (200, 200)
+        assert (shown["status"], shown["dispatch"]) == ("degraded", "pull")
+        assert shown["dependencies"]["rabbitmq"]["status"] == "not configured"
+        assert "SLUICE_RABBITMQ_URL" in shown["dependencies"]["rabbitmq"]["remedy"]
