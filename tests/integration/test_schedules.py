@@ -17,6 +17,8 @@ import pytest
 from adapters.connections import Connections
 from adapters.metrics import Metrics
 from adapters.postgres.keys import PostgresKeys
+from adapters.postgres.listing import PostgresListing
+from adapters.postgres.pulls import Pulls
 from adapters.postgres.schedules import PostgresSchedules
 from adapters.rabbitmq import Broker
 from adapters.redis_cache import RedisCache
@@ -85,12 +87,14 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
     sql = await asyncpg.connect(shared_servers.postgres.url)
     record = Record(shared_servers, sql)
     connections = Connections(
-        record.store,
-        PostgresKeys(record.database, 5),
-        PostgresSchedules(record.database, 5),
-        cast(RedisCache, FakeCache()),
-        cast(Broker, NoBroker()),
-        {},
+        jobs=record.store,
+        pulls=cast(Pulls, None),  # the api pulls nothing
+        keys=PostgresKeys(record.database, 5),
+        schedules=PostgresSchedules(record.database, 5),
+        listing=PostgresListing(record.database, record.settings),
+        cache=cast(RedisCache, FakeCache()),
+        broker=cast(Broker, NoBroker()),
+        pings={},
     )
     desk = _furnish(record.settings, Registry([add, add_once]), connections, Telemetry())
     headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}

@@ -14,7 +14,6 @@ from infra.local.servers import RabbitMQ
 from tests.integration.rabbitmq.tools import (
     BUDGET_S,
     Consumer,
-    control,
     in_place,
     proxied,
     running,
@@ -95,11 +94,11 @@ async def test_an_alarm_that_holds_publishers_back_is_silence(
     monkeypatch.setattr(Publishing, "look_every_s", 0.1)
     async with running(rabbitmq.url, lane, Consumer()) as broker:
         await in_place(broker)
-        await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0")
+        await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0")
         try:
             await until_refused(broker, lane)
             await until(lambda: broker.silent_s > 0.5)
             assert broker.consuming, "deliveries go on"
         finally:
-            await asyncio.to_thread(control, rabbitmq, "set_vm_memory_high_watermark", "0.4")
+            await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
         await until(lambda: broker.silent_s == 0)
