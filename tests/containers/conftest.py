@@ -32,6 +32,8 @@ def composed(project: Composed) -> Composed:
 
 
 @pytest.fixture(scope="session")
-def client(project: Composed) -> Client:
+def client(project: Composed) -> Iterator[Client]:
     """Somebody outside, with a key."""
-    return Client(project)
+    client = Client(project)
+    with client.http:
+        yield client
