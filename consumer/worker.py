@@ -157,6 +157,7 @@ class Worker:
         for queue in self._queues:
             queue.close()
         self._pulling.call()
+        self._execution.give_back()
         try:
             async with asyncio.timeout(self._settings.stop_s):
                 await asyncio.wait(self._lanes)

@@ -127,6 +127,12 @@ class Settings(BaseSettings):
         default=10, description="Seconds without RabbitMQ until consumers pull jobs from the record"
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    lame_duck_s: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        description="Seconds an api process that was told to stop still answers, so that clients can go elsewhere",
+    )
     stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
