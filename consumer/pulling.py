@@ -74,9 +74,9 @@ class Pulling:
                 await self._rest(bell)
 
     async def _rest(self, bell: asyncio.Event) -> None:
-        """Until the next look; for ever where pulling is off."""
+        """Until the next look, or until it is called for."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._rng.uniform(*REST_S) if self.on else None):
+            async with asyncio.timeout(self._rng.uniform(*REST_S)):
                 await bell.wait()
 
     async def _pull(self, queue: LaneQueue, turns: Turns) -> bool:

@@ -106,6 +106,7 @@ async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
 
 
 async def test_a_consumer_stopped_while_it_pulls_under_load_leaves_nothing_claimed(bare_stack: Stack) -> None:
+    bare_stack._settings |= {"stop_s": 100}  # nothing has to wait for the deadline
     await without_rabbitmq(bare_stack).start()
     load = Load(bare_stack)
     async with load.running(clients=16):

@@ -50,10 +50,12 @@ def test_slots_are_shared_out_eight_to_four_to_one_to_one_however_many_come_free
     assert taken == {"high": 240, "normal": 120, "low": 30, "overflow": 30}
 
 
-def test_who_had_nothing_waiting_has_saved_no_turns() -> None:
-    backlog = Backlog({"high": 1_000})
-    for _ in range(9):
-        backlog.take(100)
+@pytest.mark.parametrize("step", [100, 900])
+@pytest.mark.parametrize("others", [{}, {"normal": 3}])
+def test_who_had_nothing_waiting_has_saved_no_turns(others: dict[str, int], step: int) -> None:
+    backlog = Backlog({"high": 1_000, **others})
+    for _ in range(900 // step):
+        backlog.take(step)
     backlog.counts["low"] = 500
     assert Counter(backlog.take(18))["low"] <= 3
 
