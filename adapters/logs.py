@@ -23,6 +23,7 @@ LEVELS: dict[Event, int] = {
     Event.STOPPED: logging.INFO,
     Event.SERVER_AWAY: logging.WARNING,
     Event.SERVER_BACK: logging.INFO,
+    Event.DOUBTED: logging.WARNING,
     Event.DUTY_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
     Event.LEASE_LOST: logging.WARNING,

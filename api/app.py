@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from adapters.connections import Connections, open_connections
+from adapters.doubts import Doubts
 from adapters.metrics import Metrics
 from api.answers import Reply
 from api.control import Control
@@ -47,6 +48,7 @@ class Front(NamedTuple):
     app: AsgiApp
     desk: Desk
     pings: Mapping[str, Callable[[], Awaitable[None]]]
+    doubts: Doubts
 
 
 @asynccontextmanager
@@ -72,7 +74,7 @@ async def open_front(
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
         )
-        yield Front(stack_up(desk, metrics), desk, connections.pings)
+        yield Front(stack_up(desk, metrics), desk, connections.pings, connections.doubts)
 
 
 def _furnish(settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry) -> Desk:

@@ -55,7 +55,7 @@ class Worker:
         self._lanes: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT. Raises StartRefused where a server turns out to be unfit."""
         stop = asyncio.Event()
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, stop.set)
@@ -63,7 +63,7 @@ class Worker:
             opened = await stack.enter_async_context(
                 open_connections(self._settings, "consumer", self._owner, self._telemetry)
             )
-            port = PrivatePort("consumer", opened.pings, self._metrics)
+            port = PrivatePort("consumer", opened.pings, self._metrics, lambda: opened.doubts.lines)
             host, number = self._settings.private_host, self._settings.consumer_private_port
             bound = await stack.enter_async_context(serve_private(port, host, number))
             await self._start(opened)
@@ -71,9 +71,11 @@ class Worker:
                 Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
             )
             settle_garbage_collection()
+            opened.doubts.on_refusal(stop.set)
             await stop.wait()
             port.draining = True
             await self._stop(opened)
+            opened.doubts.check()
 
     async def _start(self, opened: Connections) -> None:
         settings, telemetry = self._settings, self._telemetry

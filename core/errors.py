@@ -2,6 +2,7 @@
 
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
+│   └── ServerUnfit     it answers, but must not or cannot do its work as it is set up
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
 ├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
@@ -33,6 +34,10 @@ class ServerAway(SluiceError):
     def __init__(self, server: str, why: str = "did not answer in time") -> None:
         super().__init__(f"{server}: {why}")
         self.server = server
+
+
+class ServerUnfit(ServerAway):
+    """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
 
 
 class OutcomeUnknown(SluiceError):

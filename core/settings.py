@@ -6,7 +6,7 @@ One instance is made in each `__main__` and handed down. `python -m core.setting
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     )
     document_ttl_s: int = Field(
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
+    )
+
+    unsafe_durability: Literal["", "accept"] = Field(
+        default="",
+        description="For experiments only: accept works with a PostgreSQL that may lose jobs answered with 202",
     )
 
     # the work room

@@ -36,6 +36,7 @@ class Event(StrEnum):
     CACHE_MISMATCH = "cache_identity_mismatch"
     SERVER_AWAY = "server_away"
     SERVER_BACK = "server_back"
+    DOUBTED = "settings_doubted"
     DUTY_FAILED = "duties_failed"
     STARTED = "process_started"
     STOPPING = "process_stopping"
