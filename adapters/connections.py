@@ -14,6 +14,7 @@ from uuid import UUID
 
 from adapters.doubts import Doubts
 from adapters.postgres.checks import Inspection
+from adapters.postgres.invariants import Invariants
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
@@ -43,6 +44,7 @@ class Connections:
     broker: Broker
     pings: Mapping[str, Ping]
     doubts: Doubts
+    invariants: Invariants
 
 
 @asynccontextmanager
@@ -75,7 +77,8 @@ async def open_connections(
             "rabbitmq": partial(broker.ping, 1.0),
         }
         keys = PostgresKeys(database, settings.record_budget_s)
-        yield Connections(store, keys, cache, broker, pings, doubts)
+        invariants = Invariants(settings.postgres_url.get_secret_value(), settings)
+        yield Connections(store, keys, cache, broker, pings, doubts, invariants)
 
 
 async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection) -> None:

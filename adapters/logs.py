@@ -24,6 +24,7 @@ LEVELS: dict[Event, int] = {
     Event.SERVER_AWAY: logging.WARNING,
     Event.SERVER_BACK: logging.INFO,
     Event.DOUBTED: logging.WARNING,
+    Event.VIOLATED: logging.ERROR,
     Event.DUTY_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
     Event.LEASE_LOST: logging.WARNING,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -23,6 +24,7 @@ from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty, keep
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.verify import VerifyRecord
 from consumer.lease import Leases
 from consumer.runner import Runner
 from consumer.settling import Settling
@@ -121,9 +123,22 @@ class Worker:
             (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
             (DueJobs(store, cache, telemetry), tick),
             (RescueJobs(store, cache, telemetry), tick),
+            (self._make_verification(opened), self._settings.verify_s),
         ]
         for duty, every_s in duties:
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
+
+    def _make_verification(self, opened: Connections) -> VerifyRecord:
+        duty = VerifyRecord(opened.invariants, self._telemetry, time.time)
+        self._metrics.table(
+            "invariant_violations", "Offenders against each invariant", "check", lambda: duty.violations
+        )
+        self._metrics.gauge(
+            "verified_timestamp_seconds",
+            "When this process last verified the record",
+            lambda: duty.verified_at,
+        )
+        return duty
 
     async def _sign_in(self, opened: Connections) -> None:
         """Leave a note for people that this consumer is here, and renew it."""

@@ -126,6 +126,21 @@ class ControlStore(Protocol):
         """Every attempt of a job that did not succeed, in order."""
 
 
+class Finding(NamedTuple):
+    """What a check of an invariant found: how many offend against it, and a few of them."""
+
+    check: str
+    offenders: int
+    samples: tuple[str, ...] = ()
+
+
+class Verifier(Protocol):
+    """The record, as whoever verifies it uses it. Nothing is written."""
+
+    async def verify(self, newest: int) -> list[Finding] | None:
+        """What every check finds, of finished jobs among the newest; None while another process looks."""
+
+
 class HeartbeatStore(Protocol):
     """The record, as the heartbeat thread uses it over a connection of its own."""
 

@@ -128,6 +128,9 @@ class Settings(BaseSettings):
         default=3, description="Seconds until the keeper publishes what the api did not"
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    verify_s: Seconds = Field(
+        default=60, description="Seconds between two looks of a keeper at the invariants of the record"
+    )
     stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"

@@ -37,6 +37,7 @@ class Event(StrEnum):
     SERVER_AWAY = "server_away"
     SERVER_BACK = "server_back"
     DOUBTED = "settings_doubted"
+    VIOLATED = "invariants_violated"
     DUTY_FAILED = "duties_failed"
     STARTED = "process_started"
     STOPPING = "process_stopping"

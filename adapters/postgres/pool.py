@@ -172,10 +172,13 @@ class Database:
         return connection
 
 
-async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool. Raises ServerAway."""
+async def connect(
+    url: str, name: str, more: Mapping[str, str] | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with these settings more. Raises ServerAway."""
+    settings = {**SETTINGS, "application_name": name, **(more or {})}
     try:
-        return await asyncpg.connect(url, server_settings=SETTINGS | {"application_name": name}, timeout=5)
+        return await asyncpg.connect(url, server_settings=settings, timeout=5)
     except Exception as error:
         raise translated(error) from error
 

@@ -287,9 +287,10 @@ async def test_a_redis_that_comes_later_and_will_surprise_is_only_told_of(
 
 async def test_a_redis_that_keeps_its_settings_to_itself_is_taken_as_it_is(servers: Servers) -> None:
     client = redis.Redis.from_url(servers.redis.url)
-    await client.execute_command(
-        "ACL", "SETUSER", "shy", "on", ">secret", "~*", "&*", "+@all", "-info", "-config"
-    )
+    await client.acl_setuser(
+        "shy", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], categories=["+@all"],
+        commands=["-info", "-config"],
+    )  # fmt: skip
     cache = RedisCache(
         f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), settings_for(servers)
     )
