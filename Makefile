@@ -12,10 +12,10 @@ SCOPES ?= submit,read
 RABBITMQ ?= auto
 
 # Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
-# of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes.
+# of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes; of `make verify`: --json.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers test-rabbitmq4
+.PHONY: help setup run down logs status key verify test check fmt unit bench load lock up test-containers test-rabbitmq4
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ down: setup  ## stop api, consumer and the private servers
 
 key: setup  ## make an API key: make key TENANT=demo SCOPES=submit,read,admin
 	@$(PYTHON) -m infra.local.key --tenant "$(TENANT)" --scopes "$(SCOPES)"
+
+verify: setup  ## ask the record of the running stack whether every invariant holds: make verify ARGS=--json
+	@$(PYTHON) -m infra.local.verify $(ARGS)
 
 setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says
 

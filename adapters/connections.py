@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from adapters.doubts import Doubts
+from adapters.postgres.checks import Inspection
+from adapters.postgres.invariants import Invariants
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pool import Database
@@ -20,19 +23,23 @@ from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.store import Store
 from adapters.rabbitmq import Broker, NoBroker
 from adapters.redis_cache import RedisCache
-from core.errors import SluiceError
+from adapters.redis_checks import refuses_writes, stops_after_snapshot
+from core.errors import ServerAway, SluiceError
 from core.settings import Settings
 from core.telemetry import Telemetry
 
 Ping = Callable[[], Awaitable[None]]
 
 IDENTITY_S = 30.0
-"""How often a process asks which database it speaks to: a restored one must meet an empty cache."""
+"""How often a process asks which database it speaks to (a restored one must meet an empty cache), and how it is set up."""
+
+AGAIN_S = 0.1
+"""redis-py swallows a cancellation that meets it while it connects; so what has to end is told again after this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """All that a process speaks to, and how to ask each server for a sign of life."""
+    """All that a process speaks to, how to ask each server for a sign of life, and what their settings put in doubt."""
 
     jobs: Store
     pulls: Pulls
@@ -42,6 +49,8 @@ class Connections:
     cache: RedisCache
     broker: Broker | NoBroker
     pings: Mapping[str, Ping]
+    doubts: Doubts
+    invariants: Invariants
 
 
 @asynccontextmanager
@@ -51,12 +60,15 @@ async def open_connections(
     """The connections of one process. `role` is `api` or `consumer`; `owner` is its own id in the record."""
     name = f"sluice-{role}"
     async with AsyncExitStack() as stack:
-        database = Database(settings.postgres_url.get_secret_value(), name, telemetry, size=10)
+        doubts = Doubts(telemetry)
+        inspection = Inspection(doubts, accept=settings.unsafe_durability == "accept")
+        database = Database(settings.postgres_url.get_secret_value(), name, telemetry, 10, inspection)
         stack.push_async_callback(database.close)
         store = Store(database, owner, settings)
         cache = RedisCache(settings.redis_url.get_secret_value(), name, telemetry, settings)
         stack.push_async_callback(cache.close)
-        await _background(stack, _learn_identity(store, cache), "identity")
+        await _background(stack, _watch_record(store, cache, inspection), "watch-record")
+        await _background(stack, _watch_cache(cache, doubts), "watch-cache")
         broker = _broker(settings, name, cache, telemetry)
         stack.push_async_callback(broker.close)
         pings: dict[str, Ping] = {
@@ -73,6 +85,8 @@ async def open_connections(
             cache=cache,
             broker=broker,
             pings=pings,
+            doubts=doubts,
+            invariants=Invariants(settings.postgres_url.get_secret_value(), settings),
         )
 
 
@@ -84,20 +98,36 @@ def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemet
     return Broker(url, name, lanes, telemetry, settings.publish_budget_s)
 
 
-async def _learn_identity(store: Store, cache: RedisCache) -> None:
+async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection) -> None:
     while True:
         try:
             cache.belong_to(await store.identity())
+            inspection.judge(await store.settings())
             await asyncio.sleep(IDENTITY_S)
         except SluiceError:
             await asyncio.sleep(0.5)
+
+
+async def _watch_cache(cache: RedisCache, doubts: Doubts) -> None:
+    """Refuse only at the start: what runs without Redis goes on as well with one that is set up badly."""
+    starting = True
+    while True:
+        with suppress(ServerAway):
+            found = await cache.settings()
+            full = refuses_writes(found)
+            if starting and full:
+                doubts.refuse(full)
+            doubts.note("redis", [line for line in (full, stops_after_snapshot(found)) if line])
+        starting = False
+        await asyncio.sleep(IDENTITY_S)
 
 
 async def _background(stack: AsyncExitStack, work: Awaitable[None], name: str) -> None:
     task = asyncio.ensure_future(work)
 
     async def end() -> None:
-        task.cancel()
-        await asyncio.wait([task])
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=AGAIN_S)
 
     stack.push_async_callback(end)

@@ -26,6 +26,8 @@ LEVELS: dict[Event, int] = {
     Event.RABBITMQ_ABSENT: logging.WARNING,
     Event.PULLING_STARTED: logging.WARNING,
     Event.PULLING_ENDED: logging.INFO,
+    Event.DOUBTED: logging.WARNING,
+    Event.VIOLATED: logging.ERROR,
     Event.DUTY_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
     Event.LEASE_LOST: logging.WARNING,

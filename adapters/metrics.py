@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -71,6 +71,7 @@ class Metrics(Collector):
         self.http = HttpFigures()
         self._events: Counter[Event] = Counter()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
+        self._tables: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -84,6 +85,10 @@ class Metrics(Collector):
         """Show `read()` as `sluice_<name>` at every scrape."""
         self._gauges[name] = (meaning, read)
 
+    def table(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Show each entry of `read()` as `sluice_<name>{<label>=…}` at every scrape."""
+        self._tables[name] = (meaning, label, read)
+
     def collect(self) -> Iterable[Metric]:
         """Every event from the start on, so that a rate over the first occurrence is right."""
         for event in Event:
@@ -91,6 +96,8 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"sluice_{event.value}", meaning, value=self._events[event])
         for name, (meaning, read) in self._gauges.items():
             yield _gauge(f"sluice_{name}", meaning, read())
+        for name, (meaning, label, read_all) in self._tables.items():
+            yield _table(f"sluice_{name}", meaning, label, read_all())
         yield from self.http.families()
 
     def describe(self) -> Iterable[Metric]:
@@ -100,6 +107,13 @@ class Metrics(Collector):
     def render(self) -> bytes:
         """The answer to a scrape."""
         return generate_latest(self._registry)
+
+
+def _table(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for entry, value in values.items():
+        family.add_metric([entry], value)
+    return family
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

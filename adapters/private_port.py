@@ -11,7 +11,7 @@ import http.client
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ import orjson
 import uvicorn
 
 from adapters.metrics import CONTENT_TYPE, Metrics
-from core.errors import NotConfigured, SluiceError, StartRefused
+from core.errors import NotConfigured, ServerUnfit, SluiceError, StartRefused
 
 Ping = Callable[[], Awaitable[None]]
 Message = MutableMapping[str, Any]
@@ -35,11 +35,17 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 class PrivatePort:
     """A bare ASGI application; `pings` maps each dependency to what raises where it is away.
 
-    `notes` are read for `/check` besides.
+    `notes` are read for `/check` besides; `doubts` answers with what is wrong with the settings of servers that the process works with all the same.
     """
 
-    def __init__(self, process: str, pings: Mapping[str, Ping], metrics: Metrics) -> None:
-        self._process, self._pings, self._metrics = process, pings, metrics
+    def __init__(
+        self,
+        process: str,
+        pings: Mapping[str, Ping],
+        metrics: Metrics,
+        doubts: Callable[[], Sequence[str]] = list,
+    ) -> None:
+        self._process, self._pings, self._metrics, self._doubts = process, pings, metrics, doubts
         self._routes: dict[str, Callable[[], Awaitable[Answer]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
@@ -72,9 +78,11 @@ class PrivatePort:
         found = await asyncio.gather(*map(_ping, self._pings.values()))
         dependencies = dict(zip(self._pings, found, strict=True))
         down = [name for name, each in dependencies.items() if each["status"] != "up"]
-        status = "failing" if RECORD in down else "degraded" if down else "ok"
+        doubts = self._doubts()
+        status = "failing" if RECORD in down else "degraded" if down or doubts else "ok"
         body = {"process": self._process, "status": status, "draining": self.draining}
-        body |= {name: read() for name, read in self.notes.items()} | {"dependencies": dependencies}
+        body |= {name: read() for name, read in self.notes.items()}
+        body |= {"dependencies": dependencies, "doubts": doubts}
         return 503 if status == "failing" else 200, JSON, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
     async def _figures(self) -> Answer:
@@ -88,6 +96,8 @@ async def _ping(ping: Ping) -> dict[str, Any]:
             await ping()
     except NotConfigured as absent:
         return {"status": "not configured", "remedy": absent.remedy}
+    except ServerUnfit as error:
+        return {"status": "unfit", "why": str(error), "ms": _ms_since(started)}
     except (SluiceError, OSError, TimeoutError) as error:
         # Only the kind of error: its text may name hosts.
         return {"status": "away", "why": type(error).__name__, "ms": _ms_since(started)}

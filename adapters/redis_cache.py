@@ -11,7 +11,7 @@ from typing import Any, cast
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from core.breaker import Breaker
 from core.document import Document, unpack
@@ -143,6 +143,26 @@ class RedisCache:
     async def ping(self) -> None:
         """Raises ServerAway where Redis does not answer."""
         await self._run("PING")
+
+    async def settings(self) -> dict[str, str]:
+        """How it is set up, as far as it tells: a hosted one may keep some to itself. Raises ServerAway."""
+        memory = await self._tell("INFO", "memory")
+        found: dict[str, str] = {
+            name: str(memory[name]) for name in ("maxmemory", "maxmemory_policy") if name in memory
+        }
+        for name in ("save", "stop-writes-on-bgsave-error"):
+            found |= await self._tell("CONFIG GET", name)
+        return found
+
+    async def _tell(self, *command: str) -> dict[str, Any]:
+        """An answer that may be refused; to be refused says nothing against the server."""
+        try:
+            async with asyncio.timeout(ANNOUNCE_S):
+                return dict(await self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # as below
+        except ResponseError:
+            return {}
+        except (RedisError, OSError, TimeoutError) as error:
+            raise ServerAway("redis", str(error) or "did not answer in time") from error
 
     async def close(self) -> None:
         """Close all connections."""

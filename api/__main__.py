@@ -46,23 +46,26 @@ class Server(QuietServer):
 
 
 async def serve(settings: Settings, registry: Registry) -> None:
-    """Open the front door and answer until told to stop. Raises StartRefused."""
+    """Open the front door and answer until told to stop. Raises StartRefused, also where a server turns out to be unfit."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
         async with open_front(settings, registry, metrics, telemetry) as front:
-            private = PrivatePort("api", front.pings, metrics)
+            private = PrivatePort("api", front.pings, metrics, lambda: front.doubts.lines)
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_private(
                 private, settings.private_host, settings.api_private_port
             ) as private_port:
                 server = Server(_config(front.app))
-                _on_signals(partial(_stop, server, private, front, telemetry))
+                stop = partial(_stop, server, private, front, telemetry)
+                _on_signals(stop)
+                front.doubts.on_refusal(stop)
                 settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
                 await server.serve(sockets=[listener])
     telemetry.emit(Event.STOPPED)
+    front.doubts.check()
 
 
 def _unasked(connection: object) -> bool:

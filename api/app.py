@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from adapters.connections import Connections, open_connections
+from adapters.doubts import Doubts
 from adapters.metrics import Metrics
 from api.answers import Reply
 from api.bulk import Bulk
@@ -50,6 +51,7 @@ class Front(NamedTuple):
     app: Outer
     desk: Desk
     pings: Mapping[str, Callable[[], Awaitable[None]]]
+    doubts: Doubts
 
 
 @asynccontextmanager
@@ -75,7 +77,7 @@ async def open_front(
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
         )
-        yield Front(stack_up(desk, metrics), desk, connections.pings)
+        yield Front(stack_up(desk, metrics), desk, connections.pings, connections.doubts)
 
 
 def _furnish(settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry) -> Desk:

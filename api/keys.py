@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
+from adapters.postgres.checks import Inspection
 from adapters.postgres.keys import KeyLine, PostgresKeys
 from adapters.postgres.pool import Database
 from api.refusals import Unauthorized
@@ -204,7 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(asked: argparse.Namespace, settings: Settings) -> str:
-    database = Database(settings.postgres_url.get_secret_value(), "sluice-keys", Telemetry(), size=1)
+    inspection = Inspection(accept=settings.unsafe_durability == "accept")
+    database = Database(
+        settings.postgres_url.get_secret_value(), "sluice-keys", Telemetry(), size=1, inspection=inspection
+    )
     keys = PostgresKeys(database, budget_s=5)
     try:
         match asked.command:

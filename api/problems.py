@@ -34,6 +34,7 @@ from core.errors import (
     ScheduleExists,
     ScheduleUnknown,
     ServerAway,
+    ServerUnfit,
     TooLarge,
     TryAgain,
 )
@@ -79,6 +80,7 @@ TABLE: dict[type[BaseException], Kind] = {
     ClientGone: Kind("client-gone", 499, "The client left", closes=True),
     Overloaded: Kind("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
     ServerAway: Kind("record-away", 503, "The record cannot be reached", retry_s=2),
+    ServerUnfit: Kind("record-away", 503, "The record cannot be reached", retry_s=2),
     TryAgain: Kind("record-away", 503, "The record cannot be reached", retry_s=1),
     OutcomeUnknown: Kind("outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1),
 }
@@ -91,6 +93,7 @@ DETAILS: dict[type[BaseException] | None, str] = {
     BadRow: "The record does not take one of the values.",
     TryAgain: "The record is too busy at the moment; nothing was accepted.",
     ServerAway: "The record cannot be reached at the moment; nothing was accepted.",
+    ServerUnfit: "The record cannot be used at the moment; nothing was accepted.",
     OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
 }
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -24,6 +25,7 @@ from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty, keep
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.verify import VerifyRecord
 from consumer.lease import Leases
 from consumer.pulling import Pulling
 from consumer.runner import Runner
@@ -57,7 +59,7 @@ class Worker:
         self._lanes: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT. Raises StartRefused where a server turns out to be unfit."""
         stop = asyncio.Event()
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, stop.set)
@@ -65,7 +67,7 @@ class Worker:
             opened = await stack.enter_async_context(
                 open_connections(self._settings, "consumer", self._owner, self._telemetry)
             )
-            port = PrivatePort("consumer", opened.pings, self._metrics)
+            port = PrivatePort("consumer", opened.pings, self._metrics, lambda: opened.doubts.lines)
             host, number = self._settings.private_host, self._settings.consumer_private_port
             bound = await stack.enter_async_context(serve_private(port, host, number))
             await self._start(opened)
@@ -74,9 +76,11 @@ class Worker:
                 Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
             )
             settle_garbage_collection()
+            opened.doubts.on_refusal(stop.set)
             await stop.wait()
             port.draining = True
             await self._stop(opened)
+            opened.doubts.check()
 
     async def _start(self, opened: Connections) -> None:
         settings, telemetry = self._settings, self._telemetry
@@ -135,6 +139,7 @@ class Worker:
             (DueJobs(store, cache, telemetry), tick),
             (RescueJobs(store, cache, telemetry), tick),
             (FireSchedules(opened.schedules, telemetry), tick),
+            (self._make_verification(opened), self._settings.verify_s),
         ]
         if opened.broker.configured:
             duties += [
@@ -143,6 +148,18 @@ class Worker:
             ]
         for duty, every_s in duties:
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
+
+    def _make_verification(self, opened: Connections) -> VerifyRecord:
+        duty = VerifyRecord(opened.invariants, self._telemetry, time.time)
+        self._metrics.table(
+            "invariant_violations", "Offenders against each invariant", "check", lambda: duty.violations
+        )
+        self._metrics.gauge(
+            "verified_timestamp_seconds",
+            "When this process last verified the record",
+            lambda: duty.verified_at,
+        )
+        return duty
 
     async def _sign_in(self, opened: Connections) -> None:
         """Leave a note for people that this consumer is here, and renew it."""

@@ -2,6 +2,7 @@
 
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
+│   └── ServerUnfit     it answers, but must not or cannot do its work as it is set up
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
@@ -43,6 +44,10 @@ class NotConfigured(SluiceError):
     def __init__(self, server: str, remedy: str) -> None:
         super().__init__(f"{server}: not configured; {remedy}")
         self.remedy = remedy
+
+
+class ServerUnfit(ServerAway):
+    """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
 
 
 class OutcomeUnknown(SluiceError):

@@ -6,7 +6,7 @@ One instance is made in each `__main__` and handed down. `python -m core.setting
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
     )
 
+    unsafe_durability: Literal["", "accept"] = Field(
+        default="",
+        description="For experiments only: accept works with a PostgreSQL that may lose jobs answered with 202",
+    )
+
     # the work room
     lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
     beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
@@ -132,6 +137,9 @@ class Settings(BaseSettings):
         ge=0,
         le=60,
         description="Seconds an api process that was told to stop still answers, so that clients can go elsewhere",
+    )
+    verify_s: Seconds = Field(
+        default=60, description="Seconds between two looks of a keeper at the invariants of the record"
     )
     stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
     log_level: str = Field(

@@ -41,6 +41,8 @@ class Event(StrEnum):
     RABBITMQ_ABSENT = "rabbitmq_not_configured"
     PULLING_STARTED = "pulling_started"
     PULLING_ENDED = "pulling_ended"
+    DOUBTED = "settings_doubted"
+    VIOLATED = "invariants_violated"
     DUTY_FAILED = "duties_failed"
     STARTED = "process_started"
     STOPPING = "process_stopping"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from adapters.postgres.checks import Inspection
 from core.breaker import Breaker
 from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
 from core.job import Job
@@ -24,7 +25,6 @@ JOB_COLUMNS = ", ".join(
 
 SETTINGS = {
     "timezone": "UTC",
-    "synchronous_commit": "on",
     "statement_timeout": "5000",
     "lock_timeout": "2000",
     "idle_in_transaction_session_timeout": "5000",
@@ -73,10 +73,16 @@ def translated(error: Exception) -> Exception:
 
 
 class Database:
-    """A pool that opens by itself when PostgreSQL is there, and statements with a deadline around each."""
+    """A pool that opens by itself when PostgreSQL is there, and statements with a deadline around each.
 
-    def __init__(self, url: str, name: str, telemetry: Telemetry, size: int) -> None:
+    No statement runs on a connection whose server has not passed the inspection.
+    """
+
+    def __init__(
+        self, url: str, name: str, telemetry: Telemetry, size: int, inspection: Inspection | None = None
+    ) -> None:
         self._url, self._name, self._size = url, name, size
+        self._inspection = inspection or Inspection()
         self._breaker = Breaker("postgresql", telemetry, monotonic)
         self._queries: Mapping[str, str] = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -150,15 +156,29 @@ class Database:
                     max_size=self._size,
                     max_inactive_connection_lifetime=0,
                     reset=_no_reset,
+                    connect=self._connect,
                     server_settings=SETTINGS | {"application_name": self._name},
                 )
             return self._pool
 
+    async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+        """Not the pool's own `init`: when that fails it waits for the server to close, and a frozen one never does."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+        try:
+            await self._inspection.of_new(connection, self._queries)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
-async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool. Raises ServerAway."""
+
+async def connect(
+    url: str, name: str, more: Mapping[str, str] | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with these settings more. Raises ServerAway."""
+    settings = {**SETTINGS, "application_name": name, **(more or {})}
     try:
-        return await asyncpg.connect(url, server_settings=SETTINGS | {"application_name": name}, timeout=5)
+        return await asyncpg.connect(url, server_settings=settings, timeout=5)
     except Exception as error:
         raise translated(error) from error
 

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from adapters.postgres.checks import READ_ONLY
 from adapters.postgres.pool import Database
 from core import __version__
+from core.errors import ServerUnfit
 from core.job import Accepted, Job, KeyUse, Message, NewJob
 from core.lifecycle import SOLO_CRASH_LIMIT, Transition
 from core.ports import AttemptRecord, Settled
@@ -169,8 +171,13 @@ class Store:
         return str((await self._database.fetch("identity", budget_s=self._read_s))[0][0])
 
     async def ping(self) -> None:
-        """Raises ServerAway where PostgreSQL does not answer."""
-        await self._database.fetch("ping", budget_s=self._read_s)
+        """Raises ServerAway where PostgreSQL does not answer, or takes no writes."""
+        if not (await self._database.fetch("ping", budget_s=self._read_s))[0][0]:
+            raise ServerUnfit("postgresql", READ_ONLY)
+
+    async def settings(self) -> list[Any]:
+        """The settings by which its fitness is judged."""
+        return await self._database.fetch("fitness", budget_s=self._read_s)
 
     async def note_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
         """Leave a note for people that this consumer is here."""

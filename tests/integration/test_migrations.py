@@ -37,7 +37,9 @@ async def url(servers: Servers) -> AsyncIterator[str]:
     await connection.execute(f"create database {FRESH}")
     yield servers.postgres.url.removesuffix("sluice") + FRESH
     # Not by force: that needs a right over the account of an autovacuum that is just there, which this one makes leave.
-    ours = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user"
+    ours = (
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user"
+    )
     await connection.fetch(ours, FRESH)
     await connection.execute(f"drop database {FRESH}")
     await connection.close()

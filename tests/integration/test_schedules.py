@@ -15,7 +15,9 @@ import orjson
 import pytest
 
 from adapters.connections import Connections
+from adapters.doubts import Doubts
 from adapters.metrics import Metrics
+from adapters.postgres.invariants import Invariants
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pulls import Pulls
@@ -95,6 +97,8 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
         cache=cast(RedisCache, FakeCache()),
         broker=cast(Broker, NoBroker()),
         pings={},
+        doubts=Doubts(Telemetry()),
+        invariants=cast(Invariants, None),  # nor does it verify
     )
     desk = _furnish(record.settings, Registry([add, add_once]), connections, Telemetry())
     headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.postgres.invariants import load_checks
 from adapters.postgres.pool import load_queries
 from api.problems import HTTP, TABLE
 from core import __version__
@@ -24,7 +25,7 @@ NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (
 
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
-STATEMENTS = sorted((ROOT / "adapters/postgres/queries").glob("*.sql"))
+STATEMENTS = sorted((ROOT / "adapters/postgres/queries").rglob("*.sql"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
 
 
@@ -106,6 +107,11 @@ def test_every_statement_is_used_and_every_used_one_is_there() -> None:
     adapters = "".join(path.read_text() for path in (ROOT / "adapters").rglob("*.py"))
     assert set(re.findall(r'\.(?:fetch|commit)\(\s*"(\w+)"', adapters)) <= set(load_queries())
     assert [name for name in load_queries() if f'"{name}"' not in adapters] == []
+
+
+def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:
+    told = [tuple(cells) for cells in table("docs/operations.md", "Verify")]
+    assert told == [(each.name, each.means, each.do) for each in load_checks().values()]
 
 
 def test_the_version_is_the_same_everywhere() -> None:

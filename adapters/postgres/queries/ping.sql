@@ -1,2 +1,2 @@
--- Ping: the record answers.
-select 1
+-- Ping: the record answers; true where it also takes writes.
+select not current_setting('transaction_read_only')::bool

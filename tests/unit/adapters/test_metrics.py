@@ -51,5 +51,14 @@ def test_gauges_are_read_when_asked_for() -> None:
     assert samples(metrics)["sluice_waiting", ()] == 3
 
 
+def test_a_table_is_shown_entry_by_entry() -> None:
+    metrics = Metrics()
+    offenders = {"late_messages": 2, "broken_cancels": 0}
+    metrics.table("violations", "Offenders", "check", lambda: offenders)
+    assert samples(metrics)["sluice_violations", (("check", "late_messages"),)] == 2
+    offenders["broken_cancels"] = 1
+    assert samples(metrics)["sluice_violations", (("check", "broken_cancels"),)] == 1
+
+
 def test_the_process_itself_is_shown() -> None:
     assert ("process_resident_memory_bytes", ()) in samples(Metrics())

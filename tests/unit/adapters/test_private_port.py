@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,18 +12,20 @@ import pytest
 from adapters import private_port
 from adapters.metrics import Metrics
 from adapters.private_port import PrivatePort, listen, probe, serve_private
-from core.errors import NotConfigured, ServerAway, StartRefused
+from core.errors import NotConfigured, ServerAway, ServerUnfit, StartRefused
 
 
 class Server:
     """A dependency that can be away or frozen."""
 
     def __init__(self) -> None:
-        self.away = self.frozen = False
+        self.away = self.frozen = self.unfit = False
 
     async def ping(self) -> None:
         if self.frozen:
             await asyncio.get_running_loop().create_future()
+        if self.unfit:
+            raise ServerUnfit("postgresql", "migrate first")
         if self.away:
             raise ServerAway("db.internal")
 
@@ -51,6 +54,15 @@ async def client(port: PrivatePort) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+async def shown(port: PrivatePort) -> dict[str, Any]:
+    """What it says of itself when it is asked."""
+    async with (
+        serve_private(port, "127.0.0.1", 0) as number,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+    ):
+        return dict((await client.get("/check")).json())
+
+
 async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
@@ -77,6 +89,20 @@ async def test_without_another_server_it_is_ready_and_degraded(
     dependencies = check.json()["dependencies"]
     assert (dependencies["postgresql"]["status"], dependencies["redis"]["status"]) == ("up", "away")
     assert dependencies["redis"]["ms"] >= 0
+
+
+async def test_a_server_that_is_unfit_is_shown_with_its_remedy(port: PrivatePort, record: Server) -> None:
+    record.unfit = True
+    dependency = (await shown(port))["dependencies"]["postgresql"]
+    assert (dependency["status"], dependency["why"]) == ("unfit", "postgresql: migrate first")
+
+
+async def test_doubts_degrade(record: Server) -> None:
+    lines = ["one"]
+    port = PrivatePort("api", {"postgresql": record.ping}, Metrics(), lambda: lines)
+    assert ((await shown(port))["status"], (await shown(port))["doubts"]) == ("degraded", ["one"])
+    lines.clear()
+    assert ((await shown(port))["status"], (await shown(port))["doubts"]) == ("ok", [])
 
 
 async def test_a_frozen_server_does_not_freeze_the_check(

@@ -23,6 +23,7 @@ from core.errors import (
     OutcomeUnknown,
     Overloaded,
     ServerAway,
+    ServerUnfit,
     SluiceError,
     StartRefused,
     TooLarge,
@@ -52,6 +53,7 @@ def shown(error: BaseException) -> tuple[int, dict[bytes, bytes], dict[str, Any]
         (BadRow("x"), 422, "invalid"),
         (Overloaded(3), 503, "overloaded"),
         (ServerAway("redis"), 503, "record-away"),
+        (ServerUnfit("postgresql", "secret"), 503, "record-away"),
         (TryAgain(), 503, "record-away"),
         (OutcomeUnknown(), 503, "outcome-unknown"),
         (ValueError("secret"), 500, "internal"),
@@ -85,7 +87,12 @@ def test_the_advice_of_an_overload_is_its_own() -> None:
 
 
 def test_nothing_inner_is_shown() -> None:
-    for error in (ValueError("secret"), ServerAway("db.internal:5432"), BadRow("insert into jobs")):
+    for error in (
+        ValueError("secret"),
+        ServerUnfit("postgresql", "secret"),
+        ServerAway("db.internal:5432"),
+        BadRow("insert into jobs"),
+    ):
         assert "secret" not in str(shown(error))
         assert "internal:5432" not in str(shown(error))
         assert "insert" not in str(shown(error))

@@ -1,0 +1,10 @@
+-- A queued job that others of its queue have overtaken by ten minutes: its message is lost, and nobody has noticed.
+-- Do: see that a consumer runs and RabbitMQ answers; if they do, look for `duties_failed` in the log of the consumer.
+with marks as materialized (
+    select lane, priority, max(queued_at) as newest from :recent_jobs
+    where fence > 0 and state <> 'queued' and queued_at is not null
+    group by lane, priority
+)
+select jobs.id::text from jobs join marks using (lane, priority)
+where state = 'queued' and queued_at < newest - interval '10 minutes'
+  and not exists (select from lanes where lanes.name = jobs.lane and paused_at is not null)

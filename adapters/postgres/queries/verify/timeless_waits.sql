@@ -1,0 +1,8 @@
+-- A job that is in no known state or priority, or waits without a time by which it would be found.
+-- Do: see who wrote to the table by hand; set run_at or queued_at to now() to let the job run.
+select id::text from jobs
+where (state = 'queued' and queued_at is null) or (state = 'scheduled' and run_at is null)
+union all
+select id::text from :recent_jobs
+where state not in ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled')
+   or priority not in ('high', 'normal', 'low', 'overflow')

@@ -1,0 +1,3 @@
+-- Turn: one keeper looks at the invariants at a time; the lock goes with the transaction.
+-- $1: lock.
+select pg_try_advisory_xact_lock($1::bigint)

@@ -1,0 +1,28 @@
+"""Settings of Redis that surprise: it would serve well until the day on which it suddenly takes no more writes.
+
+Every key of ours has a time to live and may go at any moment, so whatever Redis evicts, no answer can be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def refuses_writes(found: Mapping[str, str]) -> str:
+    """What happens when its memory is full, and what to do; empty where it evicts, has no bound, or does not tell."""
+    if found.get("maxmemory_policy") != "noeviction" or found.get("maxmemory", "0") == "0":
+        return ""
+    return (
+        "Redis has maxmemory-policy = noeviction: once its memory is full nothing is cached and nobody who waits is "
+        "woken. Remedy: CONFIG SET maxmemory-policy allkeys-lru, and the same in its redis.conf"
+    )
+
+
+def stops_after_snapshot(found: Mapping[str, str]) -> str:
+    """What happens when a snapshot fails, and what to do; empty where nothing does, or it does not tell."""
+    if found.get("stop-writes-on-bgsave-error") != "yes" or not found.get("save"):
+        return ""
+    return (
+        "Redis has stop-writes-on-bgsave-error = yes and takes snapshots: once one fails, on a full disk, nothing is "
+        'cached and nobody who waits is woken. Remedy: CONFIG SET save "", and the same in its redis.conf'
+    )

@@ -1,0 +1,346 @@
+"""Verification: what is made wrong by hand is found, each kind by its own check, and what is right is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from adapters.postgres import invariants as module
+from adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
+from core.errors import ServerAway, ServerUnfit, TryAgain
+from core.lifecycle import Failure, crashed, failed, postponed, retried, succeeded
+from infra.local import variables
+from infra.local import verify as local
+from infra.local.servers import Servers
+from tests.integration.record.tools import Record
+from tests.integration.test_http import run
+from tests.make import new_job, new_jobs
+from tests.servers import frozen, urls
+
+LONG_AGO = "now() - interval '1 hour'"
+WITHOUT_GUARDS = """
+alter table jobs disable trigger all, drop constraint running_has_lease, drop constraint running_has_owner,
+    drop constraint terminal_is_finished, drop constraint scheduled_has_time, drop constraint queued_has_time,
+    drop constraint jobs_state_check, drop constraint jobs_priority_check, drop constraint jobs_retry_of_key;
+drop index jobs_flight;
+"""
+GUARDS = {
+    "constraint jobs_priority_check", "constraint jobs_retry_of_key", "constraint jobs_state_check",
+    "constraint queued_has_time", "constraint running_has_lease", "constraint running_has_owner",
+    "constraint scheduled_has_time", "constraint terminal_is_finished", "index jobs_flight", "trigger jobs_history",
+}  # fmt: skip
+
+SET = "update jobs set {} where id = $1"
+OUTBOX = "update outbox set due = {} where $1::uuid = any(ids)"
+ATTEMPT = "insert into attempts (job_id, fence, attempt, outcome) values ($1, {}, 1, 'x')"
+KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
+CORRUPTIONS: Sequence[tuple[str, str, str]] = [
+    ("expired_leases", "running", SET.format(f"lease_until = {LONG_AGO}")),
+    ("unheld_claims", "running", SET.format("owner = null")),
+    ("unheld_claims", "running", SET.format("lease_until = null")),
+    ("unheld_claims", "succeeded", SET.format("owner = gen_random_uuid()")),
+    ("unheld_claims", "queued", SET.format("lease_until = now()")),
+    ("overtaken_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}")),
+    ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
+    ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
+    ("late_messages", "queued", OUTBOX.format(LONG_AGO)),
+    ("timeless_waits", "queued", SET.format("queued_at = null")),
+    ("timeless_waits", "scheduled", SET.format("run_at = null")),
+    ("timeless_waits", "queued", SET.format("state = 'dreaming'")),
+    ("timeless_waits", "queued", SET.format("priority = 'urgent'")),
+    ("false_endings", "succeeded", SET.format("finished_at = null")),
+    ("false_endings", "queued", SET.format("finished_at = now()")),
+    ("false_endings", "succeeded", SET.format("result = null")),
+    ("false_endings", "succeeded", SET.format("error = ''")),
+    ("false_endings", "failed", SET.format("error = null")),
+    ("false_endings", "failed", SET.format("result = ''")),
+    ("broken_cancels", "succeeded", SET.format("cancel_requested_at = now()")),
+    ("broken_cancels", "failed", SET.format("cancel_requested_at = now()")),
+    ("attempts_ahead", "succeeded", ATTEMPT.format(2)),
+    ("unexplained_claims", "succeeded", SET.format("fence = 2, version = version + 1")),
+    ("unexplained_claims", "succeeded", ATTEMPT.format(1)),
+    ("unexplained_claims", "succeeded", "update jobs set fence = 0, attempt = 0 where id = $1"),
+    ("unexplained_claims", "failed", "delete from attempts where job_id = $1"),
+    ("unexplained_claims", "running", SET.format("fence = 2, version = 3")),
+    ("unexplained_claims", "queued", SET.format("fence = 1, version = 2")),
+    ("unexplained_claims", "cancelled", SET.format("fence = 2, version = 9")),
+    ("foreign_keys", "queued", KEY.format("a stranger")),
+    ("false_retries", "queued", "update jobs set retry_of = $1 where state = 'scheduled'"),
+    ("too_many_attempts", "running", SET.format("max_attempts = 0")),
+    ("too_many_attempts", "queued", SET.format("attempt = 1")),
+    ("too_many_attempts", "queued", SET.format("attempt = -1")),
+    ("endless_crashes", "queued", SET.format("solo_crashes = 3, crash_count = 3")),
+    ("endless_crashes", "queued", SET.format("solo_crashes = 1")),
+    ("versions_behind", "running", SET.format("version = 1")),
+]  # fmt: skip
+
+
+@pytest.fixture
+def invariants(record: Record, servers: Servers) -> Invariants:
+    impatient = Invariants(servers.postgres.url, record.settings)
+    impatient._patience_s = 0.001  # PostgreSQL may have started a moment ago
+    return impatient
+
+
+async def found(invariants: Invariants, sql: asyncpg.Connection, newest: int | None = None) -> dict[str, Any]:
+    """What is wrong, by check, as somebody sees it over this connection."""
+    findings = [await invariants.ask(sql, check, newest, 10) for check in invariants.checks.values()]
+    assert len({each.check for each in findings}) == len(load_checks())
+    return {each.check: each for each in findings if each.offenders}
+
+
+@pytest.fixture
+async def jobs(record: Record) -> dict[str, str]:
+    """A job in every state, by way of the product's own statements; what was published has left the outbox."""
+    why = Failure("handler-error", "no", retryable=True)
+    ids = {}
+    for state in ("succeeded", "failed", "cancelled", "running"):
+        job = await record.claimed()
+        ids[state] = job.id
+        if state == "cancelled":
+            await record.ask_to_cancel(job.id)
+        ending = succeeded(job, b"{}") if state in ("succeeded", "cancelled") else failed(job, why)
+        if state != "running":
+            await record.store.settle([ending])
+    await record.change(ids["running"], "lease_until = now() + interval '1 hour'")
+    await record.empty_outbox()
+    (ids["queued"],) = await record.accepted()
+    (ids["scheduled"],) = await record.accepted(new_job(delay_s=100.0))
+    return ids
+
+
+async def test_every_check_says_what_it_means_and_what_to_do() -> None:
+    for check in load_checks().values():
+        assert check.means.endswith("."), check.name
+        assert check.do.endswith("."), check.name
+        assert "--" not in check.sql, check.name
+
+
+def test_every_check_has_a_corruption_that_it_alone_can_find() -> None:
+    others = {"weakened_schema", "double_flights"}
+    assert {check for check, _, _ in CORRUPTIONS} | others == set(load_checks())
+
+
+@pytest.mark.parametrize(("check", "state", "damage"), CORRUPTIONS)
+async def test_what_was_made_wrong_by_hand_is_found(
+    record: Record, invariants: Invariants, jobs: Mapping[str, str], check: str, state: str, damage: str
+) -> None:
+    async with Undone(record.sql):
+        await record.sql.execute(WITHOUT_GUARDS)
+        await record.sql.execute(damage, jobs[state])
+        wrong, lately = [await found(invariants, record.sql, newest) for newest in (None, 100)]
+    assert set(wrong) == set(lately) == {check, "weakened_schema"}
+    assert wrong[check].offenders == lately[check].offenders == 1
+    if check not in ("late_messages", "foreign_keys", "false_retries"):
+        assert wrong[check].samples[0].startswith(jobs[state])
+
+
+class Undone:
+    """A transaction that is taken back, so that whatever is done to the schema in it is not done to other tests."""
+
+    def __init__(self, sql: asyncpg.Connection) -> None:
+        self._transaction = sql.transaction()
+
+    async def __aenter__(self) -> None:
+        await self._transaction.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transaction.rollback()
+
+
+async def test_every_guard_that_was_taken_away_is_named(record: Record, invariants: Invariants) -> None:
+    check = invariants.checks["weakened_schema"]
+    async with Undone(record.sql):
+        await record.sql.execute(WITHOUT_GUARDS)
+        finding = await invariants.ask(record.sql, check, None, 10)
+    assert finding.offenders == len(GUARDS)
+    assert set(finding.samples) < GUARDS
+    assert (await invariants.ask(record.sql, check, None, 10)).offenders == 0
+
+
+async def test_a_constraint_that_was_never_validated_does_not_count(
+    record: Record, invariants: Invariants
+) -> None:
+    async with Undone(record.sql):
+        await record.sql.execute("alter table jobs drop constraint queued_has_time")
+        await record.sql.execute(
+            "alter table jobs add constraint queued_has_time check (state <> 'queued' or queued_at is not null) not valid"
+        )
+        wrong = await found(invariants, record.sql)
+    assert wrong["weakened_schema"].samples == ("constraint queued_has_time",)
+
+
+async def test_two_flights_of_the_same_work_are_found(record: Record, invariants: Invariants) -> None:
+    async with Undone(record.sql):
+        await record.sql.execute(WITHOUT_GUARDS)
+        for _ in range(2):
+            await record.sql.execute(
+                "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, queued_at, input, fingerprint, flight)"
+                " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, now(), '', 'same', true)"
+            )
+        wrong = await found(invariants, record.sql)
+    assert set(wrong) == {"double_flights", "weakened_schema"}
+
+
+async def test_whatever_the_product_does_is_right(record: Record, invariants: Invariants) -> None:
+    why = Failure("handler-error", "no", retryable=True)
+    done = [await record.claimed(new_job(fingerprint=b"f%d" % n, flight=True)) for n in range(9)]
+    await record.ask_to_cancel(done[8].id)
+    await record.store.settle(
+        [
+            succeeded(done[0], b"{}"),
+            succeeded(done[8], b"{}"),
+            failed(done[1], why),
+            retried(done[2], why, 100),
+            postponed(done[3], 100),
+            crashed(done[4], why),
+        ]
+    )
+    await record.give_back(done[5])
+    await record.expire(done[6].id, done[7].id)
+    await record.ask_to_cancel(done[7].id)
+    assert len(await record.store.rescue(10)) == 2
+    await record.accepted(new_job(key="k", request_hash=b"h"), *new_jobs(3), new_job(delay_s=50.0))
+    (overdue,) = await record.accepted(new_job(deadline_s=0.0))
+    assert len(await record.store.account([overdue], ["demo.sum"])) == 1
+    (unbegun,) = await record.accepted()
+    assert await record.store.cancel("acme", unbegun)
+    assert await record.store.retry("acme", done[1].id, new_job().id)
+    for _ in range(3):
+        again = await record.claim(done[6].id)
+        await record.expire(again.id)
+        await record.store.rescue(10)
+    assert await record.state(done[6].id) == "failed"
+    assert await found(invariants, record.sql) == {}
+    assert await record.store.delete_job("acme", done[6].id)
+    assert [each for each in await invariants.verify(100) or () if each.offenders] == []
+
+
+async def test_what_has_just_become_late_is_given_time(
+    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+) -> None:
+    up_s = await record.sql.fetchval(
+        "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"
+    )
+    invariants._patience_s = up_s - 1
+    just = "now() - interval '0.5 seconds'"
+    await record.change(jobs["running"], f"lease_until = {just}")
+    await record.change(jobs["scheduled"], f"run_at = {just}")
+    await record.change(jobs["queued"], f"deadline = {just}, queued_at = now() - interval '9 minutes'")
+    await record.sql.execute(f"update outbox set due = {just}")  # noqa: S608  of the test
+    assert await found(invariants, record.sql) == {}
+
+
+async def test_nobody_could_rescue_while_postgresql_was_away(
+    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+) -> None:
+    await record.change(jobs["running"], "lease_until = now() - interval '2 days'")
+    invariants._patience_s = 86_400
+    assert await found(invariants, record.sql) == {}
+    invariants._patience_s = 0.001
+    assert set(await found(invariants, record.sql)) == {"expired_leases"}
+
+
+async def test_what_waits_in_a_paused_lane_is_not_overtaken(
+    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+) -> None:
+    await record.change(jobs["queued"], f"queued_at = {LONG_AGO}")
+    assert set(await found(invariants, record.sql)) == {"overtaken_jobs"}
+    await record.sql.execute("insert into lanes (name, paused_at) values ('default', now())")
+    assert await found(invariants, record.sql) == {}
+
+
+async def test_only_the_newest_jobs_are_looked_at_where_so_many_are_asked_for(
+    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+) -> None:
+    async with Undone(record.sql):
+        await record.sql.execute(WITHOUT_GUARDS)
+        await record.change(jobs["succeeded"], "result = null")
+        assert "false_endings" in await found(invariants, record.sql, 6)
+        assert "false_endings" not in await found(invariants, record.sql, 5)
+
+
+async def test_one_keeper_looks_at_a_time(record: Record, invariants: Invariants) -> None:
+    async with record.locked("select pg_advisory_xact_lock($1)", LOCK):
+        assert await invariants.verify(10) is None
+    assert len(await invariants.verify(10) or ()) == len(load_checks())
+    locks = f"select pid::text from pg_locks where locktype = 'advisory' and objid = {LOCK} and granted"  # noqa: S608  a number
+    invariants.checks = {"locks": Check("locks", "", "", locks)}
+    assert [each.offenders for each in await invariants.verify(10) or ()] == [1], "it is held to the end"
+
+
+async def test_nothing_can_be_written_while_looking(invariants: Invariants) -> None:
+    async with invariants._session(1) as connection:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("delete from jobs")
+
+
+async def test_a_check_that_takes_too_long_asks_to_try_again(invariants: Invariants, record: Record) -> None:
+    slow = invariants.checks["late_messages"]._replace(sql="select pg_sleep(60)::text")
+    async with invariants._session(0.1) as connection:
+        with pytest.raises(TryAgain):
+            await invariants.ask(connection, slow, None, 0.1)
+
+
+async def test_a_frozen_server_is_away_in_time(
+    invariants: Invariants, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEEPER_S", 0.1)
+    async with invariants._session(1) as connection:
+        with frozen(servers.postgres), pytest.raises(ServerAway):
+            await invariants.ask(connection, invariants.checks["late_messages"], None, 0.1)
+
+
+async def test_a_record_without_tables_names_the_remedy(record: Record, servers: Servers) -> None:
+    await record.sql.execute("create database bare")
+    try:
+        bare = Invariants(servers.postgres.url.removesuffix("sluice") + "bare", record.settings)
+        with pytest.raises(ServerUnfit, match="run python -m"):
+            await bare.verify(10)
+    finally:
+        await record.sql.execute("drop database bare with (force)")
+
+
+async def test_the_command_tells_by_its_exit_status(
+    record: Record, servers: Servers, jobs: Mapping[str, str]
+) -> None:
+    status, out, err = await run(servers, "adapters.postgres.verify", "--json")
+    assert (status, err) == (0, "")
+    assert {each["check"]: each["count"] for each in json.loads(out)} == dict.fromkeys(load_checks(), 0)
+    await record.change(jobs["running"], "max_attempts = 0")
+    status, out, err = await run(servers, "adapters.postgres.verify", "--newest", "10")
+    assert (status, err) == (1, "")
+    assert f"{len(load_checks())} invariants, 1 violated" in out
+    assert jobs["running"] in out
+    assert "Do: set attempt to max_attempts" in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"SLUICE_POSTGRES_URL": "postgresql://x:y@127.0.0.1:1/z"}, "could not ask: postgresql"),
+        ({"SLUICE_LEASE_S": "long"}, "could not ask: SLUICE_LEASE_S"),
+    ],
+)
+async def test_a_record_that_cannot_be_asked_is_another_exit_status(
+    servers: Servers, settings: dict[str, str], words: str
+) -> None:
+    status, out, err = await run(servers, "adapters.postgres.verify", **settings)
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert words in err
+
+
+def test_the_running_stack_is_found_by_what_it_was_started_with(
+    servers: Servers, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert local.main([], tmp_path) == 2
+    assert "make run" in capfd.readouterr().err
+    variables.write(tmp_path / ".local" / "settings", urls(servers))
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    assert local.main(["--json"], tmp_path) == 0
+    assert len(json.loads(capfd.readouterr().out)) == len(load_checks())

@@ -1,0 +1,303 @@
+"""Servers that answer but are set up badly: what only a person can change ends the process, the rest is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+import redis.asyncio as redis
+
+from adapters import connections
+from adapters.connections import Connections, open_connections
+from adapters.doubts import Doubts
+from adapters.postgres.checks import Inspection, newest_revision
+from adapters.postgres.migrate import migrate
+from adapters.postgres.pool import Database
+from adapters.postgres.store import Store
+from adapters.redis_cache import RedisCache
+from core.errors import OutcomeUnknown, ServerAway, ServerUnfit, StartRefused
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.integration.test_http import run
+from tests.make import new_job
+from tests.servers import settings_for
+from tests.stack import Process, Stack
+from tests.waiting import until, until_found
+from tests.weakening import by_default, full_redis, weakened
+
+ANY_PORTS = {"SLUICE_API_PORT": "0", "SLUICE_API_PRIVATE_PORT": "0", "SLUICE_CONSUMER_PRIVATE_PORT": "0"}
+
+
+@asynccontextmanager
+async def opened(servers: Servers, **settings: object) -> AsyncIterator[Connections]:
+    """What a process has open."""
+    async with open_connections(settings_for(servers, **settings), "api", uuid4(), Telemetry()) as open_ones:
+        yield open_ones
+
+
+async def ended(servers: Servers, process: str) -> str:
+    """The line with which a process ended that was started like this."""
+    status, out, err = await run(servers, process, **ANY_PORTS)
+    line = err.splitlines()[-1]
+    assert (status, out, line[:8]) == (2, "", "sluice: "), err
+    return line
+
+
+async def check(process: Process) -> dict[str, Any]:
+    """What it says of itself; nothing where it does not listen yet."""
+    async with httpx.AsyncClient() as client:
+        try:
+            return dict((await client.get(f"{process.private_url}/check")).json())
+        except httpx.TransportError:
+            return {}
+
+
+@pytest.mark.parametrize("process", ["api", "consumer"])
+async def test_a_process_ends_where_postgresql_may_lose_what_it_accepted(
+    servers: Servers, process: str
+) -> None:
+    async with weakened(servers, fsync="off", full_page_writes="off"):
+        line = await ended(servers, process)
+    assert "fsync = off, full_page_writes = off" in line
+    assert line.endswith(
+        "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"
+    )
+
+
+async def test_a_key_is_not_made_either_where_it_may_be_lost(servers: Servers) -> None:
+    async with weakened(servers, synchronous_commit="off"):
+        status, out, err = await run(servers, "api.keys", "create", "--tenant", "acme")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();" in err
+
+
+@pytest.mark.parametrize("owner", ["role sluice", "database sluice"])
+async def test_a_setting_of_the_role_or_the_database_is_seen_and_its_remedy_works(
+    servers: Servers, owner: str
+) -> None:
+    doubts = Doubts(Telemetry())
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(doubts))
+    async with by_default(servers, owner, "synchronous_commit", "off"):
+        with pytest.raises(ServerUnfit) as unfit:
+            await database.fetch("ping", budget_s=5)
+        remedy = str(unfit.value).rpartition("Remedy: ")[2]
+        assert remedy == f"ALTER {owner.upper().replace('SLUICE', 'sluice')} RESET synchronous_commit;"
+        connection = await asyncpg.connect(servers.postgres.url)
+        await connection.execute(remedy)
+        await connection.close()
+        await database.fetch("ping", budget_s=5)
+    await database.close()
+
+
+async def test_a_good_server_passes_and_its_sessions_stay_safe_whatever_it_is_told_later(
+    servers: Servers,
+) -> None:
+    doubts = Doubts(Telemetry())
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(doubts))
+    await database.fetch("ping", budget_s=5)
+    async with weakened(servers, synchronous_commit="off"):
+        (commits,) = [
+            row["setting"]
+            for row in await database.fetch("fitness", budget_s=5)
+            if row["name"] == "synchronous_commit"
+        ]
+    await database.close()
+    assert commits == "on"
+    doubts.check()
+    assert doubts.lines == []
+
+
+async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> None:
+    doubts = Doubts(Telemetry())
+    database = Database(servers.postgres.url, "weak", Telemetry(), 2, Inspection(doubts))
+    store = Store(database, uuid4(), settings_for(servers))
+    sql = await asyncpg.connect(servers.postgres.url)
+    await store.accept([new_job()])
+    async with weakened(servers, fsync="off"):
+        await sql.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weak'"
+        )
+        for _ in range(3):
+            with pytest.raises((ServerAway, OutcomeUnknown)):  # the latter over the connection that was cut
+                await store.accept([new_job()])
+        assert await sql.fetchval("select count(*) from jobs") == 1
+        with pytest.raises(StartRefused, match="fsync = off"):
+            doubts.check()
+    await database.close()
+    await sql.close()
+
+
+async def test_a_running_process_notices_a_server_that_is_weakened(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDENTITY_S", 0.02)
+    async with opened(servers) as mine:
+        await mine.pings["postgresql"]()
+        told = asyncio.Event()
+        mine.doubts.on_refusal(told.set)
+        async with weakened(servers, fsync="off"):
+            await told.wait()
+        with pytest.raises(StartRefused, match="fsync = off"):
+            mine.doubts.check()
+
+
+async def test_who_accepts_a_weak_server_is_warned_at_the_start_and_shown_so(bare_stack: Stack) -> None:
+    async with weakened(bare_stack.servers, fsync="off", synchronous_commit="off"):
+        api = bare_stack.add_api(unsafe_durability="accept")
+        await api.ready()
+        shown = await check(api)
+        assert shown["status"] == "degraded"
+        assert ["fsync = off, synchronous_commit = off" in line for line in shown["doubts"]] == [True]
+        assert api.log.read_text().count('"settings_doubted"') == 1
+        commits = await _sessions_of("off", bare_stack.servers)
+        assert api.stop() == 0
+    assert commits == "off", "an experiment sees what the server does, unmended"
+
+
+async def _sessions_of(value: str, servers: Servers) -> str:
+    """`synchronous_commit` in the sessions of a process that accepts everything."""
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(accept=True))
+    rows = await database.fetch("fitness", budget_s=5)
+    await database.close()
+    return {row["name"]: str(row["setting"]) for row in rows}["synchronous_commit"]
+
+
+@pytest.fixture
+async def fresh(servers: Servers) -> AsyncIterator[str]:
+    """The address of a database without a schema."""
+    connection = await asyncpg.connect(servers.postgres.url)
+    await connection.execute("drop database if exists unmigrated")
+    await connection.execute("create database unmigrated")
+    yield servers.postgres.url.removesuffix("sluice") + "unmigrated"
+    await connection.execute("drop database unmigrated with (force)")
+    await connection.close()
+
+
+async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
+    bare_stack: Stack, fresh: str
+) -> None:
+    api = bare_stack.add_api(postgres_url=fresh)
+
+    async def unfit() -> Mapping[str, Any]:
+        found = (await check(api)).get("dependencies", {}).get("postgresql", {})
+        return dict(found) if found.get("status") == "unfit" else {}
+
+    await until_found(unfit)
+    why = (await unfit())["why"]
+    assert f"revision none, this release needs {newest_revision()}" in why
+    assert "run python -m adapters.postgres.migrate" in why
+    await migrate(fresh)
+    await api.ready()
+    assert api.stop() == 0
+
+
+async def test_an_older_schema_is_waited_for_and_a_newer_one_is_good(servers: Servers, fresh: str) -> None:
+    assert await migrate(fresh) == newest_revision()
+    sql = await asyncpg.connect(fresh)
+    database = Database(fresh, "tests", Telemetry(), 1)
+    await sql.execute("update alembic_version set version_num = '0001'")
+    with pytest.raises(ServerUnfit, match="revision 0001"):
+        await database.fetch("ping", budget_s=5)
+    await sql.execute("update alembic_version set version_num = '9999'")
+    await database.fetch("ping", budget_s=5)
+    await database.close()
+    await sql.close()
+
+
+async def test_a_server_that_takes_no_writes_is_waited_for(servers: Servers) -> None:
+    doubts = Doubts(Telemetry())
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(doubts))
+    async with by_default(servers, "role sluice", "default_transaction_read_only", "on"):
+        with pytest.raises(ServerUnfit, match="takes no writes"):
+            await database.fetch("ping", budget_s=5)
+    await database.fetch("ping", budget_s=5)
+    await database.close()
+    doubts.check()
+
+
+async def test_a_server_that_stops_taking_writes_is_not_ready(servers: Servers) -> None:
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1)
+    store = Store(database, uuid4(), settings_for(servers))
+    await store.ping()
+    async with weakened(servers, default_transaction_read_only="on"):
+
+        async def unfit() -> bool:
+            try:
+                await store.ping()
+            except ServerUnfit:
+                return True
+            return False
+
+        await until_found(unfit)
+    await until_found(lambda: _answers(store))
+    await database.close()
+
+
+async def _answers(store: Store) -> bool:
+    try:
+        await store.ping()
+    except ServerAway:
+        return False
+    return True
+
+
+async def test_an_inspection_without_an_answer_takes_no_longer_than_the_call_may(servers: Servers) -> None:
+    class Endless(Inspection):
+        async def of_new(self, connection: Any, queries: Mapping[str, str]) -> None:
+            await connection.execute("select pg_sleep(60)")
+
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Endless())
+    async with asyncio.timeout(10):
+        with pytest.raises(ServerAway):
+            await database.fetch("ping", budget_s=0.2)
+        await database.close()
+
+
+async def test_a_process_ends_where_redis_will_surprise(servers: Servers) -> None:
+    async with full_redis(servers):
+        line = await ended(servers, "api")
+    assert "maxmemory-policy = noeviction" in line
+    assert "CONFIG SET maxmemory-policy allkeys-lru" in line
+
+
+async def test_a_redis_that_comes_later_and_will_surprise_is_only_told_of(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDENTITY_S", 0.02)
+    await asyncio.to_thread(servers.redis.stop)
+    try:
+        async with opened(servers) as mine:
+            await mine.pings["postgresql"]()
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(servers.redis.start)
+            async with full_redis(servers):
+                await until(lambda: mine.doubts.lines)
+                assert "noeviction" in mine.doubts.lines[0]
+            await until(lambda: not mine.doubts.lines)
+            mine.doubts.check()
+    finally:
+        await asyncio.to_thread(servers.redis.start)
+
+
+async def test_a_redis_that_keeps_its_settings_to_itself_is_taken_as_it_is(servers: Servers) -> None:
+    client = redis.Redis.from_url(servers.redis.url)
+    await client.acl_setuser(
+        "shy", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], categories=["+@all"],
+        commands=["-info", "-config"],
+    )  # fmt: skip
+    cache = RedisCache(
+        f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), settings_for(servers)
+    )
+    try:
+        assert await cache.settings() == {}
+        await cache.ping()
+    finally:
+        await cache.close()
+        await client.acl_deluser("shy")
+        await client.aclose()

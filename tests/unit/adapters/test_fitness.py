@@ -1,0 +1,137 @@
+"""Which settings of a server are weak, and what the operator is told to do."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from adapters.doubts import Doubts
+from adapters.postgres.checks import Inspection
+from adapters.redis_checks import refuses_writes, stops_after_snapshot
+from core.errors import ServerUnfit, StartRefused
+from core.telemetry import Event, Telemetry
+from tests.fakes import Events
+
+GOOD = {
+    "fsync": ("on", "configuration file"),
+    "full_page_writes": ("on", "default"),
+    "synchronous_commit": ("on", "session"),
+    "transaction_read_only": ("off", "override"),
+    "server_version_num": ("150018", "default"),
+    "role": ("sluice", ""),
+    "database": ("jobs", ""),
+}
+FILE = "configuration file"
+
+
+def judge(inspection: Inspection, **changes: tuple[str, str]) -> None:
+    """As if a server had answered so."""
+    rows = [(name, *setting) for name, setting in (GOOD | changes).items()]
+    inspection.judge(cast(Any, rows))
+
+
+def final(**changes: tuple[str, str]) -> str:
+    """The line with which the process ends."""
+    doubts = Doubts(Telemetry())
+    with pytest.raises(ServerUnfit):
+        judge(Inspection(doubts), **changes)
+    with pytest.raises(StartRefused) as refused:
+        doubts.check()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "source", "remedy"),
+    [
+        ("fsync", "off", FILE, "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();"),
+        ("full_page_writes", "off", FILE, "ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"),
+        ("synchronous_commit", "off", FILE, "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();"),
+        ("synchronous_commit", "local", FILE, "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();"),
+        ("synchronous_commit", "off", "user", "ALTER ROLE sluice RESET synchronous_commit;"),
+        ("synchronous_commit", "off", "database", "ALTER DATABASE jobs RESET synchronous_commit;"),
+        ("synchronous_commit", "off", "database user", "ALTER ROLE sluice IN DATABASE jobs RESET synchronous_commit;"),
+        ("synchronous_commit", "off", "client",
+         "take synchronous_commit out of the options of SLUICE_POSTGRES_URL;"),
+        ("fsync", "off", "command line", "start the server without fsync on its command line;"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_may_lose_jobs_is_final_and_comes_with_its_remedy(
+    name: str, value: str, source: str, remedy: str
+) -> None:
+    line = final(**{name: (value, source)})
+    assert f"{name} = {value}" in line
+    assert line.endswith(f"Remedy: {remedy}")
+
+
+def test_one_line_names_all_that_is_weak() -> None:
+    line = final(fsync=("off", FILE), full_page_writes=("off", FILE))
+    assert "fsync = off, full_page_writes = off" in line
+    assert line.endswith(
+        "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"
+    )
+
+
+@pytest.mark.parametrize("value", ["on", "remote_write", "remote_apply"])
+def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
+    doubts = Doubts(Telemetry())
+    judge(Inspection(doubts), synchronous_commit=(value, FILE))
+    doubts.check()
+    assert doubts.lines == []
+
+
+def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
+    assert "release 13; it has to be 14 or newer" in final(server_version_num=("130022", "default"))
+    with pytest.raises(ServerUnfit):
+        judge(Inspection(accept=True), server_version_num=("130022", "default"))
+
+
+def test_weak_settings_that_were_accepted_are_noted_and_said() -> None:
+    events = Events()
+    doubts = Doubts(Telemetry(events))
+    judge(Inspection(doubts, accept=True), fsync=("off", FILE))
+    doubts.check()
+    (line,) = doubts.lines
+    assert "fsync = off" in line
+    assert events.count(Event.DOUBTED) == 1
+    judge(Inspection(doubts, accept=True))
+    assert doubts.lines == []
+
+
+def test_a_standby_is_waited_for() -> None:
+    doubts = Doubts(Telemetry())
+    with pytest.raises(ServerUnfit, match="takes no writes"):
+        judge(Inspection(doubts), transaction_read_only=("on", "override"))
+    doubts.check()
+
+
+@pytest.mark.parametrize(
+    ("found", "surprises"),
+    [
+        ({"maxmemory": "1000", "maxmemory_policy": "noeviction"}, True),
+        ({"maxmemory": "0", "maxmemory_policy": "noeviction"}, False),
+        ({"maxmemory_policy": "noeviction"}, False),
+        ({"maxmemory": "1000", "maxmemory_policy": "allkeys-lru"}, False),
+        ({"maxmemory": "1000", "maxmemory_policy": "volatile-ttl"}, False),
+        ({}, False),
+    ],
+)
+def test_a_redis_that_refuses_writes_when_it_is_full_surprises(
+    found: dict[str, str], surprises: bool
+) -> None:
+    assert ("CONFIG SET maxmemory-policy allkeys-lru" in refuses_writes(found)) is surprises
+
+
+@pytest.mark.parametrize(
+    ("found", "surprises"),
+    [
+        ({"save": "3600 1", "stop-writes-on-bgsave-error": "yes"}, True),
+        ({"save": "", "stop-writes-on-bgsave-error": "yes"}, False),
+        ({"save": "3600 1", "stop-writes-on-bgsave-error": "no"}, False),
+        ({}, False),
+    ],
+)
+def test_a_redis_that_refuses_writes_after_a_snapshot_failed_surprises(
+    found: dict[str, str], surprises: bool
+) -> None:
+    assert ('CONFIG SET save ""' in stops_after_snapshot(found)) is surprises
