@@ -9,10 +9,10 @@ TENANT ?= demo
 SCOPES ?= submit,read
 
 # Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
-# of `make load`: --users 300 --seconds 60, --web.
+# of `make load`: --users 300 --seconds 60, --web; of `make fault`: --seed 7, --help.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit bench load lock up test-containers
+.PHONY: help setup run down logs status key test check fmt unit fault bench load lock up test-containers
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ test: setup  ## check, then every test, with real servers
 	@$(MAKE) check
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
+
+fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh
