@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="which faults, in which order (default: any)",
     )
     parser.add_argument("--seconds", type=float, default=375.0, help="of load (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=200.0, help="clients a second (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=160.0, help="clients a second (default: %(default)s)")
     parser.add_argument(
         "--faults",
         type=_mix,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 EXAMPLES = 5
 """Occurrences of a wrong that are kept with their details."""
@@ -25,7 +25,7 @@ class Wrongs:
 
 @dataclass(slots=True)
 class Wish:
-    """One piece of work that a client wants done once, in however many requests.
+    """One piece of work that a tenant wants done once, in however many requests.
 
     `ids` are the jobs with which it was acknowledged; `unknown` that a request ended without an answer; `refused` that
     one was told that nothing was accepted; `regretted` that a cancel was asked for, `cancelled` that it was promised.
@@ -33,12 +33,18 @@ class Wish:
 
     number: int
     kind: str
+    tenant: str = "demo"
     key: str | None = None
-    ids: set[str] = field(default_factory=set)
+    ids: tuple[str, ...] = ()
     unknown: bool = False
     refused: bool = False
     regretted: bool = False
     cancelled: bool = False
+
+    def told(self, job_id: str) -> None:
+        """It was acknowledged with this job."""
+        if job_id not in self.ids:
+            self.ids += (job_id,)
 
 
 class Latencies:
@@ -75,18 +81,18 @@ class Book:
 
     def __init__(self) -> None:
         self.wishes: dict[int, Wish] = {}
-        self.pure: dict[int, set[str]] = defaultdict(set)
+        self.pure: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.answers: Counter[tuple[str, int]] = Counter()
         self.latencies = Latencies()
         self.wrongs = Wrongs()
-        self.attempted = self.acknowledged = self.not_sent = self.hung = self.replayed = self.followed = 0
+        self.attempted = self.acknowledged = self.not_sent = self.replayed = self.followed = 0
 
-    def wish(self, number: int, kind: str, key: str | None = None) -> Wish:
+    def wish(self, number: int, kind: str, tenant: str = "demo", key: str | None = None) -> Wish:
         """A new wish."""
-        self.wishes[number] = Wish(number, kind, key)
+        self.wishes[number] = Wish(number, kind, tenant, key)
         return self.wishes[number]
 
     def promised(self) -> dict[str, int]:
         """The number behind every id that was acknowledged."""
         own = {job_id: wish.number for wish in self.wishes.values() for job_id in wish.ids}
-        return own | {job_id: number for number, ids in self.pure.items() for job_id in ids}
+        return own | {job_id: number for (_, number), ids in self.pure.items() for job_id in ids}

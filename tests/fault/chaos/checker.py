@@ -49,7 +49,7 @@ def _check_wish(wish: Wish, rows: list[Row], by_id: Mapping[str, Row], wrongs: W
     for job_id in wish.ids:
         if job_id not in by_id:
             wrongs.add("lost", f"{job_id} of {wish}")
-        elif by_id[job_id].number != wish.number:
+        elif (by_id[job_id].number, by_id[job_id].tenant) != (wish.number, wish.tenant):
             wrongs.add("another's job", f"{job_id} for {wish}")
     if len(rows) > 1 or len(wish.ids) > 1:
         wrongs.add("duplicated", f"{wish}: {rows}")
@@ -69,12 +69,15 @@ def _check_promise(wish: Wish, row: Row, wrongs: Wrongs) -> None:
 def _check_pure(
     book: Book, by_number: Mapping[int, list[Row]], by_id: Mapping[str, Row], wrongs: Wrongs
 ) -> None:
-    for number, ids in book.pure.items():
+    for (tenant, number), ids in book.pure.items():
         for job_id in ids:
             if job_id not in by_id:
-                wrongs.add("lost", f"{job_id} for pure work {number}")
-        if sum(row.state == "succeeded" for row in by_number.get(number, [])) > 1:
-            wrongs.add("same work done twice", f"{by_number[number]}")
+                wrongs.add("lost", f"{job_id} for pure work {number} of {tenant}")
+            elif (by_id[job_id].number, by_id[job_id].tenant) != (number, tenant):
+                wrongs.add("another's job", f"{job_id} for pure work {number} of {tenant}")
+        done = [row for row in by_number.get(number, []) if row.state == "succeeded" and row.tenant == tenant]
+        if len(done) > 1:
+            wrongs.add("same work done twice", done)
 
 
 def _check_row(row: Row, book: Book, wrongs: Wrongs) -> None:

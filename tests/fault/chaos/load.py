@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from time import monotonic
 from typing import Any
 
-import orjson
-
+from tests.fault.chaos.asking import Asking
 from tests.fault.chaos.book import Book, Wish
 from tests.fault.chaos.follow import Follower
-from tests.fault.chaos.wire import PATIENCE_S, Answer, Doors, Hung, NoAnswer, NotSent
+from tests.fault.chaos.wire import NotSent
 
 TICK_S = 0.05
 MOST_VISITORS = 600
@@ -20,24 +19,29 @@ MOST_VISITORS = 600
 TRIES, PAUSE_S = 30, 0.3
 """How often and how quickly who has a key asks again."""
 PURE_INPUTS = 200
-JOBS = "/v1/jobs"
-NOTHING_ACCEPTED = ("record-away", "overloaded")
 
-Visit = Callable[[], Awaitable[None]]
+VISITS: Mapping[str, int] = {
+    "plain": 50, "keyed": 14, "twins": 3, "pure": 8, "slow": 4, "delayed": 5, "shaky": 2, "threaded": 2, "heavy": 1,
+    "followed": 6, "waiting": 1, "cancelled": 2, "foreign": 2,
+}  # fmt: skip
+"""How clients behave, and how many of a hundred behave so."""
+
+Visit = Callable[[], Coroutine[None, None, None]]
 
 
 class Load:
-    """`rate` clients a second, of all kinds; `run` returns once the last of them has left."""
+    """`rate` clients a second, of all kinds and tenants; `run` returns once the last of them has left."""
 
-    def __init__(self, doors: Doors, book: Book, rng: Random, rate: float) -> None:
-        self._doors, self._book, self._rng, self._rate = doors, book, rng, rate
-        self._follower = Follower(doors, book)
+    def __init__(
+        self, asking: Asking, book: Book, rng: Random, rate: float, visits: Mapping[str, int] = VISITS
+    ) -> None:
+        self._asking, self._book, self._rng, self._rate = asking, book, rng, rate
+        self._follower = Follower(asking, book)
         self._next = 0
         self._there: set[asyncio.Task[None]] = set()
         self._visits: Mapping[Visit, int] = {
-            self._plain: 52, self._keyed: 14, self._twins: 3, self._pure: 8, self._slow: 4, self._delayed: 5,
-            self._shaky: 2, self._threaded: 2, self._heavy: 1, self._followed: 6, self._waiting: 1, self._cancelled: 2,
-        }  # fmt: skip
+            getattr(self, f"_{name}"): share for name, share in visits.items()
+        }
         self.stayed_away = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -60,7 +64,12 @@ class Load:
             return
         task = asyncio.get_running_loop().create_task(self._visit(visit), name=visit.__name__)
         self._there.add(task)
-        task.add_done_callback(self._there.discard)
+        task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._there.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
 
     async def _visit(self, visit: Visit) -> None:
         try:
@@ -69,49 +78,53 @@ class Load:
             self._book.not_sent += 1
 
     async def _plain(self) -> None:
-        await self._submit(self._wish("chaos.sum"))
+        await self._asking.submit(self._wish())
 
     async def _threaded(self) -> None:
-        await self._submit(self._wish("chaos.thread"))
+        await self._asking.submit(self._wish("chaos.thread"))
 
     async def _heavy(self) -> None:
-        await self._submit(self._wish("chaos.process"))
+        await self._asking.submit(self._wish("chaos.process"))
 
     async def _shaky(self) -> None:
-        await self._submit(self._wish("chaos.shaky"))
+        await self._asking.submit(self._wish("chaos.shaky"))
 
     async def _slow(self) -> None:
-        await self._submit(self._wish("chaos.sum"), nap_s=self._rng.uniform(0.5, 4))
+        await self._asking.submit(self._wish(), nap_s=self._rng.uniform(0.5, 4))
 
     async def _delayed(self) -> None:
-        await self._submit(self._wish("chaos.sum"), options={"delay_s": self._rng.uniform(0.2, 6)})
+        await self._asking.submit(self._wish(), options={"delay_s": self._rng.uniform(0.2, 6)})
 
     async def _followed(self) -> None:
         """Watches the job until it has finished."""
-        wish = self._wish("chaos.sum")
-        answer = await self._submit(wish, nap_s=self._rng.choice((0.0, 0.0, 0.5)))
+        wish = self._wish()
+        answer = await self._asking.submit(wish, nap_s=self._rng.choice((0.0, 0.0, 0.5)))
         if answer is not None:
-            await self._follower.follow(answer.json, wish.number)
+            await self._follower.follow(answer.json, wish)
 
     async def _waiting(self) -> None:
         """Stays on the line until the job has finished, or five seconds."""
-        await self._submit(self._wish("chaos.sum"), nap_s=0.5, headers={"prefer": "wait=5"})
+        await self._asking.submit(self._wish(), nap_s=0.5, headers={"prefer": "wait=5"})
 
     async def _cancelled(self) -> None:
         """Thinks better of it."""
-        wish = self._wish("chaos.sum")
-        answer = await self._submit(wish, nap_s=3.0)
+        wish = self._wish()
+        answer = await self._asking.submit(wish, nap_s=3.0)
         if answer is not None:
             await asyncio.sleep(self._rng.uniform(0, 1))
             await self._follower.cancel(answer.json["id"], wish)
 
+    async def _foreign(self) -> None:
+        """Its job is looked for by somebody else, who must not find it."""
+        wish = self._wish()
+        answer = await self._asking.submit(wish)
+        if answer is not None:
+            await asyncio.sleep(self._rng.uniform(0, 2))
+            await self._follower.follow_as_stranger(answer.json, wish)
+
     async def _pure(self) -> None:
         """Asks for what others ask for as well."""
-        number = -self._rng.randint(1, PURE_INPUTS)
-        answer = await self._ask("pure", {"kind": "chaos.pure", "input": {"number": number}}, {})
-        if answer is not None and answer.status in (200, 202):
-            self._book.acknowledged += 1
-            self._book.pure[number].add(answer.json["id"])
+        await self._asking.submit_pure(self._tenant(), -self._rng.randint(1, PURE_INPUTS))
 
     async def _keyed(self) -> None:
         """Asks until it is told, and perhaps once more later."""
@@ -130,54 +143,18 @@ class Load:
     async def _insist(self, wish: Wish) -> None:
         for _ in range(TRIES):
             try:
-                if await self._submit(wish, nap_s=0.0, headers={"idempotency-key": wish.key or ""}):
+                if await self._asking.submit(wish, headers={"idempotency-key": wish.key or ""}):
                     return
             except NotSent:
                 self._book.not_sent += 1
             await asyncio.sleep(PAUSE_S)
 
-    def _wish(self, kind: str) -> Wish:
+    def _wish(self, kind: str = "chaos.sum", **more: Any) -> Wish:
         self._next += 1
-        return self._book.wish(self._next, kind)
+        return self._book.wish(self._next, kind, self._tenant(), **more)
 
     def _keyed_wish(self) -> Wish:
-        self._next += 1
-        return self._book.wish(self._next, "chaos.sum", key=f"wish-{self._next}")
+        return self._wish(key=f"wish-{self._next}")
 
-    async def _submit(
-        self,
-        wish: Wish,
-        nap_s: float = 0.0,
-        options: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer | None:
-        """Its acknowledgement, if there was one. Raises NotSent."""
-        body: dict[str, Any] = {"kind": wish.kind, "input": {"number": wish.number, "nap_s": nap_s}}
-        answer = await self._ask("submit", body | ({"options": options} if options else {}), headers or {})
-        if answer is None:
-            wish.unknown = True
-        elif answer.status in (200, 202):
-            self._book.acknowledged += 1
-            wish.ids.add(answer.json["id"])
-            return answer
-        elif answer.status == 503 and answer.json["type"] in NOTHING_ACCEPTED:
-            wish.refused = True
-        else:
-            wish.unknown = True
-        return None
-
-    async def _ask(self, route: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Answer | None:
-        """None where the outcome is unknown. Raises NotSent."""
-        self._book.attempted += 1
-        waits = "prefer" in headers
-        try:
-            answer = await self._doors.ask("POST", JOBS, orjson.dumps(body), headers, PATIENCE_S)
-        except Hung:
-            self._book.hung += 1
-            self._book.wrongs.add("hung", f"{route}: {body}")
-            return None
-        except NoAnswer:
-            self._book.answers[route, 0] += 1
-            return None
-        self._follower.heard("wait" if waits else route, answer)
-        return answer
+    def _tenant(self) -> str:
+        return self._rng.choice(self._asking.tenants)

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 _JOBS = """
-    select id::text, kind, state, fence, crash_count, solo_crashes, input, result, error,
+    select id::text, tenant, kind, state, fence, crash_count, solo_crashes, input, result, error,
            extract(epoch from created_at)::float8 as created, extract(epoch from finished_at)::float8 as finished
     from jobs order by created_at"""
 _ATTEMPTS = """
@@ -22,6 +22,7 @@ class Row(NamedTuple):
     """A job as the record has it; times are seconds since the epoch."""
 
     id: str
+    tenant: str
     number: int
     kind: str
     state: str
@@ -93,6 +94,7 @@ def _row(row: asyncpg.Record) -> Row:
     result = orjson.loads(row["result"]) if row["result"] else {}
     return Row(
         id=row["id"],
+        tenant=row["tenant"],
         number=orjson.loads(row["input"])["number"],
         kind=row["kind"],
         state=row["state"],

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from infra.local.servers import Servers
+from tests.fault.chaos.asking import Asking
 from tests.fault.chaos.book import Book
 from tests.fault.chaos.checker import Verdict, judge
 from tests.fault.chaos.kinds import LEDGER
-from tests.fault.chaos.load import Load
+from tests.fault.chaos.load import VISITS, Load
 from tests.fault.chaos.proxy import Proxies, Proxy
 from tests.fault.chaos.record import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
@@ -25,12 +26,13 @@ from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedu
 from tests.fault.chaos.wire import Door, Doors
 from tests.fault.chaos.wreck import Done, Wreck
 from tests.servers import urls
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, Stack, make_a_key
 
 Say = Callable[[str], None]
 
 QUIESCE_S = 60.0
 SAY_EVERY_S = 5.0
+TENANTS = ("demo", "acme")
 KINDS = "tests.fault.chaos.kinds"
 SETTINGS: dict[str, object] = {
     "handlers": KINDS,
@@ -48,8 +50,9 @@ class Plan(NamedTuple):
     seed: int
     seconds: float
     mix: Mapping[str, int] = FULL
-    rate: float = 200.0
+    rate: float = 160.0
     crew: Crew = Crew()
+    visits: Mapping[str, int] = VISITS
 
     @property
     def faults(self) -> list[Fault]:
@@ -77,6 +80,7 @@ class Site:
         self.ledger = directory / "ledger"
         self.proxies = Proxies()
         self.edges: dict[str, Proxy] = {}
+        self.keys: dict[str, str] = {}
         self.stack = Stack(servers, directory, **SETTINGS)
         self.stack.root = root
         self.stack.environment |= {LEDGER: str(self.ledger), "PYTHONPATH": str(ROOT)}
@@ -85,6 +89,7 @@ class Site:
         """Start all processes."""
         self.edges |= {name: self.proxies.add(self._port(name)) for name in EDGES}
         await self.stack.start(apis=0, consumers=0)
+        self.keys = {each: await make_a_key(self.servers, each, ["submit", "read"]) for each in TENANTS}
         for _ in range(self.plan.crew.apis):
             self.stack.add_api(**self._urls("api"))
         for _ in range(self.plan.crew.consumers):
@@ -98,7 +103,7 @@ class Site:
 
     def doors(self) -> Doors:
         """The way in for clients."""
-        return Doors([Door(urlsplit(api.url).port or 0, self.stack.key) for api in self.stack.apis])
+        return Doors([Door(urlsplit(api.url).port or 0) for api in self.stack.apis])
 
     def _port(self, edge: str) -> int:
         port: int = getattr(self.servers, edge.split("-")[1]).port
@@ -137,7 +142,7 @@ async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Pat
 
 async def _run(made: Site, say: Say) -> Outcome:
     plan, book, doors = made.plan, Book(), made.doors()
-    load = Load(doors, book, Random(plan.seed), plan.rate)
+    load = Load(Asking(doors, made.keys, book), book, Random(plan.seed), plan.rate, plan.visits)
     wreck = Wreck(made.stack, made.edges)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:

@@ -13,6 +13,8 @@ import orjson
 
 PATIENCE_S = 15.0
 """A request that is not answered by then hangs."""
+MOST_IDLE = 16
+"""Connections that a door keeps for later, so that what a process has open does not grow with its worst moment."""
 
 
 class NotSent(Exception):
@@ -107,9 +109,9 @@ class Connection(asyncio.Protocol):
 class Door:
     """Connections to one api process, as many as are needed."""
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
-        self._lines = f"host: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"
+        self._host = f"host: 127.0.0.1:{port}\r\n"
         self._idle: list[Connection] = []
 
     async def ask(
@@ -120,7 +122,7 @@ class Door:
         try:
             return await connection.ask(self._request(method, path, body, headers or {}), within_s)
         finally:
-            if connection.usable:
+            if connection.usable and len(self._idle) < MOST_IDLE:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -144,7 +146,7 @@ class Door:
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if body:
             more += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        return f"{method} {path} HTTP/1.1\r\n{self._lines}{more}\r\n".encode() + body
+        return f"{method} {path} HTTP/1.1\r\n{self._host}{more}\r\n".encode() + body
 
 
 class Doors:

@@ -25,6 +25,7 @@ QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
 USUAL_LIMIT, ABSURD_LIMIT = "200MB", "1000TB"
 """Free disk below which RabbitMQ holds publishers back: as its settings say, and more than any machine has."""
 CUT_AFTER = 20_000
+FIGURES_S = 3.0
 SLOW = Trouble(latency_s=0.1, jitter_s=0.2)
 KEPT = (
     "sluice_stale_outcomes_total",
@@ -63,6 +64,11 @@ class Wreck:
             "wipe-and-flush": self._wipe_and_flush,
         }  # fmt: skip
 
+    @property
+    def kinds(self) -> set[str]:
+        """Every kind of fault that it can do."""
+        return set(self._acts)
+
     async def do(self, fault: Fault) -> Done:
         """Do one fault and undo it; what it hits is hit by nothing else meanwhile."""
         async with self._locked(fault.target.split("+")):
@@ -75,8 +81,8 @@ class Wreck:
 
     async def gather_figures(self, process: Process) -> None:
         """Add up what a consumer has counted, before it ends."""
-        with suppress(httpx.HTTPError):
-            async with asyncio.timeout(2):
+        with suppress(httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(FIGURES_S):
                 found = await process.figures()
             self.figures.update({name: int(found.get(name, 0)) for name in KEPT})
 
