@@ -12,7 +12,7 @@ SCOPES ?= submit,read
 # of `make load`: --users 300 --seconds 60, --web; of `make fault`: --seed 7, --help.
 ARGS ?=
 
-.PHONY: help setup run down logs status key test check fmt unit fault bench load lock up test-containers
+.PHONY: help setup run down logs status key test check fmt unit fault soak controls bench load lock up test-containers
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,14 @@ test: setup  ## check, then every test, with real servers
 fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
+
+soak: setup  ## the same for an hour; memory and open files have to stay level
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.chaos --soak $(ARGS)
+
+controls: setup  ## remove one guard at a time, and see the fault runs notice: make controls ARGS="fence"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.controls $(ARGS)
 
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh

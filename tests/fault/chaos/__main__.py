@@ -17,17 +17,18 @@ from infra.local.identity import temporary_directory
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds
+from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
 from tests.servers import running_servers
 
 MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
 REPORTS = Path(".local/fault")
+SOAK_S, SOAK_TIMES = 3_600.0, 10
 
 
 def main() -> int:
     """Exit status: 0 where every promise was kept."""
     arguments = _parser().parse_args()
-    plan = Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate, Crew())
+    plan = _plan(arguments)
     _say(
         f"seed {plan.seed}: {len(plan.faults)} faults in {plan.seconds:.0f} s, {plan.rate:.0f} clients a second"
     )
@@ -42,6 +43,12 @@ def main() -> int:
             _say(f"logs and ledger: {directory}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    if arguments.soak:
+        return Plan(arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, Crew(spared=1))
+    return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
 
 
 def _run(plan: Plan, directory: Path, reports: Path, patience: float) -> int:
@@ -103,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         default=REPORTS,
         metavar="DIR",
         help="where the report is written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--soak",
+        action="store_true",
+        help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
     )
     parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
     parser.add_argument("--dry", action="store_true", help="only print the schedule")

@@ -68,7 +68,7 @@ class Asking:
     ) -> Answer | None:  # fmt: skip
         """None where the outcome is unknown. Raises NotSent."""
         try:
-            answer = await self._doors.ask(method, path, body, self._headers[tenant] | (headers or {}))
+            answer = await self._doors.ask(method, path, body, {**self._headers[tenant], **(headers or {})})
         except Hung:
             self._book.wrongs.add("hung", f"{method} {path} {body[:200]!r}")
             return None

@@ -89,7 +89,7 @@ def _check_row(row: Row, book: Book, wrongs: Wrongs) -> None:
         wrongs.add("wrong content", row)
     if row.state == "succeeded" and row.answer_fence not in (None, row.fence):
         wrongs.add("written by an older claim", row)
-    if row.state == "failed" and not (row.error == "worker-lost" and row.solo_crashes >= SOLO_LIMIT):
+    if row.state == "failed" and row.error != "worker-lost":
         wrongs.add("failed without a reason", row)
 
 
@@ -120,6 +120,9 @@ def _check_runs(record: Record, by_id: Mapping[str, Row], wrongs: Wrongs) -> Cou
         if row.state == "succeeded" and (row.id, row.fence) not in seen:
             wrongs.add("succeeded without running", row)
     runs = Counter(run.job_id for run in record.ledger)
+    for row in record.rows:
+        if row.state == "failed" and row.error == "worker-lost" and runs[row.id] < SOLO_LIMIT:
+            wrongs.add("given up although it never ran alone so often", f"{row}: ran {runs[row.id]} times")
     return {"handler runs": len(record.ledger), "jobs run more than once": sum(map(_again, runs.values()))}
 
 

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Set
+from contextlib import suppress
 from typing import Literal
 
 Way = Literal["forth", "back"]
@@ -93,7 +94,8 @@ class Passage:
         elif transport.is_closing():
             return
         elif data == b"":
-            transport.write_eof()
+            with suppress(OSError):  # it has left without a word
+                transport.write_eof()
             self._line.half_closed()
         elif data is not None and self._line.may_pass(len(data)):
             transport.write(data)

@@ -23,6 +23,7 @@ RESCUED_S = LEASE_S + SWEEP_S
 LIMITS = {
     "postgres-kill": ("accepts", ACCEPTS_AGAIN_S), "postgres-freeze": ("accepts", ACCEPTS_AGAIN_S),
     "rabbitmq-kill": ("works", WORKS_AGAIN_S), "rabbitmq-wipe": ("works", WORKS_AGAIN_S),
+    "postgres-hang": ("accepts", ACCEPTS_AGAIN_S), "rabbitmq-hang": ("works", WORKS_AGAIN_S),
     "rabbitmq-freeze": ("works", WORKS_AGAIN_S), "wipe-and-flush": ("works", WORKS_AGAIN_S),
     "consumer-kill": ("rescued", RESCUED_S), "consumer-freeze": ("rescued", RESCUED_S),
     "redis-kill": ("pause", 1.0), "redis-freeze": ("pause", 1.0), "redis-flush": ("pause", 1.0),
@@ -35,7 +36,7 @@ class Recovery(NamedTuple):
 
     `pause`: the longest time without an accepted job while it lasted. `accepts`: from its end until a job was accepted.
     `works`: from its end until a job that was accepted after it had finished. `rescued`: from its beginning until the
-    last job of the process that it hit was taken from it.
+    last job of the process that it hit was taken from it, as far as that happened before it went on.
     """
 
     done: Done
@@ -61,7 +62,8 @@ def _recovery(
     first = bisect_left(created, done.ended)
     later = rows[first : bisect_left(created, done.ended + LOOK_S)]
     finished = [row.finished for row in later if row.finished is not None]
-    taken = [at for at in lost.get(done.pid or 0, []) if done.began <= at <= done.began + LOOK_S]
+    last = done.began + LOOK_S if done.fault.kind == "consumer-kill" else done.ended
+    taken = [at for at in lost.get(done.pid or 0, []) if done.began <= at <= last]
     return Recovery(
         done,
         pause=_longest_pause(created, done.began, done.ended),

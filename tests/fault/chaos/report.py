@@ -11,8 +11,10 @@ import orjson
 from infra.local.bench import versions
 from infra.local.servers import Servers
 from loadtests.bench import machine
+from tests.fault.chaos import vitals
 from tests.fault.chaos.recovery import LIMITS, Recovery, broken, table
 from tests.fault.chaos.run import Outcome
+from tests.fault.chaos.vitals import Trend, trends
 
 MUST_BE_NONE = (
     "lost", "duplicated", "stuck", "wrong content", "written by an older claim", "unexpected",
@@ -33,8 +35,14 @@ def verdict(outcome: Outcome, patience: float) -> str:
 
 
 def kept(outcome: Outcome, patience: float) -> bool:
-    """Every promise, those about time as well."""
-    return outcome.verdict.good and not broken(outcome.recoveries, patience)
+    """Every promise, those about time, and about memory where it was watched for long enough, as well."""
+    return outcome.verdict.good and not broken(outcome.recoveries, patience) and not growing(outcome)
+
+
+def growing(outcome: Outcome) -> list[Trend]:
+    """Processes of the product that do not keep to what they have."""
+    ours = (trend for trend in trends(outcome.samples) if trend.name.startswith(("api", "consumer")))
+    return [trend for trend in ours if not trend.level]
 
 
 def markdown(outcome: Outcome, where: dict[str, str], patience: float) -> str:
@@ -56,6 +64,7 @@ def as_json(outcome: Outcome, where: dict[str, str], patience: float) -> bytes:
         "examples": dict(outcome.verdict.wrongs.examples),
         "late": broken(outcome.recoveries, patience),
         "rest_s": outcome.rest_s,
+        "memory": [trend._asdict() | {"level": trend.level} for trend in trends(outcome.samples)],
         "recoveries": [_recovery(each) for each in outcome.recoveries],
     }
     return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
@@ -68,6 +77,7 @@ def write(outcome: Outcome, where: dict[str, str], directory: Path, patience: fl
     path = directory / f"report-{stem}-seed-{outcome.plan.seed}.md"
     path.write_text(markdown(outcome, where, patience))
     path.with_suffix(".json").write_bytes(as_json(outcome, where, patience))
+    vitals.write(outcome.samples, path.with_suffix(".csv"))
     return path
 
 
@@ -92,6 +102,19 @@ def _lines(outcome: Outcome, where: dict[str, str], patience: float) -> Iterator
     yield f"| clients that found no room | {outcome.stayed_away:,} |"
     yield from _recovery_lines(outcome, patience)
     yield from _answer_lines(outcome)
+    yield from _trend_lines(outcome)
+
+
+def _trend_lines(outcome: Outcome) -> Iterator[str]:
+    found = trends(outcome.samples)
+    if not found:
+        return
+    yield from ["", f"## Memory and files, after the first {vitals.WARM_S / 60:.0f} minutes", ""]
+    yield "| process | MiB at first | at last | growth in 10 min | files at first | at last | |"
+    yield "|---|---:|---:|---:|---:|---:|---|"
+    for each in found:
+        mib = f"{each.first_mib:.1f} | {each.last_mib:.1f} | {each.growth:.2f}"
+        yield f"| {each.name} | {mib} | {each.first_files} | {each.last_files} | {'level' if each.level else 'GROWS'} |"
 
 
 def _recovery_lines(outcome: Outcome, patience: float) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ from tests.fault.chaos.proxy import Proxies, Proxy
 from tests.fault.chaos.record import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
 from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedule
+from tests.fault.chaos.vitals import Sample, watch
 from tests.fault.chaos.wire import Door, Doors
 from tests.fault.chaos.wreck import Done, Wreck
 from tests.servers import urls
@@ -53,11 +54,18 @@ class Plan(NamedTuple):
     rate: float = 160.0
     crew: Crew = Crew()
     visits: Mapping[str, int] = VISITS
+    script: tuple[Fault, ...] | None = None
+    settings: Mapping[str, object] = {}
+    quiesce_s: float = QUIESCE_S
 
     @property
     def faults(self) -> list[Fault]:
-        """When which fault comes."""
-        return schedule(self.seed, self.seconds, self.mix, self.crew)
+        """When which fault comes; a script says it instead of the seed."""
+        return (
+            list(self.script)
+            if self.script is not None
+            else schedule(self.seed, self.seconds, self.mix, self.crew)
+        )
 
 
 class Outcome(NamedTuple):
@@ -70,6 +78,7 @@ class Outcome(NamedTuple):
     figures: dict[str, int]
     rest_s: float
     stayed_away: int
+    samples: list[Sample]
 
 
 class Site:
@@ -81,7 +90,7 @@ class Site:
         self.proxies = Proxies()
         self.edges: dict[str, Proxy] = {}
         self.keys: dict[str, str] = {}
-        self.stack = Stack(servers, directory, **SETTINGS)
+        self.stack = Stack(servers, directory, **(SETTINGS | dict(plan.settings)))
         self.stack.root = root
         self.stack.environment |= {LEDGER: str(self.ledger), "PYTHONPATH": str(ROOT)}
 
@@ -104,6 +113,13 @@ class Site:
     def doors(self) -> Doors:
         """The way in for clients."""
         return Doors([Door(urlsplit(api.url).port or 0) for api in self.stack.apis])
+
+    def pids(self) -> dict[str, int]:
+        """The main process of everything that runs."""
+        every = {f"api-{number}": each.process for number, each in enumerate(self.stack.apis)}
+        every |= {f"consumer-{number}": each.process for number, each in enumerate(self.stack.consumers)}
+        found = {name: process.pid for name, process in every.items() if process is not None}
+        return found | {server.name: pids[0] for server in self.servers if (pids := server.pids)}
 
     def _port(self, edge: str) -> int:
         port: int = getattr(self.servers, edge.split("-")[1]).port
@@ -144,45 +160,60 @@ async def _run(made: Site, say: Say) -> Outcome:
     plan, book, doors = made.plan, Book(), made.doors()
     load = Load(Asking(doors, made.keys, book), book, Random(plan.seed), plan.rate, plan.visits)
     wreck = Wreck(made.stack, made.edges)
-    stop = asyncio.Event()
+    stop, samples = asyncio.Event(), list[Sample]()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(stop), name="load")
-        telling = group.create_task(_tell(book, wreck, plan, say), name="progress")
-        done = await _break_all(wreck, plan.faults, plan.seconds, say)
+        sides = [
+            group.create_task(_tell(book, plan, say), name="progress"),
+            group.create_task(watch(made.pids, samples), name="vitals"),
+        ]
+        done = await _break_all(wreck, plan, book, say)
         stop.set()
-        telling.cancel()
+        for side in sides:
+            side.cancel()
     rest_s = await _come_to_rest(made, say)
     for consumer in made.stack.consumers:
         await wreck.gather_figures(consumer)
     doors.close()
     record = await read_record(made.servers.postgres.url, made.ledger)
     found = recoveries(done, record.rows, record.attempts)
-    return Outcome(plan, judge(book, record), found, book, dict(wreck.figures), rest_s, load.stayed_away)
+    return Outcome(
+        plan, judge(book, record), found, book, dict(wreck.figures), rest_s, load.stayed_away, samples
+    )
 
 
-async def _break_all(wreck: Wreck, faults: Sequence[Fault], seconds: float, say: Say) -> list[Done]:
+async def _break_all(wreck: Wreck, plan: Plan, book: Book, say: Say) -> list[Done]:
     """Do every fault at its time; return once all are over and the time is up."""
     began = monotonic()
-    tasks: list[asyncio.Task[Done]] = []
+    tasks: list[asyncio.Task[Done | None]] = []
     async with asyncio.TaskGroup() as group:
-        for fault in faults:
+        for fault in plan.faults:
             await asyncio.sleep(max(0.0, began + fault.at_s - monotonic()))
             say(str(fault))
-            tasks.append(group.create_task(wreck.do(fault), name=str(fault)))
-    await asyncio.sleep(max(0.0, began + seconds - monotonic()))
-    return [task.result() for task in tasks]
+            tasks.append(group.create_task(_break(wreck, fault, book), name=str(fault)))
+    await asyncio.sleep(max(0.0, began + plan.seconds - monotonic()))
+    return [done for task in tasks if (done := task.result()) is not None]
+
+
+async def _break(wreck: Wreck, fault: Fault, book: Book) -> Done | None:
+    """A fault that cannot be done, or undone, is a wrong of its own: what it was to show was not seen."""
+    try:
+        return await wreck.do(fault)
+    except Exception as error:  # noqa: BLE001  the rest of the run is worth having
+        book.wrongs.add("fault not done", f"{fault}: {error!r}")
+        return None
 
 
 async def _come_to_rest(made: Site, say: Say) -> float:
     """Wait until nothing is unfinished, or the time for it is over."""
     began = monotonic()
-    while (left := await unfinished(made.servers.postgres.url)) and monotonic() < began + QUIESCE_S:
+    while (left := await unfinished(made.servers.postgres.url)) and monotonic() < began + made.plan.quiesce_s:
         say(f"coming to rest: {left} jobs left")
         await asyncio.sleep(1)
     return monotonic() - began
 
 
-async def _tell(book: Book, wreck: Wreck, plan: Plan, say: Say) -> None:
+async def _tell(book: Book, plan: Plan, say: Say) -> None:
     began = monotonic()
     while True:
         await asyncio.sleep(SAY_EVERY_S)

@@ -13,7 +13,10 @@ LEAD_S = 3.0
 
 
 class Kind(NamedTuple):
-    """A kind of fault: what it may hit, and how many seconds it lasts (for a death: until the start again)."""
+    """A kind of fault: what it may hit, and how many seconds it lasts: for a death, until the start again.
+
+    What hangs is first frozen for so long, and then killed and started, as people do it.
+    """
 
     targets: tuple[str, ...]
     least_s: float
@@ -51,13 +54,13 @@ LEASE_S = 2.5
 FULL: Mapping[str, int] = {
     "api-kill": 6, "api-stop": 1,
     "consumer-kill": 12, "consumer-freeze": 6, "consumer-stop": 2,
-    "rabbitmq-kill": 3, "rabbitmq-freeze": 1, "rabbitmq-wipe": 1, "rabbitmq-alarm": 1, "rabbitmq-purge": 1, "rabbitmq-delete": 1,
+    "rabbitmq-kill": 3, "rabbitmq-freeze": 1, "rabbitmq-hang": 1, "rabbitmq-wipe": 1, "rabbitmq-alarm": 1, "rabbitmq-purge": 1, "rabbitmq-delete": 1,
     "redis-kill": 2, "redis-freeze": 1, "redis-flush": 1,
-    "postgres-kill": 4, "postgres-freeze": 1,
+    "postgres-kill": 4, "postgres-freeze": 1, "postgres-hang": 1,
     "edge-slow": 2, "edge-silent": 2, "edge-reset": 1, "edge-cut": 1,
     "wipe-and-flush": 1,
 }  # fmt: skip
-"""51 faults: what `make fault` lets happen, and `make soak` again and again."""
+"""53 faults: what `make fault` lets happen, and `make soak` again and again."""
 
 SHORT: Mapping[str, int] = {
     "api-kill": 1, "consumer-kill": 2, "consumer-freeze": 1, "redis-kill": 1, "postgres-kill": 1, "edge-reset": 1,
@@ -77,6 +80,7 @@ def kinds(crew: Crew) -> Mapping[str, Kind]:
         "consumer-stop": Kind(consumer, 0.0, 1.0),
         "rabbitmq-kill": Kind(("rabbitmq",), 0.0, 3.0),
         "rabbitmq-freeze": Kind(("rabbitmq",), 8.0, 20.0),
+        "rabbitmq-hang": Kind(("rabbitmq",), 2.0, 5.0),
         "rabbitmq-wipe": Kind(("rabbitmq",), 0.0, 2.0),
         "rabbitmq-alarm": Kind(("rabbitmq",), 3.0, 6.0),
         "rabbitmq-purge": Kind(("rabbitmq",), 0.0, 0.0),
@@ -86,6 +90,7 @@ def kinds(crew: Crew) -> Mapping[str, Kind]:
         "redis-flush": Kind(("redis",), 0.0, 0.0),
         "postgres-kill": Kind(("postgres",), 0.0, 2.0),
         "postgres-freeze": Kind(("postgres",), 2.0, 4.0),
+        "postgres-hang": Kind(("postgres",), 1.0, 3.0),
         "edge-slow": Kind(EDGES, 3.0, 6.0),
         "edge-silent": Kind(EDGES, 3.0, 8.0),
         "edge-reset": Kind(EDGES, 0.0, 0.0),

@@ -22,7 +22,7 @@ from tests.integration.rabbitmq.tools import control
 from tests.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
-USUAL_LIMIT, ABSURD_LIMIT = "200MB", "1000TB"
+USUAL_LIMIT, ABSURD_LIMIT = "200MB", "9000GB"
 """Free disk below which RabbitMQ holds publishers back: as its settings say, and more than any machine has."""
 CUT_AFTER = 20_000
 FIGURES_S = 3.0
@@ -58,6 +58,7 @@ class Wreck:
             "rabbitmq-kill": self._kill_server, "redis-kill": self._kill_server, "postgres-kill": self._kill_server,
             "rabbitmq-freeze": self._freeze_server, "redis-freeze": self._freeze_server,
             "postgres-freeze": self._freeze_server,
+            "rabbitmq-hang": self._hang_server, "postgres-hang": self._hang_server,
             "rabbitmq-wipe": self._wipe, "rabbitmq-alarm": self._alarm,
             "rabbitmq-purge": self._purge, "rabbitmq-delete": self._delete, "redis-flush": self._flush,
             "edge-slow": self._slow, "edge-silent": self._silence, "edge-reset": self._reset, "edge-cut": self._cut,
@@ -148,6 +149,14 @@ class Wreck:
             await asyncio.sleep(fault.lasts_s)
         finally:
             server.thaw()
+        return time.time()
+
+    async def _hang_server(self, fault: Fault) -> float:
+        server = self._server(fault)
+        await asyncio.to_thread(server.freeze)
+        await asyncio.sleep(fault.lasts_s)
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
         return time.time()
 
     async def _wipe(self, fault: Fault) -> float:

@@ -76,9 +76,10 @@ def test_a_job_that_killed_its_process_three_times_may_be_given_up() -> None:
         state="failed", answer=None, answer_fence=None, error="worker-lost", solo_crashes=3, fence=4
     )
     ends = [LOST._replace(fence=fence) for fence in range(1, 5)]
-    verdict = judged([row], ends)
+    verdict = judged([row], ends, [Ran("a", fence) for fence in range(1, 5)])
     assert verdict.good
     assert verdict.counts["given up"] == 1
+    assert wrong(judged([row], ends)) == {"given up although it never ran alone so often"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,6 @@ def test_a_job_that_killed_its_process_three_times_may_be_given_up() -> None:
         (SUM._replace(state="running", finished=None), "stuck"),
         (SUM._replace(state="queued", fence=0, finished=None), "stuck"),
         (SUM._replace(state="failed", answer=None, error="handler-error"), "failed without a reason"),
-        (SUM._replace(state="failed", answer=None, error="worker-lost"), "failed without a reason"),
         (SUM._replace(state="cancelled", answer=None), "cancelled by nobody"),
     ],
 )
