@@ -77,11 +77,15 @@ class Latencies:
 
 
 class Book:
-    """Everything the clients know."""
+    """Everything the clients know.
+
+    `unfinished_at` is when a job that is watched was last asked for and shown to be unfinished (seconds since the epoch).
+    """
 
     def __init__(self) -> None:
         self.wishes: dict[int, Wish] = {}
         self.pure: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self.unfinished_at: dict[str, float] = {}
         self.answers: Counter[tuple[str, int]] = Counter()
         self.latencies = Latencies()
         self.wrongs = Wrongs()

@@ -12,6 +12,8 @@ from tests.fault.chaos.record import Ended, Record, Row
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 SOLO_LIMIT = 3
+STALE_S = 8.0
+"""A job is finished from the beginning of the statement that says so on, and PostgreSQL may be frozen in its middle."""
 
 Counts = dict[str, int]
 
@@ -40,6 +42,7 @@ def judge(book: Book, record: Record) -> Verdict:
     _check_pure(book, by_number, by_id, wrongs)
     for row in record.rows:
         _check_row(row, book, wrongs)
+    _check_shown(book, by_id, wrongs)
     outcomes = _check_claims(record.rows, record.attempts, wrongs)
     runs = _check_runs(record, by_id, wrongs)
     return Verdict(_counts(book, record, by_number) | outcomes | runs, wrongs)
@@ -93,6 +96,14 @@ def _check_row(row: Row, book: Book, wrongs: Wrongs) -> None:
         wrongs.add("failed without a reason", row)
 
 
+def _check_shown(book: Book, by_id: Mapping[str, Row], wrongs: Wrongs) -> None:
+    """Who asks after a job has finished is told so."""
+    for job_id, asked_at in book.unfinished_at.items():
+        row = by_id.get(job_id)
+        if row is not None and row.finished is not None and asked_at > row.finished + STALE_S:
+            wrongs.add("shown unfinished after its end", f"{asked_at - row.finished:.1f} s after: {row}")
+
+
 def _check_claims(rows: Iterable[Row], attempts: Iterable[Ended], wrongs: Wrongs) -> Counts:
     """Every claim ended in exactly one way: the last of a success in it, each other in a row of attempts."""
     fences: dict[str, list[int]] = defaultdict(list)
@@ -122,7 +133,10 @@ def _check_runs(record: Record, by_id: Mapping[str, Row], wrongs: Wrongs) -> Cou
     runs = Counter(run.job_id for run in record.ledger)
     for row in record.rows:
         if row.state == "failed" and row.error == "worker-lost" and runs[row.id] < SOLO_LIMIT:
-            wrongs.add("given up although it never ran alone so often", f"{row}: ran {runs[row.id]} times")
+            ends = [each[1:] for each in record.attempts if each.job_id == row.id]
+            wrongs.add(
+                "given up although it never ran alone so often", f"{row}: ran {runs[row.id]} times, {ends}"
+            )
     return {"handler runs": len(record.ledger), "jobs run more than once": sum(map(_again, runs.values()))}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from tests.fault.chaos.asking import Asking
@@ -28,12 +28,12 @@ class Follower:
         path, until, looks = f"/v1/jobs/{document['id']}", monotonic() + AT_MOST_S, 0
         while document["finished_at"] is None and monotonic() < until:
             await asyncio.sleep(PAUSES_S[min(looks, len(PAUSES_S) - 1)])
-            looks += 1
+            looks, asked_at = looks + 1, time()
             answer = await self._asking.ask("look-up", wish.tenant, "GET", path)
             if answer is not None and answer.status == 404:
                 self._book.wrongs.add("not found after its 202", path)
             if answer is not None and answer.status == 200:
-                document = self._newer(document, answer.json)
+                document = self._newer(document, answer.json, asked_at)
         if document["state"] == "succeeded" and document["result"]["answer"] != answer_to(wish.number):
             self._book.wrongs.add("wrong content seen", document)
 
@@ -57,7 +57,9 @@ class Follower:
                 self._book.wrongs.add("not found after its 202", f"cancel {job_id}")
             await asyncio.sleep(PAUSES_S[-1])
 
-    def _newer(self, seen: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _newer(self, seen: Mapping[str, Any], now: Mapping[str, Any], asked_at: float) -> Mapping[str, Any]:
+        if now["finished_at"] is None:
+            self._book.unfinished_at[now["id"]] = asked_at
         if now["version"] < seen["version"]:
             self._book.wrongs.add("went back", f"{seen} then {now}")
         return now

@@ -96,8 +96,8 @@ class Load:
         await self._asking.submit(self._wish(), options={"delay_s": self._rng.uniform(0.2, 6)})
 
     async def _followed(self) -> None:
-        """Watches the job until it has finished."""
-        wish = self._wish()
+        """Watches the job until it has finished; some have much to show."""
+        wish = self._wish(self._rng.choice(("chaos.sum", "chaos.sum", "chaos.shaky")))
         answer = await self._asking.submit(wish, nap_s=self._rng.choice((0.0, 0.0, 0.5)))
         if answer is not None:
             await self._follower.follow(answer.json, wish)

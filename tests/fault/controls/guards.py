@@ -100,7 +100,7 @@ GUARDS = (
         NO_SEARCH,
         plan(
             fault(6, "rabbitmq-purge", "rabbitmq"), fault(7, "rabbitmq-wipe", "rabbitmq"),
-            seconds=16, rate=30, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=14, rate=9, visits={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
     ),
@@ -131,7 +131,7 @@ GUARDS = (
         ),
         plan(
             fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
-            seconds=10, rate=12, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=10, rate=10, visits={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
         beside=NO_SEARCH,
@@ -176,7 +176,7 @@ GUARDS = (
             Cut("api/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
         ),
         plan(seconds=8, visits={"followed": 1}),
-        frozenset({"went back", "server error"}),
+        frozenset({"went back", "shown unfinished after its end"}),
     ),
     Guard(
         "a record that is away is taken for one without the job",

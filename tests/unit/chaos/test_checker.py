@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fault.chaos.book import Book
-from tests.fault.chaos.checker import Verdict, judge
+from tests.fault.chaos.checker import STALE_S, Verdict, judge
 from tests.fault.chaos.kinds import answer_to
 from tests.fault.chaos.record import Ended, Ran, Record, Row
 
@@ -159,6 +159,17 @@ def test_pure_work_is_done_once_for_all() -> None:
     gone = Book()
     gone.pure["demo", -1] = {"a"}
     assert set(judge(gone, Record([], [], [])).wrongs.counts) == {"lost"}
+
+
+def test_an_answer_that_is_out_of_date_is_seen() -> None:
+    asked = book()
+    asked.unfinished_at["a"] = 2.0 + STALE_S + 1
+    assert set(judge(asked, Record([SUM], [], [Ran("a", 1)])).wrongs.counts) == {
+        "shown unfinished after its end"
+    }
+    asked = book()
+    asked.unfinished_at["a"] = 2.0
+    assert judge(asked, Record([SUM], [], [Ran("a", 1)])).good
 
 
 def test_what_clients_saw_to_be_wrong_is_part_of_the_verdict() -> None:
