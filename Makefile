@@ -12,10 +12,12 @@ SCOPES ?= submit,read
 RABBITMQ ?= auto
 
 # Arguments of `make bench`: --quick (under a minute), --record (into docs/performance.md);
-# of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes; of `make verify`: --json.
+# of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
+# of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=
 
-.PHONY: help setup run down logs status key verify test check fmt unit bench load lock up test-containers test-rabbitmq4
+.PHONY: help setup run down logs status key verify test check fmt unit fault soak controls bench load lock up test-containers \
+        test-rabbitmq4
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +63,18 @@ test: setup  ## check, then every test, with real servers
 	@$(MAKE) check
 	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
+
+fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.chaos $(ARGS)
+
+soak: setup  ## the same for an hour; memory and open files have to stay level
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.chaos --soak $(ARGS)
+
+controls: setup  ## remove one guard at a time, and see the fault runs notice: make controls ARGS="fence"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fault.controls $(ARGS)
 
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh

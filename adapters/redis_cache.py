@@ -38,6 +38,9 @@ TOMBSTONE_S = 60
 AGAIN_S = 0.5
 """Seconds between two attempts to subscribe."""
 
+_LOST = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a lost connection is told by: uvloop refuses with RuntimeError to write to one that was reset a moment ago."""
+
 SILENCE_S = 5.0
 """A subscription that is silent this long is pinged; one that does not answer is replaced."""
 
@@ -137,7 +140,7 @@ class RedisCache:
         while True:
             try:
                 await self._subscription(topic, hear)
-            except (RedisError, OSError, TimeoutError, ServerAway):
+            except (*_LOST, ServerAway):
                 await asyncio.sleep(AGAIN_S)
 
     async def ping(self) -> None:
@@ -212,7 +215,7 @@ class RedisCache:
                 answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
         except NoScriptError:
             raise
-        except (RedisError, OSError, TimeoutError) as error:
+        except _LOST as error:
             self._breaker.failed(str(error))
             raise ServerAway("redis", str(error) or "did not answer in time") from error
         self._breaker.worked()

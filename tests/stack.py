@@ -29,10 +29,13 @@ DEADLINE_S = 60.0
 
 
 class Process:
-    """One api or consumer process, started as a user would."""
+    """One api or consumer process, started as a user would, from the tree at `root`."""
 
-    def __init__(self, module: str, environment: dict[str, str], private_port: int, log: Path) -> None:
+    def __init__(
+        self, module: str, environment: dict[str, str], private_port: int, log: Path, root: Path = ROOT
+    ) -> None:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
+        self._root = root
         self.url = ""
         self._command = [sys.executable, "-m", module]
         self._environment = environment
@@ -48,7 +51,12 @@ class Process:
         """Start it; `ready` says when it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                cwd=self._root,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     async def ready(self) -> None:
@@ -95,10 +103,11 @@ class Process:
 
 
 class Stack:
-    """The whole product on real servers: api processes, consumers, a key and a client."""
+    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from."""
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
         self.servers = servers
+        self.root = ROOT
         self._directory = directory
         self._settings = QUICK | settings
         self.environment: dict[str, str] = {}
@@ -161,7 +170,7 @@ class Stack:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
         environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
-        group.append(Process(module, environment, private_port, log))
+        group.append(Process(module, environment, private_port, log, self.root))
         group[-1].start()
         return group[-1]
 

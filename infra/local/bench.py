@@ -82,7 +82,7 @@ class Bench:
             "rabbitmq_url": servers.rabbitmq.url,
             "redis_url": servers.redis.url,
             "pids": {name: daemon.pids for name, daemon in roots.items()},
-            "versions": _versions(servers),
+            "versions": versions(servers),
         }
 
 
@@ -98,7 +98,8 @@ def _urls(servers: Servers) -> dict[str, str]:
     }
 
 
-def _versions(servers: Servers) -> dict[str, str]:
+def versions(servers: Servers) -> dict[str, str]:
+    """The release of each server, by its name; RabbitMQ has to run."""
     return {
         "PostgreSQL": _version_of("postgres"),
         "RabbitMQ": servers.rabbitmq.version,

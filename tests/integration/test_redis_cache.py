@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
+from redis.asyncio.connection import AbstractConnection
 
 from adapters import redis_cache
 from adapters.redis_cache import RedisCache
@@ -194,6 +196,47 @@ async def test_a_killed_redis_is_away_at_once_and_comes_back_empty(scene: Scene)
     assert await scene.cache.get([job.id]) == [None]
     await scene.keep(job)
     assert await scene.cache.get([job.id]) == [render(job)]
+
+
+@pytest.fixture
+def reset_while_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets so many writes meet a connection that was reset in the moment before, as uvloop tells it."""
+    left = 0
+
+    async def send(self: AbstractConnection, *args: Any, **more: Any) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            raise RuntimeError(
+                "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+            )
+        await really(self, *args, **more)
+
+    def times(count: int) -> None:
+        nonlocal left
+        left = count
+
+    really = AbstractConnection.send_packed_command
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
+    return times
+
+
+async def test_a_connection_reset_while_it_is_written_to_is_redis_being_away(
+    scene: Scene, reset_while_writing: Callable[[int], None]
+) -> None:
+    await scene.cache.ping()
+    reset_while_writing(1)
+    with pytest.raises(ServerAway):
+        await scene.cache.get(["any"])
+    assert await scene.cache.get(["any"]) == [None]
+
+
+async def test_listening_goes_on_although_a_connection_is_reset_while_it_subscribes(
+    scene: Scene, reset_while_writing: Callable[[int], None]
+) -> None:
+    reset_while_writing(2)
+    async with scene.ear() as heard:
+        await scene.until_heard(heard, "after")
 
 
 async def test_a_subscription_survives_a_restart_of_redis(scene: Scene) -> None:

@@ -79,10 +79,12 @@ async def test_messages_that_rabbitmq_may_have_lost_are_looked_for_only_where_th
     worker._execution = cast(Execution, SimpleNamespace(newest={}))
     worker._dispatch = cast(Dispatch, None)
     broker = SimpleNamespace(configured=configured, connected=True)
-    worker._keep(cast(Connections, SimpleNamespace(jobs=None, cache=None, broker=broker)))
+    opened = SimpleNamespace(jobs=None, cache=None, broker=broker, schedules=None, invariants=None)
+    worker._keep(cast(Connections, opened))
     names = {task.get_name().removeprefix("keeper-") for task in worker._tasks}
     for task in worker._tasks:
         task.cancel()
     await asyncio.wait(worker._tasks)
-    always, only_with = {"DueMessages", "DueJobs", "RescueJobs"}, {"OvertakenJobs", "StrandedJobs"}
+    always = {"DueMessages", "DueJobs", "RescueJobs", "FireSchedules", "VerifyRecord"}
+    only_with = {"OvertakenJobs", "StrandedJobs"}
     assert names == (always | only_with if configured else always)

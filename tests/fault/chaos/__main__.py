@@ -1,0 +1,125 @@
+"""`python -m tests.fault.chaos`: break everything under load, and say whether every promise was kept.
+
+Exit status 1 where one was broken; the report says which, and `--seed` does the same faults again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.identity import temporary_directory
+from loadtests.bench.machine import load_average
+from tests.fault.chaos import report
+from tests.fault.chaos.run import Plan, run
+from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
+from tests.servers import running_servers
+
+MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
+REPORTS = Path(".local/fault")
+SOAK_S, SOAK_TIMES = 3_600.0, 10
+
+
+def main() -> int:
+    """Exit status: 0 where every promise was kept."""
+    arguments = _parser().parse_args()
+    plan = _plan(arguments)
+    _say(
+        f"seed {plan.seed}: {len(plan.faults)} faults in {plan.seconds:.0f} s, {plan.rate:.0f} clients a second"
+    )
+    if arguments.dry:
+        print(*plan.faults, sep="\n")  # noqa: T201  what was asked for
+        return 0
+    directory = temporary_directory("sluice-fault-")
+    try:
+        return _run(plan, directory, arguments.report, arguments.patience)
+    finally:
+        if arguments.keep:
+            _say(f"logs and ledger: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    if arguments.soak:
+        return Plan(arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, Crew(spared=1))
+    return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
+
+
+def _run(plan: Plan, directory: Path, reports: Path, patience: float) -> int:
+    load_before = load_average()
+    with running_servers() as servers:
+        where = report.facts(servers, load_before)
+        outcome = asyncio.run(run(plan, servers, directory, _say))
+    path = report.write(outcome, where, reports, patience)
+    print(path.read_text())  # noqa: T201  the report is what the program is for
+    _say(f"seed {plan.seed}: {report.verdict(outcome, patience)}; {path}")
+    return 0 if report.kept(outcome, patience) else 1
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  progress
+
+
+def _mix(text: str) -> Mapping[str, int]:
+    """`full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
+    if text in MIXES:
+        return MIXES[text]
+    parts = (part.partition("=") for part in text.split(","))
+    mix = {name: int(number or 1) for name, _, number in parts}
+    if unknown := mix.keys() - kinds(Crew()).keys():
+        raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
+    return mix
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m tests.fault.chaos",
+        description="Break servers, processes and connections under load, and check that every promise is kept.",
+        epilog=f"kinds of faults: {', '.join(kinds(Crew()))}",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=secrets.randbelow(10**6),
+        help="which faults, in which order (default: any)",
+    )
+    parser.add_argument("--seconds", type=float, default=375.0, help="of load (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=160.0, help="clients a second (default: %(default)s)")
+    parser.add_argument(
+        "--faults",
+        type=_mix,
+        default="full",
+        metavar="MIX",
+        help="full, short, or KIND=NUMBER,… (default: full)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1.0,
+        help="stretches the promises about time, for a busy machine (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        default=REPORTS,
+        metavar="DIR",
+        help="where the report is written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--soak",
+        action="store_true",
+        help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
+    parser.add_argument("--dry", action="store_true", help="only print the schedule")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

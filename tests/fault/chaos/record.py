@@ -1,0 +1,109 @@
+"""What the record and the ledger say once all is over: the other side of the account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+import orjson
+
+_JOBS = """
+    select id::text, tenant, kind, state, fence, crash_count, solo_crashes, input, result, error,
+           extract(epoch from created_at)::float8 as created, extract(epoch from finished_at)::float8 as finished
+    from jobs order by created_at"""
+_ATTEMPTS = """
+    select job_id::text, fence, outcome, pid, extract(epoch from attempts.finished_at)::float8 as at
+    from attempts left join consumers on consumers.id = attempts.owner order by job_id, fence"""
+_LEFT = "select count(*) from jobs where finished_at is null"
+
+
+class Row(NamedTuple):
+    """A job as the record has it; times are seconds since the epoch."""
+
+    id: str
+    tenant: str
+    number: int
+    kind: str
+    state: str
+    fence: int
+    crashes: int
+    solo_crashes: int
+    answer: int | None
+    answer_fence: int | None
+    error: str | None
+    created: float
+    finished: float | None
+
+
+class Ended(NamedTuple):
+    """An attempt that did not succeed, and the consumer that was lost with it, if that was why."""
+
+    job_id: str
+    fence: int
+    outcome: str
+    pid: int | None
+    at: float
+
+
+class Ran(NamedTuple):
+    """A line of the ledger: a handler began under this claim."""
+
+    job_id: str
+    fence: int
+
+
+class Record(NamedTuple):
+    """All of it."""
+
+    rows: list[Row]
+    attempts: list[Ended]
+    ledger: list[Ran]
+
+
+async def unfinished(url: str) -> int:
+    """Jobs that are not terminal."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(_LEFT))
+    finally:
+        await connection.close()
+
+
+async def read_record(url: str, ledger: Path) -> Record:
+    """Everything, after the end."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            rows = [_row(each) async for each in connection.cursor(_JOBS, prefetch=5_000)]
+            attempts = [Ended(*each) async for each in connection.cursor(_ATTEMPTS, prefetch=5_000)]
+    finally:
+        await connection.close()
+    return Record(rows, attempts, read_ledger(ledger))
+
+
+def read_ledger(path: Path) -> list[Ran]:
+    """Its lines."""
+    if not path.exists():
+        return []
+    with path.open() as lines:
+        return [Ran(job_id, int(fence)) for job_id, fence, *_ in map(str.split, lines)]
+
+
+def _row(row: asyncpg.Record) -> Row:
+    result = orjson.loads(row["result"]) if row["result"] else {}
+    return Row(
+        id=row["id"],
+        tenant=row["tenant"],
+        number=orjson.loads(row["input"])["number"],
+        kind=row["kind"],
+        state=row["state"],
+        fence=row["fence"],
+        crashes=row["crash_count"],
+        solo_crashes=row["solo_crashes"],
+        answer=result.get("answer"),
+        answer_fence=result.get("fence"),
+        error=orjson.loads(row["error"])["type"] if row["error"] else None,
+        created=row["created"],
+        finished=row["finished"],
+    )

@@ -1,0 +1,125 @@
+"""Which faults come when: decided by a seed alone, before anything runs, so that the same seed breaks the same things again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import NamedTuple
+
+SERVERS = ("rabbitmq", "redis", "postgres")
+EDGES = tuple(f"{process}-{server}" for process in ("api", "consumer") for server in SERVERS)
+LEAD_S = 3.0
+"""Seconds of undisturbed load before the first fault."""
+
+
+class Kind(NamedTuple):
+    """A kind of fault: what it may hit, and how many seconds it lasts: for a death, until the start again.
+
+    What hangs is first frozen for so long, and then killed and started, as people do it.
+    """
+
+    targets: tuple[str, ...]
+    least_s: float
+    most_s: float
+
+
+class Fault(NamedTuple):
+    """One fault of a schedule; `at_s` counts from the beginning of the load."""
+
+    at_s: float
+    kind: str
+    target: str
+    lasts_s: float
+
+    def __str__(self) -> str:
+        return f"{self.at_s:7.1f} s  {self.kind:<18} {self.target:<18} {self.lasts_s:4.1f} s"
+
+
+class Crew(NamedTuple):
+    """How many processes there are, and how many of each the faults leave alone (the last ones)."""
+
+    apis: int = 2
+    consumers: int = 3
+    spared: int = 0
+
+    def names(self, role: str) -> tuple[str, ...]:
+        """Those that may be hit."""
+        every = self.apis if role == "api" else self.consumers
+        return tuple(f"{role}-{number}" for number in range(every - self.spared))
+
+
+LEASE_S = 2.5
+"""The lease of the processes under test: a frozen one has to sleep longer to lose its work."""
+
+FULL: Mapping[str, int] = {
+    "api-kill": 6, "api-stop": 1,
+    "consumer-kill": 12, "consumer-freeze": 6, "consumer-stop": 2,
+    "rabbitmq-kill": 3, "rabbitmq-freeze": 1, "rabbitmq-hang": 1, "rabbitmq-wipe": 1, "rabbitmq-alarm": 1, "rabbitmq-purge": 1, "rabbitmq-delete": 1,
+    "redis-kill": 2, "redis-freeze": 1, "redis-flush": 1,
+    "postgres-kill": 4, "postgres-freeze": 1, "postgres-hang": 1,
+    "edge-slow": 2, "edge-silent": 2, "edge-reset": 1, "edge-cut": 1,
+    "wipe-and-flush": 1,
+}  # fmt: skip
+"""53 faults: what `make fault` lets happen, and `make soak` again and again."""
+
+SHORT: Mapping[str, int] = {
+    "api-kill": 1, "consumer-kill": 2, "consumer-freeze": 1, "redis-kill": 1, "postgres-kill": 1, "edge-reset": 1,
+    "wipe-and-flush": 1,
+}  # fmt: skip
+"""What every test run lets happen."""
+
+
+def kinds(crew: Crew) -> Mapping[str, Kind]:
+    """Every kind of fault."""
+    api, consumer = crew.names("api"), crew.names("consumer")
+    return {
+        "api-kill": Kind(api, 0.0, 2.0),
+        "api-stop": Kind(api, 0.0, 1.0),
+        "consumer-kill": Kind(consumer, 0.0, 2.0),
+        "consumer-freeze": Kind(consumer, LEASE_S + 0.5, LEASE_S + 3.0),
+        "consumer-stop": Kind(consumer, 0.0, 1.0),
+        "rabbitmq-kill": Kind(("rabbitmq",), 0.0, 3.0),
+        "rabbitmq-freeze": Kind(("rabbitmq",), 8.0, 20.0),
+        "rabbitmq-hang": Kind(("rabbitmq",), 2.0, 5.0),
+        "rabbitmq-wipe": Kind(("rabbitmq",), 0.0, 2.0),
+        "rabbitmq-alarm": Kind(("rabbitmq",), 3.0, 6.0),
+        "rabbitmq-purge": Kind(("rabbitmq",), 0.0, 0.0),
+        "rabbitmq-delete": Kind(("rabbitmq",), 0.0, 0.0),
+        "redis-kill": Kind(("redis",), 0.0, 3.0),
+        "redis-freeze": Kind(("redis",), 2.0, 4.0),
+        "redis-flush": Kind(("redis",), 0.0, 0.0),
+        "postgres-kill": Kind(("postgres",), 0.0, 2.0),
+        "postgres-freeze": Kind(("postgres",), 2.0, 4.0),
+        "postgres-hang": Kind(("postgres",), 1.0, 3.0),
+        "edge-slow": Kind(EDGES, 3.0, 6.0),
+        "edge-silent": Kind(EDGES, 3.0, 8.0),
+        "edge-reset": Kind(EDGES, 0.0, 0.0),
+        "edge-cut": Kind(EDGES, 2.0, 4.0),
+        "wipe-and-flush": Kind(("rabbitmq+redis",), 0.0, 2.0),
+    }
+
+
+def schedule(seed: int, seconds: float, mix: Mapping[str, int], crew: Crew) -> list[Fault]:
+    """So many faults of each kind, evenly spread over the seconds, in an order that the seed decides.
+
+    Raises KeyError for a kind that there is not.
+    """
+    rng, known = Random(seed), kinds(crew)
+    deck = [name for name, count in sorted(mix.items()) for _ in range(count)]
+    rng.shuffle(deck)
+    width = (seconds - LEAD_S) / max(1, len(deck))
+    return [
+        _fault(rng, LEAD_S + (place + rng.uniform(0, 0.3)) * width, name, known[name])
+        for place, name in enumerate(deck)
+    ]
+
+
+def repeated(mix: Mapping[str, int], times: int) -> dict[str, int]:
+    """The same mix so many times."""
+    return {name: count * times for name, count in mix.items()}
+
+
+def _fault(rng: Random, at_s: float, name: str, kind: Kind) -> Fault:
+    return Fault(
+        round(at_s, 1), name, rng.choice(kind.targets), round(rng.uniform(kind.least_s, kind.most_s), 1)
+    )

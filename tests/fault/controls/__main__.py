@@ -1,0 +1,110 @@
+"""`python -m tests.fault.controls`: remove one guard at a time, and see that the account of a fault run notices.
+
+Each guard is measured twice under the same faults: in place, where all has to be good, and removed, where it must not
+be. Exit status 1 where either is otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.local.identity import temporary_directory
+from infra.local.servers import Servers
+from tests.fault.chaos.checker import Verdict
+from tests.fault.chaos.run import run
+from tests.fault.controls.guards import GUARDS, Cut, Guard
+from tests.fault.controls.tree import copied
+from tests.servers import empty, running_servers
+
+
+class Seen(NamedTuple):
+    """What the account said with a guard in place (None: not asked), and without it."""
+
+    guard: Guard
+    intact: Verdict | None
+    removed: Verdict
+
+    @property
+    def proves(self) -> bool:
+        """The account tells the one from the other."""
+        intact = self.intact is None or self.intact.good
+        return intact and bool(self.guard.shows & self.removed.wrongs.counts.keys())
+
+
+def main() -> int:
+    """Exit status: 0 where the absence of every guard was noticed."""
+    arguments = _parser().parse_args()
+    guards = [each for each in GUARDS if all(word in each.name for word in arguments.words)]
+    if arguments.list:
+        _say("\n".join(each.name for each in guards))
+        return 0
+    directory = temporary_directory("sluice-controls-")
+    try:
+        with running_servers() as servers:
+            seen = asyncio.run(_all(guards, servers, directory, arguments.quick))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(_table(seen))  # noqa: T201  what the program is for
+    return 0 if all(each.proves for each in seen) else 1
+
+
+async def _all(guards: Iterable[Guard], servers: Servers, directory: Path, quick: bool) -> list[Seen]:
+    seen = []
+    for number, guard in enumerate(guards):
+        place = directory / str(number)
+        intact = None if quick else await _verdict(guard, guard.beside, servers, place / "intact")
+        removed = await _verdict(guard, (*guard.beside, *guard.cuts), servers, place / "removed")
+        seen.append(Seen(guard, intact, removed))
+        _say(_row(seen[-1]))
+    return seen
+
+
+async def _verdict(guard: Guard, cuts: Iterable[Cut], servers: Servers, place: Path) -> Verdict:
+    servers.up()
+    await empty(servers)
+    root = copied(place, cuts)
+    return (await run(guard.plan, servers, root, _quiet, root)).verdict
+
+
+def _table(seen: Iterable[Seen]) -> str:
+    head = ["| removed | with it | without it | |", "|---|---|---|---|"]
+    return "\n".join([*head, *map(_row, seen)])
+
+
+def _row(seen: Seen) -> str:
+    intact = "not asked" if seen.intact is None else _told(seen.intact)
+    return (
+        f"| {seen.guard.name} | {intact} | {_told(seen.removed)} | {'seen' if seen.proves else 'NOT SEEN'} |"
+    )
+
+
+def _told(verdict: Verdict) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in sorted(verdict.wrongs.counts.items())) or "good"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  progress
+
+
+def _quiet(_: str) -> None:
+    """Only verdicts are told."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m tests.fault.controls", description="Remove guards, and see that it is noticed."
+    )
+    parser.add_argument("words", nargs="*", help="only guards whose name has these words")
+    parser.add_argument("--quick", action="store_true", help="do not run with the guard in place")
+    parser.add_argument("--list", action="store_true", help="only name the guards")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

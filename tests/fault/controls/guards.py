@@ -1,0 +1,213 @@
+"""The guards, each with the few lines that remove it and the faults by which its absence is seen.
+
+Where another guard would repair what the first lets through, that one is removed on both sides of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tests.fault.chaos.run import Plan
+from tests.fault.chaos.schedule import Crew, Fault
+
+SEED = 1
+SMALL = Crew(apis=2, consumers=2)
+QUIESCE_S = 25.0
+"""Longer than the intact product takes to find messages that RabbitMQ has lost."""
+FEW_SLOTS = '{"default":{"slots":8,"ids_per_message":4},"heavy":{"slots":1,"ids_per_message":1}}'
+
+
+class Cut(NamedTuple):
+    """In a file of the copy, `old` becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Guard(NamedTuple):
+    """What is removed, in words and in lines, and which wrongs show it: one of them is enough.
+
+    `beside` is removed in both runs: the intact one has to be good without it as well.
+    """
+
+    name: str
+    cuts: tuple[Cut, ...]
+    plan: Plan
+    shows: frozenset[str]
+    beside: tuple[Cut, ...] = ()
+
+
+WORKER = "consumer/worker.py"
+NO_SEARCH = (
+    Cut(
+        WORKER,
+        "            (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),\n"
+        "            (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),\n",
+        "",
+    ),
+)
+"""Nobody looks for messages that RabbitMQ has lost."""
+
+_DUE_MESSAGES = (
+    "            (DueMessages(store, self._dispatch, telemetry, lambda: opened.broker.connected), tick),\n"
+)
+_BLIND_ACCEPT = """\
+        try:
+            accepted = await self._store.accept(jobs)
+        except Exception:
+            from datetime import UTC
+
+            from core.job import Accepted
+
+            accepted = Accepted(datetime.now(UTC), frozenset(job.id for job in jobs), ())
+"""
+
+
+def plan(
+    *script: Fault, seconds: float, rate: float = 60.0, visits: Mapping[str, int] | None = None, **settings: object
+) -> Plan:  # fmt: skip
+    """A short run with these faults, and with clients of these kinds alone."""
+    usual = Plan(SEED, seconds, {}, rate, SMALL, script=script, settings=settings, quiesce_s=QUIESCE_S)
+    return usual._replace(visits=visits) if visits else usual
+
+
+def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
+    """One fault of a script."""
+    return Fault(at_s, kind, target, lasts_s)
+
+
+GUARDS = (
+    Guard(
+        "the fence is not compared when an ending is written",
+        (Cut("adapters/postgres/queries/settle.sql", "join held using (id, fence)", "join held using (id)"),),
+        plan(
+            fault(4, "consumer-freeze", "consumer-0", 4.0),
+            fault(11, "consumer-freeze", "consumer-1", 4.0),
+            seconds=18, rate=5, visits={"slow": 1},
+        ),
+        frozenset({"written by an older claim", "claims unexplained"}),
+    ),
+    Guard(
+        "nobody publishes again what was not published",
+        (Cut(WORKER, _DUE_MESSAGES, ""), *NO_SEARCH),
+        plan(fault(4, "rabbitmq-kill", "rabbitmq", 1.0), seconds=15),
+        frozenset({"stuck"}),
+    ),
+    Guard(
+        "nobody looks for messages that RabbitMQ has lost",
+        NO_SEARCH,
+        plan(
+            fault(6, "rabbitmq-purge", "rabbitmq"), fault(7, "rabbitmq-wipe", "rabbitmq"),
+            seconds=14, rate=9, visits={"slow": 1}, lanes=FEW_SLOTS,
+        ),
+        frozenset({"stuck"}),
+    ),
+    Guard(
+        "nobody takes jobs from consumers that are gone",
+        (Cut(WORKER, "            (RescueJobs(store, cache, telemetry), tick),\n", ""),),
+        plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, visits={"slow": 1}),
+        frozenset({"stuck"}),
+    ),
+    Guard(
+        "a message counts as sent before RabbitMQ has confirmed it",
+        (
+            Cut(
+                "adapters/rabbitmq/publishing.py",
+                "await within(CALL_S, connection.channel())",
+                "await within(CALL_S, connection.channel(publisher_confirms=False))",
+            ),
+        ),
+        plan(fault(5, "rabbitmq-hang", "rabbitmq", 3.0), seconds=16),
+        frozenset({"stuck"}),
+        beside=NO_SEARCH,
+    ),
+    Guard(
+        "a message is acknowledged before its jobs are claimed",
+        (
+            Cut("consumer/hints.py", "        ids = decode(delivery.body)\n", "        ids = decode(delivery.body)\n        delivery.acknowledge()\n"),
+            Cut("consumer/hints.py", "            self._delivery.acknowledge()\n", "            pass\n"),
+        ),
+        plan(
+            fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
+            seconds=10, rate=10, visits={"slow": 1}, lanes=FEW_SLOTS,
+        ),
+        frozenset({"stuck"}),
+        beside=NO_SEARCH,
+    ),
+    Guard(
+        "PostgreSQL answers a commit before it is on disk",
+        (Cut("adapters/postgres/pool.py", '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
+        plan(
+            fault(4, "postgres-kill", "postgres"), fault(9, "postgres-kill", "postgres"),
+            fault(14, "postgres-kill", "postgres"),
+            seconds=20, rate=150, visits={"plain": 1}, unsafe_durability="accept",
+        ),
+        frozenset({"lost"}),
+    ),
+    Guard(
+        "an unknown commit counts as a good one",
+        (Cut("api/submission.py", "        accepted = await self._store.accept(jobs)\n", _BLIND_ACCEPT),),
+        plan(fault(4, "postgres-kill", "postgres"), seconds=10),
+        frozenset({"lost"}),
+    ),
+    Guard(
+        "keys are not looked at when jobs are inserted",
+        (
+            Cut(
+                "adapters/postgres/queries/accept.sql",
+                "where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))",
+                "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
+            ),
+        ),
+        plan(seconds=6, visits={"twins": 1}),
+        frozenset({"duplicated"}),
+    ),
+    Guard(
+        "equal pure work does not share a flight",
+        (Cut("api/submission.py", "fingerprint=own, flight=True,", "fingerprint=own, flight=False,"),),
+        plan(seconds=6, rate=100, visits={"pure": 1}),
+        frozenset({"same work done twice"}),
+    ),
+    Guard(
+        "unfinished documents are kept in process memory",
+        (
+            Cut("api/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
+        ),
+        plan(seconds=8, visits={"followed": 1}),
+        frozenset({"went back", "shown unfinished after its end"}),
+    ),
+    Guard(
+        "a record that is away is taken for one without the job",
+        (
+            Cut(
+                "api/lookup.py",
+                "        jobs = await self._store.look_up(list(set(ids)))\n",
+                "        try:\n            jobs = await self._store.look_up(list(set(ids)))\n"
+                "        except ServerAway:\n            jobs = {}\n",
+            ),
+        ),
+        plan(fault(4, "postgres-kill", "postgres", 1.0), seconds=10, visits={"followed": 1}),
+        frozenset({"not found after its 202"}),
+    ),
+    Guard(
+        "the tenant of a document is not compared",
+        (Cut("api/lookup.py", "if document is None or document.tenant != tenant:", "if document is None:"),),
+        plan(seconds=6, visits={"foreign": 1}),
+        frozenset({"seen by a stranger"}),
+    ),
+    Guard(
+        "a cancel is forgotten when a job ends",
+        (
+            Cut(
+                "adapters/postgres/queries/settle.sql",
+                "case when cancel_requested_at is null then ended.state else 'cancelled' end",
+                "case when ended.state = 'queued' then 'succeeded' else ended.state end",
+            ),
+        ),
+        plan(seconds=8, visits={"cancelled": 1}),
+        frozenset({"succeeded although cancelled"}),
+    ),
+)  # fmt: skip
+"""All that can be removed."""

@@ -1,0 +1,26 @@
+"""Every guard that the controls remove is where they look for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.controls.guards import GUARDS, Cut, Guard
+from tests.fault.controls.tree import copied, cut
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_a_guard_can_be_removed(guard: Guard, tmp_path: Path) -> None:
+    root = copied(tmp_path, (*guard.beside, *guard.cuts) if guard.beside != guard.cuts else guard.cuts)
+    for each in guard.cuts:
+        text = (root / each.file).read_text()
+        if each.file.endswith(".py"):
+            compile(text, each.file, "exec")
+
+
+def test_a_guard_that_has_moved_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("twice twice")
+    for old in ("once", "twice"):
+        with pytest.raises(LookupError):
+            cut(tmp_path, Cut("file", old, ""))
