@@ -11,10 +11,10 @@ SEPARATOR = "\x1f"
 MOST = 200
 """Characters of the generalised detail that count: what follows is often a dump."""
 
-# A quote opens after white space or a bracket and closes before them, so that an apostrophe does neither. Whatever has
-# a digit varies (numbers, times, addresses, most ids), and so does a long word of hexadecimal letters alone.
+# A quote opens where no word ends, so that an apostrophe is none, and an unclosed one reaches to the end: nothing is read
+# twice. Whatever has a digit varies (numbers, times, addresses, most ids), and so does a long word of hexadecimal letters.
 _QUOTED = re.compile(
-    r"""(?<!\w)(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`[^`]*+`|“[^”]*+”|\u2018[^\u2019]*+\u2019|«[^»]*+»)(?!\w)""",
+    r"""(?<!\w)(?:'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?|`[^`]*+`?|“[^”]*+”?|\u2018[^\u2019]*+\u2019?|«[^»]*+»?)""",
     re.DOTALL,
 )
 _VARYING = re.compile(r"(?:(?<!\w)[-+])?\b(?=\w*\d)\w++|\b[0-9a-fA-F]{8,}+\b")

@@ -1,6 +1,7 @@
 -- List: jobs of a tenant, newest first: the newest of each state, merged. The rows are compared as the index has them, so
 -- that no other index and no scan will do. Other filters are applied to what the index gives, and the rows examined are
 -- counted: the last that may be examined of a state comes back (`bound`), fitting or not, as below it more may fit.
+-- Whether a job was tried again is asked by a scalar subquery: `not exists` may be planned as a hash of the whole table.
 -- $1: tenant; $2: states; $3: below this id; $4: not below this one; $5: kind; $6: tag; $7: created from; $8: created
 -- before; $9: error fingerprint (null asks nothing); $10: only what a cancel or a retry would change; $11: the most rows
 -- to examine of a state; $12: the most rows to answer.
@@ -15,7 +16,7 @@ with hits as materialized (
                      and ($9::text is null or error_fingerprint = $9)
                      and (not $10::bool
                           or case when finished_at is null then cancel_requested_at is null
-                             else not exists (select from jobs as again where again.retry_of = seen.id) end) as fits
+                             else (select again.id from jobs as again where again.retry_of = seen.id) is null end) as fits
               from (select *, row_number() over (order by tenant desc, state desc, id desc) as place
                     from jobs
                     where (tenant, state, id) < ($1, wanted.state, $3::uuid)

@@ -128,7 +128,9 @@ class World:
         assert found == {model.id: model.state for model in models if model.rescue()}
 
     async def cancel(self, models: Sequence[Model]) -> None:
-        await self.record.sql.executemany(load_queries()["cancel"], [("acme", each) for each in ids(models)])
+        await self.record.sql.executemany(
+            load_queries()["cancel"], [("acme", [each]) for each in ids(models)]
+        )
         for model in models:
             model.cancel()
 

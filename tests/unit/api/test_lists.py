@@ -84,7 +84,7 @@ async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(door
     ):
         answer = await door.client.get(f"/v1/jobs?{query}", headers=headers)
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?page_token")
-    body = QUEUED | {"page_token": token}
+    body = {"filter": {"state": "queued"}, "page_token": token}
     answer = await door.client.post("/v1/jobs/cancel", json=body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/page_token")
 

@@ -24,6 +24,7 @@ ALIKE = [
     ("no column «a»", "no column \u2018b\u2019"),
     ("can't open 'a'", "can't open 'it\\'s'"),
     ("can't open 'a', 'b'", "can't open 'c'"),
+    ("unclosed 'a", "unclosed 'b c"),
     ("a  lot\nof   space", "a lot of space"),
     ("x" * 300, "x" * 250 + "y"),
 ]
@@ -54,13 +55,13 @@ def test_a_fingerprint_never_changes_between_releases() -> None:
     assert re.fullmatch("[0-9a-f]{16}", error_fingerprint("k", "t", "\ud800", "\ud800"))
 
 
-@pytest.mark.parametrize("text", ["it's what it isn't", "a bad face", "unclosed 'quote", ""])
+@pytest.mark.parametrize("text", ["it's what it isn't", "a bad face", "the cats' tails", ""])
 def test_plain_words_stay(text: str) -> None:
     assert generalised(text) == text
 
 
-@pytest.mark.timeout(5)
-@pytest.mark.parametrize("piece", ["'", "' ", "'a\\", "#, ", "1", "a", "\\", "f", "# - ", '"`“\u2018«'])
+@pytest.mark.timeout(5, func_only=True)
+@pytest.mark.parametrize("piece", ["'", "' ", "'a\\", "#, ", "1", "a", "z", "\\", "f", "# - ", '"`“\u2018«'])
 def test_no_detail_takes_long(piece: str) -> None:
-    for _ in range(20):
+    for _ in range(1_000):
         generalised((piece * 2_000)[:2_000] + "!")
