@@ -19,6 +19,7 @@ from core.errors import (
     JobUnknown,
     KindUnknown,
     Malformed,
+    NotConfigured,
     OutcomeUnknown,
     Overloaded,
     ServerAway,
@@ -28,7 +29,7 @@ from core.errors import (
     TryAgain,
 )
 
-NEVER_SHOWN = {SluiceError, StartRefused}
+NEVER_SHOWN = {SluiceError, NotConfigured, StartRefused}
 
 
 def shown(error: BaseException) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
