@@ -18,7 +18,6 @@ from core.lanes import PRIORITIES, queue_name
 from infra.local.server import Server
 from tests.fault.chaos.proxy import BOTH, CALM, Proxy, Trouble
 from tests.fault.chaos.schedule import Fault
-from tests.integration.rabbitmq.tools import control
 from tests.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
@@ -169,11 +168,11 @@ class Wreck:
 
     async def _alarm(self, fault: Fault) -> float:
         rabbitmq = self._stack.servers.rabbitmq
-        await asyncio.to_thread(control, rabbitmq, "set_disk_free_limit", ABSURD_LIMIT)
+        await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", ABSURD_LIMIT)
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
-            await asyncio.to_thread(control, rabbitmq, "set_disk_free_limit", USUAL_LIMIT)
+            await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", USUAL_LIMIT)
         return time.time()
 
     async def _purge(self, _: Fault) -> float:
