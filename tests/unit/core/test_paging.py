@@ -10,7 +10,7 @@ from core.errors import Malformed
 from core.paging import paging_key, seal, unseal
 
 KEY = paging_key("0123456789abcdef")
-JOB = "01a1fd35-8e90-75e6-b26f-e55daa51e4d2"
+JOB = "0190f3c2-5b1e-7cc3-98c4-dc0c0c07398f"
 TOKEN = seal(KEY, b"question", JOB)
 
 
