@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from infra.local import ports
 from infra.local.servers import Servers
 from tests.servers import empty, running_servers
 from tests.stack import Stack
+
+
+def pytest_configure() -> None:
+    """Give each worker of a run ports of its own: two could take the same one before either listens on it."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports._CANDIDATES = ports._CANDIDATES[number::workers]
 
 
 @pytest.fixture(scope="session")

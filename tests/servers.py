@@ -58,6 +58,7 @@ QUICK: dict[str, object] = {
     "dispatch_due_s": 1,
     "stop_s": 2,
     "lame_duck_s": 0.2,
+    "record_budget_s": 1,
     "redis_budget_s": 0.5,
 }
 """Settings that make faults heal in seconds."""

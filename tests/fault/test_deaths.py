@@ -117,7 +117,7 @@ async def test_a_frozen_consumer_cannot_write_over_its_successor(bare_stack: Sta
     first = await bare_stack.finished(ids)
     frozen.signal(signal.SIGCONT)
     await frozen.ready()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await frozen.figures()).get("sluice_leases_lost_total") != 2:  # noqa: ASYNC110  another process
             await asyncio.sleep(0.05)
     second = await bare_stack.finished(ids)
@@ -145,7 +145,7 @@ async def test_a_stopped_consumer_gives_its_work_back_at_once(bare_stack: Stack)
     await bare_stack.consumers[0].ready()
     ids = await submitted(bare_stack, NAP, 3)
     await running(bare_stack, 3)
-    assert await asyncio.wait_for(asyncio.to_thread(bare_stack.consumers[0].stop), 5) == 0
+    assert await asyncio.wait_for(asyncio.to_thread(bare_stack.consumers[0].stop), 30) == 0
     async with bare_stack.client() as client:
         shown = [(await client.get(f"/v1/jobs/{job_id}")).json() for job_id in ids]
     assert {(each["state"], each["attempt"]) for each in shown} == {("queued", 0)}
@@ -181,7 +181,7 @@ async def test_a_job_that_kills_its_consumer_is_given_up_and_takes_nobody_with_i
     consumer = bare_stack.consumers[0]
     poison = await submitted(bare_stack, {"kind": "own.poison", "input": {}}, 1)
     assert consumer.process is not None
-    assert await asyncio.to_thread(consumer.process.wait, 20) == -signal.SIGABRT
+    assert await asyncio.to_thread(consumer.process.wait, 60) == -signal.SIGABRT
     neighbours = await submitted(bare_stack, {"kind": "own.good", "input": {}}, 30)
     consumer.start()
     rows = await bare_stack.finished(poison + neighbours)
@@ -203,7 +203,7 @@ async def submitted(stack: Stack, work: Mapping[str, object], how_many: int) -> 
 
 async def running(stack: Stack, how_many: int) -> None:
     """Wait until so many jobs run."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await count(stack, RUNNING) < how_many:  # noqa: ASYNC110  other processes start them
             await asyncio.sleep(0.02)
 

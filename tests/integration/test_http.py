@@ -31,14 +31,14 @@ async def run(servers: Servers, *command: str, **settings: str) -> tuple[int, st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     """Return once it is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await true():  # noqa: ASYNC110  another process decides
             await asyncio.sleep(0.02)
 
@@ -108,7 +108,7 @@ async def test_it_starts_without_any_server_and_says_what_is_missing(bare_stack:
         redis_url=f"redis://{nowhere}/0",
         rabbitmq_url=f"amqp://{nowhere}/",
     )
-    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+    async with httpx.AsyncClient() as client, asyncio.timeout(60):
         while True:
             try:
                 check = await client.get(f"{api.private_url}/check")
@@ -137,7 +137,7 @@ async def test_a_stop_answers_who_waits_and_ends_well(bare_stack: Stack) -> None
             return (await api.figures())["sluice_waiting_requests"] > 0
 
         await until(somebody_waits)
-        status = await asyncio.wait_for(asyncio.to_thread(api.stop), 15)
+        status = await asyncio.wait_for(asyncio.to_thread(api.stop), 40)
         assert (status, (await waiting).status_code) == (0, 202)
     assert '"process_stopped"' in api.log.read_text()
     assert "Traceback" not in api.log.read_text()

@@ -44,7 +44,7 @@ async def test_a_setting_without_a_default_has_to_be_given(
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-m", process, cwd=tmp_path, env=environment, stdout=-1, stderr=-1
     )
-    out, err = await asyncio.wait_for(started.communicate(), 30)
+    out, err = await asyncio.wait_for(started.communicate(), 60)
     assert f"SLUICE_{missing}" in refused(started.returncode or 0, out.decode(), err.decode())
 
 
@@ -129,6 +129,7 @@ async def test_what_starts_with_every_server_down_is_ready_once_they_come(bare_s
 
 
 async def test_a_stop_under_a_long_poll_answers_it_at_once(bare_stack: Stack) -> None:
+    bare_stack._settings |= {"stop_s": 60}
     await bare_stack.start(consumers=0)
     api = bare_stack.apis[0]
     async with bare_stack.client() as client:
@@ -139,16 +140,17 @@ async def test_a_stop_under_a_long_poll_answers_it_at_once(bare_stack: Stack) ->
             return (await api.figures())["sluice_waiting_requests"] == 3
 
         await until(all_wait)
-        status = await asyncio.wait_for(asyncio.to_thread(api.stop), 5)
+        status = await asyncio.wait_for(asyncio.to_thread(api.stop), 20)
         answers = await asyncio.gather(*waiting)
     assert status == 0
     assert [(each.status_code, each.json()["state"]) for each in answers] == [(200, "queued")] * 3
 
 
 async def test_a_consumer_with_nothing_to_do_stops_at_once(bare_stack: Stack) -> None:
+    bare_stack._settings |= {"stop_s": 60}
     await bare_stack.start(apis=0)
     consumer = bare_stack.consumers[0]
-    assert await asyncio.wait_for(asyncio.to_thread(consumer.stop), 5) == 0
+    assert await asyncio.wait_for(asyncio.to_thread(consumer.stop), 20) == 0
     log = consumer.log.read_text()
     assert '"process_stopped"' in log
     assert "Traceback" not in log

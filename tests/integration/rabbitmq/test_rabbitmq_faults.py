@@ -29,8 +29,7 @@ from tests.integration.rabbitmq.tools import (
     until,
     until_refused,
 )
-
-pytestmark = pytest.mark.timeout(60)
+from tests.waiting import Stopwatch
 
 
 async def test_messages_survive_the_broker_being_killed_and_both_sides_come_back_by_themselves(
@@ -98,15 +97,15 @@ async def test_a_frozen_broker_fails_every_publish_in_time_and_is_found_again_af
     rabbitmq: RabbitMQ, lane: Lane
 ) -> None:
     consumer, events, tried = Consumer(), Events(), []
-    async with running(rabbitmq.url, lane, consumer, events) as broker:
+    async with running(rabbitmq.url, lane, consumer, events) as broker, Stopwatch.running() as watch:
         await in_place(broker)
 
         async def relay() -> None:
             while True:
-                new, began = message(lane), time.monotonic()
+                began, on_the_watch = time.monotonic(), watch.seconds
                 with suppress(ServerAway):
-                    await broker.publish(new)
-                tried.append(time.monotonic() - began)
+                    await broker.publish(message(lane))
+                tried.append((time.monotonic() - began, watch.seconds - on_the_watch))
                 await asyncio.sleep(0.01)
 
         relays = [asyncio.create_task(relay()) for _ in range(5)]
@@ -116,8 +115,8 @@ async def test_a_frozen_broker_fails_every_publish_in_time_and_is_found_again_af
         rabbitmq.thaw()
         new = await published(broker, lane)
         await until(lambda: new in consumer.ids)
-        assert max(tried) < BUDGET_S + 0.4
-        assert max(tried) > BUDGET_S - 0.1, "nothing was in flight when the broker froze"
+        assert max(seconds for _, seconds in tried) < BUDGET_S + 0.4
+        assert max(tried)[0] > BUDGET_S - 0.1, "nothing was in flight when the broker froze"
         assert not any(task.done() for task in relays)
         for task in relays:
             task.cancel()
@@ -132,10 +131,10 @@ async def test_a_publish_in_flight_when_its_connection_dies_fails_as_server_away
         rabbitmq.freeze()
         flights = [asyncio.create_task(broker.publish(message(lane))) for _ in range(20)]
         await asyncio.sleep(0)
-        began = time.monotonic()
-        proxy.cut()
-        await asyncio.wait(flights)
-        assert time.monotonic() - began < BUDGET_S, "they waited for their budget, not for the connection"
+        async with Stopwatch.running() as watch:
+            proxy.cut()
+            await asyncio.wait(flights)
+        assert watch.seconds < BUDGET_S, "they waited for their budget, not for the connection"
         assert all(isinstance(task.exception(), ServerAway) for task in flights)
 
 
@@ -163,12 +162,12 @@ async def test_closing_is_quick_and_complete_although_the_broker_is_frozen(
         more_than_the_socket_takes = message(lane)._replace(ids=(message(lane).ids * 400_000))
         flight = asyncio.create_task(broker.publish(more_than_the_socket_takes))
         await until(lambda: flight.done() or broker._out.connection.write_queue.empty())  # type: ignore[union-attr]
-        began = time.monotonic()
-        await broker.close()
-        assert time.monotonic() - began < 2.2
+        async with Stopwatch.running() as watch:
+            await broker.close()
+        assert watch.seconds < 2.2
         await asyncio.wait({flight})
         assert isinstance(flight.exception(), ServerAway)
-        await until(lambda: len(asyncio.all_tasks()) == tasks, timeout_s=0.5)
+        await until(lambda: len(asyncio.all_tasks()) == tasks)
 
 
 async def test_starting_returns_at_once_when_nothing_listens(lane: Lane) -> None:
@@ -192,10 +191,10 @@ async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_
         try:
             await until_refused(broker, lane)
             await until(lambda: events)
-            began = time.monotonic()
-            with pytest.raises(ServerAway, match="blocked"):
-                await broker.publish(message(lane))
-            assert time.monotonic() - began < BUDGET_S / 2
+            async with Stopwatch.running() as watch:
+                with pytest.raises(ServerAway, match="blocked"):
+                    await broker.publish(message(lane))
+            assert watch.seconds < BUDGET_S / 2
         finally:
             await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
         await published(broker, lane)
@@ -211,7 +210,7 @@ async def test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_ag
         await channel.queue_delete(lane.queues["normal"])
         with pytest.raises(ServerAway, match=lane.queues["normal"]):
             await broker.publish(message(lane))
-        await published(broker, lane, timeout_s=2)
+        await published(broker, lane)
         assert (await broker.depths())[lane.queues["normal"]] == 1
 
 
@@ -221,7 +220,7 @@ async def test_a_consumer_whose_queue_was_deleted_by_hand_comes_back(rabbitmq: R
         await in_place(broker)
         await channel.queue_delete(lane.queues["normal"])
         new = await published(broker, lane)
-        await until(lambda: new in consumer.ids, timeout_s=3)
+        await until(lambda: new in consumer.ids, timeout_s=20)  # before a silent queue is looked at
 
 
 async def test_a_consumer_that_died_without_a_word_is_missed_and_replaced(
@@ -233,7 +232,7 @@ async def test_a_consumer_that_died_without_a_word_is_missed_and_replaced(
         for each in broker._consuming.hands:  # the broker forgets the consumers, and our side is not told
             await each._channel.basic_cancel(each._tag)
         new = await published(broker, lane)
-        await until(lambda: new in consumer.ids, timeout_s=5)
+        await until(lambda: new in consumer.ids)
     assert "delivers none" in events[0][1]["why"]
 
 

@@ -137,7 +137,7 @@ async def running(
         await broker.close()
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 15) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 45) -> None:
     """Wait for a condition to hold, or fail."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  what is waited for happens in another process
@@ -152,7 +152,7 @@ def message(lane: Lane, priority: str = "normal", ids: int = 1) -> Message:
     return Message(1, lane.name, priority, tuple(str(uuid4()) for _ in range(ids)))
 
 
-async def published(broker: Broker, lane: Lane, timeout_s: float = 15) -> str:
+async def published(broker: Broker, lane: Lane, timeout_s: float = 45) -> str:
     """Publish as the keeper does, again and again, until it works; returns the id."""
     new = message(lane)
     async with asyncio.timeout(timeout_s):
@@ -166,7 +166,7 @@ async def published(broker: Broker, lane: Lane, timeout_s: float = 15) -> str:
 
 async def until_refused(broker: Broker, lane: Lane) -> None:
     """RabbitMQ tells a connection of an alarm only when it publishes."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         with suppress(ServerAway):
             while True:
                 await broker.publish(message(lane))

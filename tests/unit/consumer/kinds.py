@@ -107,13 +107,17 @@ async def block(ask: Ask) -> Reply:
     return Reply(value="blocked")
 
 
+LET_GO = threading.Event()
+"""Set, threads end that ignore their time limit."""
+
+
 @handler("t.thread")
 def in_thread(ask: Ask, context: Context) -> Reply:
     """Waits in a thread, and ends when it is asked to."""
     if ask.how in END:
         return end(ask)
     until = time.monotonic() + ask.seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until and not (ask.how == "ignore" and LET_GO.is_set()):
         context.progress(50, "half")
         if context.should_stop() and ask.how != "ignore":
             return Reply(value="asked to stop")

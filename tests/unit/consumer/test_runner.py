@@ -1,8 +1,8 @@
 """Runs handlers of every behaviour in the loop and in threads; children have a file of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from time import monotonic
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 import orjson
@@ -162,31 +162,40 @@ async def test_the_callers_cancellation_is_raised_even_where_the_work_was_stoppe
         await run
 
 
+@pytest.fixture
+def let_go() -> Iterator[threading.Event]:
+    """Set, threads end that ignore their time limit."""
+    kinds.LET_GO.clear()
+    yield kinds.LET_GO
+    kinds.LET_GO.set()
+
+
+async def ran_past(runner: Runner) -> list[object]:
+    """How two runs ended that ignored their time limit; their threads are still at it."""
+    for_ever = {"seconds": 600, "how": "ignore"}
+    runs = [runner.run(an_attempt(kinds.in_thread, for_ever, timeout_s=0.3)) for _ in range(2)]
+    return [type(end) for end in await asyncio.gather(*runs)]
+
+
 async def test_a_thread_that_ignores_its_time_limit_does_not_cost_its_place(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    runner: Runner, let_go: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    long = {"seconds": 0.6, "how": "ignore"}
-    ends = await asyncio.gather(
-        *(runner.run(an_attempt(kinds.in_thread, long, timeout_s=0.01)) for _ in range(2))
-    )
-    assert [type(end) for end in ends] == [TimedOut, TimedOut]
+    assert await ran_past(runner) == [TimedOut, TimedOut]
     assert runner.runaways == 2
     assert "2 of 2 threads ran past" in caplog.text
     assert (await value_of(runner.run(an_attempt(kinds.in_thread)))).startswith("handler-")
+    let_go.set()
     await until(lambda: not runner.runaways)
 
 
-async def test_work_that_finds_no_thread_in_time_is_not_started(runner: Runner) -> None:
-    runaway = {"seconds": 0.6, "how": "ignore"}
-    runs = [runner.run(an_attempt(kinds.in_thread, runaway, timeout_s=0.05)) for _ in range(2)]
-    await asyncio.gather(*runs)
-    await asyncio.gather(
-        *(runner.run(an_attempt(kinds.in_thread, runaway, timeout_s=0.05)) for _ in range(2))
-    )
+async def test_work_that_finds_no_thread_in_time_is_not_started(
+    runner: Runner, let_go: threading.Event
+) -> None:
+    await ran_past(runner)
+    await ran_past(runner)
     assert runner.runaways == 4
-    began = monotonic()
     assert isinstance(await runner.run(an_attempt(kinds.in_thread, timeout_s=0.05)), TimedOut)
-    assert monotonic() - began < 0.3
+    let_go.set()
     await until(lambda: not runner.runaways)
     assert isinstance(await runner.run(an_attempt(kinds.in_thread)), bytes)
 
