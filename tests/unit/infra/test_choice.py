@@ -84,19 +84,22 @@ def test_where_apt_has_no_rabbitmq_the_rest_is_installed_and_goes_on(
     assert (machine.bin / "postgres").exists()
 
 
-def test_another_program_that_cannot_be_had_stops_the_start(
+@pytest.mark.parametrize("here", [["redis-server"], ["redis-server", "rabbitmq-server"]])
+def test_another_program_that_cannot_be_had_stops_the_start(machine: Machine, here: list[str]) -> None:
+    machine.has(*here)
+    with pytest.raises(ProgramMissing, match=r"^postgres: not installed"):
+        choose(machine.servers, {})
+
+
+def test_a_rabbitmq_that_is_there_is_not_given_up_for_another_program(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine.has("redis-server", "rabbitmq-server")
-    with pytest.raises(ProgramMissing, match=r"^postgres: not installed"):
-        choose(machine.servers, {})
-    (machine.bin / "rabbitmq-server").unlink()
-    with pytest.raises(ProgramMissing, match=r"^postgres: not installed"):
-        choose(machine.servers, {})
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    machine.has("redis-server", "rabbitmq-server")
     machine.has_apt(broken="postgresql")
     with pytest.raises(subprocess.CalledProcessError):
         choose(machine.servers, {})
+    assert len(machine.log.read_text().splitlines()) == 2, "update and install, once"
 
 
 @pytest.mark.parametrize("address", ["amqp://elsewhere/", ""])
