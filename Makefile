@@ -16,6 +16,9 @@ RABBITMQ ?= auto
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=
 
+# Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
+WORKERS ?= 3
+
 .PHONY: help setup run down logs status key verify test check fmt unit fault soak controls bench load lock up test-containers \
         test-rabbitmq4
 
@@ -61,7 +64,7 @@ unit: setup  ## the fast tests, no servers
 test: setup  ## check, then every test, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
-	$(PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=90
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
 
 fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
