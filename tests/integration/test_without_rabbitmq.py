@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis.asyncio as redis
 
 from infra.local.samples import samples
 from infra.local.servers import Servers
@@ -135,3 +136,14 @@ async def test_that_rabbitmq_is_not_configured_is_said_once_in_each_log_and_in_e
         assert (shown["status"], shown["dispatch"]) == ("degraded", "pull")
         assert shown["dependencies"]["rabbitmq"]["status"] == "not configured"
         assert "SLUICE_RABBITMQ_URL" in shown["dependencies"]["rabbitmq"]["remedy"]
+
+
+async def test_both_consumers_listen_for_calls(embedded: Stack) -> None:
+    client = redis.Redis.from_url(embedded.servers.redis.url)
+
+    async def both() -> bool:
+        channels = await client.pubsub_channels("sluice:*:call")
+        return [number for _, number in await client.pubsub_numsub(*channels)] == [2] if channels else False
+
+    await until_found(both)
+    await client.aclose()
