@@ -73,6 +73,11 @@ class Attempt:
         """Stop because the time limit has come."""
         self.stop(TimedOut(f"The time limit of {self.time_limit_s:g} s was reached."))
 
+    @property
+    def overdue(self) -> bool:
+        """True where it has run longer than its time limit."""
+        return not self.waiting and monotonic() > self.started + self.time_limit_s
+
     def begin(self) -> None:
         """A place was found: the time limit counts from now."""
         self.started = monotonic()

@@ -11,7 +11,7 @@ from consumer.attempt import Attempt
 from core.announcement import announce
 from core.batching import Batcher, Limits
 from core.document import Document
-from core.errors import SluiceError
+from core.errors import ServerAway, SluiceError, TryAgain
 from core.job import Job, JobState
 from core.lifecycle import Transition
 from core.outcome import LeaseLost
@@ -39,15 +39,20 @@ class Settling:
         self._announcing: Batcher[Job, None] = Batcher("announce", self._announce, Limits(waiting=100_000))
 
     async def settle(self, attempt: Attempt, ending: Transition) -> None:
-        """Write one ending, however long the record is away, until the lease is lost."""
+        """Write one ending, however long the record is away: the fence refuses it where it comes too late.
+
+        What the record refuses for another reason is tried until the lease is lost.
+        """
         tries = 0
-        while not isinstance(attempt.stopped, LeaseLost):
+        while True:
             tries += 1
             try:
                 settled = await self._writing.put(ending)
                 if settled is None and tries > 1:
                     settled = await self._own(ending)
-            except SluiceError:
+            except SluiceError as error:
+                if isinstance(attempt.stopped, LeaseLost) and not isinstance(error, ServerAway | TryAgain):
+                    return
                 await asyncio.sleep(PAUSE_S)
                 continue
             if settled is None:

@@ -33,7 +33,7 @@ from consumer.settling import Settling
 from core.dispatch import Dispatch
 from core.errors import SluiceError, StartRefused
 from core.garbage import settle_garbage_collection
-from core.outcome import LeaseLost, Released
+from core.outcome import LeaseLost, NotRenewed, Released
 from core.registry import Registry, check_lanes
 from core.settings import Settings, processors
 from core.telemetry import Event, Telemetry
@@ -202,7 +202,7 @@ class Worker:
 
     def _lost(self, attempt: Attempt) -> None:
         self._telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
-        attempt.stop(LeaseLost())
+        attempt.stop(LeaseLost() if attempt.overdue else NotRenewed())
 
     def _cancelled(self, attempt: Attempt) -> None:
         attempt.stop(Released("cancelled"))

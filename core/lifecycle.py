@@ -115,7 +115,7 @@ def postponed(job: Job, delay_s: float) -> Transition:
 
 
 def released(job: Job) -> Transition:
-    """`running → queued`: given back at shutdown; the try is not counted."""
+    """`running → queued`: given back, at shutdown or after an outage of the record; the try is not counted."""
     return Transition(job.id, job.fence, JobState.QUEUED, "released", uncounted=1)
 
 

@@ -37,7 +37,11 @@ class Released(AttemptEnded):
 
 
 class LeaseLost(AttemptEnded):
-    """Another consumer may hold the job by now: nothing may be written."""
+    """The lease ended: another consumer may hold the job by now."""
+
+
+class NotRenewed(LeaseLost):
+    """The lease could not be renewed in time, though the job had time left: it is given back, if it is still ours."""
 
 
 class HandlerFailed(Exception):
@@ -58,10 +62,10 @@ def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transit
     match ending:
         case bytes():
             return lifecycle.succeeded(job, ending)
+        case Released() | NotRenewed():
+            return lifecycle.released(job)
         case LeaseLost():
             return None
-        case Released():
-            return lifecycle.released(job)
         case RetryLater():
             return lifecycle.postponed(job, ending.after_s)
         case ChildDied():

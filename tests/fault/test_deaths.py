@@ -107,6 +107,22 @@ async def test_a_broker_that_lost_its_disk_loses_nothing(bare_stack: Stack) -> N
     await every_claim_is_explained(bare_stack)
 
 
+async def test_a_record_that_dies_for_longer_than_a_lease_charges_no_job_for_it(bare_stack: Stack) -> None:
+    bare_stack._settings |= {"lease_s": 5}
+    await bare_stack.start(consumers=1)
+    ids = await submitted(bare_stack, {"kind": "demo.sleep", "input": {"seconds": 2}}, 20)
+    await running(bare_stack, 20)
+    postgres = bare_stack.servers.postgres
+    await asyncio.to_thread(postgres.kill)
+    await asyncio.sleep(6)  # longer than the lease: nothing else can tell that it is over
+    await asyncio.to_thread(postgres.start)
+    rows = await bare_stack.finished(ids)
+    assert {(row["state"], row["attempt"], row["crash_count"]) for row in rows.values()} == {
+        ("succeeded", 1, 0)
+    }
+    assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
+
+
 async def test_a_frozen_consumer_cannot_write_over_its_successor(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=1)
     ids = await submitted(bare_stack, NAP, 2)

@@ -29,6 +29,15 @@ def test_a_lost_lease_outdoes_every_other_reason() -> None:
     assert isinstance(attempt.stopped, LeaseLost)
 
 
+def test_knows_when_it_has_run_for_too_long() -> None:
+    attempt = an_attempt(kinds.echo)
+    assert not attempt.overdue
+    attempt.started -= attempt.time_limit_s + 1
+    assert attempt.overdue
+    attempt.waiting = True
+    assert not attempt.overdue, "its time has not begun"
+
+
 def test_says_how_it_stands() -> None:
     attempt = an_attempt(kinds.echo)
     assert repr(attempt).endswith("fence 1, running>")

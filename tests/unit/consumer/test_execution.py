@@ -22,7 +22,7 @@ from core.errors import BadRow
 from core.handler import GiveUp, handler
 from core.job import JobState
 from core.lanes import Lane
-from core.outcome import LeaseLost
+from core.outcome import LeaseLost, NotRenewed
 from core.ports import DocumentCache, JobStore
 from core.registry import Registry
 from core.telemetry import Event, Telemetry
@@ -342,6 +342,16 @@ async def test_nothing_is_written_for_a_job_whose_lease_was_lost(room: Room) -> 
     room.leases.held[0].stop(LeaseLost())
     await room.settled()
     assert (room.state(job_id), room.store.calls["settle"]) == ("running", 0)
+    assert (len(room.execution), room.leases.held, room.queue.busy) == (0, [], 0)
+
+
+async def test_a_job_whose_lease_could_not_be_renewed_is_given_back(room: Room) -> None:
+    job_id = room.job("shut")
+    room.bring(job_id)
+    await until(lambda: AT_WORK)
+    room.leases.held[0].stop(NotRenewed())
+    await room.settled()
+    assert (room.state(job_id), room.record.jobs[job_id].crash_count) == ("queued", 0)
     assert (len(room.execution), room.leases.held, room.queue.busy) == (0, [], 0)
 
 

@@ -100,25 +100,33 @@ async def test_an_ending_is_kept_until_the_record_takes_it(desk: Desk, error: Ex
     assert (desk.events.count(Event.SUCCEEDED), desk.events.count(Event.STALE)) == (1, 0)
 
 
-async def test_an_ending_is_dropped_once_the_lease_is_lost(desk: Desk) -> None:
+async def test_an_ending_outlives_its_lease_where_nobody_took_the_job_meanwhile(desk: Desk) -> None:
     attempt = desk.attempt()
     gate = Gate()
-    desk.script["settle"] += [refused()] * 3 + [gate]
+    desk.script["settle"] += [refused()] * 3 + [gate, refused(), refused(TryAgain())]
     settling = asyncio.create_task(desk.settle(attempt))
     await gate.reached.wait()
     attempt.stop(LeaseLost())
-    desk.script["settle"].append(refused())
-    desk.record.add(desk.job(attempt), fence=2)
     gate.open.set()
     await settling
-    assert (desk.job(attempt).state, desk.store.calls["settle"]) == ("running", 4)
+    assert (desk.job(attempt).state, desk.events.count(Event.STALE)) == ("succeeded", 0)
 
 
-async def test_nothing_is_written_where_the_lease_was_lost_before(desk: Desk) -> None:
+async def test_an_ending_that_outlived_its_lease_is_refused_where_the_job_was_taken(desk: Desk) -> None:
     attempt = desk.attempt()
     attempt.stop(LeaseLost())
+    desk.script["settle"] += [refused()] * 3
+    desk.record.add(desk.job(attempt), fence=2)
     await desk.settle(attempt)
-    assert (desk.job(attempt).state, desk.store.calls["settle"]) == ("running", 0)
+    assert (desk.job(attempt).state, desk.events.count(Event.STALE)) == ("running", 1)
+
+
+async def test_an_ending_that_the_record_does_not_take_is_dropped_with_its_lease(desk: Desk) -> None:
+    attempt = desk.attempt()
+    attempt.stop(LeaseLost())
+    desk.script["settle"].append(refused(BadRow()))
+    await desk.settle(attempt)
+    assert (desk.job(attempt).state, desk.store.calls["settle"]) == ("running", 1)
 
 
 async def test_a_write_whose_reply_was_lost_is_recognised_as_our_own(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from core.outcome import (
     Ending,
     HandlerFailed,
     LeaseLost,
+    NotRenewed,
     Released,
     TimedOut,
     describe,
@@ -56,6 +57,11 @@ def test_an_output_is_success() -> None:
 
 def test_a_lost_lease_writes_nothing() -> None:
     assert judge(a_job(add_up), LeaseLost(), RetryPolicy(), Random(1)) is None
+
+
+def test_a_lease_that_could_not_be_renewed_gives_the_job_back_uncharged() -> None:
+    end = judged(NotRenewed(), attempt=5)
+    assert (end.state, end.outcome, end.uncounted, end.solo_crash) == (JobState.QUEUED, "released", 1, 0)
 
 
 def test_a_release_is_not_counted_and_waits_for_nothing() -> None:
