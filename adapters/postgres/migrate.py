@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from core.errors import StartRefused
@@ -21,18 +21,29 @@ from core.settings import load_settings
 LOCK = 7_519_001
 """Advisory lock that lets one migration run at a time, however many processes are started at once."""
 
+TURN_S = 0.2
+"""Seconds between two looks whether it is our turn."""
+
 
 async def migrate(url: str) -> str | None:
     """Migrate to the newest revision and return it. `url` is a postgresql:// address."""
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+            await _take_turn(connection)
             await connection.execute(text("set lock_timeout = '2s'"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Asks again and again, outside any transaction: an index that is built beside the traffic waits for all of those."""
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        await connection.commit()
+        await asyncio.sleep(TURN_S)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection) -> str | None:
