@@ -15,6 +15,7 @@ from uuid import UUID
 from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
+from adapters.postgres.upkeep import Upkeep
 from adapters.rabbitmq import Broker
 from adapters.redis_cache import RedisCache
 from core.errors import SluiceError
@@ -32,6 +33,7 @@ class Connections:
     """All that a process speaks to, and how to ask each server for a sign of life."""
 
     jobs: Store
+    upkeep: Upkeep
     keys: PostgresKeys
     cache: RedisCache
     broker: Broker
@@ -64,7 +66,14 @@ async def open_connections(
             "redis": cache.ping,
             "rabbitmq": partial(broker.ping, 1.0),
         }
-        yield Connections(store, PostgresKeys(database, settings.record_budget_s), cache, broker, pings)
+        yield Connections(
+            jobs=store,
+            upkeep=Upkeep(database, owner),
+            keys=PostgresKeys(database, settings.record_budget_s),
+            cache=cache,
+            broker=broker,
+            pings=pings,
+        )
 
 
 async def _learn_identity(store: Store, cache: RedisCache) -> None:

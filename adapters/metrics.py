@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -22,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _LABELS = [*map(str, BOUNDS), "+Inf"]
 
 Gauge = Callable[[], float]
+Gauges = Callable[[], Mapping[str, float]]
 
 
 class HttpFigures:
@@ -71,6 +72,7 @@ class Metrics(Collector):
         self.http = HttpFigures()
         self._events: Counter[Event] = Counter()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
+        self._labelled: dict[str, tuple[str, str, Gauges]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -84,6 +86,10 @@ class Metrics(Collector):
         """Show `read()` as `sluice_<name>` at every scrape."""
         self._gauges[name] = (meaning, read)
 
+    def gauges(self, name: str, meaning: str, label: str, read: Gauges) -> None:
+        """Show each of `read()` as `sluice_<name>` with its key as this label."""
+        self._labelled[name] = (meaning, label, read)
+
     def collect(self) -> Iterable[Metric]:
         """Every event from the start on, so that a rate over the first occurrence is right."""
         for event in Event:
@@ -91,6 +97,11 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"sluice_{event.value}", meaning, value=self._events[event])
         for name, (meaning, read) in self._gauges.items():
             yield _gauge(f"sluice_{name}", meaning, read())
+        for name, (meaning, label, read_all) in self._labelled.items():
+            family = GaugeMetricFamily(f"sluice_{name}", meaning, labels=[label])
+            for value, figure in read_all().items():
+                family.add_metric([value], figure)
+            yield family
         yield from self.http.families()
 
     def describe(self) -> Iterable[Metric]:

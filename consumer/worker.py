@@ -19,8 +19,11 @@ from adapters.private_port import PrivatePort, serve_private
 from consumer.attempt import Attempt
 from consumer.execution import Execution
 from consumer.hints import LaneQueue
+from consumer.keeper.count import CountLanes
+from consumer.keeper.deadlines import OverdueJobs
 from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty, keep
+from consumer.keeper.prune import PruneJobs, PruneNotes
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
 from consumer.lease import Leases
@@ -31,6 +34,7 @@ from core.errors import SluiceError, StartRefused
 from core.garbage import settle_garbage_collection
 from core.outcome import LeaseLost, Released
 from core.registry import Registry, check_lanes
+from core.retention import retention
 from core.settings import Settings, processors
 from core.telemetry import Event, Telemetry
 
@@ -119,9 +123,23 @@ class Worker:
             (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
             (DueJobs(store, cache, telemetry), tick),
             (RescueJobs(store, cache, telemetry), tick),
+            *((duty, tick) for duty in self._tidying(opened)),
         ]
         for duty, every_s in duties:
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
+
+    def _tidying(self, opened: Connections) -> list[Duty]:
+        """The duties that keep the record small, its clients informed, and nobody waiting in vain."""
+        settings, store, cache, telemetry = self._settings, opened.upkeep, opened.cache, self._telemetry
+        report = partial(self._execution.figures.report, settings.served)
+        count = CountLanes(store, cache, list(settings.lanes), report, settings.keeper_s)
+        show_lanes(self._metrics, count)
+        return [
+            OverdueJobs(store, cache, telemetry),
+            PruneJobs(store, cache, telemetry, retention(self._registry, settings.keep_s)),
+            PruneNotes(store, settings.idempotency_keep_s),
+            count,
+        ]
 
     async def _sign_in(self, opened: Connections) -> None:
         """Leave a note for people that this consumer is here, and renew it."""
@@ -170,6 +188,25 @@ class Worker:
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         self._tasks.append(asyncio.create_task(work, name=name))
         return self._tasks[-1]
+
+
+def show_lanes(metrics: Metrics, count: CountLanes) -> None:
+    """The figures of lanes, as the record has them: every consumer shows the same, so do not add them up."""
+    metrics.gauges(
+        "queued_jobs", "Jobs that wait for a slot", "lane", lambda: count.gauge(lambda lane: lane.queued)
+    )
+    metrics.gauges("running_jobs", "Jobs that run", "lane", lambda: count.gauge(lambda lane: lane.running))
+    metrics.gauges(
+        "oldest_queued_seconds",
+        "How long the oldest queued job has waited",
+        "lane",
+        lambda: count.gauge(lambda lane: lane.oldest_queued_s),
+    )
+    metrics.gauge(
+        "oldest_undispatched_seconds",
+        "How long the oldest queued job has waited for RabbitMQ to confirm its message",
+        count.oldest_undispatched_s,
+    )
 
 
 def refuse_doubts(settings: Settings, registry: Registry) -> None:

@@ -13,11 +13,13 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from core.errors import StartRefused
+from core.handler import LONGEST_KEEP_S
 from core.lanes import Lane
 
 PREFIX = "SLUICE_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
 
 
 class LaneSettings(BaseModel):
@@ -123,6 +125,12 @@ class Settings(BaseSettings):
         default=3, description="Seconds until the keeper publishes what the api did not"
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    keep_s: Kept = Field(
+        default=604_800, description="Seconds a finished job is kept, unless its kind says otherwise"
+    )
+    idempotency_keep_s: Kept = Field(
+        default=604_800, description="Seconds an Idempotency-Key is kept at least; never less than its job"
+    )
     stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"

@@ -31,6 +31,7 @@ class Event(StrEnum):
     RESCUED = "jobs_rescued"
     REDISPATCHED = "ids_redispatched"
     DROPPED = "outbox_rows_dropped"
+    PRUNED = "jobs_pruned"
     DEAD_LETTER = "dead_letters"
     ANNOUNCE_FAILED = "announcements_failed"
     CACHE_MISMATCH = "cache_identity_mismatch"

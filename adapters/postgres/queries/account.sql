@@ -14,8 +14,7 @@ with seen as materialized (
 )
 update jobs
 set state = 'failed', version = version + 1, finished_at = now(),
-    error = convert_to(json_build_object('type', 'deadline-passed', 'title', 'The deadline passed before the job was started',
-        'detail', '', 'retryable', false, 'attempt', attempt)::text, 'UTF8')
+    error = :deadline_passed
 from seen
 where jobs.id = seen.id and seen.overdue
 returning :job, null::bytea as input, result, error

@@ -51,5 +51,14 @@ def test_gauges_are_read_when_asked_for() -> None:
     assert samples(metrics)["sluice_waiting", ()] == 3
 
 
+def test_gauges_with_a_label_show_whatever_there_is() -> None:
+    metrics = Metrics()
+    queued = {"default": 3, "heavy": 0}
+    metrics.gauges("queued", "Those who queue", "lane", lambda: queued)
+    assert samples(metrics)["sluice_queued", (("lane", "default"),)] == 3
+    queued.clear()
+    assert not [name for name, _ in samples(metrics) if name == "sluice_queued"]
+
+
 def test_the_process_itself_is_shown() -> None:
     assert ("process_resident_memory_bytes", ()) in samples(Metrics())
