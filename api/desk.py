@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.control import Control
 from api.keys import Keyring
 from api.lookup import Lookup
+from api.pace import Pace
 from api.submission import Submission
 from api.waiting import Waiting
 from core.registry import Registry
@@ -27,6 +28,7 @@ class Desk:
     lookup: Lookup
     waiting: Waiting
     control: Control
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def body_limit(self) -> int:

@@ -9,7 +9,9 @@ SluiceError
 ├── Malformed           the bytes are not the JSON we accept
 ├── Invalid             well-formed, but not what the kind or the options ask for
 ├── TooLarge            more bytes than the kind takes
-├── KindUnknown · JobUnknown · JobExpired
+├── KindUnknown
+├── JobUnknown
+│   └── JobExpired      it was there, or may have been, so long ago that it is not kept any more
 ├── KeyReused           an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
 └── StartRefused        a setting or a handler is wrong; the process does not start
@@ -96,7 +98,7 @@ class JobUnknown(SluiceError):
     """There is no such job."""
 
 
-class JobExpired(SluiceError):
+class JobExpired(JobUnknown):
     """The job is not kept any more: it was deleted, or it is older than its retention."""
 
 
