@@ -1,10 +1,12 @@
-"""The api process: `python -m api`. SIGTERM lets what is under way finish; a second one does not wait."""
+"""The api process: `python -m api`. SIGTERM lets clients leave and work finish; a second one does not wait."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
+from contextlib import suppress
 from functools import partial
 
 import uvicorn
@@ -13,10 +15,9 @@ import uvloop
 from adapters.logs import LogSink, log_to_stderr
 from adapters.metrics import Metrics
 from adapters.private_port import PrivatePort, QuietServer, listen, serve_private
-from api.app import open_front
+from api.app import Front, open_front
 from api.outer import AsgiApp
 from api.protocol import Protocol
-from api.waiting import Waiting
 from core.errors import StartRefused
 from core.garbage import settle_garbage_collection
 from core.registry import Registry, load
@@ -24,6 +25,24 @@ from core.settings import Settings, load_settings
 from core.telemetry import Event, Telemetry
 
 BACKLOG = 4_096
+
+
+LINGER_S = 1.0
+"""How long a client that has connected at the last moment has to send its request."""
+
+
+class Server(QuietServer):
+    """Closes its door before it closes connections on which nothing was asked yet."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, answer those there are, and close them."""
+        for each in self.servers:
+            each.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self.force_exit else LINGER_S):
+                while any(map(_unasked, self.server_state.connections)):  # noqa: ASYNC110  uvicorn has no event for it
+                    await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
 
 
 async def serve(settings: Settings, registry: Registry) -> None:
@@ -36,13 +55,17 @@ async def serve(settings: Settings, registry: Registry) -> None:
             async with serve_private(
                 private, settings.private_host, settings.api_private_port
             ) as private_port:
-                server = QuietServer(_config(front.app))
-                _on_signals(partial(_stop, server, private, front.desk.waiting, telemetry))
+                server = Server(_config(front.app))
+                _on_signals(partial(_stop, server, private, front, telemetry))
                 settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
                 await server.serve(sockets=[listener])
     telemetry.emit(Event.STOPPED)
+
+
+def _unasked(connection: object) -> bool:
+    return isinstance(connection, Protocol) and connection.cycle is None
 
 
 def _config(app: AsgiApp) -> uvicorn.Config:
@@ -57,7 +80,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=25,
+        timeout_graceful_shutdown=20,
     )
 
 
@@ -66,12 +89,21 @@ def _on_signals(stop: partial[None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _stop(server: QuietServer, private: PrivatePort, waiting: Waiting, telemetry: Telemetry) -> None:
-    """No longer ready; whoever waits is answered with what is known; what is under way finishes."""
-    server.force_exit = server.should_exit
-    server.should_exit = private.draining = True
-    waiting.release()
+def _stop(server: Server, private: PrivatePort, front: Front, telemetry: Telemetry) -> None:
+    """No longer ready; whoever waits is answered with what is known.
+
+    For a while requests are still answered, each with the last answer of its connection: a connection that is closed
+    while it is idle may be closed under a request that is on its way.
+    """
+    if private.draining:
+        server.should_exit = server.force_exit = True
+        return
+    private.draining = front.app.leaving = True
+    front.desk.waiting.release()
     telemetry.emit(Event.STOPPING)
+    asyncio.get_running_loop().call_later(
+        front.desk.settings.lame_duck_s, setattr, server, "should_exit", True
+    )
 
 
 def main() -> int:

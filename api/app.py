@@ -45,7 +45,7 @@ DRAIN_S = 4.0
 class Front(NamedTuple):
     """The open front door: the whole ASGI stack, what its routes work with, and how to ask the servers for a sign of life."""
 
-    app: AsgiApp
+    app: Outer
     desk: Desk
     pings: Mapping[str, Callable[[], Awaitable[None]]]
 
@@ -102,7 +102,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
     )
 
 
-def stack_up(desk: Desk, metrics: Metrics) -> AsgiApp:
+def stack_up(desk: Desk, metrics: Metrics) -> Outer:
     """What answers first is outermost."""
     app: AsgiApp = create_app(desk)
     if desk.settings.express:

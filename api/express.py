@@ -14,7 +14,6 @@ from api.desk import Desk
 from api.keys import Identity
 from api.outer import REQUEST_ID, ROUTE, TRACEPARENT, AsgiApp, Scope
 from api.problems import problem
-from api.submission import read_submit
 from core.errors import SluiceError
 
 SUBMIT, LOOK_UP = "/v1/jobs", "/v1/jobs/{job_id}"
@@ -104,7 +103,7 @@ class Express:
         desk = self._desk
         try:
             raw = await read_body(receive, self._most_body, desk.settings.body_timeout_s)
-            answer = await desk.submission.submit(tenant, read_submit(raw), scope[TRACEPARENT])
+            answer = await desk.submission.submit_body(tenant, raw, scope[TRACEPARENT])
             reply = answers.accepted(answer, desk.pace)
         except SluiceError as error:
             reply = problem(error, scope[REQUEST_ID])

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Any, Protocol
 
-from api.answers import AsgiMessage, Header, Receive, Send, send_reply
+from api.answers import CLOSE, AsgiMessage, Header, Receive, Send, send_reply
 from api.problems import problem
 
 Scope = AsgiMessage
@@ -58,13 +58,17 @@ class Figures(Protocol):
 
 
 class Outer:
-    """Wraps the whole stack. `access_log` writes one line per request."""
+    """Wraps the whole stack. `access_log` writes one line per request.
+
+    Once `leaving` is set, every answer asks its client to come back on another connection.
+    """
 
     def __init__(self, app: AsgiApp, figures: Figures, access_log: bool = False) -> None:
         self._app = app
         self._figures = figures
         self._access_log = access_log
         self._ids = _request_ids()
+        self.leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,6 +84,8 @@ class Outer:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *security, (b"x-request-id", request_id)]
+                if self.leaving and CLOSE not in message["headers"]:
+                    message["headers"].append(CLOSE)
             return send(message)
 
         inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from typing import NamedTuple, TypeVar
 
 from api.lookup import Lookup
@@ -14,9 +15,9 @@ from core.job import Job
 from core.ports import DocumentCache, JobStore, Result
 
 MOST = 10_000
-"""Results remembered in process memory; their documents are in the memory for documents."""
+"""Results, and bodies that asked for them, remembered in process memory; documents are in the memory for documents."""
 
-
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -25,6 +26,13 @@ class Recalled(NamedTuple):
 
     document: Document
     finished_at: float | None
+
+
+class Work(NamedTuple):
+    """Pure work, and for how many seconds its result may be used again."""
+
+    fingerprint: bytes
+    fresh_s: float
 
 
 class Recall:
@@ -37,6 +45,7 @@ class Recall:
         self._keep_s, self._clock = keep_s, clock
         self._known: dict[bytes, tuple[Result, float]] = {}
         self._superseded: dict[bytes, float] = {}
+        self._bodies: dict[tuple[str, bytes], Work] = {}
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
             "results-mget", self._read_cache, Limits(rows=200)
         )
@@ -53,6 +62,22 @@ class Recall:
             with suppress(JobUnknown):  # deleted since
                 return Recalled(await self._lookup.find(tenant, result.job_id), result.finished_at)
         return await self._recorded(fingerprint, fresh_s)
+
+    def find_here(self, tenant: str, body: bytes, now: float) -> tuple[Document, float, float] | None:
+        """What process memory has for a body that asked for a result before: the same bytes mean the same work.
+
+        The document, its age, and the age until which it may be used, in seconds.
+        """
+        work = self._bodies.get((tenant, _digest(body)))
+        result = work and self._remembered(work.fingerprint)
+        if work is None or result is None or now - result.finished_at >= work.fresh_s:
+            return None
+        held = self._lookup.memory.get(result.job_id)
+        return (held.document, now - result.finished_at, work.fresh_s) if held else None
+
+    def remember_body(self, tenant: str, body: bytes, work: Work) -> None:
+        """This body of a whole request asks for this work and nothing else."""
+        _put(self._bodies, (tenant, _digest(body)), work)
 
     def supersede(self, fingerprint: bytes, now: float) -> None:
         """The work runs again: what finished before `now` (since the epoch) is not remembered here any more."""
@@ -92,9 +117,14 @@ class Recall:
         return [found.get(each) for each, _ in wanted]
 
 
-def _put(table: dict[bytes, T], fingerprint: bytes, value: T) -> None:
+def _digest(body: bytes) -> bytes:
+    """What a body is known by, whatever its length."""
+    return blake2b(body, digest_size=32).digest()
+
+
+def _put(table: dict[K, T], key: K, value: T) -> None:
     """Put it last, and drop from the front what is too much."""
-    table.pop(fingerprint, None)
-    table[fingerprint] = value
+    table.pop(key, None)
+    table[key] = value
     while len(table) > MOST:
         del table[next(iter(table))]

@@ -11,11 +11,11 @@ import uuid_utils
 from pydantic import ValidationError
 
 from api.answers import Answer
-from api.recall import Recall
+from api.recall import Recall, Work
 from api.schemas import SubmitOptions, flaws_of
 from core.batching import Batcher, Limits
 from core.dispatch import Dispatch
-from core.document import render
+from core.document import Document, render
 from core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
 from core.fingerprint import canonical, fingerprint
 from core.handler import AnyHandler
@@ -99,20 +99,42 @@ class Submission:
         self, tenant: str, work: Submit, traceparent: str | None = None, key: RequestKey | None = None
     ) -> Answer:
         """Raises KindUnknown, Invalid, TooLarge, KeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
-        handler = self._registry[work.kind]
-        new = self._admit(tenant, handler, work, traceparent)
-        new = self._fingerprinted(new, handler, work.options)
+        new = self._understood(tenant, work, traceparent)
         if key is not None:
             new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
-        answer = await self._replay(new) or await self._recall(new) or await self._record(new)
-        if work.options.cache == "refresh" and new.fingerprint and not answer.replayed:
-            self._recall_from.supersede(new.fingerprint, time())
+        return await self._answered(new, work.options)
+
+    async def submit_body(self, tenant: str, body: bytes, traceparent: str | None) -> Answer:
+        """As `submit`, for a body of POST /v1/jobs that came without a key. Raises Malformed too.
+
+        The bytes that asked for a result before are not even parsed while process memory has that result.
+        """
+        here = self._recall_from.find_here(tenant, body, time())
+        if here is not None:
+            return self._reused(*here)
+        asked = read_submit(body)
+        new = self._understood(tenant, asked, traceparent)
+        answer = await self._answered(new, asked.options)
+        if answer.reused and new.fingerprint and new.fresh_s:
+            self._recall_from.remember_body(tenant, body, Work(new.fingerprint, new.fresh_s))
         return answer
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
         await self._accepting.drain()
         await self._dispatch.drain()
+
+    def _understood(self, tenant: str, work: Submit, traceparent: str | None) -> NewJob:
+        """Admit and fingerprint."""
+        handler = self._registry[work.kind]
+        return self._fingerprinted(self._admit(tenant, handler, work, traceparent), handler, work.options)
+
+    async def _answered(self, new: NewJob, options: SubmitOptions) -> Answer:
+        """Recall or record."""
+        answer = await self._replay(new) or await self._recall(new) or await self._record(new)
+        if options.cache == "refresh" and new.fingerprint and not answer.replayed:
+            self._recall_from.supersede(new.fingerprint, time())
+        return answer
 
     def _admit(self, tenant: str, handler: AnyHandler, work: Submit, traceparent: str | None) -> NewJob:
         """A job that the kind takes: size, input and options fit."""
@@ -178,9 +200,12 @@ class Submission:
         if found.finished_at is None:
             self._telemetry.emit(Event.COALESCED)
             return Answer(found.document, coalesced=True)
+        return self._reused(found.document, now - found.finished_at, new.fresh_s)
+
+    def _reused(self, document: Document, age: float, fresh_s: float) -> Answer:
         self._telemetry.emit(Event.REUSED)
-        age_s = max(0, int(now - found.finished_at))
-        return Answer(found.document, reused=True, age_s=age_s, ttl_s=max(0, int(new.fresh_s) - age_s))
+        age_s = max(0, int(age))
+        return Answer(document, reused=True, age_s=age_s, ttl_s=max(0, int(fresh_s) - age_s))
 
     async def _record(self, new: NewJob) -> Answer:
         """Into the record, or together with the same work that came in between.

@@ -77,6 +77,12 @@ class Execution:
             self._telemetry.emit(Event.UNREADABLE, why=str(error))
             delivery.acknowledge()
 
+    def give_back(self) -> None:
+        """Give back what waits for a place to run: it has not begun."""
+        for attempt in list(self._held.values()):
+            if attempt.waiting:
+                attempt.stop(Released())
+
     def stop(self) -> None:
         """Give back what still runs: the handlers are stopped and their jobs queued again."""
         for attempt in list(self._held.values()):

@@ -155,6 +155,7 @@ class Worker:
         await opened.broker.stop_consuming()
         for queue in self._queues:
             queue.close()
+        self._execution.give_back()
         try:
             async with asyncio.timeout(self._settings.stop_s):
                 await asyncio.wait(self._lanes)

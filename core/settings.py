@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     idempotency_keep_s: Kept = Field(
         default=604_800, description="Seconds an Idempotency-Key is kept at least; never less than its job"
     )
+    lame_duck_s: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        description="Seconds an api process that was told to stop still answers, so that clients can go elsewhere",
+    )
     stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"

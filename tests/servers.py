@@ -57,6 +57,7 @@ QUICK: dict[str, object] = {
     "keeper_s": 0.2,
     "dispatch_due_s": 1,
     "stop_s": 2,
+    "lame_duck_s": 0.2,
     "redis_budget_s": 0.5,
 }
 """Settings that make faults heal in seconds."""

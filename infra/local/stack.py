@@ -150,6 +150,7 @@ class Stack:
 def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> dict[str, str]:
     """Return what the processes are started with: what was given, the servers' addresses, free ports and a secret."""
     chosen = {"SLUICE_KEY_PEPPER": secret(root / ".local" / "pepper"), **_free_ports(root, given)}
+    chosen["SLUICE_LAME_DUCK_S"] = "0"  # there is no other api here to which clients could go
     return {**chosen, **servers, **given}
 
 

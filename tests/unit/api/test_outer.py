@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api.answers import AsgiMessage, Receive, Send
+from api.answers import CLOSE, AsgiMessage, Receive, Send
 from api.outer import DOCS_SECURITY, REQUEST_ID, ROUTE, SECURITY, TRACEPARENT, Outer, Scope, request_id_of
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -129,6 +129,27 @@ async def test_requests_are_counted_by_template_and_never_by_id() -> None:
         await ask(Inside(), figures=figures, **more)
         assert figures.seen == [expected]
         assert figures.in_flight == 0
+
+
+async def test_who_leaves_asks_every_client_once_to_come_back_on_another_connection() -> None:
+    async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": [CLOSE]})
+
+    for app, staying in ((Inside(), 0), (closing, 1)):
+        for leaving, expected in ((False, staying), (True, 1)):
+            outer = Outer(app, Figures())
+            outer.leaving = leaving
+            sent: list[AsgiMessage] = []
+
+            async def send(message: AsgiMessage, sent: list[AsgiMessage] = sent) -> None:
+                sent.append(message)
+
+            await outer({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, send)
+            assert sent[0]["headers"].count(CLOSE) == expected
+
+
+async def nothing() -> AsgiMessage:
+    return {}
 
 
 async def test_head_is_asked_of_the_inside_as_get() -> None:
