@@ -21,6 +21,7 @@ from adapters.postgres.pool import Database
 from adapters.postgres.pulls import Pulls
 from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.store import Store
+from adapters.postgres.upkeep import Upkeep
 from adapters.rabbitmq import Broker, NoBroker
 from adapters.redis_cache import RedisCache
 from adapters.redis_checks import refuses_writes, stops_after_snapshot
@@ -43,6 +44,7 @@ class Connections:
 
     jobs: Store
     pulls: Pulls
+    upkeep: Upkeep
     keys: PostgresKeys
     schedules: PostgresSchedules
     listing: PostgresListing
@@ -87,6 +89,7 @@ async def open_connections(
             pings=pings,
             doubts=doubts,
             invariants=Invariants(settings.postgres_url.get_secret_value(), settings),
+            upkeep=Upkeep(database, owner),
         )
 
 

@@ -22,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _LABELS = [*map(str, BOUNDS), "+Inf"]
 
 Gauge = Callable[[], float]
+Gauges = Callable[[], Mapping[str, float]]
 
 
 class HttpFigures:
@@ -71,7 +72,7 @@ class Metrics(Collector):
         self.http = HttpFigures()
         self._events: Counter[Event] = Counter()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
-        self._tables: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = {}
+        self._labelled: dict[str, tuple[str, str, Gauges]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -85,9 +86,9 @@ class Metrics(Collector):
         """Show `read()` as `sluice_<name>` at every scrape."""
         self._gauges[name] = (meaning, read)
 
-    def table(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Show each entry of `read()` as `sluice_<name>{<label>=…}` at every scrape."""
-        self._tables[name] = (meaning, label, read)
+    def gauges(self, name: str, meaning: str, label: str, read: Gauges) -> None:
+        """Show each of `read()` as `sluice_<name>` with its key as this label."""
+        self._labelled[name] = (meaning, label, read)
 
     def collect(self) -> Iterable[Metric]:
         """Every event from the start on, so that a rate over the first occurrence is right."""
@@ -96,8 +97,8 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"sluice_{event.value}", meaning, value=self._events[event])
         for name, (meaning, read) in self._gauges.items():
             yield _gauge(f"sluice_{name}", meaning, read())
-        for name, (meaning, label, read_all) in self._tables.items():
-            yield _table(f"sluice_{name}", meaning, label, read_all())
+        for name, (meaning, label, read_all) in self._labelled.items():
+            yield _labelled(f"sluice_{name}", meaning, label, read_all())
         yield from self.http.families()
 
     def describe(self) -> Iterable[Metric]:
@@ -109,12 +110,12 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
 
-def _table(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=[label])
-    for entry, value in values.items():
-        family.add_metric([entry], value)
-    return family
-
-
 def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
+
+
+def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for value, figure in values.items():
+        family.add_metric([value], figure)
+    return family

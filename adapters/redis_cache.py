@@ -29,11 +29,20 @@ if ARGV[3] ~= '' then redis.call('publish', ARGV[2], ARGV[3]) end
 """
 """One call per batch: finished documents are written once, results replaced, and one message wakes all waiters."""
 
+FORGET = """
+for i = 1, #KEYS do redis.call('set', KEYS[i], '', 'ex', ARGV[1]) end
+redis.call('publish', ARGV[2], ARGV[3])
+"""
+"""One call per batch: tombstones over documents whose jobs are gone, and one message that says so."""
+
 ANNOUNCE_S = 1.0
 """Seconds for an announcement, which no request waits for."""
 
 TOMBSTONE_S = 60
 """Seconds for which a deleted document cannot come back: longer than any announcement takes."""
+
+STATISTICS_S = 60
+"""Seconds after which statistics that nobody has renewed are of no use."""
 
 AGAIN_S = 0.5
 """Seconds between two attempts to subscribe."""
@@ -101,13 +110,23 @@ class RedisCache:
         packed = [document.pack() for document in finished] + list(map(_pack_result, results.values()))
         await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, len(finished), *packed)
 
-    async def forget(self, job_id: str) -> None:
-        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
-        if not self._prefix:
+    async def forget(self, *job_ids: str) -> None:
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
+        if not self._prefix or not job_ids:
             return
-        with suppress(ServerAway):  # then it ends with its time to live
-            await self._run("SET", self._prefix + job_id.encode(), b"", "EX", TOMBSTONE_S)
-            await self._run("PUBLISH", self._channel("gone"), job_id)
+        keys = [self._prefix + job_id.encode() for job_id in job_ids]
+        news = (TOMBSTONE_S, self._channel("gone"), ",".join(job_ids))
+        with suppress(ServerAway):  # then they end with their time to live
+            await self._run("EVAL", FORGET, len(keys), *keys, *news)
+
+    async def post_statistics(self, statistics: bytes) -> None:
+        """Put up the newest statistics, for some seconds."""
+        if self._prefix:
+            await self._run("SET", self._channel("statistics"), statistics, "EX", STATISTICS_S)
+
+    async def read_statistics(self) -> bytes | None:
+        """The newest statistics, if there are any."""
+        return await self._run("GET", self._channel("statistics")) if self._prefix else None
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested; without Redis the next heartbeat tells."""
@@ -134,7 +153,12 @@ class RedisCache:
 
     async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
         """Call `on_gone` with the ids of deleted jobs for ever; returns when cancelled."""
-        await self._listen("gone", lambda data: on_gone(data.decode()) if data else None)
+
+        def hear(data: bytes) -> None:
+            for job_id in filter(None, data.decode().split(",")):
+                on_gone(job_id)
+
+        await self._listen("gone", hear)
 
     async def _listen(self, topic: str, hear: Callable[[bytes], None]) -> None:
         while True:

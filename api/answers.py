@@ -27,7 +27,8 @@ _KEEP: Header = (b"cache-control", b"private, max-age=3600, immutable")
 _ASK_AGAIN: Header = (b"cache-control", b"private, no-cache")
 _COLLAPSED: Header = (b"cache-status", b"sluice; fwd=miss; collapsed")
 _REPLAYED: Header = (b"idempotent-replayed", b"true")
-_LATER: tuple[Header, Header] = ((b"retry-after", b"1"), (b"retry-after", b"2"))
+RETRY_AFTER: tuple[Header, ...] = tuple((b"retry-after", b"%d" % seconds) for seconds in range(31))
+"""The header by seconds."""
 
 LINGER_S = 1.0
 """How long a connection that is about to be closed still takes what its client is sending."""
@@ -56,20 +57,29 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def found(document: Document) -> Reply:
+def soon(document: Document) -> Header:
+    """In 1 or 2 seconds. It differs from job to job, so that pollers who began together do not stay together."""
+    return RETRY_AFTER[1 + (ord(document.id[-1]) & 1)]
+
+
+Later = Callable[[Document], Header]
+"""When to ask again for an unfinished job."""
+
+
+def found(document: Document, later: Later = soon) -> Reply:
     """200 with the document."""
-    return Reply(200, _headers(document, document.body), document.body)
+    return Reply(200, _headers(document, document.body, later), document.body)
 
 
-def not_modified(document: Document) -> Reply:
+def not_modified(document: Document, later: Later = soon) -> Reply:
     """304: the client has this very version."""
-    return Reply(304, [_etag(document), *_freshness(document), VARY], b"")
+    return Reply(304, [_etag(document), *_freshness(document, later), VARY], b"")
 
 
-def accepted(answer: Answer) -> Reply:
+def accepted(answer: Answer, later: Later = soon) -> Reply:
     """The answer to a submit: 202, or 200 where the job is finished already."""
     document = answer.document
-    headers = _headers(document, document.body)
+    headers = _headers(document, document.body, later)
     headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
     if answer.reused:
         headers.append((b"cache-status", b"sluice; hit; ttl=%d" % answer.ttl_s))
@@ -81,16 +91,16 @@ def accepted(answer: Answer) -> Reply:
     return Reply(200 if document.finished else 202, headers, document.body)
 
 
-def result(document: Document) -> Reply:
+def result(document: Document, later: Later = soon) -> Reply:
     """200 with the output alone, or 202 while there is none. Raises JobFailed, JobCancelled."""
     if document.state == JobState.FAILED:
         raise JobFailed
     if document.state == JobState.CANCELLED:
         raise JobCancelled
     if not document.finished:
-        return accepted(Answer(document))
+        return accepted(Answer(document), later)
     body = document.result
-    return Reply(200, _headers(document, body), body)
+    return Reply(200, _headers(document, body, later), body)
 
 
 def matches(if_none_match: bytes, document: Document) -> bool:
@@ -102,22 +112,17 @@ def matches(if_none_match: bytes, document: Document) -> bool:
     return b"*" in tags or wanted in [tag.removeprefix(b"W/") for tag in tags]
 
 
-def later(job_id: str) -> Header:
-    """When to ask again. It differs from job to job, so that pollers who began together do not stay together."""
-    return _LATER[ord(job_id[-1]) & 1]
-
-
-def _headers(document: Document, body: bytes) -> list[Header]:
+def _headers(document: Document, body: bytes, later: Later) -> list[Header]:
     length = (b"content-length", b"%d" % len(body))
-    return [JSON, length, _etag(document), *_freshness(document), VARY]
+    return [JSON, length, _etag(document), *_freshness(document, later), VARY]
 
 
 def _etag(document: Document) -> Header:
     return (b"etag", (b'"%d"' if document.finished else b'W/"%d"') % document.version)
 
 
-def _freshness(document: Document) -> tuple[Header, ...]:
-    return (_KEEP,) if document.finished else (_ASK_AGAIN, later(document.id))
+def _freshness(document: Document, later: Later) -> tuple[Header, ...]:
+    return (_KEEP,) if document.finished else (_ASK_AGAIN, later(document))
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

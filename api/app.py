@@ -38,6 +38,7 @@ from api.waiting import Waiting
 from core.dispatch import Dispatch
 from core.errors import SluiceError
 from core.registry import Registry, check_lanes
+from core.retention import retention
 from core.settings import Settings
 from core.telemetry import Telemetry
 
@@ -72,7 +73,8 @@ async def open_front(
         forgetting = asyncio.create_task(
             connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
         )
-        stack.push_async_callback(_end, listening, forgetting)
+        following = asyncio.create_task(desk.pace.follow(connections.cache), name="pace")
+        stack.push_async_callback(_end, listening, forgetting, following)
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
@@ -84,8 +86,9 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
     lanes = {name: settings.lane(name) for name in settings.lanes}
     dispatch = Dispatch(connections.broker, connections.jobs, lanes, telemetry)
     memory = Memory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
-    lookup = Lookup(connections.jobs, connections.cache, memory)
     listing = Listing(connections.listing, settings.key_pepper.get_secret_value())
+    kept_s = retention(registry, settings.keep_s).shortest_s
+    lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
     recall = Recall(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
     return Desk(
         settings=settings,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.bulk import Bulk
 from api.control import Control
 from api.keys import Keyring
 from api.listing import Listing
 from api.lookup import Lookup
+from api.pace import Pace
 from api.scheduling import Scheduling
 from api.submission import Submission
 from api.waiting import Waiting
@@ -33,6 +34,7 @@ class Desk:
     scheduling: Scheduling
     listing: Listing
     bulk: Bulk
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def body_limit(self) -> int:

@@ -83,8 +83,8 @@ class Express:
         except SluiceError:
             return None
         if validators is not None and answers.matches(validators, document):
-            return answers.not_modified(document)
-        return answers.found(document)
+            return answers.not_modified(document, self._desk.pace)
+        return answers.found(document, self._desk.pace)
 
     def _may_submit(self, scope: Scope) -> str | None:
         """The tenant, where this is a plain submit with a known key."""
@@ -104,7 +104,7 @@ class Express:
         try:
             raw = await read_body(receive, self._most_body, desk.settings.body_timeout_s)
             answer = await desk.submission.submit_body(tenant, raw, scope[TRACEPARENT])
-            reply = answers.accepted(answer)
+            reply = answers.accepted(answer, desk.pace)
         except SluiceError as error:
             reply = problem(error, scope[REQUEST_ID])
         if CLOSE in reply.headers:

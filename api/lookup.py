@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import inf
+from time import time
 
 from api.memory import Memory
 from core.batching import Batcher, Limits
 from core.document import Document, render
-from core.errors import JobUnknown, ServerAway
+from core.errors import JobExpired, JobUnknown, ServerAway
+from core.job import made_at
 from core.ports import DocumentCache, JobStore
 
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -23,9 +26,20 @@ def checked_id(job_id: str) -> str:
 
 
 class Lookup:
-    """Finds documents; concurrent look-ups travel together as one MGET and one SELECT."""
+    """Finds documents; concurrent look-ups travel together as one MGET and one SELECT.
 
-    def __init__(self, store: JobStore, cache: DocumentCache, memory: Memory) -> None:
+    No finished job is pruned in its first `kept_s` seconds; `now` is the time since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        cache: DocumentCache,
+        memory: Memory,
+        kept_s: float = inf,
+        now: Callable[[], float] = time,
+    ) -> None:
+        self._kept_s, self._now = kept_s, now
         self._store = store
         self._cache = cache
         self.memory = memory
@@ -36,10 +50,10 @@ class Lookup:
         self._refill: Batcher[Document, None] = Batcher("refill", self._write_cache, Limits(rows=200))
 
     async def find(self, tenant: str, job_id: str) -> Document:
-        """The document of a tenant's job. Raises JobUnknown, ServerAway."""
+        """The document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired where its id is old enough for that."""
         document = self._remembered(job_id) or await self._cached(job_id) or await self._recorded(job_id)
         if document is None or document.tenant != tenant:
-            raise JobUnknown
+            raise JobExpired if self._now() - made_at(job_id) > self._kept_s else JobUnknown
         return document
 
     async def drain(self) -> None:

@@ -45,6 +45,7 @@ _PROBLEMS = {
     404: "There is no such job, kind or schedule",
     408: "The body did not arrive in time",
     409: "The job is not in a state for this, or the name is taken",
+    410: "The job is not kept any more",
     413: "The body is too large",
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
@@ -105,7 +106,7 @@ SUBMIT: Json = {
     "tags": ["jobs"],
     "status_code": 202,
     "openapi_extra": {"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
-    **_answers({200: _FINISHED, 202: _ACCEPTED}, 400, 401, 403, 408, 413, 415, 422, 503),
+    **_answers({200: _FINISHED, 202: _ACCEPTED}, 400, 401, 403, 408, 410, 413, 415, 422, 503),
 }
 LOOK_UP: Json = {
     "summary": "Look up a job",
@@ -113,7 +114,7 @@ LOOK_UP: Json = {
     "openapi_extra": {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]},
     **_answers(
         {200: {"description": "The job as it stands", "headers": _ETAG | _RETRY, **_JOB}} | _UNCHANGED,
-        401, 403, 404, 422, 503,
+        401, 403, 404, 410, 422, 503,
     ),
 }  # fmt: skip
 RESULT: Json = {
@@ -122,7 +123,7 @@ RESULT: Json = {
     "openapi_extra": {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]},
     **_answers(
         {200: {"description": "The output", "content": {"application/json": {}}}, 202: _ACCEPTED} | _UNCHANGED,
-        401, 403, 404, 409, 422, 503,
+        401, 403, 404, 409, 410, 422, 503,
     ),
 }  # fmt: skip
 CANCEL: Json = {
@@ -131,20 +132,20 @@ CANCEL: Json = {
     **_answers(
         {200: {"description": "Cancelled, or as it had ended before", "headers": _ETAG, **_JOB},
          202: {"description": "It runs, and was asked to stop", "headers": _ETAG | _RETRY, **_JOB}},
-        401, 403, 404, 503,
+        401, 403, 404, 410, 503,
     ),
 }  # fmt: skip
 RETRY: Json = {
     "summary": "Try a failed job again",
     "tags": ["jobs"],
     "status_code": 202,
-    **_answers({200: _FINISHED, 202: _ACCEPTED}, 401, 403, 404, 409, 503),
+    **_answers({200: _FINISHED, 202: _ACCEPTED}, 401, 403, 404, 409, 410, 503),
 }
 DELETE: Json = {
     "summary": "Forget a finished job",
     "tags": ["jobs"],
     "status_code": 204,
-    **_answers({204: {"description": "Forgotten"}}, 401, 403, 404, 409, 503),
+    **_answers({204: {"description": "Forgotten"}}, 401, 403, 404, 409, 410, 503),
 }
 ATTEMPTS: Json = {
     "summary": "List the attempts that did not succeed",
@@ -152,7 +153,7 @@ ATTEMPTS: Json = {
     **_answers(
         {200: {"description": "In order; tracebacks with the scope `admin`",
                "content": {"application/json": {"schema": {"$ref": _REF + "AttemptList"}}}}},
-        401, 403, 404, 503,
+        401, 403, 404, 410, 503,
     ),
 }  # fmt: skip
 _CATALOGUE: Json = {

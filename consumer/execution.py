@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from random import Random
+from time import monotonic
 
 from consumer.attempt import Attempt
+from consumer.figures import Figures
 from consumer.hints import LaneQueue, acknowledge
 from consumer.lease import Leases
 from consumer.runner import Runner
@@ -45,6 +47,7 @@ class Execution:
         self._held: dict[str, Attempt] = {}
         self._performing: set[asyncio.Task[None]] = set()
         self.newest: dict[tuple[str, str], datetime] = {}
+        self.figures = Figures()
 
     def __repr__(self) -> str:
         return f"<Execution {len(self._held)} jobs in hand>"
@@ -155,10 +158,12 @@ class Execution:
 
     async def _perform(self, attempt: Attempt, queue: LaneQueue) -> None:
         """Run the handler, judge how it ended, settle."""
+        began = monotonic()
         try:
             ending = await self._runner.run(attempt)
         finally:
             queue.free()
+            self.figures.note(queue.lane.name, attempt.job.kind, monotonic() - began)
         try:
             transition = judge(attempt.job, ending, attempt.handler.retry, self._rng)
             if transition is not None:

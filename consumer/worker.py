@@ -20,9 +20,12 @@ from adapters.private_port import PrivatePort, serve_private
 from consumer.attempt import Attempt
 from consumer.execution import Execution
 from consumer.hints import LaneQueue
+from consumer.keeper.count import CountLanes
 from consumer.keeper.cron import FireSchedules
+from consumer.keeper.deadlines import OverdueJobs
 from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty, keep
+from consumer.keeper.prune import PruneJobs, PruneNotes
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
 from consumer.keeper.verify import VerifyRecord
@@ -35,6 +38,7 @@ from core.errors import SluiceError, StartRefused
 from core.garbage import settle_garbage_collection
 from core.outcome import LeaseLost, NotRenewed, Released
 from core.registry import Registry, check_lanes
+from core.retention import retention
 from core.settings import Settings, processors
 from core.telemetry import Event, Telemetry
 
@@ -140,6 +144,7 @@ class Worker:
             (RescueJobs(store, cache, telemetry), tick),
             (FireSchedules(opened.schedules, telemetry), tick),
             (self._make_verification(opened), self._settings.verify_s),
+            *((duty, tick) for duty in self._tidying(opened)),
         ]
         if opened.broker.configured:
             duties += [
@@ -151,7 +156,7 @@ class Worker:
 
     def _make_verification(self, opened: Connections) -> VerifyRecord:
         duty = VerifyRecord(opened.invariants, self._telemetry, time.time)
-        self._metrics.table(
+        self._metrics.gauges(
             "invariant_violations", "Offenders against each invariant", "check", lambda: duty.violations
         )
         self._metrics.gauge(
@@ -160,6 +165,19 @@ class Worker:
             lambda: duty.verified_at,
         )
         return duty
+
+    def _tidying(self, opened: Connections) -> list[Duty]:
+        """The duties that keep the record small, its clients informed, and nobody waiting in vain."""
+        settings, store, cache, telemetry = self._settings, opened.upkeep, opened.cache, self._telemetry
+        report = partial(self._execution.figures.report, settings.served)
+        count = CountLanes(store, cache, list(settings.lanes), report, settings.keeper_s)
+        show_lanes(self._metrics, count)
+        return [
+            OverdueJobs(store, cache, telemetry),
+            PruneJobs(store, cache, telemetry, retention(self._registry, settings.keep_s)),
+            PruneNotes(store, settings.idempotency_keep_s),
+            count,
+        ]
 
     async def _sign_in(self, opened: Connections) -> None:
         """Leave a note for people that this consumer is here, and renew it."""
@@ -210,6 +228,25 @@ class Worker:
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         self._tasks.append(asyncio.create_task(work, name=name))
         return self._tasks[-1]
+
+
+def show_lanes(metrics: Metrics, count: CountLanes) -> None:
+    """The figures of lanes, as the record has them: every consumer shows the same, so do not add them up."""
+    metrics.gauges(
+        "queued_jobs", "Jobs that wait for a slot", "lane", lambda: count.gauge(lambda lane: lane.queued)
+    )
+    metrics.gauges("running_jobs", "Jobs that run", "lane", lambda: count.gauge(lambda lane: lane.running))
+    metrics.gauges(
+        "oldest_queued_seconds",
+        "How long the oldest queued job has waited",
+        "lane",
+        lambda: count.gauge(lambda lane: lane.oldest_queued_s),
+    )
+    metrics.gauge(
+        "oldest_undispatched_seconds",
+        "How long the oldest queued job has waited for RabbitMQ to confirm its message",
+        count.oldest_undispatched_s,
+    )
 
 
 def refuse_doubts(settings: Settings, registry: Registry) -> None:

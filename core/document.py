@@ -16,7 +16,11 @@ _OPTIONS = orjson.OPT_UTC_Z
 
 
 class Document(NamedTuple):
-    """A rendered job. `body[result_start:result_end]` is the output alone (empty where there is none)."""
+    """A rendered job. `body[result_start:result_end]` is the output alone (empty where there is none).
+
+    Of an unfinished job alone: its lane, and `since` when, in seconds since the epoch, it has been queued or running,
+    or when a scheduled one is due.
+    """
 
     id: str
     tenant: str
@@ -25,6 +29,8 @@ class Document(NamedTuple):
     result_start: int
     result_end: int
     body: bytes
+    lane: str = ""
+    since: float = 0.0
 
     @property
     def finished(self) -> bool:
@@ -65,7 +71,17 @@ def render(job: Job, **more: Any) -> Document:
     body = b'%s,"result":%s,"error":%s,"links":%s}' % (
         head[:-1], result or b"null", error or b"null", _links(job.id)
     )  # fmt: skip
-    return Document(job.id, job.tenant, job.version, job.state, start, start + len(result or b""), body)
+    end = start + len(result or b"")
+    if job.state in TERMINAL:
+        return Document(job.id, job.tenant, job.version, job.state, start, end, body)
+    return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
+
+
+def _since(job: Job) -> float:
+    at = (
+        job.queued_at if job.state == "queued" else job.run_at if job.state == "scheduled" else job.started_at
+    )
+    return at.timestamp() if at else 0.0
 
 
 def render_item(job: Job) -> bytes:

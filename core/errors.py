@@ -11,7 +11,9 @@ SluiceError
 ├── Malformed           the bytes are not the JSON we accept
 ├── Invalid             well-formed, but not what the kind or the options ask for
 ├── TooLarge            more bytes than the kind takes
-├── KindUnknown · JobUnknown · JobExpired
+├── KindUnknown
+├── JobUnknown
+│   └── JobExpired      it was there, or may have been, so long ago that it is not kept any more
 ├── KeyReused           an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
 ├── ScheduleUnknown · ScheduleExists
@@ -111,7 +113,7 @@ class JobUnknown(SluiceError):
     """There is no such job."""
 
 
-class JobExpired(SluiceError):
+class JobExpired(JobUnknown):
     """The job is not kept any more: it was deleted, or it is older than its retention."""
 
 

@@ -90,6 +90,7 @@ class Handler(Generic[I, O]):
     timeout_s: float
     retry: RetryPolicy
     cache_s: int
+    keep_s: float | None
     max_input: int
     version: int
     aliases: tuple[str, ...]
@@ -112,7 +113,8 @@ class Options(TypedDict, total=False):
     `lane`: where its jobs queue (default: `heavy` for processes, else `default`). `runs_in`: `loop` (the default of
     `async def`), `thread` (the default of `def`) or `process` (which alone can be stopped by force).
     `timeout_s`: seconds one try may take. `retry`: tries and back-off. `cache_s`: how long a result may answer equal
-    inputs; declaring it says that the kind is pure. `max_input`: bytes of input taken. `version`: raise it when equal
+    inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept (default: the setting
+    `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal
     input no longer gives equal output. `aliases`: former names.
     """
 
@@ -121,6 +123,7 @@ class Options(TypedDict, total=False):
     timeout_s: float
     retry: RetryPolicy
     cache_s: int
+    keep_s: float
     max_input: int
     version: int
     aliases: tuple[str, ...]
@@ -155,6 +158,7 @@ KIND_NAME = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
 DEFAULT_TIMEOUT_S = 300.0
 DEFAULT_MAX_INPUT = 256 * 1024
 LARGEST_INPUT = 32 * 1024 * 1024
+LONGEST_KEEP_S = 100 * 365 * 86_400.0
 
 
 def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler[Any, Any]:
@@ -173,6 +177,7 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         timeout_s=options.get("timeout_s", DEFAULT_TIMEOUT_S),
         retry=options.get("retry", RetryPolicy()),
         cache_s=options.get("cache_s", 0),
+        keep_s=options.get("keep_s"),
         max_input=options.get("max_input", DEFAULT_MAX_INPUT),
         version=options.get("version", 1),
         aliases=options.get("aliases", ()),
@@ -198,6 +203,10 @@ def _doubts(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
         (built.runs_in not in get_args(RunsIn), "runs_in is 'loop', 'thread' or 'process'"),
         (not 0 < built.timeout_s < math.inf, "timeout_s must be a number of seconds above 0"),
         (built.cache_s < 0, "cache_s must not be negative"),
+        (
+            built.keep_s is not None and not 0 < built.keep_s <= LONGEST_KEEP_S,
+            "keep_s must be a number of seconds above 0",
+        ),
         (
             not 0 < built.max_input <= LARGEST_INPUT,
             f"max_input must be between 1 and {LARGEST_INPUT} bytes",

@@ -13,11 +13,13 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from core.errors import StartRefused
+from core.handler import LONGEST_KEEP_S
 from core.lanes import Lane
 
 PREFIX = "SLUICE_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
 
 
 class LaneSettings(BaseModel):
@@ -132,6 +134,12 @@ class Settings(BaseSettings):
         default=10, description="Seconds without RabbitMQ until consumers pull jobs from the record"
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    keep_s: Kept = Field(
+        default=604_800, description="Seconds a finished job is kept, unless its kind says otherwise"
+    )
+    idempotency_keep_s: Kept = Field(
+        default=604_800, description="Seconds an Idempotency-Key is kept at least; never less than its job"
+    )
     lame_duck_s: float = Field(
         default=5,
         ge=0,

@@ -33,6 +33,7 @@ class Event(StrEnum):
     REDISPATCHED = "ids_redispatched"
     DROPPED = "outbox_rows_dropped"
     FIRED = "schedules_fired"
+    PRUNED = "jobs_pruned"
     DEAD_LETTER = "dead_letters"
     ANNOUNCE_FAILED = "announcements_failed"
     CACHE_MISMATCH = "cache_identity_mismatch"

@@ -36,6 +36,7 @@ class FakeCache:
         self.results: dict[bytes, Result] = {}
         self.forgotten: set[str] = set()
         self.announced: list[dict[str, int]] = []
+        self.statistics: bytes | None = None
         self.away = False
         self._listeners: dict[str, list[Callable[[Any], None]]] = {"wake": [], "stop": [], "gone": []}
 
@@ -64,12 +65,22 @@ class FakeCache:
         last = {document.id for document in finished}
         self._tell("wake", {job_id: Wake(version, job_id in last) for job_id, version in versions.items()})
 
-    async def forget(self, job_id: str) -> None:
-        """Never keep this document again, and tell the listeners."""
-        if not self.away:
+    async def forget(self, *job_ids: str) -> None:
+        """Never keep these documents again, and tell the listeners."""
+        for job_id in () if self.away else job_ids:
             self.forgotten.add(job_id)
             self.documents.pop(job_id, None)
             self._tell("gone", job_id)
+
+    async def post_statistics(self, statistics: bytes) -> None:
+        """Keep the newest."""
+        self._check()
+        self.statistics = statistics
+
+    async def read_statistics(self) -> bytes | None:
+        """The newest."""
+        self._check()
+        return self.statistics
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the listeners."""

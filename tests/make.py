@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from time import time
 from typing import Any
 
 import uuid_utils
@@ -10,6 +11,12 @@ import uuid_utils
 from core.job import Job, NewJob, as_accepted
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def aged_id(age_s: float) -> str:
+    """An id that was made so many seconds ago."""
+    at, rest = f"{int((time() - age_s) * 1000):012x}", str(uuid_utils.uuid7())[14:]
+    return f"{at[:8]}-{at[8:]}-{rest}"
 
 
 def new_job(**changes: Any) -> NewJob:

@@ -42,6 +42,7 @@ async def _take_turn(connection: AsyncConnection) -> None:
     while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
         await connection.commit()
         await asyncio.sleep(PAUSE_S)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection) -> str | None:

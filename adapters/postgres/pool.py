@@ -23,11 +23,21 @@ JOB_COLUMNS = ", ".join(
     f"jobs.{name}::text" if name in ("id", "retry_of") else f"jobs.{name}" for name in Job._fields[:-3]
 )
 
+_PRINT = """left(encode(sha256(convert_to(concat_ws(e'\\x1f', jobs.kind, 'deadline-passed',
+    'The deadline passed before the job was started', ''), 'UTF8')), 'hex'), 16)"""
+OVERDUE = f"""state = 'failed', version = version + 1, finished_at = now(), error_fingerprint = {_PRINT},
+    error = convert_to(json_build_object('type', 'deadline-passed',
+        'title', 'The deadline passed before the job was started', 'detail', '', 'retryable', false,
+        'attempt', attempt, 'fingerprint', {_PRINT})::text, 'UTF8')"""
+"""What becomes of a job that was not started in time, whoever finds it; its print is that of core/error_fingerprint.py."""
+
 SETTINGS = {
     "timezone": "UTC",
     "statement_timeout": "5000",
     "lock_timeout": "2000",
     "idle_in_transaction_session_timeout": "5000",
+    # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
+    "tcp_user_timeout": "5000",
     # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
@@ -56,9 +66,11 @@ _AWAY = (
 
 def load_queries() -> dict[str, str]:
     """Every statement by the name of its file."""
-    return {
-        path.stem: path.read_text().replace(":job", JOB_COLUMNS) for path in sorted(QUERIES.glob("*.sql"))
-    }
+    return {path.stem: _complete(path.read_text()) for path in sorted(QUERIES.glob("*.sql"))}
+
+
+def _complete(text: str) -> str:
+    return text.replace(":job", JOB_COLUMNS).replace(":overdue", OVERDUE)
 
 
 def translated(error: Exception) -> Exception:

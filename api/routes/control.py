@@ -30,7 +30,7 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     desk = desk_of(request)
     asker = await admit(request, desk.keyring)
     document = await desk.control.cancel(asker.tenant, job_id)
-    reply = answers.found(document)
+    reply = answers.found(document, desk.pace)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))
 
 
@@ -38,7 +38,8 @@ async def retry_job(request: Request, job_id: str) -> Response:
     """202 with the new job that tries a failed one again; asking twice answers with the same new job."""
     desk = desk_of(request)
     asker = await admit(request, desk.keyring)
-    return ReplyResponse(answers.accepted(Answer(await desk.control.retry(asker.tenant, job_id))))
+    again = await desk.control.retry(asker.tenant, job_id)
+    return ReplyResponse(answers.accepted(Answer(again), desk.pace))
 
 
 async def delete_job(request: Request, job_id: str) -> Response:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.answers import Header
+from api.answers import Header, Reply
 from api.asked import Stopwatch, Wish, admit, key_of, validators_of, wait_of
 from api.body import check_headers, read_body
 from api.desk import Desk
@@ -62,7 +62,7 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         document = await desk.waiting.wait(asker.tenant, document, wish.seconds, request.receive)
         watch.lap("wait")
     unchanged = bool(validators) and answers.matches(validators, document)
-    reply = answers.not_modified(document) if unchanged else answers.found(document)
+    reply = _shown(desk, document, unchanged)
     return ReplyResponse(reply, _more(wish, watch))
 
 
@@ -74,10 +74,14 @@ async def take_result(request: Request, job_id: str) -> Response:
     document = await desk.lookup.find(asker.tenant, job_id)
     document = await _until_finished(desk, request, document, wish.seconds)
     watch.lap("look-up")
-    reply = answers.result(document)
+    reply = answers.result(document, desk.pace)
     if reply.status == 200 and validators and answers.matches(validators, document):
         reply = answers.not_modified(document)
     return ReplyResponse(reply, _more(wish, watch))
+
+
+def _shown(desk: Desk, document: Document, unchanged: bool) -> Reply:
+    return (answers.not_modified if unchanged else answers.found)(document, desk.pace)
 
 
 async def _body(request: Request, desk: Desk, limit: int) -> bytes:
@@ -95,7 +99,8 @@ async def _submitted(
     document = await _until_finished(desk, request, answer.document, wish.seconds)
     if wish.seconds:
         watch.lap("wait")
-    return ReplyResponse(answers.accepted(answer._replace(document=document)), _more(wish, watch))
+    reply = answers.accepted(answer._replace(document=document), desk.pace)
+    return ReplyResponse(reply, _more(wish, watch))
 
 
 async def _until_finished(desk: Desk, request: Request, document: Document, seconds: float) -> Document:

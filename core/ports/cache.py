@@ -37,8 +37,8 @@ class DocumentCache(Protocol):
     ) -> None:
         """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
 
-    async def forget(self, job_id: str) -> None:
-        """Put a tombstone over a document whose job was deleted, so that no late writer brings it back, and say so."""
+    async def forget(self, *job_ids: str) -> None:
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested, so that the one that runs it beats at once."""

@@ -173,6 +173,38 @@ async def test_a_forgotten_document_is_gone_and_no_late_writer_brings_it_back(ca
     assert await cache.get([job.id, other.id]) == [None, render(other)]
 
 
+async def test_many_documents_are_forgotten_together_and_each_is_told(cache: Cache) -> None:
+    jobs, heard = [finished_job() for _ in range(1_000)], set[str]()
+    await keep(cache, *jobs)
+    listening = asyncio.create_task(cache.listen_gone(heard.add))
+    while "warm-up" not in heard:  # nothing says from when on it listens
+        await cache.forget("warm-up")
+        await asyncio.sleep(0.002)
+    await cache.forget()
+    await cache.forget(*(job.id for job in jobs))
+    await until(lambda: len(heard) == 1_001)
+    assert heard == {"warm-up", *(job.id for job in jobs)}
+    await keep(cache, *jobs)
+    assert await cache.get([job.id for job in jobs]) == [None] * 1_000
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_the_newest_statistics_are_put_up_for_all(cache: Cache) -> None:
+    assert await cache.read_statistics() is None
+    for news in (b"{}", b'{"default":{}}'):
+        await cache.post_statistics(news)
+        assert await cache.read_statistics() == news
+
+
+async def test_statistics_are_not_there_without_the_server(cache: Cache, leave: Callable[[], None]) -> None:
+    leave()
+    with pytest.raises(ServerAway):
+        await cache.post_statistics(b"{}")
+    with pytest.raises(ServerAway):
+        await cache.read_statistics()
+
+
 async def test_a_document_that_was_forgotten_before_it_came_is_not_kept(cache: Cache) -> None:
     job = finished_job()
     await cache.forget(job.id)

@@ -14,11 +14,12 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.house import GOOD, JSON, WAYS, Answer, Headers, House, exchange, request
+from tests.make import aged_id
 from tests.stack import Stack
 
 CAP = 262_144
 """Bytes that demo.sum takes."""
-NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
+NOBODY = f"/v1/jobs/{aged_id(0)}"
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +207,7 @@ REQUESTS: list[Row] = [
     get("31 36 plain letters", "/v1/jobs/" + "x" * 36, 404, "job-unknown"),
     get("31 10 kB", "/v1/jobs/" + "a" * 10_000, 404, "job-unknown"),
     get("31 unknown", NOBODY, 404, "job-unknown"),
+    get("31 so old that it has expired", "/v1/jobs/01900000-0000-7000-8000-000000000000", 410, "job-expired"),
     get("33 no key", NOBODY, 401, "unauthorized", key=None),
     post("33 no key", (JSON,), 401, "unauthorized", key=None),
     get("33 malformed", NOBODY, 401, "unauthorized", ("Authorization", "Bearer slc_x"), key=None),

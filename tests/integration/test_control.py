@@ -14,11 +14,12 @@ from adapters.redis_cache import RedisCache
 from core.document import Document
 from core.telemetry import Telemetry
 from tests.integration.work import SUM, WAIT, Work, count, ended, failed, finished
+from tests.make import aged_id
 from tests.servers import settings_for
 from tests.stack import Stack, make_a_key
 from tests.waiting import until_found
 
-NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
+NOBODY = f"/v1/jobs/{aged_id(0)}"
 ROUTES = [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/attempts")]
 routes = pytest.mark.parametrize(("method", "path"), ROUTES)
 

@@ -12,12 +12,13 @@ import pytest
 import redis.asyncio as redis
 from PIL import Image
 
+from tests.make import aged_id
 from tests.servers import frozen
 from tests.stack import Stack
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
 WAIT = {"Prefer": "wait=20"}
-NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
+NOBODY = f"/v1/jobs/{aged_id(0)}"
 
 
 async def test_a_job_is_accepted_runs_and_shows_its_result(standing: Stack) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from adapters.postgres import migrate as migration
-from adapters.postgres.migrate import LOCK, PAUSE_S, migrate
+from adapters.postgres.migrate import LOCK, migrate
 from core.settings import PREFIX
 from infra.local.servers import Servers
 from tests.servers import urls
@@ -66,6 +66,17 @@ async def test_the_schema_is_made_and_making_it_again_changes_nothing(url: str) 
     assert await schema(url) == made
 
 
+async def test_an_index_that_is_built_beside_the_traffic_can_be_begun_again(url: str) -> None:
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    await connection.execute("drop index jobs_deadline; create index jobs_deadline on jobs (tenant)")
+    await connection.execute("update alembic_version set version_num = '0002'")
+    assert await migrate(url) == HEAD
+    made = await connection.fetchval("select pg_get_indexdef('jobs_deadline'::regclass)")
+    assert "(deadline)" in made
+    await connection.close()
+
+
 async def test_processes_that_start_together_migrate_one_after_the_other(url: str) -> None:
     assert await asyncio.gather(*(migrate(url) for _ in range(6))) == [HEAD] * 6
     assert {table for table, _, _ in await schema(url)} == TABLES
@@ -75,9 +86,8 @@ async def test_whoever_migrates_is_waited_for_however_long_it_takes(url: str) ->
     rival = await asyncpg.connect(url)
     await rival.execute("select pg_advisory_lock($1)", LOCK)
     migrating = asyncio.create_task(migrate(url))
-    here = "select count(*) > 1 from pg_stat_activity where datname = current_database()"
-    await until_found(lambda: rival.fetchval(here))
-    await asyncio.sleep(3 * PAUSE_S)
+    asked = "select count(*) from pg_stat_activity where datname = $1 and query like '%pg_try_advisory_lock%'"
+    await until_found(lambda: rival.fetchval(asked, FRESH))
     assert await schema(url) == []
     await rival.close()
     assert await migrating == HEAD

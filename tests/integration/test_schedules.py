@@ -22,6 +22,7 @@ from adapters.postgres.keys import PostgresKeys
 from adapters.postgres.listing import PostgresListing
 from adapters.postgres.pulls import Pulls
 from adapters.postgres.schedules import PostgresSchedules
+from adapters.postgres.upkeep import Upkeep
 from adapters.rabbitmq import Broker
 from adapters.redis_cache import RedisCache
 from api import schedules as command
@@ -91,6 +92,7 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
     connections = Connections(
         jobs=record.store,
         pulls=cast(Pulls, None),  # the api pulls nothing
+        upkeep=cast(Upkeep, None),  # and keeps nothing
         keys=PostgresKeys(record.database, 5),
         schedules=PostgresSchedules(record.database, 5),
         listing=PostgresListing(record.database, record.settings),

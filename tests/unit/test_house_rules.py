@@ -114,6 +114,15 @@ def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:
     assert told == [(each.name, each.means, each.do) for each in load_checks().values()]
 
 
+def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() -> None:
+    drivers = [path for path in (ROOT / "adapters/postgres").glob("*.py") if path.name != "migrate.py"]
+    opening = re.compile(r"""\.transaction\(|["'](?:begin|start transaction)\b""", re.IGNORECASE)
+    assert [path.name for path in drivers if opening.search(path.read_text())] == []
+    code = {path.stem: re.sub("--.*", "", path.read_text()) for path in STATEMENTS}
+    lasting = re.compile(r"\b(?:begin|commit|savepoint)\b|advisory_(?:un)?lock")
+    assert [name for name, text in code.items() if lasting.search(text)] == []
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     assert tomllib.loads(page("pyproject.toml"))["project"]["version"] == __version__
     assert f"\n## [{__version__}]" in page("CHANGELOG.md")

@@ -1,10 +1,7 @@
 -- Account: what could not be claimed. Overdue jobs fail; kinds unknown here are offered again in 30 s; the rest is void.
--- $1: ids; $2: kinds known here. Answers the overdue ones, as terminal jobs; their fingerprint is that of
--- core/error_fingerprint.py.
+-- $1: ids; $2: kinds known here. Answers the overdue ones, as terminal jobs.
 with seen as materialized (
-    select id, lane, priority, kind, deadline <= now() as overdue,
-           left(encode(sha256(convert_to(concat_ws(e'\x1f', kind, 'deadline-passed',
-               'The deadline passed before the job was started', ''), 'UTF8')), 'hex'), 16) as print
+    select id, lane, priority, kind, deadline <= now() as overdue
     from jobs
     where id = any($1::uuid[]) and state = 'queued'
     order by id
@@ -17,10 +14,7 @@ with seen as materialized (
     group by lane, priority
 )
 update jobs
-set state = 'failed', version = version + 1, finished_at = now(),
-    error = convert_to(json_build_object('type', 'deadline-passed', 'title', 'The deadline passed before the job was started',
-        'detail', '', 'retryable', false, 'attempt', attempt, 'fingerprint', print)::text, 'UTF8'),
-    error_fingerprint = print
+set :overdue
 from seen
 where jobs.id = seen.id and seen.overdue
 returning :job, null::bytea as input, result, error

@@ -20,10 +20,7 @@ with share as (
     select id, overdue from candidate order by round, rank, place limit $2::int
 ), overdue as (
     update jobs
-    set state = 'failed', version = version + 1, finished_at = now(),
-        error = convert_to(json_build_object('type', 'deadline-passed',
-            'title', 'The deadline passed before the job was started',
-            'detail', '', 'retryable', false, 'attempt', attempt)::text, 'UTF8')
+    set :overdue
     from wanted
     where jobs.id = wanted.id and wanted.overdue
     returning :job, null::bytea as input, result, error

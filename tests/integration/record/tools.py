@@ -11,13 +11,14 @@ import asyncpg
 
 from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
+from adapters.postgres.upkeep import Upkeep
 from core.document import render
 from core.job import Job, Message, NewJob
 from core.lifecycle import released
 from core.telemetry import Telemetry
 from infra.local.servers import Servers
 from tests.fakes import Events
-from tests.make import ids_of, new_job
+from tests.make import aged_id, ids_of, new_job
 from tests.servers import settings_for
 
 KINDS = ["demo.sum", "demo.sleep"]
@@ -42,6 +43,7 @@ class Record:
         self.settings = settings_for(servers, **settings)
         self.database = Database(servers.postgres.url, "tests", Telemetry(self.events), size=10)
         self.store = Store(self.database, self.owner, self.settings)
+        self.upkeep = Upkeep(self.database, self.owner)
 
     def other(self, **settings: object) -> Store:
         """The store as another process has it, with other settings; the connections are shared."""
@@ -63,6 +65,24 @@ class Record:
         """Claim a job that is queued."""
         (job,) = await self.store.claim([job_id], KINDS)
         return job
+
+    async def finished(self, ago_s: float, **changes: Any) -> str:
+        """A job that was made when it finished: so many seconds ago."""
+        job = await self.claimed(**({"id": aged_id(ago_s)} | changes))
+        await self.finish(job.id, ago_s)
+        return job.id
+
+    async def finish(self, job_id: str, ago_s: float) -> None:
+        """Let a running job have finished so many seconds ago."""
+        at = f"now() - {ago_s} * interval '1 second'"
+        await self.change(
+            job_id,
+            f"state = 'succeeded', result = '1', finished_at = {at}, owner = null, lease_until = null",
+        )
+
+    async def left(self) -> set[str]:
+        """The ids of all jobs."""
+        return {row[0] for row in await self.sql.fetch("select id::text from jobs")}
 
     async def give_back(self, *held: Job) -> None:
         """As a consumer that stops does with what it holds."""

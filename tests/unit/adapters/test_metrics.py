@@ -51,13 +51,13 @@ def test_gauges_are_read_when_asked_for() -> None:
     assert samples(metrics)["sluice_waiting", ()] == 3
 
 
-def test_a_table_is_shown_entry_by_entry() -> None:
+def test_gauges_with_a_label_show_whatever_there_is() -> None:
     metrics = Metrics()
-    offenders = {"late_messages": 2, "broken_cancels": 0}
-    metrics.table("violations", "Offenders", "check", lambda: offenders)
-    assert samples(metrics)["sluice_violations", (("check", "late_messages"),)] == 2
-    offenders["broken_cancels"] = 1
-    assert samples(metrics)["sluice_violations", (("check", "broken_cancels"),)] == 1
+    queued = {"default": 3, "heavy": 0}
+    metrics.gauges("queued", "Those who queue", "lane", lambda: queued)
+    assert samples(metrics)["sluice_queued", (("lane", "default"),)] == 3
+    queued.clear()
+    assert not [name for name, _ in samples(metrics) if name == "sluice_queued"]
 
 
 def test_the_process_itself_is_shown() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from api import answers
-from api.answers import Answer, AsgiMessage, Reply, accepted, found, later, matches, not_modified, send_last
+from api.answers import Answer, AsgiMessage, Reply, accepted, found, matches, not_modified, send_last, soon
 from core.document import Document
 
 ID = "01900000-0000-7000-8000-00000000000"
@@ -48,7 +48,8 @@ def test_validators_are_compared_weakly(validators: bytes, same: bool) -> None:
 
 
 def test_the_time_to_ask_again_differs_between_jobs() -> None:
-    assert {later(ID + digit)[1] for digit in "0123456789abcdef"} == {b"1", b"2"}
+    jobs = [document()._replace(id=ID + digit) for digit in "0123456789abcdef"]
+    assert {soon(job)[1] for job in jobs} == {b"1", b"2"}
 
 
 def test_a_finished_submit_is_200_and_a_reused_one_says_so() -> None:

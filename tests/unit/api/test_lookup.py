@@ -11,10 +11,11 @@ import uuid_utils
 from api.lookup import Lookup
 from api.memory import Memory
 from core.document import render
-from core.errors import JobUnknown, ServerAway
+from core.errors import JobExpired, JobUnknown, ServerAway
 from core.job import Job, JobState
 from core.ports import DocumentCache, JobStore
 from tests.fakes import FakeCache
+from tests.make import aged_id
 from tests.scripted import AT, Gate, Scripted, ScriptedRecord, refused
 from tests.unit.api.front_door import Clock, add
 from tests.unit.consumer.claimed import a_job
@@ -30,10 +31,10 @@ class Desk:
         self.memory = Memory(1_000_000, 10, Clock())
         self.lookup = Lookup(cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory)
 
-    def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme") -> Job:
+    def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0) -> Job:
         """A job in the record."""
         finished = AT if state == JobState.SUCCEEDED else None
-        job = a_job(add, {}, id=str(uuid_utils.uuid7()), state=state, tenant=tenant, finished_at=finished)
+        job = a_job(add, {}, id=aged_id(age_s), state=state, tenant=tenant, finished_at=finished)
         self.record.add(job)
         return job
 
@@ -97,6 +98,18 @@ async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(desk: Desk)
     with pytest.raises(JobUnknown):
         await desk.lookup.find("acme", str(uuid_utils.uuid7()))
     assert desk.asked == (1, 1)
+
+
+async def test_an_id_so_old_that_its_job_may_have_been_pruned_has_expired_for_all_tenants(desk: Desk) -> None:
+    lookup = Lookup(cast(JobStore, desk.record), desk.cache, desk.memory, kept_s=60)
+    foreign = desk.job(age_s=61, tenant="other")
+    for job_id in (aged_id(61), foreign.id):
+        with pytest.raises(JobExpired):
+            await lookup.find("acme", job_id)
+    for job_id in (aged_id(59), aged_id(-61)):
+        with pytest.raises(JobUnknown) as caught:
+            await lookup.find("acme", job_id)
+        assert not isinstance(caught.value, JobExpired)
 
 
 @pytest.mark.parametrize(

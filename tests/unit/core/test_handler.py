@@ -43,7 +43,7 @@ def test_reads_everything_from_the_annotations() -> None:
     assert (made.kind, made.input_model, made.output_model) == ("t.waits", Given, Got)
     assert (made.runs_in, made.lane, made.takes_context, made.pure) == ("loop", "default", False, False)
     assert (made.timeout_s, made.retry, made.max_input) == (300, RetryPolicy(), 256 * 1024)
-    assert (made.version, made.aliases) == (1, ())
+    assert (made.version, made.aliases, made.keep_s) == (1, (), None)
 
 
 def test_a_plain_function_runs_in_a_thread_and_may_take_a_context() -> None:
@@ -62,6 +62,7 @@ def test_every_option_is_taken_over() -> None:
         "timeout_s": 9,
         "retry": RetryPolicy(1),
         "cache_s": 60,
+        "keep_s": 3_600,
         "max_input": 10,
         "version": 3,
         "aliases": ("t.old", "t.older"),
@@ -86,6 +87,9 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"timeout_s": inf}, "timeout_s"),
         ({"timeout_s": nan}, "timeout_s"),
         ({"cache_s": -1}, "cache_s"),
+        ({"keep_s": 0}, "keep_s"),
+        ({"keep_s": inf}, "keep_s"),
+        ({"keep_s": nan}, "keep_s"),
         ({"max_input": 0}, "max_input"),
         ({"max_input": 2**40}, "max_input"),
         ({"version": 0}, "version"),

@@ -1,7 +1,7 @@
 """What schedules do about missed ticks, and the job each made last.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from adapters.postgres.migrations.plain_sql import run
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:

@@ -1,0 +1,24 @@
+"""Deadlines: what waits although its deadline has passed fails at once, and is not left until somebody would start it."""
+
+from __future__ import annotations
+
+from core.announcement import announce
+from core.ports import DocumentCache
+from core.telemetry import Event, Telemetry
+from core.upkeep import UpkeepStore
+
+JOBS_PER_TICK = 500
+
+
+class OverdueJobs:
+    """Jobs that wait for a slot, for their time or for another attempt, by the clock of the database."""
+
+    def __init__(self, store: UpkeepStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
+
+    async def once(self) -> int:
+        """Fail one tick's worth."""
+        jobs = await self._store.fail_overdue(JOBS_PER_TICK)
+        self._telemetry.emit(Event.FAILED, len(jobs))
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)
