@@ -16,12 +16,9 @@ from adapters.postgres.pool import Database
 from adapters.postgres.store import Store
 from core.telemetry import Telemetry
 from tests.integration.work import SUM, Work, count, ended
-from tests.make import ids_of, new_job
+from tests.make import ids_of, new_jobs
 from tests.servers import settings_for
 from tests.stack import Stack, make_a_key
-
-FAILS: dict[str, Any] = {"kind": "own.fails", "input": {}, "options": {"max_attempts": 1}}
-GIVES_UP: dict[str, Any] = {"kind": "own.gives_up", "input": {}}
 
 
 @pytest.fixture
@@ -45,16 +42,24 @@ async def stranger(pair: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-async def stored(pair: Stack, tenant: str, number: int) -> list[str]:
-    """Ids of so many jobs that run at some later time, newest first."""
+async def stored(pair: Stack, tenant: str, number: int, **changes: Any) -> list[str]:
+    """Ids of so many jobs, newest first, that run at some later time unless told otherwise."""
     database = Database(pair.servers.postgres.url, "tests", Telemetry(), size=1)
-    store = Store(database, uuid4(), settings_for(pair.servers, accept_budget_s=30))
-    jobs = [new_job(tenant=tenant, delay_s=3_600) for _ in range(number)]
+    store = Store(database, uuid4(), settings_for(pair.servers, accept_budget_s=30, dispatch_due_s=0.01))
+    jobs = new_jobs(number, tenant=tenant, **(changes or {"delay_s": 3_600}))
     try:
         await store.accept(jobs)
     finally:
         await database.close()
     return ids_of(jobs)[::-1]
+
+
+async def failed(pair: Stack, tenant: str, number: int, kind: str = "own.fails") -> list[str]:
+    """Ids of so many jobs that have failed, newest first."""
+    ids = await stored(pair, tenant, number, kind=kind, input=b"{}", max_attempts=1)
+    jobs = await pair.finished(ids)
+    assert {job["state"] for job in jobs.values()} == {"failed"}
+    return ids
 
 
 async def listed(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
@@ -69,14 +74,6 @@ async def change(client: httpx.AsyncClient, what: str, **body: Any) -> dict[str,
     answer = await client.post(f"/v1/jobs/{what}", json=body)
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
-
-
-async def failed(pair: Stack, client: httpx.AsyncClient, number: int, **work: Any) -> list[str]:
-    """Ids of so many jobs that have failed, newest first."""
-    answers = await asyncio.gather(*(client.post("/v1/jobs", json=FAILS | work) for _ in range(number)))
-    jobs = await pair.finished(answer.json()["id"] for answer in answers)
-    assert {job["state"] for job in jobs.values()} == {"failed"}
-    return sorted(jobs, reverse=True)
 
 
 async def test_2500_jobs_are_paged_through_once_each_while_others_come(
@@ -109,11 +106,11 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     assert shown == sorted(shown, reverse=True)
 
 
-async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx.AsyncClient) -> None:
+async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx.AsyncClient, tenant: str) -> None:
     first = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["a", "b"]}})).json()
     done = await ended(client, first["links"]["self"])
     later = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["b"], "delay_s": 60}})).json()
-    (lost,) = await failed(pair, client, 1)
+    (lost,) = await failed(pair, tenant, 1)
     error = (await client.get(f"/v1/jobs/{lost}")).json()["error"]
     for query, wanted in (
         ({}, [lost, later["id"], done["id"]]),
@@ -137,7 +134,7 @@ async def test_tenants_see_and_change_nothing_of_each_other(
     pair: Stack, client: httpx.AsyncClient, tenant: str
 ) -> None:
     mine = await stored(pair, tenant, 3)
-    (lost,) = await failed(pair, client, 1)
+    (lost,) = await failed(pair, tenant, 1)
     token = (await listed(client, page_size=1))["next_page_token"]
     async with stranger(pair) as other:
         theirs = (await other.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()["id"]
@@ -152,9 +149,9 @@ async def test_tenants_see_and_change_nothing_of_each_other(
 
 
 async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
-    pair: Stack, client: httpx.AsyncClient
+    pair: Stack, client: httpx.AsyncClient, tenant: str
 ) -> None:
-    ids = await failed(pair, client, 300)
+    ids = await failed(pair, tenant, 300)
     (error,) = (await client.get("/v1/errors")).json()["errors"]
     assert (error["kind"], error["title"], error["count"], error["example"]) == (
         "own.fails", "LookupError", 300, ids[0],
@@ -186,8 +183,10 @@ async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
     assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
 
 
-async def test_failures_are_grouped_by_what_went_wrong(pair: Stack, client: httpx.AsyncClient) -> None:
-    first, second = await failed(pair, client, 2), await failed(pair, client, 3, **GIVES_UP)
+async def test_failures_are_grouped_by_what_went_wrong(
+    pair: Stack, client: httpx.AsyncClient, tenant: str
+) -> None:
+    first, second = await failed(pair, tenant, 2), await failed(pair, tenant, 3, "own.gives_up")
     found = (await client.get("/v1/errors")).json()
     assert (found["failures"], found["more"]) == (5, False)
     groups = [(each["kind"], each["type"], each["count"], each["example"]) for each in found["errors"]]
