@@ -32,6 +32,7 @@ from api.routes.replies import ReplyResponse
 from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
+from core.ending import end
 from core.errors import SluiceError
 from core.registry import Registry, check_lanes
 from core.settings import Settings
@@ -67,7 +68,7 @@ async def open_front(
         forgetting = asyncio.create_task(
             connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
         )
-        stack.push_async_callback(_end, listening, forgetting)
+        stack.push_async_callback(end, (listening, forgetting))
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
@@ -114,12 +115,6 @@ async def _drain(desk: Desk) -> None:
             await desk.lookup.drain()
     except TimeoutError:
         pass
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
 
 
 def create_app(desk: Desk) -> FastAPI:
