@@ -36,6 +36,7 @@ from api.scheduling import Scheduling
 from api.submission import Submission
 from api.waiting import Waiting
 from core.dispatch import Dispatch
+from core.ending import end
 from core.errors import SluiceError
 from core.registry import Registry, check_lanes
 from core.retention import retention
@@ -74,7 +75,7 @@ async def open_front(
             connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
         )
         following = asyncio.create_task(desk.pace.follow(connections.cache), name="pace")
-        stack.push_async_callback(_end, listening, forgetting, following)
+        stack.push_async_callback(end, (listening, forgetting, following))
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
         metrics.gauge(
             "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
@@ -126,12 +127,6 @@ async def _drain(desk: Desk) -> None:
             await desk.lookup.drain()
     except TimeoutError:
         pass
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
 
 
 def create_app(desk: Desk) -> FastAPI:

@@ -34,6 +34,7 @@ from consumer.pulling import Pulling
 from consumer.runner import Runner
 from consumer.settling import Settling
 from core.dispatch import Dispatch
+from core.ending import end
 from core.errors import SluiceError, StartRefused
 from core.garbage import settle_garbage_collection
 from core.outcome import LeaseLost, NotRenewed, Released
@@ -208,9 +209,7 @@ class Worker:
         self._telemetry.emit(Event.STOPPED)
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._settling.drain()
