@@ -17,7 +17,7 @@ from tests.stack import Stack, make_a_key
 from tests.waiting import until_found
 
 LANES = '{"default":{"slots":2,"ids_per_message":2},"heavy":{"slots":1,"ids_per_message":1}}'
-KEEP_S = 3
+KEEP_S = 5
 NAP = {"kind": "demo.sleep", "input": {"seconds": 2}}
 NOBODY = f"/v1/jobs/{aged_id(60)}"
 
@@ -117,7 +117,7 @@ async def test_while_one_consumer_is_frozen_the_other_keeps_everything(tidy: Sta
                 ).json()["links"]["self"]
                 for each in options
             ]
-            delayed, overdue = [await ended(client, url) for url in urls]
+            delayed, overdue = await asyncio.gather(*(ended(client, url) for url in urls))
             await until_found(lambda: gone(client, old))
         finally:
             frozen.signal(signal.SIGCONT)

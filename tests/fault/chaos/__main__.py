@@ -16,6 +16,7 @@ from pathlib import Path
 from infra.local.identity import temporary_directory
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
+from tests.fault.chaos.page import PAGE, put
 from tests.fault.chaos.run import Plan, run
 from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
 from tests.servers import running_servers
@@ -37,7 +38,7 @@ def main() -> int:
         return 0
     directory = temporary_directory("sluice-fault-")
     try:
-        return _run(plan, directory, arguments.report, arguments.patience)
+        return _run(plan, directory, arguments)
     finally:
         if arguments.keep:
             _say(f"logs and ledger: {directory}")
@@ -51,12 +52,14 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
 
 
-def _run(plan: Plan, directory: Path, reports: Path, patience: float) -> int:
-    load_before = load_average()
+def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
+    load_before, patience = load_average(), arguments.patience
     with running_servers() as servers:
         where = report.facts(servers, load_before)
         outcome = asyncio.run(run(plan, servers, directory, _say))
-    path = report.write(outcome, where, reports, patience)
+    path = report.write(outcome, where, arguments.report, patience)
+    if arguments.record:
+        put(PAGE, "run", path.read_text())
     print(path.read_text())  # noqa: T201  the report is what the program is for
     _say(f"seed {plan.seed}: {report.verdict(outcome, patience)}; {path}")
     return 0 if report.kept(outcome, patience) else 1
@@ -116,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
     )
+    parser.add_argument("--record", action="store_true", help=f"put the report into {PAGE} as well")
     parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
     parser.add_argument("--dry", action="store_true", help="only print the schedule")
     return parser

@@ -30,8 +30,8 @@ class Verdict(NamedTuple):
         return not self.wrongs.counts
 
 
-def judge(book: Book, record: Record) -> Verdict:
-    """The verdict; what clients saw to be wrong meanwhile is part of it."""
+def judge(book: Book, record: Record, calm: bool = False) -> Verdict:
+    """The verdict; what clients saw to be wrong meanwhile is part of it. `calm`: there was no fault at all."""
     by_number: dict[int, list[Row]] = defaultdict(list)
     for row in record.rows:
         by_number[row.number].append(row)
@@ -44,6 +44,9 @@ def judge(book: Book, record: Record) -> Verdict:
         _check_row(row, book, wrongs)
     _check_shown(book, by_id, wrongs)
     outcomes = _check_claims(record.rows, record.attempts, wrongs)
+    for each in record.attempts if calm else ():
+        if each.outcome == "lease-lost":
+            wrongs.add("taken from a living consumer", each)
     runs = _check_runs(record, by_id, wrongs)
     return Verdict(_counts(book, record, by_number) | outcomes | runs, wrongs)
 

@@ -51,7 +51,7 @@ class Load:
         while not stop.is_set():
             await asyncio.sleep(TICK_S)
             now = monotonic()
-            due, last = min(due + (now - last) * self._rate, self._rate), now
+            due, last = min(due + (now - last) * self._rate, max(1.0, self._rate)), now
             for visit in self._rng.choices(visits, weights, k=int(due)):
                 self._enter(visit)
             due -= int(due)
@@ -85,6 +85,9 @@ class Load:
 
     async def _heavy(self) -> None:
         await self._asking.submit(self._wish("chaos.process"))
+
+    async def _blocking(self) -> None:
+        await self._asking.submit(self._wish("chaos.blocking"), nap_s=6.0)
 
     async def _shaky(self) -> None:
         await self._asking.submit(self._wish("chaos.shaky"))

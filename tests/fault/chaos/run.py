@@ -175,10 +175,19 @@ async def _run(made: Site, say: Say) -> Outcome:
     for consumer in made.stack.consumers:
         await wreck.gather_figures(consumer)
     doors.close()
+    if not book.acknowledged:
+        book.wrongs.add("nothing was accepted", plan)
     record = await read_record(made.servers.postgres.url, made.ledger)
     found = recoveries(done, record.rows, record.attempts)
     return Outcome(
-        plan, judge(book, record), found, book, dict(wreck.figures), rest_s, load.stayed_away, samples
+        plan,
+        judge(book, record, calm=not plan.faults),
+        found,
+        book,
+        dict(wreck.figures),
+        rest_s,
+        load.stayed_away,
+        samples,
     )
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from infra.local.identity import temporary_directory
 from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict
+from tests.fault.chaos.page import PAGE, put
 from tests.fault.chaos.run import run
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.tree import copied
@@ -50,6 +51,8 @@ def main() -> int:
             seen = asyncio.run(_all(guards, servers, directory, arguments.quick))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    if arguments.record:
+        put(PAGE, "controls", _table(seen))
     print(_table(seen))  # noqa: T201  what the program is for
     return 0 if all(each.proves for each in seen) else 1
 
@@ -102,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("words", nargs="*", help="only guards whose name has these words")
     parser.add_argument("--quick", action="store_true", help="do not run with the guard in place")
+    parser.add_argument("--record", action="store_true", help=f"put the table into {PAGE} as well")
     parser.add_argument("--list", action="store_true", help="only name the guards")
     return parser
 

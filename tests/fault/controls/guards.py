@@ -41,10 +41,10 @@ class Guard(NamedTuple):
 
 WORKER = "consumer/worker.py"
 NO_SEARCH = (
+    Cut(WORKER, "(OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),", ""),
     Cut(
         WORKER,
-        "            (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),\n"
-        "            (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),\n",
+        "(StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),",
         "",
     ),
 )
@@ -106,7 +106,7 @@ GUARDS = (
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
-        (Cut(WORKER, "            (RescueJobs(store, cache, telemetry), tick),\n", ""),),
+        (Cut(WORKER, "(RescueJobs(store, cache, telemetry), tick),", ""),),
         plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, visits={"slow": 1}),
         frozenset({"stuck"}),
     ),
@@ -151,6 +151,18 @@ GUARDS = (
         (Cut("api/submission.py", "        accepted = await self._store.accept(jobs)\n", _BLIND_ACCEPT),),
         plan(fault(4, "postgres-kill", "postgres"), seconds=10),
         frozenset({"lost"}),
+    ),
+    Guard(
+        "the heartbeat shares the event loop with the handlers",
+        (
+            Cut(
+                "consumer/lease.py",
+                "        self._thread.start()\n",
+                "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
+            ),
+        ),
+        plan(seconds=8, rate=0.25, visits={"blocking": 1}, lease_s=4)._replace(crew=Crew(1, 4)),
+        frozenset({"taken from a living consumer"}),
     ),
     Guard(
         "keys are not looked at when jobs are inserted",

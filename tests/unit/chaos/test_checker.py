@@ -161,6 +161,13 @@ def test_pure_work_is_done_once_for_all() -> None:
     assert set(judge(gone, Record([], [], [])).wrongs.counts) == {"lost"}
 
 
+def test_a_job_taken_from_its_consumer_where_nothing_was_broken_is_seen() -> None:
+    row = SUM._replace(fence=2, answer_fence=2, crashes=1)
+    record = Record([row], [LOST], [Ran("a", 1), Ran("a", 2)])
+    assert judge(book(), record).good
+    assert set(judge(book(), record, calm=True).wrongs.counts) == {"taken from a living consumer"}
+
+
 def test_an_answer_that_is_out_of_date_is_seen() -> None:
     asked = book()
     asked.unfinished_at["a"] = 2.0 + STALE_S + 1
