@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -20,15 +19,9 @@ from adapters.private_port import PrivatePort, serve_private
 from consumer.attempt import Attempt
 from consumer.execution import Execution
 from consumer.hints import LaneQueue
-from consumer.keeper.count import CountLanes
-from consumer.keeper.cron import FireSchedules
-from consumer.keeper.deadlines import OverdueJobs
-from consumer.keeper.due import DueJobs
-from consumer.keeper.duty import Duty, keep
-from consumer.keeper.prune import PruneJobs, PruneNotes
-from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
-from consumer.keeper.rescue import RescueJobs
-from consumer.keeper.verify import VerifyRecord
+from consumer.keeper.duty import keep
+from consumer.keeper.keeper import Keeper
+from consumer.keeper.redispatch import DeadLetters
 from consumer.lease import Leases
 from consumer.pulling import Pulling
 from consumer.runner import Runner
@@ -39,15 +32,11 @@ from core.errors import SluiceError, StartRefused
 from core.garbage import settle_garbage_collection
 from core.outcome import LeaseLost, NotRenewed, Released
 from core.registry import Registry, check_lanes
-from core.retention import retention
 from core.settings import Settings, processors
 from core.telemetry import Event, Telemetry
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
-
-STRANDED_TICKS = 5
-"""Queues are counted this many times less often than the other duties run."""
 
 
 class Worker:
@@ -105,7 +94,9 @@ class Worker:
         self._leases.start()
         await opened.broker.start()
         self._pull(opened)
-        self._keep(opened)
+        keeper = Keeper(settings, self._registry, opened, telemetry, self._metrics)
+        for duty, every_s in keeper.duties(self._dispatch, self._execution):
+            self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
         self._spawn(self._sign_in(opened), "sign-in")
         self._spawn(opened.cache.listen_stops(self._leases.beat_soon), "stops")
 
@@ -134,51 +125,6 @@ class Worker:
             on_cancel=self._cancelled,
             on_moved=self._settling.announce_versions,
         )
-
-    def _keep(self, opened: Connections) -> None:
-        """The keeper's duties, each in a task of its own, so that none holds up another."""
-        store, cache, telemetry = opened.jobs, opened.cache, self._telemetry
-        tick = self._settings.keeper_s
-        duties: list[tuple[Duty, float]] = [
-            (DueMessages(store, self._dispatch, telemetry, lambda: opened.broker.connected), tick),
-            (DueJobs(store, cache, telemetry), tick),
-            (RescueJobs(store, cache, telemetry), tick),
-            (FireSchedules(opened.schedules, telemetry), tick),
-            (self._make_verification(opened), self._settings.verify_s),
-            *((duty, tick) for duty in self._tidying(opened)),
-        ]
-        if opened.broker.configured:
-            duties += [
-                (OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),
-                (StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),
-            ]
-        for duty, every_s in duties:
-            self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
-
-    def _make_verification(self, opened: Connections) -> VerifyRecord:
-        duty = VerifyRecord(opened.invariants, self._telemetry, time.time)
-        self._metrics.gauges(
-            "invariant_violations", "Offenders against each invariant", "check", lambda: duty.violations
-        )
-        self._metrics.gauge(
-            "verified_timestamp_seconds",
-            "When this process last verified the record",
-            lambda: duty.verified_at,
-        )
-        return duty
-
-    def _tidying(self, opened: Connections) -> list[Duty]:
-        """The duties that keep the record small, its clients informed, and nobody waiting in vain."""
-        settings, store, cache, telemetry = self._settings, opened.upkeep, opened.cache, self._telemetry
-        report = partial(self._execution.figures.report, settings.served)
-        count = CountLanes(store, cache, list(settings.lanes), report, settings.keeper_s)
-        show_lanes(self._metrics, count)
-        return [
-            OverdueJobs(store, cache, telemetry),
-            PruneJobs(store, cache, telemetry, retention(self._registry, settings.keep_s)),
-            PruneNotes(store, settings.idempotency_keep_s),
-            count,
-        ]
 
     async def _sign_in(self, opened: Connections) -> None:
         """Leave a note for people that this consumer is here, and renew it."""
@@ -227,25 +173,6 @@ class Worker:
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         self._tasks.append(asyncio.create_task(work, name=name))
         return self._tasks[-1]
-
-
-def show_lanes(metrics: Metrics, count: CountLanes) -> None:
-    """The figures of lanes, as the record has them: every consumer shows the same, so do not add them up."""
-    metrics.gauges(
-        "queued_jobs", "Jobs that wait for a slot", "lane", lambda: count.gauge(lambda lane: lane.queued)
-    )
-    metrics.gauges("running_jobs", "Jobs that run", "lane", lambda: count.gauge(lambda lane: lane.running))
-    metrics.gauges(
-        "oldest_queued_seconds",
-        "How long the oldest queued job has waited",
-        "lane",
-        lambda: count.gauge(lambda lane: lane.oldest_queued_s),
-    )
-    metrics.gauge(
-        "oldest_undispatched_seconds",
-        "How long the oldest queued job has waited for RabbitMQ to confirm its message",
-        count.oldest_undispatched_s,
-    )
 
 
 def refuse_doubts(settings: Settings, registry: Registry) -> None:

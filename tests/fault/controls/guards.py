@@ -39,19 +39,12 @@ class Guard(NamedTuple):
     beside: tuple[Cut, ...] = ()
 
 
-WORKER = "consumer/worker.py"
-NO_SEARCH = (
-    Cut(WORKER, "(OvertakenJobs(store, self._execution.newest, telemetry), tick * STRANDED_TICKS),", ""),
-    Cut(
-        WORKER,
-        "(StrandedJobs(store, opened.broker, self._settings.lanes, telemetry), tick * STRANDED_TICKS),",
-        "",
-    ),
-)
+KEEPER = "consumer/keeper/keeper.py"
+NO_SEARCH = (Cut(KEEPER, "        if opened.broker.configured:\n", "        if False:\n"),)
 """Nobody looks for messages that RabbitMQ has lost."""
 
 _DUE_MESSAGES = (
-    "            (DueMessages(store, self._dispatch, telemetry, lambda: opened.broker.connected), tick),\n"
+    "        yield DueMessages(store, dispatch, telemetry, lambda: opened.broker.connected), tick\n"
 )
 _BLIND_ACCEPT = """\
         try:
@@ -91,7 +84,7 @@ GUARDS = (
     ),
     Guard(
         "nobody publishes again what was not published",
-        (Cut(WORKER, _DUE_MESSAGES, ""), *NO_SEARCH),
+        (Cut(KEEPER, _DUE_MESSAGES, ""), *NO_SEARCH),
         plan(fault(4, "rabbitmq-kill", "rabbitmq", 1.0), seconds=15),
         frozenset({"stuck"}),
     ),
@@ -106,7 +99,7 @@ GUARDS = (
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
-        (Cut(WORKER, "(RescueJobs(store, cache, telemetry), tick),", ""),),
+        (Cut(KEEPER, "        yield RescueJobs(store, cache, telemetry), tick\n", ""),),
         plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, visits={"slow": 1}),
         frozenset({"stuck"}),
     ),
@@ -138,7 +131,7 @@ GUARDS = (
     ),
     Guard(
         "PostgreSQL answers a commit before it is on disk",
-        (Cut("adapters/postgres/pool.py", '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
+        (Cut("adapters/postgres/queries/sync_commits.sql", "'on'", "'off'"),),
         plan(
             fault(4, "postgres-kill", "postgres"), fault(9, "postgres-kill", "postgres"),
             fault(14, "postgres-kill", "postgres"),

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from adapters.connections import Connections
-from consumer.execution import Execution
 from consumer.worker import Worker, refuse_doubts
-from core.dispatch import Dispatch
 from core.errors import StartRefused
 from core.registry import Registry
 from core.settings import Settings, processors
@@ -69,22 +64,3 @@ def test_as_many_slots_as_places_are_taken() -> None:
 def test_only_lanes_that_are_served_here_and_kinds_that_need_the_place_count() -> None:
     refuse_doubts(settings(lanes=lanes(8, 99), threads=8, processes=1, serve_lanes="default"), EVERYWHERE)
     refuse_doubts(settings(lanes=lanes(999, 99), threads=8, processes=99), Registry([kinds.echo]))
-
-
-@pytest.mark.parametrize("configured", [True, False])
-async def test_messages_that_rabbitmq_may_have_lost_are_looked_for_only_where_there_is_one(
-    configured: bool,
-) -> None:
-    worker = Worker(settings(keeper_s=3600), EVERYWHERE)
-    worker._execution = cast(Execution, SimpleNamespace(newest={}))
-    worker._dispatch = cast(Dispatch, None)
-    broker = SimpleNamespace(configured=configured, connected=True)
-    opened = SimpleNamespace(jobs=None, cache=None, broker=broker, schedules=None, invariants=None)
-    worker._keep(cast(Connections, opened))
-    names = {task.get_name().removeprefix("keeper-") for task in worker._tasks}
-    for task in worker._tasks:
-        task.cancel()
-    await asyncio.wait(worker._tasks)
-    always = {"DueMessages", "DueJobs", "RescueJobs", "FireSchedules", "VerifyRecord"}
-    only_with = {"OvertakenJobs", "StrandedJobs"}
-    assert names == (always | only_with if configured else always)
