@@ -105,7 +105,7 @@ async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection)
     while True:
         try:
             cache.belong_to(await store.identity())
-            inspection.judge(await store.settings())
+            await inspection.judge(store.ask)
             await asyncio.sleep(IDENTITY_S)
         except SluiceError:
             await asyncio.sleep(0.5)

@@ -6,9 +6,9 @@ process. What others are about to change (a standby that will be promoted, a sch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
@@ -31,11 +31,19 @@ READ_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
-class Setting(NamedTuple):
-    """A setting as the session has it, and from where."""
+class Ask(Protocol):
+    """Runs a named statement on the server that is judged."""
 
-    value: str
+    async def __call__(self, query: str, *args: Any) -> Sequence[Any]:
+        """The rows."""
+
+
+class Source(NamedTuple):
+    """What gave a setting its value, and the role and database that it was given to."""
+
     source: str
+    role: str
+    database: str
 
 
 class Inspection:
@@ -49,38 +57,45 @@ class Inspection:
         self, connection: asyncpg.Connection[asyncpg.Record], queries: Mapping[str, str]
     ) -> None:
         """Judge the server behind a new connection before anything else runs there. Raises ServerUnfit."""
-        self.judge(await connection.fetch(queries["fitness"]))
-        await self._check_schema(connection, queries["revision"])
-        if not self._accept:
-            await connection.execute(queries["sync_commits"])
 
-    def judge(self, rows: Iterable[asyncpg.Record]) -> None:
-        """Judge what the statement `fitness` answered. Raises ServerUnfit, and tells the doubts where that is final."""
-        found = {name: Setting(value, source) for name, value, source in rows}
-        self._refuse(too_old(found))
-        weak = weak_settings(found)
+        async def ask(query: str, *args: Any) -> Sequence[Any]:
+            return await connection.fetch(queries[query], *args)
+
+        await self.judge(ask)
+
+    async def judge(self, ask: Ask) -> None:
+        """Judge a server that can be asked. Raises ServerUnfit, and tells the doubts where that is final."""
+        try:
+            found = (await ask("fitness", not self._accept))[0]
+        except asyncpg.UndefinedTableError:
+            raise ServerUnfit(SERVER, self._unmigrated("none")) from None
+        self._refuse(too_old(found["release"]))
+        weak = await self._weakness(found, ask)
         if not self._accept:
             self._refuse(weak)
         self._doubts.note(SERVER, [weak] if weak else [])
-        if found["transaction_read_only"].value == "on":
+        if found["read_only"]:
             raise ServerUnfit(SERVER, READ_ONLY)
+        if (found["revision"] or "") < self._needed:
+            raise ServerUnfit(SERVER, self._unmigrated(found["revision"] or "none"))
 
     def _refuse(self, line: str) -> None:
         if line:
             self._doubts.refuse(line)
             raise ServerUnfit(SERVER, line)
 
-    async def _check_schema(self, connection: asyncpg.Connection[asyncpg.Record], query: str) -> None:
-        try:
-            revision = await connection.fetchval(query)
-        except asyncpg.UndefinedTableError:
-            revision = None
-        if (revision or "") < self._needed:
-            raise ServerUnfit(
-                SERVER,
-                f"the schema is at revision {revision or 'none'}, this release needs {self._needed}: "
-                "run python -m adapters.postgres.migrate",
-            )
+    async def _weakness(self, found: Mapping[str, str], ask: Ask) -> str:
+        weak = {name: found[name] for name in SAFE if found[name] not in SAFE[name]}
+        if not weak:
+            return ""
+        rows = await ask("setting_sources", list(weak))
+        return weakness(weak, {name: Source(*source) for name, *source in rows})
+
+    def _unmigrated(self, revision: str) -> str:
+        return (
+            f"the schema is at revision {revision}, this release needs {self._needed}: "
+            "run python -m adapters.postgres.migrate"
+        )
 
 
 def newest_revision() -> str:
@@ -88,22 +103,17 @@ def newest_revision() -> str:
     return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
 
 
-def too_old(found: Mapping[str, Setting]) -> str:
+def too_old(release: int) -> str:
     """What is wrong with the release of the server; empty where nothing is."""
-    number = int(found["server_version_num"].value)
-    if number >= OLDEST:
+    if release >= OLDEST:
         return ""
-    return f"PostgreSQL is of release {number // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
+    return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
 
 
-def weak_settings(found: Mapping[str, Setting]) -> str:
-    """Under which settings an accepted job could be lost, and what to do; empty where under none."""
-    weak = {name: found[name] for name in SAFE if found[name].value not in SAFE[name]}
-    if not weak:
-        return ""
-    named = ", ".join(f"{name} = {setting.value}" for name, setting in weak.items())
-    who = {each: found[each].value for each in ("role", "database")}
-    remedies = [_remedy(name, setting, who) for name, setting in weak.items()]
+def weakness(weak: Mapping[str, str], sources: Mapping[str, Source]) -> str:
+    """Under which settings an accepted job could be lost, and what to do."""
+    named = ", ".join(f"{name} = {value}" for name, value in weak.items())
+    remedies = [remedy(name, sources[name]) for name in weak]
     if any(each.startswith("ALTER SYSTEM") for each in remedies):
         remedies.append("SELECT pg_reload_conf();")
     return (
@@ -112,15 +122,15 @@ def weak_settings(found: Mapping[str, Setting]) -> str:
     )
 
 
-def _remedy(name: str, setting: Setting, who: Mapping[str, str]) -> str:
+def remedy(name: str, source: Source) -> str:
     """SQL for its superuser, or words, by what set it: ALTER SYSTEM is overruled by most other sources."""
-    match setting.source:
+    match source.source:
         case "database":
-            return f"ALTER DATABASE {who['database']} RESET {name};"
+            return f"ALTER DATABASE {source.database} RESET {name};"
         case "user":
-            return f"ALTER ROLE {who['role']} RESET {name};"
+            return f"ALTER ROLE {source.role} RESET {name};"
         case "database user":
-            return f"ALTER ROLE {who['role']} IN DATABASE {who['database']} RESET {name};"
+            return f"ALTER ROLE {source.role} IN DATABASE {source.database} RESET {name};"
         case "command line":
             return f"start the server without {name} on its command line;"
         case "client":

@@ -175,9 +175,9 @@ class Store:
         if not (await self._database.fetch("ping", budget_s=self._read_s))[0][0]:
             raise ServerUnfit("postgresql", READ_ONLY)
 
-    async def settings(self) -> list[Any]:
-        """The settings by which its fitness is judged."""
-        return await self._database.fetch("fitness", budget_s=self._read_s)
+    async def ask(self, query: str, *args: Any) -> list[Any]:
+        """The rows of a statement by which a server is judged."""
+        return await self._database.fetch(query, *args, budget_s=self._read_s)
 
     async def note_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
         """Leave a note for people that this consumer is here."""

@@ -1,8 +1,15 @@
--- Fitness: the settings on which a 202 rests, as this session has them, and where each of them comes from.
-select name, setting, source from pg_settings
-where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'transaction_read_only', 'in_hot_standby',
-               'server_version_num')
-union all
-select 'role', quote_ident(current_user), ''
-union all
-select 'database', quote_ident(current_database()), ''
+-- Fitness: the settings on which a 202 rests, and the revision of the schema, all at once because every new connection
+-- waits for it. Then, if that is so today and is asked for, COMMIT goes on to answer this session only after the log is
+-- on disk, whatever the server is told later.
+-- $1: whether to see to that.
+with found as materialized (
+    select current_setting('fsync') as fsync,
+           current_setting('full_page_writes') as full_page_writes,
+           current_setting('synchronous_commit') as synchronous_commit,
+           current_setting('transaction_read_only')::bool as read_only,
+           current_setting('server_version_num')::int as release,
+           (select max(version_num) from alembic_version) as revision
+)
+select found.*, case when $1::bool and synchronous_commit not in ('off', 'local')
+                     then set_config('synchronous_commit', 'on', false) end as made_safe
+from found

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from adapters.doubts import Doubts
-from adapters.postgres.checks import Inspection
+from adapters.postgres.checks import Inspection, newest_revision
 from adapters.redis_checks import refuses_writes, stops_after_snapshot
 from core.errors import ServerUnfit, StartRefused
 from core.telemetry import Event, Telemetry
 from tests.fakes import Events
 
 GOOD = {
-    "fsync": ("on", "configuration file"),
-    "full_page_writes": ("on", "default"),
-    "synchronous_commit": ("on", "session"),
-    "transaction_read_only": ("off", "override"),
-    "server_version_num": ("150018", "default"),
-    "role": ("sluice", ""),
-    "database": ("jobs", ""),
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "read_only": False,
+    "release": 150_018,
+    "revision": newest_revision(),
 }
 FILE = "configuration file"
 
 
-def judge(inspection: Inspection, **changes: tuple[str, str]) -> None:
+async def judge(inspection: Inspection, source: str = FILE, **changes: object) -> None:
     """As if a server had answered so."""
-    rows = [(name, *setting) for name, setting in (GOOD | changes).items()]
-    inspection.judge(cast(Any, rows))
+
+    async def ask(query: str, *args: Any) -> list[Any]:
+        if query == "fitness":
+            return [GOOD | changes]
+        return [(name, source, "sluice", "jobs") for name in args[0]]
+
+    await inspection.judge(ask)
 
 
-def final(**changes: tuple[str, str]) -> str:
+async def final(source: str = FILE, **changes: object) -> str:
     """The line with which the process ends."""
     doubts = Doubts(Telemetry())
     with pytest.raises(ServerUnfit):
-        judge(Inspection(doubts), **changes)
+        await judge(Inspection(doubts), source, **changes)
     with pytest.raises(StartRefused) as refused:
         doubts.check()
     return str(refused.value)
@@ -56,16 +60,16 @@ def final(**changes: tuple[str, str]) -> str:
         ("fsync", "off", "command line", "start the server without fsync on its command line;"),
     ],
 )  # fmt: skip
-def test_a_setting_that_may_lose_jobs_is_final_and_comes_with_its_remedy(
+async def test_a_setting_that_may_lose_jobs_is_final_and_comes_with_its_remedy(
     name: str, value: str, source: str, remedy: str
 ) -> None:
-    line = final(**{name: (value, source)})
+    line = await final(source, **{name: value})
     assert f"{name} = {value}" in line
     assert line.endswith(f"Remedy: {remedy}")
 
 
-def test_one_line_names_all_that_is_weak() -> None:
-    line = final(fsync=("off", FILE), full_page_writes=("off", FILE))
+async def test_one_line_names_all_that_is_weak() -> None:
+    line = await final(fsync="off", full_page_writes="off")
     assert "fsync = off, full_page_writes = off" in line
     assert line.endswith(
         "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"
@@ -73,35 +77,35 @@ def test_one_line_names_all_that_is_weak() -> None:
 
 
 @pytest.mark.parametrize("value", ["on", "remote_write", "remote_apply"])
-def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
+async def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
     doubts = Doubts(Telemetry())
-    judge(Inspection(doubts), synchronous_commit=(value, FILE))
+    await judge(Inspection(doubts), synchronous_commit=value)
     doubts.check()
     assert doubts.lines == []
 
 
-def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
-    assert "release 13; it has to be 14 or newer" in final(server_version_num=("130022", "default"))
+async def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
+    assert "release 13; it has to be 14 or newer" in await final(release=130_022)
     with pytest.raises(ServerUnfit):
-        judge(Inspection(accept=True), server_version_num=("130022", "default"))
+        await judge(Inspection(accept=True), release=130_022)
 
 
-def test_weak_settings_that_were_accepted_are_noted_and_said() -> None:
+async def test_weak_settings_that_were_accepted_are_noted_and_said() -> None:
     events = Events()
     doubts = Doubts(Telemetry(events))
-    judge(Inspection(doubts, accept=True), fsync=("off", FILE))
+    await judge(Inspection(doubts, accept=True), fsync="off")
     doubts.check()
     (line,) = doubts.lines
     assert "fsync = off" in line
     assert events.count(Event.DOUBTED) == 1
-    judge(Inspection(doubts, accept=True))
+    await judge(Inspection(doubts, accept=True))
     assert doubts.lines == []
 
 
-def test_a_standby_is_waited_for() -> None:
+async def test_a_standby_is_waited_for() -> None:
     doubts = Doubts(Telemetry())
     with pytest.raises(ServerUnfit, match="takes no writes"):
-        judge(Inspection(doubts), transaction_read_only=("on", "override"))
+        await judge(Inspection(doubts), read_only=True)
     doubts.check()
 
 
