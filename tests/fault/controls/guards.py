@@ -131,7 +131,7 @@ GUARDS = (
     ),
     Guard(
         "PostgreSQL answers a commit before it is on disk",
-        (Cut("adapters/postgres/queries/sync_commits.sql", "'on'", "'off'"),),
+        (Cut("adapters/postgres/queries/fitness.sql", "'on'", "'off'"),),
         plan(
             fault(4, "postgres-kill", "postgres"), fault(9, "postgres-kill", "postgres"),
             fault(14, "postgres-kill", "postgres"),
