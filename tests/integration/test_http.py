@@ -21,7 +21,8 @@ SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
 async def run(servers: Servers, *command: str, **settings: str) -> tuple[int, str, str]:
     """Run one of our modules to its end: exit status, stdout, stderr."""
-    environment = clean_environment() | urls(servers) | settings
+    ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT"), "0")
+    environment = clean_environment() | urls(servers) | ports | settings
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

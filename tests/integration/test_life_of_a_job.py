@@ -78,9 +78,9 @@ async def test_a_record_that_is_away_is_never_an_unknown_job_and_submits_say_whe
         standing.another_api(record_budget_s=1, accept_budget_s=2) as api,
         standing.client(api=api) as client,
     ):
-        await client.get("/v1/kinds")
+        await client.post("/v1/jobs", json=SUM)  # an open connection, or the next job would not even be sent
         with frozen(standing.servers.postgres):
-            lost, refused = await asyncio.gather(client.get(NOBODY), client.post("/v1/jobs", json=SUM))
+            refused, lost = await client.post("/v1/jobs", json=SUM), await client.get(NOBODY)
         assert (lost.status_code, lost.json()["type"]) == (503, "record-away")
         assert (refused.status_code, refused.json()["type"]) == (503, "outcome-unknown")
         assert int(lost.headers["retry-after"]) >= 1
