@@ -20,7 +20,7 @@ ARGS ?=
 WORKERS ?= 3
 
 .PHONY: help setup run down logs status key verify test check fmt unit fault soak controls bench load lock up test-containers \
-        test-rabbitmq4
+        test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,7 +88,10 @@ test-containers: setup  ## build the image and test docker-compose.yml, on an en
 	@$(PYTHON) -m infra.docker.trial
 
 test-rabbitmq4: setup  ## the tests that meet RabbitMQ, on 4.0 of Debian 13 beside the installed one; as root
-	@$(PYTHON) -m infra.local.rabbitmq4 $(ARGS)
+	@$(PYTHON) -m infra.local.rabbitmq4 pytest $(ARGS)
+
+fault-rabbitmq4: setup  ## make fault, on the same RabbitMQ 4.0; as root
+	@$(PYTHON) -m infra.local.rabbitmq4 tests.fault.chaos $(ARGS)
 
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)

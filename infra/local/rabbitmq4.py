@@ -1,4 +1,7 @@
-"""`make test-rabbitmq4`: the tests that meet the broker, on RabbitMQ 4 of Debian 13 in a root of its own; no container engine."""
+"""`make test-rabbitmq4`, `make fault-rabbitmq4`: what meets the broker, on RabbitMQ 4 of Debian 13 in a root of its own.
+
+No container engine is needed. `python -m infra.local.rabbitmq4 MODULE ARGUMENT…` becomes that module there.
+"""
 
 import os
 import re
@@ -16,7 +19,7 @@ from infra.local.rabbitmq import ROOT_VARIABLE, VERSION_VARIABLE
 
 TREE = Path(__file__).parents[2]
 CACHE = TREE / ".local" / "rabbitmq-4"
-_TESTS = ("tests/contract", "tests/integration", "tests/fault")
+TESTS = ("tests/contract", "tests/integration", "tests/fault")
 WITHOUT_BROKER = (
     "tests/integration/record",
     "tests/integration/test_migrations.py",
@@ -24,6 +27,8 @@ WITHOUT_BROKER = (
     "tests/integration/test_redis_cache.py",
 )
 """Nothing in these speaks to RabbitMQ, nor starts a process that does."""
+_BEFORE = {"pytest": [*TESTS, *(f"--ignore={path}" for path in WITHOUT_BROKER)]}
+"""What a module is told before its own arguments."""
 _WANTED = ("postgres", "redis-server", "mmdebstrap")
 _ROOT = Root("trixie", ("rabbitmq-server", "netbase"))  # netbase says what localhost is
 _VERSION = "4."
@@ -34,30 +39,30 @@ class NotPossible(RuntimeError):
 
 
 def main(arguments: list[str]) -> int:
-    """Become pytest, with more arguments for it; return the exit status where that is not possible."""
+    """Become the module that is named first, with the arguments after it; return an exit status where that cannot be."""
+    module, *rest = arguments
     console = Console(highlight=False)
     try:
         root = provide(console)
     except (NotPossible, programs.ProgramMissing, subprocess.CalledProcessError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
-    return _become_pytest(root, arguments)
+    return _become(root, module, [*_BEFORE.get(module, ()), *rest])
 
 
-def _become_pytest(root: Path, arguments: list[str]) -> NoReturn:
+def _become(root: Path, module: str, arguments: list[str]) -> NoReturn:
     """Not as a child: one that is interrupted would be killed before it has stopped its servers."""
     env = {**os.environ, ROOT_VARIABLE: str(root), VERSION_VARIABLE: _VERSION}
-    ignored = [f"--ignore={path}" for path in WITHOUT_BROKER]
     os.chdir(TREE)
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "pytest", *_TESTS, *ignored, *arguments], env)  # noqa: S606  no shell is wanted
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], env)  # noqa: S606  no shell is wanted
 
 
 def provide(console: Console) -> Path:
     """The root with RabbitMQ 4, made by the first who asks. Raises NotPossible, ProgramMissing or CalledProcessError."""
     if os.geteuid() != 0:
         raise NotPossible(
-            "RabbitMQ 4 beside this machine's own takes root: run `make test-rabbitmq4` as root. "
+            "RabbitMQ 4 beside this machine's own takes root: run it as root. "
             "`make up` runs the product on it in containers."
         )
     programs.ensure(_WANTED)
@@ -83,7 +88,7 @@ def _made() -> Path:
         raise NotPossible(
             f"The root of Debian 13 could not be made:\n{said}\n"
             "It needs a mirror of Debian that apt can reach (see /etc/apt), its keys (package debian-archive-keyring) "
-            "and the right to mount, which containers have with --privileged. Then run `make test-rabbitmq4` again."
+            "and the right to mount, which containers have with --privileged. Then run it again."
         ) from error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import secrets
 import shutil
 import sys
@@ -59,10 +60,17 @@ def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
         outcome = asyncio.run(run(plan, servers, directory, _say))
     path = report.write(outcome, where, arguments.report, patience)
     if arguments.record:
-        put(PAGE, "run", path.read_text())
+        put(PAGE, "soak" if arguments.soak else _release(where), path.read_text())
     print(path.read_text())  # noqa: T201  the report is what the program is for
     _say(f"seed {plan.seed}: {report.verdict(outcome, patience)}; {path}")
     return 0 if report.kept(outcome, patience) else 1
+
+
+def _release(where: Mapping[str, str]) -> str:
+    """`RabbitMQ 3`, or of whichever release the servers are."""
+    found = re.search(r"RabbitMQ \d+", where["servers"])
+    assert found is not None, where
+    return found[0]
 
 
 def _say(line: str) -> None:
@@ -119,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
     )
-    parser.add_argument("--record", action="store_true", help=f"put the report into {PAGE} as well")
+    parser.add_argument(
+        "--record", action="store_true", help=f"put the report into its place in {PAGE} as well"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
     parser.add_argument("--dry", action="store_true", help="only print the schedule")
     return parser

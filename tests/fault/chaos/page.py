@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-PAGE = Path("docs/faults.md")
+PAGE = Path("docs/reliability.md")
 
 
 def put(page: Path, mark: str, text: str) -> None:
