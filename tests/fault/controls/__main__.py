@@ -1,7 +1,7 @@
 """`python -m tests.fault.controls`: remove one guard at a time, and see that the account of a fault run notices.
 
 Each guard is measured twice under the same faults: in place, where all has to be good, and removed, where it must not
-be. Exit status 1 where either is otherwise.
+be. What a single test watches is tried with that test. Exit status 1 where anything is otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +20,11 @@ from tests.fault.chaos.checker import Verdict
 from tests.fault.chaos.page import PAGE, put
 from tests.fault.chaos.run import run
 from tests.fault.controls.guards import GUARDS, Cut, Guard
+from tests.fault.controls.mutants import MUTANTS, Mutant, noticed
 from tests.fault.controls.tree import copied
 from tests.servers import empty, running_servers
+
+HEAD = ["| removed | with it | without it | |", "|---|---|---|---|"]
 
 
 class Seen(NamedTuple):
@@ -42,19 +45,35 @@ def main() -> int:
     """Exit status: 0 where the absence of every guard was noticed."""
     arguments = _parser().parse_args()
     guards = [each for each in GUARDS if all(word in each.name for word in arguments.words)]
+    mutants = [each for each in MUTANTS if all(word in each.name for word in arguments.words)]
     if arguments.list:
-        _say("\n".join(each.name for each in guards))
+        _say("\n".join([*(each.name for each in guards), *(each.name for each in mutants)]))
         return 0
     directory = temporary_directory("sluice-controls-")
     try:
-        with running_servers() as servers:
-            seen = asyncio.run(_all(guards, servers, directory, arguments.quick))
+        rows, good = _rows(guards, mutants, directory, arguments.quick)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    table = "\n".join(HEAD + rows)
     if arguments.record:
-        put(PAGE, "controls", _table(seen))
-    print(_table(seen))  # noqa: T201  what the program is for
-    return 0 if all(each.proves for each in seen) else 1
+        put(PAGE, "controls", table)
+    print(table)  # noqa: T201  what the program is for
+    return 0 if good else 1
+
+
+def _rows(
+    guards: Sequence[Guard], mutants: Sequence[Mutant], directory: Path, quick: bool
+) -> tuple[list[str], bool]:
+    """A line for everything that was removed, and whether all of it was noticed."""
+    seen = []
+    if guards:
+        with running_servers() as servers:
+            seen = asyncio.run(_all(guards, servers, directory, quick))
+    tested = [(mutant, noticed(mutant, directory / mutant.name.replace(" ", "-"))) for mutant in mutants]
+    for each in tested:
+        _say(_tested_row(*each))
+    rows = [*map(_row, seen), *(_tested_row(*each) for each in tested)]
+    return rows, all(each.proves for each in seen) and all(good for _, good in tested)
 
 
 async def _all(guards: Iterable[Guard], servers: Servers, directory: Path, quick: bool) -> list[Seen]:
@@ -75,16 +94,18 @@ async def _verdict(guard: Guard, cuts: Iterable[Cut], servers: Servers, place: P
     return (await run(guard.plan, servers, root, _quiet, root)).verdict
 
 
-def _table(seen: Iterable[Seen]) -> str:
-    head = ["| removed | with it | without it | |", "|---|---|---|---|"]
-    return "\n".join([*head, *map(_row, seen)])
-
-
 def _row(seen: Seen) -> str:
     intact = "not asked" if seen.intact is None else _told(seen.intact)
     return (
         f"| {seen.guard.name} | {intact} | {_told(seen.removed)} | {'seen' if seen.proves else 'NOT SEEN'} |"
     )
+
+
+def _tested_row(mutant: Mutant, good: bool) -> str:
+    names = ", ".join(
+        test.rpartition("/")[2].removesuffix(".py").rpartition("::")[2] for test in mutant.tests
+    )
+    return f"| {mutant.name} | good | `{names}` | {'seen' if good else 'NOT SEEN'} |"
 
 
 def _told(verdict: Verdict) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.fault.controls.guards import GUARDS, Cut, Guard
+from tests.fault.controls.mutants import MUTANTS, Mutant
 from tests.fault.controls.tree import copied, cut
+from tests.stack import ROOT
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
@@ -17,6 +19,14 @@ def test_a_guard_can_be_removed(guard: Guard, tmp_path: Path) -> None:
         text = (root / each.file).read_text()
         if each.file.endswith(".py"):
             compile(text, each.file, "exec")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_guard_that_a_test_watches_can_be_removed(mutant: Mutant, tmp_path: Path) -> None:
+    copied(tmp_path, mutant.cuts)
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text() if name else (ROOT / path).is_file()
 
 
 def test_a_guard_that_has_moved_is_missed(tmp_path: Path) -> None:

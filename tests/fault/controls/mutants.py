@@ -1,0 +1,81 @@
+"""Guards that a single test watches: what is removed, and the test that has to go red without it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.fault.controls.guards import Cut
+from tests.fault.controls.tree import copied
+from tests.stack import ROOT
+
+FAILED = 1
+"""Exit status of pytest where a test has failed; where there was none, or it could not start, it is another."""
+
+
+class Mutant(NamedTuple):
+    """What is removed, in words and in lines, and the tests (as pytest names them) that notice it."""
+
+    name: str
+    cuts: tuple[Cut, ...]
+    tests: tuple[str, ...]
+
+
+_REDIS = "adapters/redis_cache.py"
+_RECORD = "adapters/postgres/migrations/versions/0001_the_record.sql"
+
+MUTANTS = (
+    Mutant(
+        "the record lets finished jobs be changed",
+        (Cut(_RECORD, "    when (old.state in (", "    when (false and old.state in ("),),
+        ("tests/integration/record/test_record_history.py::test_nothing_at_all_of_a_finished_job_can_be_changed",),
+    ),
+    Mutant(
+        "the record lets a fence fall",
+        (Cut(_RECORD, "or new.fence < old.fence or", "or"),),
+        ("tests/integration/record/test_record_history.py::test_fence_and_version_never_fall",),
+    ),
+    Mutant(
+        "a message that reached no queue counts as sent",
+        (Cut("adapters/rabbitmq/publishing.py", "mandatory=True", "mandatory=False"),),
+        ("tests/integration/rabbitmq/test_rabbitmq_faults.py::"
+         "test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_again",),
+    ),
+    Mutant(
+        "redis-py tries again, and nobody looks at the clock",
+        (Cut(_REDIS, "Retry(NoBackoff(), 0)", "Retry(NoBackoff(), 20)"), Cut(_REDIS, "asyncio.timeout(budget_s or self._budget_s)", "asyncio.timeout(None)")),
+        ("tests/integration/test_redis_cache.py::test_a_frozen_redis_costs_a_read_no_more_than_its_budget",),
+    ),
+    Mutant(
+        "a body may be of any size",
+        (Cut("api/body.py", "        if size > limit:", "        if False:"),),
+        ("tests/integration/test_bad_input.py",),
+    ),
+)  # fmt: skip
+"""All that single tests watch."""
+
+
+def noticed(mutant: Mutant, place: Path) -> bool:
+    """Whether its tests, green as they are, fail in a copy without the guard."""
+    return _run(mutant.tests, _whole(place / "intact", ())) == 0 and (
+        _run(mutant.tests, _whole(place / "removed", mutant.cuts)) == FAILED
+    )
+
+
+def _whole(to: Path, cuts: Iterable[Cut]) -> Path:
+    """A copy of the product with its tests and what configures them."""
+    root = copied(to, cuts)
+    for room in ("tests", "infra", "loadtests", "docs"):
+        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("*.toml"):
+        shutil.copy(path, root)
+    return root
+
+
+def _run(tests: Iterable[str], root: Path) -> int:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(command, cwd=root, capture_output=True, timeout=600).returncode
