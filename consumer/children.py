@@ -83,10 +83,16 @@ class Trip:
 
 
 class Children:
-    """Up to `size` child processes, started as they are needed; each serves many jobs, or (`solo`) just one."""
+    """Up to `size` child processes, started as they are needed; each serves many jobs, or (`solo`) just one.
 
-    def __init__(self, modules: Sequence[str], size: int, grace_s: float, *, solo: bool = False) -> None:
+    `memory_mib` is what each of them may allocate; 0: no bound.
+    """
+
+    def __init__(
+        self, modules: Sequence[str], size: int, grace_s: float, *, memory_mib: int = 0, solo: bool = False
+    ) -> None:
         self._modules = tuple(modules)
+        self._memory_mib = memory_mib
         self._grace_s = grace_s
         self._solo = solo
         self._threads = Threads("solo" if solo else "children", size)
@@ -164,7 +170,7 @@ class Children:
             self._retire(child)
         if not self._all:
             atexit.register(self.kill_all)
-        child = Child(self._modules)
+        child = Child(self._modules, self._memory_mib)
         child.start()
         self._all.add(child)
         return child

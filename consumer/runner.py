@@ -22,17 +22,24 @@ class Runner:
     """Every place where a handler can run.
 
     `modules` are what child processes load; `threads` and `processes` how many places there are of each.
-    `grace_s` is how long work that was told to stop is waited for before its slot goes on without it.
+    `grace_s` is how long work that was told to stop is waited for before its slot goes on without it, `memory_mib` what
+    each process may allocate (0: no bound).
     """
 
     def __init__(
-        self, modules: Sequence[str], threads: int, processes: int, *, grace_s: float = GRACE_S
+        self,
+        modules: Sequence[str],
+        threads: int,
+        processes: int,
+        *,
+        grace_s: float = GRACE_S,
+        memory_mib: int = 0,
     ) -> None:
         self._grace_s = grace_s
         self._stuck: list[Coroutine[Any, Any, Any]] = []
         self._threads = Threads("handler", threads)
-        self._children = Children(modules, processes, grace_s)
-        self._solo = Children(modules, max(2, processes), grace_s, solo=True)
+        self._children = Children(modules, processes, grace_s, memory_mib=memory_mib)
+        self._solo = Children(modules, max(2, processes), grace_s, memory_mib=memory_mib, solo=True)
 
     def __repr__(self) -> str:
         return f"<Runner {self._threads} {self._children} {self._solo}>"

@@ -79,7 +79,12 @@ class Worker:
     async def _start(self, opened: Connections) -> None:
         settings, telemetry = self._settings, self._telemetry
         lanes = {name: settings.lane(name) for name in settings.lanes}
-        self._runner = Runner(settings.handlers, settings.threads, settings.processes or processors())
+        self._runner = Runner(
+            settings.handlers,
+            settings.threads,
+            settings.processes or processors(),
+            memory_mib=settings.process_memory_mib,
+        )
         self._settling = Settling(opened.jobs, opened.cache, telemetry)
         self._leases = self._make_leases()
         self._execution = Execution(
