@@ -30,6 +30,7 @@ LEVELS: dict[Event, int] = {
     Event.VIOLATED: logging.ERROR,
     Event.DUTY_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
+    Event.BLOCKED: logging.WARNING,
     Event.LEASE_LOST: logging.WARNING,
     Event.STALE: logging.WARNING,
     Event.RESCUED: logging.WARNING,

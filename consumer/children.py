@@ -17,6 +17,7 @@ from consumer.attempt import Attempt
 from consumer.child import Errand
 from consumer.process import Child, NotBegun
 from consumer.threads import Threads
+from consumer.time_limit import TimeLimit
 from core.outcome import Ending, Released
 
 STARTS = 2
@@ -31,7 +32,7 @@ class Trip:
         self.errand = errand
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Ending] = self.loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | TimeLimit | None = None
         self._child: Child | None = None
         self._lock = Lock()
 
@@ -71,7 +72,8 @@ class Trip:
     def _start_clock(self) -> None:
         if not self.done.done() and self.attempt.stopped is None:
             self.attempt.begin()
-            self._set_timer(self.attempt.time_limit_s, self.attempt.time_out)
+            self.cancel_timer()
+            self._timer = TimeLimit(self.attempt, self.loop)
 
     def _set_timer(self, seconds: float, act: Callable[..., None], *arguments: object) -> None:
         self.cancel_timer()

@@ -11,8 +11,9 @@ from typing import Any, cast
 from consumer.attempt import Attempt
 from consumer.children import Children
 from consumer.threads import Threads
+from consumer.time_limit import TimeLimit
 from core.exchange import read_input, write_output
-from core.outcome import Ending, Released
+from core.outcome import Ending, Released, words
 
 LOG = logging.getLogger("sluice.runner")
 GRACE_S = 2.0
@@ -76,9 +77,9 @@ class Runner:
         try:
             work = call(attempt)
             return write_output(attempt.handler, await leashed(work, leash))
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            if leash.closed:
+                raise
             if leash.cut:
                 self._let_go(work)
             if isinstance(error, asyncio.CancelledError) and leash.others_cancelled:
@@ -93,7 +94,7 @@ class Runner:
             work.close()
         except BaseException as error:  # noqa: BLE001  its own code runs here
             self._stuck.append(work)
-            LOG.warning("%d coroutines refuse to end: %s: %r", len(self._stuck), work, error)
+            LOG.warning("%d coroutines refuse to end: %s: %s", len(self._stuck), work, words(error))
 
     async def _run_in_thread(self, attempt: Attempt) -> Ending:
         errand = ThreadErrand(attempt, self._threads, self._grace_s)
@@ -120,17 +121,17 @@ class Leash:
     The handler runs in the task of the caller, which spares a second task per job.
     """
 
-    __slots__ = ("_attempt", "_cancels", "_grace_s", "_loop", "_task", "_timer", "cut")
+    __slots__ = ("_attempt", "_cancels", "_grace_s", "_loop", "_task", "_timer", "closed", "cut")
 
     def __init__(self, attempt: Attempt, grace_s: float) -> None:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.cut = False
+        self.cut = self.closed = False
         self._attempt = attempt
         self._grace_s = grace_s
         self._task = task
         self._cancels = 0
         self._loop = task.get_loop()
-        self._timer = self._loop.call_later(attempt.time_limit_s, attempt.time_out)
+        self._timer: TimeLimit | asyncio.TimerHandle = TimeLimit(attempt, self._loop)
         attempt.on_stop = self.pull
 
     def pull(self) -> None:
@@ -174,6 +175,7 @@ def leashed(work: Coroutine[Any, Any, Any], leash: Leash) -> Generator[Any, Any,
             argument = yield wish
             step = work.send
         except GeneratorExit:
+            leash.closed = True  # a handler may raise one, too
             work.close()
             raise
         except BaseException as error:
@@ -194,7 +196,7 @@ class ThreadErrand:
         self.done: asyncio.Future[Ending] = self._loop.create_future()
         attempt.waiting = True
         attempt.on_stop = self._stop
-        self._timer = self._loop.call_later(attempt.time_limit_s, attempt.time_out)
+        self._timer: TimeLimit | asyncio.TimerHandle = TimeLimit(attempt, self._loop)
 
     def perform(self) -> None:
         """Run the handler. Called in a thread of the pool; never raises."""

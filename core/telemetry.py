@@ -28,6 +28,7 @@ class Event(StrEnum):
     RELEASED = "jobs_released"
     CANCELLED = "jobs_cancelled"
     STALE = "stale_outcomes"
+    BLOCKED = "loops_blocked"
     LEASE_LOST = "leases_lost"
     RESCUED = "jobs_rescued"
     REDISPATCHED = "ids_redispatched"

@@ -193,6 +193,8 @@ END: dict[str, Any] = {
     "stubborn": lambda _: _raise(Stubborn()),
     "give up": lambda _: _raise(GiveUp("no use")),
     "later": lambda _: _raise(RetryLater(7, "busy")),
+    "generator": lambda _: _raise(GeneratorExit("mine")),
+    "interrupt": lambda _: _raise(KeyboardInterrupt("mine")),
     "exit": lambda _: sys.exit(3),
     "cancelled": lambda _: _raise(asyncio.CancelledError()),
     "nan": lambda _: Reply(value=float("nan")),

@@ -80,6 +80,8 @@ async def test_reports_the_progress_of_a_process_at_most_twice_a_second(runner: 
         ("error", HandlerFailed, "nothing there"),
         ("stubborn", HandlerFailed, "stubborn"),
         ("exit", HandlerFailed, "3"),
+        ("generator", HandlerFailed, "mine"),
+        ("interrupt", HandlerFailed, "mine"),
     ],
 )
 async def test_brings_over_whatever_ended_the_attempt(
@@ -102,6 +104,14 @@ async def test_an_exception_comes_as_words_with_its_traceback(runner: Runner) ->
 
 async def test_refuses_a_stored_input_that_does_not_fit(runner: Runner) -> None:
     assert isinstance(await runner.run(an_attempt(kinds.in_process, {"number": "many"})), BadInput)
+
+
+@pytest.mark.parametrize("how", ["generator", "interrupt", "exit", "cancelled"])
+async def test_whatever_ends_the_loop_of_a_solo_job_is_an_ending_like_others(
+    runner: Runner, how: str
+) -> None:
+    ended = await runner.run(an_attempt(kinds.ends, {"how": how}, crash_count=1))
+    assert isinstance(ended, HandlerFailed)
 
 
 @pytest.mark.parametrize(
