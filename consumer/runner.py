@@ -78,8 +78,6 @@ class Runner:
             work = call(attempt)
             return write_output(attempt.handler, await leashed(work, leash))
         except BaseException as error:
-            if leash.closed:
-                raise
             if leash.cut:
                 self._let_go(work)
             if isinstance(error, asyncio.CancelledError) and leash.others_cancelled:
@@ -121,11 +119,11 @@ class Leash:
     The handler runs in the task of the caller, which spares a second task per job.
     """
 
-    __slots__ = ("_attempt", "_cancels", "_grace_s", "_loop", "_task", "_timer", "closed", "cut")
+    __slots__ = ("_attempt", "_cancels", "_grace_s", "_loop", "_task", "_timer", "cut")
 
     def __init__(self, attempt: Attempt, grace_s: float) -> None:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.cut = self.closed = False
+        self.cut = False
         self._attempt = attempt
         self._grace_s = grace_s
         self._task = task
@@ -175,7 +173,6 @@ def leashed(work: Coroutine[Any, Any, Any], leash: Leash) -> Generator[Any, Any,
             argument = yield wish
             step = work.send
         except GeneratorExit:
-            leash.closed = True  # a handler may raise one, too
             work.close()
             raise
         except BaseException as error:
