@@ -159,16 +159,17 @@ class Execution:
     async def _perform(self, attempt: Attempt, queue: LaneQueue) -> None:
         """Run the handler, judge how it ended, settle."""
         try:
-            ending = await self._run(attempt, queue)
+            ending = await self._ended(attempt, queue)
             transition = judge(attempt.job, ending, attempt.handler.retry, self._rng)
             if transition is not None:
                 await self._settling.settle(attempt, transition)
-        finally:
+        finally:  # whatever went wrong: a lease that nobody uses is not kept alive
             self._leases.drop(attempt)
             if self._held.get(attempt.job.id) is attempt:
                 del self._held[attempt.job.id]
 
-    async def _run(self, attempt: Attempt, queue: LaneQueue) -> Ending:
+    async def _ended(self, attempt: Attempt, queue: LaneQueue) -> Ending:
+        """Run the handler in its slot."""
         began = monotonic()
         try:
             return await self._runner.run(attempt)
