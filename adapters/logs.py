@@ -35,6 +35,7 @@ LEVELS: dict[Event, int] = {
     Event.STALE: logging.WARNING,
     Event.RESCUED: logging.WARNING,
     Event.REDISPATCHED: logging.INFO,
+    Event.UNROUTABLE: logging.WARNING,
     Event.DEAD_LETTER: logging.WARNING,
     Event.UNREADABLE: logging.WARNING,
     Event.FAILED: logging.INFO,

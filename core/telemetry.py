@@ -17,6 +17,7 @@ class Event(StrEnum):
     REUSED = "results_reused"
     DISPATCHED = "ids_dispatched"
     DISPATCH_DEFERRED = "dispatches_deferred"
+    UNROUTABLE = "messages_unroutable"
     DELIVERED = "ids_delivered"
     VOID = "ids_void"
     UNREADABLE = "messages_unreadable"
