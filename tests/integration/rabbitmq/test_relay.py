@@ -77,12 +77,31 @@ async def test_a_relay_outlives_a_connection_that_dies_under_its_messages(
         relay = Relay(lane).over(broker)
         rabbitmq.freeze()
         relay.send(50)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)  # all of them wait for their confirmation
         proxy.cut()
         await asyncio.wait_for(relay.settled(), 20)
         assert relay.forgotten == []
         assert relay.events.count(Event.DISPATCH_DEFERRED) == 50
         rabbitmq.thaw()
+        await relay.all_forgotten()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object, **__: object) -> None:
+        """As the driver does to what is pending when a connection ends in certain ways."""
+        raise asyncio.CancelledError
+
+    async with running(rabbitmq.url, lane) as broker:
+        await until(lambda: broker.connected)
+        relay = Relay(lane).over(broker)
+        with monkeypatch.context() as patch:
+            patch.setattr(broker._publishing._channel, "basic_publish", cancelled)
+            relay.send(3)
+            await relay.settled()
+        assert relay.events.count(Event.DISPATCH_DEFERRED) == 3
+        assert relay.forgotten == []
         await relay.all_forgotten()
 
 
