@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from core.outcome import BadInput, BadOutput, storable, trace_of, words
 from core.registry import Registry, load
 
 NICEST = 19
+FIRST_TO_GO = 1000
 PROGRESS_EVERY_S = 0.5
 PR_SET_PDEATHSIG = 1
 
@@ -46,16 +49,17 @@ class Errand(NamedTuple):
 class Answer(NamedTuple):
     """What the child says: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended.
 
-    Endings are `output`, `gave-up`, `later`, `bad-input`, `bad-output` and `raised`.
+    Endings are `output`, `gave-up`, `later`, `bad-input`, `bad-output`, `out-of-memory` and `raised`.
     """
 
     word: str
     values: tuple[str | bytes | float, ...] = ()
 
 
-def live(pipe: Connection, modules: Sequence[str], log_level: int) -> None:
+def live(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: int) -> None:
     """Serve errands until the parent closes the pipe."""
     go_to_background()
+    bound_memory(memory_mib)
     log_as_json(log_level)
     try:
         registry = load(modules)
@@ -87,6 +91,19 @@ def _end_with_the_fork_server() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def bound_memory(mib: int) -> None:
+    """Allocate at most so much (0: no bound), and be what a machine without memory ends first.
+
+    The bound counts what can be written to, used or not; what is merely reserved, or shared as libraries are, is free.
+    """
+    with suppress(OSError):  # another system, or a locked one
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = mib << 20
+    if most and (hard == resource.RLIM_INFINITY or most < hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def log_as_json(level: int) -> None:
     """One JSON line per log record on stderr, shaped like those of the parent."""
     lines = logging.StreamHandler()
@@ -109,6 +126,9 @@ def perform(handler: AnyHandler, errand: Errand, report: Reporter) -> Answer:
         return Answer("bad-input", (words(end),))
     except BadOutput as end:
         return Answer("bad-output", (words(end),))
+    except MemoryError as end:
+        end.__traceback__ = end.__context__ = end.__cause__ = None  # its frames hold what filled the memory
+        return Answer("out-of-memory", (_too_much(end),))
     except BaseException as end:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the process
         return Answer("raised", (storable(type(end).__name__), words(end), trace_of(end)))
 
@@ -121,6 +141,12 @@ def _output(handler: AnyHandler, errand: Errand, report: Reporter) -> bytes:
     function: Any = handler.function
     output = function(*arguments)
     return write_output(handler, asyncio.run(output) if handler.runs_in == "loop" else output)
+
+
+def _too_much(error: MemoryError) -> str:
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
+    return f"It asked for more memory than {bound}. {words(error)}".rstrip()
 
 
 class Reporter:

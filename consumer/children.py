@@ -17,6 +17,7 @@ from consumer.attempt import Attempt
 from consumer.child import Errand
 from consumer.process import Child, NotBegun
 from consumer.threads import Threads
+from consumer.time_limit import TimeLimit
 from core.outcome import Ending, Released
 
 STARTS = 2
@@ -31,7 +32,7 @@ class Trip:
         self.errand = errand
         self.loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Ending] = self.loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | TimeLimit | None = None
         self._child: Child | None = None
         self._lock = Lock()
 
@@ -71,7 +72,8 @@ class Trip:
     def _start_clock(self) -> None:
         if not self.done.done() and self.attempt.stopped is None:
             self.attempt.begin()
-            self._set_timer(self.attempt.time_limit_s, self.attempt.time_out)
+            self.cancel_timer()
+            self._timer = TimeLimit(self.attempt, self.loop)
 
     def _set_timer(self, seconds: float, act: Callable[..., None], *arguments: object) -> None:
         self.cancel_timer()
@@ -83,10 +85,16 @@ class Trip:
 
 
 class Children:
-    """Up to `size` child processes, started as they are needed; each serves many jobs, or (`solo`) just one."""
+    """Up to `size` child processes, started as they are needed; each serves many jobs, or (`solo`) just one.
 
-    def __init__(self, modules: Sequence[str], size: int, grace_s: float, *, solo: bool = False) -> None:
+    `memory_mib` is what each of them may allocate; 0: no bound.
+    """
+
+    def __init__(
+        self, modules: Sequence[str], size: int, grace_s: float, *, memory_mib: int = 0, solo: bool = False
+    ) -> None:
         self._modules = tuple(modules)
+        self._memory_mib = memory_mib
         self._grace_s = grace_s
         self._solo = solo
         self._threads = Threads("solo" if solo else "children", size)
@@ -164,7 +172,7 @@ class Children:
             self._retire(child)
         if not self._all:
             atexit.register(self.kill_all)
-        child = Child(self._modules)
+        child = Child(self._modules, self._memory_mib)
         child.start()
         self._all.add(child)
         return child

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import inspect
 import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from threading import Thread
+from functools import partial
+from threading import Thread, get_ident
 from time import monotonic
 
 from consumer.attempt import Attempt
+from consumer.silence import Blocker, Silence, blocker_in
 from core.job import Claim
 from core.ports import Beat, HeartbeatStore
 
@@ -58,7 +61,7 @@ class Leases:
     `lease_s` is how long a claim holds in the record, `beat_s` the time between two heartbeats, `grace_s` how long an
     attempt is kept beyond its time limit, `silence_s` how long beyond that the event loop `loop` may be silent before
     `exit_hard` is called in the thread. `on_lost` and `on_cancel` are called in the loop, once per attempt; `on_moved`
-    with the new versions of jobs whose progress was stored.
+    with the new versions of jobs whose progress was stored; `on_blocked` with what blocked the loop, and for how long.
     `hold` and `drop` belong to the loop; they are a step in a dict that the thread only ever copies.
     """
 
@@ -73,6 +76,7 @@ class Leases:
         on_lost: Callable[[Attempt], None],
         on_cancel: Callable[[Attempt], None],
         on_moved: Callable[[dict[str, int]], None] = lambda _: None,
+        on_blocked: Callable[[Blocker, float], None] = lambda *_: None,
         exit_hard: Callable[[], None] = end_process,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -86,7 +90,10 @@ class Leases:
         self._on_moved = on_moved
         self._exit_hard = exit_hard
         self._tick_s = min(beat_s / 4, lease_s / 20)
-        self._silence = Silence(silence_s, self._tick_s, exit_hard)
+        self._silence = Silence(
+            silence_s, self._tick_s, exit_hard, self._find_blocker, partial(self._in_main, on_blocked)
+        )
+        self._loops_thread = get_ident()
         self._held: dict[Claim, Hold] = {}
         self._store: HeartbeatStore | None = None
         self._own: asyncio.AbstractEventLoop | None = None
@@ -209,8 +216,19 @@ class Leases:
                 if now > hold.renewed + self._fence_s:
                     self._tell_lost(hold)
             self._in_main(self._silence.broken)
-            self._silence.listen(now, max((self._ends_at(hold) for hold in holds), default=0.0))
+            self._silence.listen(now)
+            self._silence.judge(now, max(map(self._ends_at, self._blamed(holds)), default=0.0))
             await asyncio.sleep(self._tick_s)
+
+    def _blamed(self, holds: Sequence[Hold]) -> Sequence[Hold]:
+        """Whose time has to be over before a silent loop ends the process: the blocker's, or else everybody's."""
+        kind = self._silence.blocker.kind if self._silence.blocker else ""
+        return [hold for hold in holds if hold.attempt.handler.kind == kind] or holds
+
+    def _find_blocker(self) -> Blocker:
+        handlers = [hold.attempt.handler for hold in self._held.copy().values()]
+        codes = ((getattr(inspect.unwrap(each.function), "__code__", None), each.kind) for each in handlers)
+        return blocker_in(self._loops_thread, {code: kind for code, kind in codes if code})
 
     def _may_renew(self, hold: Hold, now: float) -> bool:
         """An attempt is renewed until its time is over, or while it waits its turn in a loop that answers."""
@@ -246,34 +264,3 @@ class Leases:
             with suppress(Exception):
                 async with asyncio.timeout(self._beat_s):
                     await store.close()
-
-
-class Silence:
-    """How long the event loop has not answered, counted in ticks, so that a frozen process is not taken for a deaf one."""
-
-    def __init__(self, limit_s: float, tick_s: float, exit_hard: Callable[[], None]) -> None:
-        self._limit_s = limit_s
-        self._tick_s = tick_s
-        self._exit_hard = exit_hard
-        self._heard = self._seen_at = monotonic()
-        self._lasted_s = 0.0
-
-    @property
-    def long(self) -> bool:
-        """True once it lasts longer than is forgiven to a loop with nothing to do."""
-        return self._lasted_s > self._limit_s
-
-    def broken(self) -> None:
-        """The loop has answered. Runs in the event loop."""
-        self._heard = monotonic()
-
-    def listen(self, now: float, allowed_until: float) -> None:
-        """End the process where the loop is silent longer than its work (until `allowed_until`) could explain."""
-        if self._heard >= self._seen_at:
-            self._lasted_s = 0.0
-        else:
-            self._lasted_s += min(now - self._seen_at, 2 * self._tick_s)
-        self._seen_at = now
-        if self.long and now > allowed_until + self._limit_s:
-            LOG.critical("the event loop is silent; this process ends itself")
-            self._exit_hard()

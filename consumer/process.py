@@ -15,7 +15,7 @@ from threading import Lock
 from consumer.attempt import Attempt
 from consumer.child import Answer, Errand, live
 from core.handler import GiveUp, RetryLater
-from core.outcome import BadInput, BadOutput, ChildDied, Ending, HandlerFailed
+from core.outcome import BadInput, BadOutput, ChildDied, Ending, HandlerFailed, OutOfMemory
 
 FAREWELL_S = 1.0
 """Seconds a child has to end by itself once its pipe is closed."""
@@ -31,7 +31,7 @@ class NotBegun(Exception):
 class Child:
     """A process and our end of its pipe. All but `kill` belongs to one thread at a time."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, modules: Sequence[str], memory_mib: int) -> None:
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if hasattr(context, "set_forkserver_preload"):
@@ -39,7 +39,7 @@ class Child:
         self._pipe, self._theirs = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # typeshed leaves it out of the base
             target=live,
-            args=(self._theirs, tuple(modules), logging.getLogger().getEffectiveLevel()),
+            args=(self._theirs, tuple(modules), logging.getLogger().getEffectiveLevel(), memory_mib),
             name="sluice-child",
             daemon=False,
         )
@@ -77,6 +77,7 @@ class Child:
                 elif answer.word == "refused":
                     raise NotBegun(answer.values[0])
                 else:
+                    self._doomed = self._doomed or answer.word == "out-of-memory"
                     return _ending(answer)
         except (EOFError, OSError):
             how = self._how_it_died()
@@ -142,5 +143,7 @@ def _ending(answer: Answer) -> Ending:
             return BadInput(text)
         case "bad-output", (str() as text,):
             return BadOutput(text)
+        case "out-of-memory", (str() as text,):
+            return OutOfMemory(text)
         case _:
             return HandlerFailed(*map(str, values))

@@ -11,8 +11,9 @@ from typing import Any, cast
 from consumer.attempt import Attempt
 from consumer.children import Children
 from consumer.threads import Threads
+from consumer.time_limit import TimeLimit
 from core.exchange import read_input, write_output
-from core.outcome import Ending, Released
+from core.outcome import Ending, Released, words
 
 LOG = logging.getLogger("sluice.runner")
 GRACE_S = 2.0
@@ -22,17 +23,24 @@ class Runner:
     """Every place where a handler can run.
 
     `modules` are what child processes load; `threads` and `processes` how many places there are of each.
-    `grace_s` is how long work that was told to stop is waited for before its slot goes on without it.
+    `grace_s` is how long work that was told to stop is waited for before its slot goes on without it, `memory_mib` what
+    each process may allocate (0: no bound).
     """
 
     def __init__(
-        self, modules: Sequence[str], threads: int, processes: int, *, grace_s: float = GRACE_S
+        self,
+        modules: Sequence[str],
+        threads: int,
+        processes: int,
+        *,
+        grace_s: float = GRACE_S,
+        memory_mib: int = 0,
     ) -> None:
         self._grace_s = grace_s
         self._stuck: list[Coroutine[Any, Any, Any]] = []
         self._threads = Threads("handler", threads)
-        self._children = Children(modules, processes, grace_s)
-        self._solo = Children(modules, max(2, processes), grace_s, solo=True)
+        self._children = Children(modules, processes, grace_s, memory_mib=memory_mib)
+        self._solo = Children(modules, max(2, processes), grace_s, memory_mib=memory_mib, solo=True)
 
     def __repr__(self) -> str:
         return f"<Runner {self._threads} {self._children} {self._solo}>"
@@ -69,8 +77,6 @@ class Runner:
         try:
             work = call(attempt)
             return write_output(attempt.handler, await leashed(work, leash))
-        except GeneratorExit:
-            raise
         except BaseException as error:
             if leash.cut:
                 self._let_go(work)
@@ -86,7 +92,7 @@ class Runner:
             work.close()
         except BaseException as error:  # noqa: BLE001  its own code runs here
             self._stuck.append(work)
-            LOG.warning("%d coroutines refuse to end: %s: %r", len(self._stuck), work, error)
+            LOG.warning("%d coroutines refuse to end: %s: %s", len(self._stuck), work, words(error))
 
     async def _run_in_thread(self, attempt: Attempt) -> Ending:
         errand = ThreadErrand(attempt, self._threads, self._grace_s)
@@ -123,7 +129,7 @@ class Leash:
         self._task = task
         self._cancels = 0
         self._loop = task.get_loop()
-        self._timer = self._loop.call_later(attempt.time_limit_s, attempt.time_out)
+        self._timer: TimeLimit | asyncio.TimerHandle = TimeLimit(attempt, self._loop)
         attempt.on_stop = self.pull
 
     def pull(self) -> None:
@@ -187,7 +193,7 @@ class ThreadErrand:
         self.done: asyncio.Future[Ending] = self._loop.create_future()
         attempt.waiting = True
         attempt.on_stop = self._stop
-        self._timer = self._loop.call_later(attempt.time_limit_s, attempt.time_out)
+        self._timer: TimeLimit | asyncio.TimerHandle = TimeLimit(attempt, self._loop)
 
     def perform(self) -> None:
         """Run the handler. Called in a thread of the pool; never raises."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -26,6 +27,7 @@ from consumer.lease import Leases
 from consumer.pulling import Pulling
 from consumer.runner import Runner
 from consumer.settling import Settling
+from consumer.silence import Blocker
 from core.dispatch import Dispatch
 from core.ending import end
 from core.errors import SluiceError, StartRefused
@@ -51,6 +53,13 @@ class Worker:
         self._queues = [LaneQueue(lane) for lane in settings.served]
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
+        self._blocked_s: defaultdict[str, float] = defaultdict(float)
+        self._metrics.gauges(
+            "loop_blocked_seconds",
+            "How long handlers blocked the event loop",
+            "kind",
+            lambda: self._blocked_s,
+        )
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartRefused where a server turns out to be unfit."""
@@ -79,7 +88,12 @@ class Worker:
     async def _start(self, opened: Connections) -> None:
         settings, telemetry = self._settings, self._telemetry
         lanes = {name: settings.lane(name) for name in settings.lanes}
-        self._runner = Runner(settings.handlers, settings.threads, settings.processes or processors())
+        self._runner = Runner(
+            settings.handlers,
+            settings.threads,
+            settings.processes or processors(),
+            memory_mib=settings.process_memory_mib,
+        )
         self._settling = Settling(opened.jobs, opened.cache, telemetry)
         self._leases = self._make_leases()
         self._execution = Execution(
@@ -124,6 +138,7 @@ class Worker:
             on_lost=self._lost,
             on_cancel=self._cancelled,
             on_moved=self._settling.announce_versions,
+            on_blocked=self._blocked,
         )
 
     async def _sign_in(self, opened: Connections) -> None:
@@ -166,6 +181,10 @@ class Worker:
     def _lost(self, attempt: Attempt) -> None:
         self._telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
         attempt.stop(LeaseLost() if attempt.overdue else NotRenewed())
+
+    def _blocked(self, blocker: Blocker, seconds: float) -> None:
+        self._blocked_s[blocker.kind] += seconds
+        self._telemetry.emit(Event.BLOCKED, kind=blocker.kind, where=blocker.where, seconds=round(seconds, 1))
 
     def _cancelled(self, attempt: Attempt) -> None:
         attempt.stop(Released("cancelled"))

@@ -6,6 +6,7 @@ Used wherever a handler runs: in the consumer, in a child process and in users' 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ from core.outcome import BadInput, BadOutput
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; larger things belong in a store of their own, named by the output."""
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
     """The Input in these bytes. Raises BadInput where a kind no longer takes what was stored for it."""
@@ -29,7 +32,7 @@ def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
 
 
 def write_output(handler: AnyHandler, value: Any) -> bytes:
-    """The bytes of an output: of the declared model (or a dict that it accepts), finite, at most 1 MiB.
+    """The bytes of an output: of the declared model (or a dict that it accepts), finite, without U+0000, at most 1 MiB.
 
     Raises BadOutput, saying what is wrong.
     """
@@ -41,6 +44,9 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
         raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
     if b"null" in raw or b"NaN" in raw or b"Infinity" in raw:
         _refuse_endless(value, raw)
+    if b"\\u0000" in raw and _NUL.search(raw):
+        # refused in inputs too, and by many a database in which a client keeps results
+        raise BadOutput("The output holds U+0000, which is not taken.")
     return raw
 
 

@@ -38,7 +38,7 @@ class Failure(NamedTuple):
     """Why an attempt did not succeed.
 
     `type` is a stable word: `handler-error`, `gave-up`, `timed-out`, `worker-lost`, `bad-input`, `bad-output`,
-    `deadline-passed`.
+    `out-of-memory`, `deadline-passed`.
     `traceback` is for operators: it goes to the table of attempts and never into a document.
     """
 

@@ -32,6 +32,10 @@ class BadOutput(AttemptEnded):
     """The handler returned something that is not its Output or cannot be sent as JSON."""
 
 
+class OutOfMemory(AttemptEnded):
+    """The handler needed more memory than its process may have."""
+
+
 class Released(AttemptEnded):
     """The consumer is stopping and gives the job back."""
 
@@ -87,6 +91,8 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
             return Failure("bad-input", "The stored input does not fit the kind", words(error))
         case BadOutput():
             return Failure("bad-output", "The handler returned what cannot be sent", words(error))
+        case OutOfMemory():
+            return Failure("out-of-memory", "The handler ran out of memory", words(error))
         case ChildDied():
             return Failure("worker-lost", "The process running the job died", words(error), retryable)
         case HandlerFailed():
@@ -99,7 +105,7 @@ def words(error: BaseException) -> str:
     """The message of an exception, even of one that fails to give it."""
     try:
         return storable(str(error))
-    except Exception as worse:  # noqa: BLE001  the __str__ of an exception is a user's code like any other
+    except BaseException as worse:  # noqa: BLE001  the __str__ of an exception is a user's code, and may even exit
         return f"(its message could not be read: {type(worse).__name__})"
 
 
@@ -114,4 +120,4 @@ def storable(text: str) -> str:
 
 
 def _is_final(job: Job, error: BaseException) -> bool:
-    return isinstance(error, GiveUp | BadInput | BadOutput) or job.attempt >= job.max_attempts
+    return isinstance(error, GiveUp | BadInput | BadOutput | OutOfMemory) or job.attempt >= job.max_attempts

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     processes: int = Field(
         default=0, ge=0, le=256, description="Processes behind handlers that run in one; 0: one per processor"
     )
+    process_memory_mib: int = Field(
+        default=2_048, ge=0, le=1_048_576, description="MiB that each such process may allocate; 0: no bound"
+    )
 
     # the front door
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on")

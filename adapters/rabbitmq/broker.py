@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiormq import Connection
 
 from adapters.rabbitmq import queues
-from adapters.rabbitmq.calls import SERVER, away, within
+from adapters.rabbitmq.calls import SERVER, NoQueue, away, within
 from adapters.rabbitmq.consuming import Consuming
 from adapters.rabbitmq.hand import Source
 from adapters.rabbitmq.link import Link
@@ -87,7 +87,12 @@ class Broker:
 
     async def publish(self, message: Message) -> None:
         """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""
-        await self._publishing.publish(queue_name(message.lane, message.priority), encode(message.ids))
+        queue = queue_name(message.lane, message.priority)
+        try:
+            await self._publishing.publish(queue, encode(message.ids))
+        except NoQueue:
+            self._telemetry.emit(Event.UNROUTABLE, queue=queue)
+            raise
 
     async def stop_consuming(self) -> None:
         """Take no more deliveries; those in hand can still be acknowledged until close()."""

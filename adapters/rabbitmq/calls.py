@@ -23,6 +23,10 @@ class NoAnswer(ServerAway):
     """RabbitMQ did not answer in time."""
 
 
+class NoQueue(ServerAway):
+    """RabbitMQ gave a message back: the queue that it was for is gone."""
+
+
 def away(why: BaseException | str) -> ServerAway:
     """RabbitMQ is away, in the words of `why` (an exception or a text)."""
     return ServerAway(SERVER, reason(why) if isinstance(why, BaseException) else why)

@@ -9,8 +9,9 @@ from aiormq import Connection, PublishError, spec
 from aiormq.abc import AbstractChannel
 
 from adapters.rabbitmq import queues
-from adapters.rabbitmq.calls import CALL_S, LOOK_EVERY_S, away, reason, within
+from adapters.rabbitmq.calls import CALL_S, LOOK_EVERY_S, SERVER, NoQueue, away, within
 from adapters.rabbitmq.link import is_blocked
+from core.errors import ServerAway
 from core.lanes import Lane
 
 PERSISTENT = 2
@@ -62,7 +63,7 @@ class Publishing:
             raise away("connection lost before it confirmed") from None
         except Exception as error:
             self._doubt()
-            raise away(_refusal(error, queue)) from error
+            raise _refusal(error, queue) from error
 
     def _usable(self) -> AbstractChannel:
         if self._channel is None or self._connection is None:
@@ -83,9 +84,9 @@ def _asked_to_stop() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _refusal(error: Exception, queue: str) -> str:
+def _refusal(error: Exception, queue: str) -> ServerAway:
     if isinstance(error, TimeoutError):
-        return "no confirmation in time"
+        return away("no confirmation in time")
     if isinstance(error, PublishError):
-        return f"there is no queue {queue}"
-    return reason(error)
+        return NoQueue(SERVER, f"there is no queue {queue}")
+    return away(error)

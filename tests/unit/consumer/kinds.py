@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -151,6 +152,20 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
+def _hungry(ask: Ask) -> Reply:
+    """Fill the memory in small pieces, and keep them all."""
+    hoard: list[bytes] = []
+    while ask.seconds:
+        hoard.append(bytes(400))
+    raise MemoryError("for the test")
+
+
+def _means(_: Ask) -> Reply:
+    """What the process may allocate, and how soon the kernel ends it."""
+    order = int(Path("/proc/self/oom_score_adj").read_text())
+    return Reply(value=[*resource.getrlimit(resource.RLIMIT_DATA), order])
+
+
 def _orphan(ask: Ask) -> None:
     """Leave a grandchild behind that holds the pipe open, then die."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
@@ -178,6 +193,8 @@ END: dict[str, Any] = {
     "stubborn": lambda _: _raise(Stubborn()),
     "give up": lambda _: _raise(GiveUp("no use")),
     "later": lambda _: _raise(RetryLater(7, "busy")),
+    "generator": lambda _: _raise(GeneratorExit("mine")),
+    "interrupt": lambda _: _raise(KeyboardInterrupt("mine")),
     "exit": lambda _: sys.exit(3),
     "cancelled": lambda _: _raise(asyncio.CancelledError()),
     "nan": lambda _: Reply(value=float("nan")),
@@ -185,6 +202,8 @@ END: dict[str, Any] = {
     "none": lambda _: None,
     "dict": lambda _: {"value": 5},
     "pid": lambda _: Reply(value=os.getpid()),
+    "hungry": _hungry,
+    "means": _means,
     "abort": lambda _: os.abort(),
     "leave": lambda _: os._exit(0),
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),

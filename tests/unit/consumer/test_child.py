@@ -38,6 +38,7 @@ def an_errand(handler: AnyHandler, **given: object) -> Errand:
         ("error", "raised", "LookupError"),
         ("stubborn", "raised", "Stubborn"),
         ("exit", "raised", "SystemExit"),
+        ("hungry", "out-of-memory", "It asked for more memory than there is. for the test"),
     ],
 )
 @pytest.mark.parametrize("handler", [kinds.ends, kinds.in_thread, kinds.in_process])
@@ -80,6 +81,7 @@ def test_progress_is_sent_at_most_twice_a_second_and_not_after_the_end(
 
 def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.child.go_to_background", lambda: None)
+    monkeypatch.setattr("consumer.child.bound_memory", lambda mib: None)
     monkeypatch.setattr("consumer.child.log_as_json", lambda level: None)
     ours, theirs = ends
     ours.send(tuple(an_errand(kinds.echo, number=5)))
@@ -99,14 +101,15 @@ def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch
             self.heard.append(message)
 
     spy = Spy()
-    live(spy, ["tests.unit.consumer.kinds"], logging.INFO)  # type: ignore[arg-type]
+    live(spy, ["tests.unit.consumer.kinds"], logging.INFO, 0)  # type: ignore[arg-type]
     assert spy.heard == [("begun", ()), ("output", (b'{"value":5}',))] * 2
 
 
 def test_says_so_where_its_kinds_do_not_load(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.child.go_to_background", lambda: None)
+    monkeypatch.setattr("consumer.child.bound_memory", lambda mib: None)
     monkeypatch.setattr("consumer.child.log_as_json", lambda level: None)
-    live(ends[1], ["no.such.module"], logging.INFO)
+    live(ends[1], ["no.such.module"], logging.INFO, 0)
     word, (why,) = ends[0].recv()
     assert word == "refused"
     assert "no.such.module does not load" in why

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from consumer.attempt import Attempt
 from consumer.children import Children
 from consumer.runner import Runner
 from core.handler import GiveUp, RetryLater
-from core.outcome import BadInput, BadOutput, ChildDied, HandlerFailed, Released, TimedOut
+from core.outcome import BadInput, BadOutput, ChildDied, HandlerFailed, OutOfMemory, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
 from tests.waiting import until
@@ -79,6 +80,8 @@ async def test_reports_the_progress_of_a_process_at_most_twice_a_second(runner: 
         ("error", HandlerFailed, "nothing there"),
         ("stubborn", HandlerFailed, "stubborn"),
         ("exit", HandlerFailed, "3"),
+        ("generator", HandlerFailed, "mine"),
+        ("interrupt", HandlerFailed, "mine"),
     ],
 )
 async def test_brings_over_whatever_ended_the_attempt(
@@ -103,6 +106,14 @@ async def test_refuses_a_stored_input_that_does_not_fit(runner: Runner) -> None:
     assert isinstance(await runner.run(an_attempt(kinds.in_process, {"number": "many"})), BadInput)
 
 
+@pytest.mark.parametrize("how", ["generator", "interrupt", "exit", "cancelled"])
+async def test_whatever_ends_the_loop_of_a_solo_job_is_an_ending_like_others(
+    runner: Runner, how: str
+) -> None:
+    ended = await runner.run(an_attempt(kinds.ends, {"how": how}, crash_count=1))
+    assert isinstance(ended, HandlerFailed)
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -124,6 +135,26 @@ async def test_a_child_that_dies_is_named_and_the_next_job_runs(
     assert await value_of(runner, how="dict") == 5
     if how == "orphan":
         await until(lambda: not lives(int(mark.read_text())))
+
+
+async def test_work_that_fills_the_memory_fails_with_the_reason_and_the_next_job_has_a_new_process() -> None:
+    runner = Runner(MODULES, threads=1, processes=1, grace_s=5, memory_mib=256)
+    try:
+        most, hard, order = await value_of(runner, how="means")
+        assert (most, hard, order) == (256 << 20, 256 << 20, 1000)
+        pid = await value_of(runner, how="pid")
+        ended = await runner.run(an_attempt(kinds.in_process, {"how": "hungry", "seconds": 1}))
+        assert isinstance(ended, OutOfMemory)
+        assert str(ended) == "It asked for more memory than the 256 MiB that a process may have."
+        assert await value_of(runner, how="pid") != pid
+        alone = await runner.run(an_attempt(kinds.ends, {"how": "hungry", "seconds": 1}, crash_count=1))
+        assert isinstance(alone, OutOfMemory)
+    finally:
+        await runner.close()
+
+
+async def test_without_a_bound_a_process_may_allocate_what_its_parent_may(runner: Runner) -> None:
+    assert (await value_of(runner, how="means"))[:2] == [*resource.getrlimit(resource.RLIMIT_DATA)]
 
 
 async def test_work_that_takes_too_long_is_killed(runner: Runner, tmp_path: Path) -> None:

@@ -374,6 +374,19 @@ async def test_a_job_claimed_anew_is_not_let_go_by_its_former_attempt(room: Room
     assert (room.state(job_id), room.record.jobs[job_id].fence) == ("succeeded", 2)
 
 
+async def test_a_job_that_cancels_the_task_it_runs_in_is_left_to_its_lease_and_nothing_of_it_stays(
+    room: Room,
+) -> None:
+    job_id = room.job("shut")
+    room.bring(job_id)
+    await until(lambda: AT_WORK)
+    (task,) = room.execution._performing
+    task.cancel()
+    await room.settled()
+    assert (room.state(job_id), room.store.calls["settle"]) == ("running", 0)
+    assert (len(room.execution), room.leases.held, room.queue.busy) == (0, [], 0)
+
+
 async def test_a_stop_gives_back_what_runs(room: Room) -> None:
     ids = [room.job("shut"), room.job("shut")]
     room.bring(*ids)

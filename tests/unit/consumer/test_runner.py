@@ -63,6 +63,8 @@ async def test_runs_a_plain_function_in_a_thread(runner: Runner) -> None:
         ("give up", GiveUp, "no use"),
         ("later", RetryLater, "busy"),
         ("exit", SystemExit, "3"),
+        ("generator", GeneratorExit, "mine"),
+        ("interrupt", KeyboardInterrupt, "mine"),
         ("cancelled", asyncio.CancelledError, ""),
         ("nan", BadOutput, "NaN"),
         ("large", BadOutput, "10000012 bytes"),
@@ -96,6 +98,29 @@ async def test_work_that_takes_too_long_has_timed_out(runner: Runner, handler: A
     assert isinstance(ended, TimedOut)
     assert str(ended) == "The time limit of 0.02 s was reached."
     assert runner.runaways == 0
+
+
+@pytest.mark.parametrize("handler", [kinds.nap, kinds.in_thread, kinds.in_process])
+async def test_work_that_ended_in_time_has_not_timed_out_because_another_blocked_the_loop(
+    runner: Runner, handler: Any
+) -> None:
+    attempt = an_attempt(handler, {"seconds": 0.1}, timeout_s=0.4)
+    run = await running(runner, attempt)
+    blocked = asyncio.create_task(runner.run(an_attempt(kinds.block, {"seconds": 0.9})))
+    assert isinstance(await run, bytes)
+    assert isinstance(await blocked, bytes)
+
+
+@pytest.mark.parametrize("handler", [kinds.nap, kinds.in_thread, kinds.in_process])
+async def test_work_that_goes_on_after_another_blocked_the_loop_times_out_all_the_same(
+    runner: Runner, handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.time_limit.SPARE_S", 0.05)
+    attempt = an_attempt(handler, {"seconds": 60}, timeout_s=0.3)
+    run = await running(runner, attempt)
+    blocked = asyncio.create_task(runner.run(an_attempt(kinds.block, {"seconds": 0.7})))
+    assert isinstance(await run, TimedOut)
+    await blocked
 
 
 @pytest.mark.parametrize("handler", [kinds.nap, kinds.swallow, kinds.in_thread])
@@ -203,13 +228,19 @@ async def test_work_that_finds_no_thread_in_time_is_not_started(
 async def test_a_closed_coroutine_closes_the_handler(runner: Runner) -> None:
     attempt = an_attempt(kinds.nap, {"seconds": 60})
 
+    ended: list[object] = []
+
+    async def flow() -> None:
+        ended.append(await runner.run(attempt))
+
     async def enter() -> None:
-        run = runner.run(attempt)
+        run = flow()
         run.send(None)
         run.close()
 
     await asyncio.create_task(enter())
     assert attempt.on_stop is None
+    assert ended == [], "the flow went on"
 
 
 async def test_a_thousand_jobs_at_once_end_well(runner: Runner) -> None:

@@ -90,6 +90,7 @@ def test_refuses_an_input_without_repeating_it(raw: bytes | None) -> None:
     [
         (Thing(), b'{"number":1.0,"more":null}'),
         (Thing(number=None), b'{"number":null,"more":null}'),
+        (Thing(more="\\u0000"), b'{"number":1.0,"more":"\\\\u0000"}'),
         (Thing(more="null NaN Infinity"), b'{"number":1.0,"more":"null NaN Infinity"}'),
         (Thing(more=[{"a": (1, {2})}]), b'{"number":1.0,"more":[{"a":[1,[2]]}]}'),
         ({"number": 2}, b'{"number":2.0,"more":null}'),
@@ -120,6 +121,8 @@ def endless() -> Iterable[Any]:
         (Thing(more={"a": [(inf,)]}), "NaN"),
         (Thing(more={-inf}), "NaN"),
         (Thing(more="\udce4"), "surrogate"),
+        (Thing(more="a\x00b"), r"U\+0000"),
+        (Thing(more={"\\\x00": 1}), r"U\+0000"),
         (Thing(more=object()), "serialize"),
         (Thing(more=endless()), "Circular"),
         (Thing.model_construct(number=A_WORD), "number"),

@@ -18,6 +18,7 @@ from core.outcome import (
     HandlerFailed,
     LeaseLost,
     NotRenewed,
+    OutOfMemory,
     Released,
     TimedOut,
     describe,
@@ -97,7 +98,12 @@ def test_the_last_attempt_fails_for_good() -> None:
 
 @pytest.mark.parametrize(
     ("ending", "word"),
-    [(GiveUp("no"), "gave-up"), (BadInput("no"), "bad-input"), (BadOutput("no"), "bad-output")],
+    [
+        (GiveUp("no"), "gave-up"),
+        (BadInput("no"), "bad-input"),
+        (BadOutput("no"), "bad-output"),
+        (OutOfMemory("no"), "out-of-memory"),
+    ],
 )
 def test_what_would_fail_again_fails_at_once(ending: Exception, word: str) -> None:
     end = judged(ending)
@@ -143,7 +149,14 @@ class Hostile(Exception):
         return "a\x00b\udce4c" + "x" * 5_000
 
 
-@pytest.mark.parametrize("error", [Mute(), Hostile(), SystemExit(3), KeyboardInterrupt()])
+class Leaving(Exception):
+    """Ends the program of whoever asks for its words."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("error", [Mute(), Hostile(), Leaving(), SystemExit(3), KeyboardInterrupt()])
 def test_whatever_is_raised_can_be_recorded(error: BaseException) -> None:
     end = judged(error)
     assert len(problem(end)["detail"]) <= 2_000

@@ -1,0 +1,78 @@
+"""Hints that come five times, for jobs long finished, or for jobs that never were: every job runs once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import aiormq
+
+from core.envelope import encode
+from core.lanes import queue_name
+from tests.fault.test_deaths import every_claim_is_explained, submitted
+from tests.stack import Process, Stack
+from tests.waiting import until_found
+
+QUEUE = queue_name("default", "normal")
+JOBS = 60
+
+
+async def test_hints_in_any_number_and_order_run_every_job_once(bare_stack: Stack, tmp_path: Path) -> None:
+    mark = tmp_path / "runs"
+    bare_stack._settings |= {"handlers": "tests.integration.kinds", "dispatch_due_s": 600}
+    await bare_stack.start(consumers=0)
+    ids, void = await accepted(bare_stack, mark)
+    rng = Random(4)
+    everything = [*ids, *void, *(str(uuid4()) for _ in range(5))]
+    hints = [each for each in everything for _ in range(rng.randint(1, 5))]
+    rng.shuffle(hints)
+    await published(bare_stack, [hints[start : start + 3] for start in range(0, len(hints), 3)])
+    consumers = [bare_stack.add_consumer() for _ in range(2)]
+    rows = await bare_stack.finished(ids)
+    await published(bare_stack, [ids])  # and once more, now that all are finished
+    for each in consumers:
+        await each.ready()
+
+    async def all_came() -> bool:
+        delivered = (await total(consumers))["sluice_ids_delivered_total"]
+        return delivered == len(hints) + len(ids) + len(ids + void)  # the last as the api sent them
+
+    await until_found(all_came)
+    assert len(mark.read_text().splitlines()) == JOBS, "a job ran twice"
+    assert {(row["state"], row["fence"], row["attempt"]) for row in rows.values()} == {("succeeded", 1, 1)}
+    figures = await total(consumers)
+    assert (figures["sluice_jobs_claimed_total"], figures["sluice_jobs_succeeded_total"]) == (JOBS, JOBS)
+    assert figures["sluice_stale_outcomes_total"] == 0
+    assert figures["sluice_ids_void_total"] >= JOBS
+    assert not await every_claim_is_explained(bare_stack)
+
+
+async def accepted(stack: Stack, mark: Path) -> tuple[list[str], list[str]]:
+    """Jobs that leave a mark, and some that were cancelled before anybody claimed them."""
+    work = {"kind": "own.loop", "input": {"mark": str(mark)}}
+    ids, void = await submitted(stack, work, JOBS), await submitted(stack, work, 5)
+    async with stack.client() as client:
+        for each in void:
+            assert (await client.post(f"/v1/jobs/{each}/cancel")).json()["state"] == "cancelled"
+    return ids, void
+
+
+async def published(stack: Stack, messages: list[list[str]]) -> None:
+    """Send hints as the api would."""
+    connection = await aiormq.connect(stack.servers.rabbitmq.url)
+    try:
+        channel = await connection.channel()
+        for ids in messages:
+            await channel.basic_publish(encode(ids), routing_key=QUEUE)
+    finally:
+        await connection.close()
+
+
+async def total(consumers: list[Process]) -> Counter[str]:
+    """Their figures together."""
+    found: Counter[str] = Counter()
+    for each in consumers:
+        found.update({name: int(value) for name, value in (await each.figures()).items()})
+    return found
