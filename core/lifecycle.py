@@ -31,7 +31,10 @@ EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
 )
 
 SOLO_CRASH_LIMIT = 3
-"""Crashes while running alone after which a job is failed as `worker-lost`."""
+"""Deaths of its own process after which a job is failed as `worker-lost`."""
+
+LOST_LIMIT = 10
+"""Deaths of its consumers after which a job is failed as `worker-lost`: whatever runs beside it may have caused many."""
 
 
 class Failure(NamedTuple):

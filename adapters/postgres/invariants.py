@@ -16,7 +16,7 @@ import asyncpg
 
 from adapters.postgres.pool import connect, load_queries, translated
 from core.errors import ServerUnfit
-from core.lifecycle import SOLO_CRASH_LIMIT
+from core.lifecycle import LOST_LIMIT, SOLO_CRASH_LIMIT
 from core.ports import Finding
 from core.settings import Settings
 
@@ -115,4 +115,5 @@ class Invariants:
         recent = f"(select * from jobs order by id desc limit {newest:d}) as jobs" if newest else "jobs"  # noqa: S608  a number
         sql = check.sql.replace(":recent_jobs", recent)
         sql = sql.replace(":patience", f"interval '{self._patience_s:f} seconds'")
+        sql = sql.replace(":lost_limit", str(LOST_LIMIT))
         return COUNTED.format(sql.replace(":solo_crash_limit", str(SOLO_CRASH_LIMIT)))

@@ -12,7 +12,7 @@ from adapters.postgres.pool import Database
 from core import __version__
 from core.errors import ServerUnfit
 from core.job import Accepted, Job, KeyUse, Message, NewJob
-from core.lifecycle import SOLO_CRASH_LIMIT, Transition
+from core.lifecycle import LOST_LIMIT, Transition
 from core.ports import AttemptRecord, Settled
 from core.settings import Settings
 
@@ -133,7 +133,7 @@ class Store:
     async def rescue(self, limit: int) -> list[Job]:
         """Queue, fail or cancel jobs whose lease ran out."""
         rows = await self._database.fetch(
-            "rescue", RESCUE_LOCK, self._lease_s, limit, SOLO_CRASH_LIMIT, budget_s=self._write_s
+            "rescue", RESCUE_LOCK, self._lease_s, limit, LOST_LIMIT, budget_s=self._write_s
         )
         return [Job._make(row) for row in rows]
 

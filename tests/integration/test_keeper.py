@@ -24,7 +24,7 @@ from core.document import render
 from core.envelope import decode, encode
 from core.errors import ServerAway
 from core.lanes import DEAD_QUEUE, Lane
-from core.lifecycle import SOLO_CRASH_LIMIT
+from core.lifecycle import LOST_LIMIT
 from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
 from tests.fakes import Events, FakeCache
@@ -177,7 +177,7 @@ async def test_scheduled_jobs_are_queued_and_their_waiters_woken(scene: Scene) -
 
 async def test_silent_consumers_lose_their_jobs_and_everybody_is_told(scene: Scene) -> None:
     again, hopeless, cancelled, alive = [await scene.record.claimed() for _ in range(4)]
-    await scene.record.change(hopeless.id, f"crash_count = 1, solo_crashes = {SOLO_CRASH_LIMIT - 1}")
+    await scene.record.change(hopeless.id, f"crash_count = {LOST_LIMIT + 1}, solo_crashes = 2")
     await scene.record.ask_to_cancel(cancelled.id)
     await scene.record.expire(again.id, hopeless.id, cancelled.id)
     await scene.record.change(alive.id, "lease_until = now() + interval '1 minute'")

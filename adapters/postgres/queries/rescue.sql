@@ -1,13 +1,14 @@
--- Rescue: jobs whose lease ran out. The first time a job loses its consumer it is queued again and from then on runs
--- alone; only a death while alone is charged. Not until one lease after PostgreSQL came back: nobody could beat before.
+-- Rescue: jobs whose lease ran out. A job that loses its consumer is queued again and from then on runs alone, in a
+-- process whose deaths are charged when they are settled. A consumer's death says nothing about one of its jobs, only
+-- very many do. Not until one lease after PostgreSQL came back: nobody could beat before.
 -- The fingerprint is that of core/error_fingerprint.py.
--- $1: lock; $2: lease in seconds; $3: the most jobs to take; $4: solo crashes after which a job fails.
+-- $1: lock; $2: lease in seconds; $3: the most jobs to take; $4: lost consumers after which a job fails.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint)
            and pg_postmaster_start_time() + $2::float8 * interval '1 second' < clock_timestamp() as mine
 ), lost as materialized (
-    select id, fence, attempt as tried, owner, started_at, crash_count > 0 as alone,
-           crash_count > 0 and solo_crashes + 1 >= $4::int as given_up,
+    select id, fence, attempt as tried, owner, started_at,
+           crash_count - solo_crashes + 1 >= $4::int as given_up,
            left(encode(sha256(convert_to(concat_ws(e'\x1f', kind, 'worker-lost',
                'The process running the job died', ''), 'UTF8')), 'hex'), 16) as print
     from jobs
@@ -19,7 +20,7 @@ with turn as materialized (
     update jobs
     set state = case when cancel_requested_at is not null then 'cancelled' when given_up then 'failed' else 'queued' end,
         version = version + 1, attempt = attempt - (not given_up)::int,
-        crash_count = crash_count + 1, solo_crashes = solo_crashes + alone::int,
+        crash_count = crash_count + 1,
         owner = null, lease_until = null, progress = null,
         queued_at = case when cancel_requested_at is null and not given_up then now() else queued_at end,
         finished_at = case when cancel_requested_at is not null or given_up then now() end,

@@ -13,7 +13,7 @@ import pytest
 from adapters.postgres import invariants as module
 from adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
 from core.errors import ServerAway, ServerUnfit, TryAgain
-from core.lifecycle import Failure, crashed, failed, postponed, retried, succeeded
+from core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from infra.local import variables
 from infra.local import verify as local
 from infra.local.servers import Servers
@@ -75,6 +75,7 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("too_many_attempts", "queued", SET.format("attempt = 1")),
     ("too_many_attempts", "queued", SET.format("attempt = -1")),
     ("endless_crashes", "queued", SET.format("solo_crashes = 3, crash_count = 3")),
+    ("endless_crashes", "queued", SET.format("solo_crashes = 2, crash_count = 12")),
     ("endless_crashes", "queued", SET.format("solo_crashes = 1")),
     ("versions_behind", "running", SET.format("version = 1")),
 ]  # fmt: skip
@@ -211,7 +212,7 @@ async def test_whatever_the_product_does_is_right(record: Record, invariants: In
     (unbegun,) = await record.accepted()
     assert await record.store.cancel("acme", unbegun)
     assert await record.store.retry("acme", done[1].id, new_job().id)
-    for _ in range(3):
+    for _ in range(LOST_LIMIT - 1):
         again = await record.claim(done[6].id)
         await record.expire(again.id)
         await record.store.rescue(10)

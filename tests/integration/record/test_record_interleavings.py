@@ -69,7 +69,6 @@ class Model:
     def rescue(self) -> bool:
         if self.state != "running":
             return False
-        self.solo_crashes += self.crashes > 0
         self.crashes += 1
         self.attempt -= 1
         self._become("cancelled" if self.cancelling else "queued")

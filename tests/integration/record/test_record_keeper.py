@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from adapters.postgres import store as names
-from core.lifecycle import SOLO_CRASH_LIMIT, Failure, retried, succeeded
+from core.lifecycle import LOST_LIMIT, Failure, retried, succeeded
 from tests.integration.record.tools import KINDS, Record, body, ids_in
 from tests.make import ids_of, new_job, new_jobs
 
@@ -41,28 +41,28 @@ async def test_a_lease_that_holds_is_left_alone(record: Record) -> None:
     assert await record.state(job_id) == "running"
 
 
-async def test_only_deaths_while_alone_are_charged_and_three_are_the_end(record: Record) -> None:
+async def test_the_death_of_a_consumer_is_charged_to_nobody_and_ten_are_the_end(record: Record) -> None:
     job = await record.claimed()
-    for crashes in range(SOLO_CRASH_LIMIT + 1):
-        assert (job.crash_count, job.solo_crashes) == (crashes, max(0, crashes - 1))
+    for crashes in range(LOST_LIMIT):
+        assert (job.crash_count, job.solo_crashes) == (crashes, 0)
         await record.expire(job.id)
         (rescued,) = await record.store.rescue(10)
-        if crashes < SOLO_CRASH_LIMIT:
+        if crashes < LOST_LIMIT - 1:
             assert (await record.row(job.id))["error_fingerprint"] is None
             job = await record.claim(job.id)
-    assert (rescued.state, rescued.solo_crashes) == ("failed", SOLO_CRASH_LIMIT)
+    assert (rescued.state, rescued.crash_count, rescued.solo_crashes) == ("failed", LOST_LIMIT, 0)
     assert body(rescued) == body(await record.job(job.id))
     error = orjson.loads(body(rescued))["error"]
     assert (error["type"], error["attempt"], error["retryable"]) == ("worker-lost", 1, False)
     own = Failure("worker-lost", error["title"]).fingerprint("demo.sum")
     assert (error["fingerprint"], (await record.row(job.id))["error_fingerprint"]) == (own, own)
-    assert [row["fence"] for row in await record.attempts(job.id)] == [1, 2, 3, 4]
+    assert [row["fence"] for row in await record.attempts(job.id)] == list(range(1, LOST_LIMIT + 1))
 
 
-@pytest.mark.parametrize("solo_crashes", [0, SOLO_CRASH_LIMIT - 1])
-async def test_a_cancel_that_was_asked_for_wins_over_a_rescue(record: Record, solo_crashes: int) -> None:
+@pytest.mark.parametrize("crashes", [0, LOST_LIMIT - 1])
+async def test_a_cancel_that_was_asked_for_wins_over_a_rescue(record: Record, crashes: int) -> None:
     job = await record.claimed()
-    await record.change(job.id, f"crash_count = {solo_crashes}, solo_crashes = {solo_crashes}")
+    await record.change(job.id, f"crash_count = {crashes}")
     await record.ask_to_cancel(job.id)
     await record.expire(job.id)
     await record.empty_outbox()
