@@ -20,7 +20,7 @@ from consumer.runner import Runner
 from consumer.settling import Settling
 from core.errors import Malformed, ServerAway, TryAgain
 from core.job import Job
-from core.outcome import Released, judge
+from core.outcome import Ending, Released, judge
 from core.ports import Delivery, JobStore
 from core.registry import Registry
 from core.telemetry import Event, Telemetry
@@ -158,20 +158,24 @@ class Execution:
 
     async def _perform(self, attempt: Attempt, queue: LaneQueue) -> None:
         """Run the handler, judge how it ended, settle."""
-        began = monotonic()
         try:
-            ending = await self._runner.run(attempt)
-        finally:
-            queue.free()
-            self.figures.note(queue.lane.name, attempt.job.kind, monotonic() - began)
-        try:
+            ending = await self._ended(attempt, queue)
             transition = judge(attempt.job, ending, attempt.handler.retry, self._rng)
             if transition is not None:
                 await self._settling.settle(attempt, transition)
-        finally:
+        finally:  # whatever went wrong: a lease that nobody uses is not kept alive
             self._leases.drop(attempt)
             if self._held.get(attempt.job.id) is attempt:
                 del self._held[attempt.job.id]
+
+    async def _ended(self, attempt: Attempt, queue: LaneQueue) -> Ending:
+        """Run the handler in its slot."""
+        began = monotonic()
+        try:
+            return await self._runner.run(attempt)
+        finally:
+            queue.free()
+            self.figures.note(queue.lane.name, attempt.job.kind, monotonic() - began)
 
     def _note_newest(self, job: Job) -> None:
         """How far each queue was read, by which the keeper sees jobs that were overtaken."""
