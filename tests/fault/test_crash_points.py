@@ -62,7 +62,7 @@ async def play(servers: Servers, directory: Path) -> Played:
         outcomes = await opened.play(CASES)
         async with record(opened.stack) as sql:
             found = await sql.fetch("select key, job_id::text from idempotency_keys")
-            keys = {key: job_id for key, job_id in found}
+            keys = {row["key"]: row["job_id"] for row in found}
             query = "select id::text from jobs where not exists (select from idempotency_keys where job_id = jobs.id)"
             unpromised = [row[0] for row in await sql.fetch(query)]
         invariants = Invariants(servers.postgres.url, settings_for(servers))
