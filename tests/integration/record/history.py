@@ -1,4 +1,7 @@
-"""Histories that nobody thought of: any step of any process, at any time, against what the promises say must come of it."""
+"""Histories that nobody thought of: any step of any process, at any time, against what the promises say must come of it.
+
+Processes are frozen as well: one that takes no step for a while is.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,11 @@ ENDINGS: dict[str, Callable[[Job], Transition]] = {
     "crashed": lambda job: crashed(job, FAILURE),
 }
 
+LOSSES = {"lost": 0, "doubled": 2, "wiped": 0}
+"""What happens to a message, and how many are left of it."""
+
 who = st.integers(0, 1)
+DUTIES = ("due messages", "due messages", "due jobs", "rescue", "stranded", "overtaken")
 which = st.integers(0, 63)
 fault = st.sampled_from(["", "", "refused", "lost"])
 ending = st.sampled_from(sorted(ENDINGS))
@@ -96,8 +103,8 @@ class Histories(RuleBasedStateMachine):
         """Take a step of the world."""
         return self.loop.run(step)
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(jobs=st.integers(1, 4))
+    def begin(self, jobs: int) -> None:
         self.jobs: dict[str, Model] = {}
         self.keys: dict[str, tuple[str, int]] = {}
         self.claims: list[Job] = []
@@ -106,6 +113,8 @@ class Histories(RuleBasedStateMachine):
         self.shown: dict[str, int] = {}
         self.numbers = count()
         self.do(self.world.begin())
+        for _ in range(jobs):
+            self.submit(0, None, "")
 
     # clients
 
@@ -144,98 +153,104 @@ class Histories(RuleBasedStateMachine):
             return
         raise AssertionError(f"key {key} stands for {told}, too")
 
-    @precondition(lambda self: self.jobs)
     @rule(api=who, which=which)
     def cancel(self, api: int, which: int) -> None:
         job_id = self._job(which)
         told = self.do(self.world.apis[api].cancel(job_id))
         assert told == self.jobs[job_id].cancel()
 
-    @precondition(lambda self: self.jobs)
-    @rule(api=who, which=which)
-    def read(self, api: int, which: int) -> None:
-        """A client never sees its job go back."""
+    @rule(api=who, which=which, flush=st.booleans())
+    def read(self, api: int, which: int, flush: bool) -> None:
+        """A client never sees its job go back, whatever becomes of the cache."""
+        if flush:
+            self.world.cache.documents.clear()
         job_id = self._job(which)
         document = self.do(self.world.apis[api].lookup.find("acme", job_id))
         assert document.state == self.jobs[job_id].state
         assert document.version >= self.shown.get(job_id, 0)
         self.shown[job_id] = document.version
 
-    @rule()
-    def flush_cache(self) -> None:
-        self.world.cache.documents.clear()
-
     # RabbitMQ
 
-    @rule(mode=st.sampled_from(["steady", "steady", "away", "late"]))
-    def rabbitmq_is(self, mode: str) -> None:
-        self.world.broker.mode = mode
-
-    @rule()
-    def rabbitmq_is_wiped(self) -> None:
-        self.world.broker.waiting.clear()
-
-    @precondition(lambda self: self.world.broker.waiting)
-    @rule(which=which, happens=st.sampled_from(["lost", "doubled", "delayed"]))
-    def something_happens_to_a_message(self, which: int, happens: str) -> None:
+    @rule(which=which, happens=st.sampled_from(["steady", "steady", "steady", "away", "late", *LOSSES]))
+    def rabbitmq(self, which: int, happens: str) -> None:
+        """It is in another mode from now on, or something happens to a message, or to all of them."""
         waiting = self.world.broker.waiting
-        message = waiting.pop(which % len(waiting))
-        waiting += [message] * {"lost": 0, "delayed": 1, "doubled": 2}[happens]
+        if happens not in LOSSES:
+            self.world.broker.mode = happens
+        elif happens == "wiped":
+            waiting.clear()
+        elif waiting:
+            message = waiting.pop(which % len(waiting))
+            waiting += [message] * LOSSES[happens]
 
     @precondition(lambda self: self.world.broker.waiting)
     @rule(who=who, which=which)
     def deliver(self, who: int, which: int) -> None:
         """In no order; what is not acknowledged comes back when its consumer dies."""
-        hands, waiting = self.world.hands[who], self.world.broker.waiting
-        if not hands.frozen:
-            hands.messages.append(waiting.pop(which % len(waiting)))
+        waiting = self.world.broker.waiting
+        self.world.hands[who].messages.append(waiting.pop(which % len(waiting)))
 
     # consumers
 
-    @rule(who=who, fault=fault)
-    def claim(self, who: int, fault: str) -> None:
-        """What is in hand; then it is acknowledged."""
+    @precondition(lambda self: self.world.broker.waiting or any(each.messages for each in self.world.hands))
+    @rule(who=who, which=which, fault=fault)
+    def claim(self, who: int, which: int, fault: str) -> None:
+        """What is in hand, or else what is delivered now; then it is acknowledged."""
         hands = self.world.hands[who]
-        if hands.messages and not hands.frozen:
+        if self.world.broker.waiting and not hands.messages:
+            self.deliver(who, which)
+        if hands.messages:
             self._meet(hands, "claim", fault)
             self._note_claims(hands, self.do(self._claim(hands, hands.ids)), hands.ids)
             hands.messages.clear()
 
-    @precondition(lambda self: self.jobs)
-    @rule(which=which)
-    def claim_twice_at_once(self, which: int) -> None:
+    @rule(who=who, which=which)
+    def claim_twice_at_once(self, who: int, which: int) -> None:
+        """By two newcomers; whoever wins takes the place of one that dies."""
+        self.die(who)
         job_id = self._job(which)
-        first, second = self.do(self._both_claim(job_id))
-        assert not (first and second)
-        for hands, found in zip(self.world.hands, (first, second), strict=True):
-            if found or not (first or second):
-                self._note_claims(hands, found, [job_id])
+        rivals = [self.world.hands[who], Hands(self.world)]
+        queued = self.jobs[job_id].state == "queued"
+        found = self.do(self._each_claims(rivals, job_id))
+        winners = [(hands, jobs) for hands, jobs in zip(rivals, found, strict=True) if jobs]
+        assert len(winners) == queued
+        for hands, jobs in winners:
+            self.world.hands[who] = hands
+            self._note_claims(hands, jobs, [job_id])
 
     @rule(who=who)
     def beat(self, who: int) -> None:
         """A claim that does not come back is given up."""
         hands = self.world.hands[who]
-        if not hands.frozen:
-            alive = self.do(self.world.beat(hands))
-            good = {job_id: job for job_id, job in hands.claims.items() if self._holds(job)}
-            assert alive == {job_id: self.jobs[job_id].cancelling for job_id in good}
-            hands.claims = good
-            for job_id in good:
-                self.jobs[job_id].expired = False
+        alive = self.do(self.world.beat(hands))
+        good = {job_id: job for job_id, job in hands.claims.items() if self._holds(job)}
+        assert alive == {job_id: self.jobs[job_id].cancelling for job_id in good}
+        hands.claims = good
+        for job_id in good:
+            self.jobs[job_id].expired = False
 
-    @rule(who=who, frozen=st.booleans())
-    def freeze_or_thaw(self, who: int, frozen: bool) -> None:
-        self.world.hands[who].frozen = frozen
-
+    @precondition(lambda self: any(each.claims for each in self.world.hands))
     @rule(who=who, which=which, how=ending, fault=fault)
     def end(self, who: int, which: int, how: str, fault: str) -> None:
         """An attempt ends, whether or not its lease was lost meanwhile."""
         hands = self.world.hands[who]
-        if hands.claims and not hands.frozen:
+        if hands.claims:
             job_id = sorted(hands.claims)[which % len(hands.claims)]
             job = hands.claims.pop(job_id)
             self._meet(hands, "settle", fault)
             self._settle(hands, job, how, fault)
+
+    @rule(who=who, which=which, how=ending, fault=fault)
+    def work(self, who: int, which: int, how: str, fault: str) -> None:
+        """A message all the way, as on most days."""
+        self.rabbitmq(0, "steady")
+        self.keep("due messages", True)
+        hands = self.world.hands[who]
+        if self.world.broker.waiting or hands.messages:
+            self.claim(who, which, fault)
+        for job in list(hands.claims.values()):
+            self._settle(hands, hands.claims.pop(job.id), how, "")
 
     @precondition(lambda self: self.claims)
     @rule(who=who, which=which, how=ending)
@@ -249,36 +264,39 @@ class Histories(RuleBasedStateMachine):
         self.world.broker.waiting += hands.messages
         self.world.hands[who] = Hands(self.world)
 
+    @rule(
+        which=which,
+        how=st.sampled_from(["state = 'queued', finished_at = null, queued_at = now()", "fence = fence - 1"]),
+    )
+    def rewrite_history(self, which: int, how: str) -> None:
+        """Somebody with a hand in the database; a job that has begun never forgets it, and its end is final."""
+        job_id = self._job(which)
+        model = self.jobs[job_id]
+        if model.state in TERMINAL or (model.fence and how.startswith("fence")):
+            assert not self.do(self.world.meddle(job_id, how))
+
     # the keeper, and time
 
-    @rule(who=who)
-    def leases_run_out(self, who: int) -> None:
-        self._expire([each for each, model in self.jobs.items() if model.holder is self.world.hands[who]])
+    @precondition(lambda self: any(model.state == "running" for model in self.jobs.values()))
+    @rule(who=st.sampled_from([0, 1, 2]), rescued=st.booleans())
+    def leases_run_out(self, who: int, rescued: bool) -> None:
+        """Of one consumer, or of all; a keeper sees it at once, or later."""
+        silent = self.world.hands[who : who + 1] or [*self.world.hands, None]
+        self._expire([each for each, model in self.jobs.items() if model.holder in silent])
+        if rescued:
+            self.keep("rescue", False)
 
-    @rule()
-    def all_leases_run_out(self) -> None:
-        self._expire(list(self.jobs))
-
-    @rule()
-    def time_passes(self) -> None:
-        self.do(self.world.pass_time())
-
-    @rule(duty=st.sampled_from(["due messages", "stranded", "overtaken"]))
-    def keep(self, duty: str) -> None:
+    @rule(duty=st.sampled_from(DUTIES), later=st.booleans())
+    def keep(self, duty: str, later: bool) -> None:
+        """A duty of the keeper; perhaps only when what was put off is due."""
+        if later:
+            self.do(self.world.pass_time())
         self.do(self.world.keep(duty))
-
-    @rule()
-    def rescue(self) -> None:
-        self.do(self.world.keep("rescue"))
         for model in self.jobs.values():
-            if model.state == "running" and model.expired:
+            if duty == "rescue" and model.state == "running" and model.expired:
                 model.rescue()
-
-    @rule()
-    def queue_what_is_due(self) -> None:
-        self.do(self.world.keep("due jobs"))
-        for model in self.jobs.values():
-            model.state = "queued" if model.state == "scheduled" else model.state
+            if duty == "due jobs" and model.state == "scheduled":
+                model.state = "queued"
 
     # what must always be true
 
@@ -289,7 +307,8 @@ class Histories(RuleBasedStateMachine):
         rows = self.do(self.world.rows())
         found = {each: (row["state"], row["fence"]) for each, row in rows.items()}
         assert found == {each: (model.state, model.fence) for each, model in self.jobs.items()}
-        assert self.do(self.world.keys()) == {key: job_id for key, (job_id, _) in self.keys.items()}
+        keys = {key: job_id for job_id, row in rows.items() for key in row["keys"]}
+        assert keys == {key: job_id for key, (job_id, _) in self.keys.items()}
         for job_id, row in rows.items():
             self._never_goes_back(job_id, row)
 
@@ -320,15 +339,13 @@ class Histories(RuleBasedStateMachine):
 
     def _a_good_day(self, hands: Hands) -> None:
         """The keeper does its duties, and a consumer works off what it gets."""
-        self.all_leases_run_out()
-        self.time_passes()
-        self.rescue()
-        self.queue_what_is_due()
-        for duty in ("due messages", "stranded", "stranded"):
-            self.keep(duty)
+        self._expire(list(self.jobs))
+        for duty in ("rescue", "due jobs", "due messages", "stranded", "stranded"):
+            self.keep(duty, True)
         hands.messages += self.world.broker.waiting
         self.world.broker.waiting.clear()
-        self.claim(0, "")
+        if hands.messages:
+            self.claim(0, 0, "")
         for job in list(hands.claims.values()):
             self._settle(hands, hands.claims.pop(job.id), "succeeded", "")
 
@@ -371,10 +388,8 @@ class Histories(RuleBasedStateMachine):
     async def _both(self, step: Callable[[Api], Coroutine[Any, Any, T]]) -> list[T]:
         return await asyncio.gather(*(step(api) for api in self.world.apis))
 
-    async def _both_claim(self, job_id: str) -> tuple[list[Job], list[Job]]:
-        first, second = (hands.store.claim([job_id], KINDS) for hands in self.world.hands)
-        found: tuple[list[Job], list[Job]] = await asyncio.gather(first, second)
-        return found
+    async def _each_claims(self, rivals: Sequence[Hands], job_id: str) -> list[list[Job]]:
+        return await asyncio.gather(*(hands.store.claim([job_id], KINDS) for hands in rivals))
 
     def _note_claims(self, hands: Hands, found: list[Job], asked: Sequence[str]) -> None:
         """Everything asked for that was queued, and nothing else; each fence is given once."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
+import uuid_utils
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -16,13 +18,15 @@ from tests.integration.record.history import Histories
 from tests.integration.record.world import World
 from tests.servers import empty_postgres
 
-FEW = "60 40"
+FEW = "80 50"
 """Histories, and the most steps of each; `make crash` makes up more, and others each time."""
 
 
 @pytest.fixture
 def world(shared_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For the machine, which Hypothesis makes anew for every history: one loop and one set of connections."""
+    numbers = count(1)  # the same history has the same ids, in their order
+    monkeypatch.setattr(uuid_utils, "uuid7", lambda: f"019b0000-0000-7000-8000-{next(numbers):012x}")
     monkeypatch.setattr(dispatch, "GATHER_S", 0.0)
     shared_servers.up(shared_servers.postgres)
     with asyncio.Runner() as loop:
