@@ -281,8 +281,8 @@ class Histories(RuleBasedStateMachine):
     @rule(who=st.sampled_from([0, 1, 2]), rescued=st.booleans())
     def leases_run_out(self, who: int, rescued: bool) -> None:
         """Of one consumer, or of all; a keeper sees it at once, or later."""
-        silent = self.world.hands[who : who + 1] or [*self.world.hands, None]
-        self._expire([each for each, model in self.jobs.items() if model.holder in silent])
+        silent: list[Hands | None] = [*self.world.hands[who : who + 1]]
+        self._expire([each for each, model in self.jobs.items() if not silent or model.holder in silent])
         if rescued:
             self.keep("rescue", False)
 
@@ -389,7 +389,10 @@ class Histories(RuleBasedStateMachine):
         return await asyncio.gather(*(step(api) for api in self.world.apis))
 
     async def _each_claims(self, rivals: Sequence[Hands], job_id: str) -> list[list[Job]]:
-        return await asyncio.gather(*(hands.store.claim([job_id], KINDS) for hands in rivals))
+        found: list[list[Job]] = await asyncio.gather(
+            *(hands.store.claim([job_id], KINDS) for hands in rivals)
+        )
+        return found
 
     def _note_claims(self, hands: Hands, found: list[Job], asked: Sequence[str]) -> None:
         """Everything asked for that was queued, and nothing else; each fence is given once."""

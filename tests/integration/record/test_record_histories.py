@@ -49,4 +49,4 @@ def test_whatever_happens_the_record_keeps_its_promises() -> None:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Histories, settings=chosen)  # type: ignore[no-untyped-call]  # it has no types
+    run_state_machine_as_test(Histories, settings=chosen)

@@ -146,7 +146,6 @@ class World:
         world = cls()
         world.telemetry = Telemetry()
         world.sql = await asyncpg.connect(servers.postgres.url)
-        await world.sql.execute("drop trigger jobs_history on jobs")
         world.heartbeat = await open_heartbeat(servers.postgres.url, LONG_S)
         world.database = Database(servers.postgres.url, "histories", world.telemetry, size=4)
         world.patient = settings_for(
