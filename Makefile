@@ -19,7 +19,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault soak controls bench load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault crash soak controls bench load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these words
@@ -71,7 +71,12 @@ fault: setup  ## break everything under load, check every promise (8 min): make 
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
-soak: setup  ## the same for an hour; memory and open files have to stay level
+crash: setup  ## die at every step of a flow, and in a thousand histories made up anew (10 min): make crash ARGS=-x
+	@$(PYTHON) -m infra.local ensure
+	HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
+		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
+
+soak: setup  ## the same as fault for an hour; memory and open files have to stay level
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos --soak $(ARGS)
 

@@ -32,7 +32,7 @@ PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis
 
 
 class Process:
-    """One api or consumer process, started as a user would, from the tree at `root`."""
+    """One api or consumer process, started as a user would, from the tree at `root`; `module` may have arguments behind it."""
 
     def __init__(
         self, module: str, environment: dict[str, str], private_port: int, log: Path, root: Path = ROOT
@@ -40,7 +40,7 @@ class Process:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
         self._root = root
         self.url = ""
-        self._command = [sys.executable, "-m", module]
+        self._command = [sys.executable, "-m", *module.split()]
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -106,7 +106,10 @@ class Process:
 
 
 class Stack:
-    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from."""
+    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from.
+
+    What is started from now on gets `environment` besides its settings, and is started by `launcher`, a module, if there is one.
+    """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
         self.servers = servers
@@ -114,6 +117,7 @@ class Stack:
         self._directory = directory
         self._settings = QUICK | PATIENT | settings
         self.environment: dict[str, str] = {}
+        self.launcher = ""
         self.apis: list[Process] = []
         self.consumers: list[Process] = []
         self.url = ""
@@ -187,7 +191,8 @@ class Stack:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
         environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
-        group.append(Process(module, environment, private_port, log, self.root))
+        command = f"{self.launcher} {module}"
+        group.append(Process(command, environment, private_port, log, self.root))
         group[-1].start()
         return group[-1]
 

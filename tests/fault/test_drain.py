@@ -10,7 +10,8 @@ from itertools import count
 import httpx
 import orjson
 
-from tests.fault.test_deaths import record, submitted
+from tests.fault.claims import record
+from tests.fault.test_deaths import submitted
 from tests.stack import Process, Stack
 from tests.waiting import until, until_found
 

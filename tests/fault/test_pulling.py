@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.server import Server
-from tests.fault.test_deaths import RUNNING, count, every_claim_is_explained, running, submitted
+from tests.fault.claims import count, every_claim_is_explained
+from tests.fault.test_deaths import RUNNING, running, submitted
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
 from tests.integration.work import KINDS, SUM
 from tests.load import Load

@@ -328,6 +328,17 @@ async def test_an_error_nobody_foresaw_does_not_end_the_lane(room: Room) -> None
     assert [each["duty"] for each in room.events.fields(Event.DUTY_FAILED)] == ["claim", "claim"]
 
 
+async def test_a_lease_is_let_go_where_nobody_foresaw_how_the_run_would_end(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stumble(_: Attempt) -> None:
+        raise RuntimeError("no place to run")
+
+    monkeypatch.setattr(room.runner, "run", stumble)
+    await room.bring_settled(room.job())
+    assert (len(room.execution), room.leases.held, room.queue.busy) == (0, [], 0)
+
+
 async def test_a_handler_that_fails_is_judged_and_shown(room: Room) -> None:
     job_id = room.job(fail=True)
     await room.bring_settled(job_id)

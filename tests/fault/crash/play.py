@@ -1,0 +1,297 @@
+"""Plays crash points: clients work until a process reaches its point, it is brought back, and what was promised is checked.
+
+Several processes play at a time, on the same servers: what one leaves behind another takes up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from adapters.postgres.pool import Database
+from adapters.postgres.store import Store
+from core.telemetry import Telemetry
+from tests.fault.chaos.kinds import LEDGER, answer_to
+from tests.fault.claims import record
+from tests.fault.crash.orders import VARIABLE, Order
+from tests.fault.crash.points import POINTS
+from tests.make import new_job
+from tests.servers import settings_for
+from tests.stack import Process, Stack
+from tests.waiting import until, until_found
+
+LAUNCHER = "tests.fault.crash"
+DEADLINE_S = 60.0
+FROZEN_S = 2.6
+"""Longer than a lease of tests.servers.QUICK: nothing tells that it is over."""
+
+
+class Case(NamedTuple):
+    """A point, and what happens there."""
+
+    point: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.point}-{self.action}".replace(" ", "-")
+
+
+class Promise(NamedTuple):
+    """What a client was told of the job of a key."""
+
+    id: str
+    number: int
+    cancelled: bool = False
+
+
+class Player:
+    """Plays cases with a process of its own: `process` obeys the orders in `file`, clients ask the api `door`."""
+
+    numbers = count(1)
+
+    def __init__(self, stack: Stack, process: Process, file: Path, door: Process) -> None:
+        self._stack, self._process, self._file, self._door = stack, process, file, door
+        self._client = stack.client(api=door)
+        self.promises: dict[str, Promise] = {}
+
+    async def play(self, case: Case) -> None:
+        """Raises where the point was not reached, or a promise was broken."""
+        order = Order(case.point, case.action, serial=next(self.numbers))
+        before = set(self.promises)
+        order.write(self._file)
+        stimulate = STIMULI[POINTS[case.point].work]
+        async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+            going = group.create_task(self._until_reached(order, stimulate))
+            await self._bring_back(order)
+            await going
+        await self.submit()  # life goes on
+        made = [promise for key, promise in self.promises.items() if key not in before]
+        await self._check(made)
+
+    async def submit(self, nap_s: float = 0.0, kind: str = "chaos.sum", **options: object) -> str:
+        """The id of an acknowledged job; it is asked for under one key until there is an answer."""
+        number, key = next(self.numbers), str(uuid4())
+        body = {"kind": kind, "input": {"number": number, "nap_s": nap_s}, "options": options}
+        answer = await self._until_answered("/v1/jobs", json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code in (200, 202), answer.text  # 200: it has finished meanwhile
+        self.promises[key] = Promise(answer.json()["id"], number)
+        return str(answer.json()["id"])
+
+    async def cancel(self, job_id: str) -> None:
+        """Cancel; where the answer says that it ended otherwise before, that is the promise."""
+        answer = await self._until_answered(f"/v1/jobs/{job_id}/cancel")
+        assert answer.status_code in (200, 202), answer.text
+        if answer.json()["state"] not in ("succeeded", "failed"):
+            key = next(key for key, promise in self.promises.items() if promise.id == job_id)
+            self.promises[key] = self.promises[key]._replace(cancelled=True)
+
+    async def orphan(self) -> None:
+        """A job whose consumer is gone: it was claimed, and its lease is over."""
+        number, key = next(self.numbers), str(uuid4())
+        new = new_job(
+            tenant="demo",
+            kind="chaos.sum",
+            input=orjson.dumps({"number": number}),
+            key=key,
+            request_hash=b"-",
+        )
+        database = Database(self._stack.servers.postgres.url, "tests", Telemetry(), size=1)
+        try:
+            gone = Store(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
+            await gone.accept([new])
+            await gone.claim([new.id], ["chaos.sum"])
+        finally:
+            await database.close()
+        self.promises[key] = Promise(new.id, number)
+
+    async def state(self, job_id: str) -> str:
+        """As the record has it."""
+        async with record(self._stack) as sql:
+            return str(await sql.fetchval("select state from jobs where id = $1", job_id))
+
+    async def recover(self) -> None:
+        """After a case that went wrong: a process that is as new."""
+        self._file.unlink(missing_ok=True)
+        self._process.kill()
+        self._process.start()
+        await self._process.ready()
+
+    async def close(self) -> None:
+        """Close its client."""
+        await self._client.aclose()
+
+    async def _until_answered(self, path: str, **request: Any) -> httpx.Response:
+        while True:
+            try:
+                answer = await self._client.post(path, timeout=DEADLINE_S, **request)
+                if answer.status_code < 500:
+                    return answer
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+    async def _until_reached(self, order: Order, stimulate: Callable[[Player], Awaitable[None]]) -> None:
+        while not order.mark(self._file).exists():
+            await stimulate(self)
+            await asyncio.sleep(0.02)
+
+    async def _bring_back(self, order: Order) -> None:
+        """Once the order is carried out, and it shows."""
+        process = self._process.process
+        assert process is not None
+        await until(order.mark(self._file).exists)
+        if order.action == "kill":
+            await until(lambda: process.poll() is not None)
+            assert process.returncode == -signal.SIGKILL
+            self._process.kill()
+            self._process.start()
+            await self._process.ready()
+        elif order.action == "stop":
+            await until(lambda: state_of(self._process.pid) == "T")
+            await asyncio.sleep(FROZEN_S)
+            self._process.signal(signal.SIGCONT)
+        assert self._process.process is not None
+        assert self._process.process.poll() is None, "it died of it"
+
+    async def _check(self, made: list[Promise]) -> None:
+        """Every promise that was made is kept, and the client sees it."""
+        rows = await self._stack.finished(promise.id for promise in made)
+        for promise in made:
+            row = rows[promise.id]
+            wanted = "cancelled" if promise.cancelled else "succeeded"
+            assert row["state"] == wanted, dict(row)
+            shown = (await self._client.get(f"/v1/jobs/{promise.id}")).json()
+            assert shown["state"] == wanted, shown
+            if wanted == "succeeded":
+                result = {"answer": answer_to(promise.number), "fence": row["fence"]}
+                assert orjson.loads(row["result"]) == result
+                assert shown["result"] == result
+
+
+async def _plain(player: Player) -> None:
+    await player.submit()
+
+
+async def _naps(player: Player) -> None:
+    await asyncio.gather(player.submit(nap_s=0.6), player.submit(nap_s=0.6))
+
+
+async def _delayed(player: Player) -> None:
+    await player.submit(delay_s=0.05)
+
+
+async def _shaky(player: Player) -> None:
+    await player.submit(kind="chaos.shaky")
+
+
+async def _orphans(player: Player) -> None:
+    await player.orphan()
+    await asyncio.sleep(0.1)
+
+
+async def _cancels(player: Player) -> None:
+    await player.cancel(await player.submit(nap_s=0.5))
+
+
+async def _cancels_late(player: Player) -> None:
+    job_id = await player.submit(nap_s=3)
+
+    async def runs() -> bool:
+        return await player.state(job_id) == "running"
+
+    await until_found(runs)
+    await player.cancel(job_id)
+
+
+STIMULI: Mapping[str, Callable[[Player], Awaitable[None]]] = {
+    "plain": _plain,
+    "naps": _naps,
+    "delayed": _delayed,
+    "shaky": _shaky,
+    "orphans": _orphans,
+    "cancels": _cancels,
+    "cancels late": _cancels_late,
+}
+"""What clients do, by name; again and again until the point is reached."""
+
+
+class Stage:
+    """Processes that obey orders, on a stack of their own."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        self.stack, self._directory = stack, directory
+        self.ledger = directory / "ledger"
+        stack.environment[LEDGER] = str(self.ledger)
+        stack._settings |= {"handlers": "tests.fault.chaos.kinds"}
+        self.players: list[tuple[str, Player]] = []
+
+    async def open(self, apis: int, consumers: int) -> None:
+        """A calm api, and so many of each that obey."""
+        await self.stack.start(consumers=0)
+        calm = self.stack.apis[0]
+        for number in range(apis):
+            with self._obeying(f"api-{number}") as file:
+                api = self.stack.add_api()
+            self.players.append(("api", Player(self.stack, api, file, api)))
+        for number in range(consumers):
+            with self._obeying(f"consumer-{number}") as file:
+                consumer = self.stack.add_consumer()
+            self.players.append(("consumer", Player(self.stack, consumer, file, calm)))
+        await asyncio.gather(*(each.ready() for each in self.stack.apis + self.stack.consumers))
+
+    async def play(self, cases: list[Case]) -> dict[Case, str]:
+        """What went wrong in each case, empty where nothing did."""
+        left = {
+            role: [case for case in cases if POINTS[case.point].role == role] for role in ("api", "consumer")
+        }
+        outcomes: dict[Case, str] = {}
+        await asyncio.gather(*(self._turns(player, left[role], outcomes) for role, player in self.players))
+        return outcomes
+
+    @property
+    def promises(self) -> dict[str, Promise]:
+        """Every key, and what its client was told."""
+        return {key: promise for _, player in self.players for key, promise in player.promises.items()}
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Job and fence of every run of a handler."""
+        lines = self.ledger.read_text().splitlines()
+        return [(job_id, fence) for job_id, fence, *_ in map(str.split, lines)]
+
+    async def _turns(self, player: Player, left: list[Case], outcomes: dict[Case, str]) -> None:
+        while left:
+            case = left.pop(0)
+            began = time.monotonic()
+            try:
+                await player.play(case)
+                outcomes[case] = ""
+            except Exception as error:  # noqa: BLE001  it is told of the case, and the others go on
+                outcomes[case] = "".join(traceback.format_exception(error))
+                await player.recover()
+            print(f"{case} {time.monotonic() - began:.1f} s {outcomes[case]}")  # noqa: T201
+        await player.close()
+
+    @contextmanager
+    def _obeying(self, name: str) -> Iterator[Path]:
+        """What is started within the block obeys the orders in this file."""
+        file = self._directory / f"{name}.order"
+        self.stack.launcher, self.stack.environment[VARIABLE] = LAUNCHER, str(file)
+        yield file
+        self.stack.launcher = ""
+        del self.stack.environment[VARIABLE]
+
+
+def state_of(pid: int) -> str:
+    """What the kernel says: R, S, T, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

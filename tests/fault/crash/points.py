@@ -1,0 +1,112 @@
+"""The table of crash points: each names a step of the product, and whether it is about to happen, under way or done.
+
+The product has no word of this: a launcher (`python -m tests.fault.crash api`) wraps the steps, then runs the real thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from core.lifecycle import Transition
+
+When = Literal["before", "under way", "after"]
+Concerns = Callable[[tuple[Any, ...], Any], object]
+
+
+def always(_arguments: tuple[Any, ...], _answer: Any) -> object:
+    """Every call concerns the point."""
+    return True
+
+
+def answered(_arguments: tuple[Any, ...], answer: Any) -> object:
+    """Only calls that found something to do."""
+    return answer
+
+
+def _swept(_arguments: tuple[Any, ...], answer: Any) -> object:
+    messages, _dropped = answer
+    return messages
+
+
+def _announces_an_end(arguments: tuple[Any, ...], _answer: Any) -> object:
+    _cache, _versions, finished, _results = arguments
+    return finished
+
+
+def _retries(arguments: tuple[Any, ...], _answer: Any) -> object:
+    endings: list[Transition] = arguments[1]
+    return any(ending.state == "scheduled" for ending in endings)
+
+
+def _cancels_what_runs(_arguments: tuple[Any, ...], answer: Any) -> object:
+    return answer is not None and answer.state == "running"
+
+
+def _sends(query: str) -> Concerns:
+    return lambda arguments, _answer: arguments[3] == query
+
+
+class Point(NamedTuple):
+    """`target` is the module and the name of the step; `work` says which clients (`play.STIMULI`) make it happen.
+
+    `pause_s` passes between the step and the crash, for what else has to happen meanwhile.
+    """
+
+    says: str
+    role: Literal["api", "consumer"]
+    target: str
+    when: When
+    concerns: Concerns = always
+    work: str = "plain"
+    pause_s: float = 0.0
+
+
+_STORE, _HEARTBEAT = "adapters.postgres.store:Store.", "adapters.postgres.heartbeat:HeartbeatConnection."
+_BROKER, _CACHE = "adapters.rabbitmq.broker:Broker.", "adapters.redis_cache:RedisCache."
+_ASK, _SEND = "adapters.postgres.pool:Database._ask", "aiormq.channel:Channel.basic_publish"
+
+POINTS: Mapping[str, Point] = {
+    "FP1": Point("validated", "api", "api.submission:as_new", "after"),
+    "FP2": Point("before the commit", "api", _STORE + "accept", "before"),
+    "FP3": Point("committed, before the 202", "api", _STORE + "accept", "after"),
+    "FP4": Point("202 sent, before the publish", "api", _BROKER + "publish", "before", pause_s=0.2),
+    "FP5": Point("published, before the confirmation", "api", _SEND, "under way"),
+    "FP6": Point("confirmed, before the outbox knows", "api", _STORE + "dispatched", "before"),
+    "FP7": Point(
+        "swept, before the publish", "consumer", _STORE + "take_due_messages", "after", _swept, "delayed"
+    ),
+    "FP8": Point(
+        "swept and published, before the outbox knows", "consumer", _STORE + "dispatched", "before", always, "delayed"
+    ),
+    "FP9": Point("delivered, before the claim", "consumer", _STORE + "claim", "before"),
+    "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", answered),
+    "FP11": Point("acknowledged, before the start", "consumer", "consumer.runner:Runner.run", "before"),
+    "FP12": Point("in the handler", "consumer", "tests.fault.chaos.kinds:note", "after", work="naps"),
+    "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
+    "FP14 accept": Point(
+        "accept sent, its reply cut", "api", _ASK, "under way", _sends("accept")
+    ),
+    "FP14 claim": Point(
+        "claim sent, its reply cut", "consumer", _ASK, "under way", _sends("claim")
+    ),
+    "FP14 settle": Point(
+        "settle sent, its reply cut", "consumer", _ASK, "under way", _sends("settle")
+    ),
+    "FP15": Point(
+        "settled, before the document is stored", "consumer", _CACHE + "announce", "before", _announces_an_end
+    ),
+    "FP16": Point(
+        "document and wake-up sent, which are one script", "consumer", _CACHE + "announce", "under way",
+        _announces_an_end,
+    ),
+    "FP17": Point("retry decided, before its commit", "consumer", _STORE + "settle", "before", _retries, "shaky"),
+    "FP18": Point("heartbeat sent", "consumer", _HEARTBEAT + "beat", "under way", always, "naps"),
+    "FP19": Point("rescued, before it is told and dispatched", "consumer", _STORE + "rescue", "after", answered, "orphans"),
+    "FP21": Point("cancelled while it may be claimed", "api", _STORE + "cancel", "after", answered, "cancels"),
+    "FP22": Point(
+        "cancel asked of what runs, before it is told", "api", _STORE + "cancel", "after", _cancels_what_runs,
+        "cancels late",
+    ),
+}  # fmt: skip
+"""By number. FP20 would be a webhook posted and not marked: there are none."""
