@@ -235,9 +235,11 @@ class Histories(RuleBasedStateMachine):
         hands = self.world.hands[who]
         if hands.claims:
             job_id = sorted(hands.claims)[which % len(hands.claims)]
-            job = hands.claims.pop(job_id)
+            job = hands.claims[job_id]
             self._meet(hands, "settle", fault)
             self._settle(hands, job, how, fault)
+            if fault != "refused":  # else it is in hand until it can be written
+                del hands.claims[job_id]
 
     @rule(who=who, which=which, how=ending, fault=fault)
     def work(self, who: int, which: int, how: str, fault: str) -> None:
