@@ -11,7 +11,8 @@ import aiormq
 
 from core.envelope import encode
 from core.lanes import queue_name
-from tests.fault.test_deaths import every_claim_is_explained, submitted
+from tests.fault.claims import every_claim_is_explained
+from tests.fault.test_deaths import submitted
 from tests.stack import Process, Stack
 from tests.waiting import until_found
 

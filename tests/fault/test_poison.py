@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.fault.test_deaths import record
+from tests.fault.claims import record
 from tests.stack import Stack
 
 LANES = '{"default":{"slots":32,"ids_per_message":8},"heavy":{"slots":2,"ids_per_message":1}}'
