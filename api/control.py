@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import uuid_utils
 
 from api.lookup import Lookup, checked_id
@@ -9,8 +11,12 @@ from core.announcement import announce
 from core.dispatch import Dispatch
 from core.document import Document, render
 from core.errors import JobNotFailed, JobNotFinished, JobUnknown
+from core.job import TERMINAL, Job
 from core.ports import AttemptRecord, ControlStore, DocumentCache
 from core.telemetry import Event, Telemetry
+
+TELL_S = 0.1
+"""Longest wait of an answer until others have been told over Redis; what takes longer goes on without it."""
 
 
 class Control:
@@ -26,6 +32,7 @@ class Control:
     ) -> None:
         self._store, self._cache, self._lookup = store, cache, lookup
         self._dispatch, self._telemetry = dispatch, telemetry
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def cancel(self, tenant: str, job_id: str) -> Document:
         """The job, cancelled, or running with its cancel requested, or as it ended before. Asking again changes nothing."""
@@ -33,11 +40,12 @@ class Control:
         if job is None:
             return await self._lookup.find(tenant, job_id)
         document = render(job)
-        await announce(self._cache, self._telemetry, [job])
         if document.finished:
             self._telemetry.emit(Event.CANCELLED)
-        else:
-            await self._cache.ask_stop(job_id)
+        telling = asyncio.create_task(self._tell(job), name="tell-cancel")
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        await asyncio.wait([telling], timeout=TELL_S)
         return document
 
     async def retry(self, tenant: str, job_id: str) -> Document:
@@ -65,3 +73,9 @@ class Control:
         """Every attempt that did not succeed."""
         await self._lookup.find(tenant, job_id)
         return await self._store.list_attempts(job_id)
+
+    async def _tell(self, job: Job) -> None:
+        """Those who wait, and where it still runs its consumer."""
+        await announce(self._cache, self._telemetry, [job])
+        if job.state not in TERMINAL:
+            await self._cache.ask_stop(job.id)

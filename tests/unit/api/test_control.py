@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from core.job import JobState
 from core.ports import AttemptRecord, Wake
 from tests.unit.api.front_door import Door
+from tests.waiting import until
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
 ROUTES = [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/attempts")]
@@ -69,6 +71,22 @@ async def test_a_cancel_holds_without_redis(door: Door) -> None:
     for state in (JobState.QUEUED, JobState.RUNNING):
         job_id = await submitted(door, state)
         assert (await ask(door, job_id, "cancel")).json()["cancel_requested_at"]
+
+
+async def test_a_cancel_does_not_wait_for_a_slow_redis_and_is_told_all_the_same(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, thaw, at_once = await submitted(door), asyncio.Event(), door.cache.announce
+
+    async def frozen(*news: Any) -> None:
+        await thaw.wait()
+        await at_once(*news)
+
+    monkeypatch.setattr(door.cache, "announce", frozen)
+    assert (await ask(door, job_id, "cancel")).json()["state"] == "cancelled"
+    assert door.cache.announced == []
+    thaw.set()
+    await until(lambda: door.cache.announced == [{job_id: 2}])
 
 
 async def test_a_failed_job_is_tried_again_as_one_new_job(door: Door) -> None:
