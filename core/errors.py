@@ -3,6 +3,7 @@
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
 │   └── ServerUnfit     it answers, but must not or cannot do its work as it is set up
+│       └── WritesRefused   it can be read: its disk is full, or it is read-only
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
@@ -50,6 +51,10 @@ class NotConfigured(SluiceError):
 
 class ServerUnfit(ServerAway):
     """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
+
+
+class WritesRefused(ServerUnfit):
+    """The record can be read, but takes nothing new: its disk is full, or it is read-only."""
 
 
 class OutcomeUnknown(SluiceError):

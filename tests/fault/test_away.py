@@ -31,6 +31,8 @@ TABLE = """
     postgres  killed   record-away  200    200     hit   record-away  record-away  record-away  record-away  503    failing
     postgres  frozen   unanswered   200    200     hit   record-away  record-away  record-away  record-away  503    failing
     postgres  silent   unanswered   200    200     hit   record-away  record-away  record-away  record-away  503    failing
+    postgres  full      record-read-only  200    200     hit   200          200          200          writing      503    failing
+    postgres  read-only record-read-only  200    200     hit   200          200          200          record-read-only 503    failing
     postgres  slow     perhaps      200    200     hit   perhaps      perhaps      perhaps      perhaps      any    any
     """
 """The first answers after a server has gone. `known` is a finished job in process memory, `cached` one in Redis, `same` a
@@ -44,6 +46,7 @@ MEANING = {
         "record-away",
         "outcome-unknown",
     },  # new connections take longer than requests wait
+    "writing": {"200", "record-read-only"},  # it may fit into a page that is there
     "any": {"200", "503", "ok", "failing"},
 }
 SERVERS = {"rabbitmq": "rabbitmq", "redis": "redis", "postgres": "postgresql"}

@@ -17,6 +17,8 @@ from tests.stack import Stack
 from tests.waiting import until_found
 
 NUMBERS = count(1)
+LARGE = [10**11] * 130
+"""So much input that it needs a page of its own, where rows of this size fill the others."""
 LATER = {"delay_s": 3600}
 """Options of a job that stays unfinished."""
 
@@ -108,7 +110,7 @@ def _id(url: str) -> str:
 
 
 def _sum() -> dict[str, Any]:
-    return {"kind": "demo.sum", "input": {"values": [next(NUMBERS)]}}
+    return {"kind": "demo.sum", "input": {"values": [next(NUMBERS), *LARGE]}}
 
 
 def _pure() -> dict[str, Any]:

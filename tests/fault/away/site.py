@@ -14,6 +14,7 @@ from yarl import URL
 from core.settings import Settings
 from infra.local.server import Server
 from infra.local.servers import Servers
+from tests.fault.away.refusing import full_disk, read_only
 from tests.fault.chaos.proxy import BOTH, CALM, Proxies, Proxy, Trouble
 from tests.integration.work import KINDS
 from tests.servers import empty, urls
@@ -29,6 +30,8 @@ TROUBLES = {
     "silent": Trouble(silent=BOTH),
     "slow": Trouble(latency_s=0.15),  # a round trip takes 300 ms
 }
+
+REFUSALS = {"full": full_disk, "read-only": read_only}
 
 
 class Site:
@@ -84,8 +87,15 @@ class Site:
 
     @asynccontextmanager
     async def away(self, name: str, how: str) -> AsyncIterator[None]:
-        """Within the block this server is away for the api: `killed`, `frozen`, `refused`, `silent` or `slow`."""
+        """Within the block this server is away for the api: `killed`, `frozen`, `refused`, `silent` or `slow`.
+
+        Or it takes no writes: PostgreSQL is `full` or `read-only`, Redis is `full`.
+        """
         server, edge = self.server(name), self.edges[name]
+        if how in REFUSALS:
+            async with REFUSALS[how](self.servers):
+                yield
+            return
         try:
             await asyncio.to_thread(_begin, how, server, edge)
             yield
