@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import uuid_utils
 
@@ -10,7 +11,7 @@ from api.lookup import Lookup, checked_id
 from core.announcement import announce
 from core.dispatch import Dispatch
 from core.document import Document, render
-from core.errors import JobNotFailed, JobNotFinished, JobUnknown
+from core.errors import CacheAway, JobNotFailed, JobNotFinished, JobUnknown, ServerAway
 from core.job import TERMINAL, Job
 from core.ports import AttemptRecord, ControlStore, DocumentCache
 from core.telemetry import Event, Telemetry
@@ -60,14 +61,21 @@ class Control:
         return render(again)
 
     async def delete(self, tenant: str, job_id: str) -> None:
-        """Forget a finished job, everywhere. Raises JobNotFinished."""
-        if not await self._store.delete_job(tenant, checked_id(job_id)):
-            if not (await self._lookup.find(tenant, job_id)).finished:
-                raise JobNotFinished
-            if not await self._store.delete_job(tenant, job_id):  # it may have finished in between
-                raise JobUnknown
+        """Forget a finished job, everywhere. Raises JobNotFinished; CacheAway where copies cannot be forgotten.
+
+        Copies go first: what is left of a delete that dies in between is a job that can be deleted.
+        """
+        if not (await self._lookup.find(tenant, checked_id(job_id))).finished:
+            raise JobNotFinished
+        try:
+            await self._cache.forget(job_id)
+        except ServerAway:
+            raise CacheAway from None
+        if not await self._store.delete_job(tenant, job_id):
+            raise JobUnknown
         self._lookup.memory.forget(job_id)
-        await self._cache.forget(job_id)
+        with suppress(ServerAway):  # for those who have read it in between
+            await self._cache.forget(job_id)
 
     async def attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
         """Every attempt that did not succeed."""

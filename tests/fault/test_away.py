@@ -19,36 +19,42 @@ LONGEST_S = 5.0
 """No answer waits for a server. Measured on a quiet machine, each comes within 1 s, lists within 2 s."""
 
 TABLE = """
-    server    how      submit       known  cached  same  open         wait         list         cancel       ready  check
-    rabbitmq  refused  202          200    200     hit   200          200          200          200          200    degraded
-    rabbitmq  frozen   202          200    200     hit   200          200          200          200          200    degraded
-    rabbitmq  silent   202          200    200     hit   200          200          200          200          200    degraded
-    rabbitmq  slow     202          200    200     hit   200          200          200          200          200    ok
-    redis     killed   202          200    200     hit   200          200          200          200          200    degraded
-    redis     frozen   202          200    200     hit   200          200          200          200          200    degraded
-    redis     silent   202          200    200     hit   200          200          200          200          200    degraded
-    redis     slow     202          200    200     hit   200          200          200          200          200    degraded
-    postgres  killed   record-away  200    200     hit   record-away  record-away  record-away  record-away  503    failing
-    postgres  frozen   unanswered   200    200     hit   record-away  record-away  record-away  record-away  503    failing
-    postgres  silent   unanswered   200    200     hit   record-away  record-away  record-away  record-away  503    failing
-    postgres  full      record-read-only  200    200     hit   200          200          200          writing      503    failing
-    postgres  read-only record-read-only  200    200     hit   200          200          200          record-read-only 503    failing
-    postgres  slow     perhaps      200    200     hit   perhaps      perhaps      perhaps      perhaps      any    any
+    server    how        submit   known  cached  same  open     wait     list     cancel   delete   ready  check
+    rabbitmq  refused    202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  frozen     202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  silent     202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  slow       202      200    200     hit   200      200      200      200      204      200    ok
+    redis     killed     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     frozen     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     silent     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     slow       202      200    200     hit   200      200      200      200      copies   200    degraded
+    postgres  killed     away     200    200     hit   away     away     away     away     away     503    failing
+    postgres  frozen     unsure   200    200     hit   away     away     away     away     away     503    failing
+    postgres  silent     unsure   200    200     hit   away     away     away     away     away     503    failing
+    postgres  slow       perhaps  200    200     hit   perhaps  perhaps  perhaps  perhaps  perhaps  any    any
+    postgres  full       refused  200    200     hit   200      200      200      update   204      503    failing
+    postgres  read-only  refused  200    200     hit   200      200      200      refused  refused  503    failing
     """
 """The first answers after a server has gone. `known` is a finished job in process memory, `cached` one in Redis, `same` a
 submit of work that was done before, `open` an unfinished job. `slow` is 300 ms for each round trip."""
 
 MEANING = {
-    "unanswered": {"record-away", "outcome-unknown"},  # the latter where the statement was sent
+    "away": {"record-away"},
+    "refused": {"record-read-only"},
+    "copies": {"cache-away"},
+    "unsure": {"record-away", "outcome-unknown"},  # the latter where the statement was sent
     "perhaps": {
         "200",
         "202",
+        "204",
         "record-away",
         "outcome-unknown",
-    },  # new connections take longer than requests wait
-    "writing": {"200", "record-read-only"},  # it may fit into a page that is there
+    },  # to connect takes longer than a request waits
+    "update": {"200", "record-read-only"},  # it may fit into a page that is there
     "any": {"200", "503", "ok", "failing"},
 }
+"""What a word of the table stands for, where it is not the answer itself."""
+
 SERVERS = {"rabbitmq": "rabbitmq", "redis": "redis", "postgres": "postgresql"}
 
 

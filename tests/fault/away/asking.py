@@ -41,14 +41,15 @@ class Known(NamedTuple):
     cached: str
     unfinished: str
     doomed: str
+    finished: str
     work: dict[str, Any]
 
 
 async def prepare(stack: Stack, client: httpx.AsyncClient) -> Known:
     """Make jobs to ask for. Only the first is in process memory, and the pure work by its result alone."""
-    submits = [_pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
+    submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
     jobs = [(await _accepted(client, each))["links"]["self"] for each in submits]
-    await stack.finished(map(_id, jobs[:2]))
+    await stack.finished(map(_id, jobs[:3]))
     work = submits[0]
 
     cache = redis.Redis.from_url(stack.servers.redis.url)
@@ -56,12 +57,14 @@ async def prepare(stack: Stack, client: httpx.AsyncClient) -> Known:
     async def both_caches_know() -> bool:
         await ended(client, jobs[0])
         again = await client.post("/v1/jobs", json=work)
-        return _word(again) == "hit" and len(await cache.keys(f"*:document:{_id(jobs[1])}")) == 1
+        return _word(again) == "hit" and all(
+            [await cache.keys(f"*:document:{_id(each)}") for each in jobs[1:3]]
+        )
 
     async with cache, asyncio.timeout(60):
         await until_found(both_caches_know)
-    remembered, cached, unfinished, doomed = jobs
-    return Known(remembered, cached, unfinished, doomed, work)
+    remembered, cached, finished, unfinished, doomed = jobs
+    return Known(remembered, cached, unfinished, doomed, finished, work)
 
 
 async def ask_everything(client: httpx.AsyncClient, private_url: str, known: Known) -> dict[str, Answer]:
@@ -75,6 +78,7 @@ async def ask_everything(client: httpx.AsyncClient, private_url: str, known: Kno
         "wait": client.get(known.unfinished, params={"wait": "0.5"}),
         "list": client.get("/v1/jobs", params={"page_size": 3}),
         "cancel": client.post(f"{known.doomed}/cancel"),
+        "delete": client.delete(known.finished),
         "ready": client.get(f"{private_url}/readyz"),
     }
     began = monotonic()

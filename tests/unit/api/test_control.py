@@ -128,21 +128,38 @@ async def test_what_has_not_finished_cannot_be_deleted(door: Door, state: JobSta
     assert job_id in door.record.jobs
 
 
-async def test_a_job_that_finishes_while_its_delete_is_decided_is_deleted(
+async def test_nothing_is_deleted_while_copies_of_it_cannot_be_reached(door: Door) -> None:
+    job_id = await submitted(door, JobState.SUCCEEDED)
+    door.cache.away = True
+    answer = await door.client.delete(f"/v1/jobs/{job_id}")
+    assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (
+        503,
+        "cache-away",
+        "2",
+    )
+    assert job_id in door.record.jobs
+    door.cache.away = False
+    assert (await door.client.delete(f"/v1/jobs/{job_id}")).status_code == 204
+
+
+async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await submitted(door, JobState.RUNNING)
+    job_id = await submitted(door, JobState.SUCCEEDED)
     really = door.record.delete_job
 
-    async def then_it_finishes(tenant: str, job_id: str) -> bool:
-        done = await really(tenant, job_id)
-        if not done and job_id in door.record.jobs:
-            door.record.finish(job_id)
-        return done
+    async def then_somebody_reads(tenant: str, job_id: str) -> bool:
+        await door.client.get(f"/v1/jobs/{job_id}")
+        told.clear()
+        return await really(tenant, job_id)
 
-    monkeypatch.setattr(door.record, "delete_job", then_it_finishes)
+    told: list[str] = []
+    listening = asyncio.create_task(door.cache.listen_gone(told.append))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(door.record, "delete_job", then_somebody_reads)
     assert (await door.client.delete(f"/v1/jobs/{job_id}")).status_code == 204
-    assert job_id not in door.record.jobs
+    assert (told, len(door.desk.lookup.memory)) == ([job_id], 0)
+    listening.cancel()
 
 
 async def test_a_job_that_only_memory_remembers_is_unknown_to_a_delete(door: Door) -> None:
