@@ -23,6 +23,7 @@ LEVELS: dict[Event, int] = {
     Event.STOPPED: logging.INFO,
     Event.SERVER_AWAY: logging.WARNING,
     Event.SERVER_BACK: logging.INFO,
+    Event.WRITES_REFUSED: logging.WARNING,
     Event.RABBITMQ_ABSENT: logging.WARNING,
     Event.PULLING_STARTED: logging.WARNING,
     Event.PULLING_ENDED: logging.INFO,

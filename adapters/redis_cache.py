@@ -111,13 +111,14 @@ class RedisCache:
         await self._script(len(keys), *keys, self._ttl_s, self._channel("wake"), wake, len(finished), *packed)
 
     async def forget(self, *job_ids: str) -> None:
-        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
-        if not self._prefix or not job_ids:
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so. Raises ServerAway."""
+        if not job_ids:
             return
+        if not self._prefix:
+            raise ServerAway("redis", "the database is not known yet")
         keys = [self._prefix + job_id.encode() for job_id in job_ids]
         news = (TOMBSTONE_S, self._channel("gone"), ",".join(job_ids))
-        with suppress(ServerAway):  # then they end with their time to live
-            await self._run("EVAL", FORGET, len(keys), *keys, *news)
+        await self._run("EVAL", FORGET, len(keys), *keys, *news)
 
     async def post_statistics(self, statistics: bytes) -> None:
         """Put up the newest statistics, for some seconds."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import uuid_utils
 
 from api.lookup import Lookup, checked_id
 from core.announcement import announce
 from core.dispatch import Dispatch
 from core.document import Document, render
-from core.errors import JobNotFailed, JobNotFinished, JobUnknown
+from core.errors import CacheAway, JobNotFailed, JobNotFinished, JobUnknown, ServerAway
+from core.job import TERMINAL, Job
 from core.ports import AttemptRecord, ControlStore, DocumentCache
 from core.telemetry import Event, Telemetry
+
+TELL_S = 0.1
+"""Longest wait of an answer until others have been told over Redis; what takes longer goes on without it."""
 
 
 class Control:
@@ -26,6 +33,7 @@ class Control:
     ) -> None:
         self._store, self._cache, self._lookup = store, cache, lookup
         self._dispatch, self._telemetry = dispatch, telemetry
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def cancel(self, tenant: str, job_id: str) -> Document:
         """The job, cancelled, or running with its cancel requested, or as it ended before. Asking again changes nothing."""
@@ -33,11 +41,12 @@ class Control:
         if job is None:
             return await self._lookup.find(tenant, job_id)
         document = render(job)
-        await announce(self._cache, self._telemetry, [job])
         if document.finished:
             self._telemetry.emit(Event.CANCELLED)
-        else:
-            await self._cache.ask_stop(job_id)
+        telling = asyncio.create_task(self._tell(job), name="tell-cancel")
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        await asyncio.wait([telling], timeout=TELL_S)
         return document
 
     async def retry(self, tenant: str, job_id: str) -> Document:
@@ -52,16 +61,29 @@ class Control:
         return render(again)
 
     async def delete(self, tenant: str, job_id: str) -> None:
-        """Forget a finished job, everywhere. Raises JobNotFinished."""
-        if not await self._store.delete_job(tenant, checked_id(job_id)):
-            if not (await self._lookup.find(tenant, job_id)).finished:
-                raise JobNotFinished
-            if not await self._store.delete_job(tenant, job_id):  # it may have finished in between
-                raise JobUnknown
+        """Forget a finished job, everywhere. Raises JobNotFinished; CacheAway where copies cannot be forgotten.
+
+        Copies go first: what is left of a delete that dies in between is a job that can be deleted.
+        """
+        if not (await self._lookup.find(tenant, checked_id(job_id))).finished:
+            raise JobNotFinished
+        try:
+            await self._cache.forget(job_id)
+        except ServerAway:
+            raise CacheAway from None
+        if not await self._store.delete_job(tenant, job_id):
+            raise JobUnknown
         self._lookup.memory.forget(job_id)
-        await self._cache.forget(job_id)
+        with suppress(ServerAway):  # for those who have read it in between
+            await self._cache.forget(job_id)
 
     async def attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
         """Every attempt that did not succeed."""
         await self._lookup.find(tenant, job_id)
         return await self._store.list_attempts(job_id)
+
+    async def _tell(self, job: Job) -> None:
+        """Those who wait, and where it still runs its consumer."""
+        await announce(self._cache, self._telemetry, [job])
+        if job.state not in TERMINAL:
+            await self._cache.ask_stop(job.id)

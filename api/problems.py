@@ -20,6 +20,7 @@ from api.refusals import (
 )
 from core.errors import (
     BadRow,
+    CacheAway,
     Flaw,
     Invalid,
     JobExpired,
@@ -37,6 +38,7 @@ from core.errors import (
     ServerUnfit,
     TooLarge,
     TryAgain,
+    WritesRefused,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -81,6 +83,8 @@ TABLE: dict[type[BaseException], Kind] = {
     Overloaded: Kind("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
     ServerAway: Kind("record-away", 503, "The record cannot be reached", retry_s=2),
     ServerUnfit: Kind("record-away", 503, "The record cannot be reached", retry_s=2),
+    WritesRefused: Kind("record-read-only", 503, "The record takes nothing new", retry_s=5),
+    CacheAway: Kind("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),
     TryAgain: Kind("record-away", 503, "The record cannot be reached", retry_s=1),
     OutcomeUnknown: Kind("outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1),
 }
@@ -94,6 +98,8 @@ DETAILS: dict[type[BaseException] | None, str] = {
     TryAgain: "The record is too busy at the moment; nothing was accepted.",
     ServerAway: "The record cannot be reached at the moment; nothing was accepted.",
     ServerUnfit: "The record cannot be used at the moment; nothing was accepted.",
+    WritesRefused: "The record can be read, but takes nothing new at the moment; nothing was accepted.",
+    CacheAway: "Copies of the job cannot be reached at the moment; nothing was deleted.",
     OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
 }
 

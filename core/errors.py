@@ -3,6 +3,8 @@
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
 │   └── ServerUnfit     it answers, but must not or cannot do its work as it is set up
+│       └── WritesRefused   it can be read: its disk is full, or it is read-only
+│   └── CacheAway       copies that have to go cannot be reached
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
@@ -50,6 +52,17 @@ class NotConfigured(SluiceError):
 
 class ServerUnfit(ServerAway):
     """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
+
+
+class WritesRefused(ServerUnfit):
+    """The record can be read, but takes nothing new: its disk is full, or it is read-only."""
+
+
+class CacheAway(ServerAway):
+    """Copies that have to go cannot be reached, so nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("redis")
 
 
 class OutcomeUnknown(SluiceError):

@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
     # patience with servers
     record_budget_s: Seconds = Field(default=0.4, description="Longest wait of a request for PostgreSQL")
-    accept_budget_s: Seconds = Field(default=2.0, description="Longest wait of a request for its commit")
+    accept_budget_s: Seconds = Field(default=0.9, description="Longest wait of a request for its commit")
     redis_budget_s: Seconds = Field(default=0.1, description="Longest wait for Redis")
     publish_budget_s: Seconds = Field(
         default=2.5, description="Seconds until the api leaves a message to the keeper"

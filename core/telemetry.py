@@ -41,6 +41,7 @@ class Event(StrEnum):
     CACHE_MISMATCH = "cache_identity_mismatch"
     SERVER_AWAY = "server_away"
     SERVER_BACK = "server_back"
+    WRITES_REFUSED = "writes_refused"
     RABBITMQ_ABSENT = "rabbitmq_not_configured"
     PULLING_STARTED = "pulling_started"
     PULLING_ENDED = "pulling_ended"

@@ -67,7 +67,8 @@ class FakeCache:
 
     async def forget(self, *job_ids: str) -> None:
         """Never keep these documents again, and tell the listeners."""
-        for job_id in () if self.away else job_ids:
+        self._check()
+        for job_id in job_ids:
             self.forgotten.add(job_id)
             self.documents.pop(job_id, None)
             self._tell("gone", job_id)

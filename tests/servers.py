@@ -59,6 +59,7 @@ QUICK: dict[str, object] = {
     "stop_s": 2,
     "lame_duck_s": 0.2,
     "record_budget_s": 1,
+    "accept_budget_s": 2,
     "redis_budget_s": 0.5,
 }
 """Settings that make faults heal in seconds."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from adapters.postgres.checks import Inspection
+from adapters.postgres.checks import READ_ONLY, SERVER, Inspection
 from core.breaker import Breaker
-from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
+from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain, WritesRefused
 from core.job import Job
-from core.telemetry import Telemetry
+from core.telemetry import Event, Telemetry
 
 QUERIES = Path(__file__).parent / "queries"
 JOB_COLUMNS = ", ".join(
@@ -47,6 +47,10 @@ SETTINGS = {
 RELEASE_S = 1.0
 """Longest wait for the end of a statement that nobody waits for any more; then its connection is cut off."""
 
+FULL = "PostgreSQL has no room left on its disk: make room, it goes on by itself"
+REFUSAL_S = 5.0
+"""Seconds for which a refused write is held against the server: there is no other way to ask than to write again."""
+
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
@@ -58,8 +62,7 @@ _AWAY = (
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
-    asyncpg.InsufficientResourcesError,  # disk full, too many connections
-    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientResourcesError,  # too many connections, out of memory
     asyncpg.InternalClientError,
 )
 
@@ -79,8 +82,10 @@ def translated(error: Exception) -> Exception:
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
         return BadRow(str(error))
+    if isinstance(error, asyncpg.DiskFullError | asyncpg.ReadOnlySQLTransactionError):
+        return WritesRefused(SERVER, FULL if isinstance(error, asyncpg.DiskFullError) else READ_ONLY)
     if isinstance(error, _AWAY):
-        return ServerAway("postgresql", str(error) or "did not answer in time")
+        return ServerAway(SERVER, str(error) or "did not answer in time")
     return error
 
 
@@ -95,7 +100,9 @@ class Database:
     ) -> None:
         self._url, self._name, self._size = url, name, size
         self._inspection = inspection or Inspection()
-        self._breaker = Breaker("postgresql", telemetry, monotonic)
+        self._telemetry = telemetry
+        self._breaker = Breaker(SERVER, telemetry, monotonic)
+        self._refusal: tuple[float, WritesRefused] | None = None
         self._queries: Mapping[str, str] = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
@@ -103,6 +110,12 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {self._name}: {self._pool.get_size() if self._pool else 0} connections>"
+
+    @property
+    def refusal(self) -> WritesRefused | None:
+        """Why a write was refused a moment ago, where one was."""
+        at, why = self._refusal or (0.0, None)
+        return why if monotonic() - at < REFUSAL_S else None
 
     async def fetch(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
         """The rows of a named statement, within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
@@ -125,13 +138,22 @@ class Database:
                 rows = await self._ask(pool, connection, query, args)
         except Exception as error:
             ours = translated(error)
-            if isinstance(ours, ServerAway):
+            if isinstance(ours, WritesRefused):
+                self._note(ours)
+            elif isinstance(ours, ServerAway):
                 self._breaker.failed(str(ours))
                 if sent and lost:
                     raise lost from error
             raise ours from error
         self._breaker.worked()
         return rows
+
+    def _note(self, refusal: WritesRefused) -> None:
+        """Not the breaker's business: the server answers, and what only reads goes on."""
+        if self.refusal is None:
+            self._telemetry.emit(Event.WRITES_REFUSED, server=SERVER, why=str(refusal))
+        self._refusal = monotonic(), refusal
+        self._breaker.worked()
 
     async def _ask(
         self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]

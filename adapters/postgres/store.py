@@ -171,9 +171,11 @@ class Store:
         return str((await self._database.fetch("identity", budget_s=self._read_s))[0][0])
 
     async def ping(self) -> None:
-        """Raises ServerAway where PostgreSQL does not answer, or takes no writes."""
+        """Raises ServerAway where PostgreSQL does not answer, takes no writes, or has refused one a moment ago."""
         if not (await self._database.fetch("ping", budget_s=self._read_s))[0][0]:
             raise ServerUnfit("postgresql", READ_ONLY)
+        if refusal := self._database.refusal:
+            raise refusal
 
     async def ask(self, query: str, *args: Any) -> list[Any]:
         """The rows of a statement by which a server is judged."""

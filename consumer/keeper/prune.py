@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
+from core.errors import ServerAway
 from core.ports import DocumentCache
 from core.retention import Retention
 from core.telemetry import Event, Telemetry
@@ -70,7 +72,8 @@ class PruneJobs:
         self._after = found.last or after
         self._sweep.note(found.looked_at)
         self._telemetry.emit(Event.PRUNED, len(found.gone))
-        await self._cache.forget(*found.gone)
+        with suppress(ServerAway):  # then they end with their time to live
+            await self._cache.forget(*found.gone)
         return len(found.gone)
 
 

@@ -38,7 +38,7 @@ class DocumentCache(Protocol):
         """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
 
     async def forget(self, *job_ids: str) -> None:
-        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so. Raises ServerAway."""
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested, so that the one that runs it beats at once."""

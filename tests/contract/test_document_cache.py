@@ -230,12 +230,13 @@ async def test_who_listens_for_stops_or_deletions_hears_of_those_alone(cache: Ca
     await asyncio.wait([listening])
 
 
-async def test_stops_and_deletions_are_for_nobody_without_the_server(
+async def test_without_the_server_stops_are_for_nobody_and_nothing_is_forgotten(
     cache: Cache, leave: Callable[[], None]
 ) -> None:
     leave()
     await cache.ask_stop("a")
-    await cache.forget("a")
+    with pytest.raises(ServerAway):
+        await cache.forget("a")
     with pytest.raises(ServerAway):
         await cache.find_results([PRINT])
 

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.postgres import pool
 from adapters.postgres.pool import Database, translated
-from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain
+from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain, WritesRefused
 from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
 from tests.integration.record.tools import KINDS, Record
@@ -200,9 +200,9 @@ async def test_a_lock_that_is_not_given_asks_to_try_again(
         (asyncpg.exceptions.DataError("an argument"), BadRow),
         (asyncpg.CannotConnectNowError("why"), ServerAway),
         (asyncpg.AdminShutdownError("why"), ServerAway),
-        (asyncpg.DiskFullError("why"), ServerAway),
+        (asyncpg.DiskFullError("why"), WritesRefused),
         (asyncpg.TooManyConnectionsError("why"), ServerAway),
-        (asyncpg.ReadOnlySQLTransactionError("why"), ServerAway),
+        (asyncpg.ReadOnlySQLTransactionError("why"), WritesRefused),
         (asyncpg.InterfaceError("connection is closed"), ServerAway),
         (ConnectionRefusedError(), ServerAway),
         (TimeoutError(), ServerAway),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from core.job import JobState
 from core.ports import AttemptRecord, Wake
 from tests.unit.api.front_door import Door
+from tests.waiting import until
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
 ROUTES = [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/attempts")]
@@ -71,6 +73,22 @@ async def test_a_cancel_holds_without_redis(door: Door) -> None:
         assert (await ask(door, job_id, "cancel")).json()["cancel_requested_at"]
 
 
+async def test_a_cancel_does_not_wait_for_a_slow_redis_and_is_told_all_the_same(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, thaw, at_once = await submitted(door), asyncio.Event(), door.cache.announce
+
+    async def frozen(*news: Any) -> None:
+        await thaw.wait()
+        await at_once(*news)
+
+    monkeypatch.setattr(door.cache, "announce", frozen)
+    assert (await ask(door, job_id, "cancel")).json()["state"] == "cancelled"
+    assert door.cache.announced == []
+    thaw.set()
+    await until(lambda: door.cache.announced == [{job_id: 2}])
+
+
 async def test_a_failed_job_is_tried_again_as_one_new_job(door: Door) -> None:
     job_id = await submitted(door, JobState.FAILED)
     first, second = await ask(door, job_id, "retry"), await ask(door, job_id, "retry")
@@ -110,21 +128,38 @@ async def test_what_has_not_finished_cannot_be_deleted(door: Door, state: JobSta
     assert job_id in door.record.jobs
 
 
-async def test_a_job_that_finishes_while_its_delete_is_decided_is_deleted(
+async def test_nothing_is_deleted_while_copies_of_it_cannot_be_reached(door: Door) -> None:
+    job_id = await submitted(door, JobState.SUCCEEDED)
+    door.cache.away = True
+    answer = await door.client.delete(f"/v1/jobs/{job_id}")
+    assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (
+        503,
+        "cache-away",
+        "2",
+    )
+    assert job_id in door.record.jobs
+    door.cache.away = False
+    assert (await door.client.delete(f"/v1/jobs/{job_id}")).status_code == 204
+
+
+async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await submitted(door, JobState.RUNNING)
+    job_id = await submitted(door, JobState.SUCCEEDED)
     really = door.record.delete_job
 
-    async def then_it_finishes(tenant: str, job_id: str) -> bool:
-        done = await really(tenant, job_id)
-        if not done and job_id in door.record.jobs:
-            door.record.finish(job_id)
-        return done
+    async def then_somebody_reads(tenant: str, job_id: str) -> bool:
+        await door.client.get(f"/v1/jobs/{job_id}")
+        told.clear()
+        return await really(tenant, job_id)
 
-    monkeypatch.setattr(door.record, "delete_job", then_it_finishes)
+    told: list[str] = []
+    listening = asyncio.create_task(door.cache.listen_gone(told.append))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(door.record, "delete_job", then_somebody_reads)
     assert (await door.client.delete(f"/v1/jobs/{job_id}")).status_code == 204
-    assert job_id not in door.record.jobs
+    assert (told, len(door.desk.lookup.memory)) == ([job_id], 0)
+    listening.cancel()
 
 
 async def test_a_job_that_only_memory_remembers_is_unknown_to_a_delete(door: Door) -> None:

@@ -113,3 +113,9 @@ async def test_keys_are_walked_through_alike_and_old_notes_go_with_them() -> Non
     await scene.notes.once()
     assert scene.record.asked == [FIRST_KEY, first, first, second, FIRST_KEY]
     assert scene.record.kept == [(600, FULL)] * 5
+
+
+async def test_jobs_are_pruned_without_redis() -> None:
+    scene = Scene(Pruned(("a",), 1, "a"))
+    scene.cache.away = True
+    assert await scene.jobs.once() == 1

@@ -1,0 +1,74 @@
+"""Servers that answer and take no writes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from infra.local.identity import owner_of
+from infra.local.postgres import Postgres
+from infra.local.servers import Servers
+from tests.weakening import weakened
+
+LOG = 16 * 1024 * 1024
+"""Bytes of a file of PostgreSQL's log, which has to stay allowed."""
+
+HALF_A_PAGE = 4096
+"""What a file may still grow by: where a page is written in part PostgreSQL sees a disk come to its end."""
+
+FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, finished_at)
+    select gen_random_uuid(), 'filler', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), 110), 'hex'),
+           1, now() from generate_series(1, $1) as i"""
+
+
+@asynccontextmanager
+async def full_disk(servers: Servers) -> AsyncIterator[None]:
+    """Within the block the table of jobs cannot grow."""
+    size = await _fill(servers)
+    try:
+        _limit(servers.postgres, str(size + HALF_A_PAGE))
+        yield
+    finally:
+        _limit(servers.postgres, "unlimited")
+
+
+@asynccontextmanager
+async def read_only(servers: Servers) -> AsyncIterator[None]:
+    """Within the block PostgreSQL is as after a switch-over: sessions go on, and may read alone."""
+    async with weakened(servers, default_transaction_read_only="on"):
+        yield
+
+
+async def _fill(servers: Servers) -> int:
+    """Leave no room in the table, and make it larger than any file that has to grow; its size."""
+    connection, size = await asyncpg.connect(servers.postgres.url), 0
+    try:
+        while size < LOG:
+            await connection.execute(FILL, 2_000)
+            size = await connection.fetchval("select pg_relation_size('jobs')")
+        return size
+    finally:
+        await connection.close()
+
+
+def _limit(postgres: Postgres, most: str) -> None:
+    """For sessions, and for the process that makes them. What writes the log and pages that are there is left alone."""
+    owner = owner_of(postgres.data)
+    for pid in [postgres.pids[0], *filter(_is_session, postgres.pids[1:])]:
+        done = subprocess.run(
+            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607
+            check=False, capture_output=True, text=True, user=owner.user, group=owner.group,
+            extra_groups=owner.extra_groups,
+        )  # fmt: skip
+        assert done.returncode == 0 or not _is_session(pid), done.stderr
+
+
+def _is_session(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"postgres: sluice")
+    except OSError:
+        return False

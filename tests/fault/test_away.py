@@ -1,0 +1,118 @@
+"""Each server away in each way: what every endpoint answers at once, what the process says, and that all is well again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from infra.local.servers import Servers
+from tests.fault.away.asking import Answer, ask_everything, prepare
+from tests.fault.away.site import Site, shown, site
+from tests.integration.work import SUM, WAIT
+from tests.stack import Process
+from tests.waiting import until_found
+
+LONGEST_S = 5.0
+"""No answer waits for a server. Measured on a quiet machine, each comes within 1 s, lists within 2 s."""
+
+TABLE = """
+    server    how        submit   known  cached  same  open     wait     list     cancel   delete   ready  check
+    rabbitmq  refused    202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  frozen     202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  silent     202      200    200     hit   200      200      200      200      204      200    degraded
+    rabbitmq  slow       202      200    200     hit   200      200      200      200      204      200    ok
+    redis     killed     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     frozen     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     silent     202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     slow       202      200    200     hit   200      200      200      200      copies   200    degraded
+    postgres  killed     away     200    200     hit   away     away     away     away     away     503    failing
+    postgres  frozen     unsure   200    200     hit   away     away     away     away     away     503    failing
+    postgres  silent     unsure   200    200     hit   away     away     away     away     away     503    failing
+    postgres  slow       perhaps  200    200     hit   perhaps  perhaps  perhaps  perhaps  perhaps  any    any
+    postgres  full       refused  200    200     hit   200      200      200      update   204      503    failing
+    postgres  read-only  refused  200    200     hit   200      200      200      refused  refused  503    failing
+    """
+"""The first answers after a server has gone. `known` is a finished job in process memory, `cached` one in Redis, `same` a
+submit of work that was done before, `open` an unfinished job. `slow` is 300 ms for each round trip."""
+
+MEANING = {
+    "away": {"record-away"},
+    "refused": {"record-read-only"},
+    "copies": {"cache-away"},
+    "unsure": {"record-away", "outcome-unknown"},  # the latter where the statement was sent
+    "perhaps": {
+        "200",
+        "202",
+        "204",
+        "record-away",
+        "outcome-unknown",
+    },  # to connect takes longer than a request waits
+    "update": {"200", "record-read-only"},  # it may fit into a page that is there
+    "any": {"200", "503", "ok", "failing"},
+}
+"""What a word of the table stands for, where it is not the answer itself."""
+
+SERVERS = {"rabbitmq": "rabbitmq", "redis": "redis", "postgres": "postgresql"}
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    server: str
+    how: str
+    cells: dict[str, set[str]]
+
+    @property
+    def check(self) -> set[str]:
+        """What `/check` may say."""
+        return self.cells["check"]
+
+    def surprises(self, seen: dict[str, Answer]) -> dict[str, Answer]:
+        """What was not answered as it is written here, or not in time."""
+        return {
+            name: answer
+            for name, answer in seen.items()
+            if answer.said not in self.cells[name] or answer.after_s > LONGEST_S
+        }
+
+
+def rows() -> Iterator[Row]:
+    """The table."""
+    head, *lines = (line.split() for line in TABLE.strip().splitlines())
+    for server, how, *words in lines:
+        yield Row(
+            server, how, {name: MEANING.get(word, {word}) for name, word in zip(head[2:], words, strict=True)}
+        )
+
+
+@pytest.fixture(scope="module")
+def made(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One stack for all of them."""
+    with site(shared_servers, tmp_path_factory.mktemp("away")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=lambda row: f"{row.server}-{row.how}")
+async def test_everybody_is_answered_and_told_the_truth(made: Site, row: Row) -> None:
+    await made.well()
+    api = made.api(row.server)
+    async with made.stack.client(api=api) as client:
+        known = await prepare(made.stack, client)
+        async with made.away(row.server, row.how):
+            seen = await ask_everything(client, api.private_url, known)
+            assert row.surprises(seen) == {}
+            await until_found(lambda: _says_so(api, row))
+        slowest = max(answer.after_s for name, answer in seen.items() if name not in ("wait", "list"))
+        sys.stdout.write(f"{row.server} {row.how}: the slowest answer took {slowest:.3f} s\n")
+        await made.well()
+        again = await client.post("/v1/jobs", json=SUM, headers=WAIT)
+        assert (again.status_code, again.json()["result"]) == (200, {"total": 6})
+
+
+async def _says_so(api: Process, row: Row) -> bool:
+    found = await shown(api)
+    away = {name for name, each in found["dependencies"].items() if each["status"] != "up"}
+    return found["status"] in row.check and away <= {SERVERS[row.server]}

@@ -1,0 +1,177 @@
+"""Servers and processes started in any order: an api is ready once PostgreSQL is there, whatever else is, and jobs run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import permutations
+from pathlib import Path
+
+import httpx
+import pytest
+from yarl import URL
+
+from adapters.metrics import Metrics
+from api.app import Front, open_front
+from core.errors import ServerAway
+from core.registry import load
+from core.telemetry import Telemetry
+from infra.local.servers import Servers
+from tests.fault.away.site import NAMES
+from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
+from tests.integration.work import SUM
+from tests.servers import empty, settings_for, urls
+from tests.stack import PATIENT, Process, Stack
+from tests.waiting import until_found
+
+APP = "api"
+NOT_THERE = Trouble(refusing=True)
+
+
+class Town:
+    """Servers that are not there yet, one set of doors for each who waits for them."""
+
+    def __init__(self, servers: Servers, proxies: Proxies) -> None:
+        self._servers = servers
+        self.doors: dict[str, Proxy] = {name: proxies.add(getattr(servers, name).port) for name in NAMES}
+        for door in self.doors.values():
+            door.behave(NOT_THERE)
+
+    async def start(self, name: str) -> None:
+        """From now on this server is there."""
+        await asyncio.to_thread(self.doors[name].behave, CALM)
+
+    @property
+    def addresses(self) -> dict[str, object]:
+        """Settings that lead here."""
+        real = urls(self._servers)
+        return {
+            f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(door.port))
+            for name, door in self.doors.items()
+        }
+
+
+@pytest.fixture
+def proxies() -> Iterator[Proxies]:
+    """Where doors are made."""
+    made = Proxies()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def standing(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An api and a consumer that have everything."""
+    shared_servers.up()
+    stack = Stack(shared_servers, tmp_path_factory.mktemp("standing"))
+    try:
+        asyncio.run(empty(shared_servers))
+        asyncio.run(stack.start())
+        yield stack
+    finally:
+        stack.stop()
+
+
+async def test_an_api_is_ready_once_postgresql_is_there_in_whichever_of_all_orders(
+    standing: Stack, proxies: Proxies
+) -> None:
+    orders = list(permutations([*NAMES, APP]))
+    assert len(orders) == 24
+    towns = [Town(standing.servers, proxies) for _ in orders]
+    async with asyncio.TaskGroup() as group:
+        told = [
+            group.create_task(_grow(town, order, standing)) for town, order in zip(towns, orders, strict=True)
+        ]
+    rows = await standing.finished([each.result() for each in told])
+    assert {(row["state"], row["attempt"]) for row in rows.values()} == {("succeeded", 1)}
+
+
+async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
+    """Start everything in this order, looking at the api after each step; the id of a job that it accepted at the end."""
+    async with AsyncExitStack() as stack:
+        front: Front | None = None
+        for step, name in enumerate(order):
+            if name == APP:
+                front = await stack.enter_async_context(_opened(town))
+            else:
+                await town.start(name)
+            if front is not None:
+                await _is_as_ready_as(front, "postgres" in order[: step + 1])
+        assert front is not None
+        return await _accepted(front, standing.key)
+
+
+@asynccontextmanager
+async def _opened(town: Town) -> AsyncIterator[Front]:
+    settings = settings_for(town._servers, **(PATIENT | town.addresses))
+    async with open_front(settings, load(["handlers.demo_sum"]), Metrics(), Telemetry()) as front:
+        yield front
+
+
+async def _is_as_ready_as(front: Front, wanted: bool) -> None:
+    async def answers() -> bool:
+        try:
+            await front.pings["postgresql"]()
+        except ServerAway:
+            return False
+        return True
+
+    if wanted:
+        await until_found(answers)
+    else:
+        assert not await answers()
+
+
+async def _accepted(front: Front, key: str) -> str:
+    headers = {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(front.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        answer = await client.post("/v1/jobs", json=SUM)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_a_consumer_works_once_the_servers_are_there_in_whichever_order(
+    standing: Stack, proxies: Proxies, tmp_path: Path
+) -> None:
+    orders = list(permutations(NAMES))
+    towns = [Town(standing.servers, proxies) for _ in orders]
+    consumers = [standing.add_consumer(**town.addresses) for town in towns]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for town, order, consumer in zip(towns, orders, consumers, strict=True):
+                group.create_task(_come_to_work(town, order, consumer))
+        await _each_gets_work(standing, consumers)
+    finally:
+        for consumer in consumers:
+            consumer.kill()
+
+
+async def _come_to_work(town: Town, order: tuple[str, ...], consumer: Process) -> None:
+    async with httpx.AsyncClient() as client:
+        for step, name in enumerate(order):
+            wanted = 200 if "postgres" in order[:step] else 503
+            await until_found(lambda wanted=wanted: _says(client, consumer, wanted))  # type: ignore[misc]  # bound now
+            await town.start(name)
+    await consumer.ready()
+
+
+async def _says(client: httpx.AsyncClient, process: Process, status: int) -> bool:
+    try:
+        return (await client.get(f"{process.private_url}/readyz")).status_code == status
+    except httpx.TransportError:
+        return False
+
+
+async def _each_gets_work(standing: Stack, consumers: list[Process]) -> None:
+    """Submit until each has claimed a job."""
+    async with standing.client() as client:
+
+        async def all_have_claimed() -> bool:
+            answers = await asyncio.gather(*(client.post("/v1/jobs", json=SUM) for _ in range(20)))
+            assert {each.status_code for each in answers} == {202}
+            figures = await asyncio.gather(*(each.figures() for each in consumers))
+            return min(each["sluice_jobs_claimed_total"] for each in figures) > 0
+
+        await until_found(all_have_claimed)

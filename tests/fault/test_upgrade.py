@@ -1,0 +1,128 @@
+"""Two releases side by side: kinds that one of them lacks, and a schema that changes under load."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from adapters.postgres.checks import newest_revision
+from adapters.postgres.migrate import migrate
+from infra.local.servers import Servers
+from tests.fault.test_deaths import every_claim_is_explained
+from tests.integration.work import KINDS, SUM
+from tests.load import Load
+from tests.servers import empty
+from tests.stack import Stack
+from tests.waiting import until_found
+
+OLD = "handlers.demo_sum"
+OWN: dict[str, Any] = {"kind": "own.loop", "input": {}}
+MINUTES_PASS = "update outbox set due = now() where due > now() + interval '5 seconds'"
+NEXT = "9999"
+"""A revision that this release does not know."""
+
+
+@pytest.fixture(scope="module")
+def both(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A new api, and a consumer and an api of before, which lack kinds."""
+    shared_servers.up()
+    stack = Stack(shared_servers, tmp_path_factory.mktemp("both"), handlers=KINDS)
+    try:
+        asyncio.run(empty(shared_servers))
+        stack.add_api()
+        stack.add_api(handlers=OLD)
+        stack.add_consumer(handlers=OLD)
+        asyncio.run(stack.start(apis=0, consumers=0))
+        yield stack
+    finally:
+        stack.stop()
+
+
+@asynccontextmanager
+async def sql(stack: Stack) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A session of its own."""
+    connection = await asyncpg.connect(stack.servers.postgres.url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(both: Stack) -> None:
+    async with both.client() as client, both.client(api=both.apis[1]) as old, sql(both) as record:
+        jobs = [(await client.post("/v1/jobs", json=body)).json()["id"] for body in [OWN, SUM] * 10]
+        await both.finished(jobs[1::2])
+        offered = "select count(distinct each) from outbox, unnest(ids) as each where due > now()"
+        await until_found(lambda: _is(record, offered, 10))  # the old one has had all of them in its hands
+        rows = await record.fetch("select state, attempt, fence from jobs where kind = 'own.loop'")
+        assert [tuple(row) for row in rows] == [("queued", 0, 0)] * 10
+        assert (await old.get(f"/v1/jobs/{jobs[0]}")).json()["state"] == "queued"
+        assert (await old.post("/v1/jobs", json=OWN)).json()["type"] == "kind-unknown"
+        new = both.add_consumer()
+        await new.ready()
+        jobs += [(await client.post("/v1/jobs", json=body)).json()["id"] for body in [OWN, SUM] * 20]
+
+        async def all_have_finished() -> bool:
+            await record.execute(MINUTES_PASS)
+            return await _is(
+                record, "select count(*) from jobs where state = 'succeeded' and attempt = 1", 60
+            )
+
+        await until_found(all_have_finished)
+        assert (await old.get(f"/v1/jobs/{jobs[0]}")).json()["result"] == {"number": 0}
+    assert await every_claim_is_explained(both) == {}
+
+
+async def test_the_migrations_of_this_release_hold_up_nobody(both: Stack) -> None:
+    """All that are safe to run again, from the first that has to be safe while the release before runs."""
+    async with _under_load(both) as load, sql(both) as record:
+        await record.execute("update alembic_version set version_num = '0002'")
+        assert await migrate(both.servers.postgres.url) == newest_revision()
+        await load.more(100)
+
+
+async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(both: Stack) -> None:
+    tables = "jobs", "outbox", "attempts", "idempotency_keys", "api_keys", "consumers", "lanes", "schedules"
+    async with sql(both) as record:
+        try:
+            async with _under_load(both) as load:
+                await record.execute("set lock_timeout = '2s'")
+                for table in tables:
+                    await record.execute(
+                        f"alter table {table} add column of_the_next text not null default ''"
+                    )
+                await record.execute("create index concurrently of_the_next on jobs (of_the_next)")
+                await record.execute("update alembic_version set version_num = $1", NEXT)
+                await load.more(100)
+            async with both.another_api() as late, both.client(api=late) as client:
+                assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
+        finally:
+            for table in tables:
+                await record.execute(f"alter table {table} drop column if exists of_the_next")
+            await record.execute("update alembic_version set version_num = $1", newest_revision())
+
+
+@asynccontextmanager
+async def _under_load(stack: Stack) -> AsyncIterator[Load]:
+    """Jobs are submitted and run all the time; afterwards each has run once, and nobody has had anything to say."""
+    said = {each.log: len(each.log.read_text()) for each in stack.apis + stack.consumers}
+    load = Load(stack)
+    async with load.running():
+        await load.more(100)
+        yield load
+    await load.check()
+    assert (load.refused, load.unknown) == ([], 0)
+    news = "".join(log.read_text()[start:] for log, start in said.items())
+    # A heartbeat that waits behind the same lock as the ending of its job finds it ended, and says that it was lost.
+    assert set(re.findall(r'"level":"(?:WARNING|ERROR)".*?"message":"(.*?)"', news)) <= {"leases_lost"}
+    assert await every_claim_is_explained(stack) == {}
+
+
+async def _is(record: asyncpg.Connection[asyncpg.Record], query: str, wanted: int) -> bool:
+    return bool(await record.fetchval(query) == wanted)
