@@ -14,7 +14,7 @@ import pytest
 from adapters.postgres.checks import newest_revision
 from adapters.postgres.migrate import migrate
 from infra.local.servers import Servers
-from tests.fault.test_deaths import every_claim_is_explained
+from tests.fault.claims import every_claim_is_explained
 from tests.integration.work import KINDS, SUM
 from tests.load import Load
 from tests.servers import empty

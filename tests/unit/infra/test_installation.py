@@ -79,4 +79,6 @@ def test_what_is_left_out_of_the_run_on_another_release_meets_no_broker(path: st
     files = list(place.rglob("*.py")) if place.is_dir() else [place]
     assert files
     for file in files:
-        assert not re.search(r"(?:servers|adapters)\.rabbitmq\b|\bBroker\b|\b[Ss]tack\b|\bHouse\b", file.read_text())
+        assert not re.search(
+            r"(?:servers|adapters)\.rabbitmq\b|\bBroker\b|\b[Ss]tack\b|\bHouse\b", file.read_text()
+        )
