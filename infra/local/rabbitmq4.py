@@ -24,7 +24,7 @@ WITHOUT_BROKER = (
     "tests/integration/test_redis_cache.py",
 )
 """Nothing in these speaks to RabbitMQ, nor starts a process that does."""
-_WANTED = ("postgres", "redis-server", "mmdebstrap")
+_WANTED = ("postgres", "redis-server", "faketime", "mmdebstrap")
 _ROOT = Root("trixie", ("rabbitmq-server", "netbase"))  # netbase says what localhost is
 _VERSION = "4."
 
