@@ -26,13 +26,14 @@ from adapters.rabbitmq import Broker, NoBroker
 from adapters.redis_cache import RedisCache
 from adapters.redis_checks import refuses_writes, stops_after_snapshot
 from core.errors import ServerAway, SluiceError
+from core.record_clock import RecordClock
 from core.settings import Settings
 from core.telemetry import Telemetry
 
 Ping = Callable[[], Awaitable[None]]
 
 IDENTITY_S = 30.0
-"""How often a process asks which database it speaks to (a restored one must meet an empty cache), and how it is set up."""
+"""How often a process asks which database it speaks to (a restored one must meet an empty cache), its time and settings."""
 
 AGAIN_S = 0.1
 """redis-py swallows a cancellation that meets it while it connects; so what has to end is told again after this."""
@@ -52,6 +53,7 @@ class Connections:
     broker: Broker | NoBroker
     pings: Mapping[str, Ping]
     doubts: Doubts
+    clock: RecordClock
     invariants: Invariants
 
 
@@ -69,7 +71,8 @@ async def open_connections(
         store = Store(database, owner, settings)
         cache = RedisCache(settings.redis_url.get_secret_value(), name, telemetry, settings)
         stack.push_async_callback(cache.close)
-        await _background(stack, _watch_record(store, cache, inspection), "watch-record")
+        clock = RecordClock()
+        await _background(stack, _watch_record(store, cache, inspection, clock), "watch-record")
         await _background(stack, _watch_cache(cache, doubts), "watch-cache")
         broker = _broker(settings, name, cache, telemetry)
         stack.push_async_callback(broker.close)
@@ -88,6 +91,7 @@ async def open_connections(
             broker=broker,
             pings=pings,
             doubts=doubts,
+            clock=clock,
             invariants=Invariants(settings.postgres_url.get_secret_value(), settings),
             upkeep=Upkeep(database, owner),
         )
@@ -101,10 +105,12 @@ def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemet
     return Broker(url, name, lanes, telemetry, settings.publish_budget_s)
 
 
-async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection) -> None:
+async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection, clock: RecordClock) -> None:
     while True:
         try:
             cache.belong_to(await store.identity())
+            asked = clock.here()
+            clock.learn((await store.ask("clock"))[0][0].timestamp(), asked)
             await inspection.judge(store.ask)
             await asyncio.sleep(IDENTITY_S)
         except SluiceError:

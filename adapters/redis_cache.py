@@ -241,8 +241,9 @@ class RedisCache:
         except NoScriptError:
             raise
         except _LOST as error:
-            self._breaker.failed(str(error))
-            raise ServerAway("redis", str(error) or "did not answer in time") from error
+            why = str(error) or "did not answer in time"
+            self._breaker.failed(why)
+            raise ServerAway("redis", why) from error
         self._breaker.worked()
         return answer
 

@@ -28,6 +28,7 @@ from api.listing import Listing
 from api.lookup import Lookup
 from api.memory import Memory
 from api.outer import AsgiApp, Outer, request_id_of
+from api.pace import Pace
 from api.problems import http_problem, problem
 from api.recall import Recall
 from api.routes import control, docs, jobs, kinds, lists, schedules
@@ -101,7 +102,14 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
             settings.key_stale_s,
         ),
         submission=Submission(
-            registry, lanes, connections.jobs, recall, dispatch, telemetry, settings.admit_queue
+            registry,
+            lanes,
+            connections.jobs,
+            recall,
+            dispatch,
+            telemetry,
+            settings.admit_queue,
+            connections.clock,
         ),
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
@@ -109,6 +117,7 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
         scheduling=Scheduling(registry, lanes, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, dispatch, telemetry),
+        pace=Pace(connections.clock),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
@@ -75,7 +75,7 @@ def read_bare(kind: str, raw: bytes) -> Submit:
 
 
 class Submission:
-    """Takes jobs into the record, each exactly as the one method `submit` reads."""
+    """Takes jobs into the record, each exactly as the one method `submit` reads. `now` is the time by the record's clock."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -86,10 +86,11 @@ class Submission:
         dispatch: Dispatch,
         telemetry: Telemetry,
         waiting: int = 5_000,
+        now: Callable[[], float] = time,
     ) -> None:
         self._registry, self._lanes = registry, lanes
         self._store, self._recall_from, self._dispatch = store, recall, dispatch
-        self._telemetry = telemetry
+        self._telemetry, self._now = telemetry, now
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
@@ -109,7 +110,7 @@ class Submission:
 
         The bytes that asked for a result before are not even parsed while process memory has that result.
         """
-        here = self._recall_from.find_here(tenant, body, time())
+        here = self._recall_from.find_here(tenant, body, self._now())
         if here is not None:
             return self._reused(*here)
         asked = read_submit(body)
@@ -134,7 +135,7 @@ class Submission:
         """Recall or record."""
         answer = await self._replay(new) or await self._recall(new) or await self._record(new)
         if options.cache == "refresh" and new.fingerprint and not answer.replayed:
-            self._recall_from.supersede(new.fingerprint, time())
+            self._recall_from.supersede(new.fingerprint, self._now())
         return answer
 
     def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
@@ -173,7 +174,7 @@ class Submission:
         """The same work, where it may be shared: done, or under way."""
         if new.fingerprint is None or new.fresh_s is None:
             return None
-        now = time()
+        now = self._now()
         found = await self._recall_from.find(new.tenant, new.fingerprint, new.fresh_s, now)
         if found is None or not await self._keep_key(new, found.document.id):
             return None

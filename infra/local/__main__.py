@@ -47,8 +47,8 @@ def _status(servers: Servers) -> int:
 
 
 def _ensure(_: Servers) -> int:
-    """Install the server programs that are missing, or say what to do."""
-    programs.ensure()
+    """Install the programs that tests need and that are missing, or say what to do."""
+    programs.ensure(programs.FOR_TESTS)
     return 0
 
 

@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _SERVERS = ("postgres", "redis-server", "rabbitmq-server")
+FOR_TESTS = (*_SERVERS, "faketime")
+"""What `make test` and the fault runs need; running the product takes the servers alone."""
 _PACKAGES = {
     "postgres": "postgresql",
     "redis-server": "redis-server",
     "rabbitmq-server": "rabbitmq-server",
+    "faketime": "faketime",  # only the tests: a process whose clock is off
     "h2load": "nghttp2-client",  # only `make bench` wants it
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs
     "ip": "iproute2",

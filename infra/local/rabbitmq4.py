@@ -29,7 +29,7 @@ WITHOUT_BROKER = (
 """Nothing in these speaks to RabbitMQ, nor starts a process that does."""
 _BEFORE = {"pytest": [*TESTS, *(f"--ignore={path}" for path in WITHOUT_BROKER)]}
 """What a module is told before its own arguments."""
-_WANTED = ("postgres", "redis-server", "mmdebstrap")
+_WANTED = ("postgres", "redis-server", "faketime", "mmdebstrap")
 _ROOT = Root("trixie", ("rabbitmq-server", "netbase"))  # netbase says what localhost is
 _VERSION = "4."
 

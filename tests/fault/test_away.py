@@ -24,10 +24,12 @@ TABLE = """
     rabbitmq  frozen     202      200    200     hit   200      200      200      200      204      200    degraded
     rabbitmq  silent     202      200    200     hit   200      200      200      200      204      200    degraded
     rabbitmq  slow       202      200    200     hit   200      200      200      200      204      200    ok
+    rabbitmq  alarm      202      200    200     hit   200      200      200      200      204      200    degraded
     redis     killed     202      200    200     hit   200      200      200      200      copies   200    degraded
     redis     frozen     202      200    200     hit   200      200      200      200      copies   200    degraded
     redis     silent     202      200    200     hit   200      200      200      200      copies   200    degraded
     redis     slow       202      200    200     hit   200      200      200      200      copies   200    degraded
+    redis     read-only  202      200    200     hit   200      200      200      200      copies   200    any
     postgres  killed     away     200    200     hit   away     away     away     away     away     503    failing
     postgres  frozen     unsure   200    200     hit   away     away     away     away     away     503    failing
     postgres  silent     unsure   200    200     hit   away     away     away     away     away     503    failing
@@ -51,7 +53,7 @@ MEANING = {
         "outcome-unknown",
     },  # to connect takes longer than a request waits
     "update": {"200", "record-read-only"},  # it may fit into a page that is there
-    "any": {"200", "503", "ok", "failing"},
+    "any": {"200", "503", "ok", "degraded", "failing"},
 }
 """What a word of the table stands for, where it is not the answer itself."""
 

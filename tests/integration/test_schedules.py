@@ -28,6 +28,7 @@ from adapters.redis_cache import RedisCache
 from api import schedules as command
 from api.app import _furnish, stack_up
 from api.scheduling import Scheduling
+from core.record_clock import RecordClock
 from core.registry import Registry
 from core.telemetry import Telemetry
 from infra.local.servers import Servers
@@ -100,6 +101,7 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
         broker=cast(Broker, NoBroker()),
         pings={},
         doubts=Doubts(Telemetry()),
+        clock=RecordClock(),
         invariants=cast(Invariants, None),  # nor does it verify
     )
     desk = _furnish(record.settings, Registry([add, add_once]), connections, Telemetry())

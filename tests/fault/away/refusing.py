@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import redis.asyncio as redis
 
 from infra.local.identity import owner_of
 from infra.local.postgres import Postgres
 from infra.local.servers import Servers
+from tests.fault.chaos.wreck import ABSURD_LIMIT, USUAL_LIMIT
 from tests.weakening import weakened
 
 LOG = 16 * 1024 * 1024
@@ -41,6 +44,29 @@ async def read_only(servers: Servers) -> AsyncIterator[None]:
     """Within the block PostgreSQL is as after a switch-over: sessions go on, and may read alone."""
     async with weakened(servers, default_transaction_read_only="on"):
         yield
+
+
+@asynccontextmanager
+async def no_writes(servers: Servers) -> AsyncIterator[None]:
+    """Within the block Redis refuses to write, as where its memory is full or a snapshot has failed."""
+    client = redis.Redis.from_url(servers.redis.url)
+    try:
+        await client.config_set("min-replicas-to-write", 1)
+        yield
+    finally:
+        await client.config_set("min-replicas-to-write", 0)
+        await client.aclose()
+
+
+@asynccontextmanager
+async def disk_alarm(servers: Servers) -> AsyncIterator[None]:
+    """Within the block RabbitMQ takes no messages, as its disk is fuller than it may be."""
+    control = servers.rabbitmq.control
+    try:
+        await asyncio.to_thread(control, "set_disk_free_limit", ABSURD_LIMIT)
+        yield
+    finally:
+        await asyncio.to_thread(control, "set_disk_free_limit", USUAL_LIMIT)
 
 
 async def _fill(servers: Servers) -> int:

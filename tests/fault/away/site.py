@@ -14,7 +14,7 @@ from yarl import URL
 from core.settings import Settings
 from infra.local.server import Server
 from infra.local.servers import Servers
-from tests.fault.away.refusing import full_disk, read_only
+from tests.fault.away.refusing import disk_alarm, full_disk, no_writes, read_only
 from tests.fault.chaos.proxy import BOTH, CALM, Proxies, Proxy, Trouble
 from tests.integration.work import KINDS
 from tests.servers import empty, urls
@@ -31,7 +31,12 @@ TROUBLES = {
     "slow": Trouble(latency_s=0.15),  # a round trip takes 300 ms
 }
 
-REFUSALS = {"full": full_disk, "read-only": read_only}
+REFUSALS = {
+    ("postgres", "full"): full_disk,
+    ("postgres", "read-only"): read_only,
+    ("rabbitmq", "alarm"): disk_alarm,
+    ("redis", "read-only"): no_writes,
+}
 
 
 class Site:
@@ -89,11 +94,11 @@ class Site:
     async def away(self, name: str, how: str) -> AsyncIterator[None]:
         """Within the block this server is away for the api: `killed`, `frozen`, `refused`, `silent` or `slow`.
 
-        Or it takes no writes: PostgreSQL is `full` or `read-only`, Redis is `full`.
+        Or it takes no writes: it is `read-only`, PostgreSQL is `full`, RabbitMQ has an `alarm`.
         """
         server, edge = self.server(name), self.edges[name]
-        if how in REFUSALS:
-            async with REFUSALS[how](self.servers):
+        if (name, how) in REFUSALS:
+            async with REFUSALS[name, how](self.servers):
                 yield
             return
         try:

@@ -80,7 +80,7 @@ async def test_the_same_bytes_of_another_tenant_ask_for_other_work(desk: Watched
 
 async def test_a_result_is_not_used_beyond_its_time(desk: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     known = await desk.reused()
-    monkeypatch.setattr(submission, "time", lambda: time() + 61)
+    monkeypatch.setattr(desk.submission, "_now", lambda: time() + 61)
     desk.record.now += timedelta(seconds=61)
     late = await desk.body()
     assert (late.reused, late.document.id == known.document.id) == (False, False)

@@ -25,6 +25,7 @@ async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     """A desk whose record and process agree on the time."""
     desk = Desk()
     monkeypatch.setattr("api.submission.time", lambda: desk.record.now.timestamp())
+    monkeypatch.setattr(desk.submission, "_now", lambda: desk.record.now.timestamp())
     yield desk
     await asyncio.wait_for(desk.submission.drain(), 5)
 
