@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from infra.local.servers import Servers
-from tests.fault.test_deaths import every_claim_is_explained
+from tests.fault.claims import every_claim_is_explained
 from tests.integration.work import KINDS, SUM, WAIT, finished
 from tests.servers import empty
 from tests.stack import Process, Stack, make_a_key
