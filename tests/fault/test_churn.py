@@ -16,7 +16,7 @@ from tests.fault.chaos.schedule import Crew
 from tests.load import Load
 from tests.stack import Process
 
-CHURN_S = 7.0
+CHURN_S = 5.0
 EVERY_S = 0.35
 SPARE = 5
 """By so many a pool may have grown, or files may be open for a moment. A leak would be one for every reset."""

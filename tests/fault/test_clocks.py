@@ -33,7 +33,7 @@ def faked(offset: str) -> dict[str, str]:
 def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
     shared_servers.up()
-    settings = {"handlers": f"{KINDS},handlers.demo_sleep", "lease_s": 5}
+    settings = {"handlers": f"{KINDS},handlers.demo_sleep", "lease_s": 30}
     stack = Stack(shared_servers, tmp_path_factory.mktemp("skewed"), **settings)
     try:
         asyncio.run(empty(shared_servers))
@@ -67,7 +67,10 @@ async def test_the_clocks_are_off_indeed(skewed: Stack) -> None:
 
 
 async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
-    nap = {"kind": "demo.sleep", "input": {"seconds": 8}}  # longer than a lease
+    nap = {
+        "kind": "demo.sleep",
+        "input": {"seconds": 3},
+    }  # a lease that is an hour wrong is over at once, or was long ago
     async with over(skewed, 0) as ahead, over(skewed, 1) as behind:
         answers = [await submitted(client, nap) for client in (ahead, behind) * 5]
         rows = await skewed.finished([each.json()["id"] for each in answers])

@@ -15,7 +15,7 @@ from tests.servers import settings_for
 from tests.stack import Process, Stack
 from tests.waiting import until_found
 
-LOOKS = 10
+LOOKS = 6
 ROW = re.compile(r'^sluice_invariant_violations\{check="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
@@ -33,7 +33,7 @@ async def test_nothing_is_wrong_under_load_when_jobs_are_cancelled_and_a_consume
     await bare_stack.start(consumers=2)
     invariants = Invariants(bare_stack.servers.postgres.url, settings_for(bare_stack.servers))
     load, wrong = Load(bare_stack), []
-    async with load.running(), bare_stack.client() as client:
+    async with load.running(clients=8), bare_stack.client() as client:
         for look in range(LOOKS):
             nap = {"kind": "demo.sleep", "input": {"seconds": 30}}
             job = (await client.post("/v1/jobs", json=nap, headers={"Idempotency-Key": str(look)})).json()
