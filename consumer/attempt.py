@@ -12,7 +12,7 @@ from time import monotonic
 import orjson
 
 from core.handler import AnyHandler, Context
-from core.job import Claim, Job
+from core.job import Job
 from core.outcome import AttemptEnded, LeaseLost, TimedOut, storable
 
 LOG = logging.getLogger("sluice.handler")
@@ -42,7 +42,7 @@ class Attempt:
     def __init__(self, job: Job, handler: AnyHandler) -> None:
         self.job = job
         self.handler = handler
-        self.claim = Claim(job.id, job.fence)
+        self.claim = job.claim
         limit = handler.timeout_s
         self.time_limit_s = limit if job.timeout_s is None else min(limit, job.timeout_s)
         self.started = monotonic()

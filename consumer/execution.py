@@ -19,7 +19,7 @@ from consumer.lease import Leases
 from consumer.runner import Runner
 from consumer.settling import Settling
 from core.errors import Malformed, ServerAway, TryAgain
-from core.job import Job
+from core.job import Claim, Job
 from core.outcome import Ending, Released, judge
 from core.ports import Delivery, JobStore
 from core.registry import Registry
@@ -44,7 +44,7 @@ class Execution:
         self._registry, self._store, self._telemetry = registry, store, telemetry
         self._runner, self._leases, self._settling = runner, leases, settling
         self._rng = Random()  # noqa: S311  jitter
-        self._held: dict[str, Attempt] = {}
+        self._held: dict[Claim, Attempt] = {}
         self._performing: set[asyncio.Task[None]] = set()
         self.newest: dict[tuple[str, str], datetime] = {}
         self.figures = Figures()
@@ -72,7 +72,7 @@ class Execution:
         for job in jobs:
             self._start(job, queue)
             if queue.closed:
-                self._held[job.id].stop(Released())
+                self._held[job.claim].stop(Released())
 
     def fail(self, overdue: Sequence[Job]) -> None:
         """Tell of jobs that failed because their deadline had passed."""
@@ -80,8 +80,8 @@ class Execution:
         self._settling.announce(overdue)
 
     @property
-    def in_hand(self) -> frozenset[str]:
-        """The ids of the jobs in hand."""
+    def in_hand(self) -> frozenset[Claim]:
+        """The claims in hand: of one job perhaps two, where the lease of the older was lost and nobody said so yet."""
         return frozenset(self._held)
 
     def deliver(self, queue: LaneQueue, delivery: Delivery) -> None:
@@ -123,7 +123,7 @@ class Execution:
         while not queue.closed:
             await asyncio.sleep(PAUSE_S)
             try:
-                jobs |= {job.id: job for job in await self._store.adopt(ids) if job.id not in self._held}
+                jobs |= {job.id: job for job in await self._store.adopt(ids) if job.claim not in self._held}
                 rest = [job_id for job_id in ids if job_id not in jobs]
                 return [*jobs.values(), *await self._store.claim(rest, self._registry.names)]
             except Exception as error:  # noqa: BLE001  as above
@@ -149,7 +149,7 @@ class Execution:
 
     def _start(self, job: Job, queue: LaneQueue) -> None:
         attempt = Attempt(job, self._registry[job.kind])
-        self._held[job.id] = attempt
+        self._held[attempt.claim] = attempt
         self._leases.hold(attempt)
         self._note_newest(job)
         task = asyncio.get_running_loop().create_task(self._perform(attempt, queue), name=job.id)
@@ -165,8 +165,7 @@ class Execution:
                 await self._settling.settle(attempt, transition)
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
             self._leases.drop(attempt)
-            if self._held.get(attempt.job.id) is attempt:
-                del self._held[attempt.job.id]
+            del self._held[attempt.claim]
 
     async def _ended(self, attempt: Attempt, queue: LaneQueue) -> Ending:
         """Run the handler in its slot."""

@@ -109,7 +109,7 @@ class Pulling:
             in_hand = self._execution.in_hand  # before the look: meanwhile a job may end, but none begin
             try:
                 held = await self._store.adopt_lane(queue.lane.name)
-                return [job for job in held if job.id not in in_hand]
+                return [job for job in held if job.claim not in in_hand]
             except Exception as error:  # noqa: BLE001  as above
                 self._execution.note("pull", error)
         return []

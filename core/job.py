@@ -60,6 +60,11 @@ class Job(NamedTuple):
     result: bytes | None = None
     error: bytes | None = None
 
+    @property
+    def claim(self) -> Claim:
+        """The right to run it that was given last."""
+        return Claim(self.id, self.fence)
+
 
 class NewJob(NamedTuple):
     """A job on its way into the record.

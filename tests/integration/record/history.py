@@ -380,7 +380,8 @@ class Histories(RuleBasedStateMachine):
         try:
             found: list[Job] = await hands.store.claim(ids, KINDS)
         except ServerAway:
-            adopted = [job for job in await hands.store.adopt(ids) if job.id not in hands.claims]
+            held = {job.claim for job in hands.claims.values()}
+            adopted = [job for job in await hands.store.adopt(ids) if job.claim not in held]
             rest = [each for each in ids if each not in {job.id for job in adopted}]
             return adopted + list(await hands.store.claim(rest, KINDS))
         return found

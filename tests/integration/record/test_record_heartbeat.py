@@ -24,7 +24,7 @@ async def heartbeat(servers: Servers) -> AsyncIterator[HeartbeatConnection]:
 
 
 def claim_of(job: Job) -> Claim:
-    return Claim(job.id, job.fence)
+    return job.claim
 
 
 async def test_a_beat_extends_the_lease_and_shows_nothing_new(

@@ -32,7 +32,7 @@ from consumer.keeper.rescue import RescueJobs
 from core.dispatch import Dispatch
 from core.errors import ServerAway
 from core.handler import handler
-from core.job import Claim, Job, Message
+from core.job import Job, Message
 from core.lanes import Lane, queue_name
 from core.lifecycle import Transition
 from core.ports import DocumentCache, JobStore
@@ -189,7 +189,7 @@ class World:
 
     async def beat(self, hands: Hands) -> dict[str, bool]:
         """The claims of this consumer that still hold, and whether a cancel is asked for."""
-        held = [(Claim(job.id, job.fence), None) for job in hands.claims.values()]
+        held = [(job.claim, None) for job in hands.claims.values()]
         return {beat.id: beat.cancel_requested for beat in await self.heartbeat.beat(held)}
 
     async def settle(self, hands: Hands, ending: Transition) -> str | None:

@@ -317,6 +317,20 @@ async def test_a_job_in_hand_is_not_adopted_a_second_time(room: Room) -> None:
     assert (AT_WORK, len(room.leases.held), room.events.count(Event.VOID)) == (["shut"], 1, 1)
 
 
+async def test_a_new_claim_of_a_job_whose_old_one_is_still_in_hand_is_adopted(room: Room) -> None:
+    job_id = room.job("shut")
+    room.bring(job_id)
+    await until(lambda: AT_WORK == ["shut"])
+    room.record.add(room.record.jobs[job_id], state=JobState.QUEUED)  # the lease ran out, the keeper came by
+    room.script["claim"].append(lost())
+    room.bring(job_id)
+    await until(lambda: AT_WORK == ["shut", "shut"])
+    assert [each.fence for each in sorted(room.execution.in_hand)] == [1, 2]
+    DOORS["shut"].set()
+    await room.settled()
+    assert (room.record.jobs[job_id].fence, room.state(job_id), len(room.execution)) == (2, "succeeded", 0)
+
+
 async def test_an_error_nobody_foresaw_does_not_end_the_lane(room: Room) -> None:
     room.script["claim"] += [
         refused(RuntimeError("the record speaks in tongues")),

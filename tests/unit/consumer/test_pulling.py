@@ -253,6 +253,17 @@ async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(room: Pulled) -> Non
     assert [room.state(each) for each in (running, other)] == ["running", "running"]
 
 
+async def test_a_new_claim_of_a_job_whose_old_one_is_still_in_hand_is_found(room: Pulled) -> None:
+    job_id = room.job("shut")
+    await room.begin()
+    await until(lambda: AT_WORK == ["shut"])
+    room.record.add(room.record.jobs[job_id], state=JobState.QUEUED)  # the lease ran out, the keeper came by
+    room.script["pull"].append(lost())
+    room.pulling.call()
+    await until(lambda: AT_WORK == ["shut", "shut"])
+    assert [each.fence for each in sorted(room.execution.in_hand)] == [1, 2]
+
+
 async def test_a_job_that_ends_while_lost_pulls_are_looked_for_does_not_begin_anew(room: Pulled) -> None:
     gate = Gate()
     job_id = room.job("shut")
