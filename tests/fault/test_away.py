@@ -35,7 +35,7 @@ TABLE = """
     postgres  silent     unsure   200    200     hit   away     away     away     away     away     503    failing
     postgres  slow       perhaps  200    200     hit   perhaps  perhaps  perhaps  perhaps  perhaps  any    any
     postgres  full       refused  200    200     hit   200      200      200      update   204      503    failing
-    postgres  read-only  refused  200    200     hit   200      200      200      refused  refused  503    failing
+    postgres  read-only  unfit    200    200     hit   session  session  session  unfit    unfit    503    failing
     """
 """The first answers after a server has gone. `known` is a finished job in process memory, `cached` one in Redis, `same` a
 submit of work that was done before, `open` an unfinished job. `slow` is 300 ms for each round trip."""
@@ -53,6 +53,8 @@ MEANING = {
         "outcome-unknown",
     },  # to connect takes longer than a request waits
     "update": {"200", "record-read-only"},  # it may fit into a page that is there
+    "session": {"200", "record-away"},  # a session goes on; none is begun with a server that takes no writes
+    "unfit": {"record-read-only", "record-away"},  # likewise
     "any": {"200", "503", "ok", "degraded", "failing"},
 }
 """What a word of the table stands for, where it is not the answer itself."""

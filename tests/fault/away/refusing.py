@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -24,19 +24,24 @@ HALF_A_PAGE = 4096
 """What a file may still grow by: where a page is written in part PostgreSQL sees a disk come to its end."""
 
 FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, finished_at)
-    select gen_random_uuid(), 'filler', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), 110), 'hex'),
+    select gen_random_uuid(), 'f', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), $2), 'hex'),
            1, now() from generate_series(1, $1) as i"""
+LARGE, SMALL = (2_000, 110), (1, 0)
+"""So many rows, and how large: no job is smaller than the small one."""
 
 
 @asynccontextmanager
 async def full_disk(servers: Servers) -> AsyncIterator[None]:
     """Within the block the table of jobs cannot grow."""
-    size = await _fill(servers)
+    connection = await asyncpg.connect(servers.postgres.url)
     try:
+        size = await _enlarge(connection)
         _limit(servers.postgres, str(size + HALF_A_PAGE))
+        await _fill(connection)
         yield
     finally:
         _limit(servers.postgres, "unlimited")
+        await connection.close()
 
 
 @asynccontextmanager
@@ -69,16 +74,21 @@ async def disk_alarm(servers: Servers) -> AsyncIterator[None]:
         await asyncio.to_thread(control, "set_disk_free_limit", USUAL_LIMIT)
 
 
-async def _fill(servers: Servers) -> int:
-    """Leave no room in the table, and make it larger than any file that has to grow; its size."""
-    connection, size = await asyncpg.connect(servers.postgres.url), 0
-    try:
-        while size < LOG:
-            await connection.execute(FILL, 2_000)
-            size = await connection.fetchval("select pg_relation_size('jobs')")
-        return size
-    finally:
-        await connection.close()
+async def _enlarge(connection: asyncpg.Connection) -> int:
+    """Make the table larger than any file that has to grow; its size. What lies dead in it is room from now on, not later."""
+    await connection.execute("vacuum jobs")
+    size = 0
+    while size < LOG:
+        await connection.execute(FILL, *LARGE)
+        size = await connection.fetchval("select pg_relation_size('jobs')")
+    return size
+
+
+async def _fill(connection: asyncpg.Connection) -> None:
+    """Leave no room in any page."""
+    with suppress(asyncpg.DiskFullError):
+        while True:
+            await connection.execute(FILL, *SMALL)
 
 
 def _limit(postgres: Postgres, most: str) -> None:
