@@ -67,10 +67,8 @@ async def test_the_clocks_are_off_indeed(skewed: Stack) -> None:
 
 
 async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
-    nap = {
-        "kind": "demo.sleep",
-        "input": {"seconds": 3},
-    }  # a lease that is an hour wrong is over at once, or was long ago
+    # a lease that is an hour wrong is over at once
+    nap = {"kind": "demo.sleep", "input": {"seconds": 3}}
     async with over(skewed, 0) as ahead, over(skewed, 1) as behind:
         answers = [await submitted(client, nap) for client in (ahead, behind) * 5]
         rows = await skewed.finished([each.json()["id"] for each in answers])

@@ -26,6 +26,7 @@ class Mutant(NamedTuple):
 
 
 _REDIS = "adapters/redis_cache.py"
+_LEASE = "clock_timestamp() + $4::float8 * interval '1 second'"
 _RECORD = "adapters/postgres/migrations/versions/0001_the_record.sql"
 
 MUTANTS = (
@@ -49,6 +50,16 @@ MUTANTS = (
         "redis-py tries again, and nobody looks at the clock",
         (Cut(_REDIS, "Retry(NoBackoff(), 0)", "Retry(NoBackoff(), 20)"), Cut(_REDIS, "asyncio.timeout(budget_s or self._budget_s)", "asyncio.timeout(None)")),
         ("tests/integration/test_redis_cache.py::test_a_frozen_redis_costs_a_read_no_more_than_its_budget",),
+    ),
+    Mutant(
+        "a lease goes by the clock of the consumer",
+        (
+            Cut("adapters/postgres/queries/claim.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("adapters/postgres/queries/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("adapters/postgres/store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
+            Cut("adapters/postgres/heartbeat.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
+        ),
+        ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
     ),
     Mutant(
         "a body may be of any size",
