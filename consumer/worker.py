@@ -75,9 +75,8 @@ class Worker:
             bound = await stack.enter_async_context(serve_private(port, host, number))
             await self._start(opened)
             port.notes["dispatch"] = lambda: "pull" if self._pulling.on else "rabbitmq"
-            self._telemetry.emit(
-                Event.STARTED, owner=str(self._owner), port=bound, lanes=self._settings.serve_lanes
-            )
+            lanes = ", ".join(lane.name for lane in self._settings.served)
+            self._telemetry.emit(Event.STARTED, owner=str(self._owner), port=bound, lanes=lanes)
             settle_garbage_collection()
             opened.doubts.on_refusal(stop.set)
             await stop.wait()
