@@ -26,11 +26,12 @@ class Process:
     session: int
     born: str
     state: str
+    threads: int = 1
 
     @property
     def ended(self) -> bool:
-        """Whether it is dead and only waits for its parent to notice."""
-        return self.state in {"Z", "X"}
+        """Whether it is dead and only waits for its parent to notice. Until its last thread is gone its ports are taken."""
+        return self.state in {"Z", "X"} and self.threads <= 1
 
     @property
     def frozen(self) -> bool:
@@ -158,7 +159,7 @@ def _read_stat(entry: Path) -> Process | None:
     except OSError:  # it ended meanwhile
         return None
     state, parent, _, session, *rest = text.rpartition(")")[2].split()
-    return Process(int(entry.name), int(parent), int(session), rest[15], state)
+    return Process(int(entry.name), int(parent), int(session), rest[15], state, int(rest[13]))
 
 
 def table_of_ps() -> dict[int, Process]:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
 from infra.local.identity import may_rename, temporary_directory
-from infra.local.process import Record, none_alive, spawn, table, table_of_ps
+from infra.local.process import Record, kill_all, none_alive, spawn, table, table_of_ps, wait_until
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
 pytestmark = pytest.mark.timeout(180)
@@ -126,6 +126,22 @@ def test_a_frozen_server_can_be_killed(server: Server) -> None:
     server.freeze()
     server.kill()
     assert none_alive(pids)
+
+
+def test_a_process_is_not_gone_before_its_last_thread(tmp_path: Path) -> None:
+    exit_of_the_main_thread = 60 if os.uname().machine == "x86_64" else 93
+    program = f"""
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).syscall({exit_of_the_main_thread}, 0)
+"""
+    process = spawn([sys.executable, "-c", program], log=tmp_path / "log", cwd=tmp_path, env={})
+    assert wait_until(lambda: table()[process.pid].state == "Z", 30)
+    record = Record.of(process.pid)
+    assert (none_alive([process.pid]), record.alive) == (False, True)
+    kill_all(record)
+    assert wait_until(lambda: none_alive([process.pid]), 10)
+    process.wait()
 
 
 @ONE_OF_EACH
