@@ -64,14 +64,14 @@ unit: setup  ## the fast tests, no servers
 test: setup  ## check, then every test, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
 
 fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
-crash: setup  ## die at every step of a flow, and in a thousand histories made up anew (10 min): make crash ARGS=-x
+crash: setup  ## die at every step of a flow, and in a thousand histories made up anew (6 min): make crash ARGS=-x
 	@$(PYTHON) -m infra.local ensure
 	HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)

@@ -18,7 +18,7 @@ from tests.integration.record.history import Histories
 from tests.integration.record.world import World
 from tests.servers import empty_postgres
 
-FEW = "50 40"
+FEW = "30 40"
 """Histories, and the most steps of each; `make crash` makes up more, and others each time."""
 
 
