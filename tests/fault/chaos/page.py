@@ -10,10 +10,21 @@ PAGE = Path("docs/reliability.md")
 
 def put(page: Path, mark: str, text: str) -> None:
     """Replace what stands between the marks; headings come below those of the page. Raises LookupError without marks."""
-    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
-    old = page.read_text()
-    if begin not in old or end not in old:
-        raise LookupError(f"{page} has no place for: {mark}")
-    before, _, rest = old.partition(begin)
+    before, _, after = _parted(page, mark)
     lowered = re.sub(r"^#", "###", text.strip(), flags=re.MULTILINE)
-    page.write_text(f"{before}{begin}\n\n{lowered}\n\n{end}{rest.partition(end)[2]}")
+    page.write_text(f"{before}\n\n{lowered}\n\n{after}")
+
+
+def shown(page: Path, mark: str) -> str:
+    """What stands between the marks. Raises LookupError without them."""
+    return _parted(page, mark)[1].strip()
+
+
+def _parted(page: Path, mark: str) -> tuple[str, str, str]:
+    """The page up to the first mark, what is between, and the rest from the second on."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    before, found, rest = page.read_text().partition(begin)
+    between, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise LookupError(f"{page} has no place for: {mark}")
+    return before + begin, between, end + after

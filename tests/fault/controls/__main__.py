@@ -17,7 +17,7 @@ from typing import NamedTuple
 from infra.local.identity import temporary_directory
 from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict
-from tests.fault.chaos.page import PAGE, put
+from tests.fault.chaos.page import PAGE, put, shown
 from tests.fault.chaos.run import run
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.mutants import MUTANTS, Mutant, noticed
@@ -54,10 +54,9 @@ def main() -> int:
         rows, good = _rows(guards, mutants, directory, arguments.quick)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    table = "\n".join(HEAD + rows)
     if arguments.record:
-        put(PAGE, "controls", table)
-    print(table)  # noqa: T201  what the program is for
+        put(PAGE, "controls", "\n".join(HEAD + renewed(shown(PAGE, "controls"), rows)))
+    print("\n".join(HEAD + rows))  # noqa: T201  what the program is for
     return 0 if good else 1
 
 
@@ -74,6 +73,12 @@ def _rows(
         _say(_tested_row(*each))
     rows = [*map(_row, seen), *(_tested_row(*each) for each in tested)]
     return rows, all(each.proves for each in seen) and all(good for _, good in tested)
+
+
+def renewed(table: str, rows: Sequence[str]) -> list[str]:
+    """The rows of an earlier table with these in their places, as far as there still are such guards."""
+    latest = {row.split(" | ")[0].removeprefix("| "): row for row in [*table.splitlines(), *rows]}
+    return [latest[each.name] for each in (*GUARDS, *MUTANTS) if each.name in latest]
 
 
 async def _all(guards: Iterable[Guard], servers: Servers, directory: Path, quick: bool) -> list[Seen]:
@@ -126,7 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("words", nargs="*", help="only guards whose name has these words")
     parser.add_argument("--quick", action="store_true", help="do not run with the guard in place")
-    parser.add_argument("--record", action="store_true", help=f"put the table into {PAGE} as well")
+    parser.add_argument(
+        "--record", action="store_true", help=f"put the rows into the table of {PAGE} as well"
+    )
     parser.add_argument("--list", action="store_true", help="only name the guards")
     return parser
 

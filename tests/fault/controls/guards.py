@@ -131,11 +131,13 @@ GUARDS = (
     ),
     Guard(
         "PostgreSQL answers a commit before it is on disk",
-        (Cut("adapters/postgres/queries/fitness.sql", "'on'", "'off'"),),
+        (
+            Cut("adapters/postgres/queries/fitness.sql", "'on'", "'off'"),
+            Cut("adapters/postgres/queries/fitness.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
+        ),
         plan(
-            fault(4, "postgres-kill", "postgres"), fault(9, "postgres-kill", "postgres"),
-            fault(14, "postgres-kill", "postgres"),
-            seconds=20, rate=150, visits={"plain": 1}, unsafe_durability="accept",
+            *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),
+            seconds=24, rate=150, visits={"plain": 1}, unsafe_durability="accept",
         ),
         frozenset({"lost"}),
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault.controls.__main__ import HEAD, renewed
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.mutants import MUTANTS, Mutant
 from tests.fault.controls.tree import copied, cut
@@ -34,3 +35,9 @@ def test_a_guard_that_has_moved_is_missed(tmp_path: Path) -> None:
     for old in ("once", "twice"):
         with pytest.raises(LookupError):
             cut(tmp_path, Cut("file", old, ""))
+
+
+def test_a_run_of_some_guards_replaces_their_rows_alone() -> None:
+    first, second, last = (f"| {each.name} | good |" for each in (*GUARDS[:2], MUTANTS[-1]))
+    table = "\n".join([*HEAD, f"| {GUARDS[1].name} | NOT SEEN |", "| a guard of old | good |", last])
+    assert renewed(table, [second, first]) == [first, second, last]

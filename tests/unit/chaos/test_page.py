@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.chaos.page import put
+from tests.fault.chaos.page import put, shown
 
 
 def test_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
@@ -17,6 +17,7 @@ def test_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
     assert page.read_text() == (
         "# Page\n\nbefore\n\n<!-- run -->\n\n### Found\n\n#### More\n\n- #1\n\n<!-- end of run -->\n\nafter\n"
     )
+    assert shown(page, "run") == "### Found\n\n#### More\n\n- #1"
 
 
 def test_a_page_without_a_place_for_it_is_left_alone(tmp_path: Path) -> None:
