@@ -18,8 +18,11 @@ from tests.fault.claims import every_claim_is_explained
 from tests.integration.work import KINDS, SUM, WAIT, finished
 from tests.servers import empty
 from tests.stack import Process, Stack, make_a_key
+from tests.waiting import until_found
 
 OFFSETS = ("+1h", "-1h")
+LEASE_S = 15
+ARMED = "select pg_postmaster_start_time() + $1::int * interval '1 second' < clock_timestamp()"
 ahead_and_behind = pytest.mark.parametrize("number", [0, 1], ids=["ahead", "behind"])
 
 
@@ -33,7 +36,7 @@ def faked(offset: str) -> dict[str, str]:
 def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
     shared_servers.up()
-    settings = {"handlers": f"{KINDS},handlers.demo_sleep", "lease_s": 30}
+    settings = {"handlers": f"{KINDS},handlers.demo_sleep", "lease_s": LEASE_S}
     stack = Stack(shared_servers, tmp_path_factory.mktemp("skewed"), **settings)
     try:
         asyncio.run(empty(shared_servers))
@@ -67,6 +70,7 @@ async def test_the_clocks_are_off_indeed(skewed: Stack) -> None:
 
 
 async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
+    await _keepers_rescue(skewed)
     # a lease that is an hour wrong is over at once
     nap = {"kind": "demo.sleep", "input": {"seconds": 3}}
     async with over(skewed, 0) as ahead, over(skewed, 1) as behind:
@@ -139,6 +143,15 @@ async def test_schedules_go_by_the_clock_of_the_record(skewed: Stack) -> None:
             wait = datetime.fromisoformat(made["next_at"]) - datetime.now(UTC)
             assert timedelta(seconds=-30) < wait < timedelta(seconds=90)
             assert (await client.delete(made["links"]["self"])).status_code == 204
+
+
+async def _keepers_rescue(stack: Stack) -> None:
+    """Wait until they do: not before PostgreSQL has been up for a lease."""
+    connection = await asyncpg.connect(stack.servers.postgres.url)
+    try:
+        await until_found(lambda: connection.fetchval(ARMED, LEASE_S))
+    finally:
+        await connection.close()
 
 
 async def _key_for(stack: Stack, left: timedelta) -> str:
