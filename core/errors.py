@@ -2,8 +2,8 @@
 
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
-│   └── ServerUnfit     it answers, but must not or cannot do its work as it is set up
-│       └── WritesRefused   it can be read: its disk is full, or it is read-only
+│   ├── ServerUnfit     it answers, but must not or cannot do its work as it is set up
+│   │   └── WritesRefused   it can be read: its disk is full, or it is read-only
 │   └── CacheAway       copies that have to go cannot be reached
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
