@@ -217,4 +217,4 @@ async def test_work_that_kills_its_process_fails_after_three_tries_and_takes_nob
     assert [row["outcome"] for row in await tries(own, killer)] == ["worker-lost"] * 3
     assert {each["state"] for each in others} == {"succeeded"}
     figures = await own.consumers[0].figures()
-    assert figures.get("sluice_leases_lost_total", 0) == 0
+    assert figures["sluice_jobs_rescued_total"] == 0

@@ -91,6 +91,8 @@ def _lines(outcome: Outcome, where: dict[str, str], patience: float) -> Iterator
     )
     yield ""
     yield from (f"- {name}: {words}" for name, words in where.items())
+    if patience != 1:
+        yield f"- patience: promises about time were stretched {patience:g} times"
     yield from ["", "## What must be 0", "", "| what | count |", "|---|---:|"]
     yield from (f"| {name} | {outcome.verdict.wrongs.counts[name]} |" for name in _wrong_names(outcome))
     for name, examples in outcome.verdict.wrongs.examples.items():
