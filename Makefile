@@ -65,7 +65,7 @@ test: setup  ## check, then every test, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
-	$(PYTHON) -m coverage report --include='core/*' --fail-under=100
+	$(PYTHON) -m coverage report --include='sluice/core/*' --fail-under=100
 
 fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
@@ -87,7 +87,7 @@ controls: setup  ## remove one guard at a time, and see the fault runs notice: m
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh
 	docker compose up --build --wait
-	@echo "a key: docker compose exec api python -m api.keys create --tenant $(TENANT); to stop: docker compose down"
+	@echo "a key: docker compose exec api python -m api.keys.keyring create --tenant $(TENANT); to stop: docker compose down"
 
 test-containers: setup  ## build the image and test docker-compose.yml, on an engine of its own if none runs
 	@$(PYTHON) -m infra.docker.trial

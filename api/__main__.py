@@ -12,17 +12,17 @@ from functools import partial
 import uvicorn
 import uvloop
 
-from adapters.logs import LogSink, log_to_stderr
-from adapters.metrics import Metrics
-from adapters.private_port import PrivatePort, QuietServer, listen, serve_private
-from api.app import Front, open_front
-from api.outer import AsgiApp
-from api.protocol import Protocol
-from core.errors import StartRefused
-from core.garbage import settle_garbage_collection
-from core.registry import Registry, load
-from core.settings import Settings, load_settings
-from core.telemetry import Event, Telemetry
+from api.app import RunningApi, open_api
+from api.http.edge import AsgiApp
+from api.http.uvicorn_protocol import Protocol
+from sluice.adapters.admin_http import AdminApp, QuietServer, listen, serve_admin
+from sluice.adapters.logs import LogSink, log_to_stderr
+from sluice.adapters.metrics import Metrics
+from sluice.core.registry import Registry, load
+from sluice.core.runtime.garbage_collection import settle_garbage_collection
+from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import StartRefused
 
 BACKLOG = 4_096
 
@@ -50,22 +50,20 @@ async def serve(settings: Settings, registry: Registry) -> None:
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
-        async with open_front(settings, registry, metrics, telemetry) as front:
-            private = PrivatePort("api", front.pings, metrics, lambda: front.doubts.lines)
+        async with open_api(settings, registry, metrics, telemetry) as front:
+            private = AdminApp("api", front.pings, metrics, lambda: front.config_problems.lines)
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
-            async with serve_private(
-                private, settings.private_host, settings.api_private_port
-            ) as private_port:
+            async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
                 server = Server(_config(front.app))
                 stop = partial(_stop, server, private, front, telemetry)
                 _on_signals(stop)
-                front.doubts.on_refusal(stop)
+                front.config_problems.on_refusal(stop)
                 settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
                 await server.serve(sockets=[listener])
     telemetry.emit(Event.STOPPED)
-    front.doubts.check()
+    front.config_problems.check()
 
 
 def _unasked(connection: object) -> bool:
@@ -93,7 +91,7 @@ def _on_signals(stop: partial[None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _stop(server: Server, private: PrivatePort, front: Front, telemetry: Telemetry) -> None:
+def _stop(server: Server, private: AdminApp, front: RunningApi, telemetry: Telemetry) -> None:
     """No longer ready; whoever waits is answered with what is known.
 
     For a while requests are still answered, each with the last answer of its connection: a connection that is closed
@@ -103,10 +101,10 @@ def _stop(server: Server, private: PrivatePort, front: Front, telemetry: Telemet
         server.should_exit = server.force_exit = True
         return
     private.draining = front.app.leaving = True
-    front.desk.waiting.release()
+    front.state.waiting.release()
     telemetry.emit(Event.STOPPING)
     asyncio.get_running_loop().call_later(
-        front.desk.settings.lame_duck_s, setattr, server, "should_exit", True
+        front.state.settings.lame_duck_s, setattr, server, "should_exit", True
     )
 
 

@@ -15,52 +15,57 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from adapters.connections import Connections, open_connections
-from adapters.doubts import Doubts
-from adapters.metrics import Metrics
-from api.answers import Reply
-from api.bulk import Bulk
-from api.control import Control
-from api.desk import Desk
-from api.express import Express
-from api.keys import Keyring
-from api.listing import Listing
-from api.lookup import Lookup
-from api.memory import Memory
-from api.outer import AsgiApp, Outer, request_id_of
-from api.pace import Pace
-from api.problems import http_problem, problem
-from api.recall import Recall
-from api.routes import control, docs, jobs, kinds, lists, schedules
-from api.routes.replies import ReplyResponse
-from api.scheduling import Scheduling
-from api.submission import Submission
-from api.waiting import Waiting
-from core.dispatch import Dispatch
-from core.ending import end
-from core.errors import SluiceError
-from core.registry import Registry, check_lanes
-from core.retention import retention
-from core.settings import Settings
-from core.telemetry import Telemetry
+from api.http import docs_page as docs
+from api.http.edge import AsgiApp, EdgeMiddleware, request_id_of
+from api.http.fast_path import FastPath
+from api.http.problems import http_problem, problem
+from api.http.reply_response import ReplyResponse
+from api.http.response import Reply
+from api.http.retry_after import RetryAfterAdvisor
+from api.jobs import control_routes as control
+from api.jobs import routes as jobs
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import Submission
+from api.jobs.wait import Waiting
+from api.keys.keyring import Keyring
+from api.kinds import routes as kinds
+from api.listing import routes as lists
+from api.listing.bulk import Bulk
+from api.listing.listing import Listing
+from api.schedules import routes as schedules
+from api.schedules.schedules import Scheduling
+from api.state import ApiState
+from sluice.adapters.connections import Connections, open_connections
+from sluice.adapters.metrics import Metrics
+from sluice.adapters.server_checks import ConfigProblems
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.registry import Registry, check_lanes
+from sluice.core.retention import retention
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.tasks import cancel_and_wait
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.errors import SluiceError
 
 DRAIN_S = 4.0
-"""Seconds for what was accepted to reach RabbitMQ at the end; the keeper does the rest."""
+"""Seconds for what was accepted to reach RabbitMQ at the cancel_and_wait; the keeper does the rest."""
 
 
-class Front(NamedTuple):
+class RunningApi(NamedTuple):
     """The open front door: the whole ASGI stack, what its routes work with, and how to ask the servers for a sign of life."""
 
-    app: Outer
-    desk: Desk
+    app: EdgeMiddleware
+    state: ApiState
     pings: Mapping[str, Callable[[], Awaitable[None]]]
-    doubts: Doubts
+    config_problems: ConfigProblems
 
 
 @asynccontextmanager
-async def open_front(
+async def open_api(
     settings: Settings, registry: Registry, metrics: Metrics, telemetry: Telemetry
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[RunningApi]:
     """Everything the api process is made of, closed in reverse order even where the start fails half-way.
 
     Raises StartRefused.
@@ -68,31 +73,35 @@ async def open_front(
     check_lanes(registry, settings.lanes)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(open_connections(settings, "api", uuid4(), telemetry))
-        desk = _furnish(settings, registry, connections, telemetry)
-        stack.push_async_callback(_drain, desk)
+        state = build_state(settings, registry, connections, telemetry)
+        stack.push_async_callback(_drain, state)
         await connections.broker.start()
-        listening = asyncio.create_task(connections.cache.listen(desk.waiting.wake), name="wake-ups")
+        listening = asyncio.create_task(connections.cache.listen(state.waiting.wake), name="wake-ups")
         forgetting = asyncio.create_task(
-            connections.cache.listen_gone(desk.lookup.memory.forget), name="gone"
+            connections.cache.listen_gone(state.lookup.memory.forget), name="gone"
         )
-        following = asyncio.create_task(desk.pace.follow(connections.cache), name="pace")
-        stack.push_async_callback(end, (listening, forgetting, following))
-        metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(desk.waiting))
+        following = asyncio.create_task(state.advisor.follow(connections.cache), name="pace")
+        stack.push_async_callback(cancel_and_wait, (listening, forgetting, following))
+        metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
         metrics.gauge(
-            "documents_in_memory", "Finished documents in process memory", lambda: len(desk.lookup.memory)
+            "documents_in_memory", "Finished documents in process memory", lambda: len(state.lookup.memory)
         )
-        yield Front(stack_up(desk, metrics), desk, connections.pings, connections.doubts)
+        yield RunningApi(
+            wrap_middleware(state, metrics), state, connections.pings, connections.config_problems
+        )
 
 
-def _furnish(settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry) -> Desk:
+def build_state(
+    settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry
+) -> ApiState:
     lanes = {name: settings.lane(name) for name in settings.lanes}
-    dispatch = Dispatch(connections.broker, connections.jobs, lanes, telemetry)
-    memory = Memory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
+    publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
+    memory = DocumentMemory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
     listing = Listing(connections.listing, settings.key_pepper.get_secret_value())
     kept_s = retention(registry, settings.keep_s).shortest_s
     lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
-    recall = Recall(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
-    return Desk(
+    reuse = ResultReuse(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
+    return ApiState(
         settings=settings,
         registry=registry,
         keyring=Keyring(
@@ -105,49 +114,49 @@ def _furnish(settings: Settings, registry: Registry, connections: Connections, t
             registry,
             lanes,
             connections.jobs,
-            recall,
-            dispatch,
+            reuse,
+            publisher,
             telemetry,
             settings.admit_queue,
             connections.clock,
         ),
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
-        control=Control(connections.jobs, connections.cache, lookup, dispatch, telemetry),
+        control=Control(connections.jobs, connections.cache, lookup, publisher, telemetry),
         scheduling=Scheduling(registry, lanes, connections.schedules),
         listing=listing,
-        bulk=Bulk(connections.listing, connections.cache, listing, dispatch, telemetry),
-        pace=Pace(connections.clock),
+        bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
+        advisor=RetryAfterAdvisor(connections.clock),
     )
 
 
-def stack_up(desk: Desk, metrics: Metrics) -> Outer:
+def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
     """What answers first is outermost."""
-    app: AsgiApp = create_app(desk)
-    if desk.settings.express:
-        app = Express(app, desk)
-    return Outer(app, metrics.http, desk.settings.access_log)
+    app: AsgiApp = create_app(state)
+    if state.settings.express:
+        app = FastPath(app, state)
+    return EdgeMiddleware(app, metrics.http, state.settings.access_log)
 
 
-async def _drain(desk: Desk) -> None:
+async def _drain(state: ApiState) -> None:
     try:
         async with asyncio.timeout(DRAIN_S):
-            await desk.submission.drain()
-            await desk.lookup.drain()
+            await state.submission.drain()
+            await state.lookup.drain()
     except TimeoutError:
         pass
 
 
-def create_app(desk: Desk) -> FastAPI:
+def create_app(state: ApiState) -> FastAPI:
     """FastAPI with every route; what answers before it wraps it in `api.front`."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.desk = desk
+    app.state.state = state
     jobs.add_routes(app)
     control.add_routes(app)
     schedules.add_routes(app)
     lists.add_routes(app)
     kinds.add_routes(app)
-    docs.add_routes(app, desk.registry, desk.settings.docs)
+    docs.add_routes(app, state.registry, state.settings.docs)
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(HTTPException, _show_http_error)
     app.add_exception_handler(Exception, _show_problem)

@@ -7,11 +7,11 @@ import sys
 
 import uvloop
 
-from adapters.logs import log_to_stderr
 from consumer.worker import Worker
-from core.errors import StartRefused
-from core.registry import load
-from core.settings import load_settings
+from sluice.adapters.logs import log_to_stderr
+from sluice.core.registry import load
+from sluice.core.runtime.settings import load_settings
+from sluice.errors import StartRefused
 
 NICE = 5
 """Work never steals from the front door; handlers in processes are nicer still."""

@@ -11,9 +11,11 @@ from time import monotonic
 
 import orjson
 
-from core.handler import AnyHandler, Context
-from core.job import Job
-from core.outcome import AttemptEnded, LeaseLost, TimedOut, storable
+from sluice.context import Context
+from sluice.core.job import Job
+from sluice.core.outcome import LeaseLost, TimedOut, storable
+from sluice.errors import AttemptEnded
+from sluice.handler import AnyHandler
 
 LOG = logging.getLogger("sluice.handler")
 

@@ -13,17 +13,17 @@ from random import Random
 from time import monotonic
 
 from consumer.attempt import Attempt
-from consumer.figures import Figures
-from consumer.hints import LaneQueue, acknowledge
+from consumer.intake.lane_buffer import LaneBuffer, acknowledge
 from consumer.lease import Leases
-from consumer.runner import Runner
+from consumer.run_stats import RunStats
+from consumer.running.runner import Runner
 from consumer.settling import Settling
-from core.errors import Malformed, ServerAway, TryAgain
-from core.job import Claim, Job
-from core.outcome import Ending, Released, judge
-from core.ports import Delivery, JobStore
-from core.registry import Registry
-from core.telemetry import Event, Telemetry
+from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.job import Claim, Job
+from sluice.core.outcome import Ending, Released, judge
+from sluice.core.ports import Delivery, JobStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 PAUSE_S = 0.5
 """How long a claim waits after the record did not answer."""
@@ -47,7 +47,7 @@ class Execution:
         self._held: dict[Claim, Attempt] = {}
         self._performing: set[asyncio.Task[None]] = set()
         self.newest: dict[tuple[str, str], datetime] = {}
-        self.figures = Figures()
+        self.run_stats = RunStats()
 
     def __repr__(self) -> str:
         return f"<Execution {len(self._held)} jobs in hand>"
@@ -55,7 +55,7 @@ class Execution:
     def __len__(self) -> int:
         return len(self._held)
 
-    async def serve(self, queue: LaneQueue) -> None:
+    async def serve(self, queue: LaneBuffer) -> None:
         """The flow of one lane until it is closed: each round claims for all free slots at once."""
         while hands := await queue.take():
             async with queue.claiming:
@@ -66,7 +66,7 @@ class Execution:
                     queue.free(len(hands) - len(jobs))
                 self.begin(queue, jobs)
 
-    def begin(self, queue: LaneQueue, jobs: Sequence[Job]) -> None:
+    def begin(self, queue: LaneBuffer, jobs: Sequence[Job]) -> None:
         """Run jobs claimed for slots of this lane; where it was closed meanwhile they are queued again, never begun."""
         self._settling.announce(() if queue.closed else jobs)
         for job in jobs:
@@ -84,7 +84,7 @@ class Execution:
         """The claims in hand: of one job perhaps two, where the lease of the older was lost and nobody said so yet."""
         return frozenset(self._held)
 
-    def deliver(self, queue: LaneQueue, delivery: Delivery) -> None:
+    def deliver(self, queue: LaneBuffer, delivery: Delivery) -> None:
         """Decode: a message that nobody can read is counted and forgotten; the record has its jobs."""
         try:
             self._telemetry.emit(Event.DELIVERED, queue.add(delivery))
@@ -108,7 +108,7 @@ class Execution:
         while self._performing:
             await asyncio.wait(self._performing)
 
-    async def _claim(self, queue: LaneQueue, ids: Sequence[str]) -> list[Job]:
+    async def _claim(self, queue: LaneBuffer, ids: Sequence[str]) -> list[Job]:
         """Take the jobs, however long the record is away; claims whose reply was lost are found under our name."""
         try:
             jobs = await self._store.claim(ids, self._registry.names)
@@ -118,7 +118,7 @@ class Execution:
         self._telemetry.emit(Event.CLAIMED, len(jobs))
         return jobs
 
-    async def _claim_again(self, queue: LaneQueue, ids: Sequence[str]) -> list[Job]:
+    async def _claim_again(self, queue: LaneBuffer, ids: Sequence[str]) -> list[Job]:
         jobs: dict[str, Job] = {}
         while not queue.closed:
             await asyncio.sleep(PAUSE_S)
@@ -147,7 +147,7 @@ class Execution:
         if not isinstance(error, ServerAway | TryAgain):
             self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))
 
-    def _start(self, job: Job, queue: LaneQueue) -> None:
+    def _start(self, job: Job, queue: LaneBuffer) -> None:
         attempt = Attempt(job, self._registry[job.kind])
         self._held[attempt.claim] = attempt
         self._leases.hold(attempt)
@@ -156,7 +156,7 @@ class Execution:
         self._performing.add(task)
         task.add_done_callback(self._performing.discard)
 
-    async def _perform(self, attempt: Attempt, queue: LaneQueue) -> None:
+    async def _perform(self, attempt: Attempt, queue: LaneBuffer) -> None:
         """Run the handler, judge how it ended, settle."""
         try:
             ending = await self._ended(attempt, queue)
@@ -167,14 +167,14 @@ class Execution:
             self._leases.drop(attempt)
             del self._held[attempt.claim]
 
-    async def _ended(self, attempt: Attempt, queue: LaneQueue) -> Ending:
+    async def _ended(self, attempt: Attempt, queue: LaneBuffer) -> Ending:
         """Run the handler in its slot."""
         began = monotonic()
         try:
             return await self._runner.run(attempt)
         finally:
             queue.free()
-            self.figures.note(queue.lane.name, attempt.job.kind, monotonic() - began)
+            self.run_stats.note(queue.lane.name, attempt.job.kind, monotonic() - began)
 
     def _note_newest(self, job: Job) -> None:
         """How far each queue was read, by which the keeper sees jobs that were overtaken."""

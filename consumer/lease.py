@@ -19,9 +19,9 @@ from threading import Thread, get_ident
 from time import monotonic
 
 from consumer.attempt import Attempt
-from consumer.silence import Blocker, Silence, blocker_in
-from core.job import Claim
-from core.ports import Beat, HeartbeatStore
+from consumer.loop_watchdog import Blocker, LoopWatchdog, blocker_in
+from sluice.core.job import Claim
+from sluice.core.ports import Beat, HeartbeatStore
 
 LOG = logging.getLogger("sluice.lease")
 SILENCE_S = 10.0
@@ -36,7 +36,7 @@ def end_process() -> None:
     os._exit(70)
 
 
-class Hold:
+class HeldAttempt:
     """What the heartbeat knows about one attempt."""
 
     __slots__ = ("attempt", "cancel_told", "lost_told", "renewed", "sent")
@@ -90,11 +90,11 @@ class Leases:
         self._on_moved = on_moved
         self._exit_hard = exit_hard
         self._tick_s = min(beat_s / 4, lease_s / 20)
-        self._silence = Silence(
+        self._silence = LoopWatchdog(
             silence_s, self._tick_s, exit_hard, self._find_blocker, partial(self._in_main, on_blocked)
         )
         self._loops_thread = get_ident()
-        self._held: dict[Claim, Hold] = {}
+        self._held: dict[Claim, HeldAttempt] = {}
         self._store: HeartbeatStore | None = None
         self._own: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
@@ -111,7 +111,7 @@ class Leases:
 
     def hold(self, attempt: Attempt) -> None:
         """Keep this claim alive from now on."""
-        self._held[attempt.claim] = Hold(attempt, monotonic())
+        self._held[attempt.claim] = HeldAttempt(attempt, monotonic())
 
     def drop(self, attempt: Attempt) -> None:
         """Let it go: the attempt is settled."""
@@ -191,7 +191,7 @@ class Leases:
         self._heed(holds, beats, sent_at)
         return True
 
-    def _heed(self, holds: Sequence[Hold], beats: Sequence[Beat], sent_at: float) -> None:
+    def _heed(self, holds: Sequence[HeldAttempt], beats: Sequence[Beat], sent_at: float) -> None:
         """Renewed is what came back; the rest belongs to somebody else by now."""
         alive = {Claim(beat.id, beat.fence): beat for beat in beats}
         moved = {beat.id: beat.version for beat in beats if beat.moved}
@@ -220,7 +220,7 @@ class Leases:
             self._silence.judge(now, max(map(self._ends_at, self._blamed(holds)), default=0.0))
             await asyncio.sleep(self._tick_s)
 
-    def _blamed(self, holds: Sequence[Hold]) -> Sequence[Hold]:
+    def _blamed(self, holds: Sequence[HeldAttempt]) -> Sequence[HeldAttempt]:
         """Whose time has to be over before a silent loop ends the process: the blocker's, or else everybody's."""
         kind = self._silence.blocker.kind if self._silence.blocker else ""
         return [hold for hold in holds if hold.attempt.handler.kind == kind] or holds
@@ -230,7 +230,7 @@ class Leases:
         codes = ((getattr(inspect.unwrap(each.function), "__code__", None), each.kind) for each in handlers)
         return blocker_in(self._loops_thread, {code: kind for code, kind in codes if code})
 
-    def _may_renew(self, hold: Hold, now: float) -> bool:
+    def _may_renew(self, hold: HeldAttempt, now: float) -> bool:
         """An attempt is renewed until its time is over, or while it waits its turn in a loop that answers."""
         if now > hold.renewed + self._fence_s:  # frozen for longer: the record may have given it away
             return False
@@ -238,16 +238,16 @@ class Leases:
             return not self._silence.long
         return now <= self._ends_at(hold)
 
-    def _ends_at(self, hold: Hold) -> float:
+    def _ends_at(self, hold: HeldAttempt) -> float:
         attempt = hold.attempt
         return 0.0 if attempt.waiting else attempt.started + attempt.time_limit_s + self._grace_s
 
-    def _tell_lost(self, hold: Hold) -> None:
+    def _tell_lost(self, hold: HeldAttempt) -> None:
         if not hold.lost_told:
             hold.lost_told = True
             self._in_main(self._if_held, self._on_lost, hold, True)
 
-    def _if_held(self, tell: Callable[[Attempt], None], hold: Hold, and_drop: bool = False) -> None:
+    def _if_held(self, tell: Callable[[Attempt], None], hold: HeldAttempt, and_drop: bool = False) -> None:
         """Tell the flow, unless the attempt was settled meanwhile. Runs in the event loop."""
         if self._held.get(hold.attempt.claim) is hold:
             if and_drop:

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from consumer.attempt import Attempt
-from core.announcement import announce
-from core.batching import Batcher, Limits
-from core.document import Document
-from core.errors import ServerAway, SluiceError, TryAgain
-from core.job import Job, JobState
-from core.lifecycle import Transition
-from core.outcome import LeaseLost
-from core.ports import DocumentCache, JobStore, Settled
-from core.telemetry import Event, Telemetry
+from sluice.core.announcement import announce
+from sluice.core.document import Document
+from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.job import Job, JobState
+from sluice.core.lifecycle import Transition
+from sluice.core.outcome import LeaseLost
+from sluice.core.ports import DocumentCache, JobStore, Settled
+from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import SluiceError
 
 PAUSE_S = 0.25
 EVENTS = {

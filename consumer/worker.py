@@ -12,30 +12,30 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from uuid import uuid4
 
-from adapters.connections import Connections, open_connections
-from adapters.logs import LogSink
-from adapters.metrics import Metrics
-from adapters.postgres.heartbeat import open_heartbeat
-from adapters.private_port import PrivatePort, serve_private
 from consumer.attempt import Attempt
 from consumer.execution import Execution
-from consumer.hints import LaneQueue
+from consumer.intake.lane_buffer import LaneBuffer
+from consumer.intake.polling import FallbackPoller
 from consumer.keeper.duty import keep
 from consumer.keeper.keeper import Keeper
 from consumer.keeper.redispatch import DeadLetters
 from consumer.lease import Leases
-from consumer.pulling import Pulling
-from consumer.runner import Runner
+from consumer.loop_watchdog import Blocker
+from consumer.running.runner import Runner
 from consumer.settling import Settling
-from consumer.silence import Blocker
-from core.dispatch import Dispatch
-from core.ending import end
-from core.errors import SluiceError, StartRefused
-from core.garbage import settle_garbage_collection
-from core.outcome import LeaseLost, NotRenewed, Released
-from core.registry import Registry, check_lanes
-from core.settings import Settings, processors
-from core.telemetry import Event, Telemetry
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.connections import Connections, open_connections
+from sluice.adapters.logs import LogSink
+from sluice.adapters.metrics import Metrics
+from sluice.adapters.postgres.heartbeat import open_heartbeat
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.outcome import LeaseLost, NotRenewed, Released
+from sluice.core.registry import Registry, check_lanes
+from sluice.core.runtime.garbage_collection import settle_garbage_collection
+from sluice.core.runtime.settings import Settings, processors
+from sluice.core.runtime.tasks import cancel_and_wait
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import SluiceError, StartRefused
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
@@ -45,12 +45,12 @@ class Worker:
     """One consumer, from start to stop."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
-        refuse_doubts(settings, registry)
+        check_configuration(settings, registry)
         self._settings, self._registry = settings, registry
         self._metrics = Metrics()
         self._telemetry = Telemetry(self._metrics.sink, LogSink("consumer"))
         self._owner = uuid4()
-        self._queues = [LaneQueue(lane) for lane in settings.served]
+        self._queues = [LaneBuffer(lane) for lane in settings.served]
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
         self._blocked_s: defaultdict[str, float] = defaultdict(float)
@@ -70,19 +70,19 @@ class Worker:
             opened = await stack.enter_async_context(
                 open_connections(self._settings, "consumer", self._owner, self._telemetry)
             )
-            port = PrivatePort("consumer", opened.pings, self._metrics, lambda: opened.doubts.lines)
+            port = AdminApp("consumer", opened.pings, self._metrics, lambda: opened.config_problems.lines)
             host, number = self._settings.private_host, self._settings.consumer_private_port
-            bound = await stack.enter_async_context(serve_private(port, host, number))
+            bound = await stack.enter_async_context(serve_admin(port, host, number))
             await self._start(opened)
-            port.notes["dispatch"] = lambda: "pull" if self._pulling.on else "rabbitmq"
+            port.notes["dispatch"] = lambda: "pull" if self._poller.on else "rabbitmq"
             lanes = ", ".join(lane.name for lane in self._settings.served)
             self._telemetry.emit(Event.STARTED, owner=str(self._owner), port=bound, lanes=lanes)
             settle_garbage_collection()
-            opened.doubts.on_refusal(stop.set)
+            opened.config_problems.on_refusal(stop.set)
             await stop.wait()
             port.draining = True
             await self._stop(opened)
-            opened.doubts.check()
+            opened.config_problems.check()
 
     async def _start(self, opened: Connections) -> None:
         settings, telemetry = self._settings, self._telemetry
@@ -98,7 +98,7 @@ class Worker:
         self._execution = Execution(
             self._registry, opened.jobs, self._runner, self._leases, self._settling, telemetry
         )
-        self._dispatch = Dispatch(opened.broker, opened.jobs, lanes, telemetry)
+        self._publisher = OutboxPublisher(opened.broker, opened.jobs, lanes, telemetry)
         dead = DeadLetters(opened.jobs, telemetry)
         for queue in self._queues:
             opened.broker.consume(queue.lane, partial(self._execution.deliver, queue))
@@ -108,7 +108,7 @@ class Worker:
         await opened.broker.start()
         self._pull(opened)
         keeper = Keeper(settings, self._registry, opened, telemetry, self._metrics)
-        for duty, every_s in keeper.duties(self._dispatch, self._execution):
+        for duty, every_s in keeper.duties(self._publisher, self._execution):
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
         self._spawn(self._sign_in(opened), "sign-in")
         self._spawn(opened.cache.listen_stops(self._leases.beat_soon), "stops")
@@ -116,15 +116,15 @@ class Worker:
     def _pull(self, opened: Connections) -> None:
         """What takes over while RabbitMQ is away, or for good where there is none."""
         broker, after_s = opened.broker, self._settings.pull_after_s
-        self._pulling = Pulling(
+        self._poller = FallbackPoller(
             self._execution, opened.pulls, self._registry.names, self._telemetry, lambda: broker.silent_s, after_s
         )  # fmt: skip
-        self._metrics.gauge("pulling", "1 while jobs are pulled from the record", lambda: self._pulling.on)
+        self._metrics.gauge("pulling", "1 while jobs are pulled from the record", lambda: self._poller.on)
         for queue in self._queues:
-            self._lanes.append(self._spawn(self._pulling.serve(queue), f"pull-{queue.lane.name}"))
-        self._spawn(self._pulling.watch(), "pulling")
+            self._lanes.append(self._spawn(self._poller.serve(queue), f"pull-{queue.lane.name}"))
+        self._spawn(self._poller.watch(), "pulling")
         if not broker.configured:
-            self._spawn(opened.cache.listen_calls(self._pulling.call), "calls")
+            self._spawn(opened.cache.listen_calls(self._poller.call), "calls")
 
     def _make_leases(self) -> Leases:
         settings = self._settings
@@ -155,7 +155,7 @@ class Worker:
         for queue in self._queues:
             queue.close()
         self._execution.give_back()
-        self._pulling.call()
+        self._poller.call()
         try:
             async with asyncio.timeout(self._settings.stop_s):
                 await asyncio.wait(self._lanes)
@@ -169,11 +169,11 @@ class Worker:
         self._telemetry.emit(Event.STOPPED)
 
     async def _close(self) -> None:
-        await end(self._tasks)
+        await cancel_and_wait(self._tasks)
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._settling.drain()
-                await self._dispatch.drain()
+                await self._publisher.drain()
         await self._leases.close()
         await self._runner.close()
 
@@ -193,7 +193,7 @@ class Worker:
         return self._tasks[-1]
 
 
-def refuse_doubts(settings: Settings, registry: Registry) -> None:
+def check_configuration(settings: Settings, registry: Registry) -> None:
     """Raises StartRefused where lanes, kinds and pools do not fit together."""
     unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
     if unknown:

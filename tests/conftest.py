@@ -10,8 +10,8 @@ import pytest
 
 from infra.local import ports
 from infra.local.servers import Servers
-from tests.servers import empty, running_servers
-from tests.stack import Stack
+from tests.support.servers import empty, running_servers
+from tests.support.stack import Stack
 
 
 def pytest_configure() -> None:

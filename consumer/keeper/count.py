@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from core.errors import ServerAway, TryAgain
-from core.statistics import LaneStatistics, Statistics, Works, put_together, write_statistics
-from core.upkeep import StatisticsBoard, UpkeepStore
+from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.ports.upkeep_store import StatisticsBoard, UpkeepStore
+from sluice.core.queue_stats import LaneStatistics, Statistics, Works, put_together, write_statistics
 
 MOST = 200_000
 """Queued jobs that are counted of each lane: each has to be visited, and what is beyond changes no advice."""

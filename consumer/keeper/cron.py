@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid_utils
 
-from core.errors import BadRow, Invalid
-from core.ports import ScheduleStore
-from core.schedule import DueSchedule, plan
-from core.telemetry import Event, Telemetry
+from sluice.core.errors import BadRow, Invalid
+from sluice.core.ports import ScheduleStore
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.schedule import DueSchedule, plan
 
 SCHEDULES_PER_TICK = 500
 

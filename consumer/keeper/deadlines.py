@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.announcement import announce
-from core.ports import DocumentCache
-from core.telemetry import Event, Telemetry
-from core.upkeep import UpkeepStore
+from sluice.core.announcement import announce
+from sluice.core.ports import DocumentCache
+from sluice.core.ports.upkeep_store import UpkeepStore
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 JOBS_PER_TICK = 500
 

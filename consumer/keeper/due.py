@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.announcement import announce
-from core.ports import DocumentCache, KeeperStore
-from core.telemetry import Telemetry
+from sluice.core.announcement import announce
+from sluice.core.ports import DocumentCache, KeeperStore
+from sluice.core.runtime.telemetry import Telemetry
 
 JOBS_PER_TICK = 2_000
 

@@ -6,8 +6,8 @@ import asyncio
 from random import Random
 from typing import Protocol
 
-from core.errors import ServerAway, TryAgain
-from core.telemetry import Event, Telemetry
+from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 
 class Duty(Protocol):

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from adapters.connections import Connections
-from adapters.metrics import Metrics
 from consumer.execution import Execution
 from consumer.keeper.count import CountLanes
 from consumer.keeper.cron import FireSchedules
@@ -18,11 +16,13 @@ from consumer.keeper.prune import PruneJobs, PruneNotes
 from consumer.keeper.redispatch import DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
 from consumer.keeper.verify import VerifyRecord
-from core.dispatch import Dispatch
-from core.registry import Registry
-from core.retention import retention
-from core.settings import Settings
-from core.telemetry import Telemetry
+from sluice.adapters.connections import Connections
+from sluice.adapters.metrics import Metrics
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.registry import Registry
+from sluice.core.retention import retention
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
 
 STRANDED_TICKS = 5
 """Queues are counted this many times less often than the other duties run."""
@@ -42,11 +42,11 @@ class Keeper:
         self._settings, self._registry = settings, registry
         self._opened, self._telemetry, self._metrics = opened, telemetry, metrics
 
-    def duties(self, dispatch: Dispatch, execution: Execution) -> Iterator[tuple[Duty, float]]:
+    def duties(self, publisher: OutboxPublisher, execution: Execution) -> Iterator[tuple[Duty, float]]:
         """Every duty, and the seconds from one time it is done to the next."""
         settings, opened, telemetry = self._settings, self._opened, self._telemetry
         store, upkeep, cache, tick = opened.jobs, opened.upkeep, opened.cache, settings.keeper_s
-        yield DueMessages(store, dispatch, telemetry, lambda: opened.broker.connected), tick
+        yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick
         if opened.broker.configured:
             yield OvertakenJobs(store, execution.newest, telemetry), tick * STRANDED_TICKS
             yield StrandedJobs(store, opened.broker, settings.lanes, telemetry), tick * STRANDED_TICKS
@@ -62,7 +62,7 @@ class Keeper:
     def _count_lanes(self, execution: Execution) -> CountLanes:
         """Lanes are shown as the record has them: every consumer shows the same, so do not add them up."""
         settings, gauges = self._settings, self._metrics.gauges
-        report = partial(execution.figures.report, settings.served)
+        report = partial(execution.run_stats.report, settings.served)
         count = CountLanes(
             self._opened.upkeep, self._opened.cache, list(settings.lanes), report, settings.keeper_s
         )

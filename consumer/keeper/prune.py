@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
-from core.errors import ServerAway
-from core.ports import DocumentCache
-from core.retention import Retention
-from core.telemetry import Event, Telemetry
-from core.upkeep import KeyMark, UpkeepStore
+from sluice.core.errors import ServerAway
+from sluice.core.ports import DocumentCache
+from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, UpkeepStore
+from sluice.core.retention import Retention
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 ROWS_PER_TICK = 1_000
 
@@ -23,7 +23,7 @@ SILENT_S = 86_400.0
 """Seconds after which the note of a consumer is of no use to anybody."""
 
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
-FIRST_KEY = KeyMark(datetime(1970, 1, 1, tzinfo=UTC), "", "")
+FIRST_KEY = IdempotencyKeyCursor(datetime(1970, 1, 1, tzinfo=UTC), "", "")
 
 
 class Sweep:

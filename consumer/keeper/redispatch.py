@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from core.dispatch import Dispatch
-from core.envelope import decode
-from core.errors import Malformed, ServerAway, TryAgain
-from core.lanes import PRIORITIES, queue_name
-from core.ports import Delivery, KeeperStore
-from core.telemetry import Event, Telemetry
+from sluice.core.envelope import decode
+from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.lanes import PRIORITIES, queue_name
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import Delivery, KeeperStore
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 IDS_PER_TICK = 2_000
 """So that catching up after an outage does not starve live load."""
@@ -46,11 +46,11 @@ class DueMessages:
     def __init__(
         self,
         store: KeeperStore,
-        dispatch: Dispatch,
+        publisher: OutboxPublisher,
         telemetry: Telemetry,
         connected: Callable[[], bool] = _always,
     ) -> None:
-        self._store, self._dispatch, self._telemetry = store, dispatch, telemetry
+        self._store, self._publisher, self._telemetry = store, publisher, telemetry
         self._connected = connected
         self._looked_at = 0
 
@@ -62,7 +62,7 @@ class DueMessages:
         ids = sum(len(message.ids) for message in messages)
         self._telemetry.emit(Event.DROPPED, dropped)
         self._telemetry.emit(Event.REDISPATCHED, ids, reason="due")
-        self._dispatch.send(messages)
+        self._publisher.send(messages)
         return ids
 
     async def _drop_void(self) -> int:

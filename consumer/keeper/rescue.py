@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from core.announcement import announce
-from core.job import JobState
-from core.ports import DocumentCache, KeeperStore
-from core.telemetry import Event, Telemetry
+from sluice.core.announcement import announce
+from sluice.core.job import JobState
+from sluice.core.ports import DocumentCache, KeeperStore
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 JOBS_PER_TICK = 500
 EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.FAILED: Event.FAILED, JobState.CANCELLED: Event.CANCELLED}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.ports import Verifier
-from core.telemetry import Event, Telemetry
+from sluice.core.ports import Verifier
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 NEWEST = 10_000
 """Jobs of the past that a look takes in, so that it costs the same however many there are."""

@@ -13,7 +13,7 @@ from infra.local.daemon import Daemon, StartError
 from infra.local.ports import LOOPBACK, free_port, is_free
 from infra.local.server import secret
 
-_ROOMS = ("api", "consumer", "core", "adapters", "handlers")
+_ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _LOG_LIMIT = 8 * 1024 * 1024
@@ -118,11 +118,11 @@ class Stack:
 
     def migrate(self) -> None:
         """Bring the database's schema to head. Raises StartError with what the command said."""
-        self._command("adapters.postgres.migrate")
+        self._command("sluice.adapters.postgres.migrate")
 
     def make_key(self, tenant: str, scopes: str) -> str:
         """Make an API key and return it. Raises StartError with what the command said."""
-        return self._command("api.keys", "create", "--tenant", tenant, "--scopes", scopes).strip()
+        return self._command("api.keys.keyring", "create", "--tenant", tenant, "--scopes", scopes).strip()
 
     @property
     def url(self) -> str:

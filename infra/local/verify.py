@@ -16,7 +16,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     if not settings:
         print("Nothing was started here; `make run` first.", file=sys.stderr)
         return 2
-    command = [sys.executable, "-m", "adapters.postgres.verify", *arguments]
+    command = [sys.executable, "-m", "sluice.adapters.postgres.verify", *arguments]
     return subprocess.run(command, check=False, cwd=root, env={**os.environ, **settings}).returncode
 
 

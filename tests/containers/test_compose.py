@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core import __version__
 from infra.local.samples import samples
 from infra.local.tour import kinds, tour
+from sluice import __version__
 from tests.containers.composed import SECRETS, SERVERS, Client, Composed, until
 
 PROCESSES = ("api", "consumer")
@@ -47,7 +47,7 @@ def test_every_container_is_bounded_and_without_capabilities(composed: Composed)
         assert host["ReadonlyRootfs"], service
         assert host["CapDrop"] == ["ALL"], service
         assert not host["CapAdd"], service
-        assert host["Memory"] > 0, service
+        assert host["DocumentMemory"] > 0, service
         assert host["PidsLimit"] > 0, service
         assert container["Config"]["User"] not in ("", "root", "0"), service
 

@@ -7,17 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.rabbitmq import Broker
-from core.envelope import decode
-from core.errors import ServerAway
-from core.job import Message
-from core.lanes import Lane
-from core.ports import Delivery
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
-from tests.fakes import FakeDispatcher
-from tests.servers import empty_rabbitmq
-from tests.waiting import until
+from sluice.adapters.rabbitmq import Broker
+from sluice.core.envelope import decode
+from sluice.core.errors import ServerAway
+from sluice.core.job import Message
+from sluice.core.lanes import Lane
+from sluice.core.ports import Delivery
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fakes import FakeDispatcher
+from tests.support.servers import empty_rabbitmq
+from tests.support.waiting import until
 
 LANE = Lane("default", slots=8, ids_per_message=4)
 

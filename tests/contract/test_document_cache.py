@@ -9,17 +9,17 @@ from datetime import timedelta
 import pytest
 import redis.asyncio as redis
 
-from adapters.redis_cache import RedisCache
-from core.document import render
-from core.errors import ServerAway
-from core.job import Job
-from core.ports import Result, Wake
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
-from tests.fakes import FakeCache
-from tests.make import AT, finished_job
-from tests.servers import settings_for
-from tests.waiting import until
+from sluice.adapters.redis.cache import RedisCache
+from sluice.core.document import render
+from sluice.core.errors import ServerAway
+from sluice.core.job import Job
+from sluice.core.ports import Result, Wake
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import AT, finished_job
+from tests.support.servers import settings_for
+from tests.support.waiting import until
 
 Cache = FakeCache | RedisCache
 PRINT = b"p" * 32

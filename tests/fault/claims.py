@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 
 async def every_claim_is_explained(stack: Stack) -> Counter[str]:

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from core.handler import handler
-from core.retry import RetryPolicy
+from sluice.handler import handler
+from sluice.retry import RetryPolicy
 
 ONCE = RetryPolicy(max_attempts=1)
 TWICE = RetryPolicy(max_attempts=2, base_s=0.01)

@@ -12,8 +12,8 @@ from infra.local.servers import Servers
 from tests.fault.away.asking import Answer, ask_everything, prepare
 from tests.fault.away.site import Site, shown, site
 from tests.integration.work import SUM, WAIT
-from tests.stack import Process
-from tests.waiting import until_found
+from tests.support.stack import Process
+from tests.support.waiting import until_found
 
 LONGEST_S = 5.0
 """No answer waits for a server. Measured on a quiet machine, each comes within 1 s, lists within 2 s."""

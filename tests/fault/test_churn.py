@@ -9,12 +9,12 @@ from time import monotonic
 import aiormq
 import pytest
 
-from core.lanes import PRIORITIES, queue_name
 from infra.local.servers import Servers
+from sluice.core.lanes import PRIORITIES, queue_name
 from tests.fault.chaos.run import Plan, Site, site
 from tests.fault.chaos.schedule import Crew
-from tests.load import Load
-from tests.stack import Process
+from tests.support.load import Load
+from tests.support.stack import Process
 
 CHURN_S = 5.0
 EVERY_S = 0.35
@@ -22,7 +22,7 @@ SPARE = 5
 """By so many a pool may have grown, or files may be open for a moment. A leak would be one for every reset."""
 
 QUEUES = ["sluice.dead", *(queue_name(lane, each) for lane in ("default", "heavy") for each in PRIORITIES)]
-PLAN = Plan(1, CHURN_S, crew=Crew(apis=1, consumers=1), settings={"handlers": "handlers.demo_sum"})
+PLAN = Plan(1, CHURN_S, crew=Crew(apis=1, consumers=1), settings={"handlers": "sluice.kinds.demo_sum"})
 
 
 @pytest.mark.timeout(180)

@@ -16,9 +16,9 @@ import pytest
 from infra.local.servers import Servers
 from tests.fault.claims import every_claim_is_explained
 from tests.integration.work import KINDS, SUM, WAIT, finished
-from tests.servers import empty
-from tests.stack import Process, Stack, make_a_key
-from tests.waiting import until_found
+from tests.support.servers import empty
+from tests.support.stack import Process, Stack, make_a_key
+from tests.support.waiting import until_found
 
 OFFSETS = ("+1h", "-1h")
 LEASE_S = 15
@@ -36,7 +36,7 @@ def faked(offset: str) -> dict[str, str]:
 def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
     shared_servers.up()
-    settings = {"handlers": f"{KINDS},handlers.demo_sleep", "lease_s": LEASE_S}
+    settings = {"handlers": f"{KINDS},sluice.kinds.demo_sleep", "lease_s": LEASE_S}
     stack = Stack(shared_servers, tmp_path_factory.mktemp("skewed"), **settings)
     try:
         asyncio.run(empty(shared_servers))

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import pytest
 
-from adapters.postgres.invariants import Invariants
-from core.ports import Finding
 from infra.local.servers import Servers
+from sluice.adapters.postgres.invariants import Invariants
+from sluice.core.ports import Finding
 from tests.fault.claims import every_claim_is_explained, record
 from tests.fault.crash.orders import ACTIONS
 from tests.fault.crash.play import Case, Promise, Stage
 from tests.fault.crash.points import POINTS
-from tests.servers import empty, settings_for
-from tests.stack import Stack
+from tests.support.servers import empty, settings_for
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(600)
 CASES = [Case(point, action) for point, action in product(POINTS, ACTIONS)]

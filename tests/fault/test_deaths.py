@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.fault.claims import count, every_claim_is_explained, record
-from tests.load import Load
-from tests.stack import Process, Stack
+from tests.support.load import Load
+from tests.support.stack import Process, Stack
 
 RUNNING = "select count(*) from jobs where state = 'running'"
 NAP = {"kind": "demo.sleep", "input": {"seconds": 1}}
 POISON = """
 import os
 from pydantic import BaseModel
-from core.handler import handler
+from sluice.handler import handler
 
 class Ask(BaseModel):
     number: int = 0

@@ -12,8 +12,8 @@ import orjson
 
 from tests.fault.claims import record
 from tests.fault.test_deaths import submitted
-from tests.stack import Process, Stack
-from tests.waiting import until, until_found
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until, until_found
 
 SPIN = {"kind": "demo.spin", "input": {"seconds": 600}}
 LATER = {"kind": "demo.sum", "input": {"values": [1]}, "options": {"delay_s": 600}}

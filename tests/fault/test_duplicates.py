@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import aiormq
 
-from core.envelope import encode
-from core.lanes import queue_name
+from sluice.core.envelope import encode
+from sluice.core.lanes import queue_name
 from tests.fault.claims import every_claim_is_explained
 from tests.fault.test_deaths import submitted
-from tests.stack import Process, Stack
-from tests.waiting import until_found
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until_found
 
 QUEUE = queue_name("default", "normal")
 JOBS = 60

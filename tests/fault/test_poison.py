@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from tests.fault.claims import record
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 LANES = '{"default":{"slots":32,"ids_per_message":8},"heavy":{"slots":2,"ids_per_message":1}}'
 SETTINGS: dict[str, object] = {

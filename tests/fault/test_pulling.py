@@ -14,9 +14,9 @@ from tests.fault.claims import count, every_claim_is_explained
 from tests.fault.test_deaths import RUNNING, running, submitted
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
 from tests.integration.work import KINDS, SUM
-from tests.load import Load
-from tests.stack import Process, Stack
-from tests.waiting import until_found
+from tests.support.load import Load
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until_found
 
 PULLED, DELIVERED = "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
 

@@ -12,18 +12,18 @@ import httpx
 import pytest
 from yarl import URL
 
-from adapters.metrics import Metrics
-from api.app import Front, open_front
-from core.errors import ServerAway
-from core.registry import load
-from core.telemetry import Telemetry
+from api.app import RunningApi, open_api
 from infra.local.servers import Servers
+from sluice.adapters.metrics import Metrics
+from sluice.core.errors import ServerAway
+from sluice.core.registry import load
+from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.away.site import NAMES
 from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
 from tests.integration.work import SUM
-from tests.servers import empty, settings_for, urls
-from tests.stack import PATIENT, Process, Stack
-from tests.waiting import until_found
+from tests.support.servers import empty, settings_for, urls
+from tests.support.stack import PATIENT, Process, Stack
+from tests.support.waiting import until_found
 
 APP = "api"
 NOT_THERE = Trouble(refusing=True)
@@ -90,7 +90,7 @@ async def test_an_api_is_ready_once_postgresql_is_there_in_whichever_of_all_orde
 async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
     """Start everything in this order, looking at the api after each step; the id of a job that it accepted at the end."""
     async with AsyncExitStack() as stack:
-        front: Front | None = None
+        front: RunningApi | None = None
         for step, name in enumerate(order):
             if name == APP:
                 front = await stack.enter_async_context(_opened(town))
@@ -103,13 +103,13 @@ async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
 
 
 @asynccontextmanager
-async def _opened(town: Town) -> AsyncIterator[Front]:
+async def _opened(town: Town) -> AsyncIterator[RunningApi]:
     settings = settings_for(town._servers, **(PATIENT | town.addresses))
-    async with open_front(settings, load(["handlers.demo_sum"]), Metrics(), Telemetry()) as front:
+    async with open_api(settings, load(["sluice.kinds.demo_sum"]), Metrics(), Telemetry()) as front:
         yield front
 
 
-async def _is_as_ready_as(front: Front, wanted: bool) -> None:
+async def _is_as_ready_as(front: RunningApi, wanted: bool) -> None:
     async def answers() -> bool:
         try:
             await front.pings["postgresql"]()
@@ -123,7 +123,7 @@ async def _is_as_ready_as(front: Front, wanted: bool) -> None:
         assert not await answers()
 
 
-async def _accepted(front: Front, key: str) -> str:
+async def _accepted(front: RunningApi, key: str) -> str:
     headers = {"Authorization": f"Bearer {key}"}
     transport = httpx.ASGITransport(front.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:

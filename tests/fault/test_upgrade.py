@@ -11,17 +11,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.postgres.checks import newest_revision
-from adapters.postgres.migrate import migrate
 from infra.local.servers import Servers
+from sluice.adapters.postgres.migrate import migrate
+from sluice.adapters.postgres.server_checks import newest_revision
 from tests.fault.claims import every_claim_is_explained
 from tests.integration.work import KINDS, SUM
-from tests.load import Load
-from tests.servers import empty
-from tests.stack import Stack
-from tests.waiting import until_found
+from tests.support.load import Load
+from tests.support.servers import empty
+from tests.support.stack import Stack
+from tests.support.waiting import until_found
 
-OLD = "handlers.demo_sum"
+OLD = "sluice.kinds.demo_sum"
 OWN: dict[str, Any] = {"kind": "own.loop", "input": {}}
 MINUTES_PASS = "update outbox set due = now() where due > now() + interval '5 seconds'"
 NEXT = "9999"

@@ -8,12 +8,12 @@ import re
 import asyncpg
 import httpx
 
-from adapters.postgres.invariants import Invariants, load_checks
-from core.ports import Finding
-from tests.load import Load
-from tests.servers import settings_for
-from tests.stack import Process, Stack
-from tests.waiting import until_found
+from sluice.adapters.postgres.invariants import Invariants, load_checks
+from sluice.core.ports import Finding
+from tests.support.load import Load
+from tests.support.servers import settings_for
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until_found
 
 LOOKS = 6
 ROW = re.compile(r'^sluice_invariant_violations\{check="(\w+)"\} (\S+)$', re.MULTILINE)

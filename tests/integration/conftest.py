@@ -9,8 +9,8 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.work import KINDS
-from tests.servers import empty
-from tests.stack import Stack
+from tests.support.servers import empty
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")

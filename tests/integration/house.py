@@ -11,8 +11,8 @@ import orjson
 
 from infra.local.ports import free_port
 from infra.local.servers import Servers
-from tests.servers import empty
-from tests.stack import Process, Stack, make_a_key
+from tests.support.servers import empty
+from tests.support.stack import Process, Stack, make_a_key
 
 JSON = ("Content-Type", "application/json")
 WAYS = ("express", "fastapi")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.handler import Context, GiveUp, handler
-from core.retry import RetryPolicy
+from sluice.context import Context
+from sluice.errors import GiveUp
+from sluice.handler import handler
+from sluice.retry import RetryPolicy
 
 
 class Ask(BaseModel):

@@ -14,8 +14,8 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.house import GOOD, JSON, WAYS, Answer, Headers, House, exchange, request
-from tests.make import aged_id
-from tests.stack import Stack
+from tests.support.make_jobs import aged_id
+from tests.support.stack import Stack
 
 CAP = 262_144
 """Bytes that demo.sum takes."""

@@ -12,20 +12,20 @@ import asyncpg
 import pytest
 import redis.asyncio as redis
 
-from adapters.connections import open_connections
-from adapters.rabbitmq import NoBroker
-from adapters.redis_cache import RedisCache
-from core.dispatch import Dispatch
-from core.errors import NotConfigured, ServerAway
-from core.job import Message
-from core.lanes import Lane
-from core.ports import Delivery
-from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
-from tests.fakes import Events
+from sluice.adapters.connections import open_connections
+from sluice.adapters.rabbitmq import NullBroker
+from sluice.adapters.redis.cache import RedisCache
+from sluice.core.errors import NotConfigured, ServerAway
+from sluice.core.job import Message
+from sluice.core.lanes import Lane
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import Delivery
+from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.integration.record.tools import Record
-from tests.servers import settings_for
-from tests.waiting import until
+from tests.support.fakes import Events
+from tests.support.servers import settings_for
+from tests.support.waiting import until
 
 LANE = Lane("default", 8, 4)
 MESSAGE = Message(1, "default", "normal", ("a",))
@@ -54,7 +54,7 @@ async def test_a_message_calls_for_its_lane(cache: RedisCache) -> None:
     heard: list[str] = []
     listening = asyncio.create_task(cache.listen_calls(heard.append))
     await until(lambda: heard == [""])  # before it was listening calls may have been missed
-    broker = NoBroker(cache.call_workers, Telemetry())
+    broker = NullBroker(cache.call_workers, Telemetry())
     await broker.publish(MESSAGE)
     await broker.publish(MESSAGE._replace(lane="heavy"))
     await until(lambda: len(heard) == 3)
@@ -82,12 +82,12 @@ async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
 ) -> None:
     strange = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
     with pytest.raises(ServerAway, match="not known yet"):
-        await NoBroker(strange.call_workers, Telemetry()).publish(MESSAGE)
+        await NullBroker(strange.call_workers, Telemetry()).publish(MESSAGE)
     await strange.close()
     servers.redis.kill()
     try:
         with pytest.raises(ServerAway):
-            await NoBroker(cache.call_workers, Telemetry()).publish(MESSAGE)
+            await NullBroker(cache.call_workers, Telemetry()).publish(MESSAGE)
     finally:
         servers.redis.start()
 
@@ -95,11 +95,11 @@ async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
 async def test_what_was_called_for_leaves_the_outbox(record: Record, cache: RedisCache) -> None:
     await record.accepted()
     (row,) = await record.outbox()
-    dispatch = Dispatch(
-        NoBroker(cache.call_workers, Telemetry()), record.store, {LANE.name: LANE}, Telemetry()
+    publisher = OutboxPublisher(
+        NullBroker(cache.call_workers, Telemetry()), record.store, {LANE.name: LANE}, Telemetry()
     )
-    dispatch.send([Message(row.id, row.lane, row.priority, tuple(row.ids))])
-    await dispatch.drain()
+    publisher.send([Message(row.id, row.lane, row.priority, tuple(row.ids))])
+    await publisher.drain()
     assert await record.outbox() == []
 
 
@@ -107,7 +107,7 @@ async def test_the_absent_broker_has_the_face_of_the_real_one_and_says_what_to_d
     events = Events()
     settings = settings_for(servers, rabbitmq_url="")
     async with open_connections(settings, "api", uuid4(), Telemetry(events)) as opened:
-        broker = cast(NoBroker, opened.broker)
+        broker = cast(NullBroker, opened.broker)
         assert (broker.configured, broker.connected, broker.silent_s) == (False, True, inf)
         broker.consume(LANE, _never)
         broker.consume_dead(_never)
@@ -117,7 +117,7 @@ async def test_the_absent_broker_has_the_face_of_the_real_one_and_says_what_to_d
             await opened.pings["rabbitmq"]()
         with pytest.raises(ServerAway, match="not configured"):
             await broker.depths()
-    assert repr(broker) == "<NoBroker>"
+    assert repr(broker) == "<NullBroker>"
     (said,) = events.fields(Event.RABBITMQ_ABSENT)
     assert "SLUICE_RABBITMQ_URL" in said["remedy"]
 

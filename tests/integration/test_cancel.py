@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.work import SUM, WAIT, Work, failed, finished
-from tests.stack import Stack
-from tests.waiting import until, until_found
+from tests.support.stack import Stack
+from tests.support.waiting import until, until_found
 
 
 @pytest.mark.parametrize("options", [{"delay_s": 60}, {"run_at": "2100-01-01T00:00:00Z"}])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.local.servers import Servers
 from tests.integration.work import KINDS, Work
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 
 async def test_what_is_queued_is_cancelled_at_once_and_never_runs(servers: Servers, tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import httpx
 import pytest
 import redis.asyncio as redis
 
-from adapters.redis_cache import RedisCache
-from core.document import Document
-from core.telemetry import Telemetry
+from sluice.adapters.redis.cache import RedisCache
+from sluice.core.document import Document
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.work import SUM, WAIT, Work, count, ended, failed, finished
-from tests.make import aged_id
-from tests.servers import settings_for
-from tests.stack import Stack, make_a_key
-from tests.waiting import until_found
+from tests.support.make_jobs import aged_id
+from tests.support.servers import settings_for
+from tests.support.stack import Stack, make_a_key
+from tests.support.waiting import until_found
 
 NOBODY = f"/v1/jobs/{aged_id(0)}"
 ROUTES = [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/attempts")]

@@ -13,23 +13,24 @@ import httpx
 import pytest
 import redis.asyncio as redis
 
-from adapters import connections
-from adapters.connections import Connections, open_connections
-from adapters.doubts import Doubts
-from adapters.postgres.checks import Inspection, newest_revision
-from adapters.postgres.migrate import migrate
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from adapters.redis_cache import RedisCache
-from core.errors import OutcomeUnknown, ServerAway, ServerUnfit, StartRefused
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
+from sluice.adapters import connections
+from sluice.adapters.connections import Connections, open_connections
+from sluice.adapters.postgres.migrate import migrate
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.server_checks import Inspection, newest_revision
+from sluice.adapters.postgres.store import Store
+from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.server_checks import ConfigProblems
+from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.errors import StartRefused
 from tests.integration.test_http import run
-from tests.make import new_job
-from tests.servers import settings_for
-from tests.stack import Process, Stack
-from tests.waiting import until, until_found
-from tests.weakening import by_default, full_redis, weakened
+from tests.support.make_jobs import new_job
+from tests.support.servers import settings_for
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until, until_found
+from tests.support.weakening import by_default, full_redis, weakened
 
 ANY_PORTS = {"SLUICE_API_PORT": "0", "SLUICE_API_PRIVATE_PORT": "0", "SLUICE_CONSUMER_PRIVATE_PORT": "0"}
 
@@ -72,7 +73,7 @@ async def test_a_process_ends_where_postgresql_may_lose_what_it_accepted(
 
 async def test_a_key_is_not_made_either_where_it_may_be_lost(servers: Servers) -> None:
     async with weakened(servers, synchronous_commit="off"):
-        status, out, err = await run(servers, "api.keys", "create", "--tenant", "acme")
+        status, out, err = await run(servers, "api.keys.keyring", "create", "--tenant", "acme")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();" in err
 
@@ -81,8 +82,8 @@ async def test_a_key_is_not_made_either_where_it_may_be_lost(servers: Servers) -
 async def test_a_setting_of_the_role_or_the_database_is_seen_and_its_remedy_works(
     servers: Servers, owner: str
 ) -> None:
-    doubts = Doubts(Telemetry())
-    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(doubts))
+    config_problems = ConfigProblems(Telemetry())
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(config_problems))
     async with by_default(servers, owner, "synchronous_commit", "off"):
         with pytest.raises(ServerUnfit) as unfit:
             await database.fetch("ping", budget_s=5)
@@ -99,12 +100,12 @@ async def test_a_setting_of_the_role_or_the_database_is_seen_and_its_remedy_work
 async def test_sessions_stay_safe_whatever_the_server_is_told_later_but_for_an_experiment(
     servers: Servers, accept: bool, commits: str
 ) -> None:
-    doubts = Doubts(Telemetry())
-    inspection = Inspection(doubts, accept=accept)
+    config_problems = ConfigProblems(Telemetry())
+    inspection = Inspection(config_problems, accept=accept)
     database = Database(servers.postgres.url, "tests", Telemetry(), 1, inspection)
     await database.fetch("ping", budget_s=5)
-    doubts.check()
-    assert doubts.lines == []
+    config_problems.check()
+    assert config_problems.lines == []
 
     async def has_heard() -> bool:
         return bool((await database.fetch("fitness", False, budget_s=5))[0]["full_page_writes"] == "off")
@@ -116,8 +117,8 @@ async def test_sessions_stay_safe_whatever_the_server_is_told_later_but_for_an_e
 
 
 async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> None:
-    doubts = Doubts(Telemetry())
-    database = Database(servers.postgres.url, "weak", Telemetry(), 2, Inspection(doubts))
+    config_problems = ConfigProblems(Telemetry())
+    database = Database(servers.postgres.url, "weak", Telemetry(), 2, Inspection(config_problems))
     store = Store(database, uuid4(), settings_for(servers))
     sql = await asyncpg.connect(servers.postgres.url)
     await store.accept([new_job()])
@@ -130,7 +131,7 @@ async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> No
                 await store.accept([new_job()])
         assert await sql.fetchval("select count(*) from jobs") == 1
         with pytest.raises(StartRefused, match="fsync = off"):
-            doubts.check()
+            config_problems.check()
     await database.close()
     await sql.close()
 
@@ -142,11 +143,11 @@ async def test_a_running_process_notices_a_server_that_is_weakened(
     async with opened(servers) as mine:
         await mine.pings["postgresql"]()
         told = asyncio.Event()
-        mine.doubts.on_refusal(told.set)
+        mine.config_problems.on_refusal(told.set)
         async with weakened(servers, fsync="off"):
             await told.wait()
         with pytest.raises(StartRefused, match="fsync = off"):
-            mine.doubts.check()
+            mine.config_problems.check()
 
 
 async def test_who_accepts_a_weak_server_is_warned_at_the_start_and_shown_so(bare_stack: Stack) -> None:
@@ -183,7 +184,7 @@ async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
     await until_found(unfit)
     why = (await unfit())["why"]
     assert f"revision none, this release needs {newest_revision()}" in why
-    assert "run python -m adapters.postgres.migrate" in why
+    assert "run python -m sluice.adapters.postgres.migrate" in why
     await migrate(fresh)
     await api.ready()
     assert api.stop() == 0
@@ -203,14 +204,14 @@ async def test_an_older_schema_is_waited_for_and_a_newer_one_is_good(servers: Se
 
 
 async def test_a_server_that_takes_no_writes_is_waited_for(servers: Servers) -> None:
-    doubts = Doubts(Telemetry())
-    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(doubts))
+    config_problems = ConfigProblems(Telemetry())
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(config_problems))
     async with by_default(servers, "role sluice", "default_transaction_read_only", "on"):
         with pytest.raises(ServerUnfit, match="takes no writes"):
             await database.fetch("ping", budget_s=5)
     await database.fetch("ping", budget_s=5)
     await database.close()
-    doubts.check()
+    config_problems.check()
 
 
 async def test_a_server_that_stops_taking_writes_is_not_ready(servers: Servers) -> None:
@@ -269,10 +270,10 @@ async def test_a_redis_that_comes_later_and_will_surprise_is_only_told_of(
             await asyncio.sleep(0.1)
             await asyncio.to_thread(servers.redis.start)
             async with full_redis(servers):
-                await until(lambda: mine.doubts.lines)
-                assert "noeviction" in mine.doubts.lines[0]
-            await until(lambda: not mine.doubts.lines)
-            mine.doubts.check()
+                await until(lambda: mine.config_problems.lines)
+                assert "noeviction" in mine.config_problems.lines[0]
+            await until(lambda: not mine.config_problems.lines)
+            mine.config_problems.check()
     finally:
         await asyncio.to_thread(servers.redis.start)
 

@@ -11,10 +11,10 @@ import asyncpg
 import httpx
 import pytest
 
-from api.keys import make_key
+from api.keys.keyring import make_key
 from infra.local.servers import Servers
-from tests.servers import urls
-from tests.stack import ROOT, Stack, clean_environment
+from tests.support.servers import urls
+from tests.support.stack import ROOT, Stack, clean_environment
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
@@ -48,17 +48,19 @@ async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
     servers = bare_stack.servers
     bare_stack.add_api(key_fresh_s=0.2)
     await bare_stack.apis[0].ready()
-    status, out, err = await run(servers, "api.keys", "create", "--tenant", "acme", "--scopes", "submit,read")
+    status, out, err = await run(
+        servers, "api.keys.keyring", "create", "--tenant", "acme", "--scopes", "submit,read"
+    )
     key = out.strip()
     assert (status, err, out) == (0, "", f"{key}\n")
     async with bare_stack.client(key) as client:
         assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
         key_id, secret = key.split("_")[1:3]
-        _, listing, _ = await run(servers, "api.keys", "list")
+        _, listing, _ = await run(servers, "api.keys.keyring", "list")
         assert key_id in listing
         assert "acme" in listing
         assert secret not in listing
-        assert (await run(servers, "api.keys", "revoke", key_id))[0] == 0
+        assert (await run(servers, "api.keys.keyring", "revoke", key_id))[0] == 0
 
         async def refused() -> bool:
             return (await client.get("/v1/kinds")).status_code != 200
@@ -66,11 +68,11 @@ async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
         await until(refused)
         answer = await client.get("/v1/kinds")
         assert (answer.status_code, answer.json()["type"]) == (401, "unauthorized")
-        assert "revoked" in (await run(servers, "api.keys", "list"))[1]
+        assert "revoked" in (await run(servers, "api.keys.keyring", "list"))[1]
 
 
 async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
-    _, out, _ = await run(servers, "api.keys", "create", "--tenant", "acme")
+    _, out, _ = await run(servers, "api.keys.keyring", "create", "--tenant", "acme")
     secret = out.split("_")[2]
     rows = await _dump(servers)
     assert out.split("_")[1] in rows
@@ -79,7 +81,7 @@ async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
 
 
 async def test_a_key_that_nobody_has_cannot_be_revoked(servers: Servers) -> None:
-    status, out, err = await run(servers, "api.keys", "revoke", "nobody")
+    status, out, err = await run(servers, "api.keys.keyring", "revoke", "nobody")
     assert (status, out) == (2, "")
     assert "no key with the id nobody" in err
 
@@ -178,9 +180,9 @@ async def test_requests_are_counted_over_both_ways(bare_stack: Stack) -> None:
 async def test_the_health_command_is_a_probe(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=0)
     api = bare_stack.apis[0]
-    assert (await run(bare_stack.servers, "adapters.private_port", f"{api.private_url}/readyz"))[0] == 0
-    assert (await run(bare_stack.servers, "adapters.private_port", f"{api.private_url}/nothing"))[0] == 1
-    assert (await run(bare_stack.servers, "adapters.private_port"))[0] == 1
+    assert (await run(bare_stack.servers, "sluice.adapters.admin_http", f"{api.private_url}/readyz"))[0] == 0
+    assert (await run(bare_stack.servers, "sluice.adapters.admin_http", f"{api.private_url}/nothing"))[0] == 1
+    assert (await run(bare_stack.servers, "sluice.adapters.admin_http"))[0] == 1
 
 
 async def _dump(servers: Servers) -> str:

@@ -13,24 +13,24 @@ import aio_pika
 import asyncpg
 import pytest
 
-from adapters.rabbitmq import Broker
 from consumer.keeper import redispatch
 from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import keep
 from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
-from core.dispatch import Dispatch
-from core.document import render
-from core.envelope import decode, encode
-from core.errors import ServerAway
-from core.lanes import DEAD_QUEUE, Lane
-from core.lifecycle import LOST_LIMIT
-from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
-from tests.fakes import Events, FakeCache
+from sluice.adapters.rabbitmq import Broker
+from sluice.core.document import render
+from sluice.core.envelope import decode, encode
+from sluice.core.errors import ServerAway
+from sluice.core.lanes import DEAD_QUEUE, Lane
+from sluice.core.lifecycle import LOST_LIMIT
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.integration.record.tools import Record, ids_in
-from tests.make import new_job, new_jobs
-from tests.waiting import until, until_found
+from tests.support.fakes import Events, FakeCache
+from tests.support.make_jobs import new_job, new_jobs
+from tests.support.waiting import until, until_found
 
 LANE = Lane("default", slots=8, ids_per_message=4)
 QUEUE = LANE.queues["normal"]
@@ -44,11 +44,11 @@ class Scene:
         self.servers, self.record, self.cache, self.events = servers, record, FakeCache(), Events()
         self.store, self.telemetry = record.store, Telemetry(self.events)
         self.broker = Broker(servers.rabbitmq.url, "tests", [LANE], Telemetry(), publish_budget_s=1)
-        self.dispatch = Dispatch(self.broker, self.store, {LANE.name: LANE}, self.telemetry)
+        self.publisher = OutboxPublisher(self.broker, self.store, {LANE.name: LANE}, self.telemetry)
 
     @property
     def due_messages(self) -> DueMessages:
-        return DueMessages(self.store, self.dispatch, self.telemetry)
+        return DueMessages(self.store, self.publisher, self.telemetry)
 
     @property
     def stranded(self) -> StrandedJobs:
@@ -98,7 +98,7 @@ async def test_due_messages_are_published_and_leave_the_outbox(scene: Scene) -> 
     assert await scene.due_messages.once() == 0
     await scene.record.sql.execute("update outbox set due = now()")
     assert await scene.due_messages.once() == 6
-    await scene.dispatch.drain()
+    await scene.publisher.drain()
     assert sorted(await scene.published(2)) == sorted(ids)
     assert await scene.record.outbox() == []
     assert scene.events.fields(Event.REDISPATCHED) == [{"reason": "due"}]
@@ -108,7 +108,7 @@ async def test_messages_stay_in_the_outbox_while_rabbitmq_is_away(scene: Scene) 
     await scene.record.accepted(*new_jobs(3))
     await scene.record.sql.execute("update outbox set due = now()")
     assert await scene.due_messages.once() == 3
-    await scene.dispatch.drain()
+    await scene.publisher.drain()
     (row,) = await scene.record.outbox()
     assert 25 < row.seconds <= 30
     assert scene.events.count(Event.DISPATCH_DEFERRED) == 3

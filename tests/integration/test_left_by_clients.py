@@ -17,16 +17,16 @@ import orjson
 import pytest
 import uvicorn
 
-from adapters.metrics import Metrics
-from api.app import Front, open_front
-from api.protocol import Protocol
-from core.batching import Batcher
-from core.registry import load
-from core.telemetry import Telemetry
+from api.app import RunningApi, open_api
+from api.http.uvicorn_protocol import Protocol
 from infra.local.servers import Servers
-from tests.servers import settings_for
-from tests.stack import make_a_key
-from tests.waiting import until
+from sluice.adapters.metrics import Metrics
+from sluice.core.registry import load
+from sluice.core.runtime.batching import Batcher
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.servers import settings_for
+from tests.support.stack import make_a_key
+from tests.support.waiting import until
 
 ABORTED = 1_000
 AT_ONCE = 100
@@ -37,7 +37,7 @@ SPARE = 3
 class Api:
     """An api in this process, by whose insides one can see what is left."""
 
-    def __init__(self, front: Front, metrics: Metrics, port: int, key: str) -> None:
+    def __init__(self, front: RunningApi, metrics: Metrics, port: int, key: str) -> None:
         self.front, self.metrics, self.port, self.key = front, metrics, port, key
         self.job = ""
 
@@ -50,7 +50,7 @@ class Api:
             "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  iterating opens one more in turn
             "tasks": sum(tasks.values()),
             "requests": self.metrics.http.in_flight,
-            "waiting": len(self.front.desk.waiting) + len(self.front.desk.waiting._waiters),
+            "waiting": len(self.front.state.waiting) + len(self.front.state.waiting._waiters),
             "batched": sum(len(each) + len(each._flights) for each in batchers),
         }
 
@@ -86,7 +86,7 @@ async def serving(servers: Servers) -> AsyncIterator[Api]:
         servers, waiters=WAITERS, record_budget_s=10, accept_budget_s=20, redis_budget_s=2
     )
     key, metrics = await make_a_key(servers, "demo", ["submit", "read", "admin"]), Metrics()
-    async with open_front(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as front:
+    async with open_api(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as front:
         config = uvicorn.Config(front.app, http=Protocol, ws="none", lifespan="off", log_config=None, port=0)
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -97,7 +97,7 @@ async def serving(servers: Servers) -> AsyncIterator[Api]:
                 yield Api(front, metrics, listener.getsockname()[1], key)
             finally:
                 server.should_exit = True
-                front.desk.waiting.release()
+                front.state.waiting.release()
                 await task
 
 
@@ -163,8 +163,8 @@ async def everything_works(api: Api) -> None:
         assert {each.status_code for each in answers} == {202}
         api.job = answers[0].json()["id"]
         waits = [asyncio.create_task(client.get(f"/v1/jobs/{each.json()['id']}?wait=50")) for each in answers]
-        await until(lambda: len(api.front.desk.waiting) == len(answers))
-        api.front.desk.waiting.wake({})
+        await until(lambda: len(api.front.state.waiting) == len(answers))
+        api.front.state.waiting.wake({})
         cancelled = await asyncio.gather(
             *(client.post(f"/v1/jobs/{each.json()['id']}/cancel") for each in answers[1:])
         )
@@ -172,4 +172,4 @@ async def everything_works(api: Api) -> None:
         assert len(await asyncio.gather(*waits[1:])) == len(answers) - 1
         waits[0].cancel()
         await asyncio.wait(waits[:1])
-        await until(lambda: not len(api.front.desk.waiting))
+        await until(lambda: not len(api.front.state.waiting))

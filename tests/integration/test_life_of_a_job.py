@@ -12,9 +12,9 @@ import pytest
 import redis.asyncio as redis
 from PIL import Image
 
-from tests.make import aged_id
-from tests.servers import frozen
-from tests.stack import Stack
+from tests.support.make_jobs import aged_id
+from tests.support.servers import frozen
+from tests.support.stack import Stack
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
 WAIT = {"Prefer": "wait=20"}

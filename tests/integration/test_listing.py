@@ -12,13 +12,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from core.telemetry import Telemetry
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.work import SUM, Work, count, ended
-from tests.make import ids_of, new_jobs
-from tests.servers import settings_for
-from tests.stack import Stack, make_a_key
+from tests.support.make_jobs import ids_of, new_jobs
+from tests.support.servers import settings_for
+from tests.support.stack import Stack, make_a_key
 
 
 @pytest.fixture

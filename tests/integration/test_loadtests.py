@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack import ROOT, Stack, clean_environment
+from tests.support.stack import ROOT, Stack, clean_environment
 
 
 async def load(url: str, key: str, reports: Path, *arguments: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from infra.local import weather
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 KIND = "measurements.summary"
 

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.postgres import migrate as migration
-from adapters.postgres.migrate import LOCK, migrate
-from core.settings import PREFIX
 from infra.local.servers import Servers
-from tests.servers import urls
-from tests.waiting import until_found
+from sluice.adapters.postgres import migrate as migration
+from sluice.adapters.postgres.migrate import LOCK, migrate
+from sluice.core.runtime.settings import PREFIX
+from tests.support.servers import urls
+from tests.support.waiting import until_found
 
 FRESH = "fresh"
 HEAD = "0005"
@@ -164,7 +164,7 @@ def test_the_command_fails_in_one_line_where_it_cannot_come_in(
 async def _command(settings: dict[str, str]) -> tuple[int | None, str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.postgres.migrate", env=others | settings,
+        sys.executable, "-m", "sluice.adapters.postgres.migrate", env=others | settings,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, complained = await process.communicate()

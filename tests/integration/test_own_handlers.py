@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from tests.servers import empty
-from tests.stack import Stack
+from tests.support.servers import empty
+from tests.support.stack import Stack
 
 PACKAGE = '''
 import asyncio
@@ -23,8 +23,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.handler import Context, GiveUp, RetryLater, handler
-from core.retry import RetryPolicy
+from sluice.handler import Context, GiveUp, RetryLater, handler
+from sluice.retry import RetryPolicy
 
 QUICK = RetryPolicy(max_attempts=3, base_s=0.05)
 ONCE = RetryPolicy(max_attempts=1)

@@ -13,18 +13,18 @@ import pytest
 import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 
-from adapters import redis_cache
-from adapters.redis_cache import RedisCache
-from core.document import render
-from core.errors import ServerAway
-from core.job import Job
-from core.ports import Wake
-from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
-from tests.fakes import Events
-from tests.make import finished_job
-from tests.servers import frozen, settings_for
-from tests.waiting import Stopwatch, until
+from sluice.adapters.redis import cache as redis_cache
+from sluice.adapters.redis.cache import RedisCache
+from sluice.core.document import render
+from sluice.core.errors import ServerAway
+from sluice.core.job import Job
+from sluice.core.ports import Wake
+from sluice.core.runtime.telemetry import Event, Telemetry
+from tests.support.fakes import Events
+from tests.support.make_jobs import finished_job
+from tests.support.servers import frozen, settings_for
+from tests.support.waiting import Stopwatch, until
 
 IDENTITY = "one"
 SLACK_S = 0.5

@@ -22,9 +22,9 @@ import uuid_utils
 from infra.local.servers import Servers
 from tests.integration.house import Answer, read_answer, request
 from tests.integration.work import SUM, WAIT, Work, count, ended, finished
-from tests.servers import frozen
-from tests.stack import Process, Stack, make_a_key
-from tests.waiting import until, until_found
+from tests.support.servers import frozen
+from tests.support.stack import Process, Stack, make_a_key
+from tests.support.waiting import until, until_found
 
 MANY = 10_000
 CONNECTIONS = 25

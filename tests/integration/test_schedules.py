@@ -14,30 +14,30 @@ import httpx
 import orjson
 import pytest
 
-from adapters.connections import Connections
-from adapters.doubts import Doubts
-from adapters.metrics import Metrics
-from adapters.postgres.invariants import Invariants
-from adapters.postgres.keys import PostgresKeys
-from adapters.postgres.listing import PostgresListing
-from adapters.postgres.pulls import Pulls
-from adapters.postgres.schedules import PostgresSchedules
-from adapters.postgres.upkeep import Upkeep
-from adapters.rabbitmq import Broker
-from adapters.redis_cache import RedisCache
-from api import schedules as command
-from api.app import _furnish, stack_up
-from api.scheduling import Scheduling
-from core.record_clock import RecordClock
-from core.registry import Registry
-from core.telemetry import Telemetry
+from api.app import build_state, wrap_middleware
+from api.schedules import command
+from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
-from tests.fakes import FakeCache
+from sluice.adapters.connections import Connections
+from sluice.adapters.metrics import Metrics
+from sluice.adapters.postgres.api_keys import PostgresKeys
+from sluice.adapters.postgres.invariants import Invariants
+from sluice.adapters.postgres.listing import PostgresListing
+from sluice.adapters.postgres.polling import Pulls
+from sluice.adapters.postgres.schedules import PostgresSchedules
+from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.adapters.rabbitmq import Broker
+from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.server_checks import ConfigProblems
+from sluice.core.registry import Registry
+from sluice.core.runtime.record_clock import RecordClock
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.tools import Record
-from tests.servers import empty_postgres, urls
-from tests.stack import Stack, make_a_key
-from tests.unit.api.front_door import NoBroker, add, add_once
-from tests.waiting import until_found
+from tests.support.fakes import FakeCache
+from tests.support.servers import empty_postgres, urls
+from tests.support.stack import Stack, make_a_key
+from tests.support.waiting import until_found
+from tests.unit.api.front_door import NullBroker, add, add_once
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -98,15 +98,15 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
         schedules=PostgresSchedules(record.database, 5),
         listing=PostgresListing(record.database, record.settings),
         cache=cast(RedisCache, FakeCache()),
-        broker=cast(Broker, NoBroker()),
+        broker=cast(Broker, NullBroker()),
         pings={},
-        doubts=Doubts(Telemetry()),
+        config_problems=ConfigProblems(Telemetry()),
         clock=RecordClock(),
         invariants=cast(Invariants, None),  # nor does it verify
     )
-    desk = _furnish(record.settings, Registry([add, add_once]), connections, Telemetry())
+    desk = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
     headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
-    transport = httpx.ASGITransport(stack_up(desk, Metrics()))
+    transport = httpx.ASGITransport(wrap_middleware(desk, Metrics()))
     async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         yield Office(client, record, desk.scheduling)
     await record.database.close()
@@ -290,7 +290,7 @@ async def all_unknown(office: Office, authorization: str, name: str) -> None:
 
 
 class Command:
-    """`python -m api.schedules`, in this process."""
+    """`python -m api.schedules.command`, in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys

@@ -12,12 +12,12 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.test_http import run, until
-from tests.stack import Stack, clean_environment
+from tests.support.stack import Stack, clean_environment
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 HEAD = """
 from pydantic import BaseModel
-from core.handler import handler
+from sluice.handler import handler
 
 class Ask(BaseModel):
     number: int = 0

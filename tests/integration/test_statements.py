@@ -1,12 +1,12 @@
-"""Every statement under adapters/postgres/queries is understood by a real server with the real schema."""
+"""Every statement under sluice/adapters/postgres/queries is understood by a real server with the real schema."""
 
 from __future__ import annotations
 
 import asyncpg
 import pytest
 
-from adapters.postgres.pool import load_queries
 from infra.local.servers import Servers
+from sluice.adapters.postgres.pool import load_queries
 
 
 @pytest.mark.parametrize("name", load_queries())

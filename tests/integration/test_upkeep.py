@@ -12,9 +12,9 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.work import KINDS, WAIT, Work, ended
-from tests.make import aged_id
-from tests.stack import Stack, make_a_key
-from tests.waiting import until_found
+from tests.support.make_jobs import aged_id
+from tests.support.stack import Stack, make_a_key
+from tests.support.waiting import until_found
 
 LANES = '{"default":{"slots":2,"ids_per_message":2},"heavy":{"slots":1,"ids_per_message":1}}'
 KEEP_S = 5
@@ -28,7 +28,7 @@ async def tidy(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
     running = Stack(
         servers,
         tmp_path,
-        handlers=f"handlers.demo_sleep,{KINDS}",
+        handlers=f"sluice.kinds.demo_sleep,{KINDS}",
         lanes=LANES,
         keep_s=KEEP_S,
         idempotency_keep_s=600,

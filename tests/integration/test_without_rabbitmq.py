@@ -14,11 +14,11 @@ import redis.asyncio as redis
 from infra.local.samples import samples
 from infra.local.servers import Servers
 from tests.integration.work import KINDS, WAIT, Work, count, ended, failed, finished
-from tests.servers import empty
-from tests.stack import Stack
-from tests.waiting import until_found
+from tests.support.servers import empty
+from tests.support.stack import Stack
+from tests.support.waiting import until_found
 
-SHIPPED = "handlers.image_thumbnail,handlers.measurements_summary,handlers.demo_sleep,handlers.demo_spin"
+SHIPPED = "sluice.kinds.image_thumbnail,sluice.kinds.measurements_summary,sluice.kinds.demo_sleep,sluice.kinds.demo_spin"
 
 
 def without_rabbitmq(stack: Stack) -> Stack:

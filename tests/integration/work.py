@@ -8,11 +8,11 @@ from typing import Any
 import asyncpg
 import httpx
 
-from tests.stack import Stack
-from tests.waiting import until
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 SUM: dict[str, Any] = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
-KINDS = "handlers.demo_sum,tests.integration.kinds"
+KINDS = "sluice.kinds.demo_sum,tests.integration.kinds"
 WAIT = {"Prefer": "wait=20"}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
-from core.settings import PREFIX, Settings
 from infra.docker.trial.images import PYTHON, SERVERS
+from sluice.core.runtime.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.invariants import load_checks
-from adapters.postgres.pool import load_queries
-from api.problems import HTTP, TABLE
-from core import __version__
-from core.lifecycle import EDGES
-from core.settings import PREFIX, Settings, default_text, example
-from core.telemetry import Event
+from api.http.problems import HTTP, TABLE
+from sluice import __version__
+from sluice.adapters.postgres.invariants import load_checks
+from sluice.adapters.postgres.pool import load_queries
+from sluice.core.lifecycle import EDGES
+from sluice.core.runtime.settings import PREFIX, Settings, default_text, example
+from sluice.core.runtime.telemetry import Event
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("api", "consumer", "core", "adapters", "handlers", "infra")
+ROOMS = ("sluice", "api", "consumer", "infra")
 LONGEST = 300
 VAGUE = {"manager", "service", "util", "utils", "common", "base", "helper", "helpers"}
 NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (0, 16)}
 
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
-STATEMENTS = sorted((ROOT / "adapters/postgres/queries").rglob("*.sql"))
+STATEMENTS = sorted((ROOT / "sluice/adapters/postgres/queries").rglob("*.sql"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
 
 
@@ -60,7 +60,7 @@ def test_the_operator_reads_of_every_setting_with_its_default() -> None:
 
 
 def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:
-    lists = {ROOT / "core/telemetry.py", ROOT / "adapters/logs.py"}
+    lists = {ROOT / "sluice/core/runtime/telemetry.py", ROOT / "sluice/adapters/logs.py"}
     flows = "".join(path.read_text() for path in PRODUCT if path not in lists)
     assert set(re.findall(r"\bEvent\.([A-Z_]+)", flows)) == set(Event.__members__)
     told = [cells[0] for cells in table("docs/operations.md", "Metrics") if cells[0].endswith("_total")]
@@ -104,7 +104,7 @@ def test_a_statement_says_what_it_is_for(path: Path) -> None:
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
-    adapters = "".join(path.read_text() for path in (ROOT / "adapters").rglob("*.py"))
+    adapters = "".join(path.read_text() for path in (ROOT / "sluice/adapters").rglob("*.py"))
     assert set(re.findall(r'\.(?:fetch|commit)\(\s*"(\w+)"', adapters)) <= set(load_queries())
     assert [name for name in load_queries() if f'"{name}"' not in adapters] == []
 
@@ -117,7 +117,7 @@ def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:
 def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() -> None:
     # What verifies the record only reads, and PostgreSQL ends its transaction where it freezes.
     apart = {"migrate.py", "invariants.py"}
-    drivers = [path for path in (ROOT / "adapters/postgres").glob("*.py") if path.name not in apart]
+    drivers = [path for path in (ROOT / "sluice/adapters/postgres").glob("*.py") if path.name not in apart]
     opening = re.compile(r"""\.transaction\(|["'](?:begin|start transaction)\b""", re.IGNORECASE)
     assert [path.name for path in drivers if opening.search(path.read_text())] == []
     code = {path.stem: re.sub("--.*", "", path.read_text()) for path in STATEMENTS}

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from core import __version__
 from infra.docker.trial import images
 from infra.docker.trial.engine import Docker, Engine
 from infra.local import programs
 from infra.local.daemon import StartError
 from infra.local.display import step
+from sluice import __version__
 
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".local" / "containers"

@@ -13,8 +13,8 @@ import orjson
 import redis.asyncio as redis
 
 from tests.integration.work import ended
-from tests.stack import Stack
-from tests.waiting import until_found
+from tests.support.stack import Stack
+from tests.support.waiting import until_found
 
 NUMBERS = count(1)
 LARGE = [10**11] * 130

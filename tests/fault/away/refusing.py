@@ -15,7 +15,7 @@ from infra.local.identity import owner_of
 from infra.local.postgres import Postgres
 from infra.local.servers import Servers
 from tests.fault.chaos.wreck import ABSURD_LIMIT, USUAL_LIMIT
-from tests.weakening import weakened
+from tests.support.weakening import weakened
 
 LOG = 16 * 1024 * 1024
 """Bytes of a file of PostgreSQL's log, which has to stay allowed."""

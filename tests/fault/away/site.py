@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 from yarl import URL
 
-from core.settings import Settings
 from infra.local.server import Server
 from infra.local.servers import Servers
+from sluice.core.runtime.settings import Settings
 from tests.fault.away.refusing import disk_alarm, full_disk, no_writes, read_only
 from tests.fault.chaos.proxy import BOTH, CALM, Proxies, Proxy, Trouble
 from tests.integration.work import KINDS
-from tests.servers import empty, urls
-from tests.stack import Process, Stack
-from tests.waiting import until_found
+from tests.support.servers import empty, urls
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until_found
 
 NAMES = ("postgres", "redis", "rabbitmq")
 BUDGETS = {"postgres": ("record_budget_s", "accept_budget_s"), "redis": ("redis_budget_s",)}

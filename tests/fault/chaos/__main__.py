@@ -20,7 +20,7 @@ from tests.fault.chaos import report
 from tests.fault.chaos.page import PAGE, put
 from tests.fault.chaos.run import Plan, run
 from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
-from tests.servers import running_servers
+from tests.support.servers import running_servers
 
 MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
 REPORTS = Path(".local/fault")

@@ -11,8 +11,9 @@ import time
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.handler import Context, handler
-from core.retry import RetryPolicy
+from sluice.context import Context
+from sluice.handler import handler
+from sluice.retry import RetryPolicy
 
 LEDGER = "CHAOS_LEDGER"
 """The variable that says where the ledger lies."""

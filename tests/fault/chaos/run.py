@@ -26,8 +26,8 @@ from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedu
 from tests.fault.chaos.vitals import Sample, watch
 from tests.fault.chaos.wire import Door, Doors
 from tests.fault.chaos.wreck import Done, Wreck
-from tests.servers import urls
-from tests.stack import ROOT, Stack, make_a_key
+from tests.support.servers import urls
+from tests.support.stack import ROOT, Stack, make_a_key
 
 Say = Callable[[str], None]
 

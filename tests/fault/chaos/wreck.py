@@ -14,11 +14,11 @@ import aiormq
 import httpx
 import redis.asyncio as redis
 
-from core.lanes import PRIORITIES, queue_name
 from infra.local.server import Server
+from sluice.core.lanes import PRIORITIES, queue_name
 from tests.fault.chaos.proxy import BOTH, CALM, Proxy, Trouble
 from tests.fault.chaos.schedule import Fault
-from tests.stack import Process, Stack
+from tests.support.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
 USUAL_LIMIT, ABSURD_LIMIT = "200MB", "9000GB"

@@ -22,7 +22,7 @@ from tests.fault.chaos.run import run
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.mutants import MUTANTS, Mutant, noticed
 from tests.fault.controls.tree import copied
-from tests.servers import empty, running_servers
+from tests.support.servers import empty, running_servers
 
 HEAD = ["| removed | with it | without it | |", "|---|---|---|---|"]
 

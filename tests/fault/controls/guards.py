@@ -44,7 +44,7 @@ NO_SEARCH = (Cut(KEEPER, "        if opened.broker.configured:\n", "        if F
 """Nobody looks for messages that RabbitMQ has lost."""
 
 _DUE_MESSAGES = (
-    "        yield DueMessages(store, dispatch, telemetry, lambda: opened.broker.connected), tick\n"
+    "        yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick\n"
 )
 _BLIND_ACCEPT = """\
         try:
@@ -52,7 +52,7 @@ _BLIND_ACCEPT = """\
         except Exception:
             from datetime import UTC
 
-            from core.job import Accepted
+            from sluice.core.job import Accepted
 
             accepted = Accepted(datetime.now(UTC), frozenset(job.id for job in jobs), ())
 """
@@ -74,7 +74,7 @@ def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
 GUARDS = (
     Guard(
         "the fence is not compared when an ending is written",
-        (Cut("adapters/postgres/queries/settle.sql", "join held using (id, fence)", "join held using (id)"),),
+        (Cut("sluice/adapters/postgres/queries/settle.sql", "join held using (id, fence)", "join held using (id)"),),
         plan(
             fault(4, "consumer-freeze", "consumer-0", 4.0),
             fault(11, "consumer-freeze", "consumer-1", 4.0),
@@ -107,7 +107,7 @@ GUARDS = (
         "a message counts as sent before RabbitMQ has confirmed it",
         (
             Cut(
-                "adapters/rabbitmq/publishing.py",
+                "sluice/adapters/rabbitmq/publishing.py",
                 "await within(CALL_S, connection.channel())",
                 "await within(CALL_S, connection.channel(publisher_confirms=False))",
             ),
@@ -119,8 +119,8 @@ GUARDS = (
     Guard(
         "a message is acknowledged before its jobs are claimed",
         (
-            Cut("consumer/hints.py", "        ids = decode(delivery.body)\n", "        ids = decode(delivery.body)\n        delivery.acknowledge()\n"),
-            Cut("consumer/hints.py", "            self._delivery.acknowledge()\n", "            pass\n"),
+            Cut("consumer/intake/lane_buffer.py", "        ids = decode(delivery.body)\n", "        ids = decode(delivery.body)\n        delivery.acknowledge()\n"),
+            Cut("consumer/intake/lane_buffer.py", "            self._delivery.acknowledge()\n", "            pass\n"),
         ),
         plan(
             fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
@@ -132,8 +132,8 @@ GUARDS = (
     Guard(
         "PostgreSQL answers a commit before it is on disk",
         (
-            Cut("adapters/postgres/queries/fitness.sql", "'on'", "'off'"),
-            Cut("adapters/postgres/queries/fitness.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
+            Cut("sluice/adapters/postgres/queries/fitness.sql", "'on'", "'off'"),
+            Cut("sluice/adapters/postgres/queries/fitness.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
         ),
         plan(
             *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),
@@ -143,7 +143,7 @@ GUARDS = (
     ),
     Guard(
         "an unknown commit counts as a good one",
-        (Cut("api/submission.py", "        accepted = await self._store.accept(jobs)\n", _BLIND_ACCEPT),),
+        (Cut("api/jobs/submit.py", "        accepted = await self._store.accept(jobs)\n", _BLIND_ACCEPT),),
         plan(fault(4, "postgres-kill", "postgres"), seconds=10),
         frozenset({"lost"}),
     ),
@@ -163,7 +163,7 @@ GUARDS = (
         "keys are not looked at when jobs are inserted",
         (
             Cut(
-                "adapters/postgres/queries/accept.sql",
+                "sluice/adapters/postgres/queries/accept.sql",
                 "where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))",
                 "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
             ),
@@ -173,14 +173,14 @@ GUARDS = (
     ),
     Guard(
         "equal pure work does not share a flight",
-        (Cut("api/submission.py", "fingerprint=own, flight=True,", "fingerprint=own, flight=False,"),),
+        (Cut("api/jobs/submit.py", "fingerprint=own, flight=True,", "fingerprint=own, flight=False,"),),
         plan(seconds=6, rate=100, visits={"pure": 1}),
         frozenset({"same work done twice"}),
     ),
     Guard(
         "unfinished documents are kept in process memory",
         (
-            Cut("api/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
+            Cut("api/jobs/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
         ),
         plan(seconds=8, visits={"followed": 1}),
         frozenset({"went back", "shown unfinished after its end"}),
@@ -189,7 +189,7 @@ GUARDS = (
         "a record that is away is taken for one without the job",
         (
             Cut(
-                "api/lookup.py",
+                "api/jobs/lookup.py",
                 "        jobs = await self._store.look_up(list(set(ids)))\n",
                 "        try:\n            jobs = await self._store.look_up(list(set(ids)))\n"
                 "        except ServerAway:\n            jobs = {}\n",
@@ -200,7 +200,7 @@ GUARDS = (
     ),
     Guard(
         "the tenant of a document is not compared",
-        (Cut("api/lookup.py", "if document is None or document.tenant != tenant:", "if document is None:"),),
+        (Cut("api/jobs/lookup.py", "if document is None or document.tenant != tenant:", "if document is None:"),),
         plan(seconds=6, visits={"foreign": 1}),
         frozenset({"seen by a stranger"}),
     ),
@@ -208,7 +208,7 @@ GUARDS = (
         "a cancel is forgotten when a job ends",
         (
             Cut(
-                "adapters/postgres/queries/settle.sql",
+                "sluice/adapters/postgres/queries/settle.sql",
                 "case when cancel_requested_at is null then ended.state else 'cancelled' end",
                 "case when ended.state = 'queued' then 'succeeded' else ended.state end",
             ),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tests.fault.controls.guards import Cut
 from tests.fault.controls.tree import copied
-from tests.stack import ROOT
+from tests.support.stack import ROOT
 
 FAILED = 1
 """Exit status of pytest where a test has failed; where there was none, or it could not start, it is another."""
@@ -25,9 +25,9 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
-_REDIS = "adapters/redis_cache.py"
+_REDIS = "sluice/adapters/redis/cache.py"
 _LEASE = "clock_timestamp() + $4::float8 * interval '1 second'"
-_RECORD = "adapters/postgres/migrations/versions/0001_the_record.sql"
+_RECORD = "sluice/adapters/postgres/migrations/versions/0001_the_record.sql"
 
 MUTANTS = (
     Mutant(
@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     Mutant(
         "a message that reached no queue counts as sent",
-        (Cut("adapters/rabbitmq/publishing.py", "mandatory=True", "mandatory=False"),),
+        (Cut("sluice/adapters/rabbitmq/publishing.py", "mandatory=True", "mandatory=False"),),
         ("tests/integration/rabbitmq/test_rabbitmq_faults.py::"
          "test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_again",),
     ),
@@ -54,16 +54,16 @@ MUTANTS = (
     Mutant(
         "a lease goes by the clock of the consumer",
         (
-            Cut("adapters/postgres/queries/claim.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("adapters/postgres/queries/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("adapters/postgres/store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
-            Cut("adapters/postgres/heartbeat.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
+            Cut("sluice/adapters/postgres/queries/claim.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/queries/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
+            Cut("sluice/adapters/postgres/heartbeat.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
         ),
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
     ),
     Mutant(
         "a body may be of any size",
-        (Cut("api/body.py", "        if size > limit:", "        if False:"),),
+        (Cut("api/http/body.py", "        if size > limit:", "        if False:"),),
         ("tests/integration/test_bad_input.py",),
     ),
 )  # fmt: skip

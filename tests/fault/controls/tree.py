@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.fault.controls.guards import Cut
-from tests.stack import ROOT
+from tests.support.stack import ROOT
 
-ROOMS = ("adapters", "api", "consumer", "core", "handlers")
+ROOMS = ("sluice", "api", "consumer")
 
 
 def copied(to: Path, cuts: Iterable[Cut]) -> Path:

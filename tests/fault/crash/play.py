@@ -19,22 +19,22 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from core.telemetry import Telemetry
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
 from tests.fault.claims import record
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
-from tests.make import new_job
-from tests.servers import settings_for
-from tests.stack import Process, Stack
-from tests.waiting import until, until_found
+from tests.support.make_jobs import new_job
+from tests.support.servers import settings_for
+from tests.support.stack import Process, Stack
+from tests.support.waiting import until, until_found
 
 LAUNCHER = "tests.fault.crash"
 DEADLINE_S = 60.0
 FROZEN_S = 2.6
-"""Longer than a lease of tests.servers.QUICK: nothing tells that it is over."""
+"""Longer than a lease of tests.support.servers.QUICK: nothing tells that it is over."""
 
 
 class Case(NamedTuple):

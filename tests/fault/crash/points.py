@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from core.lifecycle import Transition
+from sluice.core.lifecycle import Transition
 
 When = Literal["before", "under way", "after"]
 Concerns = Callable[[tuple[Any, ...], Any], object]
@@ -62,12 +62,15 @@ class Point(NamedTuple):
     pause_s: float = 0.0
 
 
-_STORE, _HEARTBEAT = "adapters.postgres.store:Store.", "adapters.postgres.heartbeat:HeartbeatConnection."
-_BROKER, _CACHE = "adapters.rabbitmq.broker:Broker.", "adapters.redis_cache:RedisCache."
-_ASK, _SEND = "adapters.postgres.pool:Database._ask", "aiormq.channel:Channel.basic_publish"
+_STORE, _HEARTBEAT = (
+    "sluice.adapters.postgres.store:Store.",
+    "sluice.adapters.postgres.heartbeat:HeartbeatConnection.",
+)
+_BROKER, _CACHE = "sluice.adapters.rabbitmq.broker:Broker.", "sluice.adapters.redis.cache:RedisCache."
+_ASK, _SEND = "sluice.adapters.postgres.pool:Database._ask", "aiormq.channel:Channel.basic_publish"
 
 POINTS: Mapping[str, Point] = {
-    "FP1": Point("validated", "api", "api.submission:as_new", "after"),
+    "FP1": Point("validated", "api", "api.jobs.submit:as_new", "after"),
     "FP2": Point("before the commit", "api", _STORE + "accept", "before"),
     "FP3": Point("committed, before the 202", "api", _STORE + "accept", "after"),
     "FP4": Point("202 sent, before the publish", "api", _BROKER + "publish", "before", pause_s=0.2),
@@ -81,7 +84,7 @@ POINTS: Mapping[str, Point] = {
     ),
     "FP9": Point("delivered, before the claim", "consumer", _STORE + "claim", "before"),
     "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", answered),
-    "FP11": Point("acknowledged, before the start", "consumer", "consumer.runner:Runner.run", "before"),
+    "FP11": Point("acknowledged, before the start", "consumer", "consumer.running.runner:Runner.run", "before"),
     "FP12": Point("in the handler", "consumer", "tests.fault.chaos.kinds:note", "after", work="naps"),
     "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
     "FP14 accept": Point(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.rabbitmq import link, queues
-from core.lanes import Lane
 from infra.local.servers import RabbitMQ
+from sluice.adapters.rabbitmq import connection as link
+from sluice.adapters.rabbitmq import queues
+from sluice.core.lanes import Lane
 
 lane_numbers = itertools.count()
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from adapters.rabbitmq import Broker, queues
-from core.envelope import decode
-from core.lanes import DEAD_QUEUE, Lane, queue_name
-from core.telemetry import Telemetry
 from infra.local.servers import RabbitMQ
+from sluice.adapters.rabbitmq import Broker, queues
+from sluice.core.envelope import decode
+from sluice.core.lanes import DEAD_QUEUE, Lane, queue_name
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.rabbitmq.tools import (
     BUDGET_S,
     Consumer,

@@ -11,11 +11,12 @@ from contextlib import suppress
 import aiormq
 import pytest
 
-from adapters.rabbitmq import Broker, hand, queues
-from core.errors import ServerAway
-from core.lanes import Lane
-from core.telemetry import Event
 from infra.local.servers import RabbitMQ
+from sluice.adapters.rabbitmq import Broker, queues
+from sluice.adapters.rabbitmq import deliveries as hand
+from sluice.core.errors import ServerAway
+from sluice.core.lanes import Lane
+from sluice.core.runtime.telemetry import Event
 from tests.integration.rabbitmq.tools import (
     BUDGET_S,
     Consumer,
@@ -29,7 +30,7 @@ from tests.integration.rabbitmq.tools import (
     until,
     until_refused,
 )
-from tests.waiting import Stopwatch
+from tests.support.waiting import Stopwatch
 
 
 async def test_messages_survive_the_broker_being_killed_and_both_sides_come_back_by_themselves(

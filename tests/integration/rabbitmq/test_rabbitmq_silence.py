@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from adapters.rabbitmq import Broker
-from adapters.rabbitmq.publishing import Publishing
-from core.lanes import Lane
 from infra.local.servers import RabbitMQ
+from sluice.adapters.rabbitmq import Broker
+from sluice.adapters.rabbitmq.publishing import Publishing
+from sluice.core.lanes import Lane
 from tests.integration.rabbitmq.tools import (
     BUDGET_S,
     Consumer,

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.dispatch import Dispatch
-from core.job import Message
-from core.lanes import Lane
-from core.telemetry import Event, Telemetry
 from infra.local.servers import RabbitMQ
-from tests.fakes import Events as Counted
+from sluice.core.job import Message
+from sluice.core.lanes import Lane
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.integration.rabbitmq.tools import BUDGET_S, Events, message, operator, proxied, running, until
+from tests.support.fakes import Events as Counted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -26,7 +26,7 @@ class Relay:
         self._sent: dict[int, Message] = {}
 
     def over(self, broker: object) -> Relay:
-        self._dispatch = Dispatch(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]
+        self._publisher = OutboxPublisher(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]
         return self
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
@@ -39,16 +39,16 @@ class Relay:
         self._sent |= {
             number: message(self.lane)._replace(outbox_id=number) for number in range(first, first + count)
         }
-        self._dispatch.send([self._sent[number] for number in range(first, first + count)])
+        self._publisher.send([self._sent[number] for number in range(first, first + count)])
 
     async def settled(self) -> None:
-        await self._dispatch.drain()
+        await self._publisher.drain()
 
     async def all_forgotten(self) -> None:
         """Send again what was not confirmed, as the keeper does."""
         async with asyncio.timeout(30):
             while left := [each for number, each in self._sent.items() if number not in self.forgotten]:
-                self._dispatch.send(left)
+                self._publisher.send(left)
                 await self.settled()
                 await asyncio.sleep(0.05)
 

@@ -9,13 +9,13 @@ from uuid import uuid4
 import aiormq
 import pytest
 
-from adapters.rabbitmq import Broker
-from core.envelope import encode
-from core.lanes import Lane
-from core.telemetry import Telemetry
 from infra.local.rabbitmq import VERSION_VARIABLE
 from infra.local.rabbitmq4 import installed_version
 from infra.local.servers import RabbitMQ, Servers
+from sluice.adapters.rabbitmq import Broker
+from sluice.core.envelope import encode
+from sluice.core.lanes import Lane
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.rabbitmq.tools import BUDGET_S, Consumer, in_place, operator, proxied, until
 
 RETURNS = 25

@@ -13,14 +13,14 @@ from uuid import uuid4
 import aiormq
 from yarl import URL
 
-from adapters.rabbitmq import Broker
-from core.envelope import decode
-from core.errors import ServerAway
-from core.job import Message
-from core.lanes import Lane
-from core.ports import Delivery
-from core.telemetry import Event, Telemetry
 from infra.local.servers import RabbitMQ
+from sluice.adapters.rabbitmq import Broker
+from sluice.core.envelope import decode
+from sluice.core.errors import ServerAway
+from sluice.core.job import Message
+from sluice.core.lanes import Lane
+from sluice.core.ports import Delivery
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 BUDGET_S = 0.6
 ACK_FRAME = b"\x00\x3c\x00\x50"

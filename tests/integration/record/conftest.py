@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.integration.record.tools import Record
-from tests.servers import empty_postgres
+from tests.support.servers import empty_postgres
 
 
 @pytest.fixture

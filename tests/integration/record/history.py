@@ -14,9 +14,9 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.errors import KeyReused, OutcomeUnknown, ServerAway
-from core.job import TERMINAL, Job
-from core.lifecycle import (
+from sluice.core.errors import KeyReused, OutcomeUnknown, ServerAway
+from sluice.core.job import TERMINAL, Job
+from sluice.core.lifecycle import (
     LOST_LIMIT,
     SOLO_CRASH_LIMIT,
     Failure,
@@ -28,7 +28,7 @@ from core.lifecycle import (
     succeeded,
 )
 from tests.integration.record.world import KINDS, Api, Hands, World
-from tests.scripted import lost, refused
+from tests.support.scripted import lost, refused
 
 T = TypeVar("T")
 ROUNDS = 30

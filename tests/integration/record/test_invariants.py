@@ -10,17 +10,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.postgres import invariants as module
-from adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
-from core.errors import ServerAway, ServerUnfit, TryAgain
-from core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from infra.local import variables
 from infra.local import verify as local
 from infra.local.servers import Servers
+from sluice.adapters.postgres import invariants as module
+from sluice.adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
+from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
+from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from tests.integration.record.tools import Record
 from tests.integration.test_http import run
-from tests.make import new_job, new_jobs
-from tests.servers import frozen, urls
+from tests.support.make_jobs import new_job, new_jobs
+from tests.support.servers import frozen, urls
 
 LONG_AGO = "now() - interval '1 hour'"
 WITHOUT_GUARDS = """
@@ -310,11 +310,11 @@ async def test_a_record_without_tables_names_the_remedy(record: Record, servers:
 async def test_the_command_tells_by_its_exit_status(
     record: Record, servers: Servers, jobs: Mapping[str, str]
 ) -> None:
-    status, out, err = await run(servers, "adapters.postgres.verify", "--json")
+    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--json")
     assert (status, err) == (0, "")
     assert {each["check"]: each["count"] for each in json.loads(out)} == dict.fromkeys(load_checks(), 0)
     await record.change(jobs["running"], "max_attempts = 0")
-    status, out, err = await run(servers, "adapters.postgres.verify", "--newest", "10")
+    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--newest", "10")
     assert (status, err) == (1, "")
     assert f"{len(load_checks())} invariants, 1 violated" in out
     assert jobs["running"] in out
@@ -331,7 +331,7 @@ async def test_the_command_tells_by_its_exit_status(
 async def test_a_record_that_cannot_be_asked_is_another_exit_status(
     servers: Servers, settings: dict[str, str], words: str
 ) -> None:
-    status, out, err = await run(servers, "adapters.postgres.verify", **settings)
+    status, out, err = await run(servers, "sluice.adapters.postgres.verify", **settings)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert words in err
 

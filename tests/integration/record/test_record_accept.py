@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
-from core.batching import Batcher
-from core.errors import BadRow
-from core.job import TAG_SEPARATOR, NewJob, as_accepted
-from core.lifecycle import Failure, failed
+from sluice.core.errors import BadRow
+from sluice.core.job import TAG_SEPARATOR, NewJob, as_accepted
+from sluice.core.lifecycle import Failure, failed
+from sluice.core.runtime.batching import Batcher
 from tests.integration.record.tools import Record, body, ids_in
-from tests.make import ids_of, new_job, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 PRINT = b"f" * 32
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from core.job import Job
-from core.lifecycle import Failure, retried, succeeded
+from sluice.core.job import Job
+from sluice.core.lifecycle import Failure, retried, succeeded
 from tests.integration.record.tools import KINDS, Record, body, ids_in
-from tests.make import ids_of, new_job, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 
 async def test_a_claim_raises_fence_attempt_and_version_and_hands_out_the_input(record: Record) -> None:

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 import uuid_utils
 
-from core.job import Job, KeyUse, Message
-from core.lifecycle import Failure, Transition, failed, retried, succeeded
+from sluice.core.job import Job, KeyUse, Message
+from sluice.core.lifecycle import Failure, Transition, failed, retried, succeeded
 from tests.integration.record.tools import KINDS, Record, body, ids_in
-from tests.make import new_jobs
+from tests.support.make_jobs import new_jobs
 
 FAILURE = Failure("handler-error", "LookupError", "no such thing", True, "the traceback")
 NOBODY = "01900000-0000-7000-8000-000000000000"

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from core.errors import SluiceError
-from core.job import Job, NewJob
-from core.lifecycle import Failure, released, retried, succeeded
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.core.job import Job, NewJob
+from sluice.core.lifecycle import Failure, released, retried, succeeded
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.errors import SluiceError
 from tests.integration.record.tools import KINDS, Record
-from tests.make import new_job
-from tests.waiting import until_found
+from tests.support.make_jobs import new_job
+from tests.support.waiting import until_found
 
 MOST_WAITS = 30
 AGAIN = Failure("handler-error", "LookupError", retryable=True)

@@ -10,15 +10,16 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from adapters.postgres import pool
-from adapters.postgres.pool import Database, translated
-from core.errors import BadRow, OutcomeUnknown, ServerAway, SluiceError, TryAgain, WritesRefused
-from core.telemetry import Event, Telemetry
 from infra.local.servers import Servers
+from sluice.adapters.postgres import pool
+from sluice.adapters.postgres.pool import Database, translated
+from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import SluiceError
 from tests.integration.record.tools import KINDS, Record
-from tests.make import new_job
-from tests.servers import frozen
-from tests.waiting import Stopwatch, until
+from tests.support.make_jobs import new_job
+from tests.support.servers import frozen
+from tests.support.waiting import Stopwatch, until
 
 SLACK_S = 0.8
 """What a busy machine may add to a deadline."""

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
-from core.errors import ServerAway
-from core.job import Claim, Job
-from core.lifecycle import succeeded
-from core.ports import Beat
 from infra.local.servers import Servers
+from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.core.errors import ServerAway
+from sluice.core.job import Claim, Job
+from sluice.core.lifecycle import succeeded
+from sluice.core.ports import Beat
 from tests.integration.record.tools import KINDS, Record
-from tests.make import new_jobs
+from tests.support.make_jobs import new_jobs
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import uuid_utils
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from core import dispatch
 from infra.local.servers import Servers
+from sluice.core import outbox_publisher as publisher
 from tests.integration.record.history import Histories
 from tests.integration.record.world import World
-from tests.servers import empty_postgres
+from tests.support.servers import empty_postgres
 
 FEW = "30 40"
 """Histories, and the most steps of each; `make crash` makes up more, and others each time."""
@@ -27,7 +27,7 @@ def world(shared_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """For the machine, which Hypothesis makes anew for every history: one loop and one set of connections."""
     numbers = count(1)  # the same history has the same ids, in their order
     monkeypatch.setattr(uuid_utils, "uuid7", lambda: f"019b0000-0000-7000-8000-{next(numbers):012x}")
-    monkeypatch.setattr(dispatch, "GATHER_S", 0.0)
+    monkeypatch.setattr(publisher, "GATHER_S", 0.0)
     shared_servers.up(shared_servers.postgres)
     with asyncio.Runner() as loop:
         loop.run(empty_postgres(shared_servers))

@@ -8,8 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from core.job import TERMINAL, JobState
-from core.lifecycle import EDGES
+from sluice.core.job import TERMINAL, JobState
+from sluice.core.lifecycle import EDGES
 from tests.integration.record.tools import Record
 
 COLUMNS = {

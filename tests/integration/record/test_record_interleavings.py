@@ -8,14 +8,14 @@ from itertools import product
 
 import pytest
 
-from adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
-from adapters.postgres.pool import load_queries
-from adapters.postgres.store import Store
-from core.job import Claim
-from core.lifecycle import Transition, released, succeeded
 from infra.local.servers import Servers
+from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.adapters.postgres.pool import load_queries
+from sluice.adapters.postgres.store import Store
+from sluice.core.job import Claim
+from sluice.core.lifecycle import Transition, released, succeeded
 from tests.integration.record.tools import KINDS, Record
-from tests.make import new_jobs
+from tests.support.make_jobs import new_jobs
 
 STEPS = 5
 CHUNK = 500

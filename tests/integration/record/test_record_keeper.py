@@ -11,10 +11,10 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from adapters.postgres import store as names
-from core.lifecycle import LOST_LIMIT, Failure, retried, succeeded
+from sluice.adapters.postgres import store as names
+from sluice.core.lifecycle import LOST_LIMIT, Failure, retried, succeeded
 from tests.integration.record.tools import KINDS, Record, body, ids_in
-from tests.make import ids_of, new_job, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 DUE_NOW = "update outbox set due = now()"
 

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 import uuid_utils
 
-from core.job import KeyUse, NewJob
-from core.lifecycle import succeeded
+from sluice.core.job import KeyUse, NewJob
+from sluice.core.lifecycle import succeeded
 from tests.integration.record.tools import Record
-from tests.make import ids_of, new_job
+from tests.support.make_jobs import ids_of, new_job
 
 PRINT = b"p" * 32
 INSERT = """with key as (insert into idempotency_keys (tenant, key, request_hash, job_id) values ('acme', 'k', 'h', $1))

@@ -12,15 +12,15 @@ import orjson
 import pytest
 import uuid_utils
 
-from adapters.postgres.listing import AT_ONCE, PostgresListing
-from adapters.postgres.pool import SETTINGS, load_queries
-from core.document import render_item
-from core.errors import Overloaded
-from core.job import TAG_SEPARATOR, Job, JobState
-from core.lifecycle import Failure, failed, succeeded
-from core.listing import ABOVE_ALL, Filter, first_id
+from sluice.adapters.postgres.listing import AT_ONCE, PostgresListing
+from sluice.adapters.postgres.pool import SETTINGS, load_queries
+from sluice.core.document import render_item
+from sluice.core.errors import Overloaded
+from sluice.core.job import TAG_SEPARATOR, Job, JobState
+from sluice.core.lifecycle import Failure, failed, succeeded
+from sluice.core.listing import ABOVE_ALL, Filter, first_id
 from tests.integration.record.tools import KINDS, Record, body, ids_in
-from tests.make import ids_of, new_job, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 EVERY = Filter(tuple(JobState))
 FAILURE = Failure("handler-error", "LookupError", "row 1 is missing")

@@ -9,12 +9,12 @@ from uuid import UUID
 import orjson
 import pytest
 
-from adapters.postgres.pulls import Pulls
-from core.job import Job, NewJob
-from core.lanes import PRIORITIES, Turns
-from core.lifecycle import succeeded
+from sluice.adapters.postgres.polling import Pulls
+from sluice.core.job import Job, NewJob
+from sluice.core.lanes import PRIORITIES, Turns
+from sluice.core.lifecycle import succeeded
 from tests.integration.record.tools import KINDS, Record, body
-from tests.make import ids_of, new_job, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 
 def puller(record: Record, owner: int | None = None) -> Pulls:

@@ -7,19 +7,19 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.postgres.keys import PostgresKeys
-from adapters.postgres.migrate import migrate
-from adapters.postgres.pool import QUERIES, Database, load_queries
-from core.job import NewJob
-from core.lifecycle import Failure, failed, succeeded
-from core.ports import KeyRecord
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
+from sluice.adapters.postgres.api_keys import PostgresKeys
+from sluice.adapters.postgres.migrate import migrate
+from sluice.adapters.postgres.pool import QUERIES, Database, load_queries
+from sluice.core.job import NewJob
+from sluice.core.lifecycle import Failure, failed, succeeded
+from sluice.core.ports import ApiKeyRecord
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.tools import Record
-from tests.make import new_job
+from tests.support.make_jobs import new_job
 
 PRINT = b"p" * 32
-KEY = KeyRecord("abcdefghijkl", "acme", frozenset({"submit", "read"}), b"\x01" * 32, True)
+KEY = ApiKeyRecord("abcdefghijkl", "acme", frozenset({"submit", "read"}), b"\x01" * 32, True)
 
 
 async def test_unknown_ids_are_left_out(record: Record) -> None:

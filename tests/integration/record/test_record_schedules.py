@@ -13,11 +13,11 @@ import orjson
 import pytest
 import uuid_utils
 
-from adapters.postgres.schedules import PostgresSchedules
 from consumer.keeper.cron import FireSchedules
-from core.errors import BadRow
-from core.schedule import MOST_AT_ONCE, DueSchedule, NewSchedule, Schedule
-from core.telemetry import Event, Telemetry
+from sluice.adapters.postgres.schedules import PostgresSchedules
+from sluice.core.errors import BadRow
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, NewSchedule, Schedule
 from tests.integration.record.tools import Record, ids_in
 
 OPTIONS = (

@@ -11,10 +11,10 @@ import pytest
 
 from consumer.attempt import Attempt
 from consumer.settling import Settling
-from core.document import render
-from core.errors import BadRow
-from core.job import Job
-from core.lifecycle import (
+from sluice.core.document import render
+from sluice.core.errors import BadRow
+from sluice.core.job import Job
+from sluice.core.lifecycle import (
     SOLO_CRASH_LIMIT,
     Failure,
     Transition,
@@ -25,11 +25,11 @@ from core.lifecycle import (
     retried,
     succeeded,
 )
-from core.telemetry import Event, Telemetry
-from handlers.demo_sum import add_up
-from tests.fakes import Events, FakeCache
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.kinds.demo_sum import add_up
 from tests.integration.record.tools import KINDS, Record, body
-from tests.make import ids_of, new_jobs
+from tests.support.fakes import Events, FakeCache
+from tests.support.make_jobs import ids_of, new_jobs
 
 FAILURE = Failure("handler-error", "LookupError", "no such thing", True, "the traceback")
 ENDINGS: dict[str, Callable[[Job], Transition]] = {

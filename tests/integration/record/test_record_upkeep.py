@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from adapters.postgres import upkeep as names
-from adapters.postgres.upkeep import Upkeep
 from consumer.keeper.prune import FIRST_ID, FIRST_KEY
-from core.job import KeyUse
-from core.lifecycle import Failure, retried
-from core.retention import Retention
-from core.statistics import LaneCount, LaneStatistics, LaneWork, Times
-from core.upkeep import KeyMark, Pruned
+from sluice.adapters.postgres import upkeep as names
+from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.core.job import KeyUse
+from sluice.core.lifecycle import Failure, retried
+from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned
+from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Times
+from sluice.core.retention import Retention
 from tests.integration.record.tools import KINDS, Record, body
-from tests.make import aged_id, ids_of, new_job, new_jobs
+from tests.support.make_jobs import aged_id, ids_of, new_job, new_jobs
 
 HOUR = Retention({}, 3_600)
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -176,7 +176,7 @@ async def test_keys_that_were_made_at_the_same_time_are_all_come_by(record: Reco
         after = found.last or after
     assert [looked_at for _, looked_at in ticks] == [2, 2, 2, 1, 0]
     assert sum(gone for gone, _ in ticks) == 4
-    assert isinstance(after, KeyMark)
+    assert isinstance(after, IdempotencyKeyCursor)
     assert await keys(record) == {"k1", "k3", "k5"}
 
 

@@ -9,17 +9,17 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from adapters.postgres.upkeep import Upkeep
-from core.document import render
-from core.job import Job, Message, NewJob
-from core.lifecycle import released
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
-from tests.fakes import Events
-from tests.make import aged_id, ids_of, new_job
-from tests.servers import settings_for
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.core.document import render
+from sluice.core.job import Job, Message, NewJob
+from sluice.core.lifecycle import released
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fakes import Events
+from tests.support.make_jobs import aged_id, ids_of, new_job
+from tests.support.servers import settings_for
 
 KINDS = ["demo.sum", "demo.sleep"]
 

@@ -17,32 +17,32 @@ from uuid import uuid4
 import asyncpg
 from pydantic import BaseModel
 
-from adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
-from adapters.postgres.pool import Database
-from adapters.postgres.store import Store
-from api.control import Control
-from api.lookup import Lookup
-from api.memory import Memory
-from api.recall import Recall
-from api.submission import RequestKey, Submission, Submit
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import IdempotencyKey, Submission, Submit
 from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty
 from consumer.keeper.redispatch import DueMessages, OvertakenJobs, StrandedJobs
 from consumer.keeper.rescue import RescueJobs
-from core.dispatch import Dispatch
-from core.errors import ServerAway
-from core.handler import handler
-from core.job import Job, Message
-from core.lanes import Lane, queue_name
-from core.lifecycle import Transition
-from core.ports import DocumentCache, JobStore
-from core.registry import Registry
-from core.settings import Settings
-from core.telemetry import Telemetry
 from infra.local.servers import Servers
-from tests.fakes import FakeCache
-from tests.scripted import Scripted
-from tests.servers import settings_for
+from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.core.errors import ServerAway
+from sluice.core.job import Job, Message
+from sluice.core.lanes import Lane, queue_name
+from sluice.core.lifecycle import Transition
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import DocumentCache, JobStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import handler
+from tests.support.fakes import FakeCache
+from tests.support.scripted import Scripted
+from tests.support.servers import settings_for
 
 TENANT = "acme"
 LANE = Lane("default", 8, 2)
@@ -66,7 +66,7 @@ KINDS = [work.kind]
 
 
 class ShakyBroker:
-    """A core.ports.Dispatcher that confirms, refuses, or refuses what it then delivers all the same, and loses anything."""
+    """A sluice.core.ports.Dispatcher that confirms, refuses, or refuses what it then delivers all the same, and loses anything."""
 
     def __init__(self) -> None:
         self.mode = "steady"
@@ -107,19 +107,19 @@ class Api:
     def __init__(self, world: World) -> None:
         self.store = Scripted(Store(world.database, uuid4(), world.patient))
         store, cache = cast(JobStore, self.store), cast(DocumentCache, world.cache)
-        self.lookup = Lookup(store, cache, Memory(0, inf, monotonic))
-        recall = Recall(store, cache, self.lookup, inf, monotonic)
-        self.dispatch = world.new_dispatch()
+        self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic))
+        recall = ResultReuse(store, cache, self.lookup, inf, monotonic)
+        self.publisher = world.new_dispatch()
         self._submission = Submission(
-            Registry([work]), {LANE.name: LANE}, store, recall, self.dispatch, world.telemetry
+            Registry([work]), {LANE.name: LANE}, store, recall, self.publisher, world.telemetry
         )
         self._control = Control(
-            cast(Store, self.store), cast(DocumentCache, world.cache), self.lookup, self.dispatch, world.telemetry
+            cast(Store, self.store), cast(DocumentCache, world.cache), self.lookup, self.publisher, world.telemetry
         )  # fmt: skip
 
     async def submit(self, number: int, key: str | None) -> str:
         """The id that the client is told."""
-        request = None if key is None else RequestKey(key, f"{number}".encode())
+        request = None if key is None else IdempotencyKey(key, f"{number}".encode())
         answer = await self._submission.submit(TENANT, Submit(work.kind, {"number": number}), key=request)
         return answer.document.id
 
@@ -169,10 +169,10 @@ class World:
         await self.heartbeat.close()
         await self.sql.close()
 
-    def new_dispatch(self) -> Dispatch:
+    def new_dispatch(self) -> OutboxPublisher:
         """One per process."""
         store = Store(self.database, uuid4(), self.patient)
-        return Dispatch(self.broker, store, {LANE.name: LANE}, self.telemetry)
+        return OutboxPublisher(self.broker, store, {LANE.name: LANE}, self.telemetry)
 
     async def keep(self, duty: str) -> None:
         """Do a duty of the keeper once, and all that comes of it."""
@@ -226,12 +226,12 @@ class World:
 
     def _made_keepers(self) -> dict[str, Duty]:
         store = Store(self.database, uuid4(), self._impatient)
-        dispatch = self.new_dispatch()
-        self._dispatches = [dispatch, *(api.dispatch for api in self.apis)]
+        publisher = self.new_dispatch()
+        self._dispatches = [publisher, *(api.publisher for api in self.apis)]
         cache = cast(DocumentCache, self.cache)
         return {
             "due messages": DueMessages(
-                store, dispatch, self.telemetry, lambda: self.broker.mode == "steady"
+                store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
             ),
             "stranded": StrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
             "overtaken": OvertakenJobs(store, self.newest, self.telemetry, patience_s=0),

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from adapters.logs import FIELD, JsonLines, LogSink, clean, log_to_stderr
-from api.keys import make_key
-from core.telemetry import Event
+from api.keys.keyring import make_key
+from sluice.adapters.logs import FIELD, JsonLines, LogSink, clean, log_to_stderr
+from sluice.core.runtime.telemetry import Event
 
 
 def line(message: str, *args: object, **extra: Any) -> dict[str, Any]:

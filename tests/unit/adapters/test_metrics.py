@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.metrics import Metrics
-from core.telemetry import Event
+from sluice.adapters.metrics import Metrics
+from sluice.core.runtime.telemetry import Event
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from adapters.metrics import Metrics
-from api.app import stack_up
-from tests.fakes import FakeCache
+from api.app import wrap_middleware
+from sluice.adapters.metrics import Metrics
+from tests.support.fakes import FakeCache
 from tests.unit.api.front_door import Clock, Door, Record, furnish, settings
 
 
@@ -30,13 +30,13 @@ def record() -> Record:
 async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[Door]:
     """The front door, once with the express lane and once without."""
     cache = FakeCache()
-    desk = furnish(record, settings(express=request.param == "express"), clock, cache)
+    state = furnish(record, settings(express=request.param == "express"), clock, cache)
     metrics = Metrics()
-    transport = httpx.ASGITransport(stack_up(desk, metrics), raise_app_exceptions=True)
+    transport = httpx.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read")
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known
-        yield Door(client, desk, record, cache, metrics, key, headers)
-        await asyncio.wait_for(desk.submission.drain(), 1)
-        await asyncio.wait_for(desk.lookup.drain(), 1)
+        yield Door(client, state, record, cache, metrics, key, headers)
+        await asyncio.wait_for(state.submission.drain(), 1)
+        await asyncio.wait_for(state.lookup.drain(), 1)

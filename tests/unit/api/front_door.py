@@ -11,30 +11,30 @@ from typing import Any, cast
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.metrics import Metrics
-from api.bulk import Bulk
-from api.control import Control
-from api.desk import Desk
-from api.keys import Keyring, hash_secret, make_key, parse_key
-from api.listing import Listing
-from api.lookup import Lookup
-from api.memory import Memory
-from api.recall import Recall
-from api.scheduling import Scheduling
-from api.submission import Submission
-from api.waiting import Waiting
-from core.dispatch import Dispatch
-from core.errors import ServerAway
-from core.handler import handler
-from core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
-from core.lanes import Lane
-from core.ports import AttemptRecord, JobStore, KeyRecord, ScheduleStore
-from core.registry import Registry
-from core.settings import Settings
-from core.telemetry import Telemetry
-from tests.fakes import FakeCache
-from tests.make import new_job
-from tests.scripted import ScriptedRecord
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import Submission
+from api.jobs.wait import Waiting
+from api.keys.keyring import Keyring, hash_secret, make_key, parse_key
+from api.listing.bulk import Bulk
+from api.listing.listing import Listing
+from api.schedules.schedules import Scheduling
+from api.state import ApiState
+from sluice.adapters.metrics import Metrics
+from sluice.core.errors import ServerAway
+from sluice.core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from sluice.core.lanes import Lane
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import ApiKeyRecord, AttemptRecord, JobStore, ScheduleStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import handler
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import new_job
+from tests.support.scripted import ScriptedRecord
 from tests.unit.api.listed import FakeListing
 
 PEPPER = "0123456789abcdef"
@@ -81,7 +81,7 @@ class Record(ScriptedRecord):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keys: dict[str, KeyRecord] = {}
+        self.keys: dict[str, ApiKeyRecord] = {}
         self.attempts: dict[str, list[AttemptRecord]] = {}
         self.away = False
         self.asked = 0
@@ -132,7 +132,7 @@ class Record(ScriptedRecord):
         self._check()
         return self.attempts.get(job_id, [])
 
-    async def find_key(self, key_id: str) -> KeyRecord | None:
+    async def find_key(self, key_id: str) -> ApiKeyRecord | None:
         self.asked += 1
         self._check()
         return self.keys.get(key_id)
@@ -143,7 +143,7 @@ class Record(ScriptedRecord):
         key = parse_key(text.encode())
         assert key
         stored = hash_secret(key.secret, PEPPER.encode())
-        self.keys[key.key_id] = KeyRecord(key.key_id, tenant, frozenset(scopes), stored, True)
+        self.keys[key.key_id] = ApiKeyRecord(key.key_id, tenant, frozenset(scopes), stored, True)
         return text
 
     def finish(
@@ -166,7 +166,7 @@ class Record(ScriptedRecord):
             raise ServerAway("postgresql")
 
 
-class NoBroker:
+class NullBroker:
     """A RabbitMQ that takes everything."""
 
     async def publish(self, message: Message) -> None:
@@ -178,7 +178,7 @@ class Door:
     """A client in front of the whole stack, and what stands behind it."""
 
     client: httpx.AsyncClient
-    desk: Desk
+    state: ApiState
     record: Record
     cache: FakeCache
     metrics: Metrics
@@ -191,7 +191,7 @@ class Door:
 
     async def somebody_waits(self) -> None:
         """Return once a request waits for its job."""
-        while not len(self.desk.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
+        while not len(self.state.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
             await asyncio.sleep(0)
 
     async def submit(self, **body: Any) -> httpx.Response:
@@ -206,27 +206,27 @@ def settings(**more: Any) -> Settings:
     return Settings(_env_file=None, **given)
 
 
-def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> Desk:
+def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
     """A desk over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
     store, events = cast(JobStore, record), Telemetry()
     cache = cache or FakeCache()
-    dispatch = Dispatch(NoBroker(), record, lanes, events)
-    lookup = Lookup(store, cache, Memory(1_000_000, 10, clock))
+    publisher = OutboxPublisher(NullBroker(), record, lanes, events)
+    lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock))
     listed = FakeListing(record)
     listing = Listing(listed, PEPPER)
-    return Desk(
+    return ApiState(
         settings=chosen,
         registry=registry,
         keyring=Keyring(record, PEPPER, 60, 600, clock),
         submission=Submission(
-            registry, lanes, store, Recall(store, cache, lookup, 10, clock), dispatch, events
+            registry, lanes, store, ResultReuse(store, cache, lookup, 10, clock), publisher, events
         ),
         lookup=lookup,
         waiting=Waiting(lookup, 10, lambda: True),
-        control=Control(record, cache, lookup, dispatch, events),
+        control=Control(record, cache, lookup, publisher, events),
         scheduling=Scheduling(registry, lanes, cast(ScheduleStore, record)),  # nobody asks it here
         listing=listing,
-        bulk=Bulk(listed, cache, listing, dispatch, events),
+        bulk=Bulk(listed, cache, listing, publisher, events),
     )

@@ -1,12 +1,12 @@
-"""core.ports.ListingStore over a record in memory."""
+"""sluice.core.ports.ListingStore over a record in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.job import TAG_SEPARATOR, Job, JobState, Message
-from core.listing import ErrorGroup, Filter, Found
+from sluice.core.job import TAG_SEPARATOR, Job, JobState, Message
+from sluice.core.listing import ErrorGroup, Filter, Found
 
 
 class FakeListing:

@@ -10,7 +10,7 @@ from tests.fault.controls.__main__ import HEAD, renewed
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.mutants import MUTANTS, Mutant
 from tests.fault.controls.tree import copied, cut
-from tests.stack import ROOT
+from tests.support.stack import ROOT
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fault.chaos.schedule import FULL, LEAD_S, SHORT, Crew, kinds, repeated, schedule
 from tests.fault.chaos.wreck import Wreck
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 CREW = Crew()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fault.chaos.line import BACK, FORTH
 from tests.fault.chaos.proxy import BOTH, CALM, HOST, Proxies, Proxy, Trouble
-from tests.waiting import until
+from tests.support.waiting import until
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[["Proxy"], Awaitable[Pair]]

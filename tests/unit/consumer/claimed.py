@@ -8,8 +8,8 @@ from uuid import UUID
 import orjson
 
 from consumer.attempt import Attempt
-from core.handler import AnyHandler
-from core.job import Job
+from sluice.core.job import Job
+from sluice.handler import AnyHandler
 
 NUMBERS = count(1)
 

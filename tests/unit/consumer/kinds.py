@@ -14,7 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.handler import Context, GiveUp, RetryLater, handler
+from sluice.context import Context
+from sluice.errors import GiveUp, RetryLater
+from sluice.handler import handler
 
 
 class Ask(BaseModel):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.outcome import LeaseLost, Released, TimedOut
+from sluice.core.outcome import LeaseLost, Released, TimedOut
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
 

@@ -14,23 +14,24 @@ from consumer import execution as execution_module
 from consumer import settling as settling_module
 from consumer.attempt import Attempt
 from consumer.execution import Execution
-from consumer.hints import LaneQueue
+from consumer.intake.lane_buffer import LaneBuffer
 from consumer.lease import Leases
-from consumer.runner import Runner
+from consumer.running.runner import Runner
 from consumer.settling import Settling
-from core.errors import BadRow
-from core.handler import GiveUp, handler
-from core.job import JobState
-from core.lanes import Lane
-from core.outcome import LeaseLost, NotRenewed
-from core.ports import DocumentCache, JobStore
-from core.registry import Registry
-from core.telemetry import Event, Telemetry
-from tests.fakes import Events, FakeCache
-from tests.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
+from sluice.core.errors import BadRow
+from sluice.core.job import JobState
+from sluice.core.lanes import Lane
+from sluice.core.outcome import LeaseLost, NotRenewed
+from sluice.core.ports import DocumentCache, JobStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import GiveUp
+from sluice.handler import handler
+from tests.support.fakes import Events, FakeCache
+from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
+from tests.support.waiting import until
 from tests.unit.consumer.claimed import a_job
-from tests.unit.consumer.test_hints import Brought
-from tests.waiting import until
+from tests.unit.consumer.intake.test_lane_buffer import Brought
 
 
 class Ask(BaseModel):
@@ -89,7 +90,7 @@ class Room:
         self.execution = Execution(
             Registry([work]), store, self.runner, cast(Leases, self.leases), self.settling, telemetry
         )
-        self.queue = LaneQueue(Lane("default", slots, 16))
+        self.queue = LaneBuffer(Lane("default", slots, 16))
         self.serving = asyncio.create_task(self.execution.serve(self.queue))
 
     def job(self, door: str = "", **changes: Any) -> str:

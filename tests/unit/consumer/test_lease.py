@@ -17,12 +17,12 @@ import pytest
 
 from consumer.attempt import Attempt
 from consumer.lease import Leases
-from core.errors import ServerAway
-from core.job import Claim
-from core.ports import Beat
+from sluice.core.errors import ServerAway
+from sluice.core.job import Claim
+from sluice.core.ports import Beat
+from tests.support.waiting import until
 from tests.unit.consumer import kinds
 from tests.unit.consumer.claimed import an_attempt
-from tests.waiting import until
 
 
 class Record:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from consumer.worker import Worker, refuse_doubts
-from core.errors import StartRefused
-from core.registry import Registry
-from core.settings import Settings, processors
+from consumer.worker import Worker, check_configuration
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings, processors
+from sluice.errors import StartRefused
 from tests.unit.consumer import kinds
 
 EVERYWHERE = Registry([kinds.echo, kinds.in_thread, kinds.in_process])
@@ -30,7 +30,7 @@ def lanes(default: int, heavy: int) -> dict[str, dict[str, int]]:
 
 
 def test_the_defaults_fit_together() -> None:
-    refuse_doubts(settings(), EVERYWHERE)
+    check_configuration(settings(), EVERYWHERE)
 
 
 def test_a_lane_to_serve_that_does_not_exist_is_named() -> None:
@@ -54,13 +54,15 @@ def test_a_kind_whose_lane_nobody_configured_is_named() -> None:
 )
 def test_more_slots_than_places_behind_them_are_refused(more: dict[str, Any], variable: str) -> None:
     with pytest.raises(StartRefused, match=rf"{variable}: .* fewer than the \d+ slots .* SLUICE_LANES"):
-        refuse_doubts(settings(**more), EVERYWHERE)
+        check_configuration(settings(**more), EVERYWHERE)
 
 
 def test_as_many_slots_as_places_are_taken() -> None:
-    refuse_doubts(settings(lanes=lanes(8, 8), threads=8, processes=8), EVERYWHERE)
+    check_configuration(settings(lanes=lanes(8, 8), threads=8, processes=8), EVERYWHERE)
 
 
 def test_only_lanes_that_are_served_here_and_kinds_that_need_the_place_count() -> None:
-    refuse_doubts(settings(lanes=lanes(8, 99), threads=8, processes=1, serve_lanes="default"), EVERYWHERE)
-    refuse_doubts(settings(lanes=lanes(999, 99), threads=8, processes=99), Registry([kinds.echo]))
+    check_configuration(
+        settings(lanes=lanes(8, 99), threads=8, processes=1, serve_lanes="default"), EVERYWHERE
+    )
+    check_configuration(settings(lanes=lanes(999, 99), threads=8, processes=99), Registry([kinds.echo]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from core.announcement import announce
-from core.document import render
-from core.job import Job, as_accepted
-from core.telemetry import Event, Telemetry
-from tests.fakes import Events, FakeCache
-from tests.make import new_job
+from sluice.core.announcement import announce
+from sluice.core.document import render
+from sluice.core.job import Job, as_accepted
+from sluice.core.runtime.telemetry import Event, Telemetry
+from tests.support.fakes import Events, FakeCache
+from tests.support.make_jobs import new_job
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from core.document import Document, render, unpack
-from core.errors import Malformed
-from core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
+from sluice.core.document import Document, render, unpack
+from sluice.core.errors import Malformed
+from sluice.core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 ID = "01900000-0000-7000-8000-000000000001"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.envelope import decode, encode
-from core.errors import Malformed
+from sluice.core.envelope import decode, encode
+from sluice.core.errors import Malformed
 
 ID = "0190a3c5-7b2e-7c3d-8e4f-5a6b7c8d9e0f"
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from core.error_fingerprint import error_fingerprint, generalised
+from sluice.core.error_fingerprint import error_fingerprint, generalised
 
 BASE = ("demo.sum", "handler-error", "LookupError", "no such thing")
 ALIKE = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import (
+from sluice.core.errors import (
     Flaw,
     Invalid,
     KindUnknown,
@@ -10,9 +10,9 @@ from core.errors import (
     OutcomeUnknown,
     Overloaded,
     ServerAway,
-    SluiceError,
     TooLarge,
 )
+from sluice.errors import SluiceError
 
 
 def test_an_error_without_words_speaks_its_docstring() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.fingerprint import canonical, fingerprint
+from sluice.core.fingerprint import canonical, fingerprint
 
 BASE = ("acme", "demo.sum", 1, b"{}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from core.job import TERMINAL, JobState, NewJob, as_accepted
+from sluice.core.job import TERMINAL, JobState, NewJob, as_accepted
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 NEW = NewJob("id", "acme", "demo.sum", "default", "high", b"{}", 3, 1.5, 16, tags="a")

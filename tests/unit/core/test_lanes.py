@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.lanes import PRIORITIES, WEIGHTS, Lane, WeightedBuffers, queue_name
+from sluice.core.lanes import PRIORITIES, WEIGHTS, Lane, WeightedBuffers, queue_name
 
 FULL = 1_000
 

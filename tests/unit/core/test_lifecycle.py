@@ -2,10 +2,10 @@
 
 import pytest
 
-from core import lifecycle
-from core.job import TERMINAL, JobState
-from core.lifecycle import EDGES, Failure, Transition
-from handlers.demo_sum import add_up
+from sluice.core import lifecycle
+from sluice.core.job import TERMINAL, JobState
+from sluice.core.lifecycle import EDGES, Failure, Transition
+from sluice.kinds.demo_sum import add_up
 from tests.unit.consumer.claimed import a_job
 
 FAILURE = Failure("handler-error", "LookupError", "x", True, "trace")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import uuid_utils
 
-from core.job import made_at
-from core.listing import ABOVE_ALL, CLOCKS_S, UNFINISHED, Filter, first_id
+from sluice.core.job import made_at
+from sluice.core.listing import ABOVE_ALL, CLOCKS_S, UNFINISHED, Filter, first_id
 
 NOW = datetime.now(UTC)
 

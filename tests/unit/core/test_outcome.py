@@ -6,13 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from core.error_fingerprint import error_fingerprint
-from core.handler import GiveUp, RetryLater
-from core.job import JobState
-from core.lifecycle import Transition
-from core.outcome import (
-    BadInput,
-    BadOutput,
+from sluice.core.error_fingerprint import error_fingerprint
+from sluice.core.job import JobState
+from sluice.core.lifecycle import Transition
+from sluice.core.outcome import (
     ChildDied,
     Ending,
     HandlerFailed,
@@ -25,8 +22,9 @@ from core.outcome import (
     judge,
     storable,
 )
-from core.retry import RetryPolicy
-from handlers.demo_sum import add_up
+from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
+from sluice.kinds.demo_sum import add_up
+from sluice.retry import RetryPolicy
 from tests.unit.consumer.claimed import a_job
 
 

@@ -7,12 +7,13 @@ from textwrap import dedent
 
 import pytest
 
-from core.errors import KindUnknown, StartRefused
-from core.registry import Registry, check_lanes, load
+from sluice.core.errors import KindUnknown
+from sluice.core.registry import Registry, check_lanes, load
+from sluice.errors import StartRefused
 
 HEAD = """
 from pydantic import BaseModel
-from core.handler import handler
+from sluice.handler import handler
 
 class Given(BaseModel):
     pass

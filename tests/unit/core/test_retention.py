@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from core.handler import Options, handler
-from core.registry import Registry
-from core.retention import Retention, retention
+from sluice.core.registry import Registry
+from sluice.core.retention import Retention, retention
+from sluice.handler import Options, handler
 
 
 class Value(BaseModel):

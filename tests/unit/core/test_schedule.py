@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import Invalid
-from core.schedule import (
+from sluice.core.errors import Invalid
+from sluice.core.schedule import (
     MISSED_S,
     MOST_AT_ONCE,
     CatchUp,

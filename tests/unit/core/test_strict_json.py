@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import Invalid, Malformed
-from core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
+from sluice.core.errors import Invalid, Malformed
+from sluice.core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
 
 
 def short(value: object) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.lanes import PRIORITIES, WEIGHTS, Turns, WeightedBuffers
+from sluice.core.lanes import PRIORITIES, WEIGHTS, Turns, WeightedBuffers
 
 counts_of_each = st.fixed_dictionaries({priority: st.integers(0, 40) for priority in PRIORITIES})
 

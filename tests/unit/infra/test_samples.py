@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from core.registry import load
-from core.settings import Settings
-from core.testing import run_handler
-from handlers.measurements_summary import summarize
 from infra.local import weather
 from infra.local.samples import samples
+from sluice.core.registry import load
+from sluice.core.runtime.settings import Settings
+from sluice.kinds.measurements_summary import summarize
+from sluice.testing import run_handler
 
 
 def test_the_numbers_told_are_those_of_the_output(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""The one wrapper above everything that answers: request id, security headers, trace, figures, log, last resort.
+
+It is on the path of the hottest requests, so it makes one closure per request and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
+from typing import Any, Protocol
+
+from api.http.problems import problem
+from api.http.response import CLOSE, AsgiMessage, Header, Receive, Send, send_reply
+
+Scope = AsgiMessage
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUEST_ID = "sluice.request_id"
+TRACEPARENT = "sluice.traceparent"
+ROUTE = "sluice.route"
+"""Keys of the scope. The first two are set here; who answers without FastAPI sets ROUTE to the path's template."""
+
+SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+DOCS_SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+        b" connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNMATCHED = "unmatched"
+GONE = 499
+"""The status counted where a client left before there was one."""
+
+_OWN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+_log = logging.getLogger("sluice.http")
+
+
+class RequestStats(Protocol):
+    """Where requests are counted."""
+
+    in_flight: int
+
+    def record(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+
+
+class EdgeMiddleware:
+    """Wraps the whole stack. `access_log` writes one line per request.
+
+    Once `leaving` is set, every answer asks its client to come back on another connection.
+    """
+
+    def __init__(self, app: AsgiApp, figures: RequestStats, access_log: bool = False) -> None:
+        self._app = app
+        self._figures = figures
+        self._access_log = access_log
+        self._ids = _request_ids()
+        self.leaving = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = self._read_headers(scope)
+        security = DOCS_SECURITY if scope["path"].startswith("/docs") else SECURITY
+        status = 0
+
+        def answer(message: AsgiMessage) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *security, (b"x-request-id", request_id)]
+                if self.leaving and CLOSE not in message["headers"]:
+                    message["headers"].append(CLOSE)
+            return send(message)
+
+        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
+        self._figures.in_flight += 1
+        try:
+            await self._app(inner, receive, answer)
+        except Exception as error:  # noqa: BLE001  the last resort: the client must get an answer
+            _log.exception("unforeseen", extra={"request_id": request_id.decode()})
+            if not status:
+                await send_reply(problem(error, request_id.decode()), answer)
+        finally:
+            self._figures.in_flight -= 1
+            self._note(scope, inner, status, time.perf_counter() - started)
+
+    def _read_headers(self, scope: Scope) -> bytes:
+        """Take in the request id and the trace where they are well-formed; returns the request id."""
+        request_id = trace = None
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                request_id = _OWN_ID(value)
+            elif name == b"traceparent":
+                trace = _TRACE(value)
+        found: bytes = request_id[0] if request_id else next(self._ids)
+        scope[REQUEST_ID] = found.decode()
+        scope[TRACEPARENT] = trace[0].decode() if trace else None
+        return found
+
+    def _note(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
+        route = inner.get(ROUTE) or getattr(inner.get("route"), "path", UNMATCHED)
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        self._figures.record(method, str(route), status or GONE, seconds)
+        if self._access_log:
+            fields = {
+                "method": method,
+                "path": scope["path"],
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+            }
+            _log.info("answered", extra=fields | {"request_id": scope[REQUEST_ID]})
+
+
+def _request_ids() -> Iterator[bytes]:
+    """Ids that are unique across processes: a random beginning, then a number."""
+    head = os.urandom(6).hex().encode()
+    return (b"%b-%x" % (head, number) for number in count(1))
+
+
+def request_id_of(scope: Any) -> str:
+    """The id of this request; empty where the wrapper is missing (unit tests of the inside)."""
+    return str(scope.get(REQUEST_ID, ""))

@@ -1,0 +1,50 @@
+"""What can go wrong only because there is HTTP: keys, media types, slow or vanished clients, results that never come."""
+
+from __future__ import annotations
+
+from sluice.core.errors import KindUnknown
+from sluice.errors import SluiceError
+
+
+class Unauthorized(SluiceError):
+    """A key is needed: Authorization: Bearer slc_…"""
+
+    def __init__(self, message: str | None = None, given: bool = False) -> None:
+        super().__init__(message)
+        self.given = given
+
+
+class Forbidden(SluiceError):
+    """The key is good, but it was not made for this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs a key with the scope {scope}.")
+        self.scope = scope
+
+
+class BadHeader(SluiceError):
+    """A header has a form that is not taken."""
+
+
+class UnsupportedMediaType(SluiceError):
+    """The body has to be JSON: Content-Type: application/json, in UTF-8, without Content-Encoding."""
+
+
+class RequestTimeout(SluiceError):
+    """The body did not arrive in time."""
+
+
+class ClientGone(SluiceError):
+    """The client left before its request was complete; nobody reads this."""
+
+
+class KindMissing(KindUnknown):
+    """The path names a kind that does not exist."""
+
+
+class JobFailed(SluiceError):
+    """The job failed, so it has no result; GET the job itself to see why."""
+
+
+class JobCancelled(SluiceError):
+    """The job was cancelled, so it has no result."""

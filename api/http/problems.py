@@ -1,0 +1,171 @@
+"""The one table from errors to problem documents (RFC 9457), for every way in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from api.http.errors import (
+    BadHeader,
+    ClientGone,
+    Forbidden,
+    JobCancelled,
+    JobFailed,
+    KindMissing,
+    RequestTimeout,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from api.http.response import CLOSE, NO_STORE, VARY, Header, Reply
+from sluice.core.errors import (
+    BadRow,
+    CacheAway,
+    Flaw,
+    Invalid,
+    JobExpired,
+    JobNotFailed,
+    JobNotFinished,
+    JobUnknown,
+    KeyReused,
+    KindUnknown,
+    Malformed,
+    OutcomeUnknown,
+    Overloaded,
+    ScheduleExists,
+    ScheduleUnknown,
+    ServerAway,
+    ServerUnfit,
+    TooLarge,
+    TryAgain,
+    WritesRefused,
+)
+
+MEDIA_TYPE = "application/problem+json"
+ECHO = 256
+"""Characters of anything a client sent that an answer may repeat."""
+FLAWS = 32
+"""Flaws listed in one answer."""
+
+
+class ProblemType(NamedTuple):
+    """A row of the table. `retry_s` is set where the same request may succeed later."""
+
+    type: str
+    status: int
+    title: str
+    retry_s: int | None = None
+    closes: bool = False
+
+
+TABLE: dict[type[BaseException], ProblemType] = {
+    Malformed: ProblemType("malformed-json", 400, "The body is not the JSON we take"),
+    Unauthorized: ProblemType("unauthorized", 401, "A valid key is needed"),
+    Forbidden: ProblemType("forbidden", 403, "The key lacks a scope"),
+    JobUnknown: ProblemType("job-unknown", 404, "There is no such job"),
+    KindMissing: ProblemType("kind-unknown", 404, "There is no such kind"),
+    RequestTimeout: ProblemType("request-timeout", 408, "The body did not arrive in time", closes=True),
+    JobFailed: ProblemType("job-failed", 409, "The job failed"),
+    JobCancelled: ProblemType("job-cancelled", 409, "The job was cancelled"),
+    JobExpired: ProblemType("job-expired", 410, "The job is not kept any more"),
+    TooLarge: ProblemType("too-large", 413, "The body is too large", closes=True),
+    UnsupportedMediaType: ProblemType("unsupported-media-type", 415, "The body has to be plain JSON"),
+    Invalid: ProblemType("invalid", 422, "The request does not fit"),
+    KindUnknown: ProblemType("kind-unknown", 422, "There is no such kind"),
+    KeyReused: ProblemType("key-reused", 422, "The idempotency key was used for another request"),
+    BadHeader: ProblemType("invalid-header", 400, "A header has a form that is not taken"),
+    JobNotFinished: ProblemType("job-not-finished", 409, "The job has not finished"),
+    JobNotFailed: ProblemType("job-not-failed", 409, "The job has not failed"),
+    ScheduleUnknown: ProblemType("schedule-unknown", 404, "There is no such schedule"),
+    ScheduleExists: ProblemType("schedule-exists", 409, "There is a schedule of this name already"),
+    BadRow: ProblemType("invalid", 422, "The request does not fit"),
+    ClientGone: ProblemType("client-gone", 499, "The client left", closes=True),
+    Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
+    ServerAway: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
+    ServerUnfit: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
+    WritesRefused: ProblemType("record-read-only", 503, "The record takes nothing new", retry_s=5),
+    CacheAway: ProblemType("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),
+    TryAgain: ProblemType("record-away", 503, "The record cannot be reached", retry_s=1),
+    OutcomeUnknown: ProblemType(
+        "outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1
+    ),
+}
+HTTP: dict[int, ProblemType] = {
+    404: ProblemType("not-found", 404, "There is nothing here"),
+    405: ProblemType("method-not-allowed", 405, "This is not how to ask here"),
+    500: ProblemType("internal", 500, "Something went wrong on our side"),
+}
+DETAILS: dict[type[BaseException] | None, str] = {
+    BadRow: "The record does not take one of the values.",
+    TryAgain: "The record is too busy at the moment; nothing was accepted.",
+    ServerAway: "The record cannot be reached at the moment; nothing was accepted.",
+    ServerUnfit: "The record cannot be used at the moment; nothing was accepted.",
+    WritesRefused: "The record can be read, but takes nothing new at the moment; nothing was accepted.",
+    CacheAway: "Copies of the job cannot be reached at the moment; nothing was deleted.",
+    OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
+}
+
+
+def problem(error: BaseException, request_id: str) -> Reply:
+    """The answer to a request that ended in this error; anything unforeseen is a 500 that says nothing of itself."""
+    kind, known = _kind_of(error)
+    flaws = error.flaws if isinstance(error, Invalid) else []
+    detail = DETAILS.get(known, str(error)) if known else "The request id helps us to find out what."
+    return _reply(kind, detail, flaws, request_id, _more(error, kind))
+
+
+def http_problem(status: int, detail: str, headers: list[Header], request_id: str) -> Reply:
+    """The answer to an error that has only a status (no route, wrong method)."""
+    kind = HTTP.get(status) or ProblemType("http-error", status, "The request cannot be answered")
+    return _reply(kind, detail, [], request_id, headers)
+
+
+def _kind_of(error: BaseException) -> tuple[ProblemType, type[BaseException] | None]:
+    for each in type(error).__mro__:
+        if each in TABLE:
+            return TABLE[each], each
+    return HTTP[500], None
+
+
+def _more(error: BaseException, kind: ProblemType) -> list[Header]:
+    headers: list[Header] = []
+    if isinstance(error, Unauthorized):
+        extra = b', error="invalid_token"' if error.given else b""
+        headers.append((b"www-authenticate", b'Bearer realm="sluice"' + extra))
+    elif isinstance(error, Forbidden):
+        scope = error.scope.encode()
+        headers.append(
+            (b"www-authenticate", b'Bearer realm="sluice", error="insufficient_scope", scope="%b"' % scope)
+        )
+    if kind.retry_s is not None:
+        headers.append((b"retry-after", b"%d" % getattr(error, "retry_after_s", kind.retry_s)))
+    if kind.closes:
+        headers.append(CLOSE)
+    return headers
+
+
+def _reply(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str, more: list[Header]) -> Reply:
+    body = orjson.dumps(_document(kind, detail, flaws, request_id))
+    length = (b"content-length", b"%d" % len(body))
+    headers = [(b"content-type", MEDIA_TYPE.encode()), length, NO_STORE, VARY, *more]
+    return Reply(kind.status, headers, body)
+
+
+def _document(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str) -> dict[str, Any]:
+    return {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": _cut(detail),
+        "errors": [
+            {"pointer": _cut(flaw.pointer), "code": flaw.code, "detail": _cut(flaw.detail)}
+            for flaw in flaws[:FLAWS]
+        ],
+        "request_id": request_id,
+        "retryable": kind.retry_s is not None,
+    }
+
+
+def _cut(text: str) -> str:
+    """At most ECHO characters, and none that UTF-8 cannot carry."""
+    return text[:ECHO].encode("utf-8", "replace").decode()

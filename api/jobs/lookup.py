@@ -1,0 +1,93 @@
+"""Look up: process memory → Redis → PostgreSQL. The first two hold finished documents only, which never change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
+from time import time
+
+from api.jobs.document_memory import DocumentMemory
+from sluice.core.document import Document, render
+from sluice.core.errors import JobExpired, JobUnknown, ServerAway
+from sluice.core.job import made_at
+from sluice.core.ports import DocumentCache, JobStore
+from sluice.core.runtime.batching import Batcher, Limits
+
+JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def checked_id(job_id: str) -> str:
+    """The id, if it could be one of ours. Raises JobUnknown."""
+    if not JOB_ID.fullmatch(job_id):
+        raise JobUnknown
+    return job_id
+
+
+class Lookup:
+    """Finds documents; concurrent look-ups travel together as one MGET and one SELECT.
+
+    No finished job is pruned in its first `kept_s` seconds; `now` is the time since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        cache: DocumentCache,
+        memory: DocumentMemory,
+        kept_s: float = inf,
+        now: Callable[[], float] = time,
+    ) -> None:
+        self._kept_s, self._now = kept_s, now
+        self._store = store
+        self._cache = cache
+        self.memory = memory
+        self._from_cache: Batcher[str, Document | None] = Batcher("mget", self._read_cache, Limits(rows=200))
+        self._from_record: Batcher[str, Document | None] = Batcher(
+            "look-up", self._read_record, Limits(rows=200, in_flight=2)
+        )
+        self._refill: Batcher[Document, None] = Batcher("refill", self._write_cache, Limits(rows=200))
+
+    async def find(self, tenant: str, job_id: str) -> Document:
+        """The document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired where its id is old enough for that."""
+        document = self._remembered(job_id) or await self._cached(job_id) or await self._recorded(job_id)
+        if document is None or document.tenant != tenant:
+            raise JobExpired if self._now() - made_at(job_id) > self._kept_s else JobUnknown
+        return document
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await self._refill.drain()
+
+    def _remembered(self, job_id: str) -> Document | None:
+        held = self.memory.get(checked_id(job_id))
+        return held.document if held else None
+
+    async def _cached(self, job_id: str) -> Document | None:
+        document = await self._from_cache.put(job_id)
+        if document:
+            self.memory.put(document)
+        return document
+
+    async def _recorded(self, job_id: str) -> Document | None:
+        document = await self._from_record.put(job_id)
+        if document and document.finished:
+            self.memory.put(document)
+            self._refill.put(document)
+        return document
+
+    async def _read_cache(self, ids: Sequence[str]) -> list[Document | None]:
+        try:
+            return await self._cache.get(ids)
+        except ServerAway:  # the record knows
+            return [None] * len(ids)
+
+    async def _read_record(self, ids: Sequence[str]) -> list[Document | None]:
+        jobs = await self._store.look_up(list(set(ids)))
+        return [render(jobs[job_id]) if job_id in jobs else None for job_id in ids]
+
+    async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
+        with suppress(ServerAway):  # the next look-up asks the record again
+            await self._cache.announce({}, documents, {})
+        return [None] * len(documents)

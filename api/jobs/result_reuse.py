@@ -1,0 +1,132 @@
+"""Recall: the same pure work, done or under way, from process memory → Redis → PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from typing import NamedTuple, TypeVar
+
+from api.jobs.lookup import Lookup
+from sluice.core.document import Document, render
+from sluice.core.errors import JobUnknown, ServerAway
+from sluice.core.job import Job
+from sluice.core.ports import DocumentCache, JobStore, Result
+from sluice.core.runtime.batching import Batcher, Limits
+
+MOST = 10_000
+"""Results, and bodies that asked for them, remembered in process memory; documents are in the memory for documents."""
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class ReusableResult(NamedTuple):
+    """The document of a job that does the same work, and when it finished, in seconds since the epoch, if it has."""
+
+    document: Document
+    finished_at: float | None
+
+
+class Work(NamedTuple):
+    """Pure work, and for how many seconds its result may be used again."""
+
+    fingerprint: bytes
+    fresh_s: float
+
+
+class ResultReuse:
+    """Finds the same work. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
+
+    def __init__(
+        self, store: JobStore, cache: DocumentCache, lookup: Lookup, keep_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._store, self._cache, self._lookup = store, cache, lookup
+        self._keep_s, self._clock = keep_s, clock
+        self._known: dict[bytes, tuple[Result, float]] = {}
+        self._superseded: dict[bytes, float] = {}
+        self._bodies: dict[tuple[str, bytes], Work] = {}
+        self._from_cache: Batcher[bytes, Result | None] = Batcher(
+            "results-mget", self._read_cache, Limits(rows=200)
+        )
+        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher("same", self._read_record)
+
+    async def find(
+        self, tenant: str, fingerprint: bytes, fresh_s: float, now: float
+    ) -> ReusableResult | None:
+        """A result that finished less than `fresh_s` seconds before `now` (since the epoch), or the job under way.
+
+        Raises ServerAway.
+        """
+        result = self._remembered(fingerprint) or await self._from_cache.put(fingerprint)
+        if result is not None and now - result.finished_at < fresh_s:
+            self._remember(fingerprint, result)
+            with suppress(JobUnknown):  # deleted since
+                return ReusableResult(await self._lookup.find(tenant, result.job_id), result.finished_at)
+        return await self._recorded(fingerprint, fresh_s)
+
+    def find_here(self, tenant: str, body: bytes, now: float) -> tuple[Document, float, float] | None:
+        """What process memory has for a body that asked for a result before: the same bytes mean the same work.
+
+        The document, its age, and the age until which it may be used, in seconds.
+        """
+        work = self._bodies.get((tenant, _digest(body)))
+        result = work and self._remembered(work.fingerprint)
+        if work is None or result is None or now - result.finished_at >= work.fresh_s:
+            return None
+        held = self._lookup.memory.get(result.job_id)
+        return (held.document, now - result.finished_at, work.fresh_s) if held else None
+
+    def remember_body(self, tenant: str, body: bytes, work: Work) -> None:
+        """This body of a whole request asks for this work and nothing else."""
+        _put(self._bodies, (tenant, _digest(body)), work)
+
+    def supersede(self, fingerprint: bytes, now: float) -> None:
+        """The work runs again: what finished before `now` (since the epoch) is not remembered here any more."""
+        self._known.pop(fingerprint, None)
+        _put(self._superseded, fingerprint, now)
+
+    async def _recorded(self, fingerprint: bytes, fresh_s: float) -> ReusableResult | None:
+        job = await self._from_record.put((fingerprint, fresh_s))
+        if job is None:
+            return None
+        if job.finished_at is None:
+            return ReusableResult(render(job, coalesced=True), None)
+        document, finished_at = render(job), job.finished_at.timestamp()
+        self._lookup.memory.put(document)
+        self._remember(fingerprint, Result(job.id, finished_at))
+        return ReusableResult(document, finished_at)
+
+    def _remembered(self, fingerprint: bytes) -> Result | None:
+        result, until = self._known.get(fingerprint, (None, 0.0))
+        return result if self._clock() < until else None
+
+    def _remember(self, fingerprint: bytes, result: Result) -> None:
+        """Keep it, unless it is kept already: its time must not grow longer each time it is asked for."""
+        now = self._clock()
+        if self._remembered(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
+            return
+        _put(self._known, fingerprint, (result, now + self._keep_s))
+
+    async def _read_cache(self, prints: Sequence[bytes]) -> list[Result | None]:
+        try:
+            return await self._cache.find_results(prints)
+        except ServerAway:  # the record knows
+            return [None] * len(prints)
+
+    async def _read_record(self, wanted: Sequence[tuple[bytes, float]]) -> list[Job | None]:
+        found = await self._store.find_same(dict(wanted))
+        return [found.get(each) for each, _ in wanted]
+
+
+def _digest(body: bytes) -> bytes:
+    """What a body is known by, whatever its length."""
+    return blake2b(body, digest_size=32).digest()
+
+
+def _put(table: dict[K, T], key: K, value: T) -> None:
+    """Put it last, and drop from the front what is too much."""
+    table.pop(key, None)
+    table[key] = value
+    while len(table) > MOST:
+        del table[next(iter(table))]

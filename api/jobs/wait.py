@@ -1,0 +1,125 @@
+"""Wait: hold a request until its job changes. One Redis subscription per process wakes all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from api.http.response import Receive
+from api.jobs.lookup import Lookup
+from sluice.core.document import Document
+from sluice.core.errors import Overloaded, ServerAway, TryAgain
+from sluice.core.ports import Wake
+
+ASK_ANYWAY_S = 15.0
+"""A wake-up may be lost with Redis, so the record is asked this often even while the subscription stands."""
+
+ASK_ALONE_S = 2.0
+"""How often the record is asked while there is no subscription."""
+
+
+class Waiter:
+    """One request that waits for one job. A wake-up's version is a floor: an older document is no answer."""
+
+    __slots__ = ("bell", "floor", "gone", "to_the_end")
+
+    def __init__(self, floor: int, to_the_end: bool) -> None:
+        self.floor = floor
+        self.to_the_end = to_the_end
+        self.gone = False
+        self.bell = asyncio.Event()
+
+    async def notice_leaving(self, receive: Receive) -> None:
+        """Ring once the client has gone."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.bell.set()
+
+
+class Waiting:
+    """All waiting requests of this process."""
+
+    def __init__(self, lookup: Lookup, limit: int, listening: Callable[[], bool]) -> None:
+        self._lookup = lookup
+        self._listening = listening
+        self._limit = limit
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._count = 0
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def wake(self, wakes: Mapping[str, Wake]) -> None:
+        """Ring for the jobs among these that somebody waits for; for all where some may have been missed."""
+        if not wakes:
+            self._ring_all()
+        for job_id in wakes.keys() & self._waiters.keys():
+            version, finished = wakes[job_id]
+            for waiter in self._waiters[job_id]:
+                if version > waiter.floor and (finished or not waiter.to_the_end):
+                    waiter.floor = version
+                    waiter.bell.set()
+
+    def release(self) -> None:
+        """The process stops: answer everybody with what is known."""
+        self._stopping = True
+        self._ring_all()
+
+    async def wait(
+        self, tenant: str, document: Document, timeout_s: float, receive: Receive, to_the_end: bool = False
+    ) -> Document:
+        """The document once it is another version than this one, or finished where it is waited for to the end.
+
+        What is known is the answer when the time is up, the client is gone, the process stops or too many wait.
+        """
+        if document.finished or self._stopping or self._count >= self._limit:
+            return document
+        waiter = Waiter(document.version, to_the_end)
+        async with self._enrolled(waiter, document.id, receive):
+            known = document.version
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while not (waiter.gone or self._stopping or _changed(document, known, to_the_end)):
+                        document = await self._next(tenant, document, waiter)
+        return document
+
+    async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
+        """Read again; where that is not yet what was announced, or nothing new, wait for the bell first."""
+        patience_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
+        try:
+            found = await self._lookup.find(tenant, document.id)
+            if found.version > document.version and found.version >= waiter.floor:
+                return found
+        except (ServerAway, TryAgain, Overloaded):  # what is known stays an answer
+            patience_s = ASK_ALONE_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await waiter.bell.wait()
+        waiter.bell.clear()
+        return document
+
+    @asynccontextmanager
+    async def _enrolled(self, waiter: Waiter, job_id: str, receive: Receive) -> AsyncIterator[None]:
+        self._waiters.setdefault(job_id, set()).add(waiter)
+        self._count += 1
+        gone = asyncio.create_task(waiter.notice_leaving(receive), name="client-watch")
+        try:
+            yield
+        finally:
+            gone.cancel()
+            self._count -= 1
+            self._waiters[job_id].discard(waiter)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+    def _ring_all(self) -> None:
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.bell.set()
+
+
+def _changed(document: Document, known: int, to_the_end: bool) -> bool:
+    return document.finished if to_the_end else document.version != known

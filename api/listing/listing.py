@@ -1,0 +1,80 @@
+"""List: pages of jobs behind sealed tokens, and failed jobs by their error."""
+
+from __future__ import annotations
+
+from time import time
+from typing import NamedTuple
+
+import orjson
+
+from sluice.core.errors import Flaw, Invalid, Malformed
+from sluice.core.job import Job, JobState
+from sluice.core.listing import ABOVE_ALL, ErrorGroup, Filter, first_id
+from sluice.core.page_tokens import paging_key, seal, unseal
+from sluice.core.ports import ListingStore
+
+EVERY_STATE = tuple(JobState)
+ERRORS_S = 7 * 86_400.0
+"""Age of the oldest jobs whose errors are grouped."""
+MOST_FAILURES = 1_000
+"""Failed jobs whose errors are grouped at most."""
+_POINTERS = {"list": "?page_token"}
+
+
+class Question(NamedTuple):
+    """Who asks for which jobs, and what for: a token of one purpose is none of another."""
+
+    tenant: str
+    purpose: str
+    wanted: Filter
+
+    @property
+    def spelling(self) -> bytes:
+        """What the token of a page is bound to."""
+        return orjson.dumps([self.tenant, self.purpose]) + self.wanted.spelling
+
+
+class Page(NamedTuple):
+    """Jobs, newest first, and the token that goes on behind them; None at the end."""
+
+    jobs: list[Job]
+    next_token: str | None
+
+
+class Errors(NamedTuple):
+    """Groups of failures, of how many failures, and whether there may be more than were looked at."""
+
+    groups: list[ErrorGroup]
+    failures: int
+    more: bool
+
+
+class Listing:
+    """Each method costs the record a bounded number of rows, however many jobs the tenant has."""
+
+    def __init__(self, store: ListingStore, pepper: str) -> None:
+        self._store, self._key = store, paging_key(pepper)
+
+    async def page(self, question: Question, size: int, token: str | None, open_only: bool = False) -> Page:
+        """Raises Invalid for a token that belongs to another question, ServerAway."""
+        below = self._place(question, token)
+        wanted = question.wanted._replace(states=question.wanted.states or EVERY_STATE)
+        found = await self._store.list_jobs(question.tenant, wanted, below, size, open_only)
+        return Page(found.jobs, found.below and seal(self._key, question.spelling, found.below))
+
+    async def errors(self, tenant: str) -> Errors:
+        """The newest failures by their error, the most frequent first."""
+        groups = await self._store.list_errors(tenant, first_id(time() - ERRORS_S), MOST_FAILURES)
+        failures = sum(group.failures for group in groups)
+        return Errors(groups, failures, failures == MOST_FAILURES)
+
+    def _place(self, question: Question, token: str | None) -> str:
+        if token is None:
+            return ABOVE_ALL
+        try:
+            return unseal(self._key, question.spelling, token)
+        except Malformed:
+            flaw = "This is no token of this list: it has to come with the filter and the tenant that it was made for."
+            raise Invalid(
+                [Flaw(_POINTERS.get(question.purpose, "/page_token"), "page-token", flaw)]
+            ) from None

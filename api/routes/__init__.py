@@ -1,1 +1,0 @@
-"""The routes: thin, each a few lines over the flows."""

@@ -1,0 +1,1 @@
+"""Schedules: jobs made by the clock."""

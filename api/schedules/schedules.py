@@ -1,0 +1,166 @@
+"""Schedules as their owners see them: made, replaced, found, paused, run by hand, deleted. Keepers fire them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import orjson
+import uuid_utils
+from pydantic import ValidationError
+
+from api.http.schemas import SubmitOptions, flaws_of
+from api.jobs.submit import Submit, as_new
+from api.schedules.schemas import ScheduleBody
+from sluice.core.errors import Flaw, Invalid, ScheduleExists, ScheduleUnknown, TryAgain
+from sluice.core.job import NewJob
+from sluice.core.lanes import Lane
+from sluice.core.ports import ScheduleStore
+from sluice.core.registry import Registry
+from sluice.core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
+from sluice.core.strict_json import parse
+
+S = TypeVar("S")
+
+_NAME = re.compile(NAME)
+
+
+def read_schedule(raw: bytes, name: str | None = None) -> ScheduleBody:
+    """The body of a request that makes a schedule, or of one whose path has its name. Raises Malformed, Invalid."""
+    value = parse(raw)
+    if name is not None and isinstance(value, dict):
+        value = {"name": name} | value
+    body = checked_body(value)
+    if name not in (None, body.name):
+        raise Invalid([Flaw("/name", "mismatch", "The path names another schedule.")])
+    return body
+
+
+def checked_body(value: Any) -> ScheduleBody:
+    """A schedule as it may be made, but for its kind. Raises Invalid."""
+    try:
+        return ScheduleBody.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(flaws_of(error)) from None
+
+
+class Scheduling:
+    """Each method that names a schedule raises ScheduleUnknown, for those of other tenants too, and ServerAway."""
+
+    def __init__(self, registry: Registry, lanes: Mapping[str, Lane], store: ScheduleStore) -> None:
+        self._registry, self._lanes, self._store = registry, lanes, store
+
+    async def create(self, tenant: str, body: ScheduleBody) -> Schedule:
+        """Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
+        made, _ = await self._keep(tenant, body, replace=False)
+        return made
+
+    async def replace(self, tenant: str, body: ScheduleBody) -> tuple[Schedule, bool]:
+        """Make it, or put it in place of the one of its name; whether it is new. Raises as `create`."""
+        return await self._keep(tenant, body, replace=True)
+
+    async def find(self, tenant: str, name: str) -> Schedule:
+        """One, with its input."""
+        return _known(await self._store.find_schedule(tenant, _checked(name)))
+
+    async def page(self, tenant: str, size: int, behind: str = "") -> tuple[list[Schedule], bool]:
+        """So many that follow a name, and whether there are more. Raises Invalid."""
+        if behind and not _NAME.fullmatch(behind):
+            raise Invalid([Flaw("?page_token", "unknown", "page_token is the `next_page_token` of a page.")])
+        found = await self._store.list_schedules(tenant, behind, size + 1)
+        return found[:size], len(found) > size
+
+    async def pause(self, tenant: str, name: str) -> Schedule:
+        """No more of its ticks are fired; pausing again changes nothing."""
+        return _known(await self._store.pause_schedule(tenant, _checked(name)))
+
+    async def resume(self, tenant: str, name: str) -> Schedule:
+        """Its ticks are fired again, from the next one to come; resuming again changes nothing."""
+        found = await self.find(tenant, name)
+        next_at = next_tick(Timing(found.cron, found.timezone), await self._store.clock())
+        return _still(await self._store.resume_schedule(found.id, next_at))
+
+    async def delete(self, tenant: str, name: str) -> None:
+        """Forget it; its jobs stay."""
+        _known(await self._store.delete_schedule(tenant, _checked(name)))
+
+    async def run(self, tenant: str, name: str) -> str:
+        """The id of a job made now, by the schedule as it is, paused or not. Raises OutcomeUnknown."""
+        found = await self.find(tenant, name)
+        job_id = str(uuid_utils.uuid7())
+        _still(await self._store.run_schedule(found.id, job_id))
+        return job_id
+
+    async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
+        job = as_new(tenant, self._registry[body.kind], self._lanes, _work(body))
+        timing = Timing(" ".join(body.cron.split()), body.timezone)
+        at = await self._store.clock()
+        new = NewSchedule(
+            id=str(uuid4()),
+            tenant=tenant,
+            name=body.name,
+            cron=timing.cron,
+            timezone=timing.timezone,
+            kind=job.kind,
+            input=job.input,
+            options=_options(job, body),
+            catch_up=body.catch_up,
+            next_at=next_tick(timing, at),
+        )
+        kept = await self._store.keep_schedule(new, replace)
+        if kept is None:
+            raise ScheduleExists
+        return kept, kept.created_at >= at
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as clients see it; ready for orjson."""
+    path = f"/v1/schedules/{schedule.name}"
+    shown = schedule._asdict() | {
+        "describes": describe(schedule.cron),
+        "options": orjson.Fragment(schedule.options),
+        "next_at": None if schedule.paused else schedule.next_at,
+        "links": {"self": path} | {verb: f"{path}/{verb}" for verb in ("pause", "resume", "run")},
+    }
+    if schedule.last_job_id:
+        shown["links"]["last_job"] = f"/v1/jobs/{schedule.last_job_id}"
+    for hidden in ("id", "tenant", "input"):
+        del shown[hidden]
+    if schedule.input is not None:
+        shown["input"] = orjson.Fragment(schedule.input)
+    return shown
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ScheduleUnknown
+    return name
+
+
+def _known(found: S | None) -> S:
+    if not found:
+        raise ScheduleUnknown
+    return found
+
+
+def _still(found: S | None) -> S:
+    """What was there a moment ago. Raises TryAgain where it was replaced or deleted meanwhile."""
+    if not found:
+        raise TryAgain
+    return found
+
+
+def _work(body: ScheduleBody) -> Submit:
+    return Submit(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
+
+
+def _options(job: NewJob, body: ScheduleBody) -> str:
+    """What every job gets, with what the kind says today where the schedule says nothing."""
+    options = body.options.model_dump() | {
+        "lane": job.lane,
+        "priority": job.priority,
+        "max_attempts": job.max_attempts,
+    }
+    return orjson.dumps(options).decode()

@@ -1,0 +1,85 @@
+"""What HTTP takes and shows of schedules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.schemas import RunOptions
+from sluice.core.schedule import LONGEST, NAME, CatchUp
+
+
+class ScheduleBody(BaseModel):
+    """A schedule as it is made or replaced."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "nightly",
+                    "cron": "30 3 * * 1-5",
+                    "timezone": "Europe/Berlin",
+                    "kind": "demo.sum",
+                    "input": {"values": [1, 2]},
+                }
+            ]
+        },
+    )
+
+    name: str = Field(
+        pattern=f"^{NAME}$", description="Its name among those of the tenant; in a PUT the path says it"
+    )
+    cron: str = Field(description="Minute, hour, day of month, month, day of week")
+    timezone: str = Field("UTC", max_length=LONGEST, description="IANA zone in whose time `cron` is read")
+    kind: str = Field(description="The kind of the jobs it makes; GET /v1/kinds lists them")
+    input: Any = Field(description="Their input, checked when the schedule is made")
+    options: RunOptions = Field(
+        RunOptions(), description="Their options; `deadline_s` counts from each tick's job"
+    )
+    catch_up: CatchUp = Field(
+        CatchUp.ONE,
+        strict=False,
+        description="Ticks that were missed by a minute: one job for all, none, or all",
+    )
+
+
+class ScheduleOptions(BaseModel):
+    """The options of the jobs that a schedule makes."""
+
+    lane: str
+    priority: str
+    max_attempts: int
+    timeout_s: float | None
+    deadline_s: float | None
+    tags: list[str]
+
+
+class ScheduleDocument(BaseModel):
+    """A schedule as it stands. Lists leave `input` out."""
+
+    name: str
+    cron: str
+    timezone: str
+    describes: str = Field(description="`cron` in words", examples=["At 03:30 on Monday through Friday"])
+    kind: str
+    input: Any = None
+    options: ScheduleOptions
+    catch_up: CatchUp
+    paused: bool
+    next_at: datetime | None = Field(description="The next tick; null while paused")
+    last_at: datetime | None = Field(description="The last tick that made a job")
+    last_job_id: str | None = Field(description="The last job, also one made by hand")
+    created_at: datetime
+    links: dict[str, str]
+
+
+class ScheduleList(BaseModel):
+    """Schedules by name."""
+
+    schedules: list[ScheduleDocument]
+    next_page_token: str | None = Field(description="`page_token` for those that follow; null at the end")

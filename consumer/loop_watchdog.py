@@ -1,0 +1,98 @@
+"""Listens whether the event loop answers, names what blocks it, and ends a process whose loop stays silent."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from time import monotonic
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+LOG = logging.getLogger("sluice.lease")
+BLOCKED_S = 1.0
+"""Seconds of silence from which on a loop is called blocked."""
+
+
+class Blocker(NamedTuple):
+    """What runs in a loop that does not answer: the kind of its handler (empty: none of them), and the line."""
+
+    kind: str
+    where: str
+
+
+class LoopWatchdog:
+    """How long the event loop has not answered, counted in ticks, so that a frozen process is not taken for a deaf one.
+
+    `find` looks at what runs in the loop's thread; `on_blocked` is told, in the thread that listens, of every blockage
+    that is over, with its seconds.
+    """
+
+    def __init__(
+        self,
+        limit_s: float,
+        tick_s: float,
+        exit_hard: Callable[[], None],
+        find: Callable[[], Blocker],
+        on_blocked: Callable[[Blocker, float], None],
+    ) -> None:
+        self._limit_s = limit_s
+        self._tick_s = tick_s
+        self._exit_hard = exit_hard
+        self._find, self._on_blocked = find, on_blocked
+        self._heard = self._seen_at = self._since = monotonic()
+        self._ticks = 0
+        self._lasted_s = 0.0
+        self.blocker: Blocker | None = None
+
+    @property
+    def long(self) -> bool:
+        """True once it lasts longer than is forgiven to a loop with nothing to do."""
+        return self._lasted_s > self._limit_s
+
+    def broken(self) -> None:
+        """The loop has answered. Runs in the event loop."""
+        self._heard = monotonic()
+
+    def listen(self, now: float) -> None:
+        """Count one tick; name the blocker once it is clear that there is one."""
+        if self._heard >= self._seen_at:
+            self._over()
+        else:
+            self._ticks += 1
+            self._lasted_s += min(now - self._seen_at, 2 * self._tick_s)
+            if self._ticks > 1 and self._lasted_s >= BLOCKED_S:
+                self._name()
+        self._seen_at = now
+
+    def judge(self, now: float, allowed_until: float) -> None:
+        """End the process where the loop is silent longer than its work (until `allowed_until`) could explain."""
+        if self.long and now > allowed_until + self._limit_s:
+            LOG.critical("the event loop is silent; this process ends itself")
+            self._exit_hard()
+
+    def _name(self) -> None:
+        first, self.blocker = self.blocker is None, self._find()
+        if first:
+            kind, where = self.blocker
+            LOG.warning("the event loop is blocked by %s: %s", kind or "no handler", where)
+
+    def _over(self) -> None:
+        if self.blocker is not None:
+            self._on_blocked(self.blocker, self._heard - self._since)
+            self.blocker = None
+        self._since = self._heard
+        self._ticks, self._lasted_s = 0, 0.0
+
+
+def blocker_in(thread: int, kinds: Mapping[CodeType, str]) -> Blocker:
+    """Who runs in this thread now: the handler whose code is on its stack, and the innermost line."""
+    top = frame = sys._current_frames().get(thread)
+    where = _line(top) if top else "the thread is gone"
+    while frame is not None and frame.f_code not in kinds:
+        frame = frame.f_back
+    return Blocker(kinds[frame.f_code] if frame else "", where)
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

@@ -1,0 +1,52 @@
+"""What this consumer knows of its own work: how many runs end, and how long they take."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from sluice.core.lanes import Lane
+from sluice.core.queue_stats import LaneWork, Works, measured
+
+NEWEST = 256
+"""Runs of which the times are kept, of each lane and of each kind."""
+
+RATE_TICKS = 10
+"""Reports over which the rate of runs is taken."""
+
+
+class RunStats:
+    """Counts runs by lane and kind. `note` is on the path of every job, so it only puts numbers away."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._times: dict[str, deque[float]] = defaultdict(_newest)
+        self._kinds: dict[str, dict[str, deque[float]]] = defaultdict(lambda: defaultdict(_newest))
+        self._ended: Counter[str] = Counter()
+        self._seen: deque[tuple[float, Counter[str]]] = deque([(clock(), Counter())], maxlen=RATE_TICKS)
+
+    def note(self, lane: str, kind: str, seconds: float) -> None:
+        """A run has ended, after so many seconds in its slot."""
+        self._ended[lane] += 1
+        self._times[lane].append(seconds)
+        self._kinds[lane][kind].append(seconds)
+
+    def report(self, lanes: Iterable[Lane]) -> Works:
+        """What is known now of these lanes. Rates are taken since the report some ticks ago."""
+        now, (since, before) = self._clock(), self._seen[0]
+        self._seen.append((now, self._ended.copy()))
+        span = max(now - since, 0.001)
+        return {
+            lane.name: LaneWork(
+                slots=lane.slots,
+                per_second=(self._ended[lane.name] - before[lane.name]) / span,
+                times=measured(runs) if (runs := self._times[lane.name]) else None,
+                kinds={kind: measured(runs) for kind, runs in self._kinds[lane.name].items()},
+            )
+            for lane in lanes
+        }
+
+
+def _newest() -> deque[float]:
+    return deque(maxlen=NEWEST)

@@ -1,3 +1,0 @@
-"""What a job is: values, rules and ports. No driver, no framework, no clock of its own."""
-
-__version__ = "0.1.0"

@@ -1,0 +1,14 @@
+"""Sluice: a typed function becomes a REST endpoint with a durable queue behind it.
+
+    from sluice import handler
+
+Here is all that a handler needs. Importing it is quick: neither pydantic nor a driver nor a framework is loaded.
+"""
+
+from sluice.context import Context
+from sluice.errors import GiveUp, RetryLater
+from sluice.handler import handler
+from sluice.retry import RetryPolicy
+
+__version__ = "0.1.0"
+__all__ = ["Context", "GiveUp", "RetryLater", "RetryPolicy", "__version__", "handler"]

@@ -1,0 +1,69 @@
+"""Brings the schema to the newest version: `python -m sluice.adapters.postgres.migrate`. Running it again does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from sluice.core.runtime.settings import load_settings
+from sluice.errors import StartRefused
+
+LOCK = 7_519_001
+"""Advisory lock that lets one migration run at a time, however many processes are started at once."""
+PAUSE_S = 0.1
+
+
+async def migrate(url: str) -> str | None:
+    """Migrate to the newest revision and return it. `url` is a postgresql:// address."""
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await _take_turn(connection)
+            await connection.execute(text("set lock_timeout = '2s'"))
+            await connection.commit()
+            return await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Ask for the lock until it is ours: a statement that waits for it would be a transaction under way, for which the
+    making of an index waits."""
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        await connection.commit()
+        await asyncio.sleep(PAUSE_S)
+    await connection.commit()
+
+
+def _upgrade(connection: Connection) -> str | None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def main() -> int:
+    """Migrate the database of SLUICE_POSTGRES_URL."""
+    try:
+        url = load_settings().postgres_url.get_secret_value()
+        print(f"record at revision {asyncio.run(migrate(url))}")  # noqa: T201  the command's answer
+    except (StartRefused, OSError, DBAPIError) as error:
+        why = error.orig if isinstance(error, DBAPIError) else error
+        print(f"sluice: {why}", file=sys.stderr)  # noqa: T201  the command's answer
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""The pool of connections to PostgreSQL, the statements by name, and the border where its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, Inspection
+from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
+from sluice.core.job import Job
+from sluice.core.runtime.breaker import Breaker
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.errors import SluiceError
+
+QUERIES = Path(__file__).parent / "queries"
+JOB_COLUMNS = ", ".join(
+    f"jobs.{name}::text" if name in ("id", "retry_of") else f"jobs.{name}" for name in Job._fields[:-3]
+)
+
+_PRINT = """left(encode(sha256(convert_to(concat_ws(e'\\x1f', jobs.kind, 'deadline-passed',
+    'The deadline passed before the job was started', ''), 'UTF8')), 'hex'), 16)"""
+OVERDUE = f"""state = 'failed', version = version + 1, finished_at = now(), error_fingerprint = {_PRINT},
+    error = convert_to(json_build_object('type', 'deadline-passed',
+        'title', 'The deadline passed before the job was started', 'detail', '', 'retryable', false,
+        'attempt', attempt, 'fingerprint', {_PRINT})::text, 'UTF8')"""
+"""What becomes of a job that was not started in time, whoever finds it; its print is that of sluice/core/error_fingerprint.py."""
+
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "5000",
+    # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
+    "tcp_user_timeout": "5000",
+    # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+
+RELEASE_S = 1.0
+"""Longest wait for the end of a statement that nobody waits for any more; then its connection is cut off."""
+
+FULL = "PostgreSQL has no room left on its disk: make room, it goes on by itself"
+REFUSAL_S = 5.0
+"""Seconds for which a refused write is held against the server: there is no other way to ask than to write again."""
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+_BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions.DataError)
+_AWAY = (
+    TimeoutError,
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
+    asyncpg.InsufficientResourcesError,  # too many connections, out of memory
+    asyncpg.InternalClientError,
+)
+
+
+def load_queries() -> dict[str, str]:
+    """Every statement by the name of its file."""
+    return {path.stem: _complete(path.read_text()) for path in sorted(QUERIES.glob("*.sql"))}
+
+
+def _complete(text: str) -> str:
+    return text.replace(":job", JOB_COLUMNS).replace(":overdue", OVERDUE)
+
+
+def translated(error: Exception) -> Exception:
+    """Our error for a driver's error; what is neither expected nor ours comes back as it is."""
+    if isinstance(error, _AGAIN):
+        return TryAgain(str(error))
+    if isinstance(error, _BAD_ROW):
+        return BadRow(str(error))
+    if isinstance(error, asyncpg.DiskFullError | asyncpg.ReadOnlySQLTransactionError):
+        return WritesRefused(SERVER, FULL if isinstance(error, asyncpg.DiskFullError) else READ_ONLY)
+    if isinstance(error, _AWAY):
+        return ServerAway(SERVER, str(error) or "did not answer in time")
+    return error
+
+
+class Database:
+    """A pool that opens by itself when PostgreSQL is there, and statements with a deadline around each.
+
+    No statement runs on a connection whose server has not passed the inspection.
+    """
+
+    def __init__(
+        self, url: str, name: str, telemetry: Telemetry, size: int, inspection: Inspection | None = None
+    ) -> None:
+        self._url, self._name, self._size = url, name, size
+        self._inspection = inspection or Inspection()
+        self._telemetry = telemetry
+        self._breaker = Breaker(SERVER, telemetry, monotonic)
+        self._refusal: tuple[float, WritesRefused] | None = None
+        self._queries: Mapping[str, str] = load_queries()
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Database {self._name}: {self._pool.get_size() if self._pool else 0} connections>"
+
+    @property
+    def refusal(self) -> WritesRefused | None:
+        """Why a write was refused a moment ago, where one was."""
+        at, why = self._refusal or (0.0, None)
+        return why if monotonic() - at < REFUSAL_S else None
+
+    async def fetch(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
+        """The rows of a named statement, within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
+        return await self._run(query, args, budget_s, lost=None)
+
+    async def commit(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
+        """As `fetch`, for a write that must not be repeated: raises OutcomeUnknown once it was sent and lost."""
+        return await self._run(query, args, budget_s, lost=OutcomeUnknown)
+
+    async def _run(
+        self, query: str, args: Sequence[Any], budget_s: float, lost: type[SluiceError] | None
+    ) -> list[asyncpg.Record]:
+        self._breaker.check()
+        sent = False
+        try:
+            async with asyncio.timeout(budget_s):
+                pool = self._pool or await self._open()
+                connection = await pool.acquire()
+                sent = True
+                rows = await self._ask(pool, connection, query, args)
+        except Exception as error:
+            ours = translated(error)
+            if isinstance(ours, WritesRefused):
+                self._note(ours)
+            elif isinstance(ours, ServerAway):
+                self._breaker.failed(str(ours))
+                if sent and lost:
+                    raise lost from error
+            raise ours from error
+        self._breaker.worked()
+        return rows
+
+    def _note(self, refusal: WritesRefused) -> None:
+        """Not the breaker's business: the server answers, and what only reads goes on."""
+        if self.refusal is None:
+            self._telemetry.emit(Event.WRITES_REFUSED, server=SERVER, why=str(refusal))
+        self._refusal = monotonic(), refusal
+        self._breaker.worked()
+
+    async def _ask(
+        self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]
+    ) -> list[asyncpg.Record]:
+        try:
+            rows = await connection.fetch(self._queries[query], *args)
+        except BaseException:
+            self._let_go(pool, connection)
+            raise
+        await pool.release(connection)
+        return rows
+
+    def _let_go(self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+        """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
+        task = asyncio.get_running_loop().create_task(_released(pool, connection), name="release")
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    async def close(self) -> None:
+        """Close within 2 s; what is stuck is cut off."""
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(2):
+                    await self._pool.close()
+            except (TimeoutError, asyncpg.InterfaceError):
+                self._pool.terminate()
+
+    async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._size,
+                    max_inactive_connection_lifetime=0,
+                    reset=_no_reset,
+                    connect=self._connect,
+                    server_settings=SETTINGS | {"application_name": self._name},
+                )
+            return self._pool
+
+    async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+        """Not the pool's own `init`: when that fails it waits for the server to close, and a frozen one never does."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+        try:
+            await self._inspection.of_new(connection, self._queries)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+async def connect(
+    url: str, name: str, more: Mapping[str, str] | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with these settings more. Raises ServerAway."""
+    settings = {**SETTINGS, "application_name": name, **(more or {})}
+    try:
+        return await asyncpg.connect(url, server_settings=settings, timeout=5)
+    except Exception as error:
+        raise translated(error) from error
+
+
+async def _released(pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    with suppress(Exception):  # in time or not, the connection is in the pool again or cut off after this
+        await pool.release(connection, timeout=RELEASE_S)
+
+
+async def _no_reset(_: object) -> None:
+    """Nothing to reset: every statement runs in autocommit, and a reset would cost a round trip each."""

@@ -1,0 +1,126 @@
+"""RabbitMQ as the rest of the program sees it: a dispatcher, deliveries, and a few questions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiormq import Connection
+
+from sluice.adapters.rabbitmq import queues
+from sluice.adapters.rabbitmq.connection import BrokerConnection
+from sluice.adapters.rabbitmq.consuming import Consuming
+from sluice.adapters.rabbitmq.deliveries import Source
+from sluice.adapters.rabbitmq.publishing import Publishing
+from sluice.adapters.rabbitmq.timeouts import SERVER, NoQueue, away, within
+from sluice.core.envelope import encode
+from sluice.core.job import Message
+from sluice.core.lanes import DEAD_QUEUE, Lane, queue_name
+from sluice.core.ports import OnDelivery
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+DEPTHS_S = 2.0
+WATCH_S = 30.0
+DEAD_PREFETCH = 10
+
+
+class Broker:
+    """Publishes over one connection and consumes over another; each comes back by itself, for ever.
+
+    `lanes` are all lanes there are, the same in every process, because each declares every queue. `name` is what
+    RabbitMQ shows for the connections. `publish_budget_s` bounds a publish, `watch_s` the silence of a dead consumer.
+    """
+
+    configured = True
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        lanes: Sequence[Lane],
+        telemetry: Telemetry,
+        publish_budget_s: float = 2.5,
+        watch_s: float = WATCH_S,
+    ) -> None:
+        self._lanes = tuple(lanes)
+        self._telemetry = telemetry
+        self._publishing = Publishing(self._lanes, publish_budget_s)
+        self._consuming = Consuming(self._lanes, watch_s)
+        self._out = BrokerConnection(url, f"{name} publishing", self._publishing, self._tell)
+        self._in = BrokerConnection(url, f"{name} consuming", self._consuming, self._tell)
+        self._away = False
+
+    def __repr__(self) -> str:
+        return f"<Broker {self._out} {self._in}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether publishing works, as far as is known."""
+        return self._out.up
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every consumer is in its place."""
+        return self._in.up and bool(self._consuming.sources) and not self._consuming.stopped
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since publishing and consuming both worked; 0 while they do. Counts from start()."""
+        used = [self._out, self._in] if self._consuming.sources else [self._out]
+        return max(link.silent_s() for link in used)
+
+    def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
+        """Consume the queues of a lane; call before start()."""
+        for priority, messages in queues.prefetch(lane).items():
+            queue = queue_name(lane.name, priority)
+            self._consuming.sources.append(Source(queue, lane.name, priority, messages, on_delivery))
+
+    def consume_dead(self, on_delivery: OnDelivery) -> None:
+        """Consume what RabbitMQ gave up; call before start(). These deliveries have no lane and no priority."""
+        self._consuming.sources.append(Source(DEAD_QUEUE, "", "", DEAD_PREFETCH, on_delivery))
+
+    async def start(self) -> None:
+        """Begin to connect. Returns at once, whether or not RabbitMQ is there."""
+        self._out.start()
+        if self._consuming.sources:
+            self._in.start()
+
+    async def publish(self, message: Message) -> None:
+        """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""
+        queue = queue_name(message.lane, message.priority)
+        try:
+            await self._publishing.publish(queue, encode(message.ids))
+        except NoQueue:
+            self._telemetry.emit(Event.UNROUTABLE, queue=queue)
+            raise
+
+    async def stop_consuming(self) -> None:
+        """Take no more deliveries; those in hand can still be acknowledged until close()."""
+        await self._consuming.stop()
+
+    async def close(self) -> None:
+        """Close both connections, at the latest after 2 s."""
+        await self._consuming.flush()
+        await asyncio.gather(self._out.close(), self._in.close())
+
+    async def ping(self, timeout_s: float) -> None:
+        """Ask RabbitMQ for a sign of life. Raises ServerAway."""
+        await within(timeout_s, queues.depths(self._connection(), [DEAD_QUEUE]))
+
+    async def depths(self) -> dict[str, int]:
+        """Ready messages by queue name, for every lane and the dead letters. Raises ServerAway within 2 s."""
+        return await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
+
+    def _connection(self) -> Connection:
+        if self._out.connection is None or not self._out.up:
+            raise away(self._out.why or "no connection")
+        return self._out.connection
+
+    def _tell(self) -> None:
+        """Say once that RabbitMQ went away, and once that all of it is back."""
+        gone = [link for link in (self._out, self._in) if link.away]
+        if gone and not self._away:
+            self._telemetry.emit(Event.SERVER_AWAY, server=SERVER, why=gone[0].why)
+        elif self._away and not gone:
+            self._telemetry.emit(Event.SERVER_BACK, server=SERVER)
+        self._away = bool(gone)

@@ -1,0 +1,1 @@
+"""Redis: finished documents and wake-ups."""

@@ -1,0 +1,31 @@
+"""What a handler may know about the attempt that it runs in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Context:
+    """What a handler may know about its attempt.
+
+    `job_id` is the text of a UUIDv7; `attempt` counts from 1; `fence` rises with every claim, so it orders the runs of
+    one job in systems outside. `log` is bound to the job.
+    """
+
+    job_id: str
+    attempt: int
+    fence: int
+    log: logging.LoggerAdapter[logging.Logger]
+    report: Callable[[float, str], None] = field(repr=False)
+    stop_asked: Callable[[], bool] = field(repr=False)
+
+    def progress(self, percent: float, note: str = "") -> None:
+        """Tell the client how far the work is (0 to 100). Cheap: sent at most twice a second."""
+        self.report(min(100.0, max(0.0, float(percent))), note[:200])
+
+    def should_stop(self) -> bool:
+        """True once the job was cancelled, its time ran out or the consumer stops: end as soon as is convenient."""
+        return self.stop_asked()

@@ -1,0 +1,32 @@
+"""Whoever commits a visible transition announces it, through this one function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sluice.core.document import Document, render
+from sluice.core.errors import ServerAway
+from sluice.core.job import TERMINAL, Job, JobState
+from sluice.core.ports import DocumentCache
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+
+async def announce(
+    cache: DocumentCache, telemetry: Telemetry, jobs: Iterable[Job], moved: Mapping[str, int] | None = None
+) -> list[Document]:
+    """Wake those who wait for these jobs, and store the documents of the finished ones; returns those documents.
+
+    Results of pure work are stored under their fingerprints as well, the newest replacing any before.
+
+    `moved` are further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
+    """
+    jobs = list(jobs)
+    finished = [render(job) for job in jobs if job.state in TERMINAL]
+    versions = {job.id: job.version for job in jobs} | dict(moved or {})
+    results = {job.fingerprint: job for job in jobs if job.fingerprint and job.state == JobState.SUCCEEDED}
+    if versions:
+        try:
+            await cache.announce(versions, finished, results)
+        except ServerAway:
+            telemetry.emit(Event.ANNOUNCE_FAILED, len(versions))
+    return finished

@@ -1,0 +1,124 @@
+"""The JSON a client sees of a job, ready to send, with its ETag.
+
+A finished document is rendered once and then only copied: memory, Redis and every answer hold the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from sluice.core.errors import Malformed
+from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job
+
+_OPTIONS = orjson.OPT_UTC_Z
+
+
+class Document(NamedTuple):
+    """A rendered job. `body[result_start:result_end]` is the output alone (empty where there is none).
+
+    Of an unfinished job alone: its lane, and `since` when, in seconds since the epoch, it has been queued or running,
+    or when a scheduled one is due.
+    """
+
+    id: str
+    tenant: str
+    version: int
+    state: str
+    result_start: int
+    result_end: int
+    body: bytes
+    lane: str = ""
+    since: float = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """True where the document can never change again."""
+        return self.state in TERMINAL
+
+    @property
+    def etag(self) -> str:
+        """Strong for finished documents; weak for others, whose position and ETA move between versions (RFC 9110 §8.8.3)."""
+        return f'"{self.version}"' if self.finished else f'W/"{self.version}"'
+
+    @property
+    def result(self) -> bytes:
+        """The output as JSON bytes."""
+        return self.body[self.result_start : self.result_end]
+
+    def pack(self) -> bytes:
+        """The bytes kept in Redis: one line that says whose document this is, then the body."""
+        head = f"{self.id}\t{self.tenant}\t{self.version}\t{self.state}\t{self.result_start}\t{self.result_end}\n"
+        return head.encode() + self.body
+
+
+def unpack(packed: bytes) -> Document:
+    """The inverse of `pack`. Raises Malformed for bytes we did not write."""
+    head, _, body = packed.partition(b"\n")
+    try:
+        job_id, tenant, version, state, start, end = head.decode().split("\t")
+        return Document(job_id, tenant, int(version), state, int(start), int(end), body)
+    except ValueError as error:
+        raise Malformed("not a packed document") from error
+
+
+def render(job: Job, **more: Any) -> Document:
+    """The document of a job as it stands. `more` are fields that only this answer has (`coalesced`)."""
+    head = orjson.dumps(_fields(job) | more, option=_OPTIONS)
+    result, error = job.result, _error(job)
+    start = len(head) + len(b',"result":') - 1
+    body = b'%s,"result":%s,"error":%s,"links":%s}' % (
+        head[:-1], result or b"null", error or b"null", _links(job.id)
+    )  # fmt: skip
+    end = start + len(result or b"")
+    if job.state in TERMINAL:
+        return Document(job.id, job.tenant, job.version, job.state, start, end, body)
+    return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
+
+
+def _since(job: Job) -> float:
+    at = (
+        job.queued_at if job.state == "queued" else job.run_at if job.state == "scheduled" else job.started_at
+    )
+    return at.timestamp() if at else 0.0
+
+
+def render_item(job: Job) -> bytes:
+    """The document of a job as lists show it: all but the result, which may be large."""
+    head = orjson.dumps(_fields(job), option=_OPTIONS)
+    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id))
+
+
+def _error(job: Job) -> bytes | None:
+    return job.error if job.state == "failed" else None
+
+
+def _fields(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "version": job.version,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "run_at": job.run_at,
+        "deadline": job.deadline,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "lane": job.lane,
+        "priority": job.priority,
+        "tags": job.tags.split(TAG_SEPARATOR) if job.tags else [],
+        "progress": orjson.Fragment(job.progress) if job.progress else None,
+        "retry_of": job.retry_of,
+        "cancel_requested_at": job.cancel_requested_at,
+        "queue_position": None,
+        "eta": None,
+        "waiting_on": None,
+    }
+
+
+def _links(job_id: str) -> bytes:
+    own = f"/v1/jobs/{job_id}"
+    return b'{"self":"%b","result":"%b/result","cancel":"%b/cancel"}' % ((own.encode(),) * 3)

@@ -1,0 +1,28 @@
+"""The bytes of a RabbitMQ message: job ids and nothing else, versioned so that releases can share queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+
+from sluice.core.errors import Malformed
+
+VERSION = 1
+
+
+def encode(ids: Sequence[str]) -> bytes:
+    """The body of a message that carries these job ids."""
+    return orjson.dumps({"v": VERSION, "ids": ids})
+
+
+def decode(body: bytes) -> list[str]:
+    """The job ids of a message. Raises Malformed for anything we did not write."""
+    try:
+        message = orjson.loads(body)
+        if message["v"] != VERSION:
+            raise Malformed(f"envelope version {message['v']!r} is not {VERSION}")
+        return [str(UUID(each)) for each in message["ids"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"not an envelope: {error}") from error

@@ -1,0 +1,145 @@
+"""The tree of our errors, in domain words; `api/http/problems.py` alone knows their HTTP status.
+
+SluiceError
+├── ServerAway          a server did not answer in time, or refused the connection
+│   ├── ServerUnfit     it answers, but must not or cannot do its work as it is set up
+│   │   └── WritesRefused   it can be read: its disk is full, or it is read-only
+│   └── CacheAway       copies that have to go cannot be reached
+├── NotConfigured       there is no address for a server that one can do without
+├── OutcomeUnknown      a commit was sent and its reply was lost
+├── Overloaded          more work is waiting than can be taken in time
+├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
+├── BadRow              the record refuses a value of a batch
+├── Malformed           the bytes are not the JSON we accept
+├── Invalid             well-formed, but not what the kind or the options ask for
+├── TooLarge            more bytes than the kind takes
+├── KindUnknown
+├── JobUnknown
+│   └── JobExpired      it was there, or may have been, so long ago that it is not kept any more
+├── KeyReused           an idempotency key came with another request before
+├── JobNotFinished · JobNotFailed
+├── ScheduleUnknown · ScheduleExists
+└── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice.errors import SluiceError
+
+
+class ServerAway(SluiceError):
+    """A server did not answer in time."""
+
+    def __init__(self, server: str, why: str = "did not answer in time") -> None:
+        super().__init__(f"{server}: {why}")
+        self.server = server
+
+
+class NotConfigured(SluiceError):
+    """There is no address for a server that one can do without; `remedy` says what to do about it."""
+
+    def __init__(self, server: str, remedy: str) -> None:
+        super().__init__(f"{server}: not configured; {remedy}")
+        self.remedy = remedy
+
+
+class ServerUnfit(ServerAway):
+    """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
+
+
+class WritesRefused(ServerUnfit):
+    """The record can be read, but takes nothing new: its disk is full, or it is read-only."""
+
+
+class CacheAway(ServerAway):
+    """Copies that have to go cannot be reached, so nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("redis")
+
+
+class OutcomeUnknown(SluiceError):
+    """The commit was sent and its reply was lost; the job may or may not have been accepted."""
+
+
+class Overloaded(SluiceError):
+    """More work is waiting than can be taken in time."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
+class TryAgain(SluiceError):
+    """The record asks for the same rows again."""
+
+
+class BadRow(SluiceError):
+    """The record refuses a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing wrong with a request: where (an RFC 6901 pointer), a stable code, and words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Malformed(SluiceError):
+    """The body is not valid JSON."""
+
+
+class Invalid(SluiceError):
+    """The request does not fit what it asks for."""
+
+    def __init__(self, flaws: list[Flaw]) -> None:
+        super().__init__(flaws[0].detail if flaws else None)
+        self.flaws = flaws
+
+
+class TooLarge(SluiceError):
+    """The body has more bytes than this kind takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than the {limit} bytes that are taken here.")
+        self.limit = limit
+
+
+class KindUnknown(SluiceError):
+    """There is no such kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"There is no kind {kind[:64]!r}; GET /v1/kinds lists them.")
+        self.kind = kind
+
+
+class JobUnknown(SluiceError):
+    """There is no such job."""
+
+
+class JobExpired(JobUnknown):
+    """The job is not kept any more: it was deleted, or it is older than its retention."""
+
+
+class KeyReused(SluiceError):
+    """This Idempotency-Key was used for another request before."""
+
+
+class JobNotFinished(SluiceError):
+    """The job has not finished; cancel it first."""
+
+
+class JobNotFailed(SluiceError):
+    """Only a failed job can be tried again."""
+
+
+class ScheduleUnknown(SluiceError):
+    """There is no such schedule."""
+
+
+class ScheduleExists(SluiceError):
+    """There is a schedule of this name already; PUT replaces it."""

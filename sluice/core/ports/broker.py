@@ -1,0 +1,33 @@
+"""RabbitMQ: ids go out, deliveries come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sluice.core.job import Message
+
+
+class MessagePublisher(Protocol):
+    """Puts ids on RabbitMQ."""
+
+    async def publish(self, message: Message) -> None:
+        """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""
+
+
+class Delivery(Protocol):
+    """A message in hand."""
+
+    @property
+    def body(self) -> bytes:
+        """The envelope."""
+
+    @property
+    def priority(self) -> str:
+        """Which of the lane's queues it came from."""
+
+    def acknowledge(self) -> None:
+        """All ids are claimed or accounted for: forget the message. Never blocks, never raises."""
+
+
+OnDelivery = Callable[[Delivery], None]

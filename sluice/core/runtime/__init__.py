@@ -1,0 +1,1 @@
+"""What every process runs on: batches, breakers, tasks, clocks, settings, telemetry."""

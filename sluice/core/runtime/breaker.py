@@ -1,0 +1,55 @@
+"""A breaker per server: after a few failures in a row, calls fail at once instead of queueing for their deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sluice.core.errors import ServerAway
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+
+class Breaker:
+    """Opens after `failures` in a row; then lets one call through every `probe_s` seconds until one works."""
+
+    def __init__(
+        self,
+        server: str,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        failures: int = 3,
+        probe_s: float = 0.5,
+    ) -> None:
+        self._server, self._telemetry, self._clock = server, telemetry, clock
+        self._limit, self._probe_s = failures, probe_s
+        self._failures = 0
+        self._next_probe = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Breaker {self._server}: {'open' if self.open else 'closed'}>"
+
+    @property
+    def open(self) -> bool:
+        """True while the server is taken to be away."""
+        return self._failures >= self._limit
+
+    def check(self) -> None:
+        """Raises ServerAway where the server is away and it is not yet time to probe it."""
+        if self._failures >= self._limit:
+            now = self._clock()
+            if now < self._next_probe:
+                raise ServerAway(self._server, "is away")
+            self._next_probe = now + self._probe_s
+
+    def worked(self) -> None:
+        """A call was answered."""
+        if self._failures:
+            if self.open:
+                self._telemetry.emit(Event.SERVER_BACK, server=self._server)
+            self._failures = 0
+
+    def failed(self, why: str) -> None:
+        """A call was not answered."""
+        self._failures += 1
+        if self._failures == self._limit:
+            self._next_probe = self._clock() + self._probe_s
+            self._telemetry.emit(Event.SERVER_AWAY, server=self._server, why=why)

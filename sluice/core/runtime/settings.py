@@ -1,0 +1,229 @@
+"""Every setting, with its default, its bounds and one line that says what it does.
+
+One instance is made in each `__main__` and handed down. `python -m sluice.core.runtime.settings` prints `.env.example`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from sluice.core.lanes import Lane
+from sluice.errors import StartRefused
+from sluice.handler import LONGEST_KEEP_S
+
+PREFIX = "SLUICE_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
+
+
+class LaneSettings(BaseModel):
+    """Slots (0: one per processor) and ids per message of a lane."""
+
+    slots: int = Field(ge=0, le=10_000)
+    ids_per_message: int = Field(ge=1, le=1_000)
+
+
+class Settings(BaseSettings):
+    """What both processes read from `SLUICE_*` variables or from `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    # servers
+    postgres_url: SecretStr = Field(
+        description="PostgreSQL, the record: postgresql://user:password@host:port/database"
+    )
+    redis_url: SecretStr = Field(
+        description="Redis, finished documents and wake-ups: redis://:password@host:port/0"
+    )
+    rabbitmq_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="RabbitMQ, the distribution of work: amqp://user:password@host:port/; empty: consumers pull instead",
+    )
+    key_pepper: SecretStr = Field(
+        min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"
+    )
+
+    # handlers and lanes
+    handlers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(
+            "sluice.kinds.image_thumbnail",
+            "sluice.kinds.measurements_summary",
+            "sluice.kinds.demo_sum",
+            "sluice.kinds.demo_sleep",
+            "sluice.kinds.demo_spin",
+        ),
+        description="Modules that define kinds, separated by commas",
+    )
+    lanes: dict[str, LaneSettings] = Field(
+        default={
+            "default": LaneSettings(slots=128, ids_per_message=64),
+            "heavy": LaneSettings(slots=0, ids_per_message=1),
+        },
+        description="Lanes as JSON: slots (0: one per processor) and ids per message",
+    )
+    serve_lanes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Lanes this consumer serves, separated by commas; empty: all"
+    )
+    threads: int = Field(
+        default=128, ge=1, le=1_000, description="Threads behind handlers that run in a thread"
+    )
+    processes: int = Field(
+        default=0, ge=0, le=256, description="Processes behind handlers that run in one; 0: one per processor"
+    )
+    process_memory_mib: int = Field(
+        default=2_048, ge=0, le=1_048_576, description="MiB that each such process may allocate; 0: no bound"
+    )
+
+    # the front door
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on")
+    api_port: Port = Field(default=8000, description="Port of the API")
+    private_host: str = Field(
+        default="127.0.0.1", description="Address of the private ports (health, metrics)"
+    )
+    api_private_port: Port = Field(default=8001, description="Private port of the api process")
+    consumer_private_port: Port = Field(default=8002, description="Private port of the consumer process")
+    express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
+    docs: bool = Field(default=True, description="Show /docs and /openapi.json")
+    access_log: bool = Field(default=False, description="Log one line per request")
+    wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
+    waiters: int = Field(
+        default=5_000, ge=0, le=100_000, description="Waiting requests one api process holds"
+    )
+    body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
+    memory_mib: int = Field(
+        default=64, ge=0, le=16_384, description="Finished documents kept in process memory, in MiB"
+    )
+    memory_s: Seconds = Field(default=10, description="Seconds after which process memory forgets a document")
+    key_fresh_s: Seconds = Field(default=60, description="Seconds until a verified key is checked again")
+    key_stale_s: Seconds = Field(
+        default=600, description="Seconds a verified key stays good while PostgreSQL is away"
+    )
+
+    # patience with servers
+    record_budget_s: Seconds = Field(default=0.4, description="Longest wait of a request for PostgreSQL")
+    accept_budget_s: Seconds = Field(default=0.9, description="Longest wait of a request for its commit")
+    redis_budget_s: Seconds = Field(default=0.1, description="Longest wait for Redis")
+    publish_budget_s: Seconds = Field(
+        default=2.5, description="Seconds until the api leaves a message to the keeper"
+    )
+    admit_queue: int = Field(
+        default=5_000, ge=1, le=100_000, description="Submits that may wait for their commit"
+    )
+    document_ttl_s: int = Field(
+        default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
+    )
+
+    unsafe_durability: Literal["", "accept"] = Field(
+        default="",
+        description="For experiments only: accept works with a PostgreSQL that may lose jobs answered with 202",
+    )
+
+    # the work room
+    lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
+    beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
+    grace_s: Seconds = Field(
+        default=5, description="Seconds a handler may overrun its time limit before its lease is let go"
+    )
+    dispatch_due_s: Seconds = Field(
+        default=3, description="Seconds until the keeper publishes what the api did not"
+    )
+    pull_after_s: Seconds = Field(
+        default=10, description="Seconds without RabbitMQ until consumers pull jobs from the record"
+    )
+    keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    keep_s: Kept = Field(
+        default=604_800, description="Seconds a finished job is kept, unless its kind says otherwise"
+    )
+    idempotency_keep_s: Kept = Field(
+        default=604_800, description="Seconds an Idempotency-Key is kept at least; never less than its job"
+    )
+    lame_duck_s: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        description="Seconds an api process that was told to stop still answers, so that clients can go elsewhere",
+    )
+    verify_s: Seconds = Field(
+        default=60, description="Seconds between two looks of a keeper at the invariants of the record"
+    )
+    stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+    @field_validator("handlers", "serve_lanes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("lanes")
+    @classmethod
+    def _named(cls, value: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
+        wrong = [name for name in value if not name.isidentifier() or len(name) > 32]
+        if wrong or not value:
+            raise ValueError(
+                f"lane names are words of letters, digits and _: {', '.join(wrong) or 'none given'}"
+            )
+        return value
+
+    def lane(self, name: str) -> Lane:
+        """The lane of this name, with its slots counted out for this machine."""
+        found = self.lanes[name]
+        return Lane(name, found.slots or processors(), found.ids_per_message)
+
+    @property
+    def served(self) -> tuple[Lane, ...]:
+        """The lanes this consumer serves."""
+        return tuple(self.lane(name) for name in self.serve_lanes or self.lanes)
+
+
+def processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises StartRefused with one line that names every wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        flaws = [f"{PREFIX}{str(flaw['loc'][0]).upper()}: {flaw['msg']}" for flaw in error.errors()]
+        raise StartRefused("; ".join(flaws)) from None
+    except SettingsError:  # LANES is the one setting that is read as JSON
+        raise StartRefused(f"{PREFIX}LANES: this is not JSON") from None
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting, its default and its line."""
+    blocks = []
+    for name, field in Settings.model_fields.items():
+        blocks.append(f"# {field.description}\n{PREFIX}{name.upper()}={default_text(name)}\n")
+    return (
+        "# Every setting of Sluice. Copy to .env and change what differs; `make run` needs none of it.\n\n"
+        + "\n".join(blocks)
+    )
+
+
+def default_text(name: str) -> str:
+    """A setting's default as it is written in a file of variables; empty for those that have none."""
+    field = Settings.model_fields[name]
+    if field.is_required():
+        return ""
+    value = Settings.model_construct().model_dump(mode="json", include={name})[name]
+    if isinstance(value, list):
+        return ",".join(value)
+    return orjson.dumps(value).decode() if isinstance(value, dict | bool) else str(value)
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201  the output is the file

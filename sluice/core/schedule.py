@@ -1,0 +1,182 @@
+"""Schedules: when cron expressions fire, what is done about ticks that nobody fired in time, and the values of a schedule.
+
+Times of day are those of the schedule's zone. Where clocks are put forward, a fixed time that does not exist fires when
+the gap ends; where they are put back, it fires the first time only. Expressions with `*` in minute or hour follow real
+time. Whoever calls says what time it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from cronsim.explain import explain
+
+from sluice.core.errors import Flaw, Invalid
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,54}"
+"""What a schedule may be called; with `schedule:` in front it is a tag."""
+
+MISSED_S = 60.0
+"""A tick that was not fired within so many seconds is missed."""
+
+MOST_AT_ONCE = 100
+"""Missed ticks of one schedule that are fired at one tick of the keeper."""
+
+LONGEST = 100
+EXAMPLE = "'30 3 * * 1-5' is 03:30 from Monday to Friday"
+
+_ZONE = re.compile(
+    r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Z][A-Za-z0-9_+-]*)*"
+)  # no `right/…`, whose clocks count leap seconds
+
+
+class CatchUp(StrEnum):
+    """What is done about missed ticks, once somebody can fire them again."""
+
+    ONE = "one"
+    """One job for all of them."""
+    NONE = "none"
+    """Nothing: the schedule goes on with its next tick."""
+    ALL = "all"
+    """A job for each."""
+
+
+class Timing(NamedTuple):
+    """A cron expression of five fields, and the IANA zone in whose time it is read."""
+
+    cron: str
+    timezone: str
+
+
+class Firing(NamedTuple):
+    """What to do about a schedule that is due: ticks to make jobs for, and its next tick, all in UTC."""
+
+    ticks: tuple[datetime, ...]
+    next_at: datetime
+
+
+class NewSchedule(NamedTuple):
+    """A schedule on its way into the record. `options` is JSON; `id` names this definition and no later one."""
+
+    id: str
+    tenant: str
+    name: str
+    cron: str
+    timezone: str
+    kind: str
+    input: bytes
+    options: str
+    catch_up: str
+    next_at: datetime
+
+
+class Schedule(NamedTuple):
+    """A row of `schedules`. `last_at` is the last tick that made a job; `input` is left out where many are listed."""
+
+    id: str
+    tenant: str
+    name: str
+    cron: str
+    timezone: str
+    kind: str
+    input: bytes | None
+    options: str
+    catch_up: str
+    paused: bool
+    next_at: datetime
+    last_at: datetime | None
+    last_job_id: str | None
+    created_at: datetime
+
+
+class DueSchedule(NamedTuple):
+    """A schedule whose tick `due` has come, and what time it was then by the clock of the database."""
+
+    id: str
+    name: str
+    cron: str
+    timezone: str
+    catch_up: str
+    due: datetime
+    now: datetime
+
+    @property
+    def timing(self) -> Timing:
+        """When it fires."""
+        return Timing(self.cron, self.timezone)
+
+
+def check(timing: Timing) -> None:
+    """Raises Invalid, which says what is wrong with the expression and with the zone."""
+    flaws = [*_flaws_of_cron(timing.cron), *_flaws_of_zone(timing.timezone)]
+    if flaws:
+        raise Invalid(flaws)
+
+
+def next_tick(timing: Timing, after: datetime) -> datetime:
+    """The first tick later than `after`, in UTC. Raises Invalid, also where none comes in fifty years."""
+    check(timing)
+    for tick in CronSim(timing.cron, after.astimezone(ZoneInfo(timing.timezone))):
+        found = tick.astimezone(UTC)
+        if found > after:  # begun in an hour that comes twice, it may find a time of the first one
+            return found
+    raise Invalid([Flaw("/cron", "never", f"{timing.cron!r} never fires. {_help()}")])
+
+
+def plan(timing: Timing, catch_up: str, due: datetime, now: datetime) -> Firing:
+    """What to do about a tick `due` that has come, and about those missed since. Raises Invalid as `next_tick`."""
+    if catch_up == CatchUp.ALL:
+        return _each(timing, due, now)
+    if catch_up == CatchUp.NONE:
+        return _newest(timing, due, now)
+    return Firing((due,), next_tick(timing, now))
+
+
+def describe(cron: str) -> str:
+    """A checked expression in words."""
+    return explain(cron)
+
+
+def _newest(timing: Timing, due: datetime, now: datetime) -> Firing:
+    in_time = now - timedelta(seconds=MISSED_S)
+    tick = due if due > in_time else next_tick(timing, in_time)
+    return Firing((tick,), next_tick(timing, now)) if tick <= now else Firing((), tick)
+
+
+def _each(timing: Timing, due: datetime, now: datetime) -> Firing:
+    ticks, following = [due], next_tick(timing, due)
+    while following <= now and len(ticks) < MOST_AT_ONCE:
+        ticks.append(following)
+        following = next_tick(timing, following)
+    return Firing(tuple(ticks), following)
+
+
+def _flaws_of_cron(cron: str) -> Iterator[Flaw]:
+    if len(cron) > LONGEST or len(cron.split()) != 5:  # a sixth would be seconds
+        yield Flaw("/cron", "cron", f"A cron expression has five fields. {_help()}")
+        return
+    try:
+        CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        yield Flaw("/cron", "cron", f"{error} in {cron!r}. {_help()}")
+
+
+def _flaws_of_zone(name: str) -> Iterator[Flaw]:
+    try:
+        if len(name) <= LONGEST and _ZONE.fullmatch(name) and ZoneInfo(name):
+            return
+    except (KeyError, ValueError, OSError):  # unknown, not a zone, a directory of zones
+        pass
+    yield Flaw(
+        "/timezone", "timezone", f"There is no zone {name[:64]!r}; 'Europe/Berlin' and 'UTC' are such names."
+    )
+
+
+def _help() -> str:
+    return f"Minute, hour, day of month, month, day of week: {EXAMPLE}."

@@ -1,0 +1,104 @@
+"""The one check of raw JSON bytes that every body passes before anything reads its values.
+
+orjson alone is too kind: it turns whole numbers beyond 2^64 into floats, lets the last of two equal keys win, takes
+U+0000 (which PostgreSQL's text refuses), and parses deeper than it can render. Infinite numbers it refuses itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from sluice.core.errors import Flaw, Invalid, Malformed
+
+MAX_DEPTH = 32
+MAX_ITEMS = 10_000
+MAX_WHOLE = 2**53 - 1
+
+# Linear on any bytes: nothing is given back, and an unclosed string reaches to the end.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?')
+_NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def parse(raw: bytes) -> Any:
+    """The value of these bytes.
+
+    Raises Malformed for what is not JSON (RFC 8259), has infinite numbers or equal keys in one object; Invalid for
+    JSON that is too deep, too large or holds U+0000 or a whole number that a double cannot keep.
+    """
+    if raw.count(b",") > MAX_ITEMS and _bare(raw).count(b",") > MAX_ITEMS:
+        raise _too_many()  # before orjson makes a million objects of them
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The body is not valid JSON: {error}") from None
+    keys = _walk(value, raw)
+    if keys != raw.count(b":") and keys != _bare(raw).count(b":"):
+        raise Malformed("The body names the same key twice in one object.")
+    return value
+
+
+def _walk(value: Any, raw: bytes) -> int:
+    """Check every scalar, level by level; returns the number of keys, so that swallowed duplicates show."""
+    keys = items = 0
+    level = [value]
+    depth = 0
+    while level:
+        below: list[Any] = []
+        for each in level:
+            kind = type(each)
+            if kind is dict:
+                keys += len(each)
+                below.extend(each)
+                below.extend(each.values())
+            elif kind is list:
+                below.extend(each)
+            else:
+                _check_scalar(each, raw)
+                continue
+            if depth == MAX_DEPTH:
+                raise _flaw("too-deep", f"Nested deeper than {MAX_DEPTH} levels.")
+        items += len(below)
+        if items - keys > MAX_ITEMS:
+            raise _too_many()
+        level = below
+        depth += 1
+    return keys
+
+
+def _check_scalar(value: Any, raw: bytes) -> None:
+    kind = type(value)
+    if kind is str:
+        if "\x00" in value:
+            raise _flaw("nul", "A string holds U+0000, which is not taken.")
+    elif kind is int:
+        if not -MAX_WHOLE <= value <= MAX_WHOLE:
+            raise _unsafe(str(value))
+    elif kind is float and not -MAX_WHOLE <= value <= MAX_WHOLE:
+        _check_wholes(raw)
+
+
+def _check_wholes(raw: bytes) -> None:
+    """A large float is fine where it was written as one, not where orjson made it of a whole number."""
+    for number in _NUMBER.finditer(_bare(raw)):
+        if number.lastindex is None and abs(int(number[0])) > MAX_WHOLE:
+            raise _unsafe(number[0].decode())
+
+
+def _bare(raw: bytes) -> bytes:
+    """The same without what stands in strings."""
+    return _STRING.sub(b'""', raw)
+
+
+def _too_many() -> Invalid:
+    return _flaw("too-many-items", f"More than {MAX_ITEMS} keys and elements.")
+
+
+def _unsafe(number: str) -> Invalid:
+    return _flaw("unsafe_number", f"{number[:24]} is beyond ±(2^53-1), where whole numbers stop being exact.")
+
+
+def _flaw(code: str, detail: str) -> Invalid:
+    return Invalid([Flaw("", code, detail)])

@@ -1,0 +1,212 @@
+"""The decorator `@handler`: it makes a kind of one typed function.
+
+Handlers run at least once, normally once: write them so that running twice does no harm.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_type_hints,
+    overload,
+)
+
+from sluice.context import Context
+from sluice.errors import StartRefused
+from sluice.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+I = TypeVar("I", bound="BaseModel")  # noqa: E741  the input model
+O = TypeVar("O", bound="BaseModel")  # noqa: E741  the output model
+
+RunsIn = Literal["loop", "thread", "process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler(Generic[I, O]):
+    """A kind: the function and all that was said about it."""
+
+    kind: str
+    function: Callable[..., O | Awaitable[O]]
+    input_model: type[I]
+    output_model: type[O]
+    takes_context: bool
+    runs_in: RunsIn
+    lane: str
+    timeout_s: float
+    retry: RetryPolicy
+    cache_s: int
+    keep_s: float | None
+    max_input: int
+    version: int
+    aliases: tuple[str, ...]
+
+    @property
+    def pure(self) -> bool:
+        """True where a cache time was declared: equal input, equal output, so results may be reused."""
+        return self.cache_s > 0
+
+    def __call__(self, *args: Any) -> O | Awaitable[O]:
+        return self.function(*args)
+
+
+AnyHandler = Handler[Any, Any]
+
+
+class Options(TypedDict, total=False):
+    """What may be said about a kind.
+
+    `lane`: where its jobs queue (default: `heavy` for processes, else `default`). `runs_in`: `loop` (the default of
+    `async def`), `thread` (the default of `def`) or `process` (which alone can be stopped by force).
+    `timeout_s`: seconds one try may take. `retry`: tries and back-off. `cache_s`: how long a result may answer equal
+    inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept (default: the setting
+    `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal
+    input no longer gives equal output. `aliases`: former names.
+    """
+
+    lane: str
+    runs_in: RunsIn
+    timeout_s: float
+    retry: RetryPolicy
+    cache_s: int
+    keep_s: float
+    max_input: int
+    version: int
+    aliases: tuple[str, ...]
+
+
+class Decorator(Protocol):
+    """Turns a function into its Handler, keeping the types of input and output."""
+
+    @overload
+    def __call__(self, function: Callable[[I], Awaitable[O]], /) -> Handler[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I, Context], Awaitable[O]], /) -> Handler[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I], O], /) -> Handler[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[I, Context], O], /) -> Handler[I, O]: ...
+
+
+def handler(kind: str, **options: Unpack[Options]) -> Decorator:
+    """Make a kind of a function from an input model (and a Context) to an output model.
+
+    Raises StartRefused where the name, an option or an annotation is wrong.
+    """
+
+    def decorate(function: Callable[..., Any], /) -> Handler[Any, Any]:
+        return _build(kind, function, options)
+
+    return decorate
+
+
+KIND_NAME = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
+DEFAULT_TIMEOUT_S = 300.0
+DEFAULT_MAX_INPUT = 256 * 1024
+LARGEST_INPUT = 32 * 1024 * 1024
+LONGEST_KEEP_S = 100 * 365 * 86_400.0
+
+
+def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler[Any, Any]:
+    if not inspect.isfunction(function):
+        raise StartRefused(f"kind {kind!r}: decorate a plain function, not {type(function).__name__}")
+    input_model, output_model, takes_context = _signature(kind, function)
+    runs_in = options.get("runs_in") or ("loop" if inspect.iscoroutinefunction(function) else "thread")
+    built = Handler(
+        kind=kind,
+        function=function,
+        input_model=input_model,
+        output_model=output_model,
+        takes_context=takes_context,
+        runs_in=runs_in,
+        lane=options.get("lane", "heavy" if runs_in == "process" else "default"),
+        timeout_s=options.get("timeout_s", DEFAULT_TIMEOUT_S),
+        retry=options.get("retry", RetryPolicy()),
+        cache_s=options.get("cache_s", 0),
+        keep_s=options.get("keep_s"),
+        max_input=options.get("max_input", DEFAULT_MAX_INPUT),
+        version=options.get("version", 1),
+        aliases=options.get("aliases", ()),
+    )
+    for wrong, remedy in _doubts(built):
+        if wrong:
+            raise _refused(kind, function, remedy)
+    return built
+
+
+def _doubts(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
+    """What must not be, each with the words that help."""
+    names = (built.kind, *built.aliases)
+    return (
+        (
+            isinstance(built.aliases, str) or not all(map(_is_name, names)),
+            "its name and aliases must be lower-case words with dots, such as 'image.thumbnail'",
+        ),
+        (
+            (built.runs_in == "loop") != inspect.iscoroutinefunction(built.function),
+            "'async def' runs in the loop; use 'def' for a thread or a process",
+        ),
+        (built.runs_in not in get_args(RunsIn), "runs_in is 'loop', 'thread' or 'process'"),
+        (not 0 < built.timeout_s < math.inf, "timeout_s must be a number of seconds above 0"),
+        (built.cache_s < 0, "cache_s must not be negative"),
+        (
+            built.keep_s is not None and not 0 < built.keep_s <= LONGEST_KEEP_S,
+            "keep_s must be a number of seconds above 0",
+        ),
+        (
+            not 0 < built.max_input <= LARGEST_INPUT,
+            f"max_input must be between 1 and {LARGEST_INPUT} bytes",
+        ),
+        (built.version < 1, "version counts from 1"),
+        (not built.lane.isidentifier(), "a lane's name is a word of letters, digits and _"),
+    )
+
+
+def _is_name(name: str) -> bool:
+    return KIND_NAME.fullmatch(name) is not None and len(name) <= 64
+
+
+def _signature(kind: str, function: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel], bool]:
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError) as error:
+        raise _refused(kind, function, f"an annotation cannot be read: {error}") from error
+    parameters = list(inspect.signature(function).parameters.values())
+    names = [each.name for each in parameters if each.kind in _POSITIONAL]
+    if len(names) != len(parameters) or len(names) not in (1, 2):
+        raise _refused(kind, function, "it takes its Input and, if it wants, a Context")
+    if len(names) == 2 and hints.get(names[1]) is not Context:
+        raise _refused(kind, function, f"annotate {names[1]!r} with Context")
+    for name in (names[0], "return"):
+        if not _is_model(hints.get(name)):
+            raise _refused(kind, function, f"annotate {name!r} with a pydantic model")
+    return hints[names[0]], hints["return"], len(names) == 2
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _is_model(hint: Any) -> bool:
+    from pydantic import BaseModel  # here, so that `import sluice` does not wait for pydantic
+
+    return inspect.isclass(hint) and issubclass(hint, BaseModel) and hint is not BaseModel
+
+
+def _refused(kind: str, function: Callable[..., Any], remedy: str) -> StartRefused:
+    code = function.__code__
+    return StartRefused(f"kind {kind!r} ({code.co_filename}:{code.co_firstlineno}): {remedy}")

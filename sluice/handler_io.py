@@ -1,0 +1,91 @@
+"""The two borders of a handler: stored bytes become its Input, its Output becomes the bytes that are kept.
+
+Used wherever a handler runs: in the consumer, in a child process and in users' own tests.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from sluice.errors import BadInput, BadOutput
+from sluice.handler import AnyHandler
+
+MAX_OUTPUT = 1024 * 1024
+"""Bytes of JSON that one output may have; larger things belong in a store of their own, named by the output."""
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
+    """The Input in these bytes. Raises BadInput where a kind no longer takes what was stored for it."""
+    try:
+        model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
+    except ValidationError as error:
+        raise BadInput(_flaws(error)) from None
+    return model
+
+
+def write_output(handler: AnyHandler, value: Any) -> bytes:
+    """The bytes of an output: of the declared model (or a dict that it accepts), finite, without U+0000, at most 1 MiB.
+
+    Raises BadOutput, saying what is wrong.
+    """
+    model = handler.output_model
+    if type(value) is not model:
+        value = _as_model(model, value)
+    raw = _serialised(model, value)
+    if len(raw) > MAX_OUTPUT:
+        raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
+    if b"null" in raw or b"NaN" in raw or b"Infinity" in raw:
+        _refuse_endless(value, raw)
+    if b"\\u0000" in raw and _NUL.search(raw):
+        # refused in inputs too, and by many a database in which a client keeps results
+        raise BadOutput("The output holds U+0000, which is not taken.")
+    return raw
+
+
+def _as_model(model: type[BaseModel], value: Any) -> BaseModel:
+    if not isinstance(value, dict | model):
+        raise BadOutput(f"The handler returned {type(value).__name__} and not {model.__name__}.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise BadOutput(_flaws(error)) from None
+
+
+def _serialised(model: type[BaseModel], value: BaseModel) -> bytes:
+    try:
+        raw: bytes = model.__pydantic_serializer__.to_json(value, warnings="error")
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise BadOutput(str(error)) from None
+    return raw
+
+
+def _refuse_endless(value: BaseModel, raw: bytes) -> None:
+    """NaN and infinity become `null` (or words that are not JSON) without a sound, so look for them."""
+    if _endless(value.model_dump()):
+        raise BadOutput("The output holds NaN or an infinite number, which JSON does not have.")
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadOutput(f"The output is not valid JSON: {error}") from None
+
+
+def _endless(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_endless, value.values()))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_endless, value))
+
+
+def _flaws(error: ValidationError) -> str:
+    """What is wrong, without repeating the value: it may be large or private."""
+    flaws = error.errors(include_url=False, include_input=False, include_context=False)[:5]
+    return "; ".join(f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}" for flaw in flaws)

@@ -1,0 +1,111 @@
+"""The real servers behind the tests: started once per run on ports of their own, emptied before each test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aio_pika
+import asyncpg
+import redis.asyncio as redis
+
+from infra.local.identity import temporary_directory
+from infra.local.servers import Server, Servers
+from sluice.adapters.postgres.migrate import migrate
+from sluice.core.lanes import DEAD_QUEUE, PRIORITIES, queue_name
+from sluice.core.runtime.settings import Settings
+
+QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") for each in PRIORITIES)]
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    """PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
+    directory = temporary_directory("sluice-test-")
+    servers = Servers(directory)
+    try:
+        servers.up()
+        asyncio.run(migrate(servers.postgres.url))
+        yield servers
+    finally:
+        servers.down()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def urls(servers: Servers) -> dict[str, str]:
+    """The settings that lead to these servers."""
+    return {
+        "SLUICE_POSTGRES_URL": servers.postgres.url,
+        "SLUICE_REDIS_URL": servers.redis.url,
+        "SLUICE_RABBITMQ_URL": servers.rabbitmq.url,
+        "SLUICE_KEY_PEPPER": "a pepper for tests only",
+    }
+
+
+def settings_for(servers: Servers, **more: object) -> Settings:
+    """Settings for these servers with quick leases and duties; nothing is read from the environment or a file."""
+    values = {name.removeprefix("SLUICE_").lower(): value for name, value in urls(servers).items()}
+    return Settings(_env_file=None, **(values | QUICK | more))  # type: ignore[arg-type]  # pydantic-settings takes it
+
+
+QUICK: dict[str, object] = {
+    "lease_s": 2,
+    "beat_s": 0.4,
+    "grace_s": 1,
+    "keeper_s": 0.2,
+    "dispatch_due_s": 1,
+    "stop_s": 2,
+    "lame_duck_s": 0.2,
+    "record_budget_s": 1,
+    "accept_budget_s": 2,
+    "redis_budget_s": 0.5,
+}
+"""Settings that make faults heal in seconds."""
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Within the block the server answers nobody, and its connections stay open."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+async def empty(servers: Servers) -> None:
+    """Every table, Redis and every queue, as if nothing had happened yet."""
+    await asyncio.gather(empty_postgres(servers), _empty_redis(servers), empty_rabbitmq(servers))
+
+
+async def empty_postgres(servers: Servers) -> None:
+    """Rows are deleted, in one transaction: truncating makes new files for every table and index, which takes longer."""
+    connection = await asyncpg.connect(servers.postgres.url)
+    try:
+        tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+        names = [row[0] for row in tables if row[0] != "alembic_version"]
+        await connection.execute("".join(f"delete from {name};" for name in names))  # noqa: S608  names of ours
+    finally:
+        await connection.close()
+
+
+async def _empty_redis(servers: Servers) -> None:
+    client = redis.Redis.from_url(servers.redis.url)
+    await client.flushall()
+    await client.aclose()
+
+
+async def empty_rabbitmq(servers: Servers) -> None:
+    """Queues that hold nothing and feed nobody are left alone: to delete one and make it again takes long."""
+    async with await aio_pika.connect(servers.rabbitmq.url) as connection:
+        for name in QUEUES:
+            channel = await connection.channel()
+            try:
+                found = await channel.declare_queue(name, passive=True)
+                if found.declaration_result.message_count or found.declaration_result.consumer_count:
+                    await found.delete(if_unused=False, if_empty=False)
+                await channel.close()
+            except aio_pika.exceptions.ChannelNotFoundEntity:
+                pass  # it was never made, and asking has closed the channel

@@ -1,0 +1,167 @@
+"""The private port, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from sluice.adapters import admin_http as private_port
+from sluice.adapters.admin_http import AdminApp, listen, probe, serve_admin
+from sluice.adapters.metrics import Metrics
+from sluice.core.errors import NotConfigured, ServerAway, ServerUnfit
+from sluice.errors import StartRefused
+
+
+class Server:
+    """A dependency that can be away or frozen."""
+
+    def __init__(self) -> None:
+        self.away = self.frozen = self.unfit = False
+
+    async def ping(self) -> None:
+        if self.frozen:
+            await asyncio.get_running_loop().create_future()
+        if self.unfit:
+            raise ServerUnfit("postgresql", "migrate first")
+        if self.away:
+            raise ServerAway("db.internal")
+
+
+@pytest.fixture
+def record() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def cache() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def port(record: Server, cache: Server) -> AdminApp:
+    return AdminApp("api", {"postgresql": record.ping, "redis": cache.ping}, Metrics())
+
+
+@pytest.fixture
+async def client(port: AdminApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        serve_admin(port, "127.0.0.1", 0) as number,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+    ):
+        yield client
+
+
+async def shown(port: AdminApp) -> dict[str, Any]:
+    """What it says of itself when it is asked."""
+    async with (
+        serve_admin(port, "127.0.0.1", 0) as number,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+    ):
+        return dict((await client.get("/check")).json())
+
+
+async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_without_the_record_it_is_alive_and_not_ready(
+    client: httpx.AsyncClient, record: Server
+) -> None:
+    record.away = True
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 503
+    check = await client.get("/check")
+    assert (check.status_code, check.json()["status"]) == (503, "failing")
+    assert "db.internal" not in check.text
+
+
+async def test_without_another_server_it_is_ready_and_degraded(
+    client: httpx.AsyncClient, cache: Server
+) -> None:
+    cache.away = True
+    assert (await client.get("/readyz")).status_code == 200
+    check = await client.get("/check")
+    assert (check.status_code, check.json()["status"]) == (200, "degraded")
+    dependencies = check.json()["dependencies"]
+    assert (dependencies["postgresql"]["status"], dependencies["redis"]["status"]) == ("up", "away")
+    assert dependencies["redis"]["ms"] >= 0
+
+
+async def test_a_server_that_is_unfit_is_shown_with_its_remedy(port: AdminApp, record: Server) -> None:
+    record.unfit = True
+    dependency = (await shown(port))["dependencies"]["postgresql"]
+    assert (dependency["status"], dependency["why"]) == ("unfit", "postgresql: migrate first")
+
+
+async def test_doubts_degrade(record: Server) -> None:
+    lines = ["one"]
+    port = AdminApp("api", {"postgresql": record.ping}, Metrics(), lambda: lines)
+    assert ((await shown(port))["status"], (await shown(port))["doubts"]) == ("degraded", ["one"])
+    lines.clear()
+    assert ((await shown(port))["status"], (await shown(port))["doubts"]) == ("ok", [])
+
+
+async def test_a_frozen_server_does_not_freeze_the_check(
+    client: httpx.AsyncClient, cache: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_port, "PING_S", 0.02)
+    cache.frozen = True
+    assert (await client.get("/check")).json()["dependencies"]["redis"]["why"] == "TimeoutError"
+
+
+async def test_a_server_that_is_not_configured_is_said_with_what_to_do(record: Server) -> None:
+    async def absent() -> None:
+        raise NotConfigured("rabbitmq", "set its address")
+
+    port = AdminApp("consumer", {"postgresql": record.ping, "rabbitmq": absent}, Metrics())
+    port.notes["dispatch"] = lambda: "pull"
+    async with serve_admin(port, "127.0.0.1", 0) as number, httpx.AsyncClient() as client:
+        check = await client.get(f"http://127.0.0.1:{number}/check")
+    assert check.status_code == 200
+    shown = check.json()
+    assert (shown["status"], shown["dispatch"]) == ("degraded", "pull")
+    assert shown["dependencies"]["rabbitmq"] == {"status": "not configured", "remedy": "set its address"}
+
+
+async def test_a_draining_process_is_not_ready(client: httpx.AsyncClient, port: AdminApp) -> None:
+    port.draining = True
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/check")).json()["draining"] is True
+
+
+async def test_figures_are_shown(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "sluice_jobs_accepted_total" in answer.text
+
+
+async def test_nothing_else_is_there(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/jobs")).status_code == 404
+
+
+async def test_the_probe_tells_by_its_exit_status(
+    client: httpx.AsyncClient, record: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = str(client.base_url.join("/readyz"))
+    assert await asyncio.to_thread(probe, url) == 0
+    record.away = True
+    assert await asyncio.to_thread(probe, url) == 1
+    assert "the record is away" in capsys.readouterr().out
+
+
+def test_the_probe_fails_where_nobody_listens() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    assert probe(f"http://127.0.0.1:{port}/livez") == 1
+
+
+def test_a_taken_port_refuses_the_start() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        number = listener.getsockname()[1]
+        with pytest.raises(StartRefused, match=str(number)):
+            listen("127.0.0.1", number)

@@ -1,0 +1,91 @@
+"""Reading bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from api.http.body import check_headers, read_body
+from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
+from api.http.response import AsgiMessage, Receive
+from sluice.core.errors import TooLarge
+
+JSON = (b"content-type", b"application/json")
+
+
+def sending(*messages: AsgiMessage) -> Receive:
+    rest = iter(messages)
+
+    async def receive() -> AsgiMessage:
+        for message in rest:
+            return message
+        never: AsgiMessage = await asyncio.get_running_loop().create_future()  # it says nothing more
+        return never
+
+    return receive
+
+
+def parts(chunks: Iterable[bytes], ended: bool = True) -> list[AsgiMessage]:
+    found: list[AsgiMessage] = [
+        {"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks
+    ]
+    if ended:
+        found[-1]["more_body"] = False
+    return found
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        b"application/json",
+        b"Application/JSON",
+        b"application/json; charset=utf-8",
+        b'application/json;charset="UTF-8"',
+    ],
+)
+def test_json_is_taken(media_type: bytes) -> None:
+    check_headers([(b"content-type", media_type), (b"content-length", b"10")], 10)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"content-type", b"text/plain")],
+        [(b"content-type", b"application/json; charset=utf-16")],
+        [(b"content-type", b"application/jsonx")],
+        [(b"content-type", b"multipart/form-data; boundary=x")],
+        [JSON, JSON],
+        [JSON, (b"content-encoding", b"gzip")],
+        [JSON, (b"content-encoding", b"identity")],
+    ],
+)
+def test_other_media_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        check_headers(headers, 10)
+
+
+def test_an_announced_body_that_is_too_large_is_refused_unread() -> None:
+    with pytest.raises(TooLarge):
+        check_headers([JSON, (b"content-length", b"11")], 10)
+
+
+async def test_a_body_in_parts_is_put_together() -> None:
+    assert await read_body(sending(*parts([b"ab", b"", b"cd"])), 4, 1) == b"abcd"
+
+
+async def test_a_body_past_the_limit_is_refused_before_its_end() -> None:
+    with pytest.raises(TooLarge):
+        await read_body(sending(*parts([b"ab", b"cde"], ended=False)), 4, 1)
+
+
+async def test_a_body_that_does_not_come_times_out() -> None:
+    with pytest.raises(RequestTimeout):
+        await read_body(sending(*parts([b"ab"], ended=False)), 4, 0.01)
+
+
+async def test_a_client_that_leaves_is_noticed() -> None:
+    with pytest.raises(ClientGone):
+        await read_body(sending(*parts([b"ab"], ended=False), {"type": "http.disconnect"}), 4, 1)

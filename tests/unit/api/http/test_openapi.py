@@ -1,0 +1,100 @@
+"""The OpenAPI document, and that every route says who may use it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.http.auth import OPEN, SCOPES
+from api.http.openapi import describe, example_of
+from tests.unit.api.front_door import Clock, Record, furnish, settings
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return create_app(furnish(Record(), settings(), Clock()))
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return describe(app, app.state.state.registry)
+
+
+def test_every_route_declares_its_scope(app: FastAPI) -> None:
+    routes = {(method, str(vars(route)["path"])) for route in app.routes for method in _methods(route)}
+    guarded = {(method, path) for method, path in routes if path not in OPEN}
+    assert guarded == SCOPES.keys()
+
+
+def test_every_route_of_version_1_is_described(document: dict[str, Any]) -> None:
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    generic = {("POST", "/v1/kinds/{kind}/jobs")}
+    assert SCOPES.keys() - generic <= described
+
+
+def test_submit_is_told_apart_by_kind(document: dict[str, Any]) -> None:
+    media = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    assert media["schema"]["discriminator"]["mapping"].keys() == {"demo.pure", "demo.sum"}
+    assert media["examples"]["demo.sum"]["value"] == {"kind": "demo.sum", "input": {"values": [1, 2]}}
+    submit = document["components"]["schemas"]["demo.sum.submit"]
+    assert submit["properties"]["kind"] == {"const": "demo.sum", "type": "string"}
+
+
+def test_each_kind_has_a_path_with_its_own_input_and_output(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/kinds/demo.sum/jobs"]["post"]
+    assert operation["summary"] == "Add numbers."
+    media = operation["requestBody"]["content"]["application/json"]
+    assert media["schema"]["$ref"].endswith("demo.sum.input")
+    assert media["example"] == {"values": [1, 2]}
+    job = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    assert job.endswith("demo.sum.job")
+    output = document["components"]["schemas"]["demo.sum.output"]
+    assert output["properties"]["total"]["type"] == "integer"
+
+
+def test_problems_are_described_as_such(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"], (path, status)
+                    assert answer["description"]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for reference in references(document):
+        assert reference.removeprefix("#/components/schemas/") in schemas
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in schemas)
+
+
+def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
+    names = [each["operationId"] for item in document["paths"].values() for each in item.values()]
+    assert len(names) == len(set(names))
+
+
+def test_an_example_needs_every_required_field() -> None:
+    assert example_of({"required": ["a", "b"], "properties": {"a": {"examples": [1]}, "b": {}}}) is None
+    assert example_of({"examples": [{"a": 2}]}) == {"a": 2}
+
+
+def _methods(route: object) -> set[str]:
+    return getattr(route, "methods", None) or {"GET"}
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        if "mapping" in value:
+            yield from value["mapping"].values()
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)

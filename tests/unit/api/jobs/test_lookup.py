@@ -1,0 +1,172 @@
+"""Look up: memory, then the cache, then the record; each only where the one before did not know."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+import uuid_utils
+
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from sluice.core.document import render
+from sluice.core.errors import JobExpired, JobUnknown, ServerAway
+from sluice.core.job import Job, JobState
+from sluice.core.ports import DocumentCache, JobStore
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import aged_id
+from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, refused
+from tests.unit.api.front_door import Clock, add
+from tests.unit.consumer.claimed import a_job
+
+
+class Setup:
+    """A look-up over memory, a cache and a record that can be watched."""
+
+    def __init__(self) -> None:
+        self.record = ScriptedRecord()
+        self.store, self.cache_calls = Scripted(self.record), Scripted(FakeCache())
+        self.cache: FakeCache = self.cache_calls.record
+        self.memory = DocumentMemory(1_000_000, 10, Clock())
+        self.lookup = Lookup(cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory)
+
+    def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0) -> Job:
+        """A job in the record."""
+        finished = AT if state == JobState.SUCCEEDED else None
+        job = a_job(add, {}, id=aged_id(age_s), state=state, tenant=tenant, finished_at=finished)
+        self.record.add(job)
+        return job
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """How often the cache and the record were asked."""
+        return self.cache_calls.calls["get"], self.store.calls["look_up"]
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+async def test_a_finished_document_from_the_record_fills_memory_and_cache(setup: Setup) -> None:
+    job = setup.job()
+    assert await setup.lookup.find("acme", job.id) == render(job)
+    await setup.lookup.drain()
+    assert setup.cache.documents == {job.id: render(job)}
+    assert await setup.lookup.find("acme", job.id) == render(job)
+    assert setup.asked == (1, 1)
+
+
+async def test_filling_the_cache_wakes_nobody(setup: Setup) -> None:
+    await setup.lookup.find("acme", setup.job().id)
+    await setup.lookup.drain()
+    assert setup.cache.announced == [{}]
+
+
+async def test_a_document_from_the_cache_spares_the_record_and_is_remembered(setup: Setup) -> None:
+    job = setup.job()
+    setup.cache.documents[job.id] = render(job)
+    for _ in range(3):
+        assert await setup.lookup.find("acme", job.id) == render(job)
+    assert setup.asked == (1, 0)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SCHEDULED])
+async def test_an_unfinished_document_is_read_anew_each_time(setup: Setup, state: JobState) -> None:
+    job = setup.job(state)
+    for _ in range(3):
+        assert (await setup.lookup.find("acme", job.id)).state == state
+    await setup.lookup.drain()
+    assert setup.asked == (3, 3)
+    assert (len(setup.memory), setup.cache.documents) == (0, {})
+
+
+@pytest.mark.parametrize("where", ["memory", "cache", "record"])
+async def test_a_job_of_another_tenant_is_unknown_wherever_it_is_found(setup: Setup, where: str) -> None:
+    job = setup.job(tenant="other")
+    if where == "memory":
+        await setup.lookup.find("other", job.id)
+    if where == "cache":
+        setup.cache.documents[job.id] = render(job)
+    for _ in range(2):
+        with pytest.raises(JobUnknown):
+            await setup.lookup.find("acme", job.id)
+
+
+async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(setup: Setup) -> None:
+    with pytest.raises(JobUnknown):
+        await setup.lookup.find("acme", str(uuid_utils.uuid7()))
+    assert setup.asked == (1, 1)
+
+
+async def test_an_id_so_old_that_its_job_may_have_been_pruned_has_expired_for_all_tenants(
+    setup: Setup,
+) -> None:
+    lookup = Lookup(cast(JobStore, setup.record), setup.cache, setup.memory, kept_s=60)
+    foreign = setup.job(age_s=61, tenant="other")
+    for job_id in (aged_id(61), foreign.id):
+        with pytest.raises(JobExpired):
+            await lookup.find("acme", job_id)
+    for job_id in (aged_id(59), aged_id(-61)):
+        with pytest.raises(JobUnknown) as caught:
+            await lookup.find("acme", job_id)
+        assert not isinstance(caught.value, JobExpired)
+
+
+@pytest.mark.parametrize(
+    "job_id",
+    [
+        "",
+        "x",
+        "01900000-0000-4000-8000-000000000000",
+        "01900000-0000-7000-8000-00000000000G",
+        "01900000-0000-7000-8000-000000000000\n",
+        "01900000-0000-7000-8000-0000000000000",
+        "☃" * 36,
+    ],
+)
+async def test_what_cannot_be_an_id_is_unknown_without_asking_anybody(setup: Setup, job_id: str) -> None:
+    with pytest.raises(JobUnknown):
+        await setup.lookup.find("acme", job_id)
+    assert setup.asked == (0, 0)
+
+
+async def test_without_the_cache_the_record_answers(setup: Setup) -> None:
+    setup.cache.away = True
+    job = setup.job()
+    assert await setup.lookup.find("acme", job.id) == render(job)
+    await setup.lookup.drain()
+
+
+async def test_a_record_that_is_away_is_never_an_unknown_job(setup: Setup) -> None:
+    job = setup.job()
+    setup.store.script["look_up"].append(refused())
+    with pytest.raises(ServerAway):
+        await setup.lookup.find("acme", job.id)
+
+
+async def test_a_record_that_is_away_does_not_hide_what_the_cache_has(setup: Setup) -> None:
+    job = setup.job()
+    setup.cache.documents[job.id] = render(job)
+    setup.store.script["look_up"].append(refused())
+    assert await setup.lookup.find("acme", job.id) == render(job)
+
+
+async def test_look_ups_that_come_together_travel_together_and_are_answered_apart(setup: Setup) -> None:
+    gate = Gate()
+    setup.cache_calls.script["get"].append(gate)
+    jobs = [setup.job(JobState.RUNNING) for _ in range(100)]
+    wanted = [*jobs, jobs[0]]
+    first = asyncio.create_task(setup.lookup.find("acme", jobs[0].id))
+    await gate.reached.wait()
+    finding = [asyncio.create_task(setup.lookup.find("acme", job.id)) for job in wanted]
+    unknown = asyncio.create_task(setup.lookup.find("acme", str(uuid_utils.uuid7())))
+    await asyncio.sleep(0)
+    gate.open.set()
+    found = await asyncio.gather(first, *finding)
+    with pytest.raises(JobUnknown):
+        await unknown
+    assert [each.id for each in found] == [job.id for job in [jobs[0], *wanted]]
+    assert setup.asked[0] == 2
+    assert setup.asked[1] <= 4

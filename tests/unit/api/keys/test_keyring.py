@@ -1,0 +1,225 @@
+"""API keys and the ring of those verified lately."""
+
+from __future__ import annotations
+
+import asyncio
+from zlib import crc32
+
+import pytest
+
+from api.http.errors import Unauthorized
+from api.keys.keyring import (
+    AWAY_S,
+    KNOWN_LIMIT,
+    REFUSED_S,
+    Keyring,
+    _parser,
+    hash_secret,
+    make_key,
+    parse_key,
+)
+from sluice.core.errors import ServerAway
+from sluice.core.ports import ApiKeyRecord
+from tests.unit.api.front_door import PEPPER, Clock, Record
+
+
+@pytest.fixture
+def ring(record: Record, clock: Clock) -> Keyring:
+    return Keyring(record, PEPPER, 60, 600, clock)
+
+
+def bearer(key: str) -> bytes:
+    return f"Bearer {key}".encode()
+
+
+def test_a_made_key_reads_back() -> None:
+    key = make_key()
+    parts = parse_key(key.encode())
+    assert parts
+    assert key.startswith(f"slc_{parts.key_id}_{parts.secret.decode()}_")
+    assert make_key() != key
+
+
+@pytest.mark.parametrize("place", range(4, 58))
+def test_a_typing_error_anywhere_is_noticed(place: int) -> None:
+    key = "slc_abcdefghijkl_ABCDEFGHIJKLMNOPQRSTUVWXYZ012345_"
+    key += f"{crc32(key[:-1].encode()):08x}"
+    wrong = key[:place] + ("x" if key[place] != "x" else "y") + key[place + 1 :]
+    assert parse_key(key.encode())
+    assert parse_key(wrong.encode()) is None
+
+
+def test_the_pepper_changes_the_hash() -> None:
+    assert hash_secret(b"s", b"p") != hash_secret(b"s", b"q")
+    assert len(hash_secret(b"s", b"p")) == 32
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_a_good_key_says_who_asks(ring: Keyring, record: Record, scheme: str) -> None:
+    key = record.add_key("acme", "read")
+    identity = await ring.check([f"{scheme} {key}".encode()])
+    assert (identity.tenant, identity.scopes) == ("acme", frozenset({"read"}))
+
+
+async def test_a_verified_key_is_known_without_asking_again(ring: Keyring, record: Record) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    assert ring.known(authorization) is None
+    identity = await ring.check([authorization])
+    assert ring.known(authorization) == identity
+    await ring.check([authorization])
+    assert record.asked == 1
+    assert "1 known" in repr(ring)
+
+
+async def test_a_revoked_key_ends_within_its_freshness(ring: Keyring, record: Record, clock: Clock) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    await ring.check([authorization])
+    (key_id,) = record.keys
+    record.keys[key_id] = record.keys[key_id]._replace(usable=False)
+    clock.now += 59
+    assert ring.known(authorization)
+    clock.now += 1
+    assert ring.known(authorization) is None
+    with pytest.raises(Unauthorized):
+        await ring.check([authorization])
+    record.away = True
+    with pytest.raises(Unauthorized):  # and it is not remembered for bad times
+        await ring.check([authorization])
+
+
+async def test_known_keys_stay_good_while_the_record_is_away(
+    ring: Keyring, record: Record, clock: Clock
+) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    identity = await ring.check([authorization])
+    record.away = True
+    clock.now += 599
+    assert ring.known(authorization) is None
+    assert await ring.check([authorization]) == identity
+    assert ring.known(authorization) == identity
+    clock.now += 1
+    assert ring.known(authorization) is None
+    with pytest.raises(ServerAway):
+        await ring.check([authorization])
+
+
+async def test_a_new_key_while_the_record_is_away_is_not_called_wrong(ring: Keyring, record: Record) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    record.away = True
+    with pytest.raises(ServerAway):
+        await ring.check([authorization])
+    record.away = False
+    assert await ring.check([authorization])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [b""],
+        [b"Bearer"],
+        [b"Bearer nonsense"],
+        [b"Basic dXNlcjpwYXNz"],
+        [b"Bearer \xff\xfe"],
+        [b"slc_abcdefghijkl_ABCDEFGHIJKLMNOPQRSTUVWXYZ012345_00000000"],
+    ],
+)
+async def test_what_is_no_key_is_refused_without_asking(
+    ring: Keyring, record: Record, headers: list[bytes]
+) -> None:
+    with pytest.raises(Unauthorized):
+        await ring.check(headers)
+    assert record.asked == 0
+
+
+async def test_two_authorizations_are_refused(ring: Keyring, record: Record) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    with pytest.raises(Unauthorized, match="once"):
+        await ring.check([authorization, authorization])
+
+
+async def test_a_wrong_secret_of_a_real_key_is_refused(ring: Keyring, record: Record) -> None:
+    other = parse_key(make_key().encode())
+    mine = record.add_key("acme", "read")
+    (key_id,) = record.keys
+    assert other
+    record.keys[key_id] = ApiKeyRecord(
+        key_id, "acme", frozenset(), hash_secret(other.secret, PEPPER.encode()), True
+    )
+    with pytest.raises(Unauthorized):
+        await ring.check([bearer(mine)])
+
+
+async def test_a_refused_key_is_not_looked_up_again_for_a_while(
+    ring: Keyring, record: Record, clock: Clock
+) -> None:
+    authorization = bearer(make_key())
+    for _ in range(3):
+        with pytest.raises(Unauthorized):
+            await ring.check([authorization])
+    assert record.asked == 1
+    clock.now += REFUSED_S
+    with pytest.raises(Unauthorized):
+        await ring.check([authorization])
+    assert record.asked == 2
+
+
+async def test_the_memory_of_refused_keys_is_bounded(ring: Keyring) -> None:
+    for _ in range(KNOWN_LIMIT + 10):
+        with pytest.raises(Unauthorized):
+            await ring.check([bearer(make_key())])
+    assert f"{KNOWN_LIMIT} refused" in repr(ring)
+
+
+async def test_requests_with_the_same_key_share_one_look_up(ring: Keyring, record: Record) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    await asyncio.gather(*[ring.check([authorization]) for _ in range(50)])
+    assert record.asked == 1
+
+
+async def test_a_request_that_leaves_does_not_spoil_the_others(ring: Keyring, record: Record) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    leaving = asyncio.create_task(ring.check([authorization]))
+    staying = asyncio.create_task(ring.check([authorization]))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).tenant == "acme"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create"],
+        ["create", "--tenant", "No Spaces"],
+        ["create", "--tenant", "a", "--scopes", "submit,everything"],
+        ["create", "--tenant", "a", "--expires-days", "0"],
+        ["revoke"],
+        ["destroy"],
+        [],
+    ],
+)
+def test_a_wrong_command_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _parser().parse_args(arguments)
+    assert ended.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_key_submits_and_reads_unless_told_otherwise() -> None:
+    asked = _parser().parse_args(["create", "--tenant", "acme", "--expires-days", "30"])
+    assert (asked.scopes, asked.expires_days) == ({"submit", "read"}, 30)
+
+
+async def test_while_the_record_is_away_it_is_not_asked_with_every_request(
+    ring: Keyring, record: Record, clock: Clock
+) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    await ring.check([authorization])
+    record.away = True
+    clock.now += 60
+    for _ in range(5):
+        await ring.check([authorization])
+    assert record.asked == 2
+    clock.now += AWAY_S
+    await ring.check([authorization])
+    assert record.asked == 3

@@ -1,0 +1,129 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from pathlib import Path
+
+import pytest
+
+from sluice.core.runtime.settings import PREFIX, Settings, default_text, example, load_settings, processors
+from sluice.errors import StartRefused
+
+ROOT = Path(__file__).parents[4]
+REQUIRED = {
+    "POSTGRES_URL": "postgresql://u:hidden@localhost/d",
+    "REDIS_URL": "redis://localhost/0",
+    "RABBITMQ_URL": "amqp://localhost/",
+    "KEY_PEPPER": "0123456789abcdef",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_but_addresses_and_pepper_has_a_default() -> None:
+    settings = load_settings()
+    assert (settings.api_port, settings.express, settings.wait_cap_s) == (8000, True, 55)
+    assert "demo.sum" not in settings.handlers
+    assert "sluice.kinds.demo_sum" in settings.handlers
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_HANDLERS", "mine.first, mine.second,")
+    monkeypatch.setenv("SLUICE_SERVE_LANES", "heavy")
+    settings = load_settings()
+    assert settings.handlers == ("mine.first", "mine.second")
+    assert [lane.name for lane in settings.served] == ["heavy"]
+
+
+def test_a_list_may_be_given_as_a_tuple() -> None:
+    assert Settings(handlers=("a", "b")).handlers == ("a", "b")
+
+
+def test_a_lane_without_slots_has_one_per_processor() -> None:
+    settings = load_settings()
+    assert settings.lane("heavy").slots == processors()
+    assert settings.lane("default").slots == 128
+    assert [lane.name for lane in settings.served] == ["default", "heavy"]
+
+
+def test_processors_are_counted_where_there_is_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert processors() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "70000"),
+        ("WAIT_CAP_S", "0"),
+        ("KEY_PEPPER", "short"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LANES", '{"not a word": {"slots": 1, "ids_per_message": 1}}'),
+        ("LANES", "{}"),
+        ("LANES", '{"heavy": {"slots": -1, "ids_per_message": 1}}'),
+        ("LANES", "no json"),
+        ("EXPRESS", "perhaps"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(StartRefused) as refused:
+        load_settings()
+    assert name.lower() in str(refused.value).lower()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_address_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLUICE_REDIS_URL")
+    with pytest.raises(StartRefused, match="SLUICE_REDIS_URL"):
+        load_settings()
+
+
+def test_rabbitmq_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().rabbitmq_url
+    monkeypatch.delenv("SLUICE_RABBITMQ_URL")
+    assert not load_settings().rabbitmq_url
+    monkeypatch.setenv("SLUICE_RABBITMQ_URL", "")
+    assert not load_settings().rabbitmq_url
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_KEY_PEPPER", "tooshort")
+    with pytest.raises(StartRefused) as refused:
+        load_settings()
+    assert "tooshort" not in str(refused.value)
+
+
+def test_secrets_do_not_show() -> None:
+    assert "hidden" not in repr(load_settings())
+
+
+def test_the_example_names_every_setting_and_reads_back_as_the_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = dict(line.split("=", 1) for line in example().splitlines() if line and not line.startswith("#"))
+    assert lines.keys() == {PREFIX + name.upper() for name in Settings.model_fields}
+    expected = load_settings()
+    for name, value in lines.items():
+        if value:
+            monkeypatch.setenv(name, value)
+    assert load_settings() == expected
+    assert default_text("redis_url") == ""
+
+
+def test_the_module_prints_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "sluice/core/runtime/settings.py"), run_name="__main__")
+    assert capsys.readouterr().out == example()

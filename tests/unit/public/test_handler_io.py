@@ -1,0 +1,155 @@
+"""What crosses the borders of a handler."""
+
+from collections.abc import Iterable
+from math import inf, nan
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, field_serializer
+
+from sluice.errors import BadInput, BadOutput
+from sluice.handler import handler
+from sluice.handler_io import MAX_OUTPUT, read_input, write_output
+
+
+class Thing(BaseModel):
+    """Input and output at once."""
+
+    number: float | None = 1
+    more: Any = None
+
+
+class Constants(BaseModel):
+    """Writes NaN as JavaScript does."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+    number: float = 1
+    word: str = ""
+
+
+class Sly(BaseModel):
+    """Turns into NaN only while it is written."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+    number: float = 1
+
+    @field_serializer("number", when_used="json")
+    def _turn(self, value: float) -> float:
+        return nan
+
+
+class Special(Thing):
+    """More than was declared."""
+
+    extra: int = 1
+
+
+class Rude(BaseModel):
+    """Fails while it is written."""
+
+    number: int = 1
+
+    @field_serializer("number")
+    def _fail(self, value: int) -> int:
+        raise RecursionError
+
+
+@handler("t.thing")
+async def thing(given: Thing) -> Thing:
+    return given
+
+
+@handler("t.constants")
+async def constants(given: Thing) -> Constants:
+    return Constants()
+
+
+@handler("t.sly")
+async def sly(given: Thing) -> Sly:
+    return Sly()
+
+
+@handler("t.rude")
+async def rude(given: Thing) -> Rude:
+    return Rude()
+
+
+def test_reads_the_input_of_a_kind() -> None:
+    assert read_input(thing, b'{"number":2}') == Thing(number=2)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"null", b"[]", b'{"number":"secret"}', None])
+def test_refuses_an_input_without_repeating_it(raw: bytes | None) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_input(thing, raw)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "raw"),
+    [
+        (Thing(), b'{"number":1.0,"more":null}'),
+        (Thing(number=None), b'{"number":null,"more":null}'),
+        (Thing(more="\\u0000"), b'{"number":1.0,"more":"\\\\u0000"}'),
+        (Thing(more="null NaN Infinity"), b'{"number":1.0,"more":"null NaN Infinity"}'),
+        (Thing(more=[{"a": (1, {2})}]), b'{"number":1.0,"more":[{"a":[1,[2]]}]}'),
+        ({"number": 2}, b'{"number":2.0,"more":null}'),
+        (Special(extra=7), b'{"number":1.0,"more":null}'),
+    ],
+)
+def test_writes_an_output_as_declared(value: Any, raw: bytes) -> None:
+    assert write_output(thing, value) == raw
+
+
+A_WORD: Any = "x"
+
+
+def endless() -> Iterable[Any]:
+    """A list in itself."""
+    ring: list[Any] = []
+    ring.append(ring)
+    return ring
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "returned NoneType and not Thing"),
+        ([1], "returned list and not Thing"),
+        ({"number": "x"}, "/number: "),
+        (Thing(number=nan), "NaN"),
+        (Thing(more={"a": [(inf,)]}), "NaN"),
+        (Thing(more={-inf}), "NaN"),
+        (Thing(more="\udce4"), "surrogate"),
+        (Thing(more="a\x00b"), r"U\+0000"),
+        (Thing(more={"\\\x00": 1}), r"U\+0000"),
+        (Thing(more=object()), "serialize"),
+        (Thing(more=endless()), "Circular"),
+        (Thing.model_construct(number=A_WORD), "number"),
+        (Thing(more="x" * MAX_OUTPUT), f"at most {MAX_OUTPUT}"),
+    ],
+)
+def test_refuses_what_cannot_be_sent_and_says_why(value: Any, words: str) -> None:
+    with pytest.raises(BadOutput, match=words):
+        write_output(thing, value)
+
+
+def test_an_output_of_exactly_the_largest_size_is_kept() -> None:
+    frame = len(write_output(thing, Thing(more="")))
+    assert len(write_output(thing, Thing(more="x" * (MAX_OUTPUT - frame)))) == MAX_OUTPUT
+
+
+def test_refuses_constants_that_are_not_json() -> None:
+    with pytest.raises(BadOutput, match="NaN"):
+        write_output(constants, Constants(number=nan))
+    assert write_output(constants, Constants(word="Infinity")) == b'{"number":1.0,"word":"Infinity"}'
+
+
+def test_refuses_what_turns_out_not_to_be_json() -> None:
+    with pytest.raises(BadOutput, match="not valid JSON"):
+        write_output(sly, Sly())
+
+
+def test_refuses_an_output_that_fails_while_it_is_written() -> None:
+    with pytest.raises(BadOutput):
+        write_output(rude, Rude())
