@@ -123,7 +123,11 @@ class Execution:
         while not queue.closed:
             await asyncio.sleep(PAUSE_S)
             try:
-                jobs |= {job.id: job for job in await self._store.adopt(ids) if job.claim not in self._held}
+                jobs |= {
+                    job.id: job
+                    for job in await self._store.recover_lost_claims(ids)
+                    if job.claim not in self._held
+                }
                 rest = [job_id for job_id in ids if job_id not in jobs]
                 return [*jobs.values(), *await self._store.claim(rest, self._registry.names)]
             except Exception as error:  # noqa: BLE001  as above
@@ -136,9 +140,9 @@ class Execution:
             return
         self._telemetry.emit(Event.VOID, len(missing))
         try:
-            overdue = await self._store.account(list(missing), self._registry.names)
+            overdue = await self._store.defer_unclaimed(list(missing), self._registry.names)
         except Exception as error:  # noqa: BLE001  what is put off here is found by the keeper all the same
-            self.note("account", error)
+            self.note("defer_unclaimed", error)
             return
         self.fail(overdue)
 

@@ -145,7 +145,7 @@ class Worker:
         lanes = [queue.lane.name for queue in self._queues]
         while True:
             with suppress(SluiceError):
-                await opened.jobs.note_consumer(socket.gethostname(), os.getpid(), lanes)
+                await opened.jobs.upsert_consumer(socket.gethostname(), os.getpid(), lanes)
             await asyncio.sleep(self._settings.lease_s)
 
     async def _stop(self, opened: Connections) -> None:

@@ -11,7 +11,7 @@ from api.http.response import RETRY_AFTER, Header, soon
 from sluice.core.document import Document
 from sluice.core.errors import Malformed, ServerAway
 from sluice.core.job import JobState
-from sluice.core.ports.upkeep_store import StatisticsBoard
+from sluice.core.ports import StatisticsBoard
 from sluice.core.queue_stats import Statistics, read_statistics
 
 FOLLOW_S = 1.0

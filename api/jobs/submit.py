@@ -14,9 +14,9 @@ from api.http.response import SubmitResult
 from api.http.schemas import SubmitOptions, flaws_of
 from api.jobs.result_reuse import ResultReuse, Work
 from sluice.core.document import Document, render
-from sluice.core.errors import Flaw, Invalid, JobExpired, KeyReused, Overloaded, TooLarge
+from sluice.core.errors import Flaw, IdempotencyKeyReused, Invalid, JobExpired, Overloaded, TooLarge
 from sluice.core.fingerprint import canonical, fingerprint
-from sluice.core.job import TAG_SEPARATOR, KeyUse, NewJob, as_accepted, made_at
+from sluice.core.job import TAG_SEPARATOR, IdempotencyKeyUse, NewJob, as_accepted, made_at
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
@@ -94,7 +94,7 @@ class Submission:
         self._accepting: Batcher[NewJob, datetime | None] = Batcher(
             "accept", self._accept, Limits(waiting=waiting), size_of=_size
         )
-        self._keys: Batcher[tuple[str, str], KeyUse | None] = Batcher("keys", self._find_keys)
+        self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher("keys", self._find_keys)
 
     async def submit(
         self, tenant: str, work: Submit, traceparent: str | None = None, key: IdempotencyKey | None = None
@@ -164,10 +164,10 @@ class Submission:
             raise JobExpired
         return None
 
-    async def _key_use(self, new: NewJob) -> KeyUse | None:
+    async def _key_use(self, new: NewJob) -> IdempotencyKeyUse | None:
         use = await self._keys.put((new.tenant, new.key or ""))
         if use is not None and use.request_hash != new.request_hash:
-            raise KeyReused
+            raise IdempotencyKeyReused
         return use
 
     async def _recall(self, new: NewJob) -> SubmitResult | None:
@@ -206,7 +206,9 @@ class Submission:
         """Let the key, if there is one, stand for this job; false where another request was quicker."""
         if new.key is None or new.request_hash is None:
             return True
-        return await self._store.keep_key(new.tenant, new.key, KeyUse(new.request_hash, job_id))
+        return await self._store.bind_idempotency_key(
+            new.tenant, new.key, IdempotencyKeyUse(new.request_hash, job_id)
+        )
 
     async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
@@ -219,8 +221,8 @@ class Submission:
             left.discard(job.id)  # two that took over the same key have the same id
         return answers
 
-    async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[KeyUse | None]:
-        found = await self._store.find_keys(list(set(keys)))
+    async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[IdempotencyKeyUse | None]:
+        found = await self._store.find_idempotency_keys(list(set(keys)))
         return [found.get(each) for each in keys]
 
 

@@ -152,7 +152,7 @@ class Keyring:
         if key is None:
             raise _refusal()
         try:
-            record = await self._keys.find_key(key.key_id)
+            record = await self._keys.find_api_key(key.key_id)
         except (ServerAway, TryAgain):
             return self._remembered(authorization, now)
         return self._judged(authorization, key, record or _NOBODY, now)
@@ -216,7 +216,7 @@ async def _run(asked: argparse.Namespace, settings: Settings) -> str:
             case "create":
                 return await _create(keys, asked, settings.key_pepper.get_secret_value())
             case "list":
-                return "\n".join([LISTING, *map(_line, await keys.list_keys())])
+                return "\n".join([LISTING, *map(_line, await keys.list_api_keys())])
             case _:
                 return await _revoke(keys, asked.key_id)
     finally:
@@ -229,12 +229,12 @@ async def _create(keys: PostgresKeys, asked: argparse.Namespace, pepper: str) ->
     assert key is not None  # noqa: S101  it was made a line ago
     secret_hmac = hash_secret(key.secret, pepper.encode())
     record = ApiKeyRecord(key.key_id, asked.tenant, asked.scopes, secret_hmac, True)
-    await keys.insert_key(record, asked.expires_days)
+    await keys.insert_api_key(record, asked.expires_days)
     return text
 
 
 async def _revoke(keys: PostgresKeys, key_id: str) -> str:
-    if not await keys.revoke_key(key_id):
+    if not await keys.revoke_api_key(key_id):
         raise SluiceError(f"there is no key with the id {key_id[:64]}; `list` shows them")
     return f"{key_id} is revoked; every process refuses it within a minute"
 

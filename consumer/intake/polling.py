@@ -108,7 +108,7 @@ class FallbackPoller:
             await asyncio.sleep(PAUSE_S)
             in_hand = self._execution.in_hand  # before the look: meanwhile a job may end, but none begin
             try:
-                held = await self._store.adopt_lane(queue.lane.name)
+                held = await self._store.recover_lane_claims(queue.lane.name)
                 return [job for job in held if job.claim not in in_hand]
             except Exception as error:  # noqa: BLE001  as above
                 self._execution.note("pull", error)

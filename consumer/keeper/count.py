@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 
 from sluice.core.errors import ServerAway, TryAgain
-from sluice.core.ports.upkeep_store import StatisticsBoard, UpkeepStore
+from sluice.core.ports import StatisticsBoard, UpkeepStore
 from sluice.core.queue_stats import LaneStatistics, Statistics, Works, put_together, write_statistics
 
 MOST = 200_000

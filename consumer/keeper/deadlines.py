@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sluice.core.announcement import announce
-from sluice.core.ports import DocumentCache
-from sluice.core.ports.upkeep_store import UpkeepStore
+from sluice.core.ports import DocumentCache, UpkeepStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 JOBS_PER_TICK = 500

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from sluice.core.errors import ServerAway
-from sluice.core.ports import DocumentCache
-from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, UpkeepStore
+from sluice.core.ports import DocumentCache, IdempotencyKeyCursor, UpkeepStore
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -92,7 +91,7 @@ class PruneNotes:
     async def once(self) -> int:
         """Prune one tick's worth."""
         after = FIRST_KEY if self._sweep.is_over() else self._after
-        found = await self._store.prune_keys(after, self._keep_s, ROWS_PER_TICK)
+        found = await self._store.prune_idempotency_keys(after, self._keep_s, ROWS_PER_TICK)
         if found is None:
             return 0
         self._after = found.last or after

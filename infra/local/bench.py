@@ -15,9 +15,9 @@ from pathlib import Path
 
 from infra.local import programs
 from infra.local.daemon import Daemon, StartError
-from infra.local.identity import temporary_directory
 from infra.local.ports import LOOPBACK, free_port
 from infra.local.programs import ProgramMissing
+from infra.local.run_as import temporary_directory
 from infra.local.server import secret
 from infra.local.servers import Servers
 from infra.local.stack import Program, Stack

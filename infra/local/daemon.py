@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from infra.local.identity import Identity
 from infra.local.process import Record, freeze_all, kill_all, none_alive, send, spawn, wait_until
+from infra.local.run_as import Identity
 
 _OURSELVES = Identity()
 

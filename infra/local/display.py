@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.tour import Visit
+from infra.local.demo import Visit
 
 _COLOURS = {
     "succeeded": "green",

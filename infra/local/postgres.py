@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from infra.local.daemon import StartError
-from infra.local.identity import hand_over, may_rename, owner_of
 from infra.local.programs import find
+from infra.local.run_as import hand_over, may_rename, owner_of
 from infra.local.server import Server
 
 _SETTINGS = Path(__file__).parents[1] / "postgres" / "postgresql.conf"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.identity import Identity
+from infra.local.run_as import Identity
 
 _POLL_S = 0.02
 _OURSELVES = Identity()

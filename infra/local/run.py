@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from infra.local import display, variables
-from infra.local.choice import RABBITMQ_URL, choose, without_rabbitmq
-from infra.local.samples import samples
+from infra.local import display
+from infra.local import env_file as variables
+from infra.local.demo import Visit, kinds, tour
+from infra.local.sample_jobs import samples
+from infra.local.server_selection import RABBITMQ_URL, choose, without_rabbitmq
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
-from infra.local.tour import Visit, kinds, tour
 
 ROOT = Path(__file__).parents[2]
 _SCOPES = "submit,read,admin"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from infra.local import variables
+from infra.local import env_file as variables
 from infra.local.daemon import Daemon, StartError
 from infra.local.ports import LOOPBACK, free_port, is_free
 from infra.local.server import secret

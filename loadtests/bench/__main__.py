@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtests.bench import machine, processes, table
-from loadtests.bench.compared import Peers, compared
 from loadtests.bench.generator import BenchError
+from loadtests.bench.peer_processes import Peers, compared
 from loadtests.bench.plan import Plan
 from loadtests.bench.product import Product, started
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtests.bench import processes
-from loadtests.bench.compared import Peers
 from loadtests.bench.figures import Figure
 from loadtests.bench.generator import Request
+from loadtests.bench.peer_processes import Peers
 from loadtests.bench.product import SECOND_API, Product
 from loadtests.bench.steps import Answers, Jobs, Latency, Step
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from locust import constant_throughput, task
 
 from loadtests import config
-from loadtests.scenarios.visitor import Visitor
+from loadtests.scenarios.api_user import ApiUser
 
 READ, UNCHANGED = "poll of a finished job, 200", "poll of a finished job, 304"
 
 
-class CachedReads(Visitor):
+class CachedReads(ApiUser):
     """Has a job of its own run once, then reads it in full and by ETag in turns."""
 
     weight = 4

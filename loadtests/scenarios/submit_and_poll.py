@@ -7,13 +7,13 @@ from time import perf_counter
 from locust import constant_throughput, task
 
 from loadtests import config
-from loadtests.scenarios.visitor import Visitor
+from loadtests.scenarios.api_user import ApiUser
 from loadtests.verdict import POLL, POLLED
 
 SUBMIT = "submit"
 
 
-class SubmitAndPoll(Visitor):
+class SubmitAndPoll(ApiUser):
     """Submits, comes back after Retry-After, and asks with the ETag it knows."""
 
     rows = (SUBMIT, POLL, POLLED)

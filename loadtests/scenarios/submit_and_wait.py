@@ -7,12 +7,12 @@ from time import perf_counter
 from locust import constant_throughput, task
 
 from loadtests import config
-from loadtests.scenarios.visitor import Visitor
+from loadtests.scenarios.api_user import ApiUser
 
 SUBMIT, DONE = "submit, Prefer: wait", "submit and wait"
 
 
-class SubmitAndWait(Visitor):
+class SubmitAndWait(ApiUser):
     """Submits, and holds the line until the result is there."""
 
     rows = (SUBMIT, DONE)

@@ -109,7 +109,7 @@ def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemet
 async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection, clock: RecordClock) -> None:
     while True:
         try:
-            cache.belong_to(await store.identity())
+            cache.belong_to(await store.database_identity())
             asked = clock.here()
             clock.learn((await store.ask("clock"))[0][0].timestamp(), asked)
             await inspection.judge(store.ask)

@@ -125,7 +125,7 @@ class JobExpired(JobUnknown):
     """The job is not kept any more: it was deleted, or it is older than its retention."""
 
 
-class KeyReused(SluiceError):
+class IdempotencyKeyReused(SluiceError):
     """This Idempotency-Key was used for another request before."""
 
 

@@ -136,7 +136,7 @@ def as_accepted(new: NewJob, at: datetime) -> Job:
     )
 
 
-class KeyUse(NamedTuple):
+class IdempotencyKeyUse(NamedTuple):
     """An Idempotency-Key that was used: for which request, and which job answered it."""
 
     request_hash: bytes

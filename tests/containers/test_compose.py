@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local.samples import samples
-from infra.local.tour import kinds, tour
+from infra.local.demo import kinds, tour
+from infra.local.sample_jobs import samples
 from sluice import __version__
 from tests.containers.composed import SECRETS, SERVERS, Client, Composed, until
 

@@ -15,7 +15,7 @@ from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.ports import Delivery
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.fakes import FakeDispatcher
+from tests.support.fakes import FakeMessagePublisher
 from tests.support.servers import empty_rabbitmq
 from tests.support.waiting import until
 
@@ -25,7 +25,7 @@ LANE = Lane("default", slots=8, ids_per_message=4)
 class Subject:
     """A dispatcher, and what has arrived behind it."""
 
-    def __init__(self, dispatcher: FakeDispatcher | Broker, leave: Callable[[], None]) -> None:
+    def __init__(self, dispatcher: FakeMessagePublisher | Broker, leave: Callable[[], None]) -> None:
         self.dispatcher, self.leave = dispatcher, leave
         self._arrived: list[tuple[str, ...]] = []
 
@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def _messages(self) -> list[tuple[str, ...]]:
-        if isinstance(self.dispatcher, FakeDispatcher):
+        if isinstance(self.dispatcher, FakeMessagePublisher):
             return [message.ids for message in self.dispatcher.published]
         return self._arrived
 
@@ -56,7 +56,7 @@ def servers(request: pytest.FixtureRequest) -> Servers | None:
 async def subject(servers: Servers | None) -> AsyncIterator[Subject]:
     """A dispatcher that works."""
     if servers is None:
-        fake = FakeDispatcher()
+        fake = FakeMessagePublisher()
         yield Subject(fake, lambda: setattr(fake, "away", True))
         return
     servers.up(servers.rabbitmq)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from infra.local.servers import Servers
-from tests.fault.away.asking import Answer, ask_everything, prepare
-from tests.fault.away.site import Site, shown, site
-from tests.integration.work import SUM, WAIT
+from tests.fault.away.client import Answer, ask_everything, prepare
+from tests.fault.away.proxied_stack import Site, shown, site
+from tests.support.job_client import SUM, WAIT
 from tests.support.stack import Process
 from tests.support.waiting import until_found
 

@@ -15,7 +15,7 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.fault.claims import every_claim_is_explained
-from tests.integration.work import KINDS, SUM, WAIT, finished
+from tests.support.job_client import KINDS, SUM, WAIT, finished
 from tests.support.servers import empty
 from tests.support.stack import Process, Stack, make_a_key
 from tests.support.waiting import until_found

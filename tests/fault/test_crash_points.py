@@ -18,8 +18,8 @@ from sluice.adapters.postgres.invariants import Invariants
 from sluice.core.ports import Finding
 from tests.fault.claims import every_claim_is_explained, record
 from tests.fault.crash.orders import ACTIONS
-from tests.fault.crash.play import Case, Promise, Stage
 from tests.fault.crash.points import POINTS
+from tests.fault.crash.scenario import Case, Promise, Stage
 from tests.support.servers import empty, settings_for
 from tests.support.stack import Stack
 

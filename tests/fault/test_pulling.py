@@ -13,7 +13,7 @@ from infra.local.server import Server
 from tests.fault.claims import count, every_claim_is_explained
 from tests.fault.test_deaths import RUNNING, running, submitted
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
-from tests.integration.work import KINDS, SUM
+from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until_found

@@ -18,9 +18,9 @@ from sluice.adapters.metrics import Metrics
 from sluice.core.errors import ServerAway
 from sluice.core.registry import load
 from sluice.core.runtime.telemetry import Telemetry
-from tests.fault.away.site import NAMES
+from tests.fault.away.proxied_stack import NAMES
 from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
-from tests.integration.work import SUM
+from tests.support.job_client import SUM
 from tests.support.servers import empty, settings_for, urls
 from tests.support.stack import PATIENT, Process, Stack
 from tests.support.waiting import until_found

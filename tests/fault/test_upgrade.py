@@ -15,7 +15,7 @@ from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.server_checks import newest_revision
 from tests.fault.claims import every_claim_is_explained
-from tests.integration.work import KINDS, SUM
+from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
 from tests.support.servers import empty
 from tests.support.stack import Stack

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.work import KINDS
+from tests.support.job_client import KINDS
 from tests.support.servers import empty
 from tests.support.stack import Stack
 

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.house import GOOD, JSON, WAYS, Answer, Headers, House, exchange, request
 from tests.support.make_jobs import aged_id
+from tests.support.paired_apis import GOOD, JSON, WAYS, Answer, Headers, PairedApis, exchange, request
 from tests.support.stack import Stack
 
 CAP = 262_144
@@ -23,11 +23,11 @@ NOBODY = f"/v1/jobs/{aged_id(0)}"
 
 
 @pytest.fixture(scope="module")
-def house(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PairedApis]:
     """Both ways in, for the whole module."""
     shared_servers.up()
     stack = Stack(shared_servers, tmp_path_factory.mktemp("logs"))
-    house = House(shared_servers, stack)
+    house = PairedApis(shared_servers, stack)
     try:
         asyncio.run(house.open())
         yield house
@@ -317,7 +317,7 @@ def problem_of(answer: Answer, status: int, kind: str) -> dict[str, Any]:
     ("body", "status", "kind"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
 )
 async def test_a_bad_body_is_refused_alike_and_a_good_one_still_goes(
-    house: House, body: bytes, status: int, kind: str
+    house: PairedApis, body: bytes, status: int, kind: str
 ) -> None:
     answers = []
     for way in WAYS:
@@ -330,7 +330,7 @@ async def test_a_bad_body_is_refused_alike_and_a_good_one_still_goes(
 
 
 @pytest.mark.parametrize("row", REQUESTS, ids=[row.name for row in REQUESTS])
-async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(house: House, row: Row) -> None:
+async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(house: PairedApis, row: Row) -> None:
     answers = []
     for way in WAYS:
         await house.warm(way)
@@ -347,7 +347,7 @@ async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(house: H
 
 
 @pytest.mark.parametrize("target", ["/v1/jobs", SUM])
-async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: House, target: str) -> None:
+async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: PairedApis, target: str) -> None:
     """Row 30."""
     answers = []
     for way in WAYS:
@@ -369,7 +369,7 @@ async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: Hous
         assert express.comparable == fastapi.comparable
 
 
-async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(house: House) -> None:
+async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(house: PairedApis) -> None:
     """Row 37."""
     answers = []
     for way in WAYS:
@@ -395,7 +395,7 @@ async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(
     assert answers[0] == answers[1]
 
 
-async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house: House) -> None:
+async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house: PairedApis) -> None:
     answers = []
     head, _, _ = house.keys["good"].rpartition("_")
     prefix, key_id, secret = head.split("_")
@@ -409,7 +409,7 @@ async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(house: House, way: str) -> None:
+async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(house: PairedApis, way: str) -> None:
     mine = await exchange(house.urls[way], request("POST", "/v1/jobs", (JSON, _key(house, "good")), GOOD))
     target = f"/v1/jobs/{orjson.loads(mine.body)['id']}"
     assert (await exchange(house.urls[way], request("GET", target, (_key(house, "good"),)))).status == 200
@@ -420,13 +420,13 @@ async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(house: Hous
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-async def test_the_scheme_may_be_written_in_any_case(house: House, scheme: str) -> None:
+async def test_the_scheme_may_be_written_in_any_case(house: PairedApis, scheme: str) -> None:
     for way in WAYS:
         key = ("Authorization", f"{scheme} {house.keys['good']}")
         assert (await exchange(house.urls[way], request("POST", "/v1/jobs", (JSON, key), GOOD))).status == 202
 
 
-async def test_a_forwarded_address_is_nobodys_business(house: House) -> None:
+async def test_a_forwarded_address_is_nobodys_business(house: PairedApis) -> None:
     for way in WAYS:
         headers = (
             JSON,
@@ -441,7 +441,7 @@ async def test_a_forwarded_address_is_nobodys_business(house: House) -> None:
 
 
 @pytest.mark.parametrize("given", ["a b", "\x1b[31m", "x" * 10_000, "", "é"])
-async def test_a_strange_request_id_is_replaced(house: House, given: str) -> None:
+async def test_a_strange_request_id_is_replaced(house: PairedApis, given: str) -> None:
     for way in WAYS:
         raw = request("GET", NOBODY, (_key(house, "good"), ("X-Request-Id", given)))
         answer = await exchange(house.urls[way], raw)
@@ -451,7 +451,7 @@ async def test_a_strange_request_id_is_replaced(house: House, given: str) -> Non
             assert len(answer.headers["x-request-id"]) < 64
 
 
-async def test_a_client_that_leaves_in_the_middle_is_no_event(house: House) -> None:
+async def test_a_client_that_leaves_in_the_middle_is_no_event(house: PairedApis) -> None:
     for way in WAYS:
         parts = urlsplit(house.urls[way])
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -461,7 +461,7 @@ async def test_a_client_that_leaves_in_the_middle_is_no_event(house: House) -> N
         await house.warm(way)
 
 
-async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(house: House) -> None:
+async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(house: PairedApis) -> None:
     for api in house.apis.values():
         log = api.log.read_text()
         assert "unforeseen" not in log
@@ -470,7 +470,7 @@ async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(house:
         assert all(orjson.loads(line) for line in log.splitlines())
 
 
-async def test_nothing_unforeseen_was_counted(house: House) -> None:
+async def test_nothing_unforeseen_was_counted(house: PairedApis) -> None:
     async with httpx.AsyncClient() as client:
         for api in house.apis.values():
             figures = (await client.get(f"{api.private_url}/metrics")).text
@@ -478,7 +478,7 @@ async def test_nothing_unforeseen_was_counted(house: House) -> None:
             assert "demo" not in "".join(line for line in figures.splitlines() if "http_request" in line)
 
 
-def _key(house: House, name: str) -> tuple[str, str]:
+def _key(house: PairedApis, name: str) -> tuple[str, str]:
     return ("Authorization", f"Bearer {house.keys[name]}")
 
 

@@ -22,7 +22,7 @@ from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import Delivery
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.support.fakes import Events
 from tests.support.servers import settings_for
 from tests.support.waiting import until

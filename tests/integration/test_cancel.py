@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.work import SUM, WAIT, Work, failed, finished
+from tests.support.job_client import SUM, WAIT, JobClient, failed, finished
 from tests.support.stack import Stack
 from tests.support.waiting import until, until_found
 
@@ -34,7 +34,7 @@ async def test_a_cancel_ends_running_work_wherever_it_runs_long_before_the_next_
     pair: Stack, kind: str, tmp_path: Path
 ) -> None:
     async with pair.client() as client:
-        work = Work(client, kind, tmp_path)
+        work = JobClient(client, kind, tmp_path)
         await work.begin()
         asked_at = monotonic()
         asked = await client.post(f"{work.url}/cancel")
@@ -62,7 +62,7 @@ def alive(pid: int) -> bool:
 
 async def test_asking_twice_to_cancel_what_runs_changes_nothing(pair: Stack, tmp_path: Path) -> None:
     async with pair.client() as client:
-        work = Work(client, "own.loop", tmp_path)
+        work = JobClient(client, "own.loop", tmp_path)
         await work.begin()
         answers = await asyncio.gather(*(client.post(f"{work.url}/cancel") for _ in range(10)))
         job = await work.ended()
@@ -123,7 +123,7 @@ async def test_whatever_a_cancel_answers_is_how_the_job_ends(pair: Stack) -> Non
 
 async def test_cancelling_shared_work_acts_for_all_who_share_it(pair: Stack, tmp_path: Path) -> None:
     async with pair.client() as client:
-        work = Work(client, "own.pure", tmp_path)
+        work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         shared = await work.submit()
         assert shared["coalesced"] is True

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from infra.local.servers import Servers
-from tests.integration.work import KINDS, Work
+from tests.support.job_client import KINDS, JobClient
 from tests.support.stack import Stack
 
 
@@ -15,7 +15,7 @@ async def test_what_is_queued_is_cancelled_at_once_and_never_runs(servers: Serve
     try:
         await stack.start(consumers=0)
         async with stack.client() as client:
-            work, other = Work(client, "own.loop", tmp_path), Work(client, "own.loop", tmp_path)
+            work, other = JobClient(client, "own.loop", tmp_path), JobClient(client, "own.loop", tmp_path)
             job = await work.submit()
             cancelled = await client.post(job["links"]["cancel"])
             await stack.add_consumer().ready()
@@ -34,7 +34,7 @@ async def test_without_redis_the_heartbeat_brings_the_cancel(servers: Servers, t
     try:
         await stack.start()
         async with stack.client() as client:
-            work = Work(client, "own.loop", tmp_path)
+            work = JobClient(client, "own.loop", tmp_path)
             await work.begin()
             await asyncio.to_thread(servers.redis.kill)
             assert (await client.post(f"{work.url}/cancel")).status_code == 202

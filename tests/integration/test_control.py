@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from sluice.adapters.redis.cache import RedisCache
 from sluice.core.document import Document
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.work import SUM, WAIT, Work, count, ended, failed, finished
+from tests.support.job_client import SUM, WAIT, JobClient, count, ended, failed, finished
 from tests.support.make_jobs import aged_id
 from tests.support.servers import settings_for
 from tests.support.stack import Stack, make_a_key
@@ -138,7 +138,7 @@ async def test_the_key_of_a_deleted_job_does_not_start_it_again(pair: Stack) -> 
 async def test_an_unfinished_job_cannot_be_deleted(pair: Stack, tmp_path: Path) -> None:
     async with pair.client() as client:
         later = (await client.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()
-        work = Work(client, "own.loop", tmp_path)
+        work = JobClient(client, "own.loop", tmp_path)
         await work.begin()
         for url in (later["links"]["self"], work.url):
             answer = await client.delete(url)
@@ -176,7 +176,7 @@ async def test_a_job_of_another_tenant_is_as_unknown_as_one_that_never_was(
 async def test_what_runs_for_others_cannot_be_cancelled(pair: Stack, tmp_path: Path) -> None:
     other = await make_a_key(pair.servers, "other", ["submit", "read", "admin"])
     async with pair.client() as client, pair.client(key=other) as stranger:
-        work = Work(client, "own.loop", tmp_path)
+        work = JobClient(client, "own.loop", tmp_path)
         await work.begin()
         assert (await stranger.post(f"{work.url}/cancel")).status_code == 404
         assert (await client.get(work.url)).json()["cancel_requested_at"] is None

@@ -27,10 +27,10 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import StartRefused
 from tests.integration.test_http import run
 from tests.support.make_jobs import new_job
+from tests.support.misconfigured_servers import by_default, full_redis, weakened
 from tests.support.servers import settings_for
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until, until_found
-from tests.support.weakening import by_default, full_redis, weakened
 
 ANY_PORTS = {"SLUICE_API_PORT": "0", "SLUICE_API_PRIVATE_PORT": "0", "SLUICE_CONSUMER_PRIVATE_PORT": "0"}
 
@@ -108,11 +108,15 @@ async def test_sessions_stay_safe_whatever_the_server_is_told_later_but_for_an_e
     assert config_problems.lines == []
 
     async def has_heard() -> bool:
-        return bool((await database.fetch("fitness", False, budget_s=5))[0]["full_page_writes"] == "off")
+        return bool(
+            (await database.fetch("server_settings", False, budget_s=5))[0]["full_page_writes"] == "off"
+        )
 
     async with weakened(servers, synchronous_commit="off", full_page_writes="off"):
         await until_found(has_heard)
-        assert (await database.fetch("fitness", False, budget_s=5))[0]["synchronous_commit"] == commits
+        assert (await database.fetch("server_settings", False, budget_s=5))[0][
+            "synchronous_commit"
+        ] == commits
     await database.close()
 
 

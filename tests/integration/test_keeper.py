@@ -27,7 +27,7 @@ from sluice.core.lanes import DEAD_QUEUE, Lane
 from sluice.core.lifecycle import LOST_LIMIT
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.integration.record.tools import Record, ids_in
+from tests.integration.record.record_fixture import Record, ids_in
 from tests.support.fakes import Events, FakeCache
 from tests.support.make_jobs import new_job, new_jobs
 from tests.support.waiting import until, until_found

@@ -15,7 +15,7 @@ import pytest
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.work import SUM, Work, count, ended
+from tests.support.job_client import SUM, JobClient, count, ended
 from tests.support.make_jobs import ids_of, new_jobs
 from tests.support.servers import settings_for
 from tests.support.stack import Stack, make_a_key
@@ -208,7 +208,7 @@ async def test_waiting_and_running_jobs_are_cancelled_together(
     pair: Stack, client: httpx.AsyncClient, tenant: str, tmp_path: Path
 ) -> None:
     waiting = await stored(pair, tenant, 450)
-    works = [Work(client, "own.loop", tmp_path) for _ in range(3)]
+    works = [JobClient(client, "own.loop", tmp_path) for _ in range(3)]
     for work in works:
         await work.begin()
         work.mark.unlink()

@@ -17,8 +17,8 @@ import pytest
 from redis.asyncio import Redis as RedisClient
 
 from infra.local import ports
-from infra.local.identity import may_rename, temporary_directory
 from infra.local.process import Record, kill_all, none_alive, spawn, table, table_of_ps, wait_until
+from infra.local.run_as import may_rename, temporary_directory
 from infra.local.servers import Postgres, RabbitMQ, Redis, Server, Servers, StartError
 
 pytestmark = pytest.mark.timeout(180)

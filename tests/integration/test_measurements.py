@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from infra.local import weather
+from infra.local import sample_weather as weather
 from tests.support.stack import Stack
 
 KIND = "measurements.summary"

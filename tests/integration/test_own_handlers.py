@@ -23,8 +23,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sluice.handler import Context, GiveUp, RetryLater, handler
-from sluice.retry import RetryPolicy
+from sluice import Context, GiveUp, RetryLater, RetryPolicy, handler
 
 QUICK = RetryPolicy(max_attempts=3, base_s=0.05)
 ONCE = RetryPolicy(max_attempts=1)

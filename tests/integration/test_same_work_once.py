@@ -20,8 +20,8 @@ import redis.asyncio as redis
 import uuid_utils
 
 from infra.local.servers import Servers
-from tests.integration.house import Answer, read_answer, request
-from tests.integration.work import SUM, WAIT, Work, count, ended, finished
+from tests.support.job_client import SUM, WAIT, JobClient, count, ended, finished
+from tests.support.paired_apis import Answer, read_answer, request
 from tests.support.servers import frozen
 from tests.support.stack import Process, Stack, make_a_key
 from tests.support.waiting import until, until_found
@@ -101,7 +101,7 @@ async def test_a_result_is_used_again_and_says_how_old_it_is_and_for_how_long(pa
 
 async def test_work_under_way_is_shared_and_the_answer_says_so(pair: Stack, tmp_path: Path) -> None:
     async with two(pair) as (client, other):
-        work = Work(client, "own.pure", tmp_path)
+        work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         given = {"gate": str(work.gate), "mark": str(work.mark)}
         joined = await other.post("/v1/jobs", json={"kind": "own.pure", "input": given})
@@ -280,7 +280,7 @@ async def test_a_key_belongs_to_its_tenant(pair: Stack) -> None:
 async def test_a_key_of_shared_work_stands_for_that_job(pair: Stack, tmp_path: Path) -> None:
     key = keyed()
     async with two(pair) as (client, other):
-        work = Work(client, "own.pure", tmp_path)
+        work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         body = {"kind": "own.pure", "input": {"gate": str(work.gate), "mark": str(work.mark)}}
         joined = await other.post("/v1/jobs", json=body, headers=key)
@@ -340,7 +340,7 @@ async def test_a_key_whose_job_never_came_moves_to_the_same_work_under_way(
 ) -> None:
     key, lost = str(uuid4()), str(uuid_utils.uuid7())
     async with two(pair) as (client, other):
-        work = Work(client, "own.pure", tmp_path)
+        work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         body = orjson.dumps({"kind": "own.pure", "input": {"gate": str(work.gate), "mark": str(work.mark)}})
         await half_way(pair, body, key, lost)

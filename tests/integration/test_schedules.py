@@ -32,12 +32,12 @@ from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.registry import Registry
 from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.support.fakes import FakeCache
 from tests.support.servers import empty_postgres, urls
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
-from tests.unit.api.front_door import NullBroker, add, add_once
+from tests.unit.api.in_memory_api import NullBroker, add, add_once
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",

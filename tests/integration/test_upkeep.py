@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.work import KINDS, WAIT, Work, ended
+from tests.support.job_client import KINDS, WAIT, JobClient, ended
 from tests.support.make_jobs import aged_id
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
@@ -78,7 +78,7 @@ async def test_who_has_to_wait_for_long_is_told_to_ask_later_and_operators_see_w
         assert int(quick.headers["retry-after"]) in (1, 2)
         naps = [client.post("/v1/jobs", json=NAP, headers=WAIT) for _ in range(4)]
         assert {answer.json()["state"] for answer in await asyncio.gather(*naps)} == {"succeeded"}
-        work = Work(client, "own.loop", tmp_path)
+        work = JobClient(client, "own.loop", tmp_path)
         for _ in range(60):
             await work.submit()
         last = work.url

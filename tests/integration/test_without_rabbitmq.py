@@ -11,9 +11,9 @@ import httpx
 import pytest
 import redis.asyncio as redis
 
-from infra.local.samples import samples
+from infra.local.sample_jobs import samples
 from infra.local.servers import Servers
-from tests.integration.work import KINDS, WAIT, Work, count, ended, failed, finished
+from tests.support.job_client import KINDS, WAIT, JobClient, count, ended, failed, finished
 from tests.support.servers import empty
 from tests.support.stack import Stack
 from tests.support.waiting import until_found
@@ -95,7 +95,7 @@ async def test_who_waits_gets_the_result_of_pulled_work(embedded: Stack) -> None
 @pytest.mark.parametrize("kind", ["own.loop", "own.thread", "own.process"])
 async def test_a_cancel_ends_pulled_work_wherever_it_runs(embedded: Stack, kind: str, tmp_path: Path) -> None:
     async with embedded.client() as client:
-        work = Work(client, kind, tmp_path)
+        work = JobClient(client, kind, tmp_path)
         await work.begin()
         asked = await client.post(f"{work.url}/cancel")
         job = await work.ended()

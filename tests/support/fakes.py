@@ -121,7 +121,7 @@ class FakeCache:
             raise ServerAway("redis")
 
 
-class FakeDispatcher:
+class FakeMessagePublisher:
     """sluice.core.ports.Dispatcher in memory; `away` refuses every message, and clearing `open` holds them unconfirmed."""
 
     def __init__(self) -> None:

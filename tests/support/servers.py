@@ -11,7 +11,7 @@ import aio_pika
 import asyncpg
 import redis.asyncio as redis
 
-from infra.local.identity import temporary_directory
+from infra.local.run_as import temporary_directory
 from infra.local.servers import Server, Servers
 from sluice.adapters.postgres.migrate import migrate
 from sluice.core.lanes import DEAD_QUEUE, PRIORITIES, queue_name

@@ -214,7 +214,7 @@ async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
         record = ApiKeyRecord(
             parts.key_id, tenant, frozenset(scopes), hash_secret(parts.secret, pepper), True
         )
-        await PostgresKeys(database, 5).insert_key(record, None)
+        await PostgresKeys(database, 5).insert_api_key(record, None)
     finally:
         await database.close()
     return key

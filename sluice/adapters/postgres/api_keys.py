@@ -29,18 +29,18 @@ class PostgresKeys:
         self._database = database
         self._budget_s = budget_s
 
-    async def find_key(self, key_id: str) -> ApiKeyRecord | None:
+    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
         """The key with this id, usable or not. Raises ServerAway, TryAgain."""
-        rows = await self._database.fetch("find_key", key_id, budget_s=self._budget_s)
+        rows = await self._database.fetch("find_api_key", key_id, budget_s=self._budget_s)
         if not rows:
             return None
         found_id, tenant, scopes, secret_hmac, usable = rows[0]
         return ApiKeyRecord(found_id, tenant, frozenset(scopes), secret_hmac, usable)
 
-    async def insert_key(self, record: ApiKeyRecord, expires_days: int | None) -> None:
+    async def insert_api_key(self, record: ApiKeyRecord, expires_days: int | None) -> None:
         """Keep a new key."""
         await self._database.fetch(
-            "insert_key",
+            "insert_api_key",
             record.key_id,
             record.tenant,
             sorted(record.scopes),
@@ -49,11 +49,11 @@ class PostgresKeys:
             budget_s=self._budget_s,
         )
 
-    async def list_keys(self) -> Iterable[KeyLine]:
+    async def list_api_keys(self) -> Iterable[KeyLine]:
         """Every key, newest first."""
-        rows = await self._database.fetch("list_keys", budget_s=self._budget_s)
+        rows = await self._database.fetch("list_api_keys", budget_s=self._budget_s)
         return [KeyLine._make(row) for row in rows]
 
-    async def revoke_key(self, key_id: str) -> bool:
+    async def revoke_api_key(self, key_id: str) -> bool:
         """Refuse this key from now on. False where there is none with this id."""
-        return bool(await self._database.fetch("revoke_key", key_id, budget_s=self._budget_s))
+        return bool(await self._database.fetch("revoke_api_key", key_id, budget_s=self._budget_s))

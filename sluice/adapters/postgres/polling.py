@@ -23,12 +23,12 @@ class Pulls:
         """Claim the oldest queued jobs of a lane, in turns by priority; the overdue come back failed."""
         weights = [WEIGHTS[priority] for priority in turns]
         rows = await self._database.fetch(
-            "pull", lane, limit, self._owner, kinds, self._lease_s, list(turns), weights, list(turns.values()),
+            "poll", lane, limit, self._owner, kinds, self._lease_s, list(turns), weights, list(turns.values()),
             budget_s=PULL_S,
         )  # fmt: skip
         return [Job._make(row) for row in rows]
 
-    async def adopt_lane(self, lane: str) -> list[Job]:
+    async def recover_lane_claims(self, lane: str) -> list[Job]:
         """Jobs of this lane that this process holds."""
-        rows = await self._database.fetch("adopt_lane", lane, self._owner, budget_s=PULL_S)
+        rows = await self._database.fetch("recover_lane_claims", lane, self._owner, budget_s=PULL_S)
         return [Job._make(row) for row in rows]

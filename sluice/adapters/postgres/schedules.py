@@ -23,7 +23,7 @@ class PostgresSchedules:
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
         """Keep a new one, or one in place of another; None where its name is taken."""
-        rows = await self._database.commit("keep_schedule", *new, replace, budget_s=self._budget_s)
+        rows = await self._database.commit("upsert_schedule", *new, replace, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None
 
     async def find_schedule(self, tenant: str, name: str) -> Schedule | None:

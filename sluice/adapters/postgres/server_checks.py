@@ -66,7 +66,7 @@ class Inspection:
     async def judge(self, ask: Ask) -> None:
         """Judge a server that can be asked. Raises ServerUnfit, and tells the doubts where that is final."""
         try:
-            found = (await ask("fitness", not self._accept))[0]
+            found = (await ask("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         self._refuse(too_old(found["release"]))

@@ -11,7 +11,7 @@ from sluice import __version__
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server_checks import READ_ONLY
 from sluice.core.errors import ServerUnfit
-from sluice.core.job import Accepted, Job, KeyUse, Message, NewJob
+from sluice.core.job import Accepted, IdempotencyKeyUse, Job, Message, NewJob
 from sluice.core.lifecycle import LOST_LIMIT, Transition
 from sluice.core.ports import AttemptRecord, Settled
 from sluice.core.runtime.settings import Settings
@@ -44,23 +44,29 @@ class Store:
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
         """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
         prints, ages = list(wanted), list(wanted.values())
-        rows = await self._database.fetch("find_same", prints, ages, budget_s=self._read_s)
+        rows = await self._database.fetch("find_same_work", prints, ages, budget_s=self._read_s)
         return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
 
-    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeyUse]:
+    async def find_idempotency_keys(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], IdempotencyKeyUse]:
         """What these (tenant, key) stand for, where they were used."""
-        rows = await self._database.fetch("find_keys", *zip(*keys, strict=True), budget_s=self._read_s)
-        return {(tenant, key): KeyUse(*use) for tenant, key, *use in rows}
+        rows = await self._database.fetch(
+            "find_idempotency_keys", *zip(*keys, strict=True), budget_s=self._read_s
+        )
+        return {(tenant, key): IdempotencyKeyUse(*use) for tenant, key, *use in rows}
 
-    async def keep_key(self, tenant: str, key: str, use: KeyUse) -> bool:
+    async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
         """Let a key stand for a job that was there before it; false where it stands for another."""
         values = (tenant, key, *use)
-        kept = await self._database.fetch("keep_key", *values, budget_s=self._accept_s)
-        return bool(kept or await self._database.fetch("move_key", *values, budget_s=self._accept_s))
+        kept = await self._database.fetch("bind_idempotency_key", *values, budget_s=self._accept_s)
+        return bool(
+            kept or await self._database.fetch("repoint_idempotency_key", *values, budget_s=self._accept_s)
+        )
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id, with result and error."""
-        rows = await self._database.fetch("look_up", ids, budget_s=self._read_s)
+        rows = await self._database.fetch("find_jobs", ids, budget_s=self._read_s)
         return {job.id: job for job in map(Job._make, rows)}
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
@@ -74,14 +80,14 @@ class Store:
         )
         return [Job._make(row) for row in rows]
 
-    async def adopt(self, ids: Sequence[str]) -> list[Job]:
+    async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         """Jobs of these that this process holds already."""
-        rows = await self._database.fetch("adopt", ids, self._owner, budget_s=self._write_s)
+        rows = await self._database.fetch("recover_lost_claims", ids, self._owner, budget_s=self._write_s)
         return [Job._make(row) for row in rows]
 
-    async def account(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Deal with ids that could not be claimed; returns the overdue, now failed."""
-        rows = await self._database.fetch("account", ids, kinds, budget_s=self._write_s)
+        rows = await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=self._write_s)
         return [Job._make(row) for row in rows]
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
@@ -166,9 +172,9 @@ class Store:
         rows = await self._database.fetch("redispatch_ids", ids, budget_s=self._write_s)
         return int(rows[0][0])
 
-    async def identity(self) -> str:
+    async def database_identity(self) -> str:
         """Which database this is, and which of its histories."""
-        return str((await self._database.fetch("identity", budget_s=self._read_s))[0][0])
+        return str((await self._database.fetch("database_identity", budget_s=self._read_s))[0][0])
 
     async def ping(self) -> None:
         """Raises ServerAway where PostgreSQL does not answer, takes no writes, or has refused one a moment ago."""
@@ -181,10 +187,10 @@ class Store:
         """The rows of a statement by which a server is judged."""
         return await self._database.fetch(query, *args, budget_s=self._read_s)
 
-    async def note_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
+    async def upsert_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
         """Leave a note for people that this consumer is here."""
         await self._database.fetch(
-            "note_consumer", self._owner, host, pid, __version__, list(lanes), budget_s=self._write_s
+            "upsert_consumer", self._owner, host, pid, __version__, list(lanes), budget_s=self._write_s
         )
 
 

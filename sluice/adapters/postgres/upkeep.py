@@ -12,7 +12,7 @@ from sluice.adapters.postgres.pool import Database
 from sluice.core.errors import Malformed
 from sluice.core.job import Job
 from sluice.core.lanes import PRIORITIES
-from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned, PrunedKeys
+from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys
 from sluice.core.queue_stats import (
     LaneCount,
     LaneStatistics,
@@ -44,10 +44,12 @@ class Upkeep:
         )  # fmt: skip
         return Pruned(tuple(rows[0]["gone"]), rows[0]["looked_at"], rows[0]["last"]) if rows else None
 
-    async def prune_keys(self, after: IdempotencyKeyCursor, keep_s: float, limit: int) -> PrunedKeys | None:
+    async def prune_idempotency_keys(
+        self, after: IdempotencyKeyCursor, keep_s: float, limit: int
+    ) -> PrunedKeys | None:
         """Look at this many keys behind `after`; delete those whose jobs are gone."""
         rows = await self._database.fetch(
-            "prune_keys", PRUNE_KEYS_LOCK, *after, keep_s, limit, budget_s=WRITE_S
+            "prune_idempotency_keys", PRUNE_KEYS_LOCK, *after, keep_s, limit, budget_s=WRITE_S
         )
         if not rows:
             return None
@@ -65,12 +67,14 @@ class Upkeep:
 
     async def report_work(self, works: Works) -> None:
         """Note what this consumer knows of its work."""
-        await self._database.fetch("report_work", self._owner, write_works(works).decode(), budget_s=WRITE_S)
+        await self._database.fetch(
+            "upsert_run_stats", self._owner, write_works(works).decode(), budget_s=WRITE_S
+        )
 
     async def list_work(self, silent_s: float) -> list[Works]:
         """What the consumers have noted that were seen within so many seconds; what another release wrote is left out."""
         found: list[Works] = []
-        for row in await self._database.fetch("list_work", silent_s, budget_s=WRITE_S):
+        for row in await self._database.fetch("list_run_stats", silent_s, budget_s=WRITE_S):
             with suppress(Malformed):
                 found.append(read_works(row[0]))
         return found
@@ -85,7 +89,7 @@ class Upkeep:
     async def keep_statistics(self, statistics: Statistics) -> None:
         """Keep what is known of each lane."""
         texts = [each.model_dump_json() for each in statistics.values()]
-        await self._database.fetch("keep_statistics", list(statistics), texts, budget_s=WRITE_S)
+        await self._database.fetch("upsert_statistics", list(statistics), texts, budget_s=WRITE_S)
 
     async def latest_statistics(self, every_s: float) -> Statistics:
         """What was kept last, no longer than so many seconds ago; what another release wrote is left out."""

@@ -1,13 +1,22 @@
-"""What the flows need from the outside: each port has a real adapter, and a fake held to the same contract tests.
+"""What the flows need from the outside, a port a file: each has a real adapter, and a fake held to the same contract tests.
 
 Every method ends within the deadline of its server or raises ServerAway.
 """
 
-from sluice.core.ports.broker import Delivery, MessagePublisher, OnDelivery
-from sluice.core.ports.cache import DocumentCache, Result, Wake
-from sluice.core.ports.clients import ApiKeyRecord, ApiKeyStore, AttemptRecord, ControlStore, ListingStore
-from sluice.core.ports.record import Beat, HeartbeatStore, JobStore, PollingStore, Settled
-from sluice.core.ports.upkeep import Finding, KeeperStore, ScheduleStore, Verifier
+from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
+from sluice.core.ports.control_store import AttemptRecord, ControlStore
+from sluice.core.ports.delivery import Delivery, OnDelivery
+from sluice.core.ports.document_cache import DocumentCache, Result, Wake
+from sluice.core.ports.heartbeat_store import Beat, HeartbeatStore
+from sluice.core.ports.job_store import JobStore, Settled
+from sluice.core.ports.keeper_store import KeeperStore
+from sluice.core.ports.listing_store import ListingStore
+from sluice.core.ports.message_publisher import MessagePublisher
+from sluice.core.ports.polling_store import PollingStore
+from sluice.core.ports.schedule_store import ScheduleStore
+from sluice.core.ports.statistics_board import StatisticsBoard
+from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned, PrunedKeys, UpkeepStore
+from sluice.core.ports.verifier import Finding, Verifier
 
 __all__ = [
     "ApiKeyRecord",
@@ -19,15 +28,20 @@ __all__ = [
     "DocumentCache",
     "Finding",
     "HeartbeatStore",
+    "IdempotencyKeyCursor",
     "JobStore",
     "KeeperStore",
     "ListingStore",
     "MessagePublisher",
     "OnDelivery",
     "PollingStore",
+    "Pruned",
+    "PrunedKeys",
     "Result",
     "ScheduleStore",
     "Settled",
+    "StatisticsBoard",
+    "UpkeepStore",
     "Verifier",
     "Wake",
 ]

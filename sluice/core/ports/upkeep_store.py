@@ -1,7 +1,4 @@
-"""What the keeper needs of the outside to tidy and to count: more ports, with the values that go through them.
-
-Every method ends within the deadline of its server or raises ServerAway.
-"""
+"""The record, as the keeper prunes and counts it."""
 
 from __future__ import annotations
 
@@ -48,7 +45,9 @@ class UpkeepStore(Protocol):
     async def prune_jobs(self, after: str, kept: Retention, limit: int) -> Pruned | None:
         """Look at this many jobs behind the id `after` that are old enough, and delete those kept for long enough."""
 
-    async def prune_keys(self, after: IdempotencyKeyCursor, keep_s: float, limit: int) -> PrunedKeys | None:
+    async def prune_idempotency_keys(
+        self, after: IdempotencyKeyCursor, keep_s: float, limit: int
+    ) -> PrunedKeys | None:
         """Look at this many keys behind `after` that are older than this; delete those whose jobs are gone."""
 
     async def prune_consumers(self, silent_s: float) -> int:
@@ -71,13 +70,3 @@ class UpkeepStore(Protocol):
 
     async def latest_statistics(self, every_s: float) -> Statistics:
         """What was kept last, no longer than so many seconds ago."""
-
-
-class StatisticsBoard(Protocol):
-    """Where statistics are put up for everybody to read; nobody depends on it."""
-
-    async def post_statistics(self, statistics: bytes) -> None:
-        """Put up the newest, for some seconds. Raises ServerAway."""
-
-    async def read_statistics(self) -> bytes | None:
-        """The newest, if there are any. Raises ServerAway."""

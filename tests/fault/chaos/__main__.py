@@ -14,10 +14,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.local.identity import temporary_directory
+from infra.local.run_as import temporary_directory
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
-from tests.fault.chaos.page import PAGE, put
+from tests.fault.chaos.docs_page import PAGE, put
 from tests.fault.chaos.run import Plan, run
 from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
 from tests.support.servers import running_servers

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from tests.fault.chaos.book import Book, Wish, Wrongs
+from tests.fault.chaos.client_log import ClientLog, Wish, Wrongs
 from tests.fault.chaos.kinds import answer_to
-from tests.fault.chaos.record import Ended, Record, Row
+from tests.fault.chaos.record_snapshot import Ended, Record, Row
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 SOLO_LIMIT = 3
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
         return not self.wrongs.counts
 
 
-def judge(book: Book, record: Record, calm: bool = False) -> Verdict:
+def judge(book: ClientLog, record: Record, calm: bool = False) -> Verdict:
     """The verdict; what clients saw to be wrong meanwhile is part of it. `calm`: there was no fault at all."""
     by_number: dict[int, list[Row]] = defaultdict(list)
     for row in record.rows:
@@ -73,7 +73,7 @@ def _check_promise(wish: Wish, row: Row, wrongs: Wrongs) -> None:
 
 
 def _check_pure(
-    book: Book, by_number: Mapping[int, list[Row]], by_id: Mapping[str, Row], wrongs: Wrongs
+    book: ClientLog, by_number: Mapping[int, list[Row]], by_id: Mapping[str, Row], wrongs: Wrongs
 ) -> None:
     for (tenant, number), ids in book.pure.items():
         for job_id in ids:
@@ -86,7 +86,7 @@ def _check_pure(
             wrongs.add("same work done twice", done)
 
 
-def _check_row(row: Row, book: Book, wrongs: Wrongs) -> None:
+def _check_row(row: Row, book: ClientLog, wrongs: Wrongs) -> None:
     if row.number not in book.wishes and row.kind != "chaos.pure":
         wrongs.add("unexpected", row)
     if row.state not in TERMINAL:
@@ -99,7 +99,7 @@ def _check_row(row: Row, book: Book, wrongs: Wrongs) -> None:
         wrongs.add("failed without a reason", row)
 
 
-def _check_shown(book: Book, by_id: Mapping[str, Row], wrongs: Wrongs) -> None:
+def _check_shown(book: ClientLog, by_id: Mapping[str, Row], wrongs: Wrongs) -> None:
     """Who asks after a job has finished is told so."""
     for job_id, asked_at in book.unfinished_at.items():
         row = by_id.get(job_id)
@@ -147,7 +147,7 @@ def _again(times: int) -> bool:
     return times > 1
 
 
-def _counts(book: Book, record: Record, by_number: Mapping[int, list[Row]]) -> Counts:
+def _counts(book: ClientLog, record: Record, by_number: Mapping[int, list[Row]]) -> Counts:
     wishes = list(book.wishes.values())
 
     def count(of: Callable[[Wish], object]) -> int:

@@ -8,10 +8,10 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from tests.fault.chaos.asking import Asking
-from tests.fault.chaos.book import Book, Wish
-from tests.fault.chaos.follow import Follower
-from tests.fault.chaos.wire import NotSent
+from tests.fault.chaos.client_log import ClientLog, Wish
+from tests.fault.chaos.client_requests import Asking
+from tests.fault.chaos.followers import Follower
+from tests.fault.chaos.http_client import NotSent
 
 TICK_S = 0.05
 MOST_VISITORS = 600
@@ -33,7 +33,7 @@ class Load:
     """`rate` clients a second, of all kinds and tenants; `run` returns once the last of them has left."""
 
     def __init__(
-        self, asking: Asking, book: Book, rng: Random, rate: float, visits: Mapping[str, int] = VISITS
+        self, asking: Asking, book: ClientLog, rng: Random, rate: float, visits: Mapping[str, int] = VISITS
     ) -> None:
         self._asking, self._book, self._rng, self._rate = asking, book, rng, rate
         self._follower = Follower(asking, book)

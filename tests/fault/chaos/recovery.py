@@ -9,9 +9,9 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from tests.fault.chaos.record import Ended, Row
+from tests.fault.chaos.fault_injector import Done
+from tests.fault.chaos.record_snapshot import Ended, Row
 from tests.fault.chaos.schedule import LEASE_S
-from tests.fault.chaos.wreck import Done
 
 LOOK_S = 60.0
 SWEEP_S = 2.0

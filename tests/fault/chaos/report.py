@@ -11,10 +11,10 @@ import orjson
 from infra.local.bench import versions
 from infra.local.servers import Servers
 from loadtests.bench import machine
-from tests.fault.chaos import vitals
+from tests.fault.chaos import resource_samples as vitals
 from tests.fault.chaos.recovery import LIMITS, Recovery, broken, table
+from tests.fault.chaos.resource_samples import Trend, trends
 from tests.fault.chaos.run import Outcome
-from tests.fault.chaos.vitals import Trend, trends
 
 MUST_BE_NONE = (
     "lost", "duplicated", "stuck", "wrong content", "written by an older claim", "unexpected",

@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from infra.local.servers import Servers
-from tests.fault.chaos.asking import Asking
-from tests.fault.chaos.book import Book
 from tests.fault.chaos.checker import Verdict, judge
+from tests.fault.chaos.client_log import ClientLog
+from tests.fault.chaos.client_requests import Asking
+from tests.fault.chaos.fault_injector import Done, FaultInjector
+from tests.fault.chaos.http_client import Door, Doors
 from tests.fault.chaos.kinds import LEDGER
 from tests.fault.chaos.load import VISITS, Load
 from tests.fault.chaos.proxy import Proxies, Proxy
-from tests.fault.chaos.record import read_record, unfinished
+from tests.fault.chaos.record_snapshot import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
+from tests.fault.chaos.resource_samples import Sample, watch
 from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedule
-from tests.fault.chaos.vitals import Sample, watch
-from tests.fault.chaos.wire import Door, Doors
-from tests.fault.chaos.wreck import Done, Wreck
 from tests.support.servers import urls
 from tests.support.stack import ROOT, Stack, make_a_key
 
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
     plan: Plan
     verdict: Verdict
     recoveries: list[Recovery]
-    book: Book
+    book: ClientLog
     figures: dict[str, int]
     rest_s: float
     stayed_away: int
@@ -157,9 +157,9 @@ async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Pat
 
 
 async def _run(made: Site, say: Say) -> Outcome:
-    plan, book, doors = made.plan, Book(), made.doors()
+    plan, book, doors = made.plan, ClientLog(), made.doors()
     load = Load(Asking(doors, made.keys, book), book, Random(plan.seed), plan.rate, plan.visits)
-    wreck = Wreck(made.stack, made.edges)
+    wreck = FaultInjector(made.stack, made.edges)
     stop, samples = asyncio.Event(), list[Sample]()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(stop), name="load")
@@ -191,7 +191,7 @@ async def _run(made: Site, say: Say) -> Outcome:
     )
 
 
-async def _break_all(wreck: Wreck, plan: Plan, book: Book, say: Say) -> list[Done]:
+async def _break_all(wreck: FaultInjector, plan: Plan, book: ClientLog, say: Say) -> list[Done]:
     """Do every fault at its time; return once all are over and the time is up."""
     began = monotonic()
     tasks: list[asyncio.Task[Done | None]] = []
@@ -204,7 +204,7 @@ async def _break_all(wreck: Wreck, plan: Plan, book: Book, say: Say) -> list[Don
     return [done for task in tasks if (done := task.result()) is not None]
 
 
-async def _break(wreck: Wreck, fault: Fault, book: Book) -> Done | None:
+async def _break(wreck: FaultInjector, fault: Fault, book: ClientLog) -> Done | None:
     """A fault that cannot be done, or undone, is a wrong of its own: what it was to show was not seen."""
     try:
         return await wreck.do(fault)
@@ -222,7 +222,7 @@ async def _come_to_rest(made: Site, say: Say) -> float:
     return monotonic() - began
 
 
-async def _tell(book: Book, plan: Plan, say: Say) -> None:
+async def _tell(book: ClientLog, plan: Plan, say: Say) -> None:
     began = monotonic()
     while True:
         await asyncio.sleep(SAY_EVERY_S)

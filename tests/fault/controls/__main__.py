@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.local.identity import temporary_directory
+from infra.local.run_as import temporary_directory
 from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict
-from tests.fault.chaos.page import PAGE, put, shown
+from tests.fault.chaos.docs_page import PAGE, put, shown
 from tests.fault.chaos.run import run
 from tests.fault.controls.guards import GUARDS, Cut, Guard
 from tests.fault.controls.mutants import MUTANTS, Mutant, noticed

@@ -132,8 +132,8 @@ GUARDS = (
     Guard(
         "PostgreSQL answers a commit before it is on disk",
         (
-            Cut("sluice/adapters/postgres/queries/fitness.sql", "'on'", "'off'"),
-            Cut("sluice/adapters/postgres/queries/fitness.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
+            Cut("sluice/adapters/postgres/queries/server_settings.sql", "'on'", "'off'"),
+            Cut("sluice/adapters/postgres/queries/server_settings.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
         ),
         plan(
             *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),

@@ -11,7 +11,7 @@ from sluice.adapters.rabbitmq import Broker, queues
 from sluice.core.envelope import decode
 from sluice.core.lanes import DEAD_QUEUE, Lane, queue_name
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.rabbitmq.tools import (
+from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
     Events,

@@ -17,7 +17,7 @@ from sluice.adapters.rabbitmq import deliveries as hand
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
-from tests.integration.rabbitmq.tools import (
+from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
     Events,

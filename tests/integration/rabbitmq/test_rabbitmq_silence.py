@@ -11,7 +11,7 @@ from infra.local.servers import RabbitMQ
 from sluice.adapters.rabbitmq import Broker
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.core.lanes import Lane
-from tests.integration.rabbitmq.tools import (
+from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
     in_place,

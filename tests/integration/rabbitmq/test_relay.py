@@ -12,7 +12,15 @@ from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.integration.rabbitmq.tools import BUDGET_S, Events, message, operator, proxied, running, until
+from tests.integration.rabbitmq.rabbitmq_fixture import (
+    BUDGET_S,
+    Events,
+    message,
+    operator,
+    proxied,
+    running,
+    until,
+)
 from tests.support.fakes import Events as Counted
 
 pytestmark = pytest.mark.timeout(60)

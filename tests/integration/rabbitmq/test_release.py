@@ -16,7 +16,7 @@ from sluice.adapters.rabbitmq import Broker
 from sluice.core.envelope import encode
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.rabbitmq.tools import BUDGET_S, Consumer, in_place, operator, proxied, until
+from tests.integration.rabbitmq.rabbitmq_fixture import BUDGET_S, Consumer, in_place, operator, proxied, until
 
 RETURNS = 25
 

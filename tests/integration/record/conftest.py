@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.support.servers import empty_postgres
 
 

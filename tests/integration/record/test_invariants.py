@@ -10,14 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from infra.local import variables
+from infra.local import env_file as variables
 from infra.local import verify as local
 from infra.local.servers import Servers
 from sluice.adapters.postgres import invariants as module
 from sluice.adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
 from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.integration.test_http import run
 from tests.support.make_jobs import new_job, new_jobs
 from tests.support.servers import frozen, urls
@@ -208,7 +208,7 @@ async def test_whatever_the_product_does_is_right(record: Record, invariants: In
     assert len(await record.store.rescue(10)) == 2
     await record.accepted(new_job(key="k", request_hash=b"h"), *new_jobs(3), new_job(delay_s=50.0))
     (overdue,) = await record.accepted(new_job(deadline_s=0.0))
-    assert len(await record.store.account([overdue], ["demo.sum"])) == 1
+    assert len(await record.store.defer_unclaimed([overdue], ["demo.sum"])) == 1
     (unbegun,) = await record.accepted()
     assert await record.store.cancel("acme", unbegun)
     assert await record.store.retry("acme", done[1].id, new_job().id)

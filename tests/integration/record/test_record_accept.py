@@ -15,7 +15,7 @@ from sluice.core.errors import BadRow
 from sluice.core.job import TAG_SEPARATOR, NewJob, as_accepted
 from sluice.core.lifecycle import Failure, failed
 from sluice.core.runtime.batching import Batcher
-from tests.integration.record.tools import Record, body, ids_in
+from tests.integration.record.record_fixture import Record, body, ids_in
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 PRINT = b"f" * 32

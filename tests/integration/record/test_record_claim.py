@@ -13,7 +13,7 @@ import pytest
 
 from sluice.core.job import Job
 from sluice.core.lifecycle import Failure, retried, succeeded
-from tests.integration.record.tools import KINDS, Record, body, ids_in
+from tests.integration.record.record_fixture import KINDS, Record, body, ids_in
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 
@@ -112,14 +112,14 @@ async def test_a_claim_whose_reply_was_lost_is_adopted_by_its_owner_alone(record
     await record.store.settle([succeeded(done, b"{}")])
     (queued,) = await record.accepted()
     ids = [mine.id, done.id, queued]
-    assert await record.store.adopt(ids) == [mine]
-    assert await record.other().adopt(ids) == []
+    assert await record.store.recover_lost_claims(ids) == [mine]
+    assert await record.other().recover_lost_claims(ids) == []
 
 
 async def test_an_overdue_job_fails_and_shows_what_a_look_up_shows(record: Record) -> None:
     (job_id,) = await record.accepted(deadline_s=60)
     await record.change(job_id, "deadline = now()")
-    (job,) = await record.store.account([job_id], KINDS)
+    (job,) = await record.store.defer_unclaimed([job_id], KINDS)
     assert (job.state, job.version, job.fence, job.finished_at is not None) == ("failed", 2, 0, True)
     assert body(job) == body(await record.job(job_id))
     error = orjson.loads(body(job))["error"]
@@ -132,14 +132,14 @@ async def test_an_overdue_job_fails_even_where_its_kind_is_unknown(record: Recor
     (job_id,) = await record.accepted(kind="their.kind", deadline_s=60)
     await record.change(job_id, "deadline = now()")
     await record.empty_outbox()
-    assert ids_of(await record.store.account([job_id], KINDS)) == [job_id]
+    assert ids_of(await record.store.defer_unclaimed([job_id], KINDS)) == [job_id]
     assert await record.outbox() == []
 
 
 async def test_kinds_that_are_not_known_here_are_offered_again_in_half_a_minute(record: Record) -> None:
     ids = await record.accepted(*new_jobs(2, kind="their.kind"), new_job(kind="their.kind", lane="heavy"))
     await record.empty_outbox()
-    assert await record.store.account(ids, KINDS) == []
+    assert await record.store.defer_unclaimed(ids, KINDS) == []
     rows = await record.outbox()
     assert sorted((row.lane, len(row.ids)) for row in rows) == [("default", 2), ("heavy", 1)]
     assert all(29 < row.seconds <= 30 for row in rows)
@@ -153,12 +153,12 @@ async def test_everything_else_that_was_not_claimed_is_void(record: Record) -> N
     ids = [running.id, retrying.id, done.id, queued, str(uuid4())]
     await record.empty_outbox()
     before = await record.sql.fetch("select * from jobs order by id")
-    assert await record.store.account(ids, KINDS) == []
+    assert await record.store.defer_unclaimed(ids, KINDS) == []
     assert await record.sql.fetch("select * from jobs order by id") == before
     assert await record.outbox() == []
 
 
-@pytest.mark.parametrize("method", ["claim", "account"])
+@pytest.mark.parametrize("method", ["claim", "defer_unclaimed"])
 async def test_no_ids_are_no_trouble(record: Record, method: str) -> None:
     call: Any = getattr(record.store, method)
     assert await call([], KINDS) == []

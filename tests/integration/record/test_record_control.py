@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 import uuid_utils
 
-from sluice.core.job import Job, KeyUse, Message
+from sluice.core.job import IdempotencyKeyUse, Job, Message
 from sluice.core.lifecycle import Failure, Transition, failed, retried, succeeded
-from tests.integration.record.tools import KINDS, Record, body, ids_in
+from tests.integration.record.record_fixture import KINDS, Record, body, ids_in
 from tests.support.make_jobs import new_jobs
 
 FAILURE = Failure("handler-error", "LookupError", "no such thing", True, "the traceback")
@@ -184,16 +184,16 @@ async def test_the_result_of_a_deleted_job_is_not_found_and_an_older_one_is(reco
 async def test_the_keys_of_a_deleted_job_stand_for_nothing_and_the_others_stay(record: Record) -> None:
     job = await ended(record, key="own", request_hash=b"h")
     other = await ended(record, key="other", request_hash=b"h")
-    assert await record.store.keep_key("acme", "shared", KeyUse(b"h", job.id))
+    assert await record.store.bind_idempotency_key("acme", "shared", IdempotencyKeyUse(b"h", job.id))
     await record.store.delete_job("acme", job.id)
-    uses = await record.store.find_keys([("acme", key) for key in ("own", "shared", "other")])
+    uses = await record.store.find_idempotency_keys([("acme", key) for key in ("own", "shared", "other")])
     assert {key: use.job_id for (_, key), use in uses.items()} == {
         "own": str(NONE),
         "shared": str(NONE),
         "other": other.id,
     }
     (running,) = await record.accepted()
-    assert not await record.store.keep_key("acme", "own", KeyUse(b"h", running))
+    assert not await record.store.bind_idempotency_key("acme", "own", IdempotencyKeyUse(b"h", running))
 
 
 async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Record) -> None:

@@ -17,7 +17,7 @@ from sluice.core.job import Job, NewJob
 from sluice.core.lifecycle import Failure, released, retried, succeeded
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
-from tests.integration.record.tools import KINDS, Record
+from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_job
 from tests.support.waiting import until_found
 
@@ -137,7 +137,7 @@ async def test_a_claim_is_found_under_its_owner_or_can_be_made_again(
     async def trial(nth: int) -> bool:
         (job_id,) = await record.accepted()
         reached = await attempted.at(nth, how, lambda store: store.claim([job_id], KINDS))
-        found = await record.store.adopt([job_id]) + await record.store.claim([job_id], KINDS)
+        found = await record.store.recover_lost_claims([job_id]) + await record.store.claim([job_id], KINDS)
         assert [(job.id, job.state, job.fence, job.attempt) for job in found] == [(job_id, "running", 1, 1)]
         return reached
 

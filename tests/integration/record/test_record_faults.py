@@ -16,7 +16,7 @@ from sluice.adapters.postgres.pool import Database, translated
 from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
-from tests.integration.record.tools import KINDS, Record
+from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_job
 from tests.support.servers import frozen
 from tests.support.waiting import Stopwatch, until

@@ -18,9 +18,9 @@ from consumer.keeper.prune import FIRST_ID
 from sluice.adapters.postgres.pool import connect, load_queries
 from sluice.core.errors import TryAgain
 from sluice.core.retention import Retention
-from tests.integration.record.tools import KINDS, Record
+from tests.integration.record.record_fixture import KINDS, Record
+from tests.support.busy_keeper import NAME
 from tests.support.make_jobs import ids_of, new_jobs
-from tests.support.restless import NAME
 from tests.support.waiting import until_found
 
 ROUNDS = 12
@@ -40,7 +40,7 @@ async def restless(record: Record) -> AsyncIterator[subprocess.Popen[bytes]]:
     """A process that does the keeper's duties all the time, and has done each."""
     await something_to_do(record)
     url = record.settings.postgres_url.get_secret_value()
-    process = subprocess.Popen([sys.executable, "-m", "tests.support.restless", url])  # noqa: ASYNC220  it is only started
+    process = subprocess.Popen([sys.executable, "-m", "tests.support.busy_keeper", url])  # noqa: ASYNC220  it is only started
     try:
         while await record.sql.fetchval(LEFT):
             pass

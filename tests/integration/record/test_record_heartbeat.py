@@ -12,7 +12,7 @@ from sluice.core.errors import ServerAway
 from sluice.core.job import Claim, Job
 from sluice.core.lifecycle import succeeded
 from sluice.core.ports import Beat
-from tests.integration.record.tools import KINDS, Record
+from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_jobs
 
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from infra.local.servers import Servers
 from sluice.core import outbox_publisher as publisher
-from tests.integration.record.history import Histories
-from tests.integration.record.world import World
+from tests.integration.record.histories import Histories
+from tests.integration.record.simulated_system import SimulatedSystem
 from tests.support.servers import empty_postgres
 
 FEW = "30 40"
@@ -31,7 +31,7 @@ def world(shared_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     shared_servers.up(shared_servers.postgres)
     with asyncio.Runner() as loop:
         loop.run(empty_postgres(shared_servers))
-        Histories.loop, Histories.world = loop, loop.run(World.open(shared_servers))
+        Histories.loop, Histories.world = loop, loop.run(SimulatedSystem.open(shared_servers))
         yield
         loop.run(Histories.world.close())
 

@@ -10,7 +10,7 @@ import pytest
 
 from sluice.core.job import TERMINAL, JobState
 from sluice.core.lifecycle import EDGES
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 
 COLUMNS = {
     JobState.SCHEDULED: "owner = null, lease_until = null, run_at = now(), finished_at = null",

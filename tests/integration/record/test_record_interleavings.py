@@ -14,7 +14,7 @@ from sluice.adapters.postgres.pool import load_queries
 from sluice.adapters.postgres.store import Store
 from sluice.core.job import Claim
 from sluice.core.lifecycle import Transition, released, succeeded
-from tests.integration.record.tools import KINDS, Record
+from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_jobs
 
 STEPS = 5
@@ -87,7 +87,7 @@ class Model:
         self.version += 1
 
 
-class World:
+class SimulatedSystem:
     """Two consumers and the record between them; each method does one thing to many jobs, and to their models."""
 
     def __init__(self, record: Record, heartbeat: HeartbeatConnection) -> None:
@@ -163,13 +163,13 @@ def ids(models: Sequence[Model]) -> list[str]:
 
 
 @pytest.fixture
-async def world(record: Record, servers: Servers) -> AsyncIterator[World]:
+async def world(record: Record, servers: Servers) -> AsyncIterator[SimulatedSystem]:
     heartbeat = await open_heartbeat(servers.postgres.url, 600)
-    yield World(record, heartbeat)
+    yield SimulatedSystem(record, heartbeat)
     await heartbeat.close()
 
 
-async def test_in_every_order_each_job_is_what_was_promised(world: World) -> None:
+async def test_in_every_order_each_job_is_what_was_promised(world: SimulatedSystem) -> None:
     actions = world.actions
     jobs = new_jobs(len(actions) ** STEPS)
     models = [Model(job.id, order) for job, order in zip(jobs, product(actions, repeat=STEPS), strict=True)]

@@ -13,7 +13,7 @@ import pytest
 
 from sluice.adapters.postgres import store as names
 from sluice.core.lifecycle import LOST_LIMIT, Failure, retried, succeeded
-from tests.integration.record.tools import KINDS, Record, body, ids_in
+from tests.integration.record.record_fixture import KINDS, Record, body, ids_in
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 DUE_NOW = "update outbox set due = now()"

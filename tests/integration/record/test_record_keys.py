@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 import uuid_utils
 
-from sluice.core.job import KeyUse, NewJob
+from sluice.core.job import IdempotencyKeyUse, NewJob
 from sluice.core.lifecycle import succeeded
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.support.make_jobs import ids_of, new_job
 
 PRINT = b"p" * 32
@@ -28,9 +28,9 @@ def pure(key: str = "k", fingerprint: bytes = PRINT, **changes: Any) -> NewJob:
     return keyed(key, fingerprint=fingerprint, flight=True, fresh_s=60.0, **changes)
 
 
-async def use(record: Record, key: str = "k") -> KeyUse | None:
+async def use(record: Record, key: str = "k") -> IdempotencyKeyUse | None:
     """What the key stands for."""
-    return (await record.store.find_keys([("acme", key)])).get(("acme", key))
+    return (await record.store.find_idempotency_keys([("acme", key)])).get(("acme", key))
 
 
 async def jobs(record: Record) -> int:
@@ -41,7 +41,7 @@ async def jobs(record: Record) -> int:
 
 async def test_a_key_comes_into_the_record_with_its_job(record: Record) -> None:
     (job_id,) = await record.accepted(keyed())
-    assert await use(record) == KeyUse(b"h", job_id)
+    assert await use(record) == IdempotencyKeyUse(b"h", job_id)
     assert await use(record, "unknown") is None
 
 
@@ -50,21 +50,21 @@ async def test_a_job_whose_key_is_taken_is_skipped(record: Record) -> None:
     other = new_job()
     accepted = await record.store.accept([keyed(), other])
     assert accepted.ids == {other.id}
-    assert await use(record) == KeyUse(b"h", first)
+    assert await use(record) == IdempotencyKeyUse(b"h", first)
     assert [each.ids for each in accepted.messages] == [(other.id,)]
 
 
 async def test_of_those_who_share_a_key_in_one_batch_one_is_taken(record: Record) -> None:
     batch = [keyed() for _ in range(5)]
     (winner,) = (await record.store.accept(batch)).ids
-    assert await use(record) == KeyUse(b"h", winner)
+    assert await use(record) == IdempotencyKeyUse(b"h", winner)
     assert await jobs(record) == 1
 
 
 async def test_a_key_belongs_to_its_tenant(record: Record) -> None:
     mine, theirs = keyed(), keyed(tenant="other")
     await record.accepted(mine, theirs)
-    uses = await record.store.find_keys([("acme", "k"), ("other", "k"), ("nobody", "k")])
+    uses = await record.store.find_idempotency_keys([("acme", "k"), ("other", "k"), ("nobody", "k")])
     assert {tenant: each.job_id for (tenant, _), each in uses.items()} == {
         "acme": mine.id,
         "other": theirs.id,
@@ -73,12 +73,12 @@ async def test_a_key_belongs_to_its_tenant(record: Record) -> None:
 
 async def test_a_key_outlives_a_scheduled_job_too(record: Record) -> None:
     (later,) = await record.accepted(keyed(delay_s=60))
-    assert await use(record) == KeyUse(b"h", later)
+    assert await use(record) == IdempotencyKeyUse(b"h", later)
 
 
 async def test_a_job_takes_over_a_key_that_stands_for_its_id(record: Record) -> None:
     lost = str(uuid_utils.uuid7())
-    assert await record.store.keep_key("acme", "k", KeyUse(b"h", lost))
+    assert await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", lost))
     assert (await record.store.accept([keyed()])).ids == frozenset()
     batch = [keyed(id=lost), keyed(id=lost)]
     assert (await record.store.accept(batch)).ids == {lost}
@@ -87,8 +87,8 @@ async def test_a_job_takes_over_a_key_that_stands_for_its_id(record: Record) -> 
 
 async def test_a_key_is_kept_for_a_job_that_was_there_before_it(record: Record) -> None:
     (job_id,) = await record.accepted()
-    assert await record.store.keep_key("acme", "k", KeyUse(b"h", job_id))
-    assert await use(record) == KeyUse(b"h", job_id)
+    assert await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", job_id))
+    assert await use(record) == IdempotencyKeyUse(b"h", job_id)
 
 
 @pytest.mark.parametrize("request_hash", [b"h", b"other"])
@@ -97,17 +97,20 @@ async def test_a_key_that_stands_for_a_job_that_is_there_stays_as_it_is(
 ) -> None:
     (first,) = await record.accepted(keyed())
     (other,) = await record.accepted()
-    assert not await record.store.keep_key("acme", "k", KeyUse(request_hash, other))
-    assert await use(record) == KeyUse(b"h", first)
+    assert not await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(request_hash, other))
+    assert await use(record) == IdempotencyKeyUse(b"h", first)
 
 
 async def test_a_key_whose_job_never_came_is_moved_once_and_only_for_the_same_request(record: Record) -> None:
     lost = str(uuid_utils.uuid7())
-    await record.store.keep_key("acme", "k", KeyUse(b"h", lost))
+    await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", lost))
     first, second = ids_of([new_job(id=each) for each in await record.accepted(new_job(), new_job())])
-    assert not await record.store.keep_key("acme", "k", KeyUse(b"other", first))
+    assert not await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"other", first))
     moved = await asyncio.gather(
-        *(record.store.keep_key("acme", "k", KeyUse(b"h", each)) for each in (first, second) * 4)
+        *(
+            record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", each))
+            for each in (first, second) * 4
+        )
     )
     assert moved.count(True) == 1
     found = await use(record)
@@ -119,11 +122,13 @@ async def test_a_key_whose_job_comes_at_the_same_time_is_left_to_it(record: Reco
     (mine,) = await record.accepted()
     winner = uuid_utils.uuid7()
     async with record.locked(INSERT, UUID(str(winner))) as rival:
-        keeping = asyncio.create_task(record.store.keep_key("acme", "k", KeyUse(b"h", mine)))
+        keeping = asyncio.create_task(
+            record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", mine))
+        )
         await record.until_waiting()
         await rival.execute("commit")
         assert not await keeping
-    assert await use(record) == KeyUse(b"h", str(winner))
+    assert await use(record) == IdempotencyKeyUse(b"h", str(winner))
 
 
 async def test_work_that_was_just_done_is_not_accepted_again_while_it_is_fresh(record: Record) -> None:

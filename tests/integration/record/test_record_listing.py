@@ -19,7 +19,7 @@ from sluice.core.errors import Overloaded
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.listing import ABOVE_ALL, Filter, first_id
-from tests.integration.record.tools import KINDS, Record, body, ids_in
+from tests.integration.record.record_fixture import KINDS, Record, body, ids_in
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 EVERY = Filter(tuple(JobState))

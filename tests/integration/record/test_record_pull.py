@@ -13,7 +13,7 @@ from sluice.adapters.postgres.polling import Pulls
 from sluice.core.job import Job, NewJob
 from sluice.core.lanes import PRIORITIES, Turns
 from sluice.core.lifecycle import succeeded
-from tests.integration.record.tools import KINDS, Record, body
+from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 
@@ -181,8 +181,8 @@ async def test_a_lost_pull_is_found_by_its_owner_alone(record: Record) -> None:
     mine = await pull(record, 1)
     await puller(record, 7).pull("default", 1, KINDS, Turns().had)
     await pull(record, lane="heavy")
-    assert await puller(record).adopt_lane("default") == mine
-    assert await puller(record, 8).adopt_lane("default") == []
+    assert await puller(record).recover_lane_claims("default") == mine
+    assert await puller(record, 8).recover_lane_claims("default") == []
 
 
 async def test_void_messages_are_dropped_and_wanted_ones_stay_as_due_as_they_are(record: Record) -> None:

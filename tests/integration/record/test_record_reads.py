@@ -15,7 +15,7 @@ from sluice.core.job import NewJob
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.record.tools import Record
+from tests.integration.record.record_fixture import Record
 from tests.support.make_jobs import new_job
 
 PRINT = b"p" * 32
@@ -90,15 +90,15 @@ async def test_failures_and_unfinished_work_are_no_results(record: Record) -> No
 async def test_the_identity_is_the_same_for_everybody_and_another_for_another_database(
     record: Record, servers: Servers
 ) -> None:
-    here = await record.store.identity()
-    assert here == await record.other().identity()
+    here = await record.store.database_identity()
+    assert here == await record.other().database_identity()
     await record.sql.execute("create database elsewhere")
     url = servers.postgres.url.removesuffix("sluice") + "elsewhere"
     database = Database(url, "tests", Telemetry(), size=1)
     try:
         await migrate(url)
         there = type(record.store)(database, uuid4(), record.settings)
-        assert await there.identity() != here
+        assert await there.database_identity() != here
     finally:
         await database.close()
         await record.sql.execute("drop database elsewhere")
@@ -112,7 +112,7 @@ async def test_a_sign_of_life(record: Record) -> None:
 
 async def test_a_consumer_leaves_one_note_and_keeps_it_fresh(record: Record) -> None:
     for _ in range(2):
-        await record.store.note_consumer("host", 7, ["default", "heavy"])
+        await record.store.upsert_consumer("host", 7, ["default", "heavy"])
     (row,) = await record.sql.fetch("select * from consumers")
     assert (row["id"], row["host"], row["pid"], row["lanes"]) == (
         record.owner,
@@ -145,42 +145,42 @@ def keys(record: Record) -> PostgresKeys:
 
 
 async def test_a_key_is_found_as_it_was_kept(keys: PostgresKeys) -> None:
-    await keys.insert_key(KEY, None)
-    assert await keys.find_key(KEY.key_id) == KEY
-    assert await keys.find_key("nobodyskeyid") is None
+    await keys.insert_api_key(KEY, None)
+    assert await keys.find_api_key(KEY.key_id) == KEY
+    assert await keys.find_api_key("nobodyskeyid") is None
 
 
 async def test_a_revoked_key_is_found_but_not_usable(keys: PostgresKeys) -> None:
-    await keys.insert_key(KEY, None)
-    assert await keys.revoke_key(KEY.key_id)
-    assert await keys.find_key(KEY.key_id) == KEY._replace(usable=False)
-    assert not await keys.revoke_key("nobodyskeyid")
+    await keys.insert_api_key(KEY, None)
+    assert await keys.revoke_api_key(KEY.key_id)
+    assert await keys.find_api_key(KEY.key_id) == KEY._replace(usable=False)
+    assert not await keys.revoke_api_key("nobodyskeyid")
 
 
 async def test_revoking_twice_keeps_the_first_time(keys: PostgresKeys) -> None:
-    await keys.insert_key(KEY, None)
-    await keys.revoke_key(KEY.key_id)
-    (before,) = await keys.list_keys()
-    assert await keys.revoke_key(KEY.key_id)
-    assert list(await keys.list_keys()) == [before]
+    await keys.insert_api_key(KEY, None)
+    await keys.revoke_api_key(KEY.key_id)
+    (before,) = await keys.list_api_keys()
+    assert await keys.revoke_api_key(KEY.key_id)
+    assert list(await keys.list_api_keys()) == [before]
 
 
 async def test_a_key_expires(keys: PostgresKeys, record: Record) -> None:
-    await keys.insert_key(KEY, 1)
-    assert await keys.find_key(KEY.key_id) == KEY
+    await keys.insert_api_key(KEY, 1)
+    assert await keys.find_api_key(KEY.key_id) == KEY
     await record.sql.execute("update api_keys set expires_at = now()")
-    assert await keys.find_key(KEY.key_id) == KEY._replace(usable=False)
+    assert await keys.find_api_key(KEY.key_id) == KEY._replace(usable=False)
 
 
 async def test_keys_are_listed_newest_first_and_show_when_they_were_used(
     keys: PostgresKeys, record: Record
 ) -> None:
-    await keys.insert_key(KEY, None)
-    await keys.insert_key(KEY._replace(key_id="mnopqrstuvwx", tenant="other"), None)
-    await keys.find_key(KEY.key_id)
-    newer, older = await keys.list_keys()
+    await keys.insert_api_key(KEY, None)
+    await keys.insert_api_key(KEY._replace(key_id="mnopqrstuvwx", tenant="other"), None)
+    await keys.find_api_key(KEY.key_id)
+    newer, older = await keys.list_api_keys()
     assert (newer.key_id, newer.tenant, newer.last_used_at) == ("mnopqrstuvwx", "other", None)
     assert older.scopes == ["read", "submit"]
     assert older.last_used_at is not None
-    await keys.find_key(KEY.key_id)
+    await keys.find_api_key(KEY.key_id)
     assert (await record.sql.fetchval("select max(last_used_at) from api_keys")) == older.last_used_at

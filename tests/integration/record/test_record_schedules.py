@@ -18,7 +18,7 @@ from sluice.adapters.postgres.schedules import PostgresSchedules
 from sluice.core.errors import BadRow
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, NewSchedule, Schedule
-from tests.integration.record.tools import Record, ids_in
+from tests.integration.record.record_fixture import Record, ids_in
 
 OPTIONS = (
     '{"lane":"heavy","priority":"low","max_attempts":7,"timeout_s":1.5,"deadline_s":60,"tags":["a b","ü"]}'

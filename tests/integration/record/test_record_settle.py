@@ -27,7 +27,7 @@ from sluice.core.lifecycle import (
 )
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.kinds.demo_sum import add_up
-from tests.integration.record.tools import KINDS, Record, body
+from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.fakes import Events, FakeCache
 from tests.support.make_jobs import ids_of, new_jobs
 
@@ -189,7 +189,7 @@ async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_sh
 ) -> None:
     job = await record.claimed(tags="t", deadline_s=60, timeout_s=4.5, run_at=None)
     await record.change(job.id, "progress = '{\"percent\":50}'")
-    job = (await record.store.adopt([job.id]))[0]
+    job = (await record.store.recover_lost_claims([job.id]))[0]
     if cancelled:
         await record.ask_to_cancel(job.id)
     cache, events = FakeCache(), Events()

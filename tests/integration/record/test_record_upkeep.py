@@ -12,12 +12,12 @@ import pytest
 from consumer.keeper.prune import FIRST_ID, FIRST_KEY
 from sluice.adapters.postgres import upkeep as names
 from sluice.adapters.postgres.upkeep import Upkeep
-from sluice.core.job import KeyUse
+from sluice.core.job import IdempotencyKeyUse
 from sluice.core.lifecycle import Failure, retried
-from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned
+from sluice.core.ports import IdempotencyKeyCursor, Pruned
 from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Times
 from sluice.core.retention import Retention
-from tests.integration.record.tools import KINDS, Record, body
+from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.make_jobs import aged_id, ids_of, new_job, new_jobs
 
 HOUR = Retention({}, 3_600)
@@ -113,8 +113,10 @@ async def test_a_job_that_somebody_holds_does_not_hold_up_the_others(record: Rec
 async def test_a_key_outlives_its_job_and_stands_for_none_then(record: Record) -> None:
     await record.finished(4_000, key="k", request_hash=b"h")
     await pruned(record)
-    assert await record.store.find_keys([("acme", "k")]) == {("acme", "k"): KeyUse(b"h", NOBODY)}
-    assert not await record.store.keep_key("acme", "k", KeyUse(b"h", aged_id(0)))
+    assert await record.store.find_idempotency_keys([("acme", "k")]) == {
+        ("acme", "k"): IdempotencyKeyUse(b"h", NOBODY)
+    }
+    assert not await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", aged_id(0)))
 
 
 async def test_eight_keepers_forget_every_job_once(record: Record) -> None:
@@ -136,7 +138,7 @@ async def test_eight_keepers_forget_every_job_once(record: Record) -> None:
 
 async def key(record: Record, name: str, age_s: float, job_id: str = NOBODY, tenant: str = "acme") -> None:
     """An idempotency key that was made so many seconds ago."""
-    await record.store.keep_key(tenant, name, KeyUse(b"h", job_id))
+    await record.store.bind_idempotency_key(tenant, name, IdempotencyKeyUse(b"h", job_id))
     await record.sql.execute(
         "update idempotency_keys set created_at = date_trunc('second', now()) - $1 * interval '1 second' where key = $2",
         age_s,
@@ -154,12 +156,12 @@ async def test_keys_go_after_their_time_but_not_before_their_jobs(record: Record
     await key(record, "old", 70)
     await key(record, "orphan", 70, str(uuid4()))
     await key(record, "in use", 9_000, job_id)
-    found = await record.upkeep.prune_keys(FIRST_KEY, 60, 100)
+    found = await record.upkeep.prune_idempotency_keys(FIRST_KEY, 60, 100)
     assert found is not None
     assert (found.gone, found.looked_at) == (2, 3)
     assert await keys(record) == {"young", "in use"}
     await record.sql.execute("delete from jobs")
-    assert (await record.upkeep.prune_keys(FIRST_KEY, 60, 100)) is not None
+    assert (await record.upkeep.prune_idempotency_keys(FIRST_KEY, 60, 100)) is not None
     assert await keys(record) == {"young"}
 
 
@@ -170,7 +172,7 @@ async def test_keys_that_were_made_at_the_same_time_are_all_come_by(record: Reco
     await record.sql.execute("update idempotency_keys set created_at = now() - interval '100 seconds'")
     after, ticks = FIRST_KEY, []
     for _ in range(5):
-        found = await record.upkeep.prune_keys(after, 60, 2)
+        found = await record.upkeep.prune_idempotency_keys(after, 60, 2)
         assert found is not None
         ticks.append((found.gone, found.looked_at))
         after = found.last or after
@@ -181,7 +183,7 @@ async def test_keys_that_were_made_at_the_same_time_are_all_come_by(record: Reco
 
 
 async def test_notes_of_consumers_go_once_they_are_silent_for_long(record: Record) -> None:
-    await record.store.note_consumer("here", 1, ["default"])
+    await record.store.upsert_consumer("here", 1, ["default"])
     await record.sql.execute(
         "insert into consumers (id, host, pid, release, lanes, seen_at)"
         " select gen_random_uuid(), 'gone', 1, '0', '{}', now() - interval '2 days' from generate_series(1, 3)"
@@ -218,7 +220,7 @@ async def test_the_keeper_and_the_consumer_say_the_same_of_a_deadline(record: Re
     first, second = await record.accepted(*new_jobs(2, deadline_s=60))
     for job_id in (first, second):
         await record.change(job_id, "deadline = now()")
-    (by_consumer,) = await record.store.account([first], KINDS)
+    (by_consumer,) = await record.store.defer_unclaimed([first], KINDS)
     (by_keeper,) = await record.upkeep.fail_overdue(10)
     assert by_keeper.id == second
     assert by_keeper.error == by_consumer.error
@@ -338,7 +340,7 @@ async def test_statistics_that_are_out_of_date_or_not_ours_are_not_told(record: 
 
 async def test_consumers_report_their_work_until_they_fall_silent(record: Record) -> None:
     other = Upkeep(record.database, uuid4())
-    await record.store.note_consumer("here", 1, ["default"])
+    await record.store.upsert_consumer("here", 1, ["default"])
     await record.upkeep.report_work({"default": WORK})
     await other.report_work({"default": WORK})  # it has not signed in yet
     assert await record.upkeep.list_work(60) == [{"default": WORK}]
@@ -355,7 +357,7 @@ async def test_consumers_report_their_work_until_they_fall_silent(record: Record
 
 DUTIES: dict[str, tuple[int, Callable[[Upkeep], Awaitable[object]]]] = {
     "prune": (names.PRUNE_LOCK, lambda upkeep: upkeep.prune_jobs(FIRST_ID, HOUR, 10)),
-    "prune keys": (names.PRUNE_KEYS_LOCK, lambda upkeep: upkeep.prune_keys(FIRST_KEY, 60, 10)),
+    "prune keys": (names.PRUNE_KEYS_LOCK, lambda upkeep: upkeep.prune_idempotency_keys(FIRST_KEY, 60, 10)),
     "overdue": (names.OVERDUE_LOCK, lambda upkeep: upkeep.fail_overdue(10)),
     "count": (names.COUNT_LOCK, lambda upkeep: upkeep.count(["default"], 10, 1)),
 }

@@ -29,7 +29,7 @@ async def judge(inspection: Inspection, source: str = FILE, **changes: object) -
     """As if a server had answered so."""
 
     async def ask(query: str, *args: Any) -> list[Any]:
-        if query == "fitness":
+        if query == "server_settings":
             return [GOOD | changes]
         return [(name, source, "sluice", "jobs") for name in args[0]]
 

@@ -11,7 +11,7 @@ import pytest
 from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
 from tests.support.fakes import FakeCache
-from tests.unit.api.front_door import Clock, Door, Record, furnish, settings
+from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, furnish, settings
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def record() -> Record:
 
 
 @pytest.fixture(params=["express", "fastapi"])
-async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[Door]:
+async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
     """The front door, once with the express lane and once without."""
     cache = FakeCache()
     state = furnish(record, settings(express=request.param == "express"), clock, cache)
@@ -37,6 +37,6 @@ async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> 
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known
-        yield Door(client, state, record, cache, metrics, key, headers)
+        yield InMemoryApi(client, state, record, cache, metrics, key, headers)
         await asyncio.wait_for(state.submission.drain(), 1)
         await asyncio.wait_for(state.lookup.drain(), 1)

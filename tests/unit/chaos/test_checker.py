@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.fault.chaos.book import Book
 from tests.fault.chaos.checker import STALE_S, Verdict, judge
+from tests.fault.chaos.client_log import ClientLog
 from tests.fault.chaos.kinds import answer_to
-from tests.fault.chaos.record import Ended, Ran, Record, Row
+from tests.fault.chaos.record_snapshot import Ended, Ran, Record, Row
 
 SUM = Row(
     id="a", tenant="demo", number=1, kind="chaos.sum", state="succeeded", fence=1, crashes=0, solo_crashes=0,
@@ -18,9 +18,9 @@ SUM = Row(
 LOST = Ended("a", 1, "lease-lost", 77, 1.5)
 
 
-def book(**changes: Any) -> Book:
+def book(**changes: Any) -> ClientLog:
     """A client wished for 1 and was told `a`."""
-    made = Book()
+    made = ClientLog()
     wish = made.wish(1, "chaos.sum")
     wish.told("a")
     for name, value in changes.items():
@@ -149,14 +149,14 @@ def test_a_result_from_nowhere_is_seen() -> None:
 
 def test_pure_work_is_done_once_for_all() -> None:
     row = SUM._replace(kind="chaos.pure", number=-1, answer=answer_to(-1), answer_fence=None)
-    asked = Book()
+    asked = ClientLog()
     asked.pure["demo", -1] = {"a", "b"}
     twice = Record([row, row._replace(id="b")], [], [Ran("a", 1), Ran("b", 1)])
     assert set(judge(asked, twice).wrongs.counts) == {"same work done twice"}
-    once = Book()
+    once = ClientLog()
     once.pure["demo", -1] = {"a"}
     assert judge(once, Record([row], [], [Ran("a", 1)])).good
-    gone = Book()
+    gone = ClientLog()
     gone.pure["demo", -1] = {"a"}
     assert set(judge(gone, Record([], [], [])).wrongs.counts) == {"lost"}
 

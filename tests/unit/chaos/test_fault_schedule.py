@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from tests.fault.chaos.fault_injector import FaultInjector
 from tests.fault.chaos.schedule import FULL, LEAD_S, SHORT, Crew, kinds, repeated, schedule
-from tests.fault.chaos.wreck import Wreck
 from tests.support.stack import Stack
 
 CREW = Crew()
@@ -57,4 +57,4 @@ def test_the_full_mix_is_what_it_is_said_to_be() -> None:
 
 
 def test_every_kind_of_fault_can_be_done() -> None:
-    assert set(Wreck(Stack.__new__(Stack), {}).kinds) == set(kinds(CREW)) == set(FULL)
+    assert set(FaultInjector(Stack.__new__(Stack), {}).kinds) == set(kinds(CREW)) == set(FULL)

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from tests.fault.chaos.line import BACK, FORTH
+from tests.fault.chaos.proxied_connection import BACK, FORTH
 from tests.fault.chaos.proxy import BOTH, CALM, HOST, Proxies, Proxy, Trouble
 from tests.support.waiting import until
 

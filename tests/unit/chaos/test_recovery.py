@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fault.chaos.record import Ended, Row
+from tests.fault.chaos.fault_injector import Done
+from tests.fault.chaos.record_snapshot import Ended, Row
 from tests.fault.chaos.recovery import RESCUED_S, Recovery, broken, recoveries, table
 from tests.fault.chaos.schedule import Fault
-from tests.fault.chaos.wreck import Done
 
 
 def row(created: float, finished: float | None) -> Row:

@@ -3,8 +3,8 @@
 import pytest
 
 from sluice.core.outcome import LeaseLost, Released, TimedOut
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import an_attempt
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(None, 300), (5, 5), (9_000, 300)])

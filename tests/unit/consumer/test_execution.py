@@ -28,10 +28,10 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp
 from sluice.handler import handler
 from tests.support.fakes import Events, FakeCache
-from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
+from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
 from tests.support.waiting import until
-from tests.unit.consumer.claimed import a_job
 from tests.unit.consumer.intake.test_lane_buffer import Brought
+from tests.unit.consumer.make_attempts import a_job
 
 
 class Ask(BaseModel):
@@ -79,8 +79,8 @@ class Room:
     """The work room without servers."""
 
     def __init__(self, slots: int = 4) -> None:
-        self.record = ScriptedRecord()
-        self.store = Scripted(self.record)
+        self.record = FaultyRecord()
+        self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.leases = Events(), FakeCache(), NoLeases()
         self.runner = Runner([], threads=1, processes=1)
@@ -255,12 +255,12 @@ async def test_a_job_of_a_kind_by_its_former_name_runs(room: Room) -> None:
 
 
 async def test_a_record_that_cannot_say_what_is_void_holds_up_nothing(room: Room) -> None:
-    room.script["account"] += [refused(), refused(BadRow())]
+    room.script["defer_unclaimed"] += [refused(), refused(BadRow())]
     good = room.job()
     first = await room.bring_settled(room.job(state=JobState.CANCELLED), good)
     second = await room.bring_settled(room.job(state=JobState.CANCELLED))
     assert (first.acknowledged, second.acknowledged, room.state(good)) == (1, 1, "succeeded")
-    assert [each["duty"] for each in room.events.fields(Event.DUTY_FAILED)] == ["account"]
+    assert [each["duty"] for each in room.events.fields(Event.DUTY_FAILED)] == ["defer_unclaimed"]
 
 
 async def test_the_same_id_twice_runs_once_and_both_messages_are_acknowledged(room: Room) -> None:
@@ -294,11 +294,11 @@ async def test_a_claim_whose_reply_was_lost_is_found_under_our_name(room: Room) 
 
 async def test_a_claim_that_never_reached_the_record_is_made_again(room: Room) -> None:
     room.script["claim"] += [refused(), refused()]
-    room.script["adopt"].append(refused())
+    room.script["recover_lost_claims"].append(refused())
     job_id = room.job()
     delivery = await room.bring_settled(job_id)
     assert (room.record.jobs[job_id].fence, room.state(job_id), delivery.acknowledged) == (1, "succeeded", 1)
-    assert room.store.calls["adopt"] == 3
+    assert room.store.calls["recover_lost_claims"] == 3
 
 
 async def test_what_is_adopted_is_kept_although_the_next_call_fails(room: Room) -> None:
@@ -452,7 +452,7 @@ async def test_what_is_claimed_while_the_lane_closes_is_given_back_unrun(room: R
 async def test_a_lane_that_closes_while_the_record_is_away_ends_too(room: Room) -> None:
     gate = Gate()
     room.script["claim"].append(refused())
-    room.script["adopt"].append(gate)
+    room.script["recover_lost_claims"].append(gate)
     room.script["claim"] += [refused()] * 3
     delivery = room.bring(room.job())
     await gate.reached.wait()

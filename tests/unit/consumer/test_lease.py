@@ -21,8 +21,8 @@ from sluice.core.errors import ServerAway
 from sluice.core.job import Claim
 from sluice.core.ports import Beat
 from tests.support.waiting import until
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import an_attempt
 
 
 class Record:
@@ -361,8 +361,8 @@ async def test_closing_does_not_wait_for_a_frozen_record(record: Record, flow: F
 PROCESS = """
     import asyncio, sys, time
     from consumer.lease import Leases
-    from tests.unit.consumer import kinds
-    from tests.unit.consumer.claimed import an_attempt
+    from tests.unit.consumer import hostile_kinds as kinds
+    from tests.unit.consumer.make_attempts import an_attempt
     from tests.unit.consumer.test_lease import Record
 
     async def main():

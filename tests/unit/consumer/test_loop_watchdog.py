@@ -12,8 +12,8 @@ import pytest
 
 from consumer.loop_watchdog import Blocker, LoopWatchdog, blocker_in
 from tests.support.waiting import until
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import an_attempt
 from tests.unit.consumer.test_lease import Flow, Record, started
 
 BLOCKER = Blocker("t.block", "kinds.py:1 in block")
@@ -167,7 +167,7 @@ async def test_a_loop_blocked_for_good_is_not_excused_by_what_else_is_in_hand(
     monkeypatch.setattr("consumer.loop_watchdog.BLOCKED_S", 0.05)
     attempt = an_attempt(kinds.block, {"seconds": 5}, timeout_s=0.1)
     neighbour = an_attempt(kinds.nap, timeout_s=3_600)
-    monkeypatch.setattr("tests.unit.consumer.kinds.time.sleep", lambda _: flow.ended_hard.wait(20))
+    monkeypatch.setattr("tests.unit.consumer.hostile_kinds.time.sleep", lambda _: flow.ended_hard.wait(20))
     async with started(record, flow, grace_s=0.1, silence_s=0.2) as leases:
         leases.hold(neighbour)
         leases.hold(attempt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from consumer.run_stats import NEWEST, RATE_TICKS, RunStats
 from sluice.core.lanes import Lane
 from sluice.core.queue_stats import LaneWork, measured
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 LANES = (Lane("default", 8, 16), Lane("heavy", 2, 1))
 

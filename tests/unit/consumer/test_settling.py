@@ -21,18 +21,18 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp
 from sluice.retry import RetryPolicy
 from tests.support.fakes import Events, FakeCache
-from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
+from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
 from tests.support.waiting import until
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import a_job
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import a_job
 
 
 class Setup:
     """Settling over a scripted record."""
 
     def __init__(self) -> None:
-        self.record = ScriptedRecord()
-        self.store = Scripted(self.record)
+        self.record = FaultyRecord()
+        self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache = Events(), FakeCache()
         self.settling = Settling(

@@ -10,7 +10,7 @@ from consumer.worker import Worker, check_configuration
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, processors
 from sluice.errors import StartRefused
-from tests.unit.consumer import kinds
+from tests.unit.consumer import hostile_kinds as kinds
 
 EVERYWHERE = Registry([kinds.echo, kinds.in_thread, kinds.in_process])
 

@@ -6,7 +6,7 @@ from sluice.core import lifecycle
 from sluice.core.job import TERMINAL, JobState
 from sluice.core.lifecycle import EDGES, Failure, Transition
 from sluice.kinds.demo_sum import add_up
-from tests.unit.consumer.claimed import a_job
+from tests.unit.consumer.make_attempts import a_job
 
 FAILURE = Failure("handler-error", "LookupError", "x", True, "trace")
 JOB = a_job(add_up, fence=9, attempt=2)

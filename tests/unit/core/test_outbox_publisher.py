@@ -13,7 +13,7 @@ from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.support.fakes import Events, FakeDispatcher
+from tests.support.fakes import Events, FakeMessagePublisher
 
 LANES = {"default": Lane("default", slots=4, ids_per_message=2)}
 
@@ -35,7 +35,7 @@ class Scene:
     """A dispatch between a fake broker and a fake outbox."""
 
     def __init__(self) -> None:
-        self.broker, self.outbox, self.events = FakeDispatcher(), Outbox(), Events()
+        self.broker, self.outbox, self.events = FakeMessagePublisher(), Outbox(), Events()
         self.dispatch = OutboxPublisher(self.broker, self.outbox, LANES, Telemetry(self.events))
 
     async def send(self, *messages: Message) -> None:

@@ -25,7 +25,7 @@ from sluice.core.outcome import (
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from sluice.kinds.demo_sum import add_up
 from sluice.retry import RetryPolicy
-from tests.unit.consumer.claimed import a_job
+from tests.unit.consumer.make_attempts import a_job
 
 
 def judged(ending: Ending, **fields: Any) -> Transition:

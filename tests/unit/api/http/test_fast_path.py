@@ -14,8 +14,8 @@ from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT, EdgeMiddleware, Scope
 from api.http.fast_path import MOST_BODY, FastPath
 from api.http.response import AsgiMessage, Header
 from sluice.core.job import JobState
-from tests.unit.api.front_door import Clock, Record, furnish, settings
 from tests.unit.api.http.test_edge import RequestStats
+from tests.unit.api.in_memory_api import Clock, Record, furnish, settings
 
 BODY = b'{"kind":"demo.sum","input":{"values":[1,2]}}'
 JSON: Header = (b"content-type", b"application/json")

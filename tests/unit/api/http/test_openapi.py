@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.http.auth import OPEN, SCOPES
 from api.http.openapi import describe, example_of
-from tests.unit.api.front_door import Clock, Record, furnish, settings
+from tests.unit.api.in_memory_api import Clock, Record, furnish, settings
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from api.http.auth import read_idempotency_key
 from api.http.errors import BadHeader
 from api.jobs.submit import IdempotencyKey
-from tests.unit.api.front_door import Door
+from tests.unit.api.in_memory_api import InMemoryApi
 
 
 def asked(*keys: bytes, path: str = "/v1/jobs", method: str = "POST") -> Request:
@@ -85,7 +85,9 @@ def test_it_stands_for_method_path_and_the_bytes_of_the_body() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/kinds/demo.sum/jobs"])
-async def test_the_same_key_answers_with_the_same_job_and_refuses_another_body(door: Door, path: str) -> None:
+async def test_the_same_key_answers_with_the_same_job_and_refuses_another_body(
+    door: InMemoryApi, path: str
+) -> None:
     def body(*values: int) -> dict[str, object]:
         return {"values": values} if "kinds" in path else {"kind": "demo.sum", "input": {"values": values}}
 

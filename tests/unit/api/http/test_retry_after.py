@@ -15,7 +15,7 @@ from sluice.core.queue_stats import LaneStatistics, Times, write_statistics
 from tests.support.fakes import FakeCache
 from tests.support.make_jobs import AT, new_job
 from tests.support.waiting import until
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 NOW = AT.timestamp()
 IDS = [f"01900000-0000-7000-8000-00000000000{digit}" for digit in "0123456789abcdef"]

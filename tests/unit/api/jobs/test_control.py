@@ -12,14 +12,14 @@ import pytest
 from sluice.core.job import JobState
 from sluice.core.ports import AttemptRecord, Wake
 from tests.support.waiting import until
-from tests.unit.api.front_door import Door
+from tests.unit.api.in_memory_api import InMemoryApi
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
 ROUTES = [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/attempts")]
 routes = pytest.mark.parametrize(("method", "path"), ROUTES)
 
 
-async def submitted(door: Door, state: JobState = JobState.QUEUED) -> str:
+async def submitted(door: InMemoryApi, state: JobState = JobState.QUEUED) -> str:
     """The id of a job in this state."""
     job_id = str((await door.submit()).json()["id"])
     if state == JobState.RUNNING:
@@ -29,12 +29,12 @@ async def submitted(door: Door, state: JobState = JobState.QUEUED) -> str:
     return job_id
 
 
-async def ask(door: Door, job_id: str, what: str) -> httpx.Response:
+async def ask(door: InMemoryApi, job_id: str, what: str) -> httpx.Response:
     """POST to a job."""
     return await door.client.post(f"/v1/jobs/{job_id}/{what}")
 
 
-async def test_a_queued_job_is_cancelled_kept_and_told_to_those_who_wait(door: Door) -> None:
+async def test_a_queued_job_is_cancelled_kept_and_told_to_those_who_wait(door: InMemoryApi) -> None:
     job_id = await submitted(door)
     wakes: dict[str, Wake] = {}
     listening = asyncio.create_task(door.cache.listen(wakes.update))
@@ -46,7 +46,7 @@ async def test_a_queued_job_is_cancelled_kept_and_told_to_those_who_wait(door: D
     listening.cancel()
 
 
-async def test_a_running_job_is_asked_to_stop(door: Door) -> None:
+async def test_a_running_job_is_asked_to_stop(door: InMemoryApi) -> None:
     job_id = await submitted(door, JobState.RUNNING)
     stops: list[str] = []
     listening = asyncio.create_task(door.cache.listen_stops(stops.append))
@@ -59,14 +59,14 @@ async def test_a_running_job_is_asked_to_stop(door: Door) -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED])
-async def test_the_end_of_a_job_is_not_changed_by_a_cancel(door: Door, state: JobState) -> None:
+async def test_the_end_of_a_job_is_not_changed_by_a_cancel(door: InMemoryApi, state: JobState) -> None:
     job_id = await submitted(door, state)
     before = await door.client.get(f"/v1/jobs/{job_id}")
     answer = await ask(door, job_id, "cancel")
     assert (answer.status_code, answer.content) == (200, before.content)
 
 
-async def test_a_cancel_holds_without_redis(door: Door) -> None:
+async def test_a_cancel_holds_without_redis(door: InMemoryApi) -> None:
     door.cache.away = True
     for state in (JobState.QUEUED, JobState.RUNNING):
         job_id = await submitted(door, state)
@@ -74,7 +74,7 @@ async def test_a_cancel_holds_without_redis(door: Door) -> None:
 
 
 async def test_a_cancel_does_not_wait_for_a_slow_redis_and_is_told_all_the_same(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    door: InMemoryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, thaw, at_once = await submitted(door), asyncio.Event(), door.cache.announce
 
@@ -89,7 +89,7 @@ async def test_a_cancel_does_not_wait_for_a_slow_redis_and_is_told_all_the_same(
     await until(lambda: door.cache.announced == [{job_id: 2}])
 
 
-async def test_a_failed_job_is_tried_again_as_one_new_job(door: Door) -> None:
+async def test_a_failed_job_is_tried_again_as_one_new_job(door: InMemoryApi) -> None:
     job_id = await submitted(door, JobState.FAILED)
     first, second = await ask(door, job_id, "retry"), await ask(door, job_id, "retry")
     assert (first.status_code, first.json()["retry_of"], first.json()["state"]) == (202, job_id, "queued")
@@ -100,13 +100,13 @@ async def test_a_failed_job_is_tried_again_as_one_new_job(door: Door) -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED, JobState.CANCELLED])
-async def test_what_has_not_failed_cannot_be_tried_again(door: Door, state: JobState) -> None:
+async def test_what_has_not_failed_cannot_be_tried_again(door: InMemoryApi, state: JobState) -> None:
     answer = await ask(door, await submitted(door, state), "retry")
     assert (answer.status_code, answer.json()["type"]) == (409, "job-not-failed")
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED])
-async def test_a_deleted_job_is_forgotten_here_and_in_the_cache(door: Door, state: JobState) -> None:
+async def test_a_deleted_job_is_forgotten_here_and_in_the_cache(door: InMemoryApi, state: JobState) -> None:
     job_id = await submitted(door, state)
     url = f"/v1/jobs/{job_id}"
     await door.client.get(url)
@@ -121,14 +121,14 @@ async def test_a_deleted_job_is_forgotten_here_and_in_the_cache(door: Door, stat
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
-async def test_what_has_not_finished_cannot_be_deleted(door: Door, state: JobState) -> None:
+async def test_what_has_not_finished_cannot_be_deleted(door: InMemoryApi, state: JobState) -> None:
     job_id = await submitted(door, state)
     answer = await door.client.delete(f"/v1/jobs/{job_id}")
     assert (answer.status_code, answer.json()["type"]) == (409, "job-not-finished")
     assert job_id in door.record.jobs
 
 
-async def test_nothing_is_deleted_while_copies_of_it_cannot_be_reached(door: Door) -> None:
+async def test_nothing_is_deleted_while_copies_of_it_cannot_be_reached(door: InMemoryApi) -> None:
     job_id = await submitted(door, JobState.SUCCEEDED)
     door.cache.away = True
     answer = await door.client.delete(f"/v1/jobs/{job_id}")
@@ -143,7 +143,7 @@ async def test_nothing_is_deleted_while_copies_of_it_cannot_be_reached(door: Doo
 
 
 async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    door: InMemoryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = await submitted(door, JobState.SUCCEEDED)
     really = door.record.delete_job
@@ -162,14 +162,14 @@ async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
     listening.cancel()
 
 
-async def test_a_job_that_only_memory_remembers_is_unknown_to_a_delete(door: Door) -> None:
+async def test_a_job_that_only_memory_remembers_is_unknown_to_a_delete(door: InMemoryApi) -> None:
     job_id = await submitted(door, JobState.SUCCEEDED)
     await door.client.get(f"/v1/jobs/{job_id}")
     del door.record.jobs[job_id]  # over another api
     assert (await door.client.delete(f"/v1/jobs/{job_id}")).status_code == 404
 
 
-async def test_attempts_are_shown_in_full_to_admins_alone(door: Door) -> None:
+async def test_attempts_are_shown_in_full_to_admins_alone(door: InMemoryApi) -> None:
     job_id = await submitted(door, JobState.FAILED)
     at = datetime(2026, 1, 2, tzinfo=UTC)
     tries = [
@@ -188,7 +188,9 @@ async def test_attempts_are_shown_in_full_to_admins_alone(door: Door) -> None:
 
 
 @routes
-async def test_jobs_of_others_and_what_is_no_id_are_unknown(door: Door, method: str, path: str) -> None:
+async def test_jobs_of_others_and_what_is_no_id_are_unknown(
+    door: InMemoryApi, method: str, path: str
+) -> None:
     job_id = await submitted(door, JobState.FAILED)
     other = door.as_tenant("other", "submit", "read", "admin")
     for target, headers in ((job_id, other), (NOBODY, door.headers), ("nonsense", door.headers)):
@@ -199,7 +201,7 @@ async def test_jobs_of_others_and_what_is_no_id_are_unknown(door: Door, method: 
 
 
 @routes
-async def test_a_record_that_is_away_is_told(door: Door, method: str, path: str) -> None:
+async def test_a_record_that_is_away_is_told(door: InMemoryApi, method: str, path: str) -> None:
     job_id = await submitted(door, JobState.FAILED)
     door.record.away = True
     answer = await door.client.request(method, f"/v1/jobs/{job_id}{path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.http import response as answers
 from api.jobs.document_memory import OVERHEAD, DocumentMemory
 from sluice.core.document import Document
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 
 def document(number: int, size: int = 100) -> Document:

@@ -13,10 +13,10 @@ import uuid_utils
 
 from api.http.response import SubmitResult
 from api.jobs.submit import ORPHAN_S, IdempotencyKey, read_submit
-from sluice.core.errors import JobExpired, KeyReused, OutcomeUnknown, Overloaded, ServerAway
-from sluice.core.job import JobState, KeyUse
+from sluice.core.errors import IdempotencyKeyReused, JobExpired, OutcomeUnknown, Overloaded, ServerAway
+from sluice.core.job import IdempotencyKeyUse, JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.scripted import lost, refused
+from tests.support.faulty_record import lost, refused
 from tests.unit.api.jobs.test_submit import Setup, nobody
 
 
@@ -49,7 +49,7 @@ async def half_way(setup: Setup, kind: str = "demo.sum") -> str:
     use = setup.record.uses["acme", "k"]
     setup.record.jobs.clear()
     job_id = id_made_at(setup.record.now.timestamp())
-    setup.record.uses["acme", "k"] = KeyUse(use.request_hash, job_id)
+    setup.record.uses["acme", "k"] = IdempotencyKeyUse(use.request_hash, job_id)
     assert died.document.id != job_id
     return job_id
 
@@ -71,9 +71,9 @@ async def test_a_replay_shows_the_job_as_it_is_now_and_makes_no_other(setup: Set
 
 async def test_another_request_under_the_same_key_is_refused(setup: Setup) -> None:
     await submit(setup)
-    with pytest.raises(KeyReused):
+    with pytest.raises(IdempotencyKeyReused):
         await submit(setup, value=2)
-    with pytest.raises(KeyReused):
+    with pytest.raises(IdempotencyKeyReused):
         await submit(setup, priority="high")
     assert len(setup.record.jobs) == 1
 
@@ -162,7 +162,7 @@ async def test_who_is_overtaken_between_the_statements_answers_with_the_winner(s
         found = await call()
         raw = orjson.dumps({"kind": "demo.pure", "input": {"values": [1]}, "options": {}})
         winner = setup.record.add(setup.record.jobs[done.document.id]._replace(id=str(uuid_utils.uuid7())))
-        setup.record.uses["acme", "k"] = KeyUse(raw, winner)
+        setup.record.uses["acme", "k"] = IdempotencyKeyUse(raw, winner)
         return found
 
     setup.script["find_same"].append(overtaken)
@@ -171,7 +171,7 @@ async def test_who_is_overtaken_between_the_statements_answers_with_the_winner(s
 
 
 async def test_a_record_away_while_a_key_is_asked_for_is_told(setup: Setup) -> None:
-    setup.script["find_keys"].append(refused())
+    setup.script["find_idempotency_keys"].append(refused())
     with pytest.raises(ServerAway):
         await submit(setup)
     assert not setup.record.jobs

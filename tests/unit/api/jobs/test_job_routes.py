@@ -8,12 +8,12 @@ import pytest
 
 from sluice.core.job import JobState
 from sluice.core.ports import Wake
-from tests.unit.api.front_door import Door
+from tests.unit.api.in_memory_api import InMemoryApi
 
 NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
 
 
-async def test_a_submit_is_accepted_and_says_where_to_look(door: Door) -> None:
+async def test_a_submit_is_accepted_and_says_where_to_look(door: InMemoryApi) -> None:
     answer = await door.submit()
     job = answer.json()
     assert (answer.status_code, job["state"], job["kind"]) == (202, "queued", "demo.sum")
@@ -22,7 +22,7 @@ async def test_a_submit_is_accepted_and_says_where_to_look(door: Door) -> None:
     assert door.record.jobs[job["id"]].tenant == "acme"
 
 
-async def test_a_bare_input_is_submitted_to_the_kind_of_the_path(door: Door) -> None:
+async def test_a_bare_input_is_submitted_to_the_kind_of_the_path(door: InMemoryApi) -> None:
     answer = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [4]})
     assert answer.status_code == 202
     assert (
@@ -31,7 +31,7 @@ async def test_a_bare_input_is_submitted_to_the_kind_of_the_path(door: Door) -> 
     )
 
 
-async def test_an_unfinished_job_is_to_be_asked_for_again(door: Door) -> None:
+async def test_an_unfinished_job_is_to_be_asked_for_again(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     answer = await door.client.get(f"/v1/jobs/{job_id}")
     assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"1"')
@@ -40,7 +40,7 @@ async def test_an_unfinished_job_is_to_be_asked_for_again(door: Door) -> None:
     assert "retry-after" in answer.headers
 
 
-async def test_a_finished_job_may_be_kept(door: Door) -> None:
+async def test_a_finished_job_may_be_kept(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     for _ in range(2):  # from the record, then from memory
@@ -52,7 +52,7 @@ async def test_a_finished_job_may_be_kept(door: Door) -> None:
 
 
 @pytest.mark.parametrize("validator", ['"3"', 'W/"3"', '"1", "3"', "*"])
-async def test_who_has_the_document_gets_no_body(door: Door, validator: str) -> None:
+async def test_who_has_the_document_gets_no_body(door: InMemoryApi, validator: str) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     for _ in range(2):
@@ -60,14 +60,14 @@ async def test_who_has_the_document_gets_no_body(door: Door, validator: str) -> 
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"3"')
 
 
-async def test_who_has_an_older_document_gets_the_new_one(door: Door) -> None:
+async def test_who_has_an_older_document_gets_the_new_one(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     answer = await door.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": 'W/"1"'})
     assert answer.status_code == 200
 
 
-async def test_the_result_is_the_output_alone(door: Door) -> None:
+async def test_the_result_is_the_output_alone(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     assert (await door.client.get(f"/v1/jobs/{job_id}/result")).status_code == 202
     door.record.finish(job_id)
@@ -83,7 +83,7 @@ async def test_the_result_is_the_output_alone(door: Door) -> None:
     ("state", "problem"), [(JobState.FAILED, "job-failed"), (JobState.CANCELLED, "job-cancelled")]
 )
 async def test_there_is_no_result_of_a_job_that_did_not_succeed(
-    door: Door, state: JobState, problem: str
+    door: InMemoryApi, state: JobState, problem: str
 ) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id, state, None)
@@ -91,7 +91,7 @@ async def test_there_is_no_result_of_a_job_that_did_not_succeed(
     assert (answer.status_code, answer.json()["type"]) == (409, problem)
 
 
-async def test_a_finished_result_answers_the_same_pure_work(door: Door) -> None:
+async def test_a_finished_result_answers_the_same_pure_work(door: InMemoryApi) -> None:
     first = await door.submit(kind="demo.pure")
     door.record.finish(first.json()["id"])
     again = await door.submit(kind="demo.pure")
@@ -99,7 +99,7 @@ async def test_a_finished_result_answers_the_same_pure_work(door: Door) -> None:
     assert again.headers["cache-status"].startswith("sluice; hit; ttl=")
 
 
-async def test_a_submit_that_waits_is_answered_with_the_result(door: Door) -> None:
+async def test_a_submit_that_waits_is_answered_with_the_result(door: InMemoryApi) -> None:
     waiting = asyncio.create_task(
         door.client.post(
             "/v1/jobs", json={"kind": "demo.sum", "input": {"values": [1, 2]}}, headers={"prefer": "wait=5"}
@@ -114,7 +114,7 @@ async def test_a_submit_that_waits_is_answered_with_the_result(door: Door) -> No
     assert answer.headers["preference-applied"] == "wait=5"
 
 
-async def test_a_look_up_waits_for_the_next_change(door: Door) -> None:
+async def test_a_look_up_waits_for_the_next_change(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     waiting = asyncio.create_task(door.client.get(f"/v1/jobs/{job_id}?wait=5"))
     await door.somebody_waits()
@@ -123,13 +123,13 @@ async def test_a_look_up_waits_for_the_next_change(door: Door) -> None:
     assert (await waiting).json()["state"] == "running"
 
 
-async def test_who_waits_with_an_older_version_is_answered_at_once(door: Door) -> None:
+async def test_who_waits_with_an_older_version_is_answered_at_once(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     answer = await door.client.get(f"/v1/jobs/{job_id}?wait=5", headers={"if-none-match": 'W/"0"'})
     assert answer.json()["version"] == 1
 
 
-async def test_who_waits_is_answered_when_the_process_stops(door: Door) -> None:
+async def test_who_waits_is_answered_when_the_process_stops(door: InMemoryApi) -> None:
     waiting = asyncio.create_task(
         door.client.post("/v1/jobs?wait=20", json={"kind": "demo.sum", "input": {"values": []}})
     )
@@ -138,13 +138,13 @@ async def test_who_waits_is_answered_when_the_process_stops(door: Door) -> None:
     assert (await waiting).status_code == 202
 
 
-async def test_a_short_wait_ends_with_what_is_known(door: Door) -> None:
+async def test_a_short_wait_ends_with_what_is_known(door: InMemoryApi) -> None:
     answer = await door.client.post("/v1/jobs?wait=0.01", json={"kind": "demo.sum", "input": {"values": []}})
     assert answer.status_code == 202
 
 
 @pytest.mark.parametrize("wait", ["-1", "56", "abc", "1e3", "", "1;DROP"])
-async def test_a_wrong_wait_is_refused_before_anything_is_done(door: Door, wait: str) -> None:
+async def test_a_wrong_wait_is_refused_before_anything_is_done(door: InMemoryApi, wait: str) -> None:
     answer = await door.client.post(
         f"/v1/jobs?wait={wait}", json={"kind": "demo.sum", "input": {"values": []}}
     )
@@ -152,14 +152,14 @@ async def test_a_wrong_wait_is_refused_before_anything_is_done(door: Door, wait:
     assert not door.record.jobs
 
 
-async def test_the_time_spent_is_told_to_who_asks(door: Door) -> None:
+async def test_the_time_spent_is_told_to_who_asks(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     timing = (await door.client.get(f"/v1/jobs/{job_id}?timing=1")).headers["server-timing"]
     assert [part.split(";")[0] for part in timing.split(", ")] == ["key", "look-up", "total"]
     assert "server-timing" not in (await door.client.get(f"/v1/jobs/{job_id}")).headers
 
 
-async def test_jobs_of_others_are_unknown(door: Door) -> None:
+async def test_jobs_of_others_are_unknown(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     await door.client.get(f"/v1/jobs/{job_id}")  # now it is in memory
@@ -185,7 +185,9 @@ async def test_jobs_of_others_are_unknown(door: Door) -> None:
         ("GET", "/v1/kinds/demo.sum", "admin"),
     ],
 )
-async def test_a_key_without_the_scope_is_forbidden(door: Door, method: str, path: str, scope: str) -> None:
+async def test_a_key_without_the_scope_is_forbidden(
+    door: InMemoryApi, method: str, path: str, scope: str
+) -> None:
     headers = door.as_tenant("acme", scope)
     for _ in range(2):
         answer = await door.client.request(
@@ -195,7 +197,7 @@ async def test_a_key_without_the_scope_is_forbidden(door: Door, method: str, pat
         assert "insufficient_scope" in answer.headers["www-authenticate"]
 
 
-async def test_the_record_away_is_told_and_nothing_is_unknown(door: Door) -> None:
+async def test_the_record_away_is_told_and_nothing_is_unknown(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.away = True
     for answer in (await door.submit(), await door.client.get(f"/v1/jobs/{job_id}")):
@@ -204,7 +206,7 @@ async def test_the_record_away_is_told_and_nothing_is_unknown(door: Door) -> Non
         assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_finished_jobs_are_shown_while_the_record_is_away(door: Door) -> None:
+async def test_finished_jobs_are_shown_while_the_record_is_away(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     await door.client.get(f"/v1/jobs/{job_id}")
@@ -212,7 +214,7 @@ async def test_finished_jobs_are_shown_while_the_record_is_away(door: Door) -> N
     assert (await door.client.get(f"/v1/jobs/{job_id}")).status_code == 200
 
 
-async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(door: Door) -> None:
+async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(door: InMemoryApi) -> None:
     body = await door.submit(kind="demo.nope")
     path = await door.client.post("/v1/kinds/demo.nope/jobs", json={})
     shown = await door.client.get("/v1/kinds/demo.nope")
@@ -223,7 +225,7 @@ async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(door: Door) ->
     ]
 
 
-async def test_the_catalogue_shows_schemas_and_limits(door: Door) -> None:
+async def test_the_catalogue_shows_schemas_and_limits(door: InMemoryApi) -> None:
     kinds = (await door.client.get("/v1/kinds")).json()["kinds"]
     assert [kind["kind"] for kind in kinds] == ["demo.pure", "demo.sum"]
     one = (await door.client.get("/v1/kinds/demo.sum")).json()
@@ -233,7 +235,7 @@ async def test_the_catalogue_shows_schemas_and_limits(door: Door) -> None:
     assert set(one["output"]["properties"]) == {"total"}
 
 
-async def test_a_wrong_input_is_refused_with_a_pointer(door: Door) -> None:
+async def test_a_wrong_input_is_refused_with_a_pointer(door: InMemoryApi) -> None:
     whole = await door.submit(input={"values": [1, "x"], "more": 1})
     bare = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [1, "x"]})
     assert {flaw["pointer"] for flaw in whole.json()["errors"]} == {"/input/values/1", "/input/more"}
@@ -241,25 +243,25 @@ async def test_a_wrong_input_is_refused_with_a_pointer(door: Door) -> None:
     assert whole.headers["content-type"] == "application/problem+json"
 
 
-async def test_an_input_larger_than_its_kind_takes_is_refused(door: Door) -> None:
+async def test_an_input_larger_than_its_kind_takes_is_refused(door: InMemoryApi) -> None:
     answer = await door.submit(input={"values": [], "x": "y" * 3_000})
     bare = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [], "x": "y" * 3_000})
     assert [(each.status_code, each.json()["type"]) for each in (answer, bare)] == [(413, "too-large")] * 2
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs/", "/v1", "/nothing", "/v1/kinds/demo.sum/", "/v1/jobs/a/b"])
-async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(door: Door, path: str) -> None:
+async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(door: InMemoryApi, path: str) -> None:
     answer = await door.client.get(path)
     assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
 
 
-async def test_a_wrong_method_is_told_the_right_ones(door: Door) -> None:
+async def test_a_wrong_method_is_told_the_right_ones(door: InMemoryApi) -> None:
     answer = await door.client.delete("/v1/jobs")
     assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-async def test_options_answers_with_the_methods(door: Door) -> None:
+async def test_options_answers_with_the_methods(door: InMemoryApi) -> None:
     answer = await door.client.options("/v1/jobs/01900000-0000-7000-8000-000000000000")
     assert (answer.status_code, answer.content, answer.headers["allow"]) == (
         204,
@@ -268,7 +270,7 @@ async def test_options_answers_with_the_methods(door: Door) -> None:
     )
 
 
-async def test_head_has_the_headers_of_get(door: Door) -> None:
+async def test_head_has_the_headers_of_get(door: InMemoryApi) -> None:
     job_id = (await door.submit()).json()["id"]
     door.record.finish(job_id)
     get = await door.client.get(f"/v1/jobs/{job_id}")
@@ -280,14 +282,14 @@ async def test_head_has_the_headers_of_get(door: Door) -> None:
     assert head.status_code == 200
 
 
-async def test_the_root_greets_and_docs_need_no_key(door: Door) -> None:
+async def test_the_root_greets_and_docs_need_no_key(door: InMemoryApi) -> None:
     door.client.headers.pop("authorization")
     assert (await door.client.get("/")).json()["links"]["docs"] == "/docs"
     for path in ("/docs", "/docs/start.js", "/openapi.json", "/docs/assets/swagger-ui.css"):
         assert (await door.client.get(path)).status_code == 200, path
 
 
-async def test_the_docs_page_runs_nothing_from_elsewhere(door: Door) -> None:
+async def test_the_docs_page_runs_nothing_from_elsewhere(door: InMemoryApi) -> None:
     answer = await door.client.get("/docs")
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert "unsafe-eval" not in answer.headers["content-security-policy"]

@@ -15,18 +15,18 @@ from sluice.core.errors import JobExpired, JobUnknown, ServerAway
 from sluice.core.job import Job, JobState
 from sluice.core.ports import DocumentCache, JobStore
 from tests.support.fakes import FakeCache
+from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, refused
 from tests.support.make_jobs import aged_id
-from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, refused
-from tests.unit.api.front_door import Clock, add
-from tests.unit.consumer.claimed import a_job
+from tests.unit.api.in_memory_api import Clock, add
+from tests.unit.consumer.make_attempts import a_job
 
 
 class Setup:
     """A look-up over memory, a cache and a record that can be watched."""
 
     def __init__(self) -> None:
-        self.record = ScriptedRecord()
-        self.store, self.cache_calls = Scripted(self.record), Scripted(FakeCache())
+        self.record = FaultyRecord()
+        self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.memory = DocumentMemory(1_000_000, 10, Clock())
         self.lookup = Lookup(cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory)

@@ -16,9 +16,9 @@ from sluice.core.errors import ServerAway
 from sluice.core.job import Job, JobState
 from sluice.core.ports import DocumentCache, JobStore
 from tests.support.fakes import FakeCache
+from tests.support.faulty_record import FaultyRecord, FaultyStore, refused
 from tests.support.make_jobs import AT, finished_job
-from tests.support.scripted import Scripted, ScriptedRecord, refused
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 PRINT = b"p" * 32
 NOW = AT.timestamp() + 10
@@ -28,8 +28,8 @@ class Setup:
     """A recall over a cache and a record that can be watched."""
 
     def __init__(self) -> None:
-        self.record, self.clock = ScriptedRecord(), Clock()
-        self.store, self.cache_calls = Scripted(self.record), Scripted(FakeCache())
+        self.record, self.clock = FaultyRecord(), Clock()
+        self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.reuse = self.another()
 

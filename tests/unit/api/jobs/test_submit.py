@@ -32,19 +32,19 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.support.fakes import Events, FakeCache, FakeDispatcher
-from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, lost, refused
-from tests.unit.api.front_door import Clock, add, add_once
+from tests.support.fakes import Events, FakeCache, FakeMessagePublisher
+from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
+from tests.unit.api.in_memory_api import Clock, add, add_once
 
 
 class Setup:
     """Submission over a scripted record."""
 
     def __init__(self, waiting: int = 5_000) -> None:
-        self.record = ScriptedRecord()
-        self.store = Scripted(self.record)
+        self.record = FaultyRecord()
+        self.store = FaultyStore(self.record)
         self.script = self.store.script
-        self.events, self.dispatcher = Events(), FakeDispatcher()
+        self.events, self.dispatcher = Events(), FakeMessagePublisher()
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
         telemetry, store = Telemetry(self.events), cast(JobStore, self.store)
         self.cache, clock = FakeCache(), Clock()

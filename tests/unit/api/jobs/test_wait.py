@@ -19,9 +19,9 @@ from sluice.core.errors import JobUnknown, Overloaded, TryAgain
 from sluice.core.job import JobState
 from sluice.core.ports import DocumentCache, JobStore, Wake
 from tests.support.fakes import FakeCache
-from tests.support.scripted import AT, Gate, Scripted, ScriptedRecord, refused
-from tests.unit.api.front_door import Clock, add
-from tests.unit.consumer.claimed import a_job
+from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, refused
+from tests.unit.api.in_memory_api import Clock, add
+from tests.unit.consumer.make_attempts import a_job
 
 LONG_S = 60.0
 """Longer than any test takes: a wait that reaches it fails its test."""
@@ -31,8 +31,8 @@ class Hall:
     """Waiting requests over a record that can be held up."""
 
     def __init__(self, limit: int = 10) -> None:
-        self.record = ScriptedRecord()
-        self.store = Scripted(self.record)
+        self.record = FaultyRecord()
+        self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.listening = True
         self.gone = asyncio.Event()

@@ -20,7 +20,7 @@ from api.keys.keyring import (
 )
 from sluice.core.errors import ServerAway
 from sluice.core.ports import ApiKeyRecord
-from tests.unit.api.front_door import PEPPER, Clock, Record
+from tests.unit.api.in_memory_api import PEPPER, Clock, Record
 
 
 @pytest.fixture

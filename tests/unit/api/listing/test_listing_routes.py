@@ -12,8 +12,8 @@ import pytest
 from api.listing import bulk
 from sluice.core.job import JobState, made_at
 from sluice.core.listing import ErrorGroup
-from tests.unit.api.front_door import Door
-from tests.unit.api.listed import FakeListing
+from tests.unit.api.fake_listing import FakeListing
+from tests.unit.api.in_memory_api import InMemoryApi
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 ROUTES = [("GET", "/v1/jobs", "read"), ("GET", "/v1/errors", "read")]
@@ -22,14 +22,14 @@ QUEUED = {"filter": {"state": ["queued", "running"]}}
 
 
 @pytest.fixture
-def listed(door: Door) -> FakeListing:
+def listed(door: InMemoryApi) -> FakeListing:
     """The record as lists see it."""
     store = door.state.listing._store
     assert isinstance(store, FakeListing)
     return store
 
 
-async def submitted(door: Door, count: int, state: JobState = JobState.QUEUED) -> list[str]:
+async def submitted(door: InMemoryApi, count: int, state: JobState = JobState.QUEUED) -> list[str]:
     """Ids of so many jobs in this state, newest first."""
     ids = [str((await door.submit()).json()["id"]) for _ in range(count)]
     for job_id in ids:
@@ -40,14 +40,14 @@ async def submitted(door: Door, count: int, state: JobState = JobState.QUEUED) -
     return ids[::-1]
 
 
-async def change(door: Door, what: str, **body: Any) -> dict[str, Any]:
+async def change(door: InMemoryApi, what: str, **body: Any) -> dict[str, Any]:
     """The answer to a bulk change that is taken."""
     answer = await door.client.post(f"/v1/jobs/{what}", json=body)
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
 
-async def test_a_list_shows_documents_without_results_newest_first(door: Door) -> None:
+async def test_a_list_shows_documents_without_results_newest_first(door: InMemoryApi) -> None:
     done, queued = await submitted(door, 1, JobState.SUCCEEDED), await submitted(door, 1)
     answer = await door.client.get("/v1/jobs")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -58,7 +58,7 @@ async def test_a_list_shows_documents_without_results_newest_first(door: Door) -
         assert item == {name: value for name, value in whole.items() if name != "result"}
 
 
-async def test_pages_follow_each_other_to_the_end(door: Door) -> None:
+async def test_pages_follow_each_other_to_the_end(door: InMemoryApi) -> None:
     ids, shown, token = await submitted(door, 7), [], None
     while True:
         more: dict[str, str] = {"page_token": token} if token else {}
@@ -70,7 +70,7 @@ async def test_pages_follow_each_other_to_the_end(door: Door) -> None:
     assert shown == [ids[:3], ids[3:6], ids[6:]]
 
 
-async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(door: Door) -> None:
+async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(door: InMemoryApi) -> None:
     await submitted(door, 3)
     token = (await door.client.get("/v1/jobs?page_size=1&state=queued")).json()["next_page_token"]
     assert (await door.client.get(f"/v1/jobs?state=queued&page_token={token}")).status_code == 200
@@ -89,11 +89,11 @@ async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(door
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/page_token")
 
 
-async def test_a_list_tells_its_time_where_asked(door: Door) -> None:
+async def test_a_list_tells_its_time_where_asked(door: InMemoryApi) -> None:
     assert "record;dur=" in (await door.client.get("/v1/jobs?timing=1")).headers["server-timing"]
 
 
-async def test_errors_are_shown_in_groups_with_an_example(door: Door, listed: FakeListing) -> None:
+async def test_errors_are_shown_in_groups_with_an_example(door: InMemoryApi, listed: FakeListing) -> None:
     error = b'{"type":"gave-up","title":"The handler gave up","detail":"%s"}' % (b"x" * 2_000)
     listed.errors = [
         ErrorGroup("0123456789abcdef", "demo.sum", 998, AT, "id", error),
@@ -117,11 +117,11 @@ async def test_errors_are_shown_in_groups_with_an_example(door: Door, listed: Fa
     assert made_at(lowest_id) == pytest.approx(time() - 7 * 86_400, abs=60)
 
 
-async def test_without_failures_there_are_no_groups(door: Door) -> None:
+async def test_without_failures_there_are_no_groups(door: InMemoryApi) -> None:
     assert (await door.client.get("/v1/errors")).json() == {"errors": [], "failures": 0, "more": False}
 
 
-async def test_a_dry_run_changes_nothing_and_is_what_happens_unless_told(door: Door) -> None:
+async def test_a_dry_run_changes_nothing_and_is_what_happens_unless_told(door: InMemoryApi) -> None:
     ids = await submitted(door, 2)
     for more in ({}, {"dry_run": True}):
         answer = await change(door, "cancel", **QUEUED, **more)
@@ -133,7 +133,7 @@ async def test_a_dry_run_changes_nothing_and_is_what_happens_unless_told(door: D
 
 
 async def test_many_are_cancelled_announced_and_asked_to_stop(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    door: InMemoryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "AT_ONCE", 3)
     queued, running = await submitted(door, 4), await submitted(door, 4, JobState.RUNNING)
@@ -150,13 +150,13 @@ async def test_many_are_cancelled_announced_and_asked_to_stop(
     listening.cancel()
 
 
-async def test_many_are_cancelled_without_redis(door: Door) -> None:
+async def test_many_are_cancelled_without_redis(door: InMemoryApi) -> None:
     await submitted(door, 2, JobState.RUNNING)
     door.cache.away = True
     assert (await change(door, "cancel", **QUEUED, dry_run=False))["changed"] == 2
 
 
-async def test_a_limit_is_kept_and_the_rest_is_one_token_away(door: Door) -> None:
+async def test_a_limit_is_kept_and_the_rest_is_one_token_away(door: InMemoryApi) -> None:
     ids = await submitted(door, 5)
     first = await change(door, "cancel", **QUEUED, limit=3)
     assert (first["jobs"], first["more"]) == (ids[:3], True)
@@ -164,7 +164,7 @@ async def test_a_limit_is_kept_and_the_rest_is_one_token_away(door: Door) -> Non
     assert (second["jobs"], second["more"], second["next_page_token"]) == (ids[3:], False, None)
 
 
-async def test_many_are_tried_again_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_are_tried_again_once(door: InMemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "AT_ONCE", 2)
     failed = await submitted(door, 5, JobState.FAILED)
     await submitted(door, 1)
@@ -178,7 +178,7 @@ async def test_many_are_tried_again_once(door: Door, monkeypatch: pytest.MonkeyP
 
 
 async def test_what_was_tried_again_meanwhile_is_not_counted(
-    door: Door, listed: FakeListing, monkeypatch: pytest.MonkeyPatch
+    door: InMemoryApi, listed: FakeListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await submitted(door, 3, JobState.FAILED)
     really = listed.retry_jobs
@@ -207,7 +207,7 @@ async def test_what_was_tried_again_meanwhile_is_not_counted(
 )
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_a_filter_that_cannot_be_meant_is_refused(
-    door: Door, what: str, given: dict[str, Any], code: str, dry_run: bool
+    door: InMemoryApi, what: str, given: dict[str, Any], code: str, dry_run: bool
 ) -> None:
     await submitted(door, 2)
     answer = await door.client.post(f"/v1/jobs/{what}", json={"filter": given, "dry_run": dry_run})
@@ -216,7 +216,7 @@ async def test_a_filter_that_cannot_be_meant_is_refused(
     assert {job.state for job in door.record.jobs.values()} == {"queued"}
 
 
-async def test_nobody_reaches_the_jobs_of_others(door: Door) -> None:
+async def test_nobody_reaches_the_jobs_of_others(door: InMemoryApi) -> None:
     await submitted(door, 2)
     await submitted(door, 2, JobState.FAILED)
     other = door.as_tenant("other", "submit", "read", "admin")
@@ -229,7 +229,7 @@ async def test_nobody_reaches_the_jobs_of_others(door: Door) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES + CHANGES)
-async def test_each_route_asks_for_its_scope(door: Door, method: str, path: str, scope: str) -> None:
+async def test_each_route_asks_for_its_scope(door: InMemoryApi, method: str, path: str, scope: str) -> None:
     lacking = door.as_tenant("acme", "read" if scope == "submit" else "submit", "admin")
     answer = await door.client.request(
         method, path, json=QUEUED if method == "POST" else None, headers=lacking
@@ -238,7 +238,7 @@ async def test_each_route_asks_for_its_scope(door: Door, method: str, path: str,
 
 
 @pytest.mark.parametrize(("method", "path", "_"), ROUTES + CHANGES)
-async def test_a_record_that_is_away_is_told(door: Door, method: str, path: str, _: str) -> None:
+async def test_a_record_that_is_away_is_told(door: InMemoryApi, method: str, path: str, _: str) -> None:
     door.record.away = True
     body = {"filter": {"kind": "demo.sum"}} if method == "POST" else None
     answer = await door.client.request(method, path, json=body)
@@ -246,7 +246,9 @@ async def test_a_record_that_is_away_is_told(door: Door, method: str, path: str,
 
 
 @pytest.mark.parametrize(("_", "path", "__"), CHANGES)
-async def test_a_bulk_change_is_plain_json_of_moderate_size(door: Door, _: str, path: str, __: str) -> None:
+async def test_a_bulk_change_is_plain_json_of_moderate_size(
+    door: InMemoryApi, _: str, path: str, __: str
+) -> None:
     text = await door.client.post(path, content=b"{}", headers={"content-type": "text/plain"})
     large = await door.client.post(path, content=b" " * 20_000, headers={"content-type": "application/json"})
     assert (text.status_code, large.status_code) == (415, 413)

@@ -17,7 +17,7 @@ from sluice.core.job import JobState
 from sluice.core.lanes import Lane
 from sluice.core.ports import PollingStore
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.support.scripted import AT, Gate, lost, refused
+from tests.support.faulty_record import AT, Gate, lost, refused
 from tests.support.waiting import until
 from tests.unit.consumer.test_execution import AT_WORK, DOORS, Room
 
@@ -245,7 +245,7 @@ async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(room: Pulled) -> Non
     await room.begin()
     await until(lambda: AT_WORK == ["shut"])
     room.script["pull"].append(lost())
-    room.script["adopt_lane"].append(refused())
+    room.script["recover_lane_claims"].append(refused())
     other = room.job("open")
     room.poller.call()
     await until(lambda: AT_WORK == ["shut", "open"])
@@ -270,7 +270,7 @@ async def test_a_job_that_ends_while_lost_pulls_are_looked_for_does_not_begin_an
     await room.begin()
     await until(lambda: AT_WORK == ["shut"])
     room.script["pull"].append(lost())
-    room.script["adopt_lane"].append(lambda call: _after(call, gate))
+    room.script["recover_lane_claims"].append(lambda call: _after(call, gate))
     room.poller.call()
     await gate.reached.wait()
     DOORS["shut"].set()
@@ -308,7 +308,7 @@ async def test_a_lost_pull_never_takes_more_than_the_slots_it_had(room: Pulled) 
 
 async def test_a_record_that_is_away_is_asked_until_it_is_back(room: Pulled) -> None:
     room.script["pull"].append(refused())
-    room.script["adopt_lane"] += [refused(), refused(RuntimeError("in tongues"))]
+    room.script["recover_lane_claims"] += [refused(), refused(RuntimeError("in tongues"))]
     job_id = room.job()
     await room.begin()
     await room.call_until("succeeded", job_id)
@@ -366,16 +366,16 @@ async def test_a_lane_that_closes_while_every_slot_is_busy_ends_too(room: Pulled
 
 async def test_a_lane_that_closes_while_the_record_is_away_ends_too(room: Pulled) -> None:
     room.script["pull"].append(refused())
-    room.script["adopt_lane"] += [refused()] * 1_000_000
+    room.script["recover_lane_claims"] += [refused()] * 1_000_000
     await room.begin()
-    await room.store.called("adopt_lane", 3)
+    await room.store.called("recover_lane_claims", 3)
     room.close_lane()
     await asyncio.wait_for(room.tasks[0], 1)
 
 
 async def _after(call: object, gate: Gate) -> object:
     """The call does its work at once; its answer waits at the gate."""
-    answer = await call()  # type: ignore[operator]  # it is a Call of tests.support.scripted
+    answer = await call()  # type: ignore[operator]  # it is a Call of tests.support.faulty_record
     gate.reached.set()
     await gate.open.wait()
     return answer

@@ -8,10 +8,10 @@ import pytest
 
 from consumer.keeper.count import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
 from sluice.core.errors import TryAgain
-from sluice.core.ports.upkeep_store import UpkeepStore
+from sluice.core.ports import UpkeepStore
 from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Statistics, Works, read_statistics
 from tests.support.fakes import FakeCache
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 COUNT = LaneCount(queued=4, running=2, oldest_queued_s=7, oldest_undispatched_s=3)
 WORK = {"default": LaneWork(slots=8, per_second=1)}

@@ -7,7 +7,7 @@ from typing import cast
 from consumer.keeper.deadlines import OverdueJobs
 from sluice.core.document import render
 from sluice.core.job import Job
-from sluice.core.ports.upkeep_store import UpkeepStore
+from sluice.core.ports import UpkeepStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events, FakeCache
 from tests.support.make_jobs import finished_job

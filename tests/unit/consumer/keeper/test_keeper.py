@@ -15,7 +15,7 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
-from tests.unit.consumer import kinds
+from tests.unit.consumer import hostile_kinds as kinds
 
 ALWAYS = {
     "CountLanes", "DueJobs", "DueMessages", "FireSchedules", "OverdueJobs",

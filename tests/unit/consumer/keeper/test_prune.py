@@ -7,12 +7,12 @@ from typing import cast
 import pytest
 
 from consumer.keeper.prune import AGAIN_S, FIRST_ID, FIRST_KEY, ROWS_PER_TICK, PruneJobs, PruneNotes, Sweep
-from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned, PrunedKeys, UpkeepStore
+from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys, UpkeepStore
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events, FakeCache
 from tests.support.make_jobs import AT
-from tests.unit.api.front_door import Clock
+from tests.unit.api.in_memory_api import Clock
 
 KEPT = Retention({"demo.sum": 600}, 6_000)
 FULL = ROWS_PER_TICK
@@ -31,7 +31,7 @@ class Record:
         self.kept.append((kept, limit))
         return self.answers.pop(0)
 
-    async def prune_keys(self, after: IdempotencyKeyCursor, keep_s: float, limit: int) -> object:
+    async def prune_idempotency_keys(self, after: IdempotencyKeyCursor, keep_s: float, limit: int) -> object:
         return await self.prune_jobs(cast(str, after), cast(Retention, keep_s), limit)
 
     async def prune_consumers(self, silent_s: float) -> int:

@@ -12,7 +12,7 @@ from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.support.fakes import Events, FakeDispatcher
+from tests.support.fakes import Events, FakeMessagePublisher
 
 
 class Outbox:
@@ -36,7 +36,7 @@ class Outbox:
 
 @pytest.mark.parametrize("connected", [True, False])
 async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected: bool) -> None:
-    outbox, dispatcher = Outbox(), FakeDispatcher()
+    outbox, dispatcher = Outbox(), FakeMessagePublisher()
     publisher = OutboxPublisher(dispatcher, outbox, {"default": Lane("default", 8, 16)}, Telemetry())
     duty = DueMessages(cast(KeeperStore, outbox), publisher, Telemetry(), lambda: connected)
     assert await duty.once() == (2 if connected else 3)
@@ -46,7 +46,7 @@ async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected
 
 async def test_while_rabbitmq_is_away_the_whole_outbox_is_walked_through_for_what_is_void() -> None:
     outbox, events = Outbox(), Events()
-    publisher = OutboxPublisher(FakeDispatcher(), outbox, {}, Telemetry())
+    publisher = OutboxPublisher(FakeMessagePublisher(), outbox, {}, Telemetry())
     duty = DueMessages(cast(KeeperStore, outbox), publisher, Telemetry(events), lambda: False)
     assert [await duty.once() for _ in range(3)] == [3, 3, 3]
     assert outbox.looked == [(0, ROWS_PER_TICK), (70, ROWS_PER_TICK), (0, ROWS_PER_TICK)]

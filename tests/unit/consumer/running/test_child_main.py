@@ -10,8 +10,8 @@ import pytest
 
 from consumer.running.child_main import JobRequest, Reporter, live, log_as_json, perform
 from sluice.handler import AnyHandler
-from tests.unit.consumer import kinds
-from tests.unit.consumer.kinds import Ask
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.hostile_kinds import Ask
 
 Ends = tuple[Connection, Connection]
 
@@ -101,7 +101,7 @@ def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch
             self.heard.append(message)
 
     spy = Spy()
-    live(spy, ["tests.unit.consumer.kinds"], logging.INFO, 0)  # type: ignore[arg-type]
+    live(spy, ["tests.unit.consumer.hostile_kinds"], logging.INFO, 0)  # type: ignore[arg-type]
     assert spy.heard == [("begun", ()), ("output", (b'{"value":5}',))] * 2
 
 

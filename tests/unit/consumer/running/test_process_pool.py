@@ -20,10 +20,10 @@ from consumer.running.runner import Runner
 from sluice.core.outcome import ChildDied, HandlerFailed, OutOfMemory, Released, TimedOut
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from tests.support.waiting import until
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import an_attempt
 
-MODULES = ["tests.unit.consumer.kinds"]
+MODULES = ["tests.unit.consumer.hostile_kinds"]
 
 
 @pytest.fixture
@@ -336,11 +336,11 @@ async def test_closing_stops_what_runs_and_leaves_no_process(tmp_path: Path) -> 
 PARENT = """
     import asyncio, os, signal, sys
     from consumer.running.runner import Runner
-    from tests.unit.consumer import kinds
-    from tests.unit.consumer.claimed import an_attempt
+    from tests.unit.consumer import hostile_kinds as kinds
+    from tests.unit.consumer.make_attempts import an_attempt
 
     async def main():
-        runner = Runner(["tests.unit.consumer.kinds"], 1, 1)
+        runner = Runner(["tests.unit.consumer.hostile_kinds"], 1, 1)
         run = asyncio.create_task(runner.run(an_attempt(kinds.in_process, {"seconds": 60, "mark": sys.argv[1]})))
         while not os.path.exists(sys.argv[1]) or not os.path.getsize(sys.argv[1]):
             await asyncio.sleep(0.01)

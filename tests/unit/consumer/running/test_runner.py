@@ -13,15 +13,15 @@ from consumer.running.runner import Runner
 from sluice.core.outcome import LeaseLost, Released, TimedOut
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from tests.support.waiting import until
-from tests.unit.consumer import kinds
-from tests.unit.consumer.claimed import an_attempt
+from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.make_attempts import an_attempt
 
 LOOP_AND_THREAD = pytest.mark.parametrize("handler", [kinds.ends, kinds.in_thread], ids=["loop", "thread"])
 
 
 @pytest.fixture
 async def runner() -> AsyncIterator[Runner]:
-    runner = Runner(["tests.unit.consumer.kinds"], threads=2, processes=1, grace_s=0.05)
+    runner = Runner(["tests.unit.consumer.hostile_kinds"], threads=2, processes=1, grace_s=0.05)
     yield runner
     await runner.close()
 

@@ -1,0 +1,112 @@
+"""A walk through the running API as a client would take it: submit a job of every kind, wait, look at what came back."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from infra.local.sample_jobs import Sample
+
+_TERMINAL = {"succeeded", "failed", "cancelled"}
+_PATIENCE_S = 60.0
+_WAIT_S = 0.5  # short, so that states and progress are seen to change
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One sample on its way through the API; `document` is the last answer about it."""
+
+    sample: Sample
+    document: Document = field(default_factory=dict)
+    trouble: str = ""
+    took_s: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """The job's state, or where the visit stands when there is no job."""
+        return "no answer" if self.trouble else str(self.document.get("state", "submitting"))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return bool(self.trouble) or self.state in _TERMINAL
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the job did what it was asked."""
+        return self.state == "succeeded"
+
+
+Watcher = Callable[[Visit], None]
+
+
+async def tour(url: str, key: str, samples: list[Sample], watch: Watcher) -> list[Visit]:
+    """Submit all samples at once and follow each to its end; `watch` hears of every change."""
+    async with client_for(url, key) as client:
+        visits = [Visit(sample) for sample in samples]
+        async with asyncio.TaskGroup() as tasks:
+            for visit in visits:
+                tasks.create_task(_follow(client, visit, watch))
+        return visits
+
+
+async def kinds(url: str, key: str) -> list[str] | None:
+    """Return the names of the kinds the API offers; None when it does not accept the key."""
+    async with client_for(url, key) as client:
+        answer = await client.get("/v1/kinds")
+    if answer.status_code in {401, 403}:
+        return None
+    answer.raise_for_status()
+    return [entry["kind"] for entry in answer.json()["kinds"]]
+
+
+def client_for(url: str, key: str) -> httpx.AsyncClient:
+    """Make a client of this API; no proxy stands before a loopback address."""
+    return httpx.AsyncClient(
+        base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False
+    )
+
+
+async def _follow(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -> None:
+    began = time.monotonic()
+    watch(visit)
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await _to_the_end(client, visit, watch)
+    except TimeoutError:
+        visit.trouble = f"still {visit.state} after {_PATIENCE_S:.0f} s"
+    except httpx.HTTPError as error:
+        visit.trouble = f"{type(error).__name__}: {error}"
+    visit.took_s = time.monotonic() - began
+    watch(visit)
+
+
+async def _to_the_end(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -> None:
+    body = {"kind": visit.sample.kind, "input": visit.sample.input}
+    answer = await client.post("/v1/jobs", json=body)
+    while _take(answer, visit):
+        watch(visit)
+        asked = time.monotonic()
+        answer = await client.get(f"/v1/jobs/{visit.document['id']}", params={"wait": _WAIT_S})
+        if time.monotonic() - asked < _WAIT_S and not _is_over(answer):
+            await asyncio.sleep(
+                float(answer.headers.get("Retry-After", "1"))
+            )  # it did not let us wait with it
+
+
+def _is_over(answer: httpx.Response) -> bool:
+    return answer.is_success and answer.json()["state"] in _TERMINAL
+
+
+def _take(answer: httpx.Response, visit: Visit) -> bool:
+    """Keep what the answer says about the job; False when there is nothing more to ask."""
+    if answer.is_success:
+        visit.document = answer.json()
+    else:
+        visit.trouble = f"{answer.status_code}: {answer.text[:300]}"
+    return not visit.is_over

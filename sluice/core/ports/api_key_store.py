@@ -1,0 +1,22 @@
+"""API keys in the record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class ApiKeyRecord(NamedTuple):
+    """An API key as stored: never the secret, only its HMAC-SHA256."""
+
+    key_id: str
+    tenant: str
+    scopes: frozenset[str]
+    secret_hmac: bytes
+    usable: bool
+
+
+class ApiKeyStore(Protocol):
+    """API keys in the record."""
+
+    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
+        """The key with this id, usable or not."""

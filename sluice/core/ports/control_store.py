@@ -1,0 +1,39 @@
+"""The record, as clients change a job after its submit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from sluice.core.job import Job, Message
+
+
+class AttemptRecord(NamedTuple):
+    """An attempt that did not succeed, as the record keeps it. `error` is a problem object as JSON bytes."""
+
+    fence: int
+    attempt: int
+    outcome: str
+    started_at: datetime | None
+    finished_at: datetime
+    error: bytes | None
+    traceback: str | None
+
+
+class ControlStore(Protocol):
+    """The record, as clients change it after a submit. Every method asks for the tenant as well."""
+
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        """Cancel what has not begun, ask what runs to stop; None where there is nothing to cancel."""
+
+    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
+        """Insert a new job that tries a failed one again; empty where it has not failed or has one already."""
+
+    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
+        """The job that tries this one again."""
+
+    async def delete_job(self, tenant: str, job_id: str) -> bool:
+        """Forget a finished job; false where there is none."""
+
+    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
+        """Every attempt of a job that did not succeed, in order."""

@@ -1,0 +1,24 @@
+"""RabbitMQ, inwards: a message in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Delivery(Protocol):
+    """A message in hand."""
+
+    @property
+    def body(self) -> bytes:
+        """The envelope."""
+
+    @property
+    def priority(self) -> str:
+        """Which of the lane's queues it came from."""
+
+    def acknowledge(self) -> None:
+        """All ids are claimed or accounted for: forget the message. Never blocks, never raises."""
+
+
+OnDelivery = Callable[[Delivery], None]

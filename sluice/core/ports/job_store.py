@@ -1,0 +1,59 @@
+"""The record, as submit, look-up and execution use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
+from sluice.core.lifecycle import Transition
+
+
+class Settled(NamedTuple):
+    """A transition as the record took it: a requested cancel may have turned it into `cancelled`."""
+
+    id: str
+    fence: int
+    state: str
+    version: int
+    finished_at: datetime | None
+
+
+class JobStore(Protocol):
+    """The record, as both flows use it."""
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
+
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
+
+    async def find_idempotency_keys(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], IdempotencyKeyUse]:
+        """What these (tenant, key) stand for, where they were used."""
+
+    async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
+        """Let a key stand for a job that was there before it; false where it stands for another already."""
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id, with result and error; unknown ids are left out."""
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Delete outbox rows whose messages RabbitMQ has confirmed."""
+
+    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Take queued jobs of these kinds, raising their fence; ids that are not returned were not to be had."""
+
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds unknown here."""
+
+    async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
+        """Jobs of these that this process holds already: claims whose reply was lost."""
+
+    async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
+        """Write endings, guarded by fence and state; refused ones are left out."""
+
+    async def database_identity(self) -> str:
+        """Which database this is, and which of its histories: a restored one meets empty caches."""

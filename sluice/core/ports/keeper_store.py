@@ -1,0 +1,42 @@
+"""The record, as the keeper offers, queues and rescues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sluice.core.job import Job, Message
+
+
+class KeeperStore(Protocol):
+    """The record, as the keeper uses it. Each call is one tick's work under an advisory try-lock."""
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id, with result and error."""
+
+    async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
+        """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
+
+    async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
+        """Delete outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Delete outbox rows whose messages RabbitMQ has confirmed."""
+
+    async def rescue(self, limit: int) -> list[Job]:
+        """Queue, fail or cancel jobs whose lease ran out; returns them as they are now."""
+
+    async def queue_due(self, limit: int) -> dict[str, int]:
+        """Queue scheduled jobs whose time has come; returns id → version."""
+
+    async def redispatch_overtaken(
+        self, newest: Mapping[tuple[str, str], datetime], patience_s: float
+    ) -> int:
+        """Offer queued jobs again that are older by this much than the newest claim of their (lane, priority)."""
+
+    async def redispatch_stranded(self, queues: Sequence[tuple[str, str]], patience_s: float) -> int:
+        """Offer queued jobs of these (lane, priority) again, which were queued at least this long ago."""
+
+    async def redispatch_ids(self, ids: Sequence[str]) -> int:
+        """Offer those of these jobs again that are still queued."""

@@ -1,0 +1,14 @@
+"""RabbitMQ, outwards: ids of jobs are published."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sluice.core.job import Message
+
+
+class MessagePublisher(Protocol):
+    """Puts ids on RabbitMQ."""
+
+    async def publish(self, message: Message) -> None:
+        """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""

@@ -1,0 +1,121 @@
+"""One client asking for everything at once, and what each answer says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from itertools import count
+from time import monotonic
+from typing import Any, NamedTuple
+
+import httpx
+import orjson
+import redis.asyncio as redis
+
+from tests.support.job_client import ended
+from tests.support.stack import Stack
+from tests.support.waiting import until_found
+
+NUMBERS = count(1)
+LARGE = [10**11] * 130
+"""So much input that it needs a page of its own, where rows of this size fill the others."""
+LATER = {"delay_s": 3600}
+"""Options of a job that stays unfinished."""
+
+
+class Answer(NamedTuple):
+    """In one word what was answered, and after how many seconds.
+
+    The status; `hit` for a result from the cache that says so, and how old it is; the type of the problem where
+    it also says when to ask again. What lacks a header that it should have is spelt out.
+    """
+
+    said: str
+    after_s: float
+
+
+class Known(NamedTuple):
+    """Jobs that were there before: finished ones whose documents lie in different places, one that waits, work done."""
+
+    remembered: str
+    cached: str
+    unfinished: str
+    doomed: str
+    finished: str
+    work: dict[str, Any]
+
+
+async def prepare(stack: Stack, client: httpx.AsyncClient) -> Known:
+    """Make jobs to ask for. Only the first is in process memory, and the pure work by its result alone."""
+    submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
+    jobs = [(await _accepted(client, each))["links"]["self"] for each in submits]
+    await stack.finished(map(_id, jobs[:3]))
+    work = submits[0]
+
+    cache = redis.Redis.from_url(stack.servers.redis.url)
+
+    async def both_caches_know() -> bool:
+        await ended(client, jobs[0])
+        again = await client.post("/v1/jobs", json=work)
+        return _word(again) == "hit" and all(
+            [await cache.keys(f"*:document:{_id(each)}") for each in jobs[1:3]]
+        )
+
+    async with cache, asyncio.timeout(60):
+        await until_found(both_caches_know)
+    remembered, cached, finished, unfinished, doomed = jobs
+    return Known(remembered, cached, unfinished, doomed, finished, work)
+
+
+async def ask_everything(client: httpx.AsyncClient, private_url: str, known: Known) -> dict[str, Answer]:
+    """What each way of asking is answered, all asked at once."""
+    asked = {
+        "submit": client.post("/v1/jobs", json=_sum()),
+        "known": client.get(known.remembered),
+        "cached": client.get(known.cached),
+        "same": client.post("/v1/jobs", json=known.work),
+        "open": client.get(known.unfinished),
+        "wait": client.get(known.unfinished, params={"wait": "0.5"}),
+        "list": client.get("/v1/jobs", params={"page_size": 3}),
+        "cancel": client.post(f"{known.doomed}/cancel"),
+        "delete": client.delete(known.finished),
+        "ready": client.get(f"{private_url}/readyz"),
+    }
+    began = monotonic()
+
+    async def one(asking: Any) -> Answer:
+        answer = await asking
+        return Answer(_word(answer), monotonic() - began)
+
+    return dict(zip(asked, await asyncio.gather(*map(one, asked.values())), strict=True))
+
+
+def _word(answer: httpx.Response) -> str:
+    headers = answer.headers
+    if headers.get("content-type") == "application/problem+json":
+        return str(answer.json()["type"]) + _lacks(headers, "retry-after")
+    if headers.get("cache-status", "").startswith("sluice; hit"):
+        return "hit" + _lacks(headers, "age")
+    return str(answer.status_code)
+
+
+def _lacks(headers: Mapping[str, str], name: str) -> str:
+    return "" if headers.get(name, "").isdigit() else f" without {name}"
+
+
+async def _accepted(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    return dict(orjson.loads(answer.content))
+
+
+def _id(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
+def _sum() -> dict[str, Any]:
+    return {"kind": "demo.sum", "input": {"values": [next(NUMBERS), *LARGE]}}
+
+
+def _pure() -> dict[str, Any]:
+    return {"kind": "own.pure", "input": {"number": next(NUMBERS)}}

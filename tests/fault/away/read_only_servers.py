@@ -1,0 +1,110 @@
+"""Servers that answer and take no writes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+import redis.asyncio as redis
+
+from infra.local.postgres import Postgres
+from infra.local.run_as import owner_of
+from infra.local.servers import Servers
+from tests.fault.chaos.fault_injector import ABSURD_LIMIT, USUAL_LIMIT
+from tests.support.misconfigured_servers import weakened
+
+LOG = 16 * 1024 * 1024
+"""Bytes of a file of PostgreSQL's log, which has to stay allowed."""
+
+HALF_A_PAGE = 4096
+"""What a file may still grow by: where a page is written in part PostgreSQL sees a disk come to its end."""
+
+FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, finished_at)
+    select gen_random_uuid(), 'f', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), $2), 'hex'),
+           1, now() from generate_series(1, $1) as i"""
+LARGE, SMALL = (2_000, 110), (1, 0)
+"""So many rows, and how large: no job is smaller than the small one."""
+
+
+@asynccontextmanager
+async def full_disk(servers: Servers) -> AsyncIterator[None]:
+    """Within the block the table of jobs cannot grow."""
+    connection = await asyncpg.connect(servers.postgres.url)
+    try:
+        size = await _enlarge(connection)
+        _limit(servers.postgres, str(size + HALF_A_PAGE))
+        await _fill(connection)
+        yield
+    finally:
+        _limit(servers.postgres, "unlimited")
+        await connection.close()
+
+
+@asynccontextmanager
+async def read_only(servers: Servers) -> AsyncIterator[None]:
+    """Within the block PostgreSQL is as after a switch-over: sessions go on, and may read alone."""
+    async with weakened(servers, default_transaction_read_only="on"):
+        yield
+
+
+@asynccontextmanager
+async def no_writes(servers: Servers) -> AsyncIterator[None]:
+    """Within the block Redis refuses to write, as where its memory is full or a snapshot has failed."""
+    client = redis.Redis.from_url(servers.redis.url)
+    try:
+        await client.config_set("min-replicas-to-write", 1)
+        yield
+    finally:
+        await client.config_set("min-replicas-to-write", 0)
+        await client.aclose()
+
+
+@asynccontextmanager
+async def disk_alarm(servers: Servers) -> AsyncIterator[None]:
+    """Within the block RabbitMQ takes no messages, as its disk is fuller than it may be."""
+    control = servers.rabbitmq.control
+    try:
+        await asyncio.to_thread(control, "set_disk_free_limit", ABSURD_LIMIT)
+        yield
+    finally:
+        await asyncio.to_thread(control, "set_disk_free_limit", USUAL_LIMIT)
+
+
+async def _enlarge(connection: asyncpg.Connection) -> int:
+    """Make the table larger than any file that has to grow; its size. What lies dead in it is room from now on, not later."""
+    await connection.execute("vacuum jobs")
+    size = 0
+    while size < LOG:
+        await connection.execute(FILL, *LARGE)
+        size = await connection.fetchval("select pg_relation_size('jobs')")
+    return size
+
+
+async def _fill(connection: asyncpg.Connection) -> None:
+    """Leave no room in any page."""
+    with suppress(asyncpg.DiskFullError):
+        while True:
+            await connection.execute(FILL, *SMALL)
+
+
+def _limit(postgres: Postgres, most: str) -> None:
+    """For sessions, and for the process that makes them. What writes the log and pages that are there is left alone."""
+    owner = owner_of(postgres.data)
+    for pid in [postgres.pids[0], *filter(_is_session, postgres.pids[1:])]:
+        done = subprocess.run(
+            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607
+            check=False, capture_output=True, text=True, user=owner.user, group=owner.group,
+            extra_groups=owner.extra_groups,
+        )  # fmt: skip
+        assert done.returncode == 0 or not _is_session(pid), done.stderr
+
+
+def _is_session(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"postgres: sluice")
+    except OSError:
+        return False

@@ -1,0 +1,230 @@
+"""How each kind of fault is done to real processes, servers and connections, and undone again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+import aiormq
+import httpx
+import redis.asyncio as redis
+
+from infra.local.server import Server
+from sluice.core.lanes import PRIORITIES, queue_name
+from tests.fault.chaos.proxy import BOTH, CALM, Proxy, Trouble
+from tests.fault.chaos.schedule import Fault
+from tests.support.stack import Process, Stack
+
+QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
+USUAL_LIMIT, ABSURD_LIMIT = "200MB", "9000GB"
+"""Free disk below which RabbitMQ holds publishers back: as its settings say, and more than any machine has."""
+CUT_AFTER = 20_000
+FIGURES_S = 3.0
+SLOW = Trouble(latency_s=0.1, jitter_s=0.2)
+KEPT = (
+    "sluice_stale_outcomes_total",
+    "sluice_leases_lost_total",
+    "sluice_ids_void_total",
+    "sluice_ids_redispatched_total",
+)
+"""Figures of consumers that are added up over all their lives."""
+
+
+class Done(NamedTuple):
+    """A fault that was done: when it began and ended (seconds since the epoch), and the process that it hit, if one."""
+
+    fault: Fault
+    began: float
+    ended: float
+    pid: int | None = None
+
+
+class FaultInjector:
+    """Does faults to a stack whose processes reach their servers through `edges`, by names such as `api-postgres`."""
+
+    def __init__(self, stack: Stack, edges: Mapping[str, Proxy]) -> None:
+        self._stack, self._edges = stack, edges
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.figures: Counter[str] = Counter()
+        self._acts: Mapping[str, Callable[[Fault], Awaitable[float]]] = {
+            "api-kill": self._kill_process, "consumer-kill": self._kill_process,
+            "api-stop": self._stop_process, "consumer-stop": self._stop_process, "consumer-freeze": self._freeze_process,
+            "rabbitmq-kill": self._kill_server, "redis-kill": self._kill_server, "postgres-kill": self._kill_server,
+            "rabbitmq-freeze": self._freeze_server, "redis-freeze": self._freeze_server,
+            "postgres-freeze": self._freeze_server,
+            "rabbitmq-hang": self._hang_server, "postgres-hang": self._hang_server,
+            "rabbitmq-wipe": self._wipe, "rabbitmq-alarm": self._alarm,
+            "rabbitmq-purge": self._purge, "rabbitmq-delete": self._delete, "redis-flush": self._flush,
+            "edge-slow": self._slow, "edge-silent": self._silence, "edge-reset": self._reset, "edge-cut": self._cut,
+            "wipe-and-flush": self._wipe_and_flush,
+        }  # fmt: skip
+
+    @property
+    def kinds(self) -> set[str]:
+        """Every kind of fault that it can do."""
+        return set(self._acts)
+
+    async def do(self, fault: Fault) -> Done:
+        """Do one fault and undo it; what it hits is hit by nothing else meanwhile."""
+        async with self._locked(fault.target.split("+")):
+            pid = (
+                self._process(fault).pid if "-" in fault.target and fault.target not in self._edges else None
+            )
+            began = time.time()
+            ended = await self._acts[fault.kind](fault)
+        return Done(fault, began, ended, pid)
+
+    async def gather_figures(self, process: Process) -> None:
+        """Add up what a consumer has counted, before it ends."""
+        with suppress(httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(FIGURES_S):
+                found = await process.figures()
+            self.figures.update({name: int(found.get(name, 0)) for name in KEPT})
+
+    @asynccontextmanager
+    async def _locked(self, names: list[str]) -> AsyncIterator[None]:
+        for name in sorted(names):
+            await self._locks[name].acquire()
+        try:
+            yield
+        finally:
+            for name in names:
+                self._locks[name].release()
+
+    def _process(self, fault: Fault) -> Process:
+        role, number = fault.target.split("-")
+        return (self._stack.apis if role == "api" else self._stack.consumers)[int(number)]
+
+    def _server(self, fault: Fault) -> Server:
+        found: Server = getattr(self._stack.servers, fault.target)
+        return found
+
+    async def _kill_process(self, fault: Fault) -> float:
+        victim = self._process(fault)
+        if fault.target.startswith("consumer"):
+            await self.gather_figures(victim)
+        await asyncio.to_thread(victim.kill)
+        return await self._restart(victim, fault)
+
+    async def _stop_process(self, fault: Fault) -> float:
+        victim = self._process(fault)
+        if fault.target.startswith("consumer"):
+            await self.gather_figures(victim)
+        await asyncio.to_thread(victim.stop)
+        return await self._restart(victim, fault)
+
+    async def _restart(self, victim: Process, fault: Fault) -> float:
+        await asyncio.sleep(fault.lasts_s)
+        victim.start()
+        ended = time.time()
+        await victim.ready()
+        return ended
+
+    async def _freeze_process(self, fault: Fault) -> float:
+        victim = self._process(fault)
+        victim.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(fault.lasts_s)
+        finally:
+            victim.signal(signal.SIGCONT)
+        return time.time()
+
+    async def _kill_server(self, fault: Fault) -> float:
+        server = self._server(fault)
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(fault.lasts_s)
+        await asyncio.to_thread(server.start)
+        return time.time()
+
+    async def _freeze_server(self, fault: Fault) -> float:
+        server = self._server(fault)
+        await asyncio.to_thread(server.freeze)
+        try:
+            await asyncio.sleep(fault.lasts_s)
+        finally:
+            server.thaw()
+        return time.time()
+
+    async def _hang_server(self, fault: Fault) -> float:
+        server = self._server(fault)
+        await asyncio.to_thread(server.freeze)
+        await asyncio.sleep(fault.lasts_s)
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+        return time.time()
+
+    async def _wipe(self, fault: Fault) -> float:
+        rabbitmq = self._stack.servers.rabbitmq
+        await asyncio.to_thread(rabbitmq.kill)
+        await asyncio.to_thread(rabbitmq.wipe)
+        await asyncio.sleep(fault.lasts_s)
+        await asyncio.to_thread(rabbitmq.start)
+        return time.time()
+
+    async def _alarm(self, fault: Fault) -> float:
+        rabbitmq = self._stack.servers.rabbitmq
+        await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", ABSURD_LIMIT)
+        try:
+            await asyncio.sleep(fault.lasts_s)
+        finally:
+            await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", USUAL_LIMIT)
+        return time.time()
+
+    async def _purge(self, _: Fault) -> float:
+        """Somebody empties the queues by hand."""
+        async with self._operator() as channel:
+            for name in QUEUES:
+                await channel.queue_purge(name)
+        return time.time()
+
+    async def _delete(self, _: Fault) -> float:
+        """Somebody deletes a queue by hand."""
+        async with self._operator() as channel:
+            await channel.queue_delete(QUEUES[1])
+        return time.time()
+
+    async def _flush(self, _: Fault) -> float:
+        client = redis.Redis.from_url(self._stack.servers.redis.url)
+        await client.flushall()
+        await client.aclose()
+        return time.time()
+
+    async def _wipe_and_flush(self, fault: Fault) -> float:
+        """Everything but the record is gone at once."""
+        ended, _ = await asyncio.gather(self._wipe(fault), self._flush(fault))
+        return ended
+
+    async def _slow(self, fault: Fault) -> float:
+        return await self._trouble(fault, SLOW)
+
+    async def _silence(self, fault: Fault) -> float:
+        return await self._trouble(fault, Trouble(silent=BOTH))
+
+    async def _cut(self, fault: Fault) -> float:
+        return await self._trouble(fault, Trouble(cut_after=CUT_AFTER))
+
+    async def _reset(self, fault: Fault) -> float:
+        await asyncio.to_thread(self._edges[fault.target].reset)
+        return time.time()
+
+    async def _trouble(self, fault: Fault, trouble: Trouble) -> float:
+        edge = self._edges[fault.target]
+        await asyncio.to_thread(edge.behave, trouble)
+        try:
+            await asyncio.sleep(fault.lasts_s)
+        finally:
+            await asyncio.to_thread(edge.behave, CALM)
+        return time.time()
+
+    @asynccontextmanager
+    async def _operator(self) -> AsyncIterator[aiormq.abc.AbstractChannel]:
+        connection = await aiormq.connect(self._stack.servers.rabbitmq.url)
+        try:
+            yield await connection.channel()
+        finally:
+            await connection.close()

@@ -1,0 +1,240 @@
+"""Everything around the record that a history needs: two apis, two consumers, a keeper, and a RabbitMQ that cannot be trusted.
+
+What belongs to the product is real and is called a step at a time; nothing runs by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from math import inf
+from time import monotonic
+from typing import Any, cast
+from uuid import uuid4
+
+import asyncpg
+from pydantic import BaseModel
+
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import IdempotencyKey, Submission, Submit
+from consumer.keeper.due import DueJobs
+from consumer.keeper.duty import Duty
+from consumer.keeper.redispatch import DueMessages, OvertakenJobs, StrandedJobs
+from consumer.keeper.rescue import RescueJobs
+from infra.local.servers import Servers
+from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
+from sluice.core.errors import ServerAway
+from sluice.core.job import Job, Message
+from sluice.core.lanes import Lane, queue_name
+from sluice.core.lifecycle import Transition
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import DocumentCache, JobStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import handler
+from tests.support.fakes import FakeCache
+from tests.support.faulty_record import FaultyStore
+from tests.support.servers import settings_for
+
+TENANT = "acme"
+LANE = Lane("default", 8, 2)
+LONG_S, SHORT_S = 600.0, 0.001
+TABLES = ("jobs", "outbox", "attempts", "idempotency_keys")
+
+
+class Ask(BaseModel):
+    """A number, so that bodies differ."""
+
+    number: int
+
+
+@handler("history.work")
+async def work(ask: Ask) -> Ask:
+    """Never called: how a run ends is up to the history."""
+    return ask
+
+
+KINDS = [work.kind]
+
+
+class ShakyBroker:
+    """A sluice.core.ports.Dispatcher that confirms, refuses, or refuses what it then delivers all the same, and loses anything."""
+
+    def __init__(self) -> None:
+        self.mode = "steady"
+        self.waiting: list[Message] = []
+
+    async def publish(self, message: Message) -> None:
+        """As the mode says: `steady`, `away`, or `late`."""
+        if self.mode != "away":
+            self.waiting.append(message)
+        if self.mode != "steady":
+            raise ServerAway("rabbitmq")
+
+    async def depths(self) -> dict[str, int]:
+        """Messages by queue."""
+        if self.mode != "steady":
+            raise ServerAway("rabbitmq")
+        empty = dict.fromkeys(LANE.queues.values(), 0)
+        return empty | Counter(queue_name(each.lane, each.priority) for each in self.waiting)
+
+
+class Hands:
+    """What one consumer has: messages not yet acknowledged, and claims that it believes to hold."""
+
+    def __init__(self, world: SimulatedSystem) -> None:
+        self.store = FaultyStore(Store(world.database, uuid4(), world.patient))
+        self.messages: list[Message] = []
+        self.claims: dict[str, Job] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id of its messages, once."""
+        return list(dict.fromkeys(each for message in self.messages for each in message.ids))
+
+
+class Api:
+    """One api process: submit, cancel, look up."""
+
+    def __init__(self, world: SimulatedSystem) -> None:
+        self.store = FaultyStore(Store(world.database, uuid4(), world.patient))
+        store, cache = cast(JobStore, self.store), cast(DocumentCache, world.cache)
+        self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic))
+        recall = ResultReuse(store, cache, self.lookup, inf, monotonic)
+        self.publisher = world.new_dispatch()
+        self._submission = Submission(
+            Registry([work]), {LANE.name: LANE}, store, recall, self.publisher, world.telemetry
+        )
+        self._control = Control(
+            cast(Store, self.store), cast(DocumentCache, world.cache), self.lookup, self.publisher, world.telemetry
+        )  # fmt: skip
+
+    async def submit(self, number: int, key: str | None) -> str:
+        """The id that the client is told."""
+        request = None if key is None else IdempotencyKey(key, f"{number}".encode())
+        answer = await self._submission.submit(TENANT, Submit(work.kind, {"number": number}), key=request)
+        return answer.document.id
+
+    async def cancel(self, job_id: str) -> str:
+        """The state that the client is told."""
+        return (await self._control.cancel(TENANT, job_id)).state
+
+
+class SimulatedSystem:
+    """All of them on one record. `sql` is a hand of the test's own."""
+
+    database: Database
+    sql: asyncpg.Connection[asyncpg.Record]
+    heartbeat: HeartbeatConnection
+    patient: Settings
+    telemetry: Telemetry
+    cache: FakeCache
+    broker: ShakyBroker
+    _impatient: Settings
+
+    @classmethod
+    async def open(cls, servers: Servers) -> SimulatedSystem:
+        """On servers that are up."""
+        world = cls()
+        world.telemetry = Telemetry()
+        world.sql = await asyncpg.connect(servers.postgres.url)
+        world.heartbeat = await open_heartbeat(servers.postgres.url, LONG_S)
+        world.database = Database(servers.postgres.url, "histories", world.telemetry, size=4)
+        world.patient = settings_for(
+            servers, lease_s=LONG_S, dispatch_due_s=LONG_S, record_budget_s=10, accept_budget_s=10
+        )
+        world._impatient = settings_for(servers, lease_s=SHORT_S)
+        return world
+
+    async def begin(self) -> None:
+        """As if nothing had happened yet."""
+        await self.sql.execute("".join(f"delete from {each};" for each in TABLES))  # noqa: S608  names of ours
+        self.cache, self.broker = FakeCache(), ShakyBroker()
+        self.apis = [Api(self), Api(self)]
+        self.hands = [Hands(self), Hands(self)]
+        self.newest: dict[tuple[str, str], datetime] = {}
+        self._keepers = self._made_keepers()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.database.close()
+        await self.heartbeat.close()
+        await self.sql.close()
+
+    def new_dispatch(self) -> OutboxPublisher:
+        """One per process."""
+        store = Store(self.database, uuid4(), self.patient)
+        return OutboxPublisher(self.broker, store, {LANE.name: LANE}, self.telemetry)
+
+    async def keep(self, duty: str) -> None:
+        """Do a duty of the keeper once, and all that comes of it."""
+        try:
+            await self._keepers[duty].once()
+        except ServerAway:
+            assert self.broker.mode != "steady"
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Until every dispatch is over."""
+        await asyncio.gather(*(each.drain() for each in self._dispatches))
+        self.broker.waiting.sort()  # so that the same history is the same again; who delivers takes any
+
+    async def beat(self, hands: Hands) -> dict[str, bool]:
+        """The claims of this consumer that still hold, and whether a cancel is asked for."""
+        held = [(job.claim, None) for job in hands.claims.values()]
+        return {beat.id: beat.cancel_requested for beat in await self.heartbeat.beat(held)}
+
+    async def settle(self, hands: Hands, ending: Transition) -> str | None:
+        """The state that the record took, None where it took none."""
+        settled = await hands.store.settle([ending])
+        return str(settled[0].state) if settled else None
+
+    async def expire(self, ids: Sequence[str]) -> None:
+        """As if their consumers had been silent for longer than a lease."""
+        await self.sql.execute(
+            "update jobs set lease_until = now() - interval '1 s' where id = any($1) and state = 'running'",
+            ids,
+        )
+
+    async def meddle(self, job_id: str, assignments: str) -> bool:
+        """Change a row by hand; false where the record refuses."""
+        try:
+            await self.sql.execute(f"update jobs set {assignments} where id = $1", job_id)  # noqa: S608  of the test
+        except asyncpg.CheckViolationError:
+            return False
+        return True
+
+    async def pass_time(self) -> None:
+        """What was put off is due now."""
+        await self.sql.execute("update outbox set due = now() - interval '1 s'")
+
+    async def rows(self) -> dict[str, Any]:
+        """All jobs, whole, and the keys that stand for each."""
+        rows = await self.sql.fetch(
+            "select jobs.*, jobs::text as whole,"
+            " array(select key from idempotency_keys where job_id = jobs.id) as keys from jobs"
+        )
+        return {str(row["id"]): row for row in rows}
+
+    def _made_keepers(self) -> dict[str, Duty]:
+        store = Store(self.database, uuid4(), self._impatient)
+        publisher = self.new_dispatch()
+        self._dispatches = [publisher, *(api.publisher for api in self.apis)]
+        cache = cast(DocumentCache, self.cache)
+        return {
+            "due messages": DueMessages(
+                store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
+            ),
+            "stranded": StrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
+            "overtaken": OvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
+            "due jobs": DueJobs(store, cache, self.telemetry),
+            "rescue": RescueJobs(store, cache, self.telemetry),
+        }

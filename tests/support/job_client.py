@@ -1,0 +1,75 @@
+"""Jobs of the kinds in `kinds.py`, as a client sees them, and the record behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from tests.support.stack import Stack
+from tests.support.waiting import until
+
+SUM: dict[str, Any] = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
+KINDS = "sluice.kinds.demo_sum,tests.integration.kinds"
+WAIT = {"Prefer": "wait=20"}
+
+
+class JobClient:
+    """A job of one of our own kinds, and what can be seen of it."""
+
+    def __init__(self, client: httpx.AsyncClient, kind: str, directory: Path) -> None:
+        self.client, self.kind = client, kind
+        self.gate, self.mark = directory / "gate", directory / "mark"
+        self.url = ""
+
+    async def submit(self, **options: Any) -> dict[str, Any]:
+        """Its first document."""
+        given = {"gate": str(self.gate), "mark": str(self.mark)}
+        answer = await self.client.post(
+            "/v1/jobs", json={"kind": self.kind, "input": given, "options": options}
+        )
+        assert answer.status_code == 202, answer.text
+        self.url = answer.json()["links"]["self"]
+        return dict(answer.json())
+
+    async def begin(self) -> None:
+        """Submit it; return once its handler runs."""
+        await self.submit()
+        await until(self.mark.exists)
+
+    async def ended(self) -> dict[str, Any]:
+        """Its last document."""
+        return await ended(self.client, self.url)
+
+
+async def ended(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    """The document once its job has finished; each answer comes when the job has changed."""
+    job: dict[str, Any] = (await client.get(url)).json()
+    while job["finished_at"] is None:
+        job = (await client.get(url, params={"wait": "20"})).json()
+    return job
+
+
+async def finished(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
+    """The answer to a submit that waits for the end."""
+    answer = await client.post("/v1/jobs", json=SUM | body, headers=WAIT)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def failed(client: httpx.AsyncClient) -> str:
+    """Where a job is that has failed."""
+    job = (await finished(client, kind="own.fails", input={})).json()
+    assert job["state"] == "failed"
+    return str(job["links"]["self"])
+
+
+async def count(stack: Stack, query: str, *args: object) -> int:
+    """What this query counts in the record."""
+    connection = await asyncpg.connect(stack.servers.postgres.url)
+    try:
+        return int(await connection.fetchval(query, *args))
+    finally:
+        await connection.close()

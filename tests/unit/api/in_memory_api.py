@@ -1,0 +1,232 @@
+"""A front door without servers: real routes and flows over a record in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import Submission
+from api.jobs.wait import Waiting
+from api.keys.keyring import Keyring, hash_secret, make_key, parse_key
+from api.listing.bulk import Bulk
+from api.listing.listing import Listing
+from api.schedules.schedules import Scheduling
+from api.state import ApiState
+from sluice.adapters.metrics import Metrics
+from sluice.core.errors import ServerAway
+from sluice.core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from sluice.core.lanes import Lane
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import ApiKeyRecord, AttemptRecord, JobStore, ScheduleStore
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import handler
+from tests.support.fakes import FakeCache
+from tests.support.faulty_record import FaultyRecord
+from tests.support.make_jobs import new_job
+from tests.unit.api.fake_listing import FakeListing
+
+PEPPER = "0123456789abcdef"
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Numbers(BaseModel):
+    """What to add."""
+
+    model_config = ConfigDict(extra="forbid")
+    values: list[int] = Field(max_length=10, examples=[[1, 2]])
+
+
+class Total(BaseModel):
+    """The sum."""
+
+    total: int
+
+
+@handler("demo.sum", max_input=2_000)
+async def add(numbers: Numbers) -> Total:
+    """Add numbers."""
+    return Total(total=sum(numbers.values))
+
+
+@handler("demo.pure", cache_s=60)
+async def add_once(numbers: Numbers) -> Total:
+    """Add numbers, and remember."""
+    return Total(total=sum(numbers.values))
+
+
+class Clock:
+    """Time that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Record(FaultyRecord):
+    """Jobs and keys in memory; `away` makes every call fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: dict[str, ApiKeyRecord] = {}
+        self.attempts: dict[str, list[AttemptRecord]] = {}
+        self.away = False
+        self.asked = 0
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        self._check()
+        return await super().accept(jobs)
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        self._check()
+        return await super().look_up(ids)
+
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        self._check()
+        return await super().find_same(wanted)
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        self._check()
+
+    async def cancel(self, tenant: str, job_id: str) -> Job | None:
+        job = self._of(tenant, job_id)
+        if job is None or job.finished_at:
+            return None
+        if job.state == JobState.RUNNING:
+            return self._changed(job, cancel_requested_at=AT) if not job.cancel_requested_at else job
+        return self._changed(job, state=JobState.CANCELLED, cancel_requested_at=AT, finished_at=AT)
+
+    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
+        job = self._of(tenant, job_id)
+        if job is None or job.state != JobState.FAILED or await self.find_retry(tenant, job_id):
+            return []
+        again = new_job(id=new_id, tenant=tenant, kind=job.kind)
+        self.add(as_accepted(again, AT), retry_of=job_id)
+        return [Message(1, "default", "normal", (new_id,))]
+
+    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
+        found = (job for job in self.jobs.values() if (job.retry_of, job.tenant) == (job_id, tenant))
+        return next(found, None)
+
+    async def delete_job(self, tenant: str, job_id: str) -> bool:
+        job = self._of(tenant, job_id)
+        if job is None or not job.finished_at:
+            return False
+        del self.jobs[job_id]
+        return True
+
+    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
+        self._check()
+        return self.attempts.get(job_id, [])
+
+    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
+        self.asked += 1
+        self._check()
+        return self.keys.get(key_id)
+
+    def add_key(self, tenant: str, *scopes: str) -> str:
+        """A new key of this tenant."""
+        text = make_key()
+        key = parse_key(text.encode())
+        assert key
+        stored = hash_secret(key.secret, PEPPER.encode())
+        self.keys[key.key_id] = ApiKeyRecord(key.key_id, tenant, frozenset(scopes), stored, True)
+        return text
+
+    def finish(
+        self, job_id: str, state: JobState = JobState.SUCCEEDED, result: bytes | None = b'{"total":3}'
+    ) -> None:
+        """As a consumer would."""
+        job = self.jobs[job_id]
+        error = b'{"type":"gave-up"}' if state == JobState.FAILED else None
+        self.jobs[job_id] = job._replace(
+            state=state, version=job.version + 2, result=result, error=error, finished_at=AT
+        )
+
+    def _of(self, tenant: str, job_id: str) -> Job | None:
+        self._check()
+        job = self.jobs.get(job_id)
+        return job if job and job.tenant == tenant else None
+
+    def _check(self) -> None:
+        if self.away:
+            raise ServerAway("postgresql")
+
+
+class NullBroker:
+    """A RabbitMQ that takes everything."""
+
+    async def publish(self, message: Message) -> None:
+        return None
+
+
+@dataclass
+class InMemoryApi:
+    """A client in front of the whole stack, and what stands behind it."""
+
+    client: httpx.AsyncClient
+    state: ApiState
+    record: Record
+    cache: FakeCache
+    metrics: Metrics
+    key: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def as_tenant(self, tenant: str, *scopes: str) -> dict[str, str]:
+        """Headers with a new key of this tenant."""
+        return {"authorization": f"Bearer {self.record.add_key(tenant, *scopes)}"}
+
+    async def somebody_waits(self) -> None:
+        """Return once a request waits for its job."""
+        while not len(self.state.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
+            await asyncio.sleep(0)
+
+    async def submit(self, **body: Any) -> httpx.Response:
+        """Submit to demo.sum unless told otherwise."""
+        whole = {"kind": "demo.sum", "input": {"values": [1, 2]}} | body
+        return await self.client.post("/v1/jobs", json=whole)
+
+
+def settings(**more: Any) -> Settings:
+    """Settings that read no file and no environment worth mentioning."""
+    given = {"postgres_url": "p", "redis_url": "r", "rabbitmq_url": "a", "key_pepper": PEPPER} | more
+    return Settings(_env_file=None, **given)
+
+
+def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
+    """A desk over a record in memory."""
+    registry = Registry([add, add_once])
+    lanes = {"default": Lane("default", 8, 16)}
+    store, events = cast(JobStore, record), Telemetry()
+    cache = cache or FakeCache()
+    publisher = OutboxPublisher(NullBroker(), record, lanes, events)
+    lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock))
+    listed = FakeListing(record)
+    listing = Listing(listed, PEPPER)
+    return ApiState(
+        settings=chosen,
+        registry=registry,
+        keyring=Keyring(record, PEPPER, 60, 600, clock),
+        submission=Submission(
+            registry, lanes, store, ResultReuse(store, cache, lookup, 10, clock), publisher, events
+        ),
+        lookup=lookup,
+        waiting=Waiting(lookup, 10, lambda: True),
+        control=Control(record, cache, lookup, publisher, events),
+        scheduling=Scheduling(registry, lanes, cast(ScheduleStore, record)),  # nobody asks it here
+        listing=listing,
+        bulk=Bulk(listed, cache, listing, publisher, events),
+    )
