@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 from infra.local.sample_jobs import Sample
 
@@ -65,14 +65,14 @@ async def kinds(url: str, key: str) -> list[str] | None:
     return [entry["kind"] for entry in answer.json()["kinds"]]
 
 
-def client_for(url: str, key: str) -> httpx.AsyncClient:
+def client_for(url: str, key: str) -> httpx2.AsyncClient:
     """Make a client of this API; no proxy stands before a loopback address."""
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False
     )
 
 
-async def _follow(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -> None:
+async def _follow(client: httpx2.AsyncClient, visit: Visit, watch: Watcher) -> None:
     began = time.monotonic()
     watch(visit)
     try:
@@ -80,13 +80,13 @@ async def _follow(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -> No
             await _to_the_end(client, visit, watch)
     except TimeoutError:
         visit.trouble = f"still {visit.state} after {_PATIENCE_S:.0f} s"
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         visit.trouble = f"{type(error).__name__}: {error}"
     visit.took_s = time.monotonic() - began
     watch(visit)
 
 
-async def _to_the_end(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -> None:
+async def _to_the_end(client: httpx2.AsyncClient, visit: Visit, watch: Watcher) -> None:
     body = {"kind": visit.sample.kind, "input": visit.sample.input}
     answer = await client.post("/v1/jobs", json=body)
     while _take(answer, visit):
@@ -99,11 +99,11 @@ async def _to_the_end(client: httpx.AsyncClient, visit: Visit, watch: Watcher) -
             )  # it did not let us wait with it
 
 
-def _is_over(answer: httpx.Response) -> bool:
+def _is_over(answer: httpx2.Response) -> bool:
     return answer.is_success and answer.json()["state"] in _TERMINAL
 
 
-def _take(answer: httpx.Response, visit: Visit) -> bool:
+def _take(answer: httpx2.Response, visit: Visit) -> bool:
     """Keep what the answer says about the job; False when there is nothing more to ask."""
     if answer.is_success:
         visit.document = answer.json()

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from rich.console import Console
 
 from infra.local import display
@@ -137,7 +137,7 @@ def main(arguments: list[str]) -> int:
     console = Console(highlight=False)
     try:
         run(ROOT, console, rabbitmq)
-    except (StartError, JobsFailed, ProgramMissing, subprocess.CalledProcessError, httpx.HTTPError) as error:
+    except (StartError, JobsFailed, ProgramMissing, subprocess.CalledProcessError, httpx2.HTTPError) as error:
         console.print(
             f"\n  ✘ {error}\n\n  What this run had started is stopped again.",
             style="red",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from infra.local.ports import free_port
 
@@ -76,7 +76,7 @@ class Client:
 
     def __init__(self, composed: Composed) -> None:
         headers = {"Authorization": f"Bearer {composed.key()}"}
-        self.http = httpx.Client(base_url=composed.url, headers=headers, timeout=15, trust_env=False)
+        self.http = httpx2.Client(base_url=composed.url, headers=headers, timeout=15, trust_env=False)
 
     def submit(self, kind: str, given: dict[str, Any]) -> str:
         """The id of a new job."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from infra.local.demo import kinds, tour
@@ -117,7 +117,7 @@ def test_a_stop_is_orderly_and_keeps_the_record(composed: Composed, client: Clie
     composed("stop")
     ended = {service: container["State"]["ExitCode"] for service, container in composed.containers().items()}
     assert ended == dict.fromkeys(ended, 0)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx2.ConnectError):
         client.job(job_id)
     composed("down")
     composed.up()

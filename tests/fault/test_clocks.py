@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 
 from infra.local.servers import Servers
@@ -51,13 +51,13 @@ def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @asynccontextmanager
-async def over(stack: Stack, number: int) -> AsyncIterator[httpx.AsyncClient]:
+async def over(stack: Stack, number: int) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of this api."""
     async with stack.client(api=stack.apis[number]) as client:
         yield client
 
 
-async def submitted(client: httpx.AsyncClient, body: dict[str, Any], **options: Any) -> httpx.Response:
+async def submitted(client: httpx2.AsyncClient, body: dict[str, Any], **options: Any) -> httpx2.Response:
     """The answer to a submit."""
     return await client.post("/v1/jobs", json=body | {"options": options})
 
@@ -162,10 +162,10 @@ async def _key_for(stack: Stack, left: timedelta) -> str:
     return key
 
 
-async def _kinds(stack: Stack, api: Process, key: str | None = None) -> httpx.Response:
+async def _kinds(stack: Stack, api: Process, key: str | None = None) -> httpx2.Response:
     async with stack.client(key, api=api) as client:
         return await client.get("/v1/kinds")
 
 
-def _date(answer: httpx.Response) -> datetime:
+def _date(answer: httpx2.Response) -> datetime:
     return datetime.strptime(answer.headers["date"], "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)

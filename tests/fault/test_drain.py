@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 from itertools import count
 
-import httpx
+import httpx2
 import orjson
 
 from tests.fault.claims import record
@@ -22,7 +22,7 @@ LATER = {"kind": "demo.sum", "input": {"values": [1]}, "options": {"delay_s": 60
 class Client:
     """Asks two apis in turn over connections that it keeps, and stays with the other one once it is asked to leave."""
 
-    def __init__(self, clients: list[httpx.AsyncClient]) -> None:
+    def __init__(self, clients: list[httpx2.AsyncClient]) -> None:
         self._clients = clients
         self.accepted: dict[str, int] = {}
         self.statuses: Counter[int] = Counter()
@@ -36,11 +36,11 @@ class Client:
                 self.accepted[answer.json()["id"]] = number
                 await self._ask(number, "GET", f"/v1/jobs/{answer.json()['id']}")
 
-    async def _ask(self, number: int, method: str, path: str, json: object = None) -> httpx.Response | None:
+    async def _ask(self, number: int, method: str, path: str, json: object = None) -> httpx2.Response | None:
         client = self._clients[number % len(self._clients)]
         try:
             answer = await client.request(method, path, json=json)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             self.broken.append(repr(error))
             return None
         self.statuses[answer.status_code] += 1

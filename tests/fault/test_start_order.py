@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import permutations
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from yarl import URL
 
@@ -125,8 +125,8 @@ async def _is_as_ready_as(front: RunningApi, wanted: bool) -> None:
 
 async def _accepted(front: RunningApi, key: str) -> str:
     headers = {"Authorization": f"Bearer {key}"}
-    transport = httpx.ASGITransport(front.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+    transport = httpx2.ASGITransport(front.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
         answer = await client.post("/v1/jobs", json=SUM)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -149,7 +149,7 @@ async def test_a_consumer_works_once_the_servers_are_there_in_whichever_order(
 
 
 async def _come_to_work(town: Town, order: tuple[str, ...], consumer: Process) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         for step, name in enumerate(order):
             wanted = 200 if "postgres" in order[:step] else 503
             await until_found(lambda wanted=wanted: _says(client, consumer, wanted))  # type: ignore[misc]  # bound now
@@ -157,10 +157,10 @@ async def _come_to_work(town: Town, order: tuple[str, ...], consumer: Process) -
     await consumer.ready()
 
 
-async def _says(client: httpx.AsyncClient, process: Process, status: int) -> bool:
+async def _says(client: httpx2.AsyncClient, process: Process, status: int) -> bool:
     try:
         return (await client.get(f"{process.private_url}/readyz")).status_code == status
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import asyncpg
-import httpx
+import httpx2
 
 from sluice.adapters.postgres.invariants import Invariants, load_checks
 from sluice.core.ports import Finding
@@ -21,7 +21,7 @@ ROW = re.compile(r'^sluice_invariant_violations\{check="(\w+)"\} (\S+)$', re.MUL
 
 async def figures(consumer: Process) -> dict[str, float]:
     """Offenders by check, as Prometheus would see them."""
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         text = (await client.get(f"{consumer.private_url}/metrics")).text
     return {check: float(value) for check, value in ROW.findall(text)}
 

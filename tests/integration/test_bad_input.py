@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zlib import crc32
 
-import httpx
+import httpx2
 import orjson
 import pytest
 
@@ -471,7 +471,7 @@ async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(house:
 
 
 async def test_nothing_unforeseen_was_counted(house: PairedApis) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         for api in house.apis.values():
             figures = (await client.get(f"{api.private_url}/metrics")).text
             assert 'status="500"' not in figures

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 
 from infra.local.ports import free_port
@@ -35,18 +35,18 @@ async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
 
 
 async def listening(url: str) -> None:
-    async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as client:
+    async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as client:
         while True:
             try:
                 await client.get(url)
                 return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 await asyncio.sleep(0.05)
 
 
 async def test_each_job_is_run_once_and_its_result_can_be_looked_up(service: tuple[str, JobCounter]) -> None:
     url, counter = service
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx2.AsyncClient(base_url=url) as client:
         bodies = [{"kind": "demo.sum", "input": {"values": [number, 1]}} for number in range(20)]
         answers = await asyncio.gather(*(client.post("/jobs", json=body) for body in bodies))
         await asyncio.to_thread(counter.await_finished, 20, DEADLINE_S)

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 import redis.asyncio as redis
 
@@ -184,7 +184,7 @@ async def test_what_runs_for_others_cannot_be_cancelled(pair: Stack, tmp_path: P
         assert (await work.ended())["state"] == "succeeded"
 
 
-def shape(answer: httpx.Response) -> object:
+def shape(answer: httpx2.Response) -> object:
     """An answer without what differs from request to request."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
     return answer.status_code, headers, answer.json() | {"request_id": ""}

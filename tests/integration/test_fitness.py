@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 import redis.asyncio as redis
 
@@ -52,10 +52,10 @@ async def ended(servers: Servers, process: str) -> str:
 
 async def check(process: Process) -> dict[str, Any]:
     """What it says of itself; nothing where it does not listen yet."""
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         try:
             return dict((await client.get(f"{process.private_url}/check")).json())
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return {}
 
 

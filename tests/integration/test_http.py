@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 
 from api.keys.keyring import make_key
@@ -111,12 +111,12 @@ async def test_it_starts_without_any_server_and_says_what_is_missing(bare_stack:
         redis_url=f"redis://{nowhere}/0",
         rabbitmq_url=f"amqp://{nowhere}/",
     )
-    async with httpx.AsyncClient() as client, asyncio.timeout(60):
+    async with httpx2.AsyncClient() as client, asyncio.timeout(60):
         while True:
             try:
                 check = await client.get(f"{api.private_url}/check")
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 await asyncio.sleep(0.05)
         assert (check.status_code, check.json()["status"]) == (503, "failing")
         assert {each["status"] for each in check.json()["dependencies"].values()} == {"away"}

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
 
-import httpx
+import httpx2
 import orjson
 import pytest
 import uvicorn
@@ -54,9 +54,9 @@ class Api:
             "batched": sum(len(each) + len(each._flights) for each in batchers),
         }
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
 
     def request(self, rng: Random, number: int) -> bytes:
         """Bytes of a submit, a look-up or a wait, by the express lane or (with a query) not."""

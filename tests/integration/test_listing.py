@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from sluice.adapters.postgres.pool import Database
@@ -28,14 +28,14 @@ def tenant() -> str:
 
 
 @pytest.fixture
-async def client(pair: Stack, tenant: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(pair: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
     """What this tenant may do over the first api."""
     async with pair.client(key=await make_a_key(pair.servers, tenant, ["submit", "read"])) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def stranger(pair: Stack) -> AsyncIterator[httpx.AsyncClient]:
+async def stranger(pair: Stack) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody else, who may do everything."""
     key = await make_a_key(pair.servers, "stranger", ["submit", "read", "admin"])
     async with pair.client(key=key) as opened:
@@ -62,14 +62,14 @@ async def failed(pair: Stack, tenant: str, number: int, kind: str = "own.fails")
     return ids
 
 
-async def listed(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
+async def listed(client: httpx2.AsyncClient, **query: Any) -> dict[str, Any]:
     """A page."""
     answer = await client.get("/v1/jobs", params=query)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-async def change(client: httpx.AsyncClient, what: str, **body: Any) -> dict[str, Any]:
+async def change(client: httpx2.AsyncClient, what: str, **body: Any) -> dict[str, Any]:
     """The answer to a bulk change."""
     answer = await client.post(f"/v1/jobs/{what}", json=body)
     assert answer.status_code == 202, answer.text
@@ -77,7 +77,7 @@ async def change(client: httpx.AsyncClient, what: str, **body: Any) -> dict[str,
 
 
 async def test_2500_jobs_are_paged_through_once_each_while_others_come(
-    pair: Stack, client: httpx.AsyncClient, tenant: str
+    pair: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
     ids = await stored(pair, tenant, 2_500)
     paged = asyncio.Event()
@@ -106,7 +106,7 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     assert shown == sorted(shown, reverse=True)
 
 
-async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx.AsyncClient, tenant: str) -> None:
+async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx2.AsyncClient, tenant: str) -> None:
     first = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["a", "b"]}})).json()
     done = await ended(client, first["links"]["self"])
     later = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["b"], "delay_s": 60}})).json()
@@ -131,7 +131,7 @@ async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx.AsyncC
 
 
 async def test_tenants_see_and_change_nothing_of_each_other(
-    pair: Stack, client: httpx.AsyncClient, tenant: str
+    pair: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
     mine = await stored(pair, tenant, 3)
     (lost,) = await failed(pair, tenant, 1)
@@ -149,7 +149,7 @@ async def test_tenants_see_and_change_nothing_of_each_other(
 
 
 async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
-    pair: Stack, client: httpx.AsyncClient, tenant: str
+    pair: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
     ids = await failed(pair, tenant, 300)
     (error,) = (await client.get("/v1/errors")).json()["errors"]
@@ -184,7 +184,7 @@ async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
 
 
 async def test_failures_are_grouped_by_what_went_wrong(
-    pair: Stack, client: httpx.AsyncClient, tenant: str
+    pair: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
     first, second = await failed(pair, tenant, 2), await failed(pair, tenant, 3, "own.gives_up")
     found = (await client.get("/v1/errors")).json()
@@ -205,7 +205,7 @@ async def test_failures_are_grouped_by_what_went_wrong(
 
 
 async def test_waiting_and_running_jobs_are_cancelled_together(
-    pair: Stack, client: httpx.AsyncClient, tenant: str, tmp_path: Path
+    pair: Stack, client: httpx2.AsyncClient, tenant: str, tmp_path: Path
 ) -> None:
     waiting = await stored(pair, tenant, 450)
     works = [JobClient(client, "own.loop", tmp_path) for _ in range(3)]
@@ -226,7 +226,7 @@ async def test_waiting_and_running_jobs_are_cancelled_together(
 
 
 async def test_who_waits_for_a_job_hears_of_its_bulk_cancel(
-    pair: Stack, client: httpx.AsyncClient, tenant: str
+    pair: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
     (job_id,) = await stored(pair, tenant, 1)
     waiting = asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}))
@@ -240,7 +240,7 @@ async def test_who_waits_for_a_job_hears_of_its_bulk_cancel(
 
 @pytest.mark.parametrize("limit", [100, 1_000])
 async def test_a_bulk_change_in_parts_reaches_everything(
-    pair: Stack, client: httpx.AsyncClient, tenant: str, limit: int
+    pair: Stack, client: httpx2.AsyncClient, tenant: str, limit: int
 ) -> None:
     ids = await stored(pair, tenant, 250)
     changed: list[str] = []

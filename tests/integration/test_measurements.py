@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 
 from infra.local import sample_weather as weather
 from tests.support.stack import Stack
@@ -13,7 +13,7 @@ from tests.support.stack import Stack
 KIND = "measurements.summary"
 
 
-async def followed(client: httpx.AsyncClient, csv: str) -> list[dict[str, Any]]:
+async def followed(client: httpx2.AsyncClient, csv: str) -> list[dict[str, Any]]:
     """Every document a client sees that submits readings and waits for their summary."""
     document = (await client.post("/v1/jobs", json={"kind": KIND, "input": {"csv": csv}})).json()
     seen = [document]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
-import httpx
+import httpx2
 import orjson
 import pytest
 import redis.asyncio as redis
@@ -32,7 +32,7 @@ CLIENTS = 50
 
 
 @asynccontextmanager
-async def two(stack: Stack) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+async def two(stack: Stack) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
     """A client of each api."""
     async with stack.client() as one, stack.client(api=stack.apis[1]) as other:
         yield one, other
@@ -206,12 +206,12 @@ async def test_one_job_for_a_key_although_an_api_dies_in_between(pair: Stack, ki
     bodies = [SUM if kind == "demo.sum" else pure() for _ in keys]
     async with pair.client() as safe, pair.client(api=victim) as risky:
 
-        async def post(number: int) -> httpx.Response:
+        async def post(number: int) -> httpx2.Response:
             which = number % len(keys)
             for client in (risky, safe) if number // len(keys) % 2 else (safe,):
                 try:
                     answer = await client.post("/v1/jobs", json=bodies[which], headers=keys[which])
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     assert client is risky
                 else:
                     if client is risky:
@@ -219,7 +219,7 @@ async def test_one_job_for_a_key_although_an_api_dies_in_between(pair: Stack, ki
                     return answer
             raise AssertionError
 
-        async def post_in_turn(first: int) -> list[httpx.Response]:
+        async def post_in_turn(first: int) -> list[httpx2.Response]:
             return [await post(number) for number in range(first, 50 * len(keys), CLIENTS)]
 
         posted = await asyncio.gather(*map(post_in_turn, range(CLIENTS)))

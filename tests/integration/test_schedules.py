@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
-import httpx
+import httpx2
 import orjson
 import pytest
 
@@ -66,14 +66,14 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 class Office:
     """A client with an admin's key in front of the whole api, in this process on the real record."""
 
-    def __init__(self, client: httpx.AsyncClient, record: Record, scheduling: Scheduling) -> None:
+    def __init__(self, client: httpx2.AsyncClient, record: Record, scheduling: Scheduling) -> None:
         self.client, self.record, self.scheduling = client, record, scheduling
 
-    async def create(self, **changes: Any) -> httpx.Response:
+    async def create(self, **changes: Any) -> httpx2.Response:
         """Ask for a schedule like NIGHTLY."""
         return await self.client.post("/v1/schedules", json=NIGHTLY | changes)
 
-    async def replace(self, name: str = "nightly", **changes: Any) -> httpx.Response:
+    async def replace(self, name: str = "nightly", **changes: Any) -> httpx2.Response:
         """The same by its name."""
         return await self.client.put(f"/v1/schedules/{name}", json=NIGHTLY | changes)
 
@@ -106,8 +106,8 @@ async def office(shared_servers: Servers) -> AsyncIterator[Office]:
     )
     desk = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
     headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
-    transport = httpx.ASGITransport(wrap_middleware(desk, Metrics()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
+    transport = httpx2.ASGITransport(wrap_middleware(desk, Metrics()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         yield Office(client, record, desk.scheduling)
     await record.database.close()
     await sql.close()

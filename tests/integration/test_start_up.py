@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from infra.local.servers import Servers
@@ -109,13 +109,13 @@ async def test_what_starts_with_every_server_down_is_ready_once_they_come(bare_s
     await asyncio.to_thread(bare_stack.servers.down)
     try:
         processes = [bare_stack.add_api(), bare_stack.add_consumer()]
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             for each in processes:
 
                 async def not_ready(url: str = f"{each.private_url}/readyz") -> bool:
                     try:
                         return (await client.get(url)).status_code == 503
-                    except httpx.TransportError:
+                    except httpx2.TransportError:
                         return False
 
                 await until(not_ready)

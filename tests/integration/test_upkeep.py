@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from infra.local.servers import Servers
@@ -40,7 +40,7 @@ async def tidy(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
         running.stop()
 
 
-async def gone(client: httpx.AsyncClient, url: str) -> bool:
+async def gone(client: httpx2.AsyncClient, url: str) -> bool:
     """Whether a job is not kept any more."""
     return (await client.get(url)).status_code == 410
 
@@ -87,7 +87,7 @@ async def test_who_has_to_wait_for_long_is_told_to_ask_later_and_operators_see_w
         await until_found(lambda: told_at_least(client, later, 15))
         answer = await client.get(last)
         assert (answer.json()["state"], int(answer.headers["retry-after"]) <= 30) == ("queued", True)
-        async with httpx.AsyncClient() as operator:
+        async with httpx2.AsyncClient() as operator:
             figures = (await operator.get(f"{tidy.consumers[0].private_url}/metrics")).text
         work.gate.touch()
     shown = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("sluice_"))
@@ -98,7 +98,7 @@ async def test_who_has_to_wait_for_long_is_told_to_ask_later_and_operators_see_w
     assert "sluice_oldest_undispatched_seconds" in shown
 
 
-async def told_at_least(client: httpx.AsyncClient, url: str, seconds: int) -> bool:
+async def told_at_least(client: httpx2.AsyncClient, url: str, seconds: int) -> bool:
     """Whether those who ask for this job are told to come back in so many seconds or more."""
     return int((await client.get(url)).headers["retry-after"]) >= seconds
 

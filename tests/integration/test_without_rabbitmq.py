@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import redis.asyncio as redis
 
@@ -64,7 +64,7 @@ async def test_hundreds_of_jobs_of_every_priority_and_both_lanes_run_once(
     gate.touch()
     before = await count(embedded, "select count(*) from jobs")
 
-    async def submit(client: httpx.AsyncClient, number: int) -> str:
+    async def submit(client: httpx2.AsyncClient, number: int) -> str:
         options: dict[str, Any] = {"priority": ("high", "normal", "low")[number % 3]}
         if number % 10 == 0:
             options["lane"] = "heavy"
@@ -128,7 +128,7 @@ async def test_that_rabbitmq_is_not_configured_is_said_once_in_each_log_and_in_e
         assert len(lines) == 1
         assert '"WARNING"' in lines[0]
         assert "SLUICE_RABBITMQ_URL" in lines[0]
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             check = await client.get(f"{process.private_url}/check")
             ready = await client.get(f"{process.private_url}/readyz")
         shown = check.json()

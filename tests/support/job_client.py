@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 
 from tests.support.stack import Stack
 from tests.support.waiting import until
@@ -19,7 +19,7 @@ WAIT = {"Prefer": "wait=20"}
 class JobClient:
     """A job of one of our own kinds, and what can be seen of it."""
 
-    def __init__(self, client: httpx.AsyncClient, kind: str, directory: Path) -> None:
+    def __init__(self, client: httpx2.AsyncClient, kind: str, directory: Path) -> None:
         self.client, self.kind = client, kind
         self.gate, self.mark = directory / "gate", directory / "mark"
         self.url = ""
@@ -44,7 +44,7 @@ class JobClient:
         return await ended(self.client, self.url)
 
 
-async def ended(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+async def ended(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
     """The document once its job has finished; each answer comes when the job has changed."""
     job: dict[str, Any] = (await client.get(url)).json()
     while job["finished_at"] is None:
@@ -52,14 +52,14 @@ async def ended(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     return job
 
 
-async def finished(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
+async def finished(client: httpx2.AsyncClient, **body: Any) -> httpx2.Response:
     """The answer to a submit that waits for the end."""
     answer = await client.post("/v1/jobs", json=SUM | body, headers=WAIT)
     assert answer.status_code == 200, answer.text
     return answer
 
 
-async def failed(client: httpx.AsyncClient) -> str:
+async def failed(client: httpx2.AsyncClient) -> str:
     """Where a job is that has failed."""
     job = (await finished(client, kind="own.fails", input={})).json()
     assert job["state"] == "failed"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 import orjson
 
 from tests.support.stack import Stack
@@ -59,7 +59,7 @@ class Load:
                     answer = await client.post(
                         "/v1/jobs", json={"kind": "demo.sum", "input": {"values": values}}
                     )
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     self.unknown += 1
                     await asyncio.sleep(0.05)
                     continue

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 
 from api.keys.keyring import hash_secret, make_key, parse_key
 from infra.local.ports import free_port
@@ -64,7 +64,7 @@ class Process:
 
     async def ready(self) -> None:
         """Wait until its private port says so."""
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             until = time.monotonic() + DEADLINE_S
             while time.monotonic() < until:
                 assert self.process is not None
@@ -72,7 +72,7 @@ class Process:
                 try:
                     if (await client.get(f"{self.private_url}/readyz")).status_code == 200:
                         return
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     pass
                 await asyncio.sleep(0.05)
         raise AssertionError(self.log.read_text()[-3000:])
@@ -99,7 +99,7 @@ class Process:
 
     async def figures(self) -> dict[str, float]:
         """Its counters and gauges by name (those without labels)."""
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             text = (await client.get(f"{self.private_url}/metrics")).text
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sluice_"))
         return {name: float(value) for name, value in rows if "{" not in name}
@@ -167,10 +167,10 @@ class Stack:
         for each in self.apis + self.consumers:
             each.stop()
 
-    def client(self, key: str | None = None, api: Process | None = None, **more: Any) -> httpx.AsyncClient:
+    def client(self, key: str | None = None, api: Process | None = None, **more: Any) -> httpx2.AsyncClient:
         """A client of this api, or of the first."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
-        return httpx.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
+        return httpx2.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
 
     async def finished(self, ids: Iterable[str], within_s: float = DEADLINE_S) -> dict[str, asyncpg.Record]:
         """Rows of these jobs once all are terminal; fails with what is left after so many seconds."""

@@ -8,7 +8,7 @@ from itertools import count
 from time import monotonic
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import orjson
 import redis.asyncio as redis
 
@@ -45,7 +45,7 @@ class Known(NamedTuple):
     work: dict[str, Any]
 
 
-async def prepare(stack: Stack, client: httpx.AsyncClient) -> Known:
+async def prepare(stack: Stack, client: httpx2.AsyncClient) -> Known:
     """Make jobs to ask for. Only the first is in process memory, and the pure work by its result alone."""
     submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
     jobs = [(await _accepted(client, each))["links"]["self"] for each in submits]
@@ -67,7 +67,7 @@ async def prepare(stack: Stack, client: httpx.AsyncClient) -> Known:
     return Known(remembered, cached, unfinished, doomed, finished, work)
 
 
-async def ask_everything(client: httpx.AsyncClient, private_url: str, known: Known) -> dict[str, Answer]:
+async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: Known) -> dict[str, Answer]:
     """What each way of asking is answered, all asked at once."""
     asked = {
         "submit": client.post("/v1/jobs", json=_sum()),
@@ -90,7 +90,7 @@ async def ask_everything(client: httpx.AsyncClient, private_url: str, known: Kno
     return dict(zip(asked, await asyncio.gather(*map(one, asked.values())), strict=True))
 
 
-def _word(answer: httpx.Response) -> str:
+def _word(answer: httpx2.Response) -> str:
     headers = answer.headers
     if headers.get("content-type") == "application/problem+json":
         return str(answer.json()["type"]) + _lacks(headers, "retry-after")
@@ -103,7 +103,7 @@ def _lacks(headers: Mapping[str, str], name: str) -> str:
     return "" if headers.get(name, "").isdigit() else f" without {name}"
 
 
-async def _accepted(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
+async def _accepted(client: httpx2.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
     answer = await client.post("/v1/jobs", json=body)
     assert answer.status_code == 202, answer.text
     return dict(orjson.loads(answer.content))

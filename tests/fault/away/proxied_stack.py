@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from yarl import URL
 
 from infra.local.server import Server
@@ -125,7 +125,7 @@ def _end(server: Server, edge: Proxy) -> None:
 
 async def shown(process: Process) -> dict[str, Any]:
     """What a process says of itself and its servers."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         return dict((await client.get(f"{process.private_url}/check")).json())
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 import aiormq
-import httpx
+import httpx2
 import redis.asyncio as redis
 
 from infra.local.server import Server
@@ -81,7 +81,7 @@ class FaultInjector:
 
     async def gather_figures(self, process: Process) -> None:
         """Add up what a consumer has counted, before it ends."""
-        with suppress(httpx.HTTPError, TimeoutError):
+        with suppress(httpx2.HTTPError, TimeoutError):
             async with asyncio.timeout(FIGURES_S):
                 found = await process.figures()
             self.figures.update({name: int(found.get(name, 0)) for name in KEPT})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import httpx
+import httpx2
 import orjson
 
 from sluice.adapters.postgres.pool import Database
@@ -131,13 +131,13 @@ class Player:
         """Close its client."""
         await self._client.aclose()
 
-    async def _until_answered(self, path: str, **request: Any) -> httpx.Response:
+    async def _until_answered(self, path: str, **request: Any) -> httpx2.Response:
         while True:
             try:
                 answer = await self._client.post(path, timeout=DEADLINE_S, **request)
                 if answer.status_code < 500:
                     return answer
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             await asyncio.sleep(0.05)
 

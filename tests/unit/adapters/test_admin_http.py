@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from sluice.adapters import admin_http as private_port
@@ -47,10 +47,10 @@ def port(record: Server, cache: Server) -> AdminApp:
 
 
 @pytest.fixture
-async def client(port: AdminApp) -> AsyncIterator[httpx.AsyncClient]:
+async def client(port: AdminApp) -> AsyncIterator[httpx2.AsyncClient]:
     async with (
         serve_admin(port, "127.0.0.1", 0) as number,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
     ):
         yield client
 
@@ -59,18 +59,18 @@ async def shown(port: AdminApp) -> dict[str, Any]:
     """What it says of itself when it is asked."""
     async with (
         serve_admin(port, "127.0.0.1", 0) as number,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
     ):
         return dict((await client.get("/check")).json())
 
 
-async def test_it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+async def test_it_is_alive_and_ready(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
 
 
 async def test_without_the_record_it_is_alive_and_not_ready(
-    client: httpx.AsyncClient, record: Server
+    client: httpx2.AsyncClient, record: Server
 ) -> None:
     record.away = True
     assert (await client.get("/livez")).status_code == 200
@@ -81,7 +81,7 @@ async def test_without_the_record_it_is_alive_and_not_ready(
 
 
 async def test_without_another_server_it_is_ready_and_degraded(
-    client: httpx.AsyncClient, cache: Server
+    client: httpx2.AsyncClient, cache: Server
 ) -> None:
     cache.away = True
     assert (await client.get("/readyz")).status_code == 200
@@ -107,7 +107,7 @@ async def test_doubts_degrade(record: Server) -> None:
 
 
 async def test_a_frozen_server_does_not_freeze_the_check(
-    client: httpx.AsyncClient, cache: Server, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.AsyncClient, cache: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(private_port, "PING_S", 0.02)
     cache.frozen = True
@@ -120,7 +120,7 @@ async def test_a_server_that_is_not_configured_is_said_with_what_to_do(record: S
 
     port = AdminApp("consumer", {"postgresql": record.ping, "rabbitmq": absent}, Metrics())
     port.notes["dispatch"] = lambda: "pull"
-    async with serve_admin(port, "127.0.0.1", 0) as number, httpx.AsyncClient() as client:
+    async with serve_admin(port, "127.0.0.1", 0) as number, httpx2.AsyncClient() as client:
         check = await client.get(f"http://127.0.0.1:{number}/check")
     assert check.status_code == 200
     shown = check.json()
@@ -128,24 +128,24 @@ async def test_a_server_that_is_not_configured_is_said_with_what_to_do(record: S
     assert shown["dependencies"]["rabbitmq"] == {"status": "not configured", "remedy": "set its address"}
 
 
-async def test_a_draining_process_is_not_ready(client: httpx.AsyncClient, port: AdminApp) -> None:
+async def test_a_draining_process_is_not_ready(client: httpx2.AsyncClient, port: AdminApp) -> None:
     port.draining = True
     assert (await client.get("/readyz")).status_code == 503
     assert (await client.get("/check")).json()["draining"] is True
 
 
-async def test_figures_are_shown(client: httpx.AsyncClient) -> None:
+async def test_figures_are_shown(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "sluice_jobs_accepted_total" in answer.text
 
 
-async def test_nothing_else_is_there(client: httpx.AsyncClient) -> None:
+async def test_nothing_else_is_there(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/v1/jobs")).status_code == 404
 
 
 async def test_the_probe_tells_by_its_exit_status(
-    client: httpx.AsyncClient, record: Server, capsys: pytest.CaptureFixture[str]
+    client: httpx2.AsyncClient, record: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = str(client.base_url.join("/readyz"))
     assert await asyncio.to_thread(probe, url) == 0

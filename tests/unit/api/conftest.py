@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import wrap_middleware
@@ -32,10 +32,10 @@ async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> 
     cache = FakeCache()
     state = furnish(record, settings(express=request.param == "express"), clock, cache)
     metrics = Metrics()
-    transport = httpx.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
+    transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read")
     headers = {"authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known
         yield InMemoryApi(client, state, record, cache, metrics, key, headers)
         await asyncio.wait_for(state.submission.drain(), 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.jobs.control import Control
@@ -177,7 +177,7 @@ class NullBroker:
 class InMemoryApi:
     """A client in front of the whole stack, and what stands behind it."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     state: ApiState
     record: Record
     cache: FakeCache
@@ -194,7 +194,7 @@ class InMemoryApi:
         while not len(self.state.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
             await asyncio.sleep(0)
 
-    async def submit(self, **body: Any) -> httpx.Response:
+    async def submit(self, **body: Any) -> httpx2.Response:
         """Submit to demo.sum unless told otherwise."""
         whole = {"kind": "demo.sum", "input": {"values": [1, 2]}} | body
         return await self.client.post("/v1/jobs", json=whole)

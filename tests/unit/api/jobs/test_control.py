@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from sluice.core.job import JobState
@@ -29,7 +29,7 @@ async def submitted(door: InMemoryApi, state: JobState = JobState.QUEUED) -> str
     return job_id
 
 
-async def ask(door: InMemoryApi, job_id: str, what: str) -> httpx.Response:
+async def ask(door: InMemoryApi, job_id: str, what: str) -> httpx2.Response:
     """POST to a job."""
     return await door.client.post(f"/v1/jobs/{job_id}/{what}")
 
