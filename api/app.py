@@ -50,7 +50,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
 DRAIN_S = 4.0
-"""Seconds for what was accepted to reach RabbitMQ at the cancel_and_wait; the keeper does the rest."""
+"""Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
 
 
 class RunningApi(NamedTuple):

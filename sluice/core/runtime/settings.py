@@ -182,6 +182,11 @@ class Settings(BaseSettings):
         return Lane(name, found.slots or processors(), found.ids_per_message)
 
     @property
+    def all_lanes(self) -> dict[str, Lane]:
+        """Every lane that is configured, by name."""
+        return {name: self.lane(name) for name in self.lanes}
+
+    @property
     def served(self) -> tuple[Lane, ...]:
         """The lanes this consumer serves."""
         return tuple(self.lane(name) for name in self.serve_lanes or self.lanes)

@@ -1,13 +1,53 @@
-"""The end of background tasks: they are told until they have heard it."""
+"""Background tasks: held while they run, repeated for ever, and cancelled until they have heard it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic, TypeVar
 
 AGAIN_S = 0.5
-"""Seconds for a task to clean up before it is told again."""
+"""Seconds for a task to clean up before it is cancelled again."""
+
+T = TypeVar("T")
+
+
+class TaskSet(Generic[T]):
+    """Tasks that somebody has to hold: asyncio keeps only weak references, so others may vanish under way."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[T]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[asyncio.Task[T]]:
+        return iter(tuple(self._tasks))
+
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run this in the background, and hold it until it has ended."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self) -> None:
+        """Wait until none is left, those included that are started meanwhile."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def cancel(self) -> None:
+        """Cancel all, and return when they have ended."""
+        await cancel_and_wait(self)
+
+
+async def repeat(act: Callable[[], Awaitable[object]], pause_s: Callable[[], float] | float) -> None:
+    """Do this now and again for ever, resting `pause_s` seconds in between. Raises what `act` raises."""
+    while True:
+        await act()
+        await asyncio.sleep(pause_s() if callable(pause_s) else pause_s)
 
 
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:

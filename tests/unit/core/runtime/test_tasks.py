@@ -1,16 +1,16 @@
-"""Background tasks cancel_and_wait when they are told, also those that do not hear it the first time."""
+"""Background tasks: held, repeated, and cancelled, those included that do not hear it the first time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from sluice.core.runtime import tasks as ending
-from sluice.core.runtime.tasks import cancel_and_wait
+from sluice.core.runtime.tasks import TaskSet, cancel_and_wait, repeat
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +78,55 @@ async def test_how_a_task_ended_is_no_matter(caplog: pytest.LogCaptureFixture) -
     await cancel_and_wait([await started(failing()), done])
     await cancel_and_wait([])
     assert caplog.records == []
+
+
+async def test_a_set_holds_its_tasks_until_they_have_ended() -> None:
+    tasks: TaskSet[int] = TaskSet()
+    gate = asyncio.Event()
+
+    async def wait() -> int:
+        await gate.wait()
+        return 7
+
+    task = tasks.start(wait(), "waiter")
+    assert (len(tasks), list(tasks), task.get_name()) == (1, [task], "waiter")
+    gate.set()
+    assert await task == 7
+    await asyncio.sleep(0)
+    assert len(tasks) == 0
+
+
+async def test_a_drain_waits_for_what_is_started_meanwhile_too() -> None:
+    tasks: TaskSet[None] = TaskSet()
+    done: list[str] = []
+
+    async def first() -> None:
+        await asyncio.sleep(0)
+        tasks.start(second(), "second")
+
+    async def second() -> None:
+        await asyncio.sleep(0)
+        done.append("second")
+
+    tasks.start(first(), "first")
+    await tasks.drain()
+    assert done == ["second"]
+
+
+async def test_a_set_can_be_cancelled() -> None:
+    tasks: TaskSet[None] = TaskSet()
+    task = tasks.start(asyncio.sleep(60), "sleeper")
+    await tasks.cancel()
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("pause", [0.0, lambda: 0.0], ids=["a number", "a call"])
+async def test_what_is_repeated_goes_on_until_it_raises(pause: Callable[[], float] | float) -> None:
+    left = [1, 2, 3]
+
+    async def act() -> None:
+        left.pop()
+
+    with pytest.raises(IndexError):
+        await repeat(act, pause)
+    assert left == []
