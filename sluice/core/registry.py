@@ -1,4 +1,4 @@
-"""Kind → Handler: loads the listed modules and refuses every doubt before anything runs."""
+"""The registry of kinds: loads the listed modules, and refuses to start where one is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Registry(Mapping[str, AnyHandler]):
 
 
 def load(modules: Iterable[str]) -> Registry:
-    """The registry of these modules.
+    """Load these modules and return the registry of their kinds.
 
     Raises StartRefused, naming the module and what to do, where one does not load or defines no kind.
     """
@@ -67,7 +67,7 @@ def load(modules: Iterable[str]) -> Registry:
 
 
 def check_lanes(registry: Registry, lanes: Collection[str]) -> None:
-    """Raises StartRefused where a kind belongs to a lane that is not among these."""
+    """Raise StartRefused where a kind belongs to a lane that is not among these."""
     for kind in registry:
         if registry[kind].lane not in lanes:
             raise StartRefused(

@@ -63,12 +63,12 @@ async def test_a_message_that_is_not_confirmed_yet_stays_in_the_outbox(scene: Sc
     scene.broker.open.clear()
     scene.dispatch.send([message(1, "a")])
     await asyncio.sleep(0)
-    assert repr(scene.dispatch) == "<Dispatch 1 unconfirmed>"
+    assert repr(scene.dispatch) == "<OutboxPublisher 1 unconfirmed>"
     assert scene.outbox.forgotten == []
     scene.broker.open.set()
     await scene.dispatch.drain()
     assert scene.outbox.forgotten == [[1]]
-    assert repr(scene.dispatch) == "<Dispatch 0 unconfirmed>"
+    assert repr(scene.dispatch) == "<OutboxPublisher 0 unconfirmed>"
 
 
 async def test_a_message_that_the_broker_does_not_take_stays_in_the_outbox(scene: Scene) -> None:
