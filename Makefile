@@ -48,9 +48,10 @@ setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says
 .venv/lock.stamp: requirements-dev.txt infra/local/setup.sh
 	@infra/local/setup.sh
 
-check: setup  ## format, lint, types, import contracts; changes nothing
+check: setup  ## format, lint, spelling, types, import contracts; changes nothing
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
+	.venv/bin/codespell
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 

@@ -20,7 +20,7 @@ MOST_ERRORS = 10
 
 def install(events: Events) -> None:
     """Let the tool judge when it ends."""
-    events.quitting.add_listener(_judge)  # type: ignore[no-untyped-call]
+    events.quitting.add_listener(_judge)  # type: ignore[no-untyped-call]  # locust has no types here
 
 
 def _judge(environment: Environment, **_: Any) -> None:

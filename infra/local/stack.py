@@ -15,7 +15,7 @@ from infra.local.server import secret
 
 _ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
-_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  recognised, not bound
 _LOG_LIMIT = 8 * 1024 * 1024
 
 

@@ -112,7 +112,7 @@ def started() -> Iterator[Product]:
 def running(module: str, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A module of this tree as a program that ends when its standard input does: it cannot outlive this one."""
     command = [sys.executable, "-m", module, *arguments]
-    program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603
+    program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603  our own command line
     try:
         yield program
     finally:

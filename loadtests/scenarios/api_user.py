@@ -96,6 +96,6 @@ def _judge(response: ResponseContextManager, name: str) -> None:
     """Refusals that say when to come back get a row of their own; all else is an error."""
     if response.status_code in SHED and _header(response, "retry-after"):
         response.request_meta["name"] = f"{name}{REFUSED}"
-        response.success()  # type: ignore[no-untyped-call]
+        response.success()  # type: ignore[no-untyped-call]  # locust has no types here
     else:
-        response.failure(f"{response.status_code}: {(response.text or '')[:200]}")  # type: ignore[no-untyped-call]
+        response.failure(f"{response.status_code}: {(response.text or '')[:200]}")  # type: ignore[no-untyped-call]  # locust has no types here

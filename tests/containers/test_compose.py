@@ -88,7 +88,7 @@ def test_a_consumer_that_dies_is_started_again_and_its_job_runs_again(
     until(lambda: composed.containers()["consumer"], lambda consumer: consumer["RestartCount"] == 1)
     job = client.finished(job_id, CLAIMED_AGAIN_S)
     assert job["state"] == "succeeded"
-    assert composed.asked(f"select outcome from attempts where job_id = '{job_id}'") == "lease-lost"  # noqa: S608
+    assert composed.asked(f"select outcome from attempts where job_id = '{job_id}'") == "lease-lost"  # noqa: S608  an id that the api made
 
 
 @pytest.mark.parametrize("server", ["rabbitmq", "redis"])

@@ -89,7 +89,7 @@ async def serving(servers: Servers) -> AsyncIterator[Api]:
     async with open_api(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as front:
         config = uvicorn.Config(front.app, http=Protocol, ws="none", lifespan="off", log_config=None, port=0)
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # uvicorn looks for it all the same
         with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
             task = asyncio.create_task(server.serve(sockets=[listener]))
             try:

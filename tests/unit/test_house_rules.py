@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -20,12 +21,16 @@ from sluice.core.runtime.telemetry import Event
 ROOT = Path(__file__).parents[2]
 ROOMS = ("sluice", "api", "consumer", "infra")
 LONGEST = 300
+LONGEST_FUNCTION = 40
 VAGUE = {"manager", "service", "util", "utils", "common", "base", "helper", "helpers"}
 NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (0, 16)}
 
+EVERYWHERE = sorted(path for room in (*ROOMS, "loadtests", "tests") for path in (ROOT / room).rglob("*.py"))
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
 STATEMENTS = sorted((ROOT / "sluice/adapters/postgres/queries").rglob("*.sql"))
+EXCEPTION = re.compile(r"[#]\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)\b")
+EXCEPTION_WITH_REASON = re.compile(r"[#] noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*  \w|[#] type: ignore\[[\w, -]+\]  # \w")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
 
 
@@ -89,6 +94,27 @@ def test_the_problems_of_the_http_page_are_those_of_the_tables() -> None:
 def test_a_file_can_be_read_in_one_sitting_and_says_by_its_name_what_it_holds(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST
     assert VAGUE.isdisjoint(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {each.name}"
+        for path in EVERYWHERE
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (each.end_lineno or 0) - each.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_every_exception_to_a_rule_says_why() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in EVERYWHERE
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if EXCEPTION.search(line) and not EXCEPTION_WITH_REASON.search(line)
+    ]
+    assert silent == []
 
 
 def test_the_product_runs_without_infra() -> None:

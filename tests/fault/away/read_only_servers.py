@@ -96,7 +96,7 @@ def _limit(postgres: Postgres, most: str) -> None:
     owner = owner_of(postgres.data)
     for pid in [postgres.pids[0], *filter(_is_session, postgres.pids[1:])]:
         done = subprocess.run(
-            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607
+            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607  prlimit is wherever the PATH has it
             check=False, capture_output=True, text=True, user=owner.user, group=owner.group,
             extra_groups=owner.extra_groups,
         )  # fmt: skip

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.local.run_as import temporary_directory
 from loadtests.bench.machine import load_average
@@ -88,50 +89,39 @@ def _mix(text: str) -> Mapping[str, int]:
     return mix
 
 
+OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--seed", {"type": int, "help": "which faults, in which order (default: any)"}),
+    ("--seconds", {"type": float, "default": 375.0, "help": "of load (default: %(default)s)"}),
+    ("--rate", {"type": float, "default": 160.0, "help": "clients a second (default: %(default)s)"}),
+    (
+        "--patience",
+        {"type": float, "default": 1.0, "help": "stretches promises about time, for a busy machine"},
+    ),
+    (
+        "--report",
+        {"type": Path, "default": REPORTS, "metavar": "DIR", "help": "where the report goes (%(default)s)"},
+    ),
+    (
+        "--soak",
+        {"action": "store_true", "help": "an hour of the full mix; processes that are spared stay level"},
+    ),
+    ("--record", {"action": "store_true", "help": f"put the report into its place in {PAGE} as well"}),
+    ("--keep", {"action": "store_true", "help": "keep the logs of all processes, and the ledger"}),
+    ("--dry", {"action": "store_true", "help": "only print the schedule"}),
+)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m tests.fault.chaos",
         description="Break servers, processes and connections under load, and check that every promise is kept.",
         epilog=f"kinds of faults: {', '.join(kinds(Crew()))}",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=secrets.randbelow(10**6),
-        help="which faults, in which order (default: any)",
-    )
-    parser.add_argument("--seconds", type=float, default=375.0, help="of load (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=160.0, help="clients a second (default: %(default)s)")
-    parser.add_argument(
-        "--faults",
-        type=_mix,
-        default="full",
-        metavar="MIX",
-        help="full, short, or KIND=NUMBER,… (default: full)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=1.0,
-        help="stretches the promises about time, for a busy machine (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--report",
-        type=Path,
-        default=REPORTS,
-        metavar="DIR",
-        help="where the report is written (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--soak",
-        action="store_true",
-        help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
-    )
-    parser.add_argument(
-        "--record", action="store_true", help=f"put the report into its place in {PAGE} as well"
-    )
-    parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
-    parser.add_argument("--dry", action="store_true", help="only print the schedule")
+    mix = "full, short, or KIND=NUMBER,… (default: full)"
+    parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)
+    for name, option in OPTIONS:
+        parser.add_argument(name, **option)
+    parser.set_defaults(seed=secrets.randbelow(10**6))
     return parser
 
 

@@ -279,7 +279,7 @@ class Stage:
             except Exception as error:  # noqa: BLE001  it is told of the case, and the others go on
                 outcomes[case] = "".join(traceback.format_exception(error))
                 await player.recover()
-            print(f"{case} {time.monotonic() - began:.1f} s {outcomes[case]}")  # noqa: T201
+            print(f"{case} {time.monotonic() - began:.1f} s {outcomes[case]}")  # noqa: T201  shown when the test fails
         await player.close()
 
     @contextmanager

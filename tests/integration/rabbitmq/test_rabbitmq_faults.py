@@ -162,7 +162,7 @@ async def test_closing_is_quick_and_complete_although_the_broker_is_frozen(
         consumer.deliveries[0].acknowledge()
         more_than_the_socket_takes = message(lane)._replace(ids=(message(lane).ids * 400_000))
         flight = asyncio.create_task(broker.publish(more_than_the_socket_takes))
-        await until(lambda: flight.done() or broker._out.connection.write_queue.empty())  # type: ignore[union-attr]
+        await until(lambda: flight.done() or broker._out.connection.write_queue.empty())  # type: ignore[union-attr]  # it is connected
         async with Stopwatch.running() as watch:
             await broker.close()
         assert watch.seconds < 2.2
@@ -266,7 +266,7 @@ def count_looks(broker: Broker) -> list[None]:
         await look(connection)
         looks.append(None)
 
-    broker._consuming.look = counted  # type: ignore[method-assign]
+    broker._consuming.look = counted  # type: ignore[method-assign]  # counts the calls
     return looks
 
 
@@ -284,7 +284,7 @@ async def test_connections_that_are_reset_over_and_over_always_end_up_consuming_
                 await until(lambda new=new: new in consumer.ids)  # type: ignore[misc]  # bound now on purpose
             accepted = proxy.accepted
             proxy.cut()
-            await until(lambda accepted=accepted: proxy.accepted > accepted)  # type: ignore[misc]
+            await until(lambda accepted=accepted: proxy.accepted > accepted)  # type: ignore[misc]  # bound now on purpose
         await in_place(broker)
         new = await published(broker, lane)
         await until(lambda: new in consumer.ids)

@@ -34,7 +34,7 @@ class Relay:
         self._sent: dict[int, Message] = {}
 
     def over(self, broker: object) -> Relay:
-        self._publisher = OutboxPublisher(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]
+        self._publisher = OutboxPublisher(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]  # this object counts for the outbox
         return self
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:

@@ -106,7 +106,7 @@ DEAF = [True]
 @handler("t.block")
 async def block(ask: Ask) -> Reply:
     """Blocks the event loop."""
-    time.sleep(ask.seconds)  # noqa: ASYNC251
+    time.sleep(ask.seconds)  # noqa: ASYNC251  blocking the loop is what it is for
     return Reply(value="blocked")
 
 

@@ -40,7 +40,7 @@ def raised(error: Exception) -> Exception:
     """The exception with a traceback."""
     try:
         raise error
-    except Exception as caught:  # noqa: BLE001
+    except Exception as caught:  # noqa: BLE001  any error is the case at hand
         return caught
 
 

@@ -29,4 +29,4 @@ def test_waits_are_spread_so_that_a_crowd_does_not_return_at_once() -> None:
 )
 def test_refuses_a_policy_that_makes_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="retry policy"):
-        RetryPolicy(**wrong)  # type: ignore[arg-type]
+        RetryPolicy(**wrong)  # type: ignore[arg-type]  # the wrong values are the case

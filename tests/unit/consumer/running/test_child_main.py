@@ -101,7 +101,7 @@ def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch
             self.heard.append(message)
 
     spy = Spy()
-    live(spy, ["tests.unit.consumer.hostile_kinds"], logging.INFO, 0)  # type: ignore[arg-type]
+    live(spy, ["tests.unit.consumer.hostile_kinds"], logging.INFO, 0)  # type: ignore[arg-type]  # the spy stands in for a pipe
     assert spy.heard == [("begun", ()), ("output", (b'{"value":5}',))] * 2
 
 

@@ -357,7 +357,7 @@ PARENT = """
 async def test_children_end_with_their_parent(tmp_path: Path, how: str) -> None:
     script, mark = tmp_path / "parent.py", tmp_path / "pid"
     script.write_text(textwrap.dedent(PARENT))
-    parent = subprocess.run(  # noqa: ASYNC221
+    parent = subprocess.run(  # noqa: ASYNC221  nothing else runs in this loop
         [sys.executable, str(script), str(mark), how],
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
         timeout=60,
