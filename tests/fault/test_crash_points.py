@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.invariants import Invariants
+from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.ports import Finding
 from tests.fault.claims import every_claim_is_explained, record
 from tests.fault.crash.orders import ACTIONS
@@ -65,10 +65,10 @@ async def play(servers: Servers, directory: Path) -> Played:
             keys = {row["key"]: row["job_id"] for row in found}
             query = "select id::text from jobs where not exists (select from idempotency_keys where job_id = jobs.id)"
             unpromised = [row[0] for row in await sql.fetch(query)]
-        invariants = Invariants(servers.postgres.url, settings_for(servers))
+        verifier = PostgresVerifier(servers.postgres.url, settings_for(servers))
         return Played(
             outcomes=outcomes,
-            findings=[found async for found in invariants.look(None, 30) if found.offenders],
+            findings=[found async for found in verifier.findings(None, 30) if found.offenders],
             claims=await every_claim_is_explained(opened.stack),
             keys=keys,
             unpromised=unpromised,

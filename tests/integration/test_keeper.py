@@ -48,11 +48,11 @@ class Scene:
 
     @property
     def due_messages(self) -> DueMessages:
-        return DueMessages(self.store, self.publisher, self.telemetry)
+        return DueMessages(self.record.keeper, self.publisher, self.telemetry)
 
     @property
     def stranded(self) -> StrandedJobs:
-        return StrandedJobs(self.store, self.broker, [LANE.name], self.telemetry, patience_s=10)
+        return StrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -126,7 +126,7 @@ async def test_jobs_that_were_overtaken_are_offered_again_once_something_was_cla
     await scene.record.change(lost, "queued_at = now() - interval '2 minutes'")
     await scene.record.empty_outbox()
     newest: dict[tuple[str, str], datetime] = {}
-    duty = OvertakenJobs(scene.store, newest, scene.telemetry)
+    duty = OvertakenJobs(scene.record.keeper, newest, scene.telemetry)
     assert await duty.once() == 0
     newest["default", "normal"] = datetime.now(UTC)
     assert await duty.once() == 1
@@ -169,7 +169,7 @@ async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(scene: Scen
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(scene: Scene) -> None:
     due, later = await scene.record.accepted(*new_jobs(2, delay_s=60))
     await scene.record.change(due, "run_at = now()")
-    duty = DueJobs(scene.store, scene.cache, scene.telemetry)
+    duty = DueJobs(scene.record.keeper, scene.cache, scene.telemetry)
     assert [await duty.once() for _ in range(2)] == [1, 0]
     assert scene.cache.announced == [{due: 2}]
     assert await scene.record.state(later) == "scheduled"
@@ -181,7 +181,7 @@ async def test_silent_consumers_lose_their_jobs_and_everybody_is_told(scene: Sce
     await scene.record.ask_to_cancel(cancelled.id)
     await scene.record.expire(again.id, hopeless.id, cancelled.id)
     await scene.record.change(alive.id, "lease_until = now() + interval '1 minute'")
-    duty = RescueJobs(scene.store, scene.cache, scene.telemetry)
+    duty = RescueJobs(scene.record.keeper, scene.cache, scene.telemetry)
     assert [await duty.once() for _ in range(2)] == [3, 0]
     counted = {event: count for event, count, _ in scene.events}
     assert counted == {Event.RESCUED: 1, Event.FAILED: 1, Event.CANCELLED: 1}
@@ -196,7 +196,7 @@ class Dead:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.broker = Broker(scene.servers.rabbitmq.url, "tests dead", [LANE], Telemetry())
-        self.broker.consume_dead(DeadLetters(scene.store, scene.telemetry).deliver)
+        self.broker.consume_dead(DeadLetters(scene.record.keeper, scene.telemetry).deliver)
 
     async def start(self) -> None:
         await self.broker.start()
@@ -269,7 +269,7 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(scene: Scen
     (due,) = await scene.record.accepted(new_job(delay_s=60))
     await scene.record.change(due, "run_at = now()")
     scene.servers.postgres.kill()
-    duty = DueJobs(scene.store, scene.cache, scene.telemetry)
+    duty = DueJobs(scene.record.keeper, scene.cache, scene.telemetry)
     keeping = asyncio.create_task(keep(duty, 0.01, scene.telemetry))
     with pytest.raises(ServerAway):
         await duty.once()

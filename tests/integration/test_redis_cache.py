@@ -14,8 +14,9 @@ import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 
 from infra.local.servers import Servers
-from sluice.adapters.redis import cache as redis_cache
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.connection import BACKGROUND_S
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
+from sluice.adapters.redis.subscriptions import SILENCE_S
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job
@@ -31,20 +32,21 @@ SLACK_S = 0.5
 
 
 class Scene:
-    """A cache, what it emitted, and a second hand on the server."""
+    """Redis for one process, what that emitted, and a client of the test's own."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, silence_s: float = SILENCE_S) -> None:
         self.server, self.events = servers.redis, Events()
         self.settings = settings_for(servers)
-        self.cache = self.another(IDENTITY)
+        self.ports = self.another(IDENTITY, silence_s)
+        self.cache, self.subscriptions = self.ports.cache, self.ports.subscriptions
         self.client: redis.Redis = redis.Redis.from_url(servers.redis.url)
 
-    def another(self, identity: str | None) -> RedisCache:
-        """The cache of a process that speaks to this database."""
-        cache = RedisCache(self.server.url, "tests", Telemetry(self.events), self.settings)
+    def another(self, identity: str | None, silence_s: float = SILENCE_S) -> RedisPorts:
+        """Redis for a process that speaks to this database."""
+        ports = redis_ports(self.settings, "tests", Telemetry(self.events), silence_s)
         if identity:
-            cache.belong_to(identity)
-        return cache
+            ports.connection.belong_to(identity)
+        return ports
 
     async def keep(self, *jobs: Job) -> None:
         """Announce these finished jobs."""
@@ -54,7 +56,7 @@ class Scene:
         """Return once Redis answers; the breaker lets one call through now and then."""
         while True:
             try:
-                return await self.cache.ping()
+                return await self.ports.connection.ping()
             except ServerAway:
                 await asyncio.sleep(0.02)
 
@@ -66,7 +68,7 @@ class Scene:
         def on_wake(wakes: Mapping[str, Wake]) -> None:
             heard.update(wakes)
 
-        task = asyncio.create_task(self.cache.listen(on_wake))
+        task = asyncio.create_task(self.subscriptions.listen(on_wake))
         await self.until_listening()
         try:
             yield heard
@@ -76,7 +78,7 @@ class Scene:
 
     async def until_listening(self, listening: bool = True) -> None:
         """Return once the subscription is there, or is seen to be gone."""
-        await until(lambda: self.cache.listening is listening)
+        await until(lambda: self.subscriptions.listening is listening)
 
     async def until_heard(self, heard: dict[str, Wake], job_id: str) -> None:
         """Announce again and again until it is heard."""
@@ -87,10 +89,11 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(servers: Servers) -> AsyncIterator[Scene]:
-    opened = Scene(servers)
+async def scene(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """Redis; the parameter is how long a subscription may be silent."""
+    opened = Scene(servers, getattr(request, "param", SILENCE_S))
     yield opened
-    await opened.cache.close()
+    await opened.ports.close()
     await opened.client.aclose()
 
 
@@ -105,17 +108,17 @@ async def seconds_of(call: Awaitable[object]) -> float:
 async def test_nothing_is_read_or_written_until_the_database_is_known(scene: Scene) -> None:
     strange, job = scene.another(None), finished_job()
     await scene.keep(job)
-    assert await strange.get([job.id]) == [None]
-    await seconds_of(strange.announce({job.id: 1}, [], {}))
-    strange.belong_to(IDENTITY)
-    assert await strange.get([job.id]) == [render(job)]
+    assert await strange.cache.get([job.id]) == [None]
+    await seconds_of(strange.cache.announce({job.id: 1}, [], {}))
+    strange.connection.belong_to(IDENTITY)
+    assert await strange.cache.get([job.id]) == [render(job)]
     await strange.close()
 
 
 async def test_a_restored_database_meets_an_empty_cache(scene: Scene) -> None:
     job = finished_job()
     await scene.keep(job)
-    scene.cache.belong_to("two")
+    scene.ports.connection.belong_to("two")
     assert await scene.cache.get([job.id]) == [None]
 
 
@@ -167,19 +170,19 @@ async def test_announcing_goes_on_when_redis_has_forgotten_the_script(scene: Sce
 
 
 async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(scene: Scene) -> None:
-    await scene.cache.ping()
+    await scene.ports.connection.ping()
     with frozen(scene.server):
         began = monotonic()
         assert await seconds_of(scene.cache.get(["a"])) < scene.settings.redis_budget_s + SLACK_S
         assert monotonic() - began >= scene.settings.redis_budget_s * 0.9
-        assert await seconds_of(scene.keep(finished_job())) < redis_cache.ANNOUNCE_S + SLACK_S
+        assert await seconds_of(scene.keep(finished_job())) < BACKGROUND_S + SLACK_S
     await scene.works_again()
 
 
 async def test_after_a_few_failures_nobody_waits_for_redis_any_more(scene: Scene) -> None:
     with frozen(scene.server):
         for _ in range(3):
-            await seconds_of(scene.cache.ping())
+            await seconds_of(scene.ports.connection.ping())
         assert await seconds_of(scene.cache.get(["a"])) < 0.05
     assert scene.events.count(Event.SERVER_AWAY) == 1
     await scene.works_again()
@@ -224,7 +227,7 @@ def reset_while_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None
 async def test_a_connection_reset_while_it_is_written_to_is_redis_being_away(
     scene: Scene, reset_while_writing: Callable[[int], None]
 ) -> None:
-    await scene.cache.ping()
+    await scene.ports.connection.ping()
     reset_while_writing(1)
     with pytest.raises(ServerAway):
         await scene.cache.get(["any"])
@@ -256,10 +259,8 @@ async def test_a_subscription_that_redis_cuts_off_comes_back(scene: Scene) -> No
         await scene.until_heard(heard, "after")
 
 
-async def test_a_subscription_that_has_gone_silent_is_replaced(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.1)
+@pytest.mark.parametrize("scene", [0.1], indirect=True)
+async def test_a_subscription_that_has_gone_silent_is_replaced(scene: Scene) -> None:
     async with scene.ear() as heard:
         with frozen(scene.server):
             await scene.until_listening(False)
@@ -267,15 +268,13 @@ async def test_a_subscription_that_has_gone_silent_is_replaced(
         await scene.until_heard(heard, "after")
 
 
-async def test_a_quiet_subscription_that_answers_is_kept(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.25)
+@pytest.mark.parametrize("scene", [0.25], indirect=True)
+async def test_a_quiet_subscription_that_answers_is_kept(scene: Scene) -> None:
     async with scene.ear() as heard:
         subscribed = await _subscribers(scene)
         for _ in range(10):  # four silences long
             await asyncio.sleep(0.1)
-            assert scene.cache.listening
+            assert scene.subscriptions.listening
         assert await _subscribers(scene) == subscribed
         await scene.until_heard(heard, "after")
 
@@ -283,11 +282,11 @@ async def test_a_quiet_subscription_that_answers_is_kept(
 async def test_listening_waits_for_the_database_to_be_known(scene: Scene) -> None:
     strange = scene.another(None)
     heard: list[Mapping[str, Wake]] = []
-    task = asyncio.create_task(strange.listen(heard.append))
+    task = asyncio.create_task(strange.subscriptions.listen(heard.append))
     await asyncio.sleep(0)
-    assert not strange.listening
-    strange.belong_to(IDENTITY)
-    await until(lambda: strange.listening)
+    assert not strange.subscriptions.listening
+    strange.connection.belong_to(IDENTITY)
+    await until(lambda: strange.subscriptions.listening)
     task.cancel()
     await asyncio.wait([task])
     await strange.close()

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.pool import load_queries
+from sluice.adapters.postgres.statements import load_queries
 
 
 @pytest.mark.parametrize("name", load_queries())
