@@ -112,6 +112,6 @@ load: setup  ## users with a rate and a verdict, against the running stack: make
 	@$(PYTHON) -m loadtests $(ARGS)
 
 lock: setup  ## write the lock files anew from pyproject.toml
-	$(COMPILE) pyproject.toml -o requirements.txt
-	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt
+	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group containers -o infra/docker/requirements.txt

@@ -152,7 +152,9 @@ def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() ->
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    assert tomllib.loads(page("pyproject.toml"))["project"]["version"] == __version__
+    told = tomllib.loads(page("pyproject.toml"))
+    assert told["project"]["dynamic"] == ["version"]
+    assert f'\n__version__ = "{__version__}"\n' in page(told["tool"]["hatch"]["version"]["path"])
     assert f"\n## [{__version__}]" in page("CHANGELOG.md")
 
 
