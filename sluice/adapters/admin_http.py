@@ -1,19 +1,13 @@
-"""The private port of both processes: is it alive, is it ready, what is it missing, and its figures.
-
-`python -m sluice.adapters.admin_http URL` is the probe for containers: it exits with 0 where the URL answers 200.
-"""
+"""The private port of both processes: is it alive, is it ready, what is it missing, and its figures."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import uvicorn
@@ -145,23 +139,3 @@ def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
         raise StartRefused(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-
-
-def probe(url: str) -> int:
-    """The exit status of a probe: 0 where the URL answers 200 within 2 s."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=2)
-    try:
-        connection.request("GET", parts.path or "/")
-        answer = connection.getresponse()
-        sys.stdout.write(answer.read().decode(errors="replace"))
-        return 0 if answer.status == 200 else 1
-    except (OSError, http.client.HTTPException) as error:
-        sys.stderr.write(f"{url}: {error}\n")
-        return 1
-    finally:
-        connection.close()
-
-
-if __name__ == "__main__":
-    sys.exit(probe(sys.argv[1]) if len(sys.argv) == 2 else "usage: python -m sluice.adapters.admin_http URL")
