@@ -18,7 +18,7 @@ from infra.local import env_file as variables
 from infra.local.servers import Servers
 from infra.local.stack import Stack as LocalStack
 from tests.support.servers import urls
-from tests.support.stack import ROOT, Stack, clean_environment
+from tests.support.stack import COMMAND, ROOT, Stack, clean_environment
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
@@ -30,7 +30,7 @@ async def run(servers: Servers, module: str, **settings: str) -> tuple[int, str,
 
 async def sluice(servers: Servers, *words: str, **settings: str) -> tuple[int, str, str]:
     """Run the command as `make setup` left it: exit status, stdout, stderr."""
-    return await _ended(servers, [str(Path(sys.executable).with_name("sluice")), *words], settings)
+    return await _ended(servers, [str(COMMAND), *words], settings)
 
 
 async def _ended(servers: Servers, command: list[str], settings: dict[str, str]) -> tuple[int, str, str]:

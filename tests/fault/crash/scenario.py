@@ -286,9 +286,9 @@ class Stage:
     def _obeying(self, name: str) -> Iterator[Path]:
         """What is started within the block obeys the orders in this file."""
         file = self._directory / f"{name}.order"
-        self.stack.launcher, self.stack.environment[VARIABLE] = LAUNCHER, str(file)
+        self.stack.launcher, self.stack.environment[VARIABLE] = ("-m", LAUNCHER), str(file)
         yield file
-        self.stack.launcher = ""
+        self.stack.launcher = ("-m",)
         del self.stack.environment[VARIABLE]
 
 
