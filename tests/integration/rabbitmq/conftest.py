@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.servers import RabbitMQ
-from sluice.adapters.rabbitmq import connection as link
-from sluice.adapters.rabbitmq import queues
+from sluice.adapters.rabbitmq import connection, queues
 from sluice.core.lanes import Lane
 
 lane_numbers = itertools.count()
@@ -35,7 +34,7 @@ def rabbitmq(server: RabbitMQ) -> Iterator[RabbitMQ]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect at once and give up on a silent broker soon, so that a test of many faults stays short."""
-    monkeypatch.setattr(link, "PAUSE_S", 0.05)
+    monkeypatch.setattr(connection, "PAUSE_S", 0.05)
     monkeypatch.setattr(queues, "CALL_S", 1.0)
 
 

@@ -12,8 +12,7 @@ import aiormq
 import pytest
 
 from infra.local.servers import RabbitMQ
-from sluice.adapters.rabbitmq import Broker, queues
-from sluice.adapters.rabbitmq import deliveries as hand
+from sluice.adapters.rabbitmq import Broker, deliveries, queues
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
@@ -68,7 +67,7 @@ def wrote_down(rabbitmq: RabbitMQ, lane: Lane) -> bool:
 async def test_queues_that_a_killed_broker_cannot_read_any_more_are_replaced(
     rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand, "CONSUME_S", 0.5)
+    monkeypatch.setattr(deliveries, "CONSUME_S", 0.5)
     consumer = Consumer()
     async with running(rabbitmq.url, lane, consumer) as broker:
         await until(lambda: broker.connected)
@@ -230,7 +229,7 @@ async def test_a_consumer_that_died_without_a_word_is_missed_and_replaced(
     consumer, events = Consumer(), Events()
     async with running(rabbitmq.url, lane, consumer, events, watch_s=0.3) as broker:
         await in_place(broker)
-        for each in broker._consuming.hands:  # the broker forgets the consumers, and our side is not told
+        for each in broker._consuming.consumers:  # the broker forgets the consumers, and our side is not told
             await each._channel.basic_cancel(each._tag)
         new = await published(broker, lane)
         await until(lambda: new in consumer.ids)
@@ -248,8 +247,8 @@ async def test_a_consumer_with_full_hands_is_not_taken_for_dead(rabbitmq: Rabbit
             await broker.publish(message(lane))
         held = queues.prefetch(lane)["normal"]
         await until(lambda: len(consumer.deliveries) == held)
-        looks = count_looks(broker)
-        await until(lambda: len(looks) >= 6)
+        checks = count_checks(broker)
+        await until(lambda: len(checks) >= 6)
         assert proxy.accepted == 2
         assert len(consumer.deliveries) == held
         assert (await broker.depths())[lane.queues["normal"]] == 20 - held
@@ -258,16 +257,16 @@ async def test_a_consumer_with_full_hands_is_not_taken_for_dead(rabbitmq: Rabbit
         await until(lambda: len(consumer.deliveries) == 20)
 
 
-def count_looks(broker: Broker) -> list[None]:
-    looks: list[None] = []
-    look = broker._consuming.look
+def count_checks(broker: Broker) -> list[None]:
+    checks: list[None] = []
+    check = broker._consuming.check
 
     async def counted(connection: aiormq.Connection) -> None:
-        await look(connection)
-        looks.append(None)
+        await check(connection)
+        checks.append(None)
 
-    broker._consuming.look = counted  # type: ignore[method-assign]  # counts the calls
-    return looks
+    broker._consuming.check = counted  # type: ignore[method-assign]  # counts the calls
+    return checks
 
 
 async def test_connections_that_are_reset_over_and_over_always_end_up_consuming_again(

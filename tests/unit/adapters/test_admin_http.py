@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from sluice.adapters import admin_http as private_port
-from sluice.adapters.admin_http import AdminApp, listen, serve_admin
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.http_server import listen
 from sluice.adapters.metrics import Metrics
 from sluice.core.errors import NotConfigured, ServerAway, ServerUnfit
 from sluice.errors import StartRefused

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from sluice.adapters.admin_http import AdminApp, listen, serve_admin
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.http_server import listen
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.probe import ask
 from sluice.core.errors import ServerAway
