@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from infra.local import ports
 from infra.local.servers import Servers
 from tests.support.servers import empty, running_servers
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack_on_empty_servers
 
 
 def pytest_configure() -> None:
@@ -39,19 +40,21 @@ async def servers(shared_servers: Servers) -> Servers:
 @pytest.fixture
 async def stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
     """One api and one consumer process on empty servers."""
-    running = Stack(servers, tmp_path)
-    try:
+    with Stack(servers, tmp_path) as running:
         await running.start()
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
 async def bare_stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
     """A stack whose processes the test starts itself."""
-    running = Stack(servers, tmp_path)
-    try:
+    with Stack(servers, tmp_path) as running:
         yield running
-    finally:
-        running.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_stack(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start an api and a consumer for a whole module, whose tests leave them as they found them."""
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("stack")) as running:
+        asyncio.run(running.start())
+        yield running

@@ -42,13 +42,13 @@ async def test_connections_that_are_reset_all_the_time_all_come_back_and_none_is
                 for edge in made.edges.values():
                     edge.reset()
                 await asyncio.sleep(EVERY_S)
-            delivered = (await made.stack.consumers[0].figures())["sluice_ids_delivered_total"]
+            delivered = (await made.stack.consumers[0].metrics())["sluice_ids_delivered_total"]
             await load.more(200)
         await load.check()
         assert set(load.refused) <= {503}
         assert load.unknown == 0, "a process died too"
         await as_it_was(made, before)
-        assert (await made.stack.consumers[0].figures())["sluice_ids_delivered_total"] > delivered
+        assert (await made.stack.consumers[0].metrics())["sluice_ids_delivered_total"] > delivered
         for each in processes(made):
             await each.ready()
 

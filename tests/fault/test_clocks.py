@@ -9,15 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
 
 from infra.local.servers import Servers
 from tests.fault.claims import every_claim_is_explained
 from tests.support.job_client import KINDS, SUM, WAIT, finished
-from tests.support.servers import empty
-from tests.support.stack import Process, Stack, make_a_key
+from tests.support.stack import Process, Stack, make_a_key, stack_on_empty_servers
 from tests.support.waiting import until_found
 
 OFFSETS = ("+1h", "-1h")
@@ -35,19 +33,14 @@ def faked(offset: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
-    shared_servers.up()
     settings = {"handlers": f"{KINDS},sluice.kinds.demo_sleep", "lease_s": LEASE_S}
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("skewed"), **settings)
-    try:
-        asyncio.run(empty(shared_servers))
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("skewed"), **settings) as stack:
         for offset in OFFSETS:
             stack.environment |= faked(offset)
             stack.add_api()
             stack.add_consumer()
         asyncio.run(stack.start(apis=0, consumers=0))
         yield stack
-    finally:
-        stack.stop()
 
 
 @asynccontextmanager
@@ -78,7 +71,7 @@ async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
         rows = await skewed.finished([each.json()["id"] for each in answers])
     assert {(row["state"], row["attempt"], row["fence"]) for row in rows.values()} == {("succeeded", 1, 1)}
     assert await every_claim_is_explained(skewed) == {}
-    figures = [await each.figures() for each in skewed.consumers]
+    figures = [await each.metrics() for each in skewed.consumers]
     assert [each["sluice_jobs_claimed_total"] > 0 for each in figures] == [True, True]
     assert [each["sluice_jobs_rescued_total"] for each in figures] == [0, 0]
 
@@ -144,21 +137,15 @@ async def test_schedules_go_by_the_clock_of_the_record(skewed: Stack) -> None:
 
 async def _keepers_rescue(stack: Stack) -> None:
     """Wait until they do: not before PostgreSQL has been up for a lease."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        await until_found(lambda: connection.fetchval(ARMED, LEASE_S))
-    finally:
-        await connection.close()
+    async with stack.sql() as record:
+        await until_found(lambda: record.fetchval(ARMED, LEASE_S))
 
 
 async def _key_for(stack: Stack, left: timedelta) -> str:
     """A new key that is good for so long."""
     key = await make_a_key(stack.servers, "acme", ["read"])
-    record = await asyncpg.connect(stack.servers.postgres.url)
-    try:
+    async with stack.sql() as record:
         await record.execute("update api_keys set expires_at = now() + $1 where tenant = 'acme'", left)
-    finally:
-        await record.close()
     return key
 
 

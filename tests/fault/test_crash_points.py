@@ -16,7 +16,7 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.invariants import Invariants
 from sluice.core.ports import Finding
-from tests.fault.claims import every_claim_is_explained, record
+from tests.fault.claims import every_claim_is_explained
 from tests.fault.crash.orders import ACTIONS
 from tests.fault.crash.points import POINTS
 from tests.fault.crash.scenario import Case, Promise, Stage
@@ -60,7 +60,7 @@ async def play(servers: Servers, directory: Path) -> Played:
     """All cases, then a look at the record."""
     async with stage(servers, directory) as opened:
         outcomes = await opened.play(CASES)
-        async with record(opened.stack) as sql:
+        async with opened.stack.sql() as sql:
             found = await sql.fetch("select key, job_id::text from idempotency_keys")
             keys = {row["key"]: row["job_id"] for row in found}
             query = "select id::text from jobs where not exists (select from idempotency_keys where job_id = jobs.id)"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.claims import count, every_claim_is_explained, record
+from tests.fault.claims import every_claim_is_explained
 from tests.support.load import Load
 from tests.support.stack import Process, Stack
+from tests.support.waiting import until_found
 
 RUNNING = "select count(*) from jobs where state = 'running'"
 NAP = {"kind": "demo.sleep", "input": {"seconds": 1}}
@@ -85,8 +86,7 @@ async def test_who_waits_hears_of_the_end_although_redis_has_died_meanwhile(bare
     wish = {"Prefer": "wait=10"}  # a lost wake-up would cost 15 s
     async with bare_stack.client() as client, asyncio.TaskGroup() as group:
         before = [group.create_task(client.post("/v1/jobs", json=NAP, headers=wish)) for _ in range(3)]
-        while (await api.figures())["sluice_waiting_requests"] < 3:  # noqa: ASYNC110  another process counts
-            await asyncio.sleep(0.01)
+        await api.until_metric("sluice_waiting_requests", 3)
         await asyncio.to_thread(bare_stack.servers.redis.kill)
         after = [group.create_task(client.post("/v1/jobs", json=NAP, headers=wish)) for _ in range(3)]
     answers = [task.result() for task in before + after]
@@ -132,9 +132,7 @@ async def test_a_frozen_consumer_cannot_write_over_its_successor(bare_stack: Sta
     first = await bare_stack.finished(ids)
     frozen.signal(signal.SIGCONT)
     await frozen.ready()
-    async with asyncio.timeout(60):
-        while (await frozen.figures()).get("sluice_leases_lost_total") != 2:  # noqa: ASYNC110  another process
-            await asyncio.sleep(0.05)
+    await frozen.until_metric("sluice_leases_lost_total", 2)
     second = await bare_stack.finished(ids)
     assert {row["fence"] for row in first.values()} == {2}
     assert {job_id: tuple(row) for job_id, row in first.items()} == {
@@ -179,11 +177,11 @@ async def test_a_consumer_stopped_under_load_leaves_nothing_claimed(bare_stack: 
         for _ in range(3):
             await load.more(50)
             assert await asyncio.to_thread(bare_stack.consumers[-1].stop) == 0
-            assert await count(bare_stack, RUNNING) == 0
+            assert await bare_stack.count(RUNNING) == 0
             await bare_stack.add_consumer().ready()
     await load.check()
     assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
-    assert await count(bare_stack, "select count(*) from jobs where crash_count > 0") == 0
+    assert await bare_stack.count("select count(*) from jobs where crash_count > 0") == 0
 
 
 async def test_a_job_that_kills_its_consumer_is_given_up_and_takes_nobody_with_it(
@@ -218,15 +216,17 @@ async def submitted(stack: Stack, work: Mapping[str, object], how_many: int) -> 
 
 async def running(stack: Stack, how_many: int) -> None:
     """Wait until so many jobs run."""
-    async with asyncio.timeout(60):
-        while await count(stack, RUNNING) < how_many:  # noqa: ASYNC110  other processes start them
-            await asyncio.sleep(0.02)
+
+    async def so_many_run() -> bool:
+        return await stack.count(RUNNING) >= how_many
+
+    await until_found(so_many_run)
 
 
 async def holder(stack: Stack) -> tuple[Process, int]:
     """The consumer that runs the most jobs, and how many."""
     query = """select pid, count(*) as held from jobs join consumers on consumers.id = owner
                where state = 'running' group by pid order by held desc"""
-    async with record(stack) as connection:
+    async with stack.sql() as connection:
         pid, held = (await connection.fetch(query))[0]
     return next(each for each in stack.consumers if each.pid == pid), held

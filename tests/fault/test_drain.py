@@ -10,9 +10,8 @@ from itertools import count
 import httpx2
 import orjson
 
-from tests.fault.claims import record
 from tests.fault.test_deaths import submitted
-from tests.support.stack import Process, Stack
+from tests.support.stack import Stack
 from tests.support.waiting import until, until_found
 
 SPIN = {"kind": "demo.spin", "input": {"seconds": 600}}
@@ -60,7 +59,7 @@ async def test_an_api_that_stops_under_load_fails_no_request(bare_stack: Stack) 
         held = (await first.post("/v1/jobs", json=LATER)).json()["id"]
         waiting = [asyncio.create_task(first.get(f"/v1/jobs/{held}?wait=50")) for _ in range(60)]
         await until(lambda: len(client.accepted) > 100)
-        await _all_wait(leaving, len(waiting))
+        await leaving.until_metric("sluice_waiting_requests", len(waiting))
         assert await asyncio.wait_for(asyncio.to_thread(leaving.stop), 30) == 0
         answers = await asyncio.gather(*waiting)
         seen = len(client.accepted)
@@ -81,7 +80,7 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
     bare_stack._settings |= {"stop_s": 600, "processes": 2}
     await bare_stack.start(consumers=0)
     await submitted(bare_stack, SPIN, 5)
-    async with record(bare_stack) as connection:
+    async with bare_stack.sql() as connection:
 
         async def two_run() -> bool:
             """Of five that are claimed: what begins reports progress."""
@@ -108,10 +107,3 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
 def job(number: int) -> dict[str, object]:
     """A job whose result is this number."""
     return {"kind": "demo.sum", "input": {"values": [number]}}
-
-
-async def _all_wait(api: Process, how_many: int) -> None:
-    async def they_do() -> bool:
-        return (await api.figures())["sluice_waiting_requests"] == how_many
-
-    await until_found(they_do)

@@ -75,5 +75,5 @@ async def total(consumers: list[Process]) -> Counter[str]:
     """Their figures together."""
     found: Counter[str] = Counter()
     for each in consumers:
-        found.update({name: int(value) for name, value in (await each.figures()).items()})
+        found.update({name: int(value) for name, value in (await each.metrics()).items()})
     return found

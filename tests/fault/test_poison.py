@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.fault.claims import record
 from tests.support.stack import Stack
 
 LANES = '{"default":{"slots":32,"ids_per_message":8},"heavy":{"slots":2,"ids_per_message":1}}'
@@ -126,7 +125,7 @@ async def still_serves(stack: Stack) -> None:
                 "/v1/jobs", json={"kind": kind, "input": {}}, headers={"Prefer": "wait=20"}
             )
             assert answer.json()["state"] == "succeeded", answer.text
-    async with record(stack) as connection:
+    async with stack.sql() as connection:
         assert await connection.fetchval("select count(*) from jobs where state = 'running'") == 0
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from infra.local.server import Server
-from tests.fault.claims import count, every_claim_is_explained
+from tests.fault.claims import every_claim_is_explained
 from tests.fault.test_deaths import RUNNING, running, submitted
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
-from tests.support.stack import Process, Stack
+from tests.support.stack import Stack
 from tests.support.waiting import until_found
 
-PULLED, DELIVERED = "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
+POLLING, PULLED, DELIVERED = "sluice_pulling", "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
 
 
 @asynccontextmanager
@@ -31,16 +31,6 @@ async def away(server: Server, end: Callable[[Server], None]) -> AsyncIterator[N
         await asyncio.to_thread(server.start)  # thaws as well
 
 
-async def pulling(consumer: Process, on: bool) -> None:
-    """Return once this consumer pulls, or has gone back."""
-
-    async def look() -> bool:
-        return (await consumer.figures())["sluice_pulling"] == on
-
-    async with asyncio.timeout(90):
-        await until_found(look)
-
-
 @pytest.mark.parametrize("end", [Server.kill, Server.freeze])
 async def test_while_rabbitmq_is_away_under_load_jobs_are_pulled_and_then_delivered_again(
     bare_stack: Stack, end: Callable[[Server], None]
@@ -50,17 +40,17 @@ async def test_while_rabbitmq_is_away_under_load_jobs_are_pulled_and_then_delive
     consumer, load = bare_stack.consumers[0], Load(bare_stack)
     async with load.running():
         await load.more(60)
-        before = await consumer.figures()
-        assert (before[PULLED], before["sluice_pulling"]) == (0, 0)
+        before = await consumer.metrics()
+        assert (before[PULLED], before[POLLING]) == (0, 0)
         async with away(bare_stack.servers.rabbitmq, end):
-            await pulling(consumer, True)
+            await consumer.until_metric(POLLING, 1)
             await load.more(60)
             await bare_stack.finished(list(load.accepted))  # all of them without RabbitMQ
-        await pulling(consumer, False)
-        back = await consumer.figures()
+        await consumer.until_metric(POLLING, 0)
+        back = await consumer.metrics()
         await load.more(60)
         await bare_stack.finished(list(load.accepted))
-        after = await consumer.figures()
+        after = await consumer.metrics()
     await load.check()
     assert (load.refused, load.unknown) == ([], 0)
     assert back[PULLED] >= 60
@@ -83,7 +73,7 @@ async def test_with_redis_away_as_well_jobs_are_still_pulled(bare_stack: Stack, 
             await both.enter_async_context(away(servers.rabbitmq, Server.kill))
         async with load.running():
             await load.more(60)
-            await pulling(bare_stack.consumers[0], True)
+            await bare_stack.consumers[0].until_metric(POLLING, 1)
             await load.more(60)
         await load.check()
     assert (load.refused, load.unknown) == ([], 0)
@@ -114,7 +104,7 @@ async def test_a_consumer_stopped_while_it_pulls_under_load_leaves_nothing_claim
         for _ in range(3):
             await load.more(50)
             assert await asyncio.to_thread(bare_stack.consumers[-1].stop) == 0
-            assert await count(bare_stack, RUNNING) == 0
+            assert await bare_stack.count(RUNNING) == 0
             await bare_stack.add_consumer().ready()
     await load.check()
     assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
@@ -132,5 +122,5 @@ async def test_jobs_that_were_queued_without_rabbitmq_are_found_once_it_is_switc
     await consumer.ready()
     rows = await bare_stack.finished(ids)
     assert {row["state"] for row in rows.values()} == {"succeeded"}
-    figures = await consumer.figures()
+    figures = await consumer.metrics()
     assert (figures[PULLED], figures[DELIVERED] >= 40) == (0, True)

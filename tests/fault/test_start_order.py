@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.away.proxied_stack import NAMES
 from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
 from tests.support.job_client import SUM
-from tests.support.servers import empty, settings_for, urls
+from tests.support.servers import settings_for, urls
 from tests.support.stack import PATIENT, Process, Stack
-from tests.support.waiting import until_found
+from tests.support.waiting import answers, until_found
 
 APP = "api"
 NOT_THERE = Trouble(refusing=True)
@@ -60,34 +61,22 @@ def proxies() -> Iterator[Proxies]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def standing(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An api and a consumer that have everything."""
-    shared_servers.up()
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("standing"))
-    try:
-        asyncio.run(empty(shared_servers))
-        asyncio.run(stack.start())
-        yield stack
-    finally:
-        stack.stop()
-
-
 async def test_an_api_is_ready_once_postgresql_is_there_in_whichever_of_all_orders(
-    standing: Stack, proxies: Proxies
+    shared_stack: Stack, proxies: Proxies
 ) -> None:
     orders = list(permutations([*NAMES, APP]))
     assert len(orders) == 24
-    towns = [Town(standing.servers, proxies) for _ in orders]
+    towns = [Town(shared_stack.servers, proxies) for _ in orders]
     async with asyncio.TaskGroup() as group:
         told = [
-            group.create_task(_grow(town, order, standing)) for town, order in zip(towns, orders, strict=True)
+            group.create_task(_grow(town, order, shared_stack))
+            for town, order in zip(towns, orders, strict=True)
         ]
-    rows = await standing.finished([each.result() for each in told])
+    rows = await shared_stack.finished([each.result() for each in told])
     assert {(row["state"], row["attempt"]) for row in rows.values()} == {("succeeded", 1)}
 
 
-async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
+async def _grow(town: Town, order: tuple[str, ...], shared_stack: Stack) -> str:
     """Start everything in this order, looking at the api after each step; the id of a job that it accepted at the end."""
     async with AsyncExitStack() as stack:
         front: RunningApi | None = None
@@ -99,7 +88,7 @@ async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
             if front is not None:
                 await _is_as_ready_as(front, "postgres" in order[: step + 1])
         assert front is not None
-        return await _accepted(front, standing.key)
+        return await _accepted(front, shared_stack.key)
 
 
 @asynccontextmanager
@@ -110,7 +99,7 @@ async def _opened(town: Town) -> AsyncIterator[RunningApi]:
 
 
 async def _is_as_ready_as(front: RunningApi, wanted: bool) -> None:
-    async def answers() -> bool:
+    async def connected() -> bool:
         try:
             await front.pings["postgresql"]()
         except ServerAway:
@@ -118,9 +107,9 @@ async def _is_as_ready_as(front: RunningApi, wanted: bool) -> None:
         return True
 
     if wanted:
-        await until_found(answers)
+        await until_found(connected)
     else:
-        assert not await answers()
+        assert not await connected()
 
 
 async def _accepted(front: RunningApi, key: str) -> str:
@@ -133,16 +122,16 @@ async def _accepted(front: RunningApi, key: str) -> str:
 
 
 async def test_a_consumer_works_once_the_servers_are_there_in_whichever_order(
-    standing: Stack, proxies: Proxies, tmp_path: Path
+    shared_stack: Stack, proxies: Proxies, tmp_path: Path
 ) -> None:
     orders = list(permutations(NAMES))
-    towns = [Town(standing.servers, proxies) for _ in orders]
-    consumers = [standing.add_consumer(**town.addresses) for town in towns]
+    towns = [Town(shared_stack.servers, proxies) for _ in orders]
+    consumers = [shared_stack.add_consumer(**town.addresses) for town in towns]
     try:
         async with asyncio.TaskGroup() as group:
             for town, order, consumer in zip(towns, orders, consumers, strict=True):
                 group.create_task(_come_to_work(town, order, consumer))
-        await _each_gets_work(standing, consumers)
+        await _each_gets_work(shared_stack, consumers)
     finally:
         for consumer in consumers:
             consumer.kill()
@@ -152,26 +141,19 @@ async def _come_to_work(town: Town, order: tuple[str, ...], consumer: Process) -
     async with httpx2.AsyncClient() as client:
         for step, name in enumerate(order):
             wanted = 200 if "postgres" in order[:step] else 503
-            await until_found(lambda wanted=wanted: _says(client, consumer, wanted))  # type: ignore[misc]  # bound now
+            await until_found(partial(answers, client, f"{consumer.private_url}/readyz", wanted))
             await town.start(name)
     await consumer.ready()
 
 
-async def _says(client: httpx2.AsyncClient, process: Process, status: int) -> bool:
-    try:
-        return (await client.get(f"{process.private_url}/readyz")).status_code == status
-    except httpx2.TransportError:
-        return False
-
-
-async def _each_gets_work(standing: Stack, consumers: list[Process]) -> None:
+async def _each_gets_work(shared_stack: Stack, consumers: list[Process]) -> None:
     """Submit until each has claimed a job."""
-    async with standing.client() as client:
+    async with shared_stack.client() as client:
 
         async def all_have_claimed() -> bool:
             answers = await asyncio.gather(*(client.post("/v1/jobs", json=SUM) for _ in range(20)))
             assert {each.status_code for each in answers} == {202}
-            figures = await asyncio.gather(*(each.figures() for each in consumers))
+            figures = await asyncio.gather(*(each.metrics() for each in consumers))
             return min(each["sluice_jobs_claimed_total"] for each in figures) > 0
 
         await until_found(all_have_claimed)

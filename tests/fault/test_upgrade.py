@@ -17,8 +17,7 @@ from sluice.adapters.postgres.server_checks import newest_revision
 from tests.fault.claims import every_claim_is_explained
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
-from tests.support.servers import empty
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack_on_empty_servers
 from tests.support.waiting import until_found
 
 OLD = "sluice.kinds.demo_sum"
@@ -31,31 +30,16 @@ NEXT = "9999"
 @pytest.fixture(scope="module")
 def both(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A new api, and a consumer and an api of before, which lack kinds."""
-    shared_servers.up()
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("both"), handlers=KINDS)
-    try:
-        asyncio.run(empty(shared_servers))
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("both"), handlers=KINDS) as stack:
         stack.add_api()
         stack.add_api(handlers=OLD)
         stack.add_consumer(handlers=OLD)
         asyncio.run(stack.start(apis=0, consumers=0))
         yield stack
-    finally:
-        stack.stop()
-
-
-@asynccontextmanager
-async def sql(stack: Stack) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A session of its own."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(both: Stack) -> None:
-    async with both.client() as client, both.client(api=both.apis[1]) as old, sql(both) as record:
+    async with both.client() as client, both.client(api=both.apis[1]) as old, both.sql() as record:
         jobs = [(await client.post("/v1/jobs", json=body)).json()["id"] for body in [OWN, SUM] * 10]
         await both.finished(jobs[1::2])
         offered = "select count(distinct each) from outbox, unnest(ids) as each where due > now()"
@@ -81,7 +65,7 @@ async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(both: Stac
 
 async def test_the_migrations_of_this_release_hold_up_nobody(both: Stack) -> None:
     """All that are safe to run again, from the first that has to be safe while the release before runs."""
-    async with _under_load(both) as load, sql(both) as record:
+    async with _under_load(both) as load, both.sql() as record:
         await record.execute("update alembic_version set version_num = '0002'")
         assert await migrate(both.servers.postgres.url) == newest_revision()
         await load.more(100)
@@ -89,7 +73,7 @@ async def test_the_migrations_of_this_release_hold_up_nobody(both: Stack) -> Non
 
 async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(both: Stack) -> None:
     tables = "jobs", "outbox", "attempts", "idempotency_keys", "api_keys", "consumers", "lanes", "schedules"
-    async with sql(both) as record:
+    async with both.sql() as record:
         try:
             async with _under_load(both) as load:
                 await record.execute("set lock_timeout = '2s'")

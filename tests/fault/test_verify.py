@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 
-import asyncpg
 import httpx2
 
 from sluice.adapters.postgres.invariants import Invariants, load_checks
@@ -62,17 +61,16 @@ async def test_what_is_wrong_is_in_the_figures_and_in_the_log(bare_stack: Stack)
     await bare_stack.start(apis=0)
     consumer = bare_stack.consumers[0]
     assert await all_figures(consumer) == dict.fromkeys(load_checks(), 0.0)
-    sql = await asyncpg.connect(bare_stack.servers.postgres.url)
-    await sql.execute(
-        "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, attempt, queued_at, input)"
-        " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, 7, now(), '')"
-    )
-    await sql.close()
+    async with bare_stack.sql() as record:
+        await record.execute(
+            "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, attempt, queued_at, input)"
+            " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, 7, now(), '')"
+        )
 
     async def seen() -> bool:
         return (await figures(consumer))["too_many_attempts"] == 1
 
     async with asyncio.timeout(60):
         await until_found(seen)
-    assert (await consumer.figures())["sluice_invariants_violated_total"] >= 1
+    assert (await consumer.metrics())["sluice_invariants_violated_total"] >= 1
     assert '"check":"too_many_attempts"' in consumer.log.read_text().replace(" ", "")

@@ -6,13 +6,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
-import asyncpg
 import httpx2
 import pytest
 
 from infra.local.ports import free_port
 from infra.local.servers import Servers
 from loadtests.bench.product import JobCounter, running
+from tests.support.servers import sql_session
+from tests.support.waiting import answers, until_found
 
 DEADLINE_S = 30
 
@@ -29,19 +30,14 @@ async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
             metrics = f"http://127.0.0.1:{worker}/metrics"
             await listening(metrics)
             yield f"http://127.0.0.1:{api}", JobCounter(metrics, "baseline_jobs_succeeded_total")
-    connection = await asyncpg.connect(servers.postgres.url)
-    await connection.execute("drop table baseline_jobs")
-    await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        await sql.execute("drop table baseline_jobs")
 
 
 async def listening(url: str) -> None:
-    async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as client:
-        while True:
-            try:
-                await client.get(url)
-                return
-            except httpx2.TransportError:
-                await asyncio.sleep(0.05)
+    """Return once something answers there."""
+    async with httpx2.AsyncClient() as client:
+        await until_found(lambda: answers(client, url))
 
 
 async def test_each_job_is_run_once_and_its_result_can_be_looked_up(service: tuple[str, JobCounter]) -> None:

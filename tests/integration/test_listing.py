@@ -15,7 +15,7 @@ import pytest
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.job_client import SUM, JobClient, count, ended
+from tests.support.job_client import SUM, JobClient, ended
 from tests.support.make_jobs import ids_of, new_jobs
 from tests.support.servers import settings_for
 from tests.support.stack import Stack, make_a_key
@@ -28,24 +28,24 @@ def tenant() -> str:
 
 
 @pytest.fixture
-async def client(pair: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(two_apis: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
     """What this tenant may do over the first api."""
-    async with pair.client(key=await make_a_key(pair.servers, tenant, ["submit", "read"])) as opened:
+    async with two_apis.client(key=await make_a_key(two_apis.servers, tenant, ["submit", "read"])) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def stranger(pair: Stack) -> AsyncIterator[httpx2.AsyncClient]:
+async def stranger(two_apis: Stack) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody else, who may do everything."""
-    key = await make_a_key(pair.servers, "stranger", ["submit", "read", "admin"])
-    async with pair.client(key=key) as opened:
+    key = await make_a_key(two_apis.servers, "stranger", ["submit", "read", "admin"])
+    async with two_apis.client(key=key) as opened:
         yield opened
 
 
-async def stored(pair: Stack, tenant: str, number: int, **changes: Any) -> list[str]:
+async def stored(two_apis: Stack, tenant: str, number: int, **changes: Any) -> list[str]:
     """Ids of so many jobs, newest first, that run at some later time unless told otherwise."""
-    database = Database(pair.servers.postgres.url, "tests", Telemetry(), size=1)
-    store = Store(database, uuid4(), settings_for(pair.servers, accept_budget_s=30, dispatch_due_s=0.01))
+    database = Database(two_apis.servers.postgres.url, "tests", Telemetry(), size=1)
+    store = Store(database, uuid4(), settings_for(two_apis.servers, accept_budget_s=30, dispatch_due_s=0.01))
     jobs = new_jobs(number, tenant=tenant, **(changes or {"delay_s": 3_600}))
     try:
         await store.accept(jobs)
@@ -54,10 +54,10 @@ async def stored(pair: Stack, tenant: str, number: int, **changes: Any) -> list[
     return ids_of(jobs)[::-1]
 
 
-async def failed(pair: Stack, tenant: str, number: int, kind: str = "own.fails") -> list[str]:
+async def failed(two_apis: Stack, tenant: str, number: int, kind: str = "own.fails") -> list[str]:
     """Ids of so many jobs that have failed, newest first."""
-    ids = await stored(pair, tenant, number, kind=kind, input=b"{}", max_attempts=1)
-    jobs = await pair.finished(ids)
+    ids = await stored(two_apis, tenant, number, kind=kind, input=b"{}", max_attempts=1)
+    jobs = await two_apis.finished(ids)
     assert {job["state"] for job in jobs.values()} == {"failed"}
     return ids
 
@@ -77,9 +77,9 @@ async def change(client: httpx2.AsyncClient, what: str, **body: Any) -> dict[str
 
 
 async def test_2500_jobs_are_paged_through_once_each_while_others_come(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    ids = await stored(pair, tenant, 2_500)
+    ids = await stored(two_apis, tenant, 2_500)
     paged = asyncio.Event()
 
     async def submit_more() -> int:
@@ -92,7 +92,7 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     submitting = asyncio.create_task(submit_more())
     shown: list[str] = []
     pages, token = 0, None
-    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
+    async with two_apis.client(key=client.headers["authorization"].split()[1], api=two_apis.apis[1]) as other:
         while pages == 0 or token:
             more: dict[str, str] = {"page_token": token} if token else {}
             page = await listed((client, other)[pages % 2], page_size=100, **more)
@@ -106,11 +106,13 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     assert shown == sorted(shown, reverse=True)
 
 
-async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx2.AsyncClient, tenant: str) -> None:
+async def test_what_is_asked_for_is_what_comes(
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
+) -> None:
     first = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["a", "b"]}})).json()
     done = await ended(client, first["links"]["self"])
     later = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["b"], "delay_s": 60}})).json()
-    (lost,) = await failed(pair, tenant, 1)
+    (lost,) = await failed(two_apis, tenant, 1)
     error = (await client.get(f"/v1/jobs/{lost}")).json()["error"]
     for query, wanted in (
         ({}, [lost, later["id"], done["id"]]),
@@ -131,12 +133,12 @@ async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx2.Async
 
 
 async def test_tenants_see_and_change_nothing_of_each_other(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    mine = await stored(pair, tenant, 3)
-    (lost,) = await failed(pair, tenant, 1)
+    mine = await stored(two_apis, tenant, 3)
+    (lost,) = await failed(two_apis, tenant, 1)
     token = (await listed(client, page_size=1))["next_page_token"]
-    async with stranger(pair) as other:
+    async with stranger(two_apis) as other:
         theirs = (await other.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()["id"]
         assert [job["id"] for job in (await listed(other))["jobs"]] == [theirs]
         assert (await other.get("/v1/errors")).json()["errors"] == []
@@ -145,13 +147,13 @@ async def test_tenants_see_and_change_nothing_of_each_other(
         assert (await change(other, "retry", filter={}, dry_run=False))["jobs"] == []
     assert [job["id"] for job in (await listed(client, page_token=token))["jobs"]] == mine
     assert {job["state"] for job in (await listed(client, tag=[]))["jobs"]} == {"scheduled", "failed"}
-    assert await count(pair, "select count(*) from jobs where retry_of = $1", lost) == 0
+    assert await two_apis.count("select count(*) from jobs where retry_of = $1", lost) == 0
 
 
 async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    ids = await failed(pair, tenant, 300)
+    ids = await failed(two_apis, tenant, 300)
     (error,) = (await client.get("/v1/errors")).json()["errors"]
     assert (error["kind"], error["title"], error["count"], error["example"]) == (
         "own.fails", "LookupError", 300, ids[0],
@@ -165,14 +167,14 @@ async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
         ids,
         False,
     )
-    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 0
+    assert await two_apis.count("select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 0
     first, second = await asyncio.gather(
         *(change(client, "retry", filter=wanted, dry_run=False) for _ in range(2))
     )
     assert first["changed"] + second["changed"] == 300
     made = first["retries"] | second["retries"]
     assert sorted(made) == ids[::-1]
-    rows = await pair.finished(made.values())
+    rows = await two_apis.finished(made.values())
     assert {str(row["retry_of"]): job_id for job_id, row in rows.items()} == made
     assert {(row["state"], row["attempt"], row["max_attempts"]) for row in rows.values()} == {
         ("failed", 1, 1)
@@ -180,13 +182,13 @@ async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
     late = await change(client, "retry", filter=wanted | {"state": "failed"}, limit=1)
     assert (late["matched"], late["more"]) == (1, True)
     assert late["jobs"] == [max(made.values())]  # those made by the first are the only ones left
-    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
+    assert await two_apis.count("select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
 
 
 async def test_failures_are_grouped_by_what_went_wrong(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    first, second = await failed(pair, tenant, 2), await failed(pair, tenant, 3, "own.gives_up")
+    first, second = await failed(two_apis, tenant, 2), await failed(two_apis, tenant, 3, "own.gives_up")
     found = (await client.get("/v1/errors")).json()
     assert (found["failures"], found["more"]) == (5, False)
     groups = [(each["kind"], each["type"], each["count"], each["example"]) for each in found["errors"]]
@@ -205,9 +207,9 @@ async def test_failures_are_grouped_by_what_went_wrong(
 
 
 async def test_waiting_and_running_jobs_are_cancelled_together(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str, tmp_path: Path
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str, tmp_path: Path
 ) -> None:
-    waiting = await stored(pair, tenant, 450)
+    waiting = await stored(two_apis, tenant, 450)
     works = [JobClient(client, "own.loop", tmp_path) for _ in range(3)]
     for work in works:
         await work.begin()
@@ -226,23 +228,21 @@ async def test_waiting_and_running_jobs_are_cancelled_together(
 
 
 async def test_who_waits_for_a_job_hears_of_its_bulk_cancel(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    (job_id,) = await stored(pair, tenant, 1)
+    (job_id,) = await stored(two_apis, tenant, 1)
     waiting = asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}))
-    figures = pair.apis[0].figures
-    while not (await figures())["sluice_waiting_requests"]:
-        pass
-    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
+    await two_apis.apis[0].until_metric("sluice_waiting_requests", 1)
+    async with two_apis.client(key=client.headers["authorization"].split()[1], api=two_apis.apis[1]) as other:
         await change(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False)
     assert (await asyncio.wait_for(waiting, 10)).json()["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("limit", [100, 1_000])
 async def test_a_bulk_change_in_parts_reaches_everything(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str, limit: int
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str, limit: int
 ) -> None:
-    ids = await stored(pair, tenant, 250)
+    ids = await stored(two_apis, tenant, 250)
     changed: list[str] = []
     token: str | None = None
     while True:

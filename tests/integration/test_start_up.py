@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.test_http import run, until
+from tests.integration.test_http import run
 from tests.support.stack import Stack, clean_environment
+from tests.support.waiting import answers, until_found
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 HEAD = """
@@ -111,14 +113,7 @@ async def test_what_starts_with_every_server_down_is_ready_once_they_come(bare_s
         processes = [bare_stack.add_api(), bare_stack.add_consumer()]
         async with httpx2.AsyncClient() as client:
             for each in processes:
-
-                async def not_ready(url: str = f"{each.private_url}/readyz") -> bool:
-                    try:
-                        return (await client.get(url)).status_code == 503
-                    except httpx2.TransportError:
-                        return False
-
-                await until(not_ready)
+                await until_found(partial(answers, client, f"{each.private_url}/readyz", 503))
     finally:
         await asyncio.to_thread(bare_stack.servers.up)
     await bare_stack.start(apis=0, consumers=0)
@@ -135,11 +130,7 @@ async def test_a_stop_under_a_long_poll_answers_it_at_once(bare_stack: Stack) ->
     async with bare_stack.client() as client:
         job = (await client.post("/v1/jobs", json=SUM)).json()
         waiting = [asyncio.create_task(client.get(f"/v1/jobs/{job['id']}?wait=50")) for _ in range(3)]
-
-        async def all_wait() -> bool:
-            return (await api.figures())["sluice_waiting_requests"] == 3
-
-        await until(all_wait)
+        await api.until_metric("sluice_waiting_requests", 3)
         status = await asyncio.wait_for(asyncio.to_thread(api.stop), 20)
         answers = await asyncio.gather(*waiting)
     assert status == 0

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres.pool import load_queries
+from tests.support.servers import sql_session
 
 
 @pytest.mark.parametrize("name", load_queries())
 async def test_postgresql_understands(name: str, servers: Servers) -> None:
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        await connection.prepare(load_queries()[name])
-    finally:
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        await sql.prepare(load_queries()[name])

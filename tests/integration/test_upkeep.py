@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -14,7 +15,7 @@ from infra.local.servers import Servers
 from tests.support.job_client import KINDS, WAIT, JobClient, ended
 from tests.support.make_jobs import aged_id
 from tests.support.stack import Stack, make_a_key
-from tests.support.waiting import until_found
+from tests.support.waiting import answers, until_found
 
 LANES = '{"default":{"slots":2,"ids_per_message":2},"heavy":{"slots":1,"ids_per_message":1}}'
 KEEP_S = 5
@@ -25,24 +26,10 @@ NOBODY = f"/v1/jobs/{aged_id(60)}"
 @pytest.fixture
 async def tidy(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
     """Two apis and two consumers of two slots each, that keep what is finished for seconds."""
-    running = Stack(
-        servers,
-        tmp_path,
-        handlers=f"sluice.kinds.demo_sleep,{KINDS}",
-        lanes=LANES,
-        keep_s=KEEP_S,
-        idempotency_keep_s=600,
-    )
-    try:
+    settings = {"handlers": f"sluice.kinds.demo_sleep,{KINDS}", "keep_s": KEEP_S, "idempotency_keep_s": 600}
+    with Stack(servers, tmp_path, lanes=LANES, **settings) as running:
         await running.start(apis=2, consumers=2)
         yield running
-    finally:
-        running.stop()
-
-
-async def gone(client: httpx2.AsyncClient, url: str) -> bool:
-    """Whether a job is not kept any more."""
-    return (await client.get(url)).status_code == 410
 
 
 async def test_a_pruned_job_has_expired_for_everybody_and_so_has_its_key(tidy: Stack) -> None:
@@ -59,13 +46,13 @@ async def test_a_pruned_job_has_expired_for_everybody_and_so_has_its_key(tidy: S
         for each in (client, other):  # now both have it in memory
             assert (await each.get(url)).status_code == 200
         for each in (client, other):
-            await until_found(lambda each=each: gone(each, url))  # type: ignore[misc]  # mypy sees no types there
-        answers = [await each.get(url) for each in (client, other, stranger)]
-        answers += [await client.get(NOBODY), await client.post(f"{url}/cancel"), await client.delete(url)]
+            await until_found(partial(answers, each, url, 410))
+        seen = [await each.get(url) for each in (client, other, stranger)]
+        seen += [await client.get(NOBODY), await client.post(f"{url}/cancel"), await client.delete(url)]
         again = await client.post("/v1/jobs", json=body, headers=key)
         young = await client.get(f"/v1/jobs/{aged_id(0)}")
-        figures = [await each.figures() for each in tidy.consumers]
-    assert {(each.status_code, each.json()["type"]) for each in [*answers, again]} == {(410, "job-expired")}
+        figures = [await each.metrics() for each in tidy.consumers]
+    assert {(each.status_code, each.json()["type"]) for each in [*seen, again]} == {(410, "job-expired")}
     assert (young.status_code, young.json()["type"]) == (404, "job-unknown")
     assert sum(each["sluice_jobs_pruned_total"] for each in figures) == 1
 
@@ -118,7 +105,7 @@ async def test_while_one_consumer_is_frozen_the_other_keeps_everything(tidy: Sta
                 for each in options
             ]
             delayed, overdue = await asyncio.gather(*(ended(client, url) for url in urls))
-            await until_found(lambda: gone(client, old))
+            await until_found(lambda: answers(client, old, 410))
         finally:
             frozen.signal(signal.SIGCONT)
     assert delayed["state"] == "succeeded"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 
-from tests.support.stack import Stack
 from tests.support.waiting import until
 
 SUM: dict[str, Any] = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
@@ -64,12 +62,3 @@ async def failed(client: httpx2.AsyncClient) -> str:
     job = (await finished(client, kind="own.fails", input={})).json()
     assert job["state"] == "failed"
     return str(job["links"]["self"])
-
-
-async def count(stack: Stack, query: str, *args: object) -> int:
-    """What this query counts in the record."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        return int(await connection.fetchval(query, *args))
-    finally:
-        await connection.close()

@@ -6,11 +6,11 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 import redis.asyncio as redis
 
 from infra.local.process import send
 from infra.local.servers import Servers
+from tests.support.servers import sql_session
 from tests.support.waiting import until_found
 
 
@@ -39,24 +39,20 @@ async def _reload(servers: Servers, wanted: dict[str, str]) -> None:
 
 
 async def _shown(servers: Servers, name: str) -> str:
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        return str(await connection.fetchval("select current_setting($1)", name))
-    finally:
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        return str(await sql.fetchval("select current_setting($1)", name))
 
 
 @asynccontextmanager
 async def by_default(servers: Servers, owner: str, setting: str, value: str) -> AsyncIterator[None]:
     """Every new session of `owner` (`role sluice`, `database sluice`) begins with this value."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        await connection.execute(f"alter {owner} set {setting} = {value}")
-        yield
-    finally:
-        await connection.execute("set transaction_read_only = off; set default_transaction_read_only = off")
-        await connection.execute(f"alter {owner} reset {setting}")
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        try:
+            await sql.execute(f"alter {owner} set {setting} = {value}")
+            yield
+        finally:
+            await sql.execute("set transaction_read_only = off; set default_transaction_read_only = off")
+            await sql.execute(f"alter {owner} reset {setting}")
 
 
 @asynccontextmanager

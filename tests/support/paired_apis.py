@@ -6,12 +6,9 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import asyncpg
 import orjson
 
 from infra.local.ports import free_port
-from infra.local.servers import Servers
-from tests.support.servers import empty
 from tests.support.stack import Process, Stack, make_a_key
 
 JSON = ("Content-Type", "application/json")
@@ -48,15 +45,14 @@ class Answer(NamedTuple):
 class PairedApis:
     """Two api processes on the same servers, one with and one without the express lane."""
 
-    def __init__(self, servers: Servers, stack: Stack) -> None:
-        self.servers, self.stack = servers, stack
-        self.apis: dict[str, Process] = {}
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.processes: dict[str, Process] = {}
         self.urls: dict[str, str] = {}
         self.keys: dict[str, str] = {}
 
     async def open(self) -> None:
         """Start both and make the keys."""
-        await empty(self.servers)
         for name, (tenant, scopes) in {
             "good": ("demo", ["submit", "read"]),
             "reader": ("demo", ["read"]),
@@ -65,21 +61,22 @@ class PairedApis:
             "revoked": ("demo", ["submit", "read"]),
             "expired": ("demo", ["submit", "read"]),
         }.items():
-            self.keys[name] = await make_a_key(self.servers, tenant, scopes)
+            self.keys[name] = await make_a_key(self.stack.servers, tenant, scopes)
         await self._spoil()
         for way in WAYS:
             port = free_port()
             self.urls[way] = f"http://127.0.0.1:{port}"
             express = way == "express"
-            self.apis[way] = self.stack.add_api(api_port=port, express=express, body_timeout_s=BODY_TIMEOUT_S)
-        await asyncio.gather(*(api.ready() for api in self.apis.values()))
+            self.processes[way] = self.stack.add_api(
+                api_port=port, express=express, body_timeout_s=BODY_TIMEOUT_S
+            )
+        await asyncio.gather(*(api.ready() for api in self.processes.values()))
 
     async def _spoil(self) -> None:
-        connection = await asyncpg.connect(self.servers.postgres.url)
         spoil = "update api_keys set {} = now() - interval '1 s' where key_id = $1"
-        await connection.execute(spoil.format("revoked_at"), self.keys["revoked"].split("_")[1])
-        await connection.execute(spoil.format("expires_at"), self.keys["expired"].split("_")[1])
-        await connection.close()
+        async with self.stack.sql() as record:
+            await record.execute(spoil.format("revoked_at"), self.keys["revoked"].split("_")[1])
+            await record.execute(spoil.format("expires_at"), self.keys["expired"].split("_")[1])
 
     async def warm(self, way: str) -> None:
         """The key is known after this, so that the express lane answers; it is also the good request that must go through."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 import asyncpg
@@ -75,6 +75,16 @@ def frozen(server: Server) -> Iterator[None]:
         server.thaw()
 
 
+@asynccontextmanager
+async def sql_session(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Open a session on this database, and close it after the block."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def empty(servers: Servers) -> None:
     """Every table, Redis and every queue, as if nothing had happened yet."""
     await asyncio.gather(empty_postgres(servers), _empty_redis(servers), empty_rabbitmq(servers))
@@ -82,13 +92,10 @@ async def empty(servers: Servers) -> None:
 
 async def empty_postgres(servers: Servers) -> None:
     """Rows are deleted, in one transaction: truncating makes new files for every table and index, which takes longer."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
+    async with sql_session(servers.postgres.url) as connection:
         tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
         names = [row[0] for row in tables if row[0] != "alembic_version"]
         await connection.execute("".join(f"delete from {name};" for name in names))  # noqa: S608  names of ours
-    finally:
-        await connection.close()
 
 
 async def _empty_redis(servers: Servers) -> None:

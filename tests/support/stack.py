@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -23,7 +24,8 @@ from sluice.adapters.postgres.api_keys import PostgresKeys
 from sluice.adapters.postgres.pool import Database
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.servers import QUICK, urls
+from tests.support.servers import QUICK, empty, sql_session, urls
+from tests.support.waiting import until_found
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
@@ -97,12 +99,20 @@ class Process:
         finally:
             self.kill()
 
-    async def figures(self) -> dict[str, float]:
-        """Its counters and gauges by name (those without labels)."""
+    async def metrics(self) -> dict[str, float]:
+        """Return its counters and gauges by name (those without labels)."""
         async with httpx2.AsyncClient() as client:
             text = (await client.get(f"{self.private_url}/metrics")).text
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sluice_"))
         return {name: float(value) for name, value in rows if "{" not in name}
+
+    async def until_metric(self, name: str, value: float) -> None:
+        """Return once a counter or gauge has this value."""
+
+        async def has_it() -> bool:
+            return (await self.metrics()).get(name) == value
+
+        await until_found(has_it)
 
 
 class Stack:
@@ -122,6 +132,14 @@ class Stack:
         self.consumers: list[Process] = []
         self.url = ""
         self.key = ""
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self.stop()
 
     async def start(self, apis: int = 1, consumers: int = 1) -> None:
         """Start so many of each, with a key that may do everything."""
@@ -172,20 +190,26 @@ class Stack:
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx2.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
 
+    def sql(self) -> AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]:
+        """Open a session of the test's own on the record."""
+        return sql_session(self.servers.postgres.url)
+
+    async def count(self, query: str, *args: object) -> int:
+        """Return the number that this query finds in the record."""
+        async with self.sql() as record:
+            return int(await record.fetchval(query, *args))
+
     async def finished(self, ids: Iterable[str], within_s: float = DEADLINE_S) -> dict[str, asyncpg.Record]:
-        """Rows of these jobs once all are terminal; fails with what is left after so many seconds."""
+        """Return the rows of these jobs once all are terminal; fail with what is left after so many seconds."""
         ids, until = list(ids), time.monotonic() + within_s
-        connection = await asyncpg.connect(self.servers.postgres.url)
-        try:
+        async with self.sql() as record:
             while True:
-                rows = await connection.fetch("select * from jobs where id = any($1::uuid[])", ids)
+                rows = await record.fetch("select * from jobs where id = any($1::uuid[])", ids)
                 left = [dict(row) for row in rows if row["finished_at"] is None]
                 if not left and len(rows) == len(set(ids)):
                     return {str(row["id"]): row for row in rows}
                 assert time.monotonic() < until, f"{len(left)} of {len(ids)} unfinished, first: {left[:1]}"
                 await asyncio.sleep(0.1)
-        finally:
-            await connection.close()
 
     def _add(self, group: list[Process], module: str, private_port: int, **settings: object) -> Process:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
@@ -195,6 +219,15 @@ class Stack:
         group.append(Process(command, environment, private_port, log, self.root))
         group[-1].start()
         return group[-1]
+
+
+@contextmanager
+def stack_on_empty_servers(servers: Servers, directory: Path, **settings: object) -> Iterator[Stack]:
+    """Yield a stack for the block to start, and stop it afterwards. For fixtures of a module, outside any loop."""
+    servers.up()
+    asyncio.run(empty(servers))
+    with Stack(servers, directory, **settings) as stack:
+        yield stack
 
 
 def clean_environment() -> dict[str, str]:

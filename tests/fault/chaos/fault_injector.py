@@ -83,7 +83,7 @@ class FaultInjector:
         """Add up what a consumer has counted, before it ends."""
         with suppress(httpx2.HTTPError, TimeoutError):
             async with asyncio.timeout(FIGURES_S):
-                found = await process.figures()
+                found = await process.metrics()
             self.figures.update({name: int(found.get(name, 0)) for name in KEPT})
 
     @asynccontextmanager

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import asyncpg
 import orjson
 
+from tests.support.servers import sql_session
+
 _JOBS = """
     select id::text, tenant, kind, state, fence, crash_count, solo_crashes, input, result, error,
            extract(epoch from created_at)::float8 as created, extract(epoch from finished_at)::float8 as finished
@@ -63,22 +65,15 @@ class Record(NamedTuple):
 
 async def unfinished(url: str) -> int:
     """Jobs that are not terminal."""
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval(_LEFT))
-    finally:
-        await connection.close()
+    async with sql_session(url) as sql:
+        return int(await sql.fetchval(_LEFT))
 
 
 async def read_record(url: str, ledger: Path) -> Record:
     """Everything, after the end."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            rows = [_row(each) async for each in connection.cursor(_JOBS, prefetch=5_000)]
-            attempts = [Ended(*each) async for each in connection.cursor(_ATTEMPTS, prefetch=5_000)]
-    finally:
-        await connection.close()
+    async with sql_session(url) as sql, sql.transaction():
+        rows = [_row(each) async for each in sql.cursor(_JOBS, prefetch=5_000)]
+        attempts = [Ended(*each) async for each in sql.cursor(_ATTEMPTS, prefetch=5_000)]
     return Record(rows, attempts, read_ledger(ledger))
 
 

@@ -23,7 +23,6 @@ from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
-from tests.fault.claims import record
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
 from tests.support.make_jobs import new_job
@@ -117,7 +116,7 @@ class Player:
 
     async def state(self, job_id: str) -> str:
         """As the record has it."""
-        async with record(self._stack) as sql:
+        async with self._stack.sql() as sql:
             return str(await sql.fetchval("select state from jobs where id = $1", job_id))
 
     async def recover(self) -> None:
