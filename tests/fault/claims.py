@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from tests.support.stack import Stack
 
 
-async def every_claim_is_explained(stack: Stack) -> Counter[str]:
+async def check_claims(stack: Stack) -> Counter[str]:
     """Each claim (a fence) ended in exactly one way: the last of a success in it, every other in a row of attempts.
 
     Returns how often the latter ended how.

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from infra.local.servers import Servers
-from tests.fault.claims import every_claim_is_explained
+from tests.fault.claims import check_claims
 from tests.support.job_client import KINDS, SUM, WAIT, finished
 from tests.support.stack import Process, Stack, make_a_key, stack_on_empty_servers
 from tests.support.waiting import until_found
@@ -70,7 +70,7 @@ async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
         answers = [await submitted(client, nap) for client in (ahead, behind) * 5]
         rows = await skewed.finished([each.json()["id"] for each in answers])
     assert {(row["state"], row["attempt"], row["fence"]) for row in rows.values()} == {("succeeded", 1, 1)}
-    assert await every_claim_is_explained(skewed) == {}
+    assert await check_claims(skewed) == {}
     figures = [await each.metrics() for each in skewed.consumers]
     assert [each["sluice_jobs_claimed_total"] > 0 for each in figures] == [True, True]
     assert [each["sluice_jobs_rescued_total"] for each in figures] == [0, 0]

@@ -16,7 +16,7 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.invariants import Invariants
 from sluice.core.ports import Finding
-from tests.fault.claims import every_claim_is_explained
+from tests.fault.claims import check_claims
 from tests.fault.crash.orders import ACTIONS
 from tests.fault.crash.points import POINTS
 from tests.fault.crash.scenario import Case, Promise, Stage
@@ -69,7 +69,7 @@ async def play(servers: Servers, directory: Path) -> Played:
         return Played(
             outcomes=outcomes,
             findings=[found async for found in invariants.look(None, 30) if found.offenders],
-            claims=await every_claim_is_explained(opened.stack),
+            claims=await check_claims(opened.stack),
             keys=keys,
             unpromised=unpromised,
             promises=opened.promises,

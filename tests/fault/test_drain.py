@@ -10,7 +10,7 @@ from itertools import count
 import httpx2
 import orjson
 
-from tests.fault.test_deaths import submitted
+from tests.fault.jobs import submit
 from tests.support.stack import Stack
 from tests.support.waiting import until, until_found
 
@@ -79,7 +79,7 @@ async def test_an_api_that_stops_under_load_fails_no_request(bare_stack: Stack) 
 async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_stack: Stack) -> None:
     bare_stack._settings |= {"stop_s": 600, "processes": 2}
     await bare_stack.start(consumers=0)
-    await submitted(bare_stack, SPIN, 5)
+    await submit(bare_stack, SPIN, 5)
     async with bare_stack.sql() as connection:
 
         async def two_run() -> bool:

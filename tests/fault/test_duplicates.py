@@ -11,8 +11,8 @@ import aiormq
 
 from sluice.core.envelope import encode
 from sluice.core.lanes import queue_name
-from tests.fault.claims import every_claim_is_explained
-from tests.fault.test_deaths import submitted
+from tests.fault.claims import check_claims
+from tests.fault.jobs import submit
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until_found
 
@@ -47,13 +47,13 @@ async def test_hints_in_any_number_and_order_run_every_job_once(bare_stack: Stac
     assert (figures["sluice_jobs_claimed_total"], figures["sluice_jobs_succeeded_total"]) == (JOBS, JOBS)
     assert figures["sluice_stale_outcomes_total"] == 0
     assert figures["sluice_ids_void_total"] >= JOBS
-    assert not await every_claim_is_explained(bare_stack)
+    assert not await check_claims(bare_stack)
 
 
 async def accepted(stack: Stack, mark: Path) -> tuple[list[str], list[str]]:
     """Jobs that leave a mark, and some that were cancelled before anybody claimed them."""
     work = {"kind": "own.loop", "input": {"mark": str(mark)}}
-    ids, void = await submitted(stack, work, JOBS), await submitted(stack, work, 5)
+    ids, void = await submit(stack, work, JOBS), await submit(stack, work, 5)
     async with stack.client() as client:
         for each in void:
             assert (await client.post(f"/v1/jobs/{each}/cancel")).json()["state"] == "cancelled"

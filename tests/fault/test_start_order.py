@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from yarl import URL
 
 from api.app import RunningApi, open_api
 from infra.local.servers import Servers
@@ -19,10 +18,10 @@ from sluice.adapters.metrics import Metrics
 from sluice.core.errors import ServerAway
 from sluice.core.registry import load
 from sluice.core.runtime.telemetry import Telemetry
-from tests.fault.away.proxied_stack import NAMES
-from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
+from tests.fault.chaos.schedule import SERVERS
 from tests.support.job_client import SUM
-from tests.support.servers import settings_for, urls
+from tests.support.proxy import CALM, Proxies, Proxy, Trouble
+from tests.support.servers import proxied_urls, settings_for
 from tests.support.stack import PATIENT, Process, Stack
 from tests.support.waiting import answers, until_found
 
@@ -35,7 +34,7 @@ class Town:
 
     def __init__(self, servers: Servers, proxies: Proxies) -> None:
         self._servers = servers
-        self.doors: dict[str, Proxy] = {name: proxies.add(getattr(servers, name).port) for name in NAMES}
+        self.doors: dict[str, Proxy] = {name: proxies.add(getattr(servers, name).port) for name in SERVERS}
         for door in self.doors.values():
             door.behave(NOT_THERE)
 
@@ -46,11 +45,7 @@ class Town:
     @property
     def addresses(self) -> dict[str, object]:
         """Settings that lead here."""
-        real = urls(self._servers)
-        return {
-            f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(door.port))
-            for name, door in self.doors.items()
-        }
+        return proxied_urls(self._servers, {name: door.port for name, door in self.doors.items()})
 
 
 @pytest.fixture
@@ -64,7 +59,7 @@ def proxies() -> Iterator[Proxies]:
 async def test_an_api_is_ready_once_postgresql_is_there_in_whichever_of_all_orders(
     shared_stack: Stack, proxies: Proxies
 ) -> None:
-    orders = list(permutations([*NAMES, APP]))
+    orders = list(permutations([*SERVERS, APP]))
     assert len(orders) == 24
     towns = [Town(shared_stack.servers, proxies) for _ in orders]
     async with asyncio.TaskGroup() as group:
@@ -124,7 +119,7 @@ async def _accepted(front: RunningApi, key: str) -> str:
 async def test_a_consumer_works_once_the_servers_are_there_in_whichever_order(
     shared_stack: Stack, proxies: Proxies, tmp_path: Path
 ) -> None:
-    orders = list(permutations(NAMES))
+    orders = list(permutations(SERVERS))
     towns = [Town(shared_stack.servers, proxies) for _ in orders]
     consumers = [shared_stack.add_consumer(**town.addresses) for town in towns]
     try:

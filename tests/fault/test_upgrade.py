@@ -14,7 +14,7 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.server_checks import newest_revision
-from tests.fault.claims import every_claim_is_explained
+from tests.fault.claims import check_claims
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
 from tests.support.stack import Stack, stack_on_empty_servers
@@ -60,7 +60,7 @@ async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(both: Stac
 
         await until_found(all_have_finished)
         assert (await old.get(f"/v1/jobs/{jobs[0]}")).json()["result"] == {"number": 0}
-    assert await every_claim_is_explained(both) == {}
+    assert await check_claims(both) == {}
 
 
 async def test_the_migrations_of_this_release_hold_up_nobody(both: Stack) -> None:
@@ -105,7 +105,7 @@ async def _under_load(stack: Stack) -> AsyncIterator[Load]:
     news = "".join(log.read_text()[start:] for log, start in said.items())
     # A heartbeat that waits behind the same lock as the ending of its job finds it ended, and says that it was lost.
     assert set(re.findall(r'"level":"(?:WARNING|ERROR)".*?"message":"(.*?)"', news)) <= {"leases_lost"}
-    assert await every_claim_is_explained(stack) == {}
+    assert await check_claims(stack) == {}
 
 
 async def _is(record: asyncpg.Connection[asyncpg.Record], query: str, wanted: int) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 import asyncpg
 import redis.asyncio as redis
+from yarl import URL
 
 from infra.local.run_as import temporary_directory
 from infra.local.servers import Server, Servers
@@ -41,6 +42,15 @@ def urls(servers: Servers) -> dict[str, str]:
         "SLUICE_REDIS_URL": servers.redis.url,
         "SLUICE_RABBITMQ_URL": servers.rabbitmq.url,
         "SLUICE_KEY_PEPPER": "a pepper for tests only",
+    }
+
+
+def proxied_urls(servers: Servers, ports: Mapping[str, int]) -> dict[str, object]:
+    """Return the settings that lead to these servers by the ports of their proxies; `ports` has one for each server."""
+    real = urls(servers)
+    return {
+        f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(port))
+        for name, port in ports.items()
     }
 
 

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from yarl import URL
 
 from infra.local.server import Server
 from infra.local.servers import Servers
 from sluice.core.runtime.settings import Settings
 from tests.fault.away.read_only_servers import disk_alarm, full_disk, no_writes, read_only
-from tests.fault.chaos.proxy import BOTH, CALM, Proxies, Proxy, Trouble
+from tests.fault.chaos.schedule import SERVERS
 from tests.support.job_client import KINDS
-from tests.support.servers import empty, urls
+from tests.support.proxy import BOTH, CALM, Proxies, Proxy, Trouble
+from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until_found
 
-NAMES = ("postgres", "redis", "rabbitmq")
 BUDGETS = {"postgres": ("record_budget_s", "accept_budget_s"), "redis": ("redis_budget_s",)}
 """How long requests may wait for each server."""
 
@@ -48,7 +47,7 @@ class Site:
 
     def __init__(self, servers: Servers, directory: Path) -> None:
         self.servers, self._proxies = servers, Proxies()
-        self.edges = {name: self._proxies.add(self.server(name).port) for name in NAMES}
+        self.edges = {name: self._proxies.add(self.server(name).port) for name in SERVERS}
         self.stack = Stack(servers, directory, handlers=KINDS)
 
     def api(self, missing: str) -> Process:
@@ -84,11 +83,7 @@ class Site:
 
     def addresses(self) -> dict[str, object]:
         """Settings that lead to the proxies."""
-        real = urls(self.servers)
-        return {
-            f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(self.edges[name].port))
-            for name in NAMES
-        }
+        return proxied_urls(self.servers, {name: edge.port for name, edge in self.edges.items()})
 
     @asynccontextmanager
     async def away(self, name: str, how: str) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from infra.local.run_as import owner_of
 from infra.local.servers import Servers
 from tests.fault.chaos.fault_injector import ABSURD_LIMIT, USUAL_LIMIT
 from tests.support.misconfigured_servers import weakened
+from tests.support.servers import sql_session
 
 LOG = 16 * 1024 * 1024
 """Bytes of a file of PostgreSQL's log, which has to stay allowed."""
@@ -33,15 +34,14 @@ LARGE, SMALL = (2_000, 110), (1, 0)
 @asynccontextmanager
 async def full_disk(servers: Servers) -> AsyncIterator[None]:
     """Within the block the table of jobs cannot grow."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        size = await _enlarge(connection)
-        _limit(servers.postgres, str(size + HALF_A_PAGE))
-        await _fill(connection)
-        yield
-    finally:
-        _limit(servers.postgres, "unlimited")
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        try:
+            size = await _enlarge(sql)
+            _limit(servers.postgres, str(size + HALF_A_PAGE))
+            await _fill(sql)
+            yield
+        finally:
+            _limit(servers.postgres, "unlimited")
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 import aiormq
@@ -16,8 +17,8 @@ import redis.asyncio as redis
 
 from infra.local.server import Server
 from sluice.core.lanes import PRIORITIES, queue_name
-from tests.fault.chaos.proxy import BOTH, CALM, Proxy, Trouble
 from tests.fault.chaos.schedule import Fault
+from tests.support.proxy import BOTH, CALM, Proxy, Trouble
 from tests.support.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
@@ -106,19 +107,16 @@ class FaultInjector:
 
     async def _kill_process(self, fault: Fault) -> float:
         victim = self._process(fault)
-        if fault.target.startswith("consumer"):
-            await self.gather_figures(victim)
-        await asyncio.to_thread(victim.kill)
-        return await self._restart(victim, fault)
+        return await self._end_and_restart(victim, victim.kill, fault)
 
     async def _stop_process(self, fault: Fault) -> float:
         victim = self._process(fault)
+        return await self._end_and_restart(victim, victim.stop, fault)
+
+    async def _end_and_restart(self, victim: Process, end: Callable[[], object], fault: Fault) -> float:
         if fault.target.startswith("consumer"):
             await self.gather_figures(victim)
-        await asyncio.to_thread(victim.stop)
-        return await self._restart(victim, fault)
-
-    async def _restart(self, victim: Process, fault: Fault) -> float:
+        await asyncio.to_thread(end)
         await asyncio.sleep(fault.lasts_s)
         victim.start()
         ended = time.time()
@@ -127,12 +125,9 @@ class FaultInjector:
 
     async def _freeze_process(self, fault: Fault) -> float:
         victim = self._process(fault)
-        victim.signal(signal.SIGSTOP)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            victim.signal(signal.SIGCONT)
-        return time.time()
+        return await self._hold(
+            fault, partial(victim.signal, signal.SIGSTOP), partial(victim.signal, signal.SIGCONT)
+        )
 
     async def _kill_server(self, fault: Fault) -> float:
         server = self._server(fault)
@@ -143,12 +138,7 @@ class FaultInjector:
 
     async def _freeze_server(self, fault: Fault) -> float:
         server = self._server(fault)
-        await asyncio.to_thread(server.freeze)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            server.thaw()
-        return time.time()
+        return await self._hold(fault, server.freeze, server.thaw)
 
     async def _hang_server(self, fault: Fault) -> float:
         server = self._server(fault)
@@ -167,13 +157,8 @@ class FaultInjector:
         return time.time()
 
     async def _alarm(self, fault: Fault) -> float:
-        rabbitmq = self._stack.servers.rabbitmq
-        await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", ABSURD_LIMIT)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", USUAL_LIMIT)
-        return time.time()
+        set_limit = partial(self._stack.servers.rabbitmq.control, "set_disk_free_limit")
+        return await self._hold(fault, partial(set_limit, ABSURD_LIMIT), partial(set_limit, USUAL_LIMIT))
 
     async def _purge(self, _: Fault) -> float:
         """Somebody empties the queues by hand."""
@@ -214,11 +199,15 @@ class FaultInjector:
 
     async def _trouble(self, fault: Fault, trouble: Trouble) -> float:
         edge = self._edges[fault.target]
-        await asyncio.to_thread(edge.behave, trouble)
+        return await self._hold(fault, partial(edge.behave, trouble), partial(edge.behave, CALM))
+
+    async def _hold(self, fault: Fault, begin: Callable[[], object], end: Callable[[], object]) -> float:
+        """Begin, stay like this for as long as the fault lasts, and end it whatever happens."""
+        await asyncio.to_thread(begin)
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
-            await asyncio.to_thread(edge.behave, CALM)
+            await asyncio.to_thread(end)
         return time.time()
 
     @asynccontextmanager

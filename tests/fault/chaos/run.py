@@ -11,8 +11,6 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from yarl import URL
-
 from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict, judge
 from tests.fault.chaos.client_log import ClientLog
@@ -21,12 +19,12 @@ from tests.fault.chaos.fault_injector import Done, FaultInjector
 from tests.fault.chaos.http_client import Door, Doors
 from tests.fault.chaos.kinds import LEDGER
 from tests.fault.chaos.load import VISITS, Load
-from tests.fault.chaos.proxy import Proxies, Proxy
 from tests.fault.chaos.record_snapshot import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
 from tests.fault.chaos.resource_samples import Sample, watch
-from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedule
-from tests.support.servers import urls
+from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, SERVERS, Crew, Fault, schedule
+from tests.support.proxy import Proxies, Proxy
+from tests.support.servers import proxied_urls
 from tests.support.stack import ROOT, Stack, make_a_key
 
 Say = Callable[[str], None]
@@ -127,16 +125,7 @@ class Site:
 
     def _urls(self, role: str) -> dict[str, object]:
         """Where each server is for this role: behind its proxy."""
-        real = {
-            "postgres": "SLUICE_POSTGRES_URL",
-            "redis": "SLUICE_REDIS_URL",
-            "rabbitmq": "SLUICE_RABBITMQ_URL",
-        }
-        found = urls(self.servers)
-        return {
-            f"{server}_url": str(URL(found[name]).with_port(self.edges[f"{role}-{server}"].port))
-            for server, name in real.items()
-        }
+        return proxied_urls(self.servers, {name: self.edges[f"{role}-{name}"].port for name in SERVERS})
 
 
 @asynccontextmanager

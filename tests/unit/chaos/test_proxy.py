@@ -8,8 +8,8 @@ from time import monotonic
 
 import pytest
 
-from tests.fault.chaos.proxied_connection import BACK, FORTH
-from tests.fault.chaos.proxy import BOTH, CALM, HOST, Proxies, Proxy, Trouble
+from tests.support.proxied_connection import BACK, FORTH
+from tests.support.proxy import BOTH, CALM, HOST, Proxies, Proxy, Trouble
 from tests.support.waiting import until
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -11,7 +11,7 @@ from random import Random
 from threading import Thread
 from typing import NamedTuple
 
-from tests.fault.chaos.proxied_connection import BACK, FORTH, Line, Way
+from tests.support.proxied_connection import BACK, FORTH, Line, Way
 
 HOST = "127.0.0.1"
 BOTH = frozenset({FORTH, BACK})

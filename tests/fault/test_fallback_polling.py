@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.server import Server
-from tests.fault.claims import every_claim_is_explained
-from tests.fault.test_deaths import RUNNING, running, submitted
+from tests.fault.claims import check_claims
+from tests.fault.jobs import check_stops_under_load, submit, until_running
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
@@ -56,7 +56,7 @@ async def test_while_rabbitmq_is_away_under_load_jobs_are_pulled_and_then_delive
     assert back[PULLED] >= 60
     assert (after[PULLED], after[DELIVERED] >= back[DELIVERED] + 60) == (back[PULLED], True)
     assert (after["sluice_pulling_started_total"], after["sluice_pulling_ended_total"]) == (1, 1)
-    assert await every_claim_is_explained(bare_stack) == {}
+    assert await check_claims(bare_stack) == {}
     await until_found(lambda: outbox_is_empty(bare_stack))
 
 
@@ -77,7 +77,7 @@ async def test_with_redis_away_as_well_jobs_are_still_pulled(bare_stack: Stack, 
             await load.more(60)
         await load.check()
     assert (load.refused, load.unknown) == ([], 0)
-    assert await every_claim_is_explained(bare_stack) == {}
+    assert await check_claims(bare_stack) == {}
 
 
 async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
@@ -86,35 +86,27 @@ async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
     bare_stack._settings |= {"handlers": KINDS}
     await without_rabbitmq(bare_stack).start()
     gate = tmp_path / "gate"
-    ids = await submitted(bare_stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, 4)
-    await running(bare_stack, 4)
+    ids = await submit(bare_stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, 4)
+    await until_running(bare_stack, 4)
     bare_stack.consumers[0].kill()
     gate.touch()
     await bare_stack.add_consumer().ready()
     rows = await bare_stack.finished(ids)
     assert {(row["state"], row["fence"], row["attempt"]) for row in rows.values()} == {("succeeded", 2, 1)}
-    assert await every_claim_is_explained(bare_stack) == {"lease-lost": 4}
+    assert await check_claims(bare_stack) == {"lease-lost": 4}
 
 
 async def test_a_consumer_stopped_while_it_pulls_under_load_leaves_nothing_claimed(bare_stack: Stack) -> None:
     bare_stack._settings |= {"stop_s": 100}  # nothing has to wait for the deadline
     await without_rabbitmq(bare_stack).start()
-    load = Load(bare_stack)
-    async with load.running(clients=16):
-        for _ in range(3):
-            await load.more(50)
-            assert await asyncio.to_thread(bare_stack.consumers[-1].stop) == 0
-            assert await bare_stack.count(RUNNING) == 0
-            await bare_stack.add_consumer().ready()
-    await load.check()
-    assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
+    await check_stops_under_load(bare_stack)
 
 
 async def test_jobs_that_were_queued_without_rabbitmq_are_found_once_it_is_switched_on(
     bare_stack: Stack,
 ) -> None:
     await without_rabbitmq(bare_stack).start(consumers=0)
-    ids = await submitted(bare_stack, SUM, 40)
+    ids = await submit(bare_stack, SUM, 40)
     await until_found(lambda: outbox_is_empty(bare_stack))
     assert bare_stack.apis[0].stop() == 0
     del bare_stack.environment["SLUICE_RABBITMQ_URL"]
