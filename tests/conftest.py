@@ -16,7 +16,7 @@ from tests.support.stack import Stack, stack_on_empty_servers
 
 
 def pytest_configure() -> None:
-    """Give each worker of a run ports of its own: two could take the same one before either listens on it."""
+    """Give each worker of a run its own ports: two could take the same one before either listens on it."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports._CANDIDATES = ports._CANDIDATES[number::workers]
@@ -24,14 +24,14 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def shared_servers() -> Iterator[Servers]:
-    """One set of real servers for the whole run."""
+    """Start one set of real servers for the whole run."""
     with running_servers() as servers:
         yield servers
 
 
 @pytest.fixture
 async def servers(shared_servers: Servers) -> Servers:
-    """The real servers, all up and empty."""
+    """Make sure that the real servers are up and empty."""
     shared_servers.up()
     await empty(shared_servers)
     return shared_servers
@@ -39,7 +39,7 @@ async def servers(shared_servers: Servers) -> Servers:
 
 @pytest.fixture
 async def stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
-    """One api and one consumer process on empty servers."""
+    """Start one api and one consumer on empty servers."""
     with Stack(servers, tmp_path) as running:
         await running.start()
         yield running
@@ -47,7 +47,7 @@ async def stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
 
 @pytest.fixture
 async def bare_stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
-    """A stack whose processes the test starts itself."""
+    """Provide a stack whose processes the test starts itself."""
     with Stack(servers, tmp_path) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""What the record says of claims once everything has come to rest."""
+"""What the record says about claims once everything has come to rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.stack import Stack
 
 
 async def check_claims(stack: Stack) -> Counter[str]:
-    """Each claim (a fence) ended in exactly one way: the last of a success in it, every other in a row of attempts.
+    """Check that each claim (a fence) ended in exactly one way: the last of a success in it, every other in a row of attempts.
 
     Returns how often the latter ended how.
     """

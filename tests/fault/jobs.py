@@ -1,4 +1,4 @@
-"""Jobs in numbers for the tests of this folder: submit them, wait until they run, take their consumer away."""
+"""Jobs in numbers: submit them, wait until they run, replace their consumer."""
 
 from __future__ import annotations
 

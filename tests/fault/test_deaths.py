@@ -81,12 +81,12 @@ async def test_a_server_restarted_under_load_loses_nothing(bare_stack: Stack, se
 async def test_who_waits_hears_of_the_end_although_redis_has_died_meanwhile(bare_stack: Stack) -> None:
     await bare_stack.start()
     api = bare_stack.apis[0]
-    wish = {"Prefer": "wait=10"}  # a lost wake-up would cost 15 s
+    headers = {"Prefer": "wait=10"}  # a lost wake-up would cost 15 s
     async with bare_stack.client() as client, asyncio.TaskGroup() as group:
-        before = [group.create_task(client.post("/v1/jobs", json=NAP, headers=wish)) for _ in range(3)]
+        before = [group.create_task(client.post("/v1/jobs", json=NAP, headers=headers)) for _ in range(3)]
         await api.until_metric("sluice_waiting_requests", 3)
         await asyncio.to_thread(bare_stack.servers.redis.kill)
-        after = [group.create_task(client.post("/v1/jobs", json=NAP, headers=wish)) for _ in range(3)]
+        after = [group.create_task(client.post("/v1/jobs", json=NAP, headers=headers)) for _ in range(3)]
     answers = [task.result() for task in before + after]
     assert [(each.status_code, each.json()["state"]) for each in answers] == [(200, "succeeded")] * 6
 
@@ -111,7 +111,7 @@ async def test_a_record_that_dies_for_longer_than_a_lease_charges_no_job_for_it(
     await until_running(bare_stack, 20)
     postgres = bare_stack.servers.postgres
     await asyncio.to_thread(postgres.kill)
-    await asyncio.sleep(6)  # longer than the lease: nothing else can tell that it is over
+    await asyncio.sleep(6)  # longer than the lease: nothing signals its end
     await asyncio.to_thread(postgres.start)
     rows = await bare_stack.finished(ids)
     assert {(row["state"], row["attempt"], row["crash_count"]) for row in rows.values()} == {
@@ -144,7 +144,7 @@ async def test_a_consumer_that_thaws_goes_on_working(bare_stack: Stack) -> None:
     consumer = bare_stack.consumers[0]
     consumer.signal(signal.SIGSTOP)
     ids = await submit(bare_stack, {"kind": "demo.sum", "input": {"values": [1]}}, 20)
-    await asyncio.sleep(2.5)  # longer than a lease: nothing else can tell that it was frozen
+    await asyncio.sleep(2.5)  # longer than a lease: nothing signals its end
     consumer.signal(signal.SIGCONT)
     rows = await bare_stack.finished(ids)
     assert {row["state"] for row in rows.values()} == {"succeeded"}
@@ -197,7 +197,7 @@ async def test_a_job_that_kills_its_consumer_is_given_up_and_takes_nobody_with_i
 
 
 async def holder(stack: Stack) -> tuple[Process, int]:
-    """The consumer that runs the most jobs, and how many."""
+    """Return the consumer that runs the most jobs, and how many."""
     query = """select pid, count(*) as held from jobs join consumers on consumers.id = owner
                where state = 'running' group by pid order by held desc"""
     async with stack.sql() as connection:

@@ -19,7 +19,7 @@ LATER = {"kind": "demo.sum", "input": {"values": [1]}, "options": {"delay_s": 60
 
 
 class Client:
-    """Asks two apis in turn over connections that it keeps, and stays with the other one once it is asked to leave."""
+    """Asks two apis in turn over kept connections, and leaves one that asks it to."""
 
     def __init__(self, clients: list[httpx2.AsyncClient]) -> None:
         self._clients = clients
@@ -90,7 +90,7 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
         async def three_are_queued() -> bool:
             return bool(await connection.fetchval("select count(*) = 3 from jobs where state = 'queued'"))
 
-        # Whoever lost a consumer before runs alone, and there are fewer places for that than slots.
+        # Jobs that lost a consumer before run alone, and there are fewer processes for that than slots.
         await connection.execute("update jobs set crash_count = 1, lane = 'default'")
         await connection.execute("update outbox set lane = 'default', due = now()")
         consumer = bare_stack.add_consumer()
@@ -105,5 +105,5 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
 
 
 def job(number: int) -> dict[str, object]:
-    """A job whose result is this number."""
+    """Return a job whose result is this number."""
     return {"kind": "demo.sum", "input": {"values": [number]}}

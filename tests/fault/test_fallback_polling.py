@@ -1,4 +1,4 @@
-"""RabbitMQ away or not there at all: consumers pull jobs from the record, run each once, and go back by themselves."""
+"""RabbitMQ away or not configured: consumers poll the record, run each job once, and go back to deliveries by themselves."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ POLLING, PULLED, DELIVERED = "sluice_pulling", "sluice_jobs_pulled_total", "slui
 
 @asynccontextmanager
 async def away(server: Server, end: Callable[[Server], None]) -> AsyncIterator[None]:
-    """Within the block the server is dead or frozen; afterwards it is back."""
+    """Keep the server dead or frozen for the block, then bring it back."""
     await asyncio.to_thread(end, server)
     try:
         yield
     finally:
-        await asyncio.to_thread(server.start)  # thaws as well
+        await asyncio.to_thread(server.start)  # also thaws
 
 
 @pytest.mark.parametrize("end", [Server.kill, Server.freeze])

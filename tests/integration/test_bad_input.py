@@ -1,4 +1,4 @@
-"""What must never be taken, over both ways in, on real servers: status, headers and shape are the same, and the process lives."""
+"""What must never be accepted, with and without the fast path: status, headers and shape are the same, and the process lives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = f"/v1/jobs/{aged_id(0)}"
 
 @pytest.fixture(scope="module")
 def apis(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PairedApis]:
-    """Both ways in, for the whole module."""
+    """Start both apis for the whole module."""
     with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("logs")) as stack:
         apis = PairedApis(stack)
         asyncio.run(apis.open())
@@ -32,17 +32,17 @@ def apis(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def wrapped(value: bytes) -> bytes:
-    """A whole submit around an input."""
+    """Wrap an input into a whole submit."""
     return b'{"kind":"demo.sum","input":' + value + b"}"
 
 
 def nested(depth: int) -> bytes:
-    """Lists in lists."""
+    """Nest lists to this depth."""
     return b"[" * depth + b"]" * depth
 
 
 def option(text: bytes) -> bytes:
-    """A submit with options."""
+    """Make a submit with these options."""
     return b'{"kind":"demo.sum","input":{"values":[1]},"options":' + text + b"}"
 
 
@@ -136,12 +136,12 @@ class Row(NamedTuple):
 def get(
     name: str, target: str, status: int, kind: str, *headers: tuple[str, str], key: str | None = "good"
 ) -> Row:
-    """A row that only asks."""
+    """Make a row that only reads."""
     return Row(name, ("GET", target, headers, b"", None), status, kind, key)
 
 
 def post(name: str, headers: Headers, status: int, kind: str, **more: Any) -> Row:
-    """A row that sends, by default a good body."""
+    """Make a row that sends, by default a good body."""
     body, length, target = more.pop("body", GOOD), more.pop("length", None), more.pop("target", "/v1/jobs")
     return Row(name, ("POST", target, headers, body, length), status, kind, **more)
 
@@ -298,7 +298,7 @@ REQUESTS: list[Row] = [
 
 
 def problem_of(answer: Answer, status: int, kind: str) -> dict[str, Any]:
-    """The problem, checked for what all problems have."""
+    """Return the problem, checked for what all problems have."""
     problem: dict[str, Any] = orjson.loads(answer.body)
     assert (answer.status, problem["type"]) == (status, kind), problem
     assert answer.headers["content-type"] == "application/problem+json"
@@ -344,7 +344,7 @@ async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(apis: Pa
 
 @pytest.mark.parametrize("target", ["/v1/jobs", SUM])
 async def test_a_key_that_was_used_for_another_body_is_refused_alike(apis: PairedApis, target: str) -> None:
-    """Row 30."""
+    """Cover row 30."""
     answers = []
     for way in WAYS:
         key = ("Idempotency-Key", f"{way} {target}".replace(" ", ""))
@@ -366,7 +366,7 @@ async def test_a_key_that_was_used_for_another_body_is_refused_alike(apis: Paire
 
 
 async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(apis: PairedApis) -> None:
-    """Row 37."""
+    """Cover row 37."""
     answers = []
     for way in WAYS:
         for _ in range(2):
@@ -439,7 +439,7 @@ async def test_a_strange_request_id_is_replaced(apis: PairedApis, given: str) ->
     for way in WAYS:
         raw = request("GET", NOBODY, (_key(apis, "good"), ("X-Request-Id", given)))
         answer = await exchange(apis.urls[way], raw)
-        assert answer.status in (400, 404)  # the parser refuses some of these before us
+        assert answer.status in (400, 404)  # the parser refuses some of these before we see them
         if answer.status == 404:
             assert answer.headers["x-request-id"] != given
             assert len(answer.headers["x-request-id"]) < 64

@@ -1,4 +1,4 @@
-"""The job service that the bench compares with does the same work: a comparison with a broken one would flatter."""
+"""The job service that the bench compares with does the same work: comparing with a broken one would flatter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEADLINE_S = 30
 
 @pytest.fixture
 async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
-    """Its api and its worker; what they made in the database goes with them."""
+    """Start its api and its worker; drop afterwards what they made in the database."""
     api, worker = free_port(), free_port()
     urls = {"BASELINE_POSTGRES_URL": servers.postgres.url, "BASELINE_RABBITMQ_URL": servers.rabbitmq.url}
     names = {"env": os.environ | urls}

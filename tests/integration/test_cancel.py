@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.job_client import SUM, WAIT, JobClient, failed, finished
+from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, submit_failing
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -38,7 +38,7 @@ async def test_a_cancel_ends_running_work_wherever_it_runs_long_before_the_next_
         await work.begin()
         asked_at = monotonic()
         asked = await client.post(f"{work.url}/cancel")
-        job = await work.ended()
+        job = await work.until_ended()
         took = monotonic() - asked_at
         again = await client.post(f"{work.url}/cancel")
     assert (asked.status_code, asked.json()["state"]) == (202, "running")
@@ -52,7 +52,7 @@ async def test_a_cancel_ends_running_work_wherever_it_runs_long_before_the_next_
 
 
 def alive(pid: int) -> bool:
-    """Whether this process runs."""
+    """Tell whether this process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -65,7 +65,7 @@ async def test_asking_twice_to_cancel_what_runs_changes_nothing(two_apis: Stack,
         work = JobClient(client, "own.loop", tmp_path)
         await work.begin()
         answers = await asyncio.gather(*(client.post(f"{work.url}/cancel") for _ in range(10)))
-        job = await work.ended()
+        job = await work.until_ended()
     assert job["state"] == "cancelled"
     assert {answer.json()["cancel_requested_at"] for answer in answers} == {job["cancel_requested_at"]}
     assert {answer.json()["version"] for answer in answers} <= {job["version"] - 1, job["version"]}
@@ -85,7 +85,7 @@ async def test_whoever_waits_hears_of_the_cancel(two_apis: Stack, tmp_path: Path
 
 async def test_a_finished_job_is_not_changed_by_a_cancel(two_apis: Stack) -> None:
     async with two_apis.client() as client:
-        for url in ((await finished(client)).json()["links"]["self"], await failed(client)):
+        for url in ((await submit_and_wait(client)).json()["links"]["self"], await submit_failing(client)):
             before = await client.get(url)
             asked = await client.post(f"{url}/cancel")
             assert (asked.status_code, asked.content) == (200, before.content)
@@ -93,7 +93,7 @@ async def test_a_finished_job_is_not_changed_by_a_cancel(two_apis: Stack) -> Non
 
 
 async def test_whatever_a_cancel_answers_is_how_the_job_ends(two_apis: Stack) -> None:
-    """Cancels that come while jobs are queued, claimed, run, settled and finished."""
+    """Cancel while jobs are queued, claimed, run, settled and finished."""
     async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
 
         async def raced(number: int) -> tuple[str, str]:
@@ -124,8 +124,8 @@ async def test_cancelling_shared_work_acts_for_all_who_share_it(two_apis: Stack,
         shared = await work.submit()
         assert shared["coalesced"] is True
         await client.post(shared["links"]["cancel"])
-        assert (await work.ended())["state"] == "cancelled"
+        assert (await work.until_ended())["state"] == "cancelled"
         fresh = await work.submit()
         assert fresh["id"] != shared["id"]
         work.gate.touch()
-        assert (await work.ended())["state"] == "succeeded"
+        assert (await work.until_ended())["state"] == "succeeded"

@@ -1,4 +1,4 @@
-"""Try again, forget, and see the attempts of a job, on real servers and real processes."""
+"""Retry, delete, and see the attempts of a job, on real servers and real processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from sluice.adapters.redis.cache import RedisCache
 from sluice.core.document import Document
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.job_client import SUM, WAIT, JobClient, ended, failed, finished
+from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, submit_failing, until_ended
 from tests.support.make_jobs import aged_id
 from tests.support.servers import settings_for
 from tests.support.stack import Stack, make_a_key
@@ -26,9 +26,9 @@ routes = pytest.mark.parametrize(("method", "path"), ROUTES)
 
 async def test_a_failed_job_is_tried_again_once_however_many_ask(two_apis: Stack) -> None:
     async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
-        url = await failed(client)
+        url = await submit_failing(client)
         answers = await asyncio.gather(*(each.post(f"{url}/retry") for each in (client, other) * 10))
-        again = await ended(client, answers[0].json()["links"]["self"])
+        again = await until_ended(client, answers[0].json()["links"]["self"])
         later = await other.post(f"{url}/retry")
         original = await client.get(url)
     assert {answer.status_code for answer in answers} <= {200, 202}
@@ -42,7 +42,7 @@ async def test_a_failed_job_is_tried_again_once_however_many_ask(two_apis: Stack
 
 async def test_a_job_that_did_not_fail_cannot_be_tried_again(two_apis: Stack) -> None:
     async with two_apis.client() as client:
-        done = (await finished(client)).json()
+        done = (await submit_and_wait(client)).json()
         later = (await client.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()
         for job in (done, later, (await client.post(later["links"]["cancel"])).json()):
             answer = await client.post(job["links"]["self"] + "/retry")
@@ -52,7 +52,7 @@ async def test_a_job_that_did_not_fail_cannot_be_tried_again(two_apis: Stack) ->
 async def test_attempts_show_their_tracebacks_to_admins_alone(two_apis: Stack) -> None:
     reader = await make_a_key(two_apis.servers, "demo", ["read"])
     async with two_apis.client() as client, two_apis.client(key=reader) as plain:
-        url = await failed(client)
+        url = await submit_failing(client)
         full, bare = await client.get(f"{url}/attempts"), await plain.get(f"{url}/attempts")
     tries = full.json()["attempts"]
     assert [(each["attempt"], each["outcome"]) for each in tries] == [
@@ -66,7 +66,7 @@ async def test_attempts_show_their_tracebacks_to_admins_alone(two_apis: Stack) -
 
 async def test_a_job_that_went_well_has_no_attempts_to_show(two_apis: Stack) -> None:
     async with two_apis.client() as client:
-        job = (await finished(client)).json()
+        job = (await submit_and_wait(client)).json()
         assert (await client.get(job["links"]["self"] + "/attempts")).json() == {"attempts": []}
 
 
@@ -75,7 +75,7 @@ async def test_a_job_that_went_well_has_no_attempts_to_show(two_apis: Stack) -> 
 
 async def test_a_deleted_job_is_unknown_over_every_api(two_apis: Stack) -> None:
     async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
-        done = await finished(client)
+        done = await submit_and_wait(client)
         url = done.json()["links"]["self"]
         for each in (client, other):  # now both have it in memory
             assert (await each.get(url)).content == done.content
@@ -90,7 +90,7 @@ async def test_a_deleted_job_is_unknown_over_every_api(two_apis: Stack) -> None:
 
 async def test_nothing_that_was_under_way_brings_a_deleted_job_back(two_apis: Stack) -> None:
     async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
-        answer = await finished(client, kind="own.pure", input={"number": 1, "mark": ""})
+        answer = await submit_and_wait(client, kind="own.pure", input={"number": 1, "mark": ""})
         job = answer.json()
         assert (await client.delete(job["links"]["self"])).status_code == 204
         cache = await cache_of(two_apis)
@@ -103,7 +103,7 @@ async def test_nothing_that_was_under_way_brings_a_deleted_job_back(two_apis: St
 
 
 async def cache_of(stack: Stack) -> RedisCache:
-    """Redis as the processes of this stack see it."""
+    """Return the cache as the processes of this stack see it."""
     async with redis.Redis.from_url(stack.servers.redis.url) as client:
         (channel, *_) = await client.pubsub_channels("sluice:*:wake")
         assert isinstance(channel, bytes)
@@ -115,10 +115,10 @@ async def cache_of(stack: Stack) -> RedisCache:
 async def test_the_work_of_a_deleted_job_is_done_anew(two_apis: Stack) -> None:
     work = {"kind": "own.pure", "input": {"number": 2}}
     async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
-        first = await finished(client, **work)
+        first = await submit_and_wait(client, **work)
         assert (await other.post("/v1/jobs", json=work)).json()["id"] == first.json()["id"]
         await client.delete(first.json()["links"]["self"])
-        second = await finished(client, **work)
+        second = await submit_and_wait(client, **work)
         assert second.json()["id"] != first.json()["id"]
         assert (await other.post("/v1/jobs", json=work)).json()["id"] == second.json()["id"]
 
@@ -141,17 +141,17 @@ async def test_an_unfinished_job_cannot_be_deleted(two_apis: Stack, tmp_path: Pa
             answer = await client.delete(url)
             assert (answer.status_code, answer.json()["type"]) == (409, "job-not-finished")
         work.gate.touch()
-        assert (await work.ended())["state"] == "succeeded"
+        assert (await work.until_ended())["state"] == "succeeded"
 
 
 async def test_a_failed_job_is_deleted_with_its_attempts(two_apis: Stack) -> None:
     async with two_apis.client() as client:
-        url = await failed(client)
+        url = await submit_failing(client)
         assert (await client.delete(url)).status_code == 204
     assert await two_apis.count("select count(*) from attempts where job_id = $1", url.split("/")[-1]) == 0
 
 
-# Whose jobs they are
+# Jobs of other tenants
 
 
 @routes
@@ -160,7 +160,7 @@ async def test_a_job_of_another_tenant_is_as_unknown_as_one_that_never_was(
 ) -> None:
     other = await make_a_key(two_apis.servers, "other", ["submit", "read", "admin"])
     async with two_apis.client() as client, two_apis.client(key=other) as stranger:
-        url = await failed(client)
+        url = await submit_failing(client)
         before = await client.get(url)
         foreign = await stranger.request(method, url + path)
         nobodys = await stranger.request(method, NOBODY + path)
@@ -178,10 +178,10 @@ async def test_what_runs_for_others_cannot_be_cancelled(two_apis: Stack, tmp_pat
         assert (await stranger.post(f"{work.url}/cancel")).status_code == 404
         assert (await client.get(work.url)).json()["cancel_requested_at"] is None
         work.gate.touch()
-        assert (await work.ended())["state"] == "succeeded"
+        assert (await work.until_ended())["state"] == "succeeded"
 
 
 def shape(answer: httpx2.Response) -> object:
-    """An answer without what differs from request to request."""
+    """Return an answer without what differs from request to request."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("date", "x-request-id")}
     return answer.status_code, headers, answer.json() | {"request_id": ""}

@@ -19,7 +19,7 @@ SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
 
 async def run(servers: Servers, *command: str, **settings: str) -> tuple[int, str, str]:
-    """Run one of our modules to its end: exit status, stdout, stderr."""
+    """Run one of our modules to its end; return exit status, stdout, stderr."""
     ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT"), "0")
     environment = clean_environment() | urls(servers) | ports | settings
     process = await asyncio.create_subprocess_exec(

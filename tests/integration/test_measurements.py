@@ -1,4 +1,4 @@
-"""Readings from HTTP to their summary: the client sees how far the work is, and reads what is wrong with its CSV."""
+"""Readings from HTTP to their summary: the client sees the progress, and reads what is wrong with its CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND = "measurements.summary"
 
 
 async def followed(client: httpx2.AsyncClient, csv: str) -> list[dict[str, Any]]:
-    """Every document a client sees that submits readings and waits for their summary."""
+    """Submit readings, and return every document that a waiting client sees."""
     document = (await client.post("/v1/jobs", json={"kind": KIND, "input": {"csv": csv}})).json()
     seen = [document]
     async with asyncio.timeout(60):

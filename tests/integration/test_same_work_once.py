@@ -1,4 +1,4 @@
-"""The same work once: single flight, results that are used again, and idempotency keys, over two api processes."""
+"""The same work once: single flight, reused results, and idempotency keys, over two api processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import redis.asyncio as redis
 import uuid_utils
 
 from infra.local.servers import Servers
-from tests.support.job_client import SUM, WAIT, JobClient, ended, finished
+from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, until_ended
 from tests.support.paired_apis import Answer, read_answer, request
 from tests.support.servers import frozen
 from tests.support.stack import Process, Stack, make_a_key
@@ -31,13 +31,13 @@ CLIENTS = 50
 
 
 @asynccontextmanager
-async def two(stack: Stack) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
-    """A client of each api."""
+async def clients_of(stack: Stack) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
+    """Open a client of each api."""
     async with stack.client() as one, stack.client(api=stack.apis[1]) as other:
         yield one, other
 
 
-async def pour(stack: Stack, api: Process, body: bytes, times: int) -> list[Answer]:
+async def submit_in_turn(stack: Stack, api: Process, body: bytes, times: int) -> list[Answer]:
     """Submit the same bytes so often over one connection."""
     headers = (("Content-Type", "application/json"), ("Authorization", f"Bearer {stack.key}"))
     raw = request("POST", "/v1/jobs", headers, body)
@@ -53,20 +53,20 @@ async def pour(stack: Stack, api: Process, body: bytes, times: int) -> list[Answ
         writer.close()
 
 
-async def flood(stack: Stack, body: bytes, times: int) -> list[Answer]:
+async def submit_from_everywhere(stack: Stack, body: bytes, times: int) -> list[Answer]:
     """Submit the same bytes so often over many connections to both apis."""
     share = times // (2 * CONNECTIONS)
-    pouring = [pour(stack, api, body, share) for api in stack.apis[:2] for _ in range(CONNECTIONS)]
-    return [answer for answers in await asyncio.gather(*pouring) for answer in answers]
+    submits = [submit_in_turn(stack, api, body, share) for api in stack.apis[:2] for _ in range(CONNECTIONS)]
+    return [answer for answers in await asyncio.gather(*submits) for answer in answers]
 
 
 async def test_ten_thousand_identical_submits_run_once(two_apis: Stack, tmp_path: Path) -> None:
     gate, mark = tmp_path / "gate", tmp_path / "mark"
     body = orjson.dumps({"kind": "own.pure", "input": {"gate": str(gate), "mark": str(mark)}})
-    flooding = asyncio.create_task(flood(two_apis, body, MANY))
+    submitting = asyncio.create_task(submit_from_everywhere(two_apis, body, MANY))
     await until(mark.exists)  # it runs, and the submits go on while it ends
     gate.touch()
-    answers = await flooding
+    answers = await submitting
     assert len(answers) == MANY
     assert Counter(answer.status in (200, 202) for answer in answers) == {True: MANY}
     ids = {orjson.loads(answer.body)["id"] for answer in answers}
@@ -75,19 +75,19 @@ async def test_ten_thousand_identical_submits_run_once(two_apis: Stack, tmp_path
     assert {orjson.loads(answer.body)["state"] for answer in answers} >= {"queued", "succeeded"}
 
 
-# Results that are used again
+# Reused results
 
 
 def pure(number: int | str | None = None, **options: Any) -> dict[str, Any]:
-    """A submit of pure work that nobody asked for before, or of this number."""
+    """Make a submit of pure work that nobody asked for before, or of this number."""
     given = int(uuid4().int % 2**40) if number is None else number
     return {"kind": "own.pure", "input": {"number": given}, "options": options}
 
 
 async def test_a_result_is_used_again_and_says_how_old_it_is_and_for_how_long(two_apis: Stack) -> None:
     work = pure()
-    async with two(two_apis) as clients:
-        first = await finished(clients[0], **work)
+    async with clients_of(two_apis) as clients:
+        first = await submit_and_wait(clients[0], **work)
         assert not {"cache-status", "age"} & first.headers.keys()
         for client in clients:
             again = await client.post("/v1/jobs", json=work)
@@ -99,7 +99,7 @@ async def test_a_result_is_used_again_and_says_how_old_it_is_and_for_how_long(tw
 
 
 async def test_work_under_way_is_shared_and_the_answer_says_so(two_apis: Stack, tmp_path: Path) -> None:
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         given = {"gate": str(work.gate), "mark": str(work.mark)}
@@ -108,17 +108,17 @@ async def test_work_under_way_is_shared_and_the_answer_says_so(two_apis: Stack, 
         assert joined.headers["cache-status"] == "sluice; fwd=miss; collapsed"
         assert joined.json()["links"]["self"] == work.url
         work.gate.touch()
-        assert "coalesced" not in await work.ended()
+        assert "coalesced" not in await work.until_ended()
 
 
 async def test_a_refresh_runs_again_and_replaces_and_off_does_neither(two_apis: Stack) -> None:
     number = pure()["input"]["number"]
-    async with two(two_apis) as clients:
+    async with clients_of(two_apis) as clients:
         client, other = clients
-        first = (await finished(client, **pure(number))).json()
-        off = (await finished(client, **pure(number, cache="off"))).json()
+        first = (await submit_and_wait(client, **pure(number))).json()
+        off = (await submit_and_wait(client, **pure(number, cache="off"))).json()
         assert (await client.post("/v1/jobs", json=pure(number))).json()["id"] == first["id"]
-        new = (await finished(client, **pure(number, cache="refresh"))).json()
+        new = (await submit_and_wait(client, **pure(number, cache="refresh"))).json()
         assert len({first["id"], off["id"], new["id"]}) == 3
         assert (await client.post("/v1/jobs", json=pure(number))).json()["id"] == new["id"]
 
@@ -132,8 +132,8 @@ async def test_a_result_that_is_asked_for_later_or_of_another_tenant_is_not_used
     stranger = await make_a_key(two_apis.servers, "other", ["submit", "read"])
     work = pure()
     async with two_apis.client() as client, two_apis.client(key=stranger) as other:
-        first = (await finished(client, **work)).json()
-        foreign = await finished(other, **work)
+        first = (await submit_and_wait(client, **work)).json()
+        foreign = await submit_and_wait(other, **work)
         later = await client.post("/v1/jobs", json=work | {"options": {"delay_s": 60}})
     assert "cache-status" not in foreign.headers
     assert len({first["id"], foreign.json()["id"], later.json()["id"]}) == 3
@@ -142,8 +142,8 @@ async def test_a_result_that_is_asked_for_later_or_of_another_tenant_is_not_used
 
 async def test_a_result_older_than_its_time_is_not_used(two_apis: Stack) -> None:
     work = {"kind": "own.brief", "input": {"number": pure()["input"]["number"]}}
-    async with two(two_apis) as (client, other):
-        first = await finished(client, **work)
+    async with clients_of(two_apis) as (client, other):
+        first = await submit_and_wait(client, **work)
         answers = [await other.post("/v1/jobs", json=work)]
 
         async def another() -> bool:
@@ -161,9 +161,9 @@ async def test_a_result_older_than_its_time_is_not_used(two_apis: Stack) -> None
 
 async def test_the_other_api_has_a_result_from_redis_without_the_record(two_apis: Stack) -> None:
     work = pure()
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         await other.get("/v1/kinds")  # from here on it knows the key
-        first = await finished(client, **work)
+        first = await submit_and_wait(client, **work)
 
         async def noted() -> bool:  # announced after it was settled
             async with redis.Redis.from_url(two_apis.servers.redis.url) as cache:
@@ -180,8 +180,8 @@ async def test_the_other_api_has_a_result_from_redis_without_the_record(two_apis
 
 async def test_the_record_has_the_result_when_redis_has_forgotten_it(two_apis: Stack) -> None:
     work = pure()
-    async with two(two_apis) as (client, other):
-        first = await finished(client, **work)
+    async with clients_of(two_apis) as (client, other):
+        first = await submit_and_wait(client, **work)
         async with redis.Redis.from_url(two_apis.servers.redis.url) as cache:
             await cache.flushall()
         again = await other.post("/v1/jobs", json=work)
@@ -193,7 +193,7 @@ async def test_the_record_has_the_result_when_redis_has_forgotten_it(two_apis: S
 
 
 def keyed(key: object = None) -> dict[str, str]:
-    """A key that nobody used before, or this one."""
+    """Make a header with an unused key, or with this one."""
     return {"Idempotency-Key": str(key or uuid4())}
 
 
@@ -240,12 +240,12 @@ async def test_a_replay_answers_with_the_job_as_it_is_now(two_apis: Stack, tmp_p
     key = keyed()
     gate = tmp_path / "gate"
     body = {"kind": "own.loop", "input": {"gate": str(gate), "mark": str(tmp_path / "mark")}}
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         first = await client.post("/v1/jobs", json=body, headers=key)
         await until((tmp_path / "mark").exists)
         running = await other.post("/v1/jobs", json=body, headers=key)
         gate.touch()
-        job = await ended(client, first.json()["links"]["self"])
+        job = await until_ended(client, first.json()["links"]["self"])
         done = await other.post("/v1/jobs", json=body, headers=key)
         waited = await client.post("/v1/jobs", json=body, headers=key | WAIT)
     assert "idempotent-replayed" not in first.headers
@@ -259,7 +259,7 @@ async def test_a_replay_answers_with_the_job_as_it_is_now(two_apis: Stack, tmp_p
 
 async def test_a_key_means_the_same_quoted_and_bare(two_apis: Stack) -> None:
     key = str(uuid4())
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         bare = await client.post("/v1/jobs", json=SUM, headers=keyed(key))
         quoted = await other.post("/v1/jobs", json=SUM, headers=keyed(f'"{key}"'))
     assert quoted.json()["id"] == bare.json()["id"]
@@ -276,16 +276,16 @@ async def test_a_key_belongs_to_its_tenant(two_apis: Stack) -> None:
     assert theirs.json()["id"] != mine.json()["id"]
 
 
-async def test_a_key_of_shared_work_stands_for_that_job(two_apis: Stack, tmp_path: Path) -> None:
+async def test_a_key_of_shared_work_belongs_to_that_job(two_apis: Stack, tmp_path: Path) -> None:
     key = keyed()
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         body = {"kind": "own.pure", "input": {"gate": str(work.gate), "mark": str(work.mark)}}
         joined = await other.post("/v1/jobs", json=body, headers=key)
         replayed = await client.post("/v1/jobs", json=body, headers=key)
         work.gate.touch()
-        job = await work.ended()
+        job = await work.until_ended()
         later = await other.post("/v1/jobs", json=body, headers=key)
     assert (joined.json()["id"], joined.json()["coalesced"]) == (job["id"], True)
     assert "idempotent-replayed" not in joined.headers
@@ -293,12 +293,12 @@ async def test_a_key_of_shared_work_stands_for_that_job(two_apis: Stack, tmp_pat
         assert (answer.json()["id"], answer.headers["idempotent-replayed"]) == (job["id"], "true")
 
 
-async def test_a_key_of_a_reused_result_stands_for_it_also_when_it_is_too_old(two_apis: Stack) -> None:
+async def test_a_key_of_a_reused_result_keeps_it_even_when_it_is_too_old(two_apis: Stack) -> None:
     key, work = keyed(), pure()
-    async with two(two_apis) as (client, other):
-        first = await finished(client, **work)
+    async with clients_of(two_apis) as (client, other):
+        first = await submit_and_wait(client, **work)
         reused = await other.post("/v1/jobs", json=work, headers=key)
-        await finished(client, **work | {"options": {"cache": "refresh"}})
+        await submit_and_wait(client, **work | {"options": {"cache": "refresh"}})
         later = await client.post("/v1/jobs", json=work, headers=key)
     assert (reused.content, "idempotent-replayed" in reused.headers) == (first.content, False)
     assert (later.content, later.headers["idempotent-replayed"]) == (first.content, "true")
@@ -308,8 +308,8 @@ async def test_a_key_of_a_reused_result_stands_for_it_also_when_it_is_too_old(tw
 # A request that died between the key and its job
 
 
-async def half_way(stack: Stack, body: bytes, key: str, job_id: str) -> None:
-    """A key in the record whose job never came."""
+async def insert_key_without_job(stack: Stack, body: bytes, key: str, job_id: str) -> None:
+    """Put a key into the record whose job never came."""
     asked = sha256(b"POST /v1/jobs\n" + body).digest()
     statement = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('demo', $1, $2, $3)"
     async with stack.sql() as record:
@@ -323,12 +323,12 @@ JSON = {"Content-Type": "application/json"}
 async def test_a_key_whose_job_never_came_is_taken_over_once(two_apis: Stack, kind: str) -> None:
     key, lost = str(uuid4()), str(uuid_utils.uuid7())
     body = orjson.dumps(SUM if kind == "demo.sum" else pure())
-    await half_way(two_apis, body, key, lost)
-    async with two(two_apis) as clients:
+    await insert_key_without_job(two_apis, body, key, lost)
+    async with clients_of(two_apis) as clients:
         answers = await asyncio.gather(
             *(each.post("/v1/jobs", content=body, headers=JSON | keyed(key)) for each in clients * 10)
         )
-        assert (await ended(clients[0], f"/v1/jobs/{lost}"))["state"] == "succeeded"
+        assert (await until_ended(clients[0], f"/v1/jobs/{lost}"))["state"] == "succeeded"
     assert {answer.json()["id"] for answer in answers} == {lost}
     assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
 
@@ -337,16 +337,16 @@ async def test_a_key_whose_job_never_came_moves_to_the_same_work_under_way(
     two_apis: Stack, tmp_path: Path
 ) -> None:
     key, lost = str(uuid4()), str(uuid_utils.uuid7())
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         body = orjson.dumps({"kind": "own.pure", "input": {"gate": str(work.gate), "mark": str(work.mark)}})
-        await half_way(two_apis, body, key, lost)
+        await insert_key_without_job(two_apis, body, key, lost)
         answers = [
             await each.post("/v1/jobs", content=body, headers=JSON | keyed(key)) for each in (client, other)
         ]
         work.gate.touch()
-        job = await work.ended()
+        job = await work.until_ended()
     assert [answer.json()["id"] for answer in answers] == [job["id"]] * 2
     assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true"]
 
@@ -354,7 +354,7 @@ async def test_a_key_whose_job_never_came_moves_to_the_same_work_under_way(
 async def test_a_key_whose_job_was_there_long_ago_starts_nothing(two_apis: Stack) -> None:
     key, gone = str(uuid4()), "01900000-0000-7000-8000-000000000001"
     body = orjson.dumps(SUM)
-    await half_way(two_apis, body, key, gone)
+    await insert_key_without_job(two_apis, body, key, gone)
     async with two_apis.client() as client:
         answer = await client.post("/v1/jobs", content=body, headers=JSON | keyed(key))
     assert (answer.status_code, answer.json()["type"]) == (410, "job-expired")
@@ -364,7 +364,7 @@ async def test_a_key_keeps_its_meaning_when_everything_but_the_record_was_lost(
     two_apis: Stack, shared_servers: Servers
 ) -> None:
     key = keyed()
-    async with two(two_apis) as (client, other):
+    async with clients_of(two_apis) as (client, other):
         first = await client.post("/v1/jobs", json=SUM, headers=key)
         async with redis.Redis.from_url(shared_servers.redis.url) as cache:
             await cache.flushall()

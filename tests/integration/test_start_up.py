@@ -29,7 +29,7 @@ GOOD = HEAD + "@handler('own.kind')\nasync def kind(ask: Ask) -> Ask:\n    retur
 
 
 def refused(status: int, out: str, err: str) -> str:
-    """The one line that says why."""
+    """Return the one line that says why."""
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert err.startswith("sluice: ")
     return err
@@ -95,7 +95,7 @@ async def test_a_port_that_is_taken_is_named(servers: Servers, process: str) -> 
         ({"own_one": GOOD.replace("'own.kind'", "'own.kind', lane='gpu'")}, ["SLUICE_LANES", "'gpu'", "'own.kind'"]),
     ],
 )  # fmt: skip
-async def test_handlers_that_raise_a_doubt_are_named_with_what_to_do(
+async def test_handlers_that_cannot_be_used_are_named_with_what_to_do(
     servers: Servers, tmp_path: Path, files: dict[str, str], words: list[str]
 ) -> None:
     for name, text in files.items():

@@ -1,4 +1,4 @@
-"""Every statement under sluice/adapters/postgres/queries is understood by a real server with the real schema."""
+"""A real server with the real schema prepares every statement below sluice/adapters/postgres/queries."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from tests.support.servers import sql_session
 
 
 @pytest.mark.parametrize("name", load_queries())
-async def test_postgresql_understands(name: str, servers: Servers) -> None:
+async def test_postgresql_prepares(name: str, servers: Servers) -> None:
     async with sql_session(servers.postgres.url) as sql:
         await sql.prepare(load_queries()[name])

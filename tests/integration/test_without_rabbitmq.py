@@ -1,4 +1,4 @@
-"""A whole stack that was given no address of RabbitMQ: everything works, and it is said that consumers pull."""
+"""A whole stack without an address of RabbitMQ: everything works, and it is reported that consumers poll."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import redis.asyncio as redis
 
 from infra.local.sample_jobs import samples
 from infra.local.servers import Servers
-from tests.support.job_client import KINDS, WAIT, JobClient, ended, failed, finished
+from tests.support.job_client import KINDS, WAIT, JobClient, submit_and_wait, submit_failing, until_ended
 from tests.support.stack import Stack, stack_on_empty_servers
 from tests.support.waiting import until_found
 
@@ -21,19 +21,19 @@ SHIPPED = "sluice.kinds.image_thumbnail,sluice.kinds.measurements_summary,sluice
 
 
 def without_rabbitmq(stack: Stack) -> Stack:
-    """A stack that was given no address of RabbitMQ."""
+    """Take the address of RabbitMQ away from this stack."""
     stack.environment["SLUICE_RABBITMQ_URL"] = ""
     return stack
 
 
 async def outbox_is_empty(stack: Stack) -> bool:
-    """Whether nothing is left in the outbox."""
+    """Tell whether nothing is left in the outbox."""
     return await stack.count("select count(*) from outbox") == 0
 
 
 @pytest.fixture(scope="module")
 def no_rabbitmq(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An api and two consumers without RabbitMQ, whose heartbeat is slower than any cancel may be."""
+    """Start an api and two consumers without RabbitMQ, whose heartbeat is slower than any cancel may be."""
     settings = {"handlers": f"{KINDS},{SHIPPED}", "beat_s": 5, "lease_s": 20}
     with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("stack"), **settings) as stack:
         asyncio.run(without_rabbitmq(stack).start(consumers=2))
@@ -45,7 +45,7 @@ async def test_one_job_of_every_shipped_kind_succeeds(no_rabbitmq: Stack, tmp_pa
         offered = (await client.get("/v1/kinds")).json()["kinds"]
         work = {sample.kind: sample.input for sample in samples(tmp_path, 7)}
         jobs = [await client.post("/v1/jobs", json={"kind": kind, "input": work[kind]}) for kind in work]
-        states = [(await ended(client, job.json()["links"]["self"]))["state"] for job in jobs]
+        states = [(await until_ended(client, job.json()["links"]["self"]))["state"] for job in jobs]
     assert {each["kind"] for each in offered} >= work.keys()
     assert len(work) == 5
     assert states == ["succeeded"] * 5
@@ -80,8 +80,8 @@ async def test_hundreds_of_jobs_of_every_priority_and_both_lanes_run_once(
 
 async def test_who_waits_gets_the_result_of_pulled_work(no_rabbitmq: Stack) -> None:
     async with no_rabbitmq.client() as client:
-        done = (await finished(client)).json()
-        later = await finished(client, options={"delay_s": 0.3})
+        done = (await submit_and_wait(client)).json()
+        later = await submit_and_wait(client, options={"delay_s": 0.3})
     assert (done["state"], done["result"]) == ("succeeded", {"total": 6})
     assert later.json()["state"] == "succeeded"
 
@@ -94,7 +94,7 @@ async def test_a_cancel_ends_pulled_work_wherever_it_runs(
         work = JobClient(client, kind, tmp_path)
         await work.begin()
         asked = await client.post(f"{work.url}/cancel")
-        job = await work.ended()
+        job = await work.until_ended()
     assert (asked.status_code, job["state"]) == (202, "cancelled")
 
 
@@ -102,10 +102,10 @@ async def test_a_failing_job_is_tried_again_after_its_back_off_and_again_on_requ
     no_rabbitmq: Stack,
 ) -> None:
     async with no_rabbitmq.client() as client:
-        url = await failed(client)
+        url = await submit_failing(client)
         job = (await client.get(url)).json()
         again = await client.post(f"{url}/retry")
-        second = await ended(client, again.json()["links"]["self"])
+        second = await until_ended(client, again.json()["links"]["self"])
     assert (job["attempt"], second["state"], second["attempt"]) == (3, "failed", 3)
 
 

@@ -1,4 +1,4 @@
-"""Servers whose settings are worse than they should be, for the length of a block."""
+"""Servers with worse settings than they should have, for the length of a block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import until_found
 
 @asynccontextmanager
 async def weakened(servers: Servers, **settings: str) -> AsyncIterator[None]:
-    """PostgreSQL with these settings, which it takes over at once, without a restart."""
+    """Give PostgreSQL these settings, which it takes over at once, without a restart."""
     conf = servers.postgres.data / "postgresql.conf"
     before = conf.read_text()
     good = {name: await _shown(servers, name) for name in settings}
@@ -45,7 +45,7 @@ async def _shown(servers: Servers, name: str) -> str:
 
 @asynccontextmanager
 async def by_default(servers: Servers, owner: str, setting: str, value: str) -> AsyncIterator[None]:
-    """Every new session of `owner` (`role sluice`, `database sluice`) begins with this value."""
+    """Let every new session of `owner` (`role sluice`, `database sluice`) begin with this value."""
     async with sql_session(servers.postgres.url) as sql:
         try:
             await sql.execute(f"alter {owner} set {setting} = {value}")
@@ -57,7 +57,7 @@ async def by_default(servers: Servers, owner: str, setting: str, value: str) -> 
 
 @asynccontextmanager
 async def full_redis(servers: Servers) -> AsyncIterator[None]:
-    """A Redis that refuses writes once it is full; started again within the block, it is a good one."""
+    """Let Redis refuse writes once it is full; a restart within the block ends that."""
     client = redis.Redis.from_url(servers.redis.url)
     try:
         await client.config_set("maxmemory-policy", "noeviction")

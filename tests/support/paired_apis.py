@@ -1,4 +1,4 @@
-"""Two api processes, one with and one without the express lane, and requests made of bare bytes."""
+"""Two api processes, one with and one without the fast path, and requests made of bare bytes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Answer(NamedTuple):
 
     @property
     def comparable(self) -> tuple[object, ...]:
-        """What has to be the same over both ways."""
+        """Return what has to be the same from both apis."""
         skip = {"date", "x-request-id", "content-length", "retry-after", "etag", "location"}
         headers = {name: value for name, value in self.headers.items() if name not in skip}
         return self.status, headers, self.shape
 
     @property
     def shape(self) -> object:
-        """The problem without what differs from request to request, or the fields of a job."""
+        """Return the problem without what differs from request to request, or the fields of a job."""
         document = orjson.loads(self.body) if self.body else None
         if isinstance(document, dict) and "request_id" in document:
             return document | {"request_id": ""}
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class PairedApis:
-    """Two api processes on the same servers, one with and one without the express lane."""
+    """Two api processes on the same servers, one with and one without the fast path."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -79,7 +79,7 @@ class PairedApis:
             await record.execute(spoil.format("expires_at"), self.keys["expired"].split("_")[1])
 
     async def warm(self, way: str) -> None:
-        """The key is known after this, so that the express lane answers; it is also the good request that must go through."""
+        """Send a good request, which must succeed; after it the key is known, so that the fast path answers."""
         headers = (JSON, ("Authorization", f"Bearer {self.keys['good']}"))
         answer = await exchange(self.urls[way], request("POST", "/v1/jobs", headers, GOOD))
         assert answer.status == 202, answer
@@ -100,7 +100,7 @@ async def exchange(url: str, raw: bytes, patience_s: float = 10) -> Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer that comes over this connection."""
+    """Read the next answer of this connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
@@ -111,7 +111,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 def request(
     method: str, target: str, headers: Headers, body: bytes = b"", length: int | None = None
 ) -> bytes:
-    """The bytes of a request. A length of -1 leaves Content-Length out."""
+    """Return the bytes of a request. A length of -1 leaves Content-Length out."""
     if length != -1 and (body or length is not None or method == "POST"):
         headers += (("Content-Length", str(len(body) if length is None else length)),)
     lines = [

@@ -1,6 +1,6 @@
-"""Proxies between the processes and their servers, one for each edge, that can be made to behave badly at run time.
+"""Proxies between processes and their servers that can be made to misbehave at run time.
 
-All of them live in one thread with an event loop of its own: nothing that the test does holds up what they carry.
+All of them run in one thread with an event loop of its own, so that nothing a test does holds up what they carry.
 """
 
 from __future__ import annotations
@@ -11,60 +11,66 @@ from random import Random
 from threading import Thread
 from typing import NamedTuple
 
-from tests.support.proxied_connection import BACK, FORTH, Line, Way
+from tests.support.proxied_connection import TO_CLIENT, TO_SERVER, Direction, ProxiedConnection
 
 HOST = "127.0.0.1"
-BOTH = frozenset({FORTH, BACK})
+BOTH = frozenset({TO_SERVER, TO_CLIENT})
 
 
-class Trouble(NamedTuple):
-    """How an edge behaves.
+class Behaviour(NamedTuple):
+    """How a proxy behaves.
 
-    `latency_s` and up to `jitter_s` more pass before bytes arrive; in the ways of `silent` nothing arrives until the
-    trouble is over; `cut_after` bytes from now each connection is reset; `refusing` resets all, and new ones at once.
+    `latency_s` and up to `jitter_s` more pass before bytes arrive; in the directions of `silent` nothing arrives until the
+    behaviour changes; after `cut_after` more bytes each connection is reset; `refusing` resets all, and new ones at once.
     """
 
     latency_s: float = 0.0
     jitter_s: float = 0.0
-    silent: frozenset[Way] = frozenset()
+    silent: frozenset[Direction] = frozenset()
     cut_after: int | None = None
     refusing: bool = False
 
 
-CALM = Trouble()
+NORMAL = Behaviour()
 
 
 class Proxy:
-    """Carries connections from a port of its own to `target`. `behave` and `reset` may be called from any thread."""
+    """Carries connections from a port of its own to `target`. `behave` and `reset` may be called from any thread.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: int, seed: int) -> None:
-        self._loop, self._target, self._rng = loop, target, Random(seed)
-        self._lines: set[Line] = set()
-        self._trouble = CALM
+    `accepted` counts the connections that reached the server; `counted` how often clients sent the bytes `counting`.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, target: int, seed: int, counting: bytes = b""
+    ) -> None:
+        self._loop, self._target, self._rng, self._counting = loop, target, Random(seed), counting
+        self.accepted = self.counted = 0
+        self._connections: set[ProxiedConnection] = set()
+        self._behaviour = NORMAL
         self._listener: asyncio.Server | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
     def connections(self) -> int:
-        """Connections that it carries now."""
-        return len(self._lines)
+        """Return how many connections it carries now."""
+        return len(self._connections)
 
-    def behave(self, trouble: Trouble) -> None:
-        """Behave like this from now on; returns once it does."""
-        self._call(lambda: self._change(trouble))
+    def behave(self, behaviour: Behaviour) -> None:
+        """Behave like this from now on; return once it does."""
+        self._call(lambda: self._change(behaviour))
 
     def reset(self) -> None:
         """Reset every connection, on both sides."""
         self._call(self._reset_all)
 
     async def open(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._listener = await self._loop.create_server(self._accept, HOST, 0)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listen no more, and reset what is carried."""
+        """Stop listening, and reset every connection."""
         if self._listener is not None:
             self._listener.close()
         for task in self._opening:
@@ -77,46 +83,51 @@ class Proxy:
 
         asyncio.run_coroutine_threadsafe(step(), self._loop).result(10)
 
-    def _change(self, trouble: Trouble) -> None:
-        self._trouble = trouble
-        if trouble.refusing:
+    def _change(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        if behaviour.refusing:
             self._reset_all()
-        for line in list(self._lines):
-            self._apply(line)
+        for connection in list(self._connections):
+            self._apply(connection)
 
-    def _apply(self, line: Line) -> None:
-        line.bytes_left = self._trouble.cut_after
-        line.silence(self._trouble.silent)
+    def _apply(self, connection: ProxiedConnection) -> None:
+        connection.bytes_left = self._behaviour.cut_after
+        connection.silence(self._behaviour.silent)
 
     def _accept(self) -> asyncio.Protocol:
-        line = Line(self._loop, self._delay, self._lines.discard)
-        if not self._trouble.refusing:
-            self._lines.add(line)
-            self._apply(line)
-            task = self._loop.create_task(self._connect(line))
+        connection = ProxiedConnection(self._loop, self._delay, self._count, self._connections.discard)
+        if not self._behaviour.refusing:
+            self._connections.add(connection)
+            self._apply(connection)
+            task = self._loop.create_task(self._connect(connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
         else:
-            self._loop.call_soon(line.reset)
-        return line.near
+            self._loop.call_soon(connection.reset)
+        return connection.client
 
-    async def _connect(self, line: Line) -> None:
+    async def _connect(self, connection: ProxiedConnection) -> None:
         try:
-            await self._loop.create_connection(lambda: line.far, HOST, self._target)
+            await self._loop.create_connection(lambda: connection.server, HOST, self._target)
+            self.accepted += 1
         except OSError:
-            line.reset()
+            connection.reset()
+
+    def _count(self, direction: Direction, data: bytes) -> None:
+        if self._counting and direction == TO_SERVER:
+            self.counted += data.count(self._counting)
 
     def _delay(self) -> float:
-        trouble = self._trouble
-        return trouble.latency_s + (self._rng.uniform(0, trouble.jitter_s) if trouble.jitter_s else 0.0)
+        behaviour = self._behaviour
+        return behaviour.latency_s + (self._rng.uniform(0, behaviour.jitter_s) if behaviour.jitter_s else 0.0)
 
     def _reset_all(self) -> None:
-        for line in list(self._lines):
-            line.reset()
+        for connection in list(self._connections):
+            connection.reset()
 
 
 class Proxies:
-    """The thread in which proxies live."""
+    """The thread that proxies run in."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -124,15 +135,15 @@ class Proxies:
         self._thread.start()
         self._made: list[Proxy] = []
 
-    def add(self, target: int) -> Proxy:
-        """A proxy to this port of this machine, listening."""
-        proxy = Proxy(self._loop, target, seed=len(self._made))
+    def add(self, target: int, counting: bytes = b"") -> Proxy:
+        """Open a proxy to this port of this machine, which counts these bytes."""
+        proxy = Proxy(self._loop, target, len(self._made), counting)
         asyncio.run_coroutine_threadsafe(proxy.open(), self._loop).result(10)
         self._made.append(proxy)
         return proxy
 
     def close(self) -> None:
-        """End all of them, and the thread."""
+        """Close all of them, and end the thread."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -141,4 +152,4 @@ class Proxies:
     async def _close(self) -> None:
         for proxy in self._made:
             await proxy.close()
-        await asyncio.sleep(0)  # aborted transports say good-bye in the next round
+        await asyncio.sleep(0)  # aborted transports close in the next round of the loop

@@ -30,11 +30,11 @@ from tests.support.waiting import until_found
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0
 PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis_budget_s": 2}
-"""Budgets that servers keep on a busy machine, too: no request is refused that a test did not mean to be."""
+"""Budgets that servers keep on a busy machine, too: nothing is refused that a test did not mean to be."""
 
 
 class Process:
-    """One api or consumer process, started as a user would, from the tree at `root`; `module` may have arguments behind it."""
+    """One api or consumer process, started as a user would, from the tree at `root`; `module` may be followed by arguments."""
 
     def __init__(
         self, module: str, environment: dict[str, str], private_port: int, log: Path, root: Path = ROOT
@@ -48,12 +48,12 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the process that runs."""
+        """Return the id of the running process."""
         assert self.process is not None
         return self.process.pid
 
     def start(self) -> None:
-        """Start it; `ready` says when it answers."""
+        """Start it; `ready` waits until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -65,7 +65,7 @@ class Process:
             )
 
     async def ready(self) -> None:
-        """Wait until its private port says so."""
+        """Wait until its private port says that it is ready."""
         async with httpx2.AsyncClient() as client:
             until = time.monotonic() + DEADLINE_S
             while time.monotonic() < until:
@@ -80,17 +80,17 @@ class Process:
         raise AssertionError(self.log.read_text()[-3000:])
 
     def kill(self) -> None:
-        """SIGKILL, to it and its children."""
+        """Send SIGKILL to it and its children."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
 
     def signal(self, number: int) -> None:
-        """Any signal, to the process alone."""
+        """Send any signal to the process alone."""
         os.kill(self.pid, number)
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM, wait, and return the exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
@@ -118,7 +118,7 @@ class Process:
 class Stack:
     """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from.
 
-    What is started from now on gets `environment` besides its settings, and is started by `launcher`, a module, if there is one.
+    Processes that are started get `environment` besides their settings, and are started through the module `launcher`, if set.
     """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
@@ -151,7 +151,7 @@ class Stack:
         await asyncio.gather(*(each.ready() for each in self.apis + self.consumers))
 
     def add_api(self, **settings: object) -> Process:
-        """One more api process; the client talks to the first."""
+        """Start one more api process; the client talks to the first."""
         port = settings.pop("api_port", None) or free_port()
         private = free_port()
         while private == port:
@@ -163,7 +163,7 @@ class Stack:
 
     @asynccontextmanager
     async def another_api(self, **settings: object) -> AsyncIterator[Process]:
-        """One more api process, ready, while the block runs."""
+        """Run one more api process for the block."""
         api = self.add_api(**settings)
         try:
             await api.ready()
@@ -173,12 +173,12 @@ class Stack:
             self.apis.remove(api)
 
     def add_consumer(self, **settings: object) -> Process:
-        """One more consumer."""
+        """Start one more consumer."""
         private = free_port()
         return self._add(self.consumers, "consumer", private, consumer_private_port=private, **settings)
 
     def stop(self) -> None:
-        """Stop everything, politely first."""
+        """Stop everything, gracefully if possible."""
         for each in self.apis + self.consumers:
             if each.process is not None and each.process.poll() is None:
                 each.process.terminate()
@@ -186,7 +186,7 @@ class Stack:
             each.stop()
 
     def client(self, key: str | None = None, api: Process | None = None, **more: Any) -> httpx2.AsyncClient:
-        """A client of this api, or of the first."""
+        """Open a client of this api, or of the first."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx2.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
 
@@ -231,13 +231,13 @@ def stack_on_empty_servers(servers: Servers, directory: Path, **settings: object
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without any setting of ours, and with compiled modules kept, by which processes start quicker."""
+    """Return this environment without settings of ours, and with compiled modules kept, which makes processes start quicker."""
     own = ("SLUICE_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
 async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
-    """A new key in the record."""
+    """Put a new key into the record."""
     key = make_key()
     parts = parse_key(key.encode())
     assert parts is not None

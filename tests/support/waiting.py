@@ -13,10 +13,11 @@ PAUSE_S = 0.005
 BLOCKED_S = 0.3
 
 
-async def until(true: Callable[[], object]) -> None:
-    """Return once it is true."""
-    while not true():  # noqa: ASYNC110  no event of this loop can be set there
-        await asyncio.sleep(PAUSE_S)
+async def until(true: Callable[[], object], within_s: float | None = None) -> None:
+    """Return once the condition holds. Raises TimeoutError after so many seconds, if given."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  no event of this loop can be set there
+            await asyncio.sleep(PAUSE_S)
 
 
 async def until_found(look: Callable[[], Awaitable[object]]) -> None:
@@ -47,7 +48,7 @@ class Stopwatch:
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncIterator[Stopwatch]:
-        """Runs while the block does."""
+        """Run the stopwatch for the block."""
         watch = cls()
         ticking = asyncio.create_task(watch._tick())
         try:

@@ -49,6 +49,6 @@ async def test_this_process_is_watched_and_written_down(tmp_path: Path) -> None:
     assert {each.name for each in seen} == {"this"}
     assert seen[0].mib > 5
     assert seen[0].files > 2
-    write(seen, tmp_path / "vitals.csv")
-    assert (tmp_path / "vitals.csv").read_text().splitlines()[0] == "at_s,name,pid,mib,files"
+    write(seen, tmp_path / "samples.csv")
+    assert (tmp_path / "samples.csv").read_text().splitlines()[0] == "at_s,name,pid,mib,files"
     assert look("nobody", 2**22, 0.0) is None

@@ -114,7 +114,7 @@ def test_a_time_limit_counts_as_a_try(attempt: int, state: JobState) -> None:
     assert (end.state, end.outcome, problem(end)["detail"]) == (state, "timed-out", "too long")
 
 
-def test_an_error_in_another_process_brings_its_words() -> None:
+def test_an_error_in_another_process_keeps_its_message() -> None:
     end = judged(HandlerFailed("Odd", "it is odd", "File x, line 1"))
     assert (problem(end)["title"], problem(end)["detail"]) == ("Odd", "it is odd")
     assert end.traceback == "File x, line 1"
@@ -162,7 +162,7 @@ def test_whatever_is_raised_can_be_recorded(error: BaseException) -> None:
     (end.traceback or "").encode()
 
 
-def test_an_exception_without_words_says_so() -> None:
+def test_an_exception_without_a_message_says_so() -> None:
     assert describe(Mute()).detail == "(its message could not be read: RuntimeError)"
 
 

@@ -177,7 +177,7 @@ def test_what_is_no_zone_is_refused(zone: str) -> None:
     assert (flaw.pointer, flaw.code) == ("/timezone", "timezone")
 
 
-def test_both_flaws_are_told_at_once() -> None:
+def test_both_flaws_are_reported_at_once() -> None:
     with pytest.raises(Invalid) as refused:
         check(Timing("daily", "Berlin"))
     assert [flaw.pointer for flaw in refused.value.flaws] == ["/cron", "/timezone"]

@@ -54,7 +54,7 @@ def test_fits_any_picture_into_the_box(source: str, wanted: str) -> None:
     assert near(picture.convert("RGB").getpixel((90, 25)), RED)
 
 
-def test_without_wishes_it_is_a_webp_of_256_pixels() -> None:
+def test_by_default_it_is_a_webp_of_256_pixels() -> None:
     answer, _ = shrunk(encoded(two_halves()))
     assert (answer.width, answer.height, answer.format) == (256, 128, "webp")
 
@@ -154,7 +154,7 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "wrong", [{"width": 0}, {"height": 4097}, {"format": "gif"}, {"width": "9"}, {"x": 1}]
 )
-def test_refuses_wishes_out_of_bounds(wrong: dict[str, Any]) -> None:
+def test_refuses_options_out_of_bounds(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         run_handler(thumbnail, {"image": encoded(two_halves())} | wrong)
 

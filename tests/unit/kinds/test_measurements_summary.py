@@ -113,7 +113,7 @@ def test_one_reading_has_no_interval_no_deviation_and_no_trend() -> None:
     assert (series.interval_s, series.deviation, series.trend, series.gaps.count) == (None, None, None, 0)
 
 
-def test_series_are_told_by_asset_and_signal() -> None:
+def test_series_are_distinguished_by_asset_and_signal() -> None:
     text = table(*hourly(1, 2, asset="b"), *hourly(3, asset="a", signal="z"), *hourly(4, asset="a"))
     assert [(s.asset, s.signal, s.count) for s in summed(text).series] == [
         ("a", "bar", 1),
@@ -241,7 +241,7 @@ def test_gives_up_on_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"fence": -1}, {"gap": 0.5}, {"delimiter": ":"}, {"gap": "3"}, {"x": 1}, {"csv": None}]
 )
-def test_refuses_wishes_out_of_bounds(wrong: dict[str, Any]) -> None:
+def test_refuses_options_out_of_bounds(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         run_handler(summarize, {"csv": table(*hourly(1))} | wrong)
 

@@ -202,7 +202,7 @@ async def test_a_caller_that_left_spoils_nothing_for_the_others() -> None:
     assert await stays == 4
 
 
-async def test_a_caller_that_left_a_failing_batch_is_not_told() -> None:
+async def test_a_caller_that_left_a_failing_batch_gets_no_error() -> None:
     _, call = refusing(lambda _: True, ServerAway("redis"))
     batcher = Batcher("fail", call)
     left, stays = batcher.put(1), batcher.put(2)

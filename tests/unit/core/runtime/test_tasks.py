@@ -40,7 +40,7 @@ async def failing() -> None:
         raise ValueError("while it ended")
 
 
-async def test_every_task_has_ended_afterwards_also_one_that_lost_what_it_was_told() -> None:
+async def test_every_task_has_ended_afterwards_even_one_that_lost_its_cancellation() -> None:
     tasks = [await started(deaf(times)) for times in (0, 1, 3)]
     try:
         async with asyncio.timeout(10):
