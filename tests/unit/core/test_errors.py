@@ -1,4 +1,4 @@
-"""Our errors in words."""
+"""The messages of our errors."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.unit.consumer.make_attempts import a_job
 
 
 def judged(ending: Ending, **fields: Any) -> Transition:
-    """What becomes of a job with this ending."""
+    """Return the transition that a job with this ending makes."""
     transition = judge(a_job(add_up, fence=3, **fields), ending, RetryPolicy(base_s=4), Random(1))
     assert transition is not None
     assert transition.fence == 3
@@ -37,7 +37,7 @@ def judged(ending: Ending, **fields: Any) -> Transition:
 
 
 def raised(error: Exception) -> Exception:
-    """The exception with a traceback."""
+    """Raise the exception, and return it with its traceback."""
     try:
         raise error
     except Exception as caught:  # noqa: BLE001  any error is the case at hand
@@ -45,7 +45,7 @@ def raised(error: Exception) -> Exception:
 
 
 def problem(transition: Transition) -> Any:
-    """What a client sees."""
+    """Return what a client sees."""
     return orjson.loads(transition.error or b"null")
 
 
@@ -134,21 +134,21 @@ def test_the_third_crash_of_its_own_process_fails_a_job(
 
 
 class Mute(Exception):
-    """Has no words."""
+    """Raises if it is asked for its message."""
 
     def __str__(self) -> str:
         raise RuntimeError
 
 
 class Hostile(Exception):
-    """Has words that neither JSON nor the record takes."""
+    """Has a message that neither JSON nor the record takes."""
 
     def __str__(self) -> str:
         return "a\x00b\udce4c" + "x" * 5_000
 
 
 class Leaving(Exception):
-    """Ends the program of whoever asks for its words."""
+    """Ends the program that asks for its message."""
 
     def __str__(self) -> str:
         raise SystemExit(3)

@@ -31,7 +31,7 @@ class Gate:
 def refusing(
     bad: Callable[[list[int]], bool], error: Exception
 ) -> tuple[list[list[int]], Callable[[list[int]], Awaitable[Sequence[int]]]]:
-    """A call that raises for some batches, and the list of all batches it was given."""
+    """Make a call that raises for some batches, and the list of all batches it was given."""
     batches: list[list[int]] = []
 
     async def call(items: list[int]) -> list[int]:
@@ -44,7 +44,7 @@ def refusing(
 
 
 async def answers(batcher: Batcher[int, int], items: Sequence[int]) -> list[int | BaseException]:
-    """What each item's caller gets."""
+    """Return what each item's caller gets."""
     return await asyncio.gather(*(batcher.put(item) for item in items), return_exceptions=True)
 
 
