@@ -1,4 +1,4 @@
-"""Each broken promise is seen by the account, and a kept one is not taken for broken."""
+"""The checker sees each broken promise, and takes no kept one for broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOST = FailedAttempt("a", 1, "lease-lost", 77, 1.5)
 
 
 def log(**changes: Any) -> ClientLog:
-    """A client wished for 1 and was told `a`."""
+    """Make the log of a client that requested job 1 and was answered with `a`."""
     made = ClientLog()
     job = made.add_job(1, "chaos.sum")
     job.acknowledge("a")
@@ -34,7 +34,7 @@ def verdict_on(
     ledger: list[HandlerRun] | None = None,
     **told: Any,
 ) -> Verdict:
-    """Where nothing else is said, every row's last claim has run."""
+    """Judge these rows; unless said otherwise, every row's last claim has run."""
     ran = [HandlerRun(row.id, row.fence) for row in rows] if ledger is None else ledger
     return judge(log(**told), RecordSnapshot(rows, attempts or [], ran))
 

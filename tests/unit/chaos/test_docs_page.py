@@ -1,4 +1,4 @@
-"""A run replaces what the one before wrote, and nothing else."""
+"""A run replaces what an earlier one wrote, and nothing else."""
 
 from __future__ import annotations
 

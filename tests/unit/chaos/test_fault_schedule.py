@@ -1,4 +1,4 @@
-"""A seed decides everything, and nothing else does."""
+"""The seed decides everything, and nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client of the fault runs knows whether a request may have reached somebody."""
+"""The HTTP client of the fault runs knows whether a request may have reached a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a proxy carries arrives, whole and in order, unless and until it is told to misbehave."""
+"""What a proxy carries arrives, whole and in order, until it is told to misbehave."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE_S = 0.2
 
 
 class Echo:
-    """A server that answers with what it is told, and keeps count."""
+    """A server that sends back what it receives, and counts connections."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -65,7 +65,7 @@ def proxy(proxies: Proxies, echo: Echo) -> Proxy:
 
 @pytest.fixture
 async def connected(proxies: Proxies, echo: Echo) -> AsyncIterator[Connect]:
-    """Connects to a proxy; what was connected is closed after the test."""
+    """Provide a way to connect to a proxy; close the connections after the test."""
     opened: list[Streams] = []
 
     async def connect(proxy: Proxy) -> Streams:
@@ -79,7 +79,7 @@ async def connected(proxies: Proxies, echo: Echo) -> AsyncIterator[Connect]:
 
 
 async def echoed(streams: Streams, data: bytes) -> bytes:
-    """The echo of these bytes."""
+    """Send these bytes, and return their echo."""
     streams[1].write(data)
     return await streams[0].readexactly(len(data))
 

@@ -1,4 +1,4 @@
-"""Times are read from the record as they were, and only what nothing else explains counts as late."""
+"""Recovery times come from the record, and only what nothing else explains counts as late."""
 
 from __future__ import annotations
 

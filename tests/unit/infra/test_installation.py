@@ -1,4 +1,4 @@
-"""Whose programs start a server, and what is said where there can be no others."""
+"""Whose programs start a server, and the message where there can be none."""
 
 import os
 import re

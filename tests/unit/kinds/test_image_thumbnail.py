@@ -1,4 +1,4 @@
-"""Thumbnails of real pictures in every format and mode, and of bytes that only pretend."""
+"""Thumbnails of real pictures in every format and mode, and of bytes that only look like one."""
 
 from base64 import b64decode, b64encode
 from contextlib import suppress
@@ -17,21 +17,21 @@ RED, BLUE = (200, 30, 30), (20, 20, 220)
 
 
 def encoded(image: Image.Image, name: str = "PNG", **options: Any) -> str:
-    """A picture as a client sends it."""
+    """Encode a picture as a client sends it."""
     file = BytesIO()
     image.save(file, name, **options)
     return b64encode(file.getvalue()).decode()
 
 
 def two_halves() -> Image.Image:
-    """Blue on the left, red on the right."""
+    """Make a picture that is blue on the left and red on the right."""
     image = Image.new("RGB", (800, 400), RED)
     image.paste(BLUE, (0, 0, 400, 400))
     return image
 
 
 def shrunk(image: str, **options: Any) -> tuple[Thumbnail, Image.Image]:
-    """The answer, and the picture in it."""
+    """Run the handler; return its answer, and the picture in it."""
     answer = run_handler(thumbnail, {"image": image, **options})
     raw = b64decode(answer.image)
     assert len(raw) == answer.bytes
@@ -39,7 +39,7 @@ def shrunk(image: str, **options: Any) -> tuple[Thumbnail, Image.Image]:
 
 
 def near(colour: Any, wanted: tuple[int, ...]) -> bool:
-    """Equal but for what a lossy format changes."""
+    """Tell whether colours are equal but for what a lossy format changes."""
     return all(abs(one - other) < 16 for one, other in zip(colour, wanted, strict=True))
 
 
