@@ -76,11 +76,11 @@ async def open_api(
         state = build_state(settings, registry, connections, telemetry)
         stack.push_async_callback(_drain, state)
         await connections.broker.start()
-        listening = asyncio.create_task(connections.cache.listen(state.waiting.wake), name="wake-ups")
+        listening = asyncio.create_task(connections.subscriptions.listen(state.waiting.wake), name="wake-ups")
         forgetting = asyncio.create_task(
-            connections.cache.listen_gone(state.lookup.memory.forget), name="gone"
+            connections.subscriptions.listen_gone(state.lookup.memory.forget), name="gone"
         )
-        following = asyncio.create_task(state.advisor.follow(connections.cache), name="pace")
+        following = asyncio.create_task(state.advisor.follow(connections.board), name="pace")
         stack.push_async_callback(cancel_and_wait, (listening, forgetting, following))
         metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
         metrics.gauge(
@@ -105,7 +105,7 @@ def build_state(
         settings=settings,
         registry=registry,
         keyring=Keyring(
-            connections.keys,
+            connections.api_keys,
             settings.key_pepper.get_secret_value(),
             settings.key_fresh_s,
             settings.key_stale_s,
@@ -121,8 +121,8 @@ def build_state(
             connections.clock,
         ),
         lookup=lookup,
-        waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
-        control=Control(connections.jobs, connections.cache, lookup, publisher, telemetry),
+        waiting=Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening),
+        control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
         scheduling=Scheduling(registry, lanes, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),

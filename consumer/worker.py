@@ -27,7 +27,7 @@ from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink
 from sluice.adapters.metrics import Metrics
-from sluice.adapters.postgres.heartbeat import open_heartbeat
+from sluice.adapters.postgres.heartbeat_store import open_heartbeat
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.outcome import LeaseLost, NotRenewed, Released
 from sluice.core.registry import Registry, check_lanes
@@ -99,7 +99,7 @@ class Worker:
             self._registry, opened.jobs, self._runner, self._leases, self._settling, telemetry
         )
         self._publisher = OutboxPublisher(opened.broker, opened.jobs, lanes, telemetry)
-        dead = DeadLetters(opened.jobs, telemetry)
+        dead = DeadLetters(opened.keeper, telemetry)
         for queue in self._queues:
             opened.broker.consume(queue.lane, partial(self._execution.deliver, queue))
             self._lanes.append(self._spawn(self._execution.serve(queue), f"lane-{queue.lane.name}"))
@@ -111,20 +111,20 @@ class Worker:
         for duty, every_s in keeper.duties(self._publisher, self._execution):
             self._spawn(keep(duty, every_s, telemetry), f"keeper-{type(duty).__name__}")
         self._spawn(self._sign_in(opened), "sign-in")
-        self._spawn(opened.cache.listen_stops(self._leases.beat_soon), "stops")
+        self._spawn(opened.subscriptions.listen_stops(self._leases.beat_soon), "stops")
 
     def _pull(self, opened: Connections) -> None:
         """What takes over while RabbitMQ is away, or for good where there is none."""
         broker, after_s = opened.broker, self._settings.pull_after_s
         self._poller = FallbackPoller(
-            self._execution, opened.pulls, self._registry.names, self._telemetry, lambda: broker.silent_s, after_s
+            self._execution, opened.polling, self._registry.names, self._telemetry, lambda: broker.silent_s, after_s
         )  # fmt: skip
         self._metrics.gauge("pulling", "1 while jobs are pulled from the record", lambda: self._poller.on)
         for queue in self._queues:
             self._lanes.append(self._spawn(self._poller.serve(queue), f"pull-{queue.lane.name}"))
         self._spawn(self._poller.watch(), "pulling")
         if not broker.configured:
-            self._spawn(opened.cache.listen_calls(self._poller.call), "calls")
+            self._spawn(opened.subscriptions.listen_calls(self._poller.call), "calls")
 
     def _make_leases(self) -> Leases:
         settings = self._settings
@@ -145,7 +145,7 @@ class Worker:
         lanes = [queue.lane.name for queue in self._queues]
         while True:
             with suppress(SluiceError):
-                await opened.jobs.upsert_consumer(socket.gethostname(), os.getpid(), lanes)
+                await opened.statistics.upsert_consumer(socket.gethostname(), os.getpid(), lanes)
             await asyncio.sleep(self._settings.lease_s)
 
     async def _stop(self, opened: Connections) -> None:

@@ -19,9 +19,9 @@ from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from api.http.errors import Unauthorized
-from sluice.adapters.postgres.api_keys import KeyLine, PostgresKeys
+from sluice.adapters.postgres.api_key_store import KeyLine, PostgresApiKeyStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.server_checks import Inspection
+from sluice.adapters.postgres.server_checks import ServerChecks
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.settings import Settings, load_settings
@@ -206,11 +206,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(asked: argparse.Namespace, settings: Settings) -> str:
-    inspection = Inspection(accept=settings.unsafe_durability == "accept")
+    checks = ServerChecks(accept=settings.unsafe_durability == "accept")
     database = Database(
-        settings.postgres_url.get_secret_value(), "sluice-keys", Telemetry(), size=1, inspection=inspection
+        settings.postgres_url.get_secret_value(), "sluice-keys", Telemetry(), size=1, checks=checks
     )
-    keys = PostgresKeys(database, budget_s=5)
+    keys = PostgresApiKeyStore(database, budget_s=5)
     try:
         match asked.command:
             case "create":
@@ -223,7 +223,7 @@ async def _run(asked: argparse.Namespace, settings: Settings) -> str:
         await database.close()
 
 
-async def _create(keys: PostgresKeys, asked: argparse.Namespace, pepper: str) -> str:
+async def _create(keys: PostgresApiKeyStore, asked: argparse.Namespace, pepper: str) -> str:
     text = make_key()
     key = parse_key(text.encode())
     assert key is not None  # noqa: S101  it was made a line ago
@@ -233,7 +233,7 @@ async def _create(keys: PostgresKeys, asked: argparse.Namespace, pepper: str) ->
     return text
 
 
-async def _revoke(keys: PostgresKeys, key_id: str) -> str:
+async def _revoke(keys: PostgresApiKeyStore, key_id: str) -> str:
     if not await keys.revoke_api_key(key_id):
         raise SluiceError(f"there is no key with the id {key_id[:64]}; `list` shows them")
     return f"{key_id} is revoked; every process refuses it within a minute"

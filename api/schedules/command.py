@@ -17,7 +17,7 @@ import orjson
 from api.keys.keyring import tenant_name
 from api.schedules.schedules import Scheduling, checked_body, document
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.schedules import PostgresSchedules
+from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import Invalid, Malformed, ScheduleExists, ScheduleUnknown
 from sluice.core.registry import load
 from sluice.core.runtime.settings import Settings, load_settings
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(asked: argparse.Namespace, settings: Settings) -> str:
     database = Database(settings.postgres_url.get_secret_value(), "sluice-schedules", Telemetry(), size=1)
     lanes = {name: settings.lane(name) for name in settings.lanes}
-    scheduling = Scheduling(load(settings.handlers), lanes, PostgresSchedules(database, budget_s=5))
+    scheduling = Scheduling(load(settings.handlers), lanes, PostgresScheduleStore(database, budget_s=5))
     try:
         return await _answer(scheduling, asked)
     except SluiceError as error:

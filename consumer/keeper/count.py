@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 
 from sluice.core.errors import ServerAway, TryAgain
-from sluice.core.ports import StatisticsBoard, UpkeepStore
+from sluice.core.ports import StatisticsBoard, StatisticsStore
 from sluice.core.queue_stats import LaneStatistics, Statistics, Works, put_together, write_statistics
 
 MOST = 200_000
@@ -29,7 +29,7 @@ class CountLanes:
 
     def __init__(
         self,
-        store: UpkeepStore,
+        store: StatisticsStore,
         board: StatisticsBoard,
         lanes: Sequence[str],
         report: Callable[[], Works],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sluice.core.announcement import announce
-from sluice.core.ports import DocumentCache, UpkeepStore
+from sluice.core.ports import DocumentCache, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 JOBS_PER_TICK = 500
@@ -12,7 +12,7 @@ JOBS_PER_TICK = 500
 class OverdueJobs:
     """Jobs that wait for a slot, for their time or for another attempt, by the clock of the database."""
 
-    def __init__(self, store: UpkeepStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
 
     async def once(self) -> int:

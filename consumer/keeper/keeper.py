@@ -45,17 +45,17 @@ class Keeper:
     def duties(self, publisher: OutboxPublisher, execution: Execution) -> Iterator[tuple[Duty, float]]:
         """Every duty, and the seconds from one time it is done to the next."""
         settings, opened, telemetry = self._settings, self._opened, self._telemetry
-        store, upkeep, cache, tick = opened.jobs, opened.upkeep, opened.cache, settings.keeper_s
+        store, cache, tick = opened.keeper, opened.cache, settings.keeper_s
         yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick
         if opened.broker.configured:
             yield OvertakenJobs(store, execution.newest, telemetry), tick * STRANDED_TICKS
             yield StrandedJobs(store, opened.broker, settings.lanes, telemetry), tick * STRANDED_TICKS
         yield DueJobs(store, cache, telemetry), tick
         yield RescueJobs(store, cache, telemetry), tick
-        yield OverdueJobs(upkeep, cache, telemetry), tick
+        yield OverdueJobs(store, cache, telemetry), tick
         yield FireSchedules(opened.schedules, telemetry), tick
-        yield PruneJobs(upkeep, cache, telemetry, retention(self._registry, settings.keep_s)), tick
-        yield PruneNotes(upkeep, settings.idempotency_keep_s), tick
+        yield PruneJobs(opened.prune, cache, telemetry, retention(self._registry, settings.keep_s)), tick
+        yield PruneNotes(opened.prune, settings.idempotency_keep_s), tick
         yield self._count_lanes(execution), tick
         yield self._verify_record(), settings.verify_s
 
@@ -64,7 +64,7 @@ class Keeper:
         settings, gauges = self._settings, self._metrics.gauges
         report = partial(execution.run_stats.report, settings.served)
         count = CountLanes(
-            self._opened.upkeep, self._opened.cache, list(settings.lanes), report, settings.keeper_s
+            self._opened.statistics, self._opened.board, list(settings.lanes), report, settings.keeper_s
         )
         gauges(
             "queued_jobs", "Jobs that wait for a slot", "lane", lambda: count.gauge(lambda lane: lane.queued)
@@ -84,7 +84,7 @@ class Keeper:
         return count
 
     def _verify_record(self) -> VerifyRecord:
-        duty = VerifyRecord(self._opened.invariants, self._telemetry, time.time)
+        duty = VerifyRecord(self._opened.verifier, self._telemetry, time.time)
         self._metrics.gauges(
             "invariant_violations", "Offenders against each invariant", "check", lambda: duty.violations
         )

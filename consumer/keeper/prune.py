@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from sluice.core.errors import ServerAway
-from sluice.core.ports import DocumentCache, IdempotencyKeyCursor, UpkeepStore
+from sluice.core.ports import DocumentCache, IdempotencyKeyCursor, PruneStore
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -53,7 +53,7 @@ class PruneJobs:
 
     def __init__(
         self,
-        store: UpkeepStore,
+        store: PruneStore,
         cache: DocumentCache,
         telemetry: Telemetry,
         kept: Retention,
@@ -81,7 +81,7 @@ class PruneNotes:
 
     def __init__(
         self,
-        store: UpkeepStore,
+        store: PruneStore,
         keep_s: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:

@@ -22,7 +22,7 @@ _RUN = re.compile(r"#(?:[\s#,.:;/+-]*#)++")
 
 
 def error_fingerprint(kind: str, type: str, title: str, detail: str) -> str:
-    """16 hexadecimal digits. The statements that fail jobs by themselves compute the same, for an empty detail."""
+    """Hash an error to 16 hexadecimal digits."""
     words = SEPARATOR.join((kind, type, title, generalised(detail)))
     return sha256(words.encode(errors="replace")).hexdigest()[:LENGTH]
 

@@ -62,6 +62,11 @@ class Failure(NamedTuple):
         return orjson.dumps(problem | more)
 
 
+DEADLINE_PASSED = Failure("deadline-passed", "The deadline passed before the job was started")
+WORKER_LOST = Failure("worker-lost", "The process running the job died")
+"""The failures that statements write by themselves, under the fingerprints that they are given."""
+
+
 class Transition(NamedTuple):
     """The end of an attempt, guarded by `(id, fence, state = running)` when it is written.
 

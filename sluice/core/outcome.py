@@ -82,7 +82,7 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
         case OutOfMemory():
             return Failure("out-of-memory", "The handler ran out of memory", words(error))
         case ChildDied():
-            return Failure("worker-lost", "The process running the job died", words(error), retryable)
+            return lifecycle.WORKER_LOST._replace(detail=words(error), retryable=retryable)
         case HandlerFailed():
             return Failure("handler-error", error.title, words(error), retryable, error.trace)
         case _:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.invariants import Invariants
+from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.ports import Finding
 from tests.fault.claims import check_claims
 from tests.fault.crash.orders import ACTIONS
@@ -65,10 +65,10 @@ async def run(servers: Servers, directory: Path) -> Results:
             keys = {row["key"]: row["job_id"] for row in found}
             query = "select id::text from jobs where not exists (select from idempotency_keys where job_id = jobs.id)"
             unpromised = [row[0] for row in await sql.fetch(query)]
-        invariants = Invariants(servers.postgres.url, settings_for(servers))
+        verifier = PostgresVerifier(servers.postgres.url, settings_for(servers))
         return Results(
             outcomes=outcomes,
-            findings=[found async for found in invariants.look(None, 30) if found.offenders],
+            findings=[found async for found in verifier.findings(None, 30) if found.offenders],
             claims=await check_claims(opened.stack),
             keys=keys,
             unpromised=unpromised,

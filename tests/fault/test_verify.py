@@ -7,7 +7,7 @@ import re
 
 import httpx2
 
-from sluice.adapters.postgres.invariants import Invariants, load_checks
+from sluice.adapters.postgres.verifier import PostgresVerifier, load_checks
 from sluice.core.ports import Finding
 from tests.support.load import Load
 from tests.support.servers import settings_for
@@ -30,7 +30,7 @@ async def test_nothing_is_wrong_under_load_when_jobs_are_cancelled_and_a_consume
 ) -> None:
     bare_stack._settings |= {"verify_s": 0.2}
     await bare_stack.start(consumers=2)
-    invariants = Invariants(bare_stack.servers.postgres.url, settings_for(bare_stack.servers))
+    verifier = PostgresVerifier(bare_stack.servers.postgres.url, settings_for(bare_stack.servers))
     load, wrong = Load(bare_stack), []
     async with load.running(clients=8), bare_stack.client() as client:
         for look in range(LOOKS):
@@ -40,13 +40,13 @@ async def test_nothing_is_wrong_under_load_when_jobs_are_cancelled_and_a_consume
             await client.post(f"{job['links']['self']}/cancel")
             if look == LOOKS // 2:
                 bare_stack.consumers[0].kill()
-            wrong += [found async for found in invariants.look(None, 30) if found.offenders]
+            wrong += [found async for found in verifier.findings(None, 30) if found.offenders]
     assert wrong == []
     await load.check()
     shown = await all_violations(bare_stack.consumers[1])
     assert shown == dict.fromkeys(load_checks(), 0.0)
     assert "invariants_violated" not in bare_stack.consumers[1].log.read_text()
-    assert [found async for found in invariants.look(None, 30) if found != Finding(found.check, 0)] == []
+    assert [found async for found in verifier.findings(None, 30) if found != Finding(found.check, 0)] == []
 
 
 async def all_violations(consumer: Process) -> dict[str, float]:

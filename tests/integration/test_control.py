@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import redis.asyncio as redis
 
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.core.document import Document
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, submit_failing, until_ended
@@ -93,23 +93,23 @@ async def test_nothing_that_was_under_way_brings_a_deleted_job_back(two_apis: St
         answer = await submit_and_wait(client, kind="own.pure", input={"number": 1, "mark": ""})
         job = answer.json()
         assert (await client.delete(job["links"]["self"])).status_code == 204
-        cache = await cache_of(two_apis)
+        ports = await redis_of(two_apis)
         late = Document(job["id"], "demo", job["version"], job["state"], 0, 0, answer.content)
-        await cache.announce({job["id"]: job["version"]}, [late], {})
-        assert await cache.get([job["id"]]) == [None]
-        await cache.close()
+        await ports.cache.announce({job["id"]: job["version"]}, [late], {})
+        assert await ports.cache.get([job["id"]]) == [None]
+        await ports.close()
         for each in (client, other):
             assert (await each.get(job["links"]["self"])).status_code == 404
 
 
-async def cache_of(stack: Stack) -> RedisCache:
-    """Return the cache as the processes of this stack see it."""
+async def redis_of(stack: Stack) -> RedisPorts:
+    """Return Redis as the processes of this stack see it."""
     async with redis.Redis.from_url(stack.servers.redis.url) as client:
         (channel, *_) = await client.pubsub_channels("sluice:*:wake")
         assert isinstance(channel, bytes)
-    cache = RedisCache(stack.servers.redis.url, "tests", Telemetry(), settings_for(stack.servers))
-    cache.belong_to(channel.decode().split(":")[1])
-    return cache
+    ports = redis_ports(settings_for(stack.servers), "tests", Telemetry())
+    ports.connection.belong_to(channel.decode().split(":")[1])
+    return ports
 
 
 async def test_the_work_of_a_deleted_job_is_done_anew(two_apis: Stack) -> None:

@@ -48,11 +48,11 @@ class KeeperSetup:
 
     @property
     def due_messages(self) -> DueMessages:
-        return DueMessages(self.store, self.publisher, self.telemetry)
+        return DueMessages(self.record.keeper, self.publisher, self.telemetry)
 
     @property
     def stranded(self) -> StrandedJobs:
-        return StrandedJobs(self.store, self.broker, [LANE.name], self.telemetry, patience_s=10)
+        return StrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -130,7 +130,7 @@ async def test_jobs_that_were_overtaken_are_offered_again_once_something_was_cla
     await setup.record.change(lost, "queued_at = now() - interval '2 minutes'")
     await setup.record.empty_outbox()
     newest: dict[tuple[str, str], datetime] = {}
-    duty = OvertakenJobs(setup.store, newest, setup.telemetry)
+    duty = OvertakenJobs(setup.record.keeper, newest, setup.telemetry)
     assert await duty.once() == 0
     newest["default", "normal"] = datetime.now(UTC)
     assert await duty.once() == 1
@@ -173,7 +173,7 @@ async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(setup: Keep
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(setup: KeeperSetup) -> None:
     due, later = await setup.record.accepted(*new_jobs(2, delay_s=60))
     await setup.record.change(due, "run_at = now()")
-    duty = DueJobs(setup.store, setup.cache, setup.telemetry)
+    duty = DueJobs(setup.record.keeper, setup.cache, setup.telemetry)
     assert [await duty.once() for _ in range(2)] == [1, 0]
     assert setup.cache.announced == [{due: 2}]
     assert await setup.record.state(later) == "scheduled"
@@ -185,7 +185,7 @@ async def test_silent_consumers_lose_their_jobs_and_waiters_are_woken(setup: Kee
     await setup.record.ask_to_cancel(cancelled.id)
     await setup.record.expire(again.id, hopeless.id, cancelled.id)
     await setup.record.change(alive.id, "lease_until = now() + interval '1 minute'")
-    duty = RescueJobs(setup.store, setup.cache, setup.telemetry)
+    duty = RescueJobs(setup.record.keeper, setup.cache, setup.telemetry)
     assert [await duty.once() for _ in range(2)] == [3, 0]
     counted = {event: count for event, count, _ in setup.events}
     assert counted == {Event.RESCUED: 1, Event.FAILED: 1, Event.CANCELLED: 1}
@@ -200,7 +200,7 @@ class DeadLetterReader:
     def __init__(self, setup: KeeperSetup) -> None:
         self._setup = setup
         self.broker = Broker(setup.servers.rabbitmq.url, "tests dead letters", [LANE], Telemetry())
-        self.broker.consume_dead(DeadLetters(setup.store, setup.telemetry).deliver)
+        self.broker.consume_dead(DeadLetters(setup.record.keeper, setup.telemetry).deliver)
 
     async def start(self) -> None:
         await self.broker.start()
@@ -279,7 +279,7 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(setup: Keep
     (due,) = await setup.record.accepted(new_job(delay_s=60))
     await setup.record.change(due, "run_at = now()")
     setup.servers.postgres.kill()
-    duty = DueJobs(setup.store, setup.cache, setup.telemetry)
+    duty = DueJobs(setup.record.keeper, setup.cache, setup.telemetry)
     keeping = asyncio.create_task(keep(duty, 0.01, setup.telemetry))
     with pytest.raises(ServerAway):
         await duty.once()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from math import inf
-from typing import cast
 from uuid import uuid4
 
 import asyncpg
@@ -15,7 +14,7 @@ import redis.asyncio as redis
 from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
 from sluice.adapters.rabbitmq import NullBroker
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.core.errors import NotConfigured, ServerAway
 from sluice.core.job import Message
 from sluice.core.lanes import Lane
@@ -42,19 +41,19 @@ async def record(servers: Servers) -> AsyncIterator[Record]:
 
 
 @pytest.fixture
-async def cache(servers: Servers) -> AsyncIterator[RedisCache]:
-    """Open the cache of a process that knows its database."""
-    cache = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
-    cache.belong_to("one")
-    yield cache
-    await cache.close()
+async def ports(servers: Servers) -> AsyncIterator[RedisPorts]:
+    """Open Redis for a process that knows its database."""
+    ports = redis_ports(settings_for(servers), "tests", Telemetry())
+    ports.connection.belong_to("one")
+    yield ports
+    await ports.close()
 
 
-async def test_a_message_calls_for_its_lane(cache: RedisCache) -> None:
+async def test_a_message_calls_for_its_lane(ports: RedisPorts) -> None:
     heard: list[str] = []
-    listening = asyncio.create_task(cache.listen_calls(heard.append))
+    listening = asyncio.create_task(ports.subscriptions.listen_calls(heard.append))
     await until(lambda: heard == [""])  # before it was listening calls may have been missed
-    broker = NullBroker(cache.call_workers, Telemetry())
+    broker = NullBroker(ports.cache.call_workers, Telemetry())
     await broker.publish(MESSAGE)
     await broker.publish(MESSAGE._replace(lane="heavy"))
     await until(lambda: len(heard) == 3)
@@ -63,9 +62,9 @@ async def test_a_message_calls_for_its_lane(cache: RedisCache) -> None:
     await asyncio.wait([listening])
 
 
-async def test_calls_of_another_database_are_not_heard(cache: RedisCache, servers: Servers) -> None:
+async def test_calls_of_another_database_are_not_heard(ports: RedisPorts, servers: Servers) -> None:
     heard: list[str] = []
-    listening = asyncio.create_task(cache.listen_calls(heard.append))
+    listening = asyncio.create_task(ports.subscriptions.listen_calls(heard.append))
     await until(lambda: heard == [""])
     client = redis.Redis.from_url(servers.redis.url)
     await client.publish("sluice:two:call", "default")
@@ -78,25 +77,25 @@ async def test_calls_of_another_database_are_not_heard(cache: RedisCache, server
 
 
 async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
-    servers: Servers, cache: RedisCache
+    servers: Servers, ports: RedisPorts
 ) -> None:
-    unbound = RedisCache(servers.redis.url, "tests", Telemetry(), settings_for(servers))
+    unbound = redis_ports(settings_for(servers), "tests", Telemetry())
     with pytest.raises(ServerAway, match="not known yet"):
-        await NullBroker(unbound.call_workers, Telemetry()).publish(MESSAGE)
+        await NullBroker(unbound.cache.call_workers, Telemetry()).publish(MESSAGE)
     await unbound.close()
     servers.redis.kill()
     try:
         with pytest.raises(ServerAway):
-            await NullBroker(cache.call_workers, Telemetry()).publish(MESSAGE)
+            await NullBroker(ports.cache.call_workers, Telemetry()).publish(MESSAGE)
     finally:
         servers.redis.start()
 
 
-async def test_what_was_called_for_leaves_the_outbox(record: Record, cache: RedisCache) -> None:
+async def test_what_was_called_for_leaves_the_outbox(record: Record, ports: RedisPorts) -> None:
     await record.accepted()
     (row,) = await record.outbox()
     publisher = OutboxPublisher(
-        NullBroker(cache.call_workers, Telemetry()), record.store, {LANE.name: LANE}, Telemetry()
+        NullBroker(ports.cache.call_workers, Telemetry()), record.store, {LANE.name: LANE}, Telemetry()
     )
     publisher.send([Message(row.id, row.lane, row.priority, tuple(row.ids))])
     await publisher.drain()
@@ -109,7 +108,8 @@ async def test_the_null_broker_has_the_interface_of_the_real_one_and_says_what_t
     events = Events()
     settings = settings_for(servers, rabbitmq_url="")
     async with open_connections(settings, "api", uuid4(), Telemetry(events)) as opened:
-        broker = cast(NullBroker, opened.broker)
+        broker = opened.broker
+        assert isinstance(broker, NullBroker)
         assert (broker.configured, broker.connected, broker.silent_s) == (False, True, inf)
         broker.consume(LANE, _never)
         broker.consume_dead(_never)

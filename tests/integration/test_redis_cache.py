@@ -14,8 +14,9 @@ import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 
 from infra.local.servers import Servers
-from sluice.adapters.redis import cache as redis_cache
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.connection import BACKGROUND_S
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
+from sluice.adapters.redis.subscriptions import SILENCE_S
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job
@@ -31,20 +32,21 @@ SLACK_S = 0.5
 
 
 class CacheSetup:
-    """A cache, what it emitted, and another client of the server."""
+    """Redis for one process, what that emitted, and a client of the test's own."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, silence_s: float = SILENCE_S) -> None:
         self.server, self.events = servers.redis, Events()
         self.settings = settings_for(servers)
-        self.cache = self.new_cache(IDENTITY)
+        self.ports = self.new_ports(IDENTITY, silence_s)
+        self.cache, self.subscriptions = self.ports.cache, self.ports.subscriptions
         self.client: redis.Redis = redis.Redis.from_url(servers.redis.url)
 
-    def new_cache(self, identity: str | None) -> RedisCache:
-        """Open the cache of a process that uses this database."""
-        cache = RedisCache(self.server.url, "tests", Telemetry(self.events), self.settings)
+    def new_ports(self, identity: str | None, silence_s: float = SILENCE_S) -> RedisPorts:
+        """Open Redis for a process that uses this database."""
+        ports = redis_ports(self.settings, "tests", Telemetry(self.events), silence_s)
         if identity:
-            cache.belong_to(identity)
-        return cache
+            ports.connection.belong_to(identity)
+        return ports
 
     async def announce_finished(self, *jobs: Job) -> None:
         """Announce these finished jobs."""
@@ -54,7 +56,7 @@ class CacheSetup:
         """Return once Redis answers; the breaker lets one call through now and then."""
         while True:
             try:
-                return await self.cache.ping()
+                return await self.ports.connection.ping()
             except ServerAway:
                 await asyncio.sleep(0.02)
 
@@ -66,7 +68,7 @@ class CacheSetup:
         def on_wake(wakes: Mapping[str, Wake]) -> None:
             heard.update(wakes)
 
-        task = asyncio.create_task(self.cache.listen(on_wake))
+        task = asyncio.create_task(self.subscriptions.listen(on_wake))
         await self.until_listening()
         try:
             yield heard
@@ -76,7 +78,7 @@ class CacheSetup:
 
     async def until_listening(self, listening: bool = True) -> None:
         """Return once the subscription is there, or is seen to be gone."""
-        await until(lambda: self.cache.listening is listening)
+        await until(lambda: self.subscriptions.listening is listening)
 
     async def until_heard(self, heard: dict[str, Wake], job_id: str) -> None:
         """Announce again and again until it is heard."""
@@ -87,10 +89,11 @@ class CacheSetup:
 
 
 @pytest.fixture
-async def setup(servers: Servers) -> AsyncIterator[CacheSetup]:
-    opened = CacheSetup(servers)
+async def setup(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[CacheSetup]:
+    """Redis; the parameter is how long a subscription may be silent."""
+    opened = CacheSetup(servers, getattr(request, "param", SILENCE_S))
     yield opened
-    await opened.cache.close()
+    await opened.ports.close()
     await opened.client.aclose()
 
 
@@ -103,19 +106,19 @@ async def seconds_of(call: Awaitable[object]) -> float:
 
 
 async def test_nothing_is_read_or_written_until_the_database_is_known(setup: CacheSetup) -> None:
-    unbound, job = setup.new_cache(None), finished_job()
+    unbound, job = setup.new_ports(None), finished_job()
     await setup.announce_finished(job)
-    assert await unbound.get([job.id]) == [None]
-    await seconds_of(unbound.announce({job.id: 1}, [], {}))
-    unbound.belong_to(IDENTITY)
-    assert await unbound.get([job.id]) == [render(job)]
+    assert await unbound.cache.get([job.id]) == [None]
+    await seconds_of(unbound.cache.announce({job.id: 1}, [], {}))
+    unbound.connection.belong_to(IDENTITY)
+    assert await unbound.cache.get([job.id]) == [render(job)]
     await unbound.close()
 
 
 async def test_a_restored_database_meets_an_empty_cache(setup: CacheSetup) -> None:
     job = finished_job()
     await setup.announce_finished(job)
-    setup.cache.belong_to("two")
+    setup.ports.connection.belong_to("two")
     assert await setup.cache.get([job.id]) == [None]
 
 
@@ -169,19 +172,19 @@ async def test_announcing_goes_on_when_redis_has_forgotten_the_script(setup: Cac
 
 
 async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(setup: CacheSetup) -> None:
-    await setup.cache.ping()
+    await setup.ports.connection.ping()
     with frozen(setup.server):
         began = monotonic()
         assert await seconds_of(setup.cache.get(["a"])) < setup.settings.redis_budget_s + SLACK_S
         assert monotonic() - began >= setup.settings.redis_budget_s * 0.9
-        assert await seconds_of(setup.announce_finished(finished_job())) < redis_cache.ANNOUNCE_S + SLACK_S
+        assert await seconds_of(setup.announce_finished(finished_job())) < BACKGROUND_S + SLACK_S
     await setup.until_up()
 
 
 async def test_after_a_few_failures_nobody_waits_for_redis_any_more(setup: CacheSetup) -> None:
     with frozen(setup.server):
         for _ in range(3):
-            await seconds_of(setup.cache.ping())
+            await seconds_of(setup.ports.connection.ping())
         assert await seconds_of(setup.cache.get(["a"])) < 0.05
     assert setup.events.count(Event.SERVER_AWAY) == 1
     await setup.until_up()
@@ -226,7 +229,7 @@ def reset_while_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None
 async def test_a_connection_reset_while_it_is_written_to_is_redis_being_away(
     setup: CacheSetup, reset_while_writing: Callable[[int], None]
 ) -> None:
-    await setup.cache.ping()
+    await setup.ports.connection.ping()
     reset_while_writing(1)
     with pytest.raises(ServerAway):
         await setup.cache.get(["any"])
@@ -258,10 +261,8 @@ async def test_a_subscription_that_redis_cuts_off_comes_back(setup: CacheSetup) 
         await setup.until_heard(heard, "after")
 
 
-async def test_a_subscription_that_has_gone_silent_is_replaced(
-    setup: CacheSetup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.1)
+@pytest.mark.parametrize("setup", [0.1], indirect=True)
+async def test_a_subscription_that_has_gone_silent_is_replaced(setup: CacheSetup) -> None:
     async with setup.listening() as heard:
         with frozen(setup.server):
             await setup.until_listening(False)
@@ -269,27 +270,25 @@ async def test_a_subscription_that_has_gone_silent_is_replaced(
         await setup.until_heard(heard, "after")
 
 
-async def test_a_quiet_subscription_that_answers_is_kept(
-    setup: CacheSetup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.25)
+@pytest.mark.parametrize("setup", [0.25], indirect=True)
+async def test_a_quiet_subscription_that_answers_is_kept(setup: CacheSetup) -> None:
     async with setup.listening() as heard:
         subscribed = await _subscribers(setup)
         for _ in range(10):  # four silences long
             await asyncio.sleep(0.1)
-            assert setup.cache.listening
+            assert setup.subscriptions.listening
         assert await _subscribers(setup) == subscribed
         await setup.until_heard(heard, "after")
 
 
 async def test_listening_waits_for_the_database_to_be_known(setup: CacheSetup) -> None:
-    unbound = setup.new_cache(None)
+    unbound = setup.new_ports(None)
     heard: list[Mapping[str, Wake]] = []
-    task = asyncio.create_task(unbound.listen(heard.append))
+    task = asyncio.create_task(unbound.subscriptions.listen(heard.append))
     await asyncio.sleep(0)
-    assert not unbound.listening
-    unbound.belong_to(IDENTITY)
-    await until(lambda: unbound.listening)
+    assert not unbound.subscriptions.listening
+    unbound.connection.belong_to(IDENTITY)
+    await until(lambda: unbound.subscriptions.listening)
     task.cancel()
     await asyncio.wait([task])
     await unbound.close()

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -18,26 +19,15 @@ from api.app import build_state, wrap_middleware
 from api.schedules import command
 from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
-from sluice.adapters.connections import Connections
+from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
-from sluice.adapters.postgres.api_keys import PostgresKeys
-from sluice.adapters.postgres.invariants import Invariants
-from sluice.adapters.postgres.listing import PostgresListing
-from sluice.adapters.postgres.polling import Pulls
-from sluice.adapters.postgres.schedules import PostgresSchedules
-from sluice.adapters.postgres.upkeep import Upkeep
-from sluice.adapters.rabbitmq import Broker
-from sluice.adapters.redis.cache import RedisCache
-from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.registry import Registry
-from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.record_fixture import Record
-from tests.support.fakes import FakeCache
 from tests.support.servers import empty_postgres, urls
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
-from tests.unit.api.in_memory_api import NullBroker, add, add_once
+from tests.unit.api.in_memory_api import add, add_once
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -90,25 +80,14 @@ async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
     await empty_postgres(shared_servers)
     sql = await asyncpg.connect(shared_servers.postgres.url)
     record = Record(shared_servers, sql)
-    connections = Connections(
-        jobs=record.store,
-        pulls=cast(Pulls, None),  # the api pulls nothing
-        upkeep=cast(Upkeep, None),  # and keeps nothing
-        keys=PostgresKeys(record.database, 5),
-        schedules=PostgresSchedules(record.database, 5),
-        listing=PostgresListing(record.database, record.settings),
-        cache=cast(RedisCache, FakeCache()),
-        broker=cast(Broker, NullBroker()),
-        pings={},
-        config_problems=ConfigProblems(Telemetry()),
-        clock=RecordClock(),
-        invariants=cast(Invariants, None),  # nor does it verify
-    )
-    state = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
-    headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
-    transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
-        yield ScheduleApi(client, record, state.scheduling)
+    async with open_connections(record.settings, "api", uuid4(), Telemetry()) as connections:
+        state = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
+        headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
+        transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://sluice", headers=headers
+        ) as client:
+            yield ScheduleApi(client, record, state.scheduling)
     await record.database.close()
     await sql.close()
 

@@ -16,11 +16,12 @@ import redis.asyncio as redis
 from infra.local.servers import Servers
 from sluice.adapters import connections
 from sluice.adapters.connections import Connections, open_connections
+from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.server_checks import Inspection, newest_revision
-from sluice.adapters.postgres.store import Store
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.postgres.server import PostgresServer
+from sluice.adapters.postgres.server_checks import ServerChecks, newest_revision
+from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
 from sluice.core.runtime.telemetry import Telemetry
@@ -83,7 +84,7 @@ async def test_a_setting_of_the_role_or_the_database_is_seen_and_its_remedy_work
     servers: Servers, owner: str
 ) -> None:
     config_problems = ConfigProblems(Telemetry())
-    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(config_problems))
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, ServerChecks(config_problems))
     async with by_default(servers, owner, "synchronous_commit", "off"):
         with pytest.raises(ServerUnfit) as unfit:
             await database.fetch("ping", budget_s=5)
@@ -101,7 +102,7 @@ async def test_sessions_stay_safe_whatever_the_server_is_set_to_later_unless_tha
     servers: Servers, accept: bool, commits: str
 ) -> None:
     config_problems = ConfigProblems(Telemetry())
-    inspection = Inspection(config_problems, accept=accept)
+    inspection = ServerChecks(config_problems, accept=accept)
     database = Database(servers.postgres.url, "tests", Telemetry(), 1, inspection)
     await database.fetch("ping", budget_s=5)
     config_problems.check()
@@ -122,8 +123,8 @@ async def test_sessions_stay_safe_whatever_the_server_is_set_to_later_unless_tha
 
 async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> None:
     config_problems = ConfigProblems(Telemetry())
-    database = Database(servers.postgres.url, "weak", Telemetry(), 2, Inspection(config_problems))
-    store = Store(database, uuid4(), settings_for(servers))
+    database = Database(servers.postgres.url, "weak", Telemetry(), 2, ServerChecks(config_problems))
+    store = PostgresJobStore(database, uuid4(), settings_for(servers))
     sql = await asyncpg.connect(servers.postgres.url)
     await store.accept([new_job()])
     async with weakened(servers, fsync="off"):
@@ -143,7 +144,7 @@ async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> No
 async def test_a_running_process_notices_a_server_that_is_weakened(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "IDENTITY_S", 0.02)
+    monkeypatch.setattr(connections, "CHECK_S", 0.02)
     async with open_for(servers) as opened:
         await opened.pings["postgresql"]()
         told = asyncio.Event()
@@ -209,7 +210,7 @@ async def test_an_older_schema_is_waited_for_and_a_newer_one_is_good(servers: Se
 
 async def test_a_server_that_takes_no_writes_is_waited_for(servers: Servers) -> None:
     config_problems = ConfigProblems(Telemetry())
-    database = Database(servers.postgres.url, "tests", Telemetry(), 1, Inspection(config_problems))
+    database = Database(servers.postgres.url, "tests", Telemetry(), 1, ServerChecks(config_problems))
     async with by_default(servers, "role sluice", "default_transaction_read_only", "on"):
         with pytest.raises(ServerUnfit, match="takes no writes"):
             await database.fetch("ping", budget_s=5)
@@ -220,33 +221,33 @@ async def test_a_server_that_takes_no_writes_is_waited_for(servers: Servers) -> 
 
 async def test_a_server_that_stops_taking_writes_is_not_ready(servers: Servers) -> None:
     database = Database(servers.postgres.url, "tests", Telemetry(), 1)
-    store = Store(database, uuid4(), settings_for(servers))
-    await store.ping()
+    server = PostgresServer(database, settings_for(servers).record_budget_s)
+    await server.ping()
     async with weakened(servers, default_transaction_read_only="on"):
 
         async def unfit() -> bool:
             try:
-                await store.ping()
+                await server.ping()
             except ServerUnfit:
                 return True
             return False
 
         await until_found(unfit)
-    await until_found(lambda: _answers(store))
+    await until_found(lambda: _answers(server))
     await database.close()
 
 
-async def _answers(store: Store) -> bool:
+async def _answers(server: PostgresServer) -> bool:
     try:
-        await store.ping()
+        await server.ping()
     except ServerAway:
         return False
     return True
 
 
 async def test_an_inspection_without_an_answer_takes_no_longer_than_the_call_may(servers: Servers) -> None:
-    class Endless(Inspection):
-        async def of_new(self, connection: Any, queries: Mapping[str, str]) -> None:
+    class Endless(ServerChecks):
+        async def check_new(self, connection: Any, queries: Mapping[str, str]) -> None:
             await connection.execute("select pg_sleep(60)")
 
     database = Database(servers.postgres.url, "tests", Telemetry(), 1, Endless())
@@ -266,7 +267,7 @@ async def test_a_process_ends_where_redis_will_surprise(servers: Servers) -> Non
 async def test_a_redis_that_comes_later_with_bad_settings_is_only_reported(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "IDENTITY_S", 0.02)
+    monkeypatch.setattr(connections, "CHECK_S", 0.02)
     await asyncio.to_thread(servers.redis.stop)
     try:
         async with open_for(servers) as opened:
@@ -288,13 +289,13 @@ async def test_a_redis_that_keeps_its_settings_to_itself_is_taken_as_it_is(serve
         "shy", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], categories=["+@all"],
         commands=["-info", "-config"],
     )  # fmt: skip
-    cache = RedisCache(
-        f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), settings_for(servers)
+    shy = RedisConnection(
+        f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), budget_s=0.5
     )
     try:
-        assert await cache.settings() == {}
-        await cache.ping()
+        assert await shy.settings() == {}
+        await shy.ping()
     finally:
-        await cache.close()
+        await shy.close()
         await client.acl_deluser("shy")
         await client.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.pool import load_queries
+from sluice.adapters.postgres.statements import load_queries
 from tests.support.servers import sql_session
 
 

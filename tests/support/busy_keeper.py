@@ -9,11 +9,11 @@ from contextlib import suppress
 from uuid import uuid4
 
 from consumer.keeper.prune import FIRST_ID, FIRST_KEY
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
-from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.adapters.postgres.prune_store import PostgresPruneStore
+from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.retention import Retention
-from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
@@ -22,20 +22,18 @@ NAME = "restless"
 
 async def main(url: str) -> None:
     """Repeat every duty in a task of its own, for ever."""
-    settings = Settings(
-        _env_file=None, postgres_url=url, redis_url="-", rabbitmq_url="-", key_pepper="-" * 16, lease_s=0.001
-    )
     database = Database(url, NAME, Telemetry(), size=10)
-    store, upkeep = Store(database, uuid4(), settings), Upkeep(database, uuid4())
+    keeper, prune = PostgresKeeperStore(database, lease_s=0.001), PostgresPruneStore(database)
+    statistics = PostgresStatisticsStore(database, uuid4())
     duties: list[Callable[[], Awaitable[object]]] = [
-        lambda: store.take_due_messages(100),
-        lambda: store.rescue(100),
-        lambda: store.queue_due(100),
-        lambda: store.redispatch_stranded([("default", "normal")], 10),
-        lambda: upkeep.fail_overdue(100),
-        lambda: upkeep.prune_jobs(FIRST_ID, Retention({}, 3_600), 100),
-        lambda: upkeep.prune_idempotency_keys(FIRST_KEY, 3_600, 100),
-        lambda: upkeep.count(["default"], 100, 0),
+        lambda: keeper.take_due_messages(100),
+        lambda: keeper.rescue(100),
+        lambda: keeper.queue_due(100),
+        lambda: keeper.redispatch_stranded([("default", "normal")], 10),
+        lambda: keeper.fail_overdue(100),
+        lambda: prune.prune_jobs(FIRST_ID, Retention({}, 3_600), 100),
+        lambda: prune.prune_idempotency_keys(FIRST_KEY, 3_600, 100),
+        lambda: statistics.count(["default"], 100, 0),
     ]
     async with asyncio.TaskGroup() as group:
         for duty in duties:

@@ -20,7 +20,7 @@ import httpx2
 from api.keys.keyring import hash_secret, make_key, parse_key
 from infra.local.ports import free_port
 from infra.local.servers import Servers
-from sluice.adapters.postgres.api_keys import PostgresKeys
+from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.pool import Database
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.runtime.telemetry import Telemetry
@@ -247,7 +247,7 @@ async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
         record = ApiKeyRecord(
             parts.key_id, tenant, frozenset(scopes), hash_secret(parts.secret, pepper), True
         )
-        await PostgresKeys(database, 5).insert_api_key(record, None)
+        await PostgresApiKeyStore(database, 5).insert_api_key(record, None)
     finally:
         await database.close()
     return key

@@ -14,7 +14,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from sluice.adapters.postgres.invariants import Check, Invariants
+from sluice.adapters.postgres.verifier import Check, PostgresVerifier
 from sluice.core.errors import TryAgain
 from sluice.core.ports import Finding
 from sluice.core.runtime.settings import load_settings
@@ -26,19 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         settings = load_settings()
-        invariants = Invariants(settings.postgres_url.get_secret_value(), settings)
-        found = asyncio.run(_look(invariants, asked.newest, asked.seconds))
+        verifier = PostgresVerifier(settings.postgres_url.get_secret_value(), settings)
+        found = asyncio.run(_verify(verifier, asked.newest, asked.seconds))
     except SluiceError as error:
         hint = "; --newest 100000 looks at less, --seconds 600 waits longer" * isinstance(error, TryAgain)
         print(f"sluice: could not ask: {error}{hint}", file=sys.stderr)  # noqa: T201  the command's answer
         return 2
     show = _show_json if asked.json else _show
-    show(found, invariants.checks)
+    show(found, verifier.checks)
     return int(any(each.offenders for each in found))
 
 
-async def _look(invariants: Invariants, newest: int | None, check_s: float) -> list[Finding]:
-    return [found async for found in invariants.look(newest, check_s)]
+async def _verify(verifier: PostgresVerifier, newest: int | None, check_s: float) -> list[Finding]:
+    return [found async for found in verifier.findings(newest, check_s)]
 
 
 def _show(found: Sequence[Finding], checks: dict[str, Check]) -> None:

@@ -74,7 +74,7 @@ def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
 GUARDS = (
     Guard(
         "the fence is not compared when an ending is written",
-        (Cut("sluice/adapters/postgres/queries/settle.sql", "join held using (id, fence)", "join held using (id)"),),
+        (Cut("sluice/adapters/postgres/queries/job_store/settle.sql", "join held using (id, fence)", "join held using (id)"),),
         plan(
             fault(4, "consumer-freeze", "consumer-0", 4.0),
             fault(11, "consumer-freeze", "consumer-1", 4.0),
@@ -132,8 +132,8 @@ GUARDS = (
     Guard(
         "PostgreSQL answers a commit before it is on disk",
         (
-            Cut("sluice/adapters/postgres/queries/server_settings.sql", "'on'", "'off'"),
-            Cut("sluice/adapters/postgres/queries/server_settings.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
+            Cut("sluice/adapters/postgres/queries/server_checks/server_settings.sql", "'on'", "'off'"),
+            Cut("sluice/adapters/postgres/queries/server_checks/server_settings.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
         ),
         plan(
             *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),
@@ -163,7 +163,7 @@ GUARDS = (
         "keys are not looked at when jobs are inserted",
         (
             Cut(
-                "sluice/adapters/postgres/queries/accept.sql",
+                "sluice/adapters/postgres/queries/job_store/accept.sql",
                 "where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))",
                 "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
             ),
@@ -208,7 +208,7 @@ GUARDS = (
         "a cancel is forgotten when a job ends",
         (
             Cut(
-                "sluice/adapters/postgres/queries/settle.sql",
+                "sluice/adapters/postgres/queries/job_store/settle.sql",
                 "case when cancel_requested_at is null then ended.state else 'cancelled' end",
                 "case when ended.state = 'queued' then 'succeeded' else ended.state end",
             ),

@@ -25,7 +25,7 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
-_REDIS = "sluice/adapters/redis/cache.py"
+_REDIS = "sluice/adapters/redis/connection.py"
 _LEASE = "clock_timestamp() + $4::float8 * interval '1 second'"
 _RECORD = "sluice/adapters/postgres/migrations/versions/0001_the_record.sql"
 
@@ -54,10 +54,10 @@ MUTANTS = (
     Mutant(
         "a lease goes by the clock of the consumer",
         (
-            Cut("sluice/adapters/postgres/queries/claim.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/queries/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
-            Cut("sluice/adapters/postgres/heartbeat.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
+            Cut("sluice/adapters/postgres/queries/job_store/claim.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/queries/heartbeat_store/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/job_store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
+            Cut("sluice/adapters/postgres/heartbeat_store.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
         ),
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
     ),

@@ -62,12 +62,13 @@ class Point(NamedTuple):
     pause_s: float = 0.0
 
 
-_STORE, _HEARTBEAT = (
-    "sluice.adapters.postgres.store:Store.",
-    "sluice.adapters.postgres.heartbeat:HeartbeatConnection.",
-)
-_BROKER, _CACHE = "sluice.adapters.rabbitmq.broker:Broker.", "sluice.adapters.redis.cache:RedisCache."
-_ASK, _SEND = "sluice.adapters.postgres.pool:Database._ask", "aiormq.channel:Channel.basic_publish"
+_STORE = "sluice.adapters.postgres.job_store:PostgresJobStore."
+_CONTROL = "sluice.adapters.postgres.control_store:PostgresControlStore."
+_KEEPER = "sluice.adapters.postgres.keeper_store:PostgresKeeperStore."
+_HEARTBEAT = "sluice.adapters.postgres.heartbeat_store:PostgresHeartbeatStore."
+_BROKER = "sluice.adapters.rabbitmq.broker:Broker."
+_CACHE = "sluice.adapters.redis.document_cache:RedisDocumentCache."
+_FETCH, _SEND = "sluice.adapters.postgres.pool:Database._fetch_over", "aiormq.channel:Channel.basic_publish"
 
 POINTS: Mapping[str, Point] = {
     "FP1": Point("validated", "api", "api.jobs.submit:as_new", "after"),
@@ -77,7 +78,7 @@ POINTS: Mapping[str, Point] = {
     "FP5": Point("published, before the confirmation", "api", _SEND, "under way"),
     "FP6": Point("confirmed, before the outbox knows", "api", _STORE + "dispatched", "before"),
     "FP7": Point(
-        "swept, before the publish", "consumer", _STORE + "take_due_messages", "after", _swept, "delayed"
+        "swept, before the publish", "consumer", _KEEPER + "take_due_messages", "after", _swept, "delayed"
     ),
     "FP8": Point(
         "swept and published, before the outbox knows", "consumer", _STORE + "dispatched", "before", always, "delayed"
@@ -88,13 +89,13 @@ POINTS: Mapping[str, Point] = {
     "FP12": Point("in the handler", "consumer", "tests.fault.chaos.kinds:note", "after", work="naps"),
     "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
     "FP14 accept": Point(
-        "accept sent, its reply cut", "api", _ASK, "under way", _sends("accept")
+        "accept sent, its reply cut", "api", _FETCH, "under way", _sends("accept")
     ),
     "FP14 claim": Point(
-        "claim sent, its reply cut", "consumer", _ASK, "under way", _sends("claim")
+        "claim sent, its reply cut", "consumer", _FETCH, "under way", _sends("claim")
     ),
     "FP14 settle": Point(
-        "settle sent, its reply cut", "consumer", _ASK, "under way", _sends("settle")
+        "settle sent, its reply cut", "consumer", _FETCH, "under way", _sends("settle")
     ),
     "FP15": Point(
         "settled, before the document is stored", "consumer", _CACHE + "announce", "before", _announces_an_end
@@ -105,10 +106,10 @@ POINTS: Mapping[str, Point] = {
     ),
     "FP17": Point("retry decided, before its commit", "consumer", _STORE + "settle", "before", _retries, "shaky"),
     "FP18": Point("heartbeat sent", "consumer", _HEARTBEAT + "beat", "under way", always, "naps"),
-    "FP19": Point("rescued, before it is told and dispatched", "consumer", _STORE + "rescue", "after", found_work, "orphans"),
-    "FP21": Point("cancelled while it may be claimed", "api", _STORE + "cancel", "after", found_work, "cancels"),
+    "FP19": Point("rescued, before it is told and dispatched", "consumer", _KEEPER + "rescue", "after", found_work, "orphans"),
+    "FP21": Point("cancelled while it may be claimed", "api", _CONTROL + "cancel", "after", found_work, "cancels"),
     "FP22": Point(
-        "cancel asked of what runs, before it is told", "api", _STORE + "cancel", "after", _cancels_what_runs,
+        "cancel asked of what runs, before it is told", "api", _CONTROL + "cancel", "after", _cancels_what_runs,
         "cancels late",
     ),
 }  # fmt: skip

@@ -19,8 +19,8 @@ from uuid import uuid4
 import httpx2
 import orjson
 
+from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
 from tests.fault.crash.orders import VARIABLE, Order
@@ -107,7 +107,7 @@ class CaseRunner:
         )
         database = Database(self._stack.servers.postgres.url, "tests", Telemetry(), size=1)
         try:
-            gone = Store(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
+            gone = PostgresJobStore(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
             await gone.accept([new])
             await gone.claim([new.id], ["chaos.sum"])
         finally:

@@ -203,7 +203,7 @@ async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_sh
 async def test_a_job_retried_before_shows_the_same_document_at_its_end(record: Record) -> None:
     job = await record.claimed()
     await record.store.settle([retried(job, FAILURE, 0)])
-    assert job.id in await record.store.queue_due(10)
+    assert job.id in await record.keeper.queue_due(10)
     job, cache = await record.claim(job.id), FakeCache()
     settling = Settling(record.store, cache, Telemetry())
     await settling.settle(Attempt(job, add_up), succeeded(job, b"{}"))

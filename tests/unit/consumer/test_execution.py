@@ -22,13 +22,14 @@ from sluice.core.errors import BadRow
 from sluice.core.job import JobState
 from sluice.core.lanes import Lane
 from sluice.core.outcome import LeaseLost, NotRenewed
-from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp
 from sluice.handler import handler
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
+from tests.support.faulty_store import FaultyStore, Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.support.waiting import until
 from tests.unit.consumer.intake.test_lane_buffer import Brought
 from tests.unit.consumer.make_attempts import a_job
@@ -79,14 +80,14 @@ class Room:
     """The work room without servers."""
 
     def __init__(self, slots: int = 4) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.leases = Events(), FakeCache(), NoLeases()
         self.runner = Runner([], threads=1, processes=1)
         telemetry = Telemetry(self.events)
-        store = cast(JobStore, self.store)
-        self.settling = Settling(store, cast(DocumentCache, self.cache), telemetry)
+        store = self.store.port
+        self.settling = Settling(store, self.cache, telemetry)
         self.execution = Execution(
             Registry([work]), store, self.runner, cast(Leases, self.leases), self.settling, telemetry
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from random import Random
-from typing import cast
 
 import pytest
 
@@ -16,12 +15,14 @@ from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
 from sluice.core.outcome import ChildDied, Ending, LeaseLost, Released, judge
-from sluice.core.ports import DocumentCache, JobStore, Wake
+from sluice.core.ports import Wake
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp
 from sluice.retry import RetryPolicy
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
+from tests.support.faulty_store import FaultyStore, Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import a_job
@@ -31,13 +32,11 @@ class Setup:
     """Settling over a scripted record."""
 
     def __init__(self) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache = Events(), FakeCache()
-        self.settling = Settling(
-            cast(JobStore, self.store), cast(DocumentCache, self.cache), Telemetry(self.events)
-        )
+        self.settling = Settling(self.store.port, self.cache, Telemetry(self.events))
 
     def attempt(self, **changes: object) -> Attempt:
         """An attempt at a job that the record shows as running."""

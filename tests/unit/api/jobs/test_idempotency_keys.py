@@ -16,7 +16,7 @@ from api.jobs.submit import ORPHAN_S, IdempotencyKey, read_submit
 from sluice.core.errors import IdempotencyKeyReused, JobExpired, OutcomeUnknown, Overloaded, ServerAway
 from sluice.core.job import IdempotencyKeyUse, JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_record import lost, refused
+from tests.support.faulty_store import lost, refused
 from tests.unit.api.jobs.test_submit import Setup, nobody
 
 

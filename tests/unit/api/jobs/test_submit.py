@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -29,11 +29,12 @@ from sluice.core.fingerprint import canonical
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Event, Telemetry
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache, FakeMessagePublisher
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
+from tests.support.faulty_store import FaultyStore, Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.unit.api.in_memory_api import Clock, add, add_once
 
 
@@ -41,12 +42,12 @@ class Setup:
     """Submission over a scripted record."""
 
     def __init__(self, waiting: int = 5_000) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.dispatcher = Events(), FakeMessagePublisher()
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
-        telemetry, store = Telemetry(self.events), cast(JobStore, self.store)
+        telemetry, store = Telemetry(self.events), self.store.port
         self.cache, clock = FakeCache(), Clock()
         lookup = Lookup(store, self.cache, DocumentMemory(1_000_000, 10, clock))
         self.submission = Submission(

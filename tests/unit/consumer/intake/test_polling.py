@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
@@ -15,9 +14,9 @@ from consumer.intake import polling as pulling_module
 from consumer.intake.polling import FallbackPoller
 from sluice.core.job import JobState
 from sluice.core.lanes import Lane
-from sluice.core.ports import PollingStore
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.support.faulty_record import AT, Gate, lost, refused
+from tests.support.faulty_store import Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.support.waiting import until
 from tests.unit.consumer.test_execution import AT_WORK, DOORS, Room
 
@@ -31,7 +30,7 @@ class Pulled(Room):
         super().__init__()
         self.silent_s = 0.0
         self.poller = FallbackPoller(
-            self.execution, cast(PollingStore, self.store), ["t.work"], Telemetry(self.events), lambda: self.silent_s, AFTER_S
+            self.execution, self.store.port, ["t.work"], Telemetry(self.events), lambda: self.silent_s, AFTER_S
         )  # fmt: skip
         self.tasks = [
             asyncio.create_task(self.poller.serve(self.queue)),
@@ -375,7 +374,7 @@ async def test_a_lane_that_closes_while_the_record_is_away_ends_too(room: Pulled
 
 async def _after(call: object, gate: Gate) -> object:
     """The call does its work at once; its answer waits at the gate."""
-    answer = await call()  # type: ignore[operator]  # it is a Call of tests.support.faulty_record
+    answer = await call()  # type: ignore[operator]  # it is a Call of tests.support.faulty_store
     gate.reached.set()
     await gate.open.wait()
     return answer

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.keeper.count import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
 from sluice.core.errors import TryAgain
-from sluice.core.ports import UpkeepStore
+from sluice.core.ports import StatisticsStore
 from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Statistics, Works, read_statistics
 from tests.support.fakes import FakeCache
 from tests.unit.api.in_memory_api import Clock
@@ -55,7 +55,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock, self.board = Clock(), FakeCache()
         self.record = Record(self.clock)
-        store = cast(UpkeepStore, self.record)
+        store = cast(StatisticsStore, self.record)
         self.duty = CountLanes(store, self.board, ["default"], lambda: WORK, 1.0, self.clock)
 
 

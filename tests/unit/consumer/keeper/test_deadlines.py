@@ -7,7 +7,7 @@ from typing import cast
 from consumer.keeper.deadlines import OverdueJobs
 from sluice.core.document import render
 from sluice.core.job import Job
-from sluice.core.ports import UpkeepStore
+from sluice.core.ports import KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events, FakeCache
 from tests.support.make_jobs import finished_job
@@ -27,7 +27,7 @@ class Record:
 async def test_who_waits_for_an_overdue_job_hears_that_it_has_failed() -> None:
     jobs = [finished_job(state="failed", result=None, error=b'{"type":"deadline-passed"}') for _ in range(2)]
     cache, events = FakeCache(), Events()
-    duty = OverdueJobs(cast(UpkeepStore, Record(*jobs)), cache, Telemetry(events))
+    duty = OverdueJobs(cast(KeeperStore, Record(*jobs)), cache, Telemetry(events))
     assert [await duty.once() for _ in range(2)] == [2, 0]
     assert events == [(Event.FAILED, 2, {})]
     assert cache.documents == {job.id: render(job) for job in jobs}

@@ -32,7 +32,7 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
         _env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
     broker = SimpleNamespace(configured=configured, connected=True)
-    servers = dict.fromkeys(("jobs", "upkeep", "cache", "schedules", "invariants"))
+    servers = dict.fromkeys(("keeper", "prune", "statistics", "cache", "board", "schedules", "verifier"))
     opened = cast(Connections, SimpleNamespace(**servers, broker=broker))
     execution = cast(Execution, SimpleNamespace(newest={}, run_stats=SimpleNamespace(report=dict)))
     keeper = Keeper(settings, Registry([kinds.echo]), opened, Telemetry(), Metrics())

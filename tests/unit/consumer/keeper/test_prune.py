@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from consumer.keeper.prune import AGAIN_S, FIRST_ID, FIRST_KEY, ROWS_PER_TICK, PruneJobs, PruneNotes, Sweep
-from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys, UpkeepStore
+from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys, PruneStore
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events, FakeCache
@@ -43,7 +43,7 @@ class Scene:
 
     def __init__(self, *answers: object) -> None:
         self.record, self.cache, self.events, self.clock = Record(*answers), FakeCache(), Events(), Clock()
-        store, telemetry = cast(UpkeepStore, self.record), Telemetry(self.events)
+        store, telemetry = cast(PruneStore, self.record), Telemetry(self.events)
         self.jobs = PruneJobs(store, self.cache, telemetry, KEPT, clock=self.clock)
         self.notes = PruneNotes(store, 600, clock=self.clock)
 
