@@ -40,11 +40,13 @@ class OutboxPublisher:
         store: OutboxStore,
         lanes: Mapping[str, Lane],
         telemetry: Telemetry,
+        most_unconfirmed: int = MOST_UNCONFIRMED,
     ) -> None:
         self._dispatcher = dispatcher
         self._store = store
         self._lanes = lanes
         self._telemetry = telemetry
+        self._most_unconfirmed = most_unconfirmed
         self._under_way: TaskSet[None] = TaskSet()
         self._confirmed: Batcher[int, None] = Batcher(
             "outbox", self._delete, Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S)
@@ -56,7 +58,7 @@ class OutboxPublisher:
     def send(self, messages: Iterable[Message]) -> None:
         """Publish these messages in the background."""
         for message in messages:
-            if len(self._under_way) >= MOST_UNCONFIRMED:
+            if len(self._under_way) >= self._most_unconfirmed:
                 self._telemetry.emit(Event.DISPATCH_DEFERRED, len(message.ids))
                 continue
             self._under_way.start(self._send(message), "dispatch")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-import asyncpg
 import httpx2
 import pytest
 
@@ -17,8 +15,9 @@ from api.keys.keyring import make_key
 from infra.local import env_file as variables
 from infra.local.servers import Servers
 from infra.local.stack import Stack as LocalStack
-from tests.support.servers import urls
+from tests.support.servers import sql_session, urls
 from tests.support.stack import COMMAND, ROOT, Stack, clean_environment
+from tests.support.waiting import answers, until_found
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
@@ -48,13 +47,6 @@ async def _ended(servers: Servers, command: list[str], settings: dict[str, str])
     return process.returncode, out.decode(), err.decode()
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it is so."""
-    async with asyncio.timeout(60):
-        while not await true():  # noqa: ASYNC110  another process decides
-            await asyncio.sleep(0.02)
-
-
 async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
     servers = bare_stack.servers
     bare_stack.add_api(key_fresh_s=0.2)
@@ -74,7 +66,7 @@ async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
         async def refused() -> bool:
             return (await client.get("/v1/kinds")).status_code != 200
 
-        await until(refused)
+        await until_found(refused)
         answer = await client.get("/v1/kinds")
         assert (answer.status_code, answer.json()["type"]) == (401, "unauthorized")
         assert "revoked" in (await sluice(servers, "keys", "list"))[1]
@@ -120,13 +112,9 @@ async def test_it_starts_without_any_server_and_says_what_is_missing(bare_stack:
         redis_url=f"redis://{nowhere}/0",
         rabbitmq_url=f"amqp://{nowhere}/",
     )
-    async with httpx2.AsyncClient() as client, asyncio.timeout(60):
-        while True:
-            try:
-                check = await client.get(f"{api.private_url}/check")
-                break
-            except httpx2.TransportError:
-                await asyncio.sleep(0.05)
+    async with httpx2.AsyncClient() as client:
+        await until_found(lambda: answers(client, f"{api.private_url}/check"))
+        check = await client.get(f"{api.private_url}/check")
         assert (check.status_code, check.json()["status"]) == (503, "failing")
         assert {each["status"] for each in check.json()["dependencies"].values()} == {"away"}
         assert (await client.get(f"{api.private_url}/livez")).status_code == 200
@@ -144,11 +132,7 @@ async def test_a_stop_answers_who_waits_and_ends_well(bare_stack: Stack) -> None
     api = bare_stack.apis[0]
     async with bare_stack.client() as client:
         waiting = asyncio.create_task(client.post("/v1/jobs?wait=50", json=SUM))
-
-        async def somebody_waits() -> bool:
-            return (await api.figures())["sluice_waiting_requests"] > 0
-
-        await until(somebody_waits)
+        await api.until_metric("sluice_waiting_requests", 1)
         status = await asyncio.wait_for(asyncio.to_thread(api.stop), 40)
         assert (status, (await waiting).status_code) == (0, 202)
     assert '"process_stopped"' in api.log.read_text()
@@ -212,8 +196,5 @@ def test_the_command_of_the_local_stack_has_its_settings(servers: Servers, tmp_p
 
 
 async def _dump(servers: Servers) -> str:
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        return str(await connection.fetch("select api_keys::text from api_keys"))
-    finally:
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        return str(await sql.fetch("select api_keys::text from api_keys"))

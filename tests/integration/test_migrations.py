@@ -32,12 +32,12 @@ BACK = "update alembic_version set version_num = '0002'"
 
 @pytest.fixture
 async def url(servers: Servers) -> AsyncIterator[str]:
-    """A database in which nothing was made yet."""
+    """Make an empty database."""
     connection = await asyncpg.connect(servers.postgres.url)
     await connection.execute(f"drop database if exists {FRESH}")
     await connection.execute(f"create database {FRESH}")
     yield servers.postgres.url.removesuffix("sluice") + FRESH
-    # Not by force: that needs a right over the account of an autovacuum that is just there, which this one makes leave.
+    # Not `with (force)`: it needs rights over the account of a running autovacuum, which a plain drop makes leave.
     ours = (
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user"
     )
@@ -47,7 +47,7 @@ async def url(servers: Servers) -> AsyncIterator[str]:
 
 
 async def schema(url: str) -> list[tuple[str, str, str]]:
-    """Every column there is."""
+    """Return every column there is."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
@@ -112,7 +112,7 @@ async def test_while_the_making_of_an_index_waits_for_others_jobs_are_written(ur
 
 
 async def test_an_index_whose_making_was_interrupted_is_made_anew(url: str) -> None:
-    """What is left then is an index that nobody may use."""
+    """An interrupted build leaves an invalid index."""
     await migrate(url)
     connection = await asyncpg.connect(url)
     await connection.execute(f"drop index jobs_listing; {A_JOB}; {A_JOB}; {BACK}")

@@ -1,4 +1,4 @@
-"""`python -m tests.support.busy_keeper URL`: a keeper that does the duties of the record without a pause, to be frozen in mid-statement."""
+"""`python -m tests.support.busy_keeper URL`: a keeper that does its duties without a pause, to be frozen in mid-statement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "restless"
 
 
 async def main(url: str) -> None:
-    """Every duty in a task of its own, for ever."""
+    """Repeat every duty in a task of its own, for ever."""
     database = Database(url, NAME, Telemetry(), size=10)
     keeper, prune = PostgresKeeperStore(database, lease_s=0.001), PostgresPruneStore(database)
     statistics = PostgresStatisticsStore(database, uuid4())
@@ -41,7 +41,7 @@ async def main(url: str) -> None:
 
 
 async def again_and_again(duty: Callable[[], Awaitable[object]]) -> None:
-    """Whatever goes wrong."""
+    """Repeat the duty, whatever goes wrong."""
     while True:
         with suppress(SluiceError):
             await duty()

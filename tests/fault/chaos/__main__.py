@@ -1,6 +1,6 @@
-"""`python -m tests.fault.chaos`: break everything under load, and say whether every promise was kept.
+"""`python -m tests.fault.chaos`: break everything under load, and report whether every promise was kept.
 
-Exit status 1 where one was broken; the report says which, and `--seed` does the same faults again.
+Exits with 1 if one was broken; the report says which, and `--seed` repeats the same faults.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 from infra.local.run_as import temporary_directory
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
-from tests.fault.chaos.docs_page import PAGE, put
+from tests.fault.chaos.docs_page import PAGE, replace_section
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
+from tests.fault.chaos.schedule import FULL, SHORT, ProcessCounts, kinds, repeated
 from tests.support.servers import running_servers
 
 MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
@@ -29,7 +29,7 @@ SOAK_S, SOAK_TIMES = 3_600.0, 10
 
 
 def main() -> int:
-    """Exit status: 0 where every promise was kept."""
+    """Return the exit status: 0 if every promise was kept."""
     arguments = _parser().parse_args()
     plan = _plan(arguments)
     _say(
@@ -50,7 +50,9 @@ def main() -> int:
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     if arguments.soak:
-        return Plan(arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, Crew(spared=1))
+        return Plan(
+            arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, ProcessCounts(spared=1)
+        )
     return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
 
 
@@ -61,14 +63,14 @@ def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
         outcome = asyncio.run(run(plan, servers, directory, _say))
     path = report.write(outcome, where, arguments.report, patience)
     if arguments.record:
-        put(PAGE, "soak" if arguments.soak else _release(where), path.read_text())
+        replace_section(PAGE, "soak" if arguments.soak else _release(where), path.read_text())
     print(path.read_text())  # noqa: T201  the report is what the program is for
     _say(f"seed {plan.seed}: {report.verdict(outcome, patience)}; {path}")
     return 0 if report.kept(outcome, patience) else 1
 
 
 def _release(where: Mapping[str, str]) -> str:
-    """`RabbitMQ 3`, or of whichever release the servers are."""
+    """Return `RabbitMQ 3`, or whichever release the servers are."""
     found = re.search(r"RabbitMQ \d+", where["servers"])
     assert found is not None, where
     return found[0]
@@ -79,12 +81,12 @@ def _say(line: str) -> None:
 
 
 def _mix(text: str) -> Mapping[str, int]:
-    """`full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
+    """Parse `full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
     if text in MIXES:
         return MIXES[text]
     parts = (part.partition("=") for part in text.split(","))
     mix = {name: int(number or 1) for name, _, number in parts}
-    if unknown := mix.keys() - kinds(Crew()).keys():
+    if unknown := mix.keys() - kinds(ProcessCounts()).keys():
         raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
     return mix
 
@@ -115,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m tests.fault.chaos",
         description="Break servers, processes and connections under load, and check that every promise is kept.",
-        epilog=f"kinds of faults: {', '.join(kinds(Crew()))}",
+        epilog=f"kinds of faults: {', '.join(kinds(ProcessCounts()))}",
     )
     mix = "full, short, or KIND=NUMBER,… (default: full)"
     parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)

@@ -1,4 +1,4 @@
-"""The guards, each with the few lines that remove it and the faults by which its absence is seen.
+"""The guards, each with the few lines that remove it and the faults that show its absence.
 
 Where another guard would repair what the first lets through, that one is removed on both sides of the comparison.
 """
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tests.fault.chaos.run import Plan
-from tests.fault.chaos.schedule import Crew, Fault
+from tests.fault.chaos.schedule import Fault, ProcessCounts
 
 SEED = 1
-SMALL = Crew(apis=2, consumers=2)
+SMALL = ProcessCounts(apis=2, consumers=2)
 QUIESCE_S = 25.0
 """Longer than the intact product takes to find messages that RabbitMQ has lost."""
 FEW_SLOTS = '{"default":{"slots":8,"ids_per_message":4},"heavy":{"slots":1,"ids_per_message":1}}'
@@ -27,21 +27,21 @@ class Cut(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """What is removed, in words and in lines, and which wrongs show it: one of them is enough.
+    """What is removed, in words and in lines, and the violations that show it: one of them is enough.
 
-    `beside` is removed in both runs: the intact one has to be good without it as well.
+    `also_removed` is removed in both runs: the intact one has to be good without it as well.
     """
 
     name: str
     cuts: tuple[Cut, ...]
     plan: Plan
-    shows: frozenset[str]
-    beside: tuple[Cut, ...] = ()
+    shown_by: frozenset[str]
+    also_removed: tuple[Cut, ...] = ()
 
 
 KEEPER = "consumer/keeper/keeper.py"
 NO_SEARCH = (Cut(KEEPER, "        if opened.broker.configured:\n", "        if False:\n"),)
-"""Nobody looks for messages that RabbitMQ has lost."""
+"""Removes the search for messages that RabbitMQ has lost."""
 
 _DUE_MESSAGES = (
     "        yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick\n"
@@ -59,15 +59,15 @@ _BLIND_ACCEPT = """\
 
 
 def plan(
-    *script: Fault, seconds: float, rate: float = 60.0, visits: Mapping[str, int] | None = None, **settings: object
+    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, int] | None = None, **settings: object
 ) -> Plan:  # fmt: skip
-    """A short run with these faults, and with clients of these kinds alone."""
+    """Plan a short run with these faults, and with clients that behave in these ways alone."""
     usual = Plan(SEED, seconds, {}, rate, SMALL, script=script, settings=settings, quiesce_s=QUIESCE_S)
-    return usual._replace(visits=visits) if visits else usual
+    return usual._replace(client_mix=client_mix) if client_mix else usual
 
 
 def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
-    """One fault of a script."""
+    """Make one fault of a script."""
     return Fault(at_s, kind, target, lasts_s)
 
 
@@ -78,7 +78,7 @@ GUARDS = (
         plan(
             fault(4, "consumer-freeze", "consumer-0", 4.0),
             fault(11, "consumer-freeze", "consumer-1", 4.0),
-            seconds=18, rate=5, visits={"slow": 1},
+            seconds=18, rate=5, client_mix={"slow": 1},
         ),
         frozenset({"written by an older claim", "claims unexplained"}),
     ),
@@ -93,14 +93,14 @@ GUARDS = (
         NO_SEARCH,
         plan(
             fault(6, "rabbitmq-purge", "rabbitmq"), fault(7, "rabbitmq-wipe", "rabbitmq"),
-            seconds=14, rate=9, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=14, rate=9, client_mix={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
         (Cut(KEEPER, "        yield RescueJobs(store, cache, telemetry), tick\n", ""),),
-        plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, visits={"slow": 1}),
+        plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, client_mix={"slow": 1}),
         frozenset({"stuck"}),
     ),
     Guard(
@@ -114,7 +114,7 @@ GUARDS = (
         ),
         plan(fault(5, "rabbitmq-hang", "rabbitmq", 3.0), seconds=16),
         frozenset({"stuck"}),
-        beside=NO_SEARCH,
+        also_removed=NO_SEARCH,
     ),
     Guard(
         "a message is acknowledged before its jobs are claimed",
@@ -124,10 +124,10 @@ GUARDS = (
         ),
         plan(
             fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
-            seconds=10, rate=10, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=10, rate=10, client_mix={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
-        beside=NO_SEARCH,
+        also_removed=NO_SEARCH,
     ),
     Guard(
         "PostgreSQL answers a commit before it is on disk",
@@ -137,7 +137,7 @@ GUARDS = (
         ),
         plan(
             *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),
-            seconds=24, rate=150, visits={"plain": 1}, unsafe_durability="accept",
+            seconds=24, rate=150, client_mix={"plain": 1}, unsafe_durability="accept",
         ),
         frozenset({"lost"}),
     ),
@@ -156,7 +156,7 @@ GUARDS = (
                 "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
             ),
         ),
-        plan(seconds=8, rate=0.25, visits={"blocking": 1}, lease_s=4)._replace(crew=Crew(1, 4)),
+        plan(seconds=8, rate=0.25, client_mix={"blocking": 1}, lease_s=4)._replace(processes=ProcessCounts(1, 4)),
         frozenset({"taken from a living consumer"}),
     ),
     Guard(
@@ -168,13 +168,13 @@ GUARDS = (
                 "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
             ),
         ),
-        plan(seconds=6, visits={"twins": 1}),
+        plan(seconds=6, client_mix={"twins": 1}),
         frozenset({"duplicated"}),
     ),
     Guard(
         "equal pure work does not share a flight",
         (Cut("api/jobs/submit.py", "fingerprint=own, flight=True,", "fingerprint=own, flight=False,"),),
-        plan(seconds=6, rate=100, visits={"pure": 1}),
+        plan(seconds=6, rate=100, client_mix={"pure": 1}),
         frozenset({"same work done twice"}),
     ),
     Guard(
@@ -182,7 +182,7 @@ GUARDS = (
         (
             Cut("api/jobs/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
         ),
-        plan(seconds=8, visits={"followed": 1}),
+        plan(seconds=8, client_mix={"followed": 1}),
         frozenset({"went back", "shown unfinished after its end"}),
     ),
     Guard(
@@ -195,13 +195,13 @@ GUARDS = (
                 "        except ServerAway:\n            jobs = {}\n",
             ),
         ),
-        plan(fault(4, "postgres-kill", "postgres", 1.0), seconds=10, visits={"followed": 1}),
+        plan(fault(4, "postgres-kill", "postgres", 1.0), seconds=10, client_mix={"followed": 1}),
         frozenset({"not found after its 202"}),
     ),
     Guard(
         "the tenant of a document is not compared",
         (Cut("api/jobs/lookup.py", "if document is None or document.tenant != tenant:", "if document is None:"),),
-        plan(seconds=6, visits={"foreign": 1}),
+        plan(seconds=6, client_mix={"foreign": 1}),
         frozenset({"seen by a stranger"}),
     ),
     Guard(
@@ -213,8 +213,8 @@ GUARDS = (
                 "case when ended.state = 'queued' then 'succeeded' else ended.state end",
             ),
         ),
-        plan(seconds=8, visits={"cancelled": 1}),
+        plan(seconds=8, client_mix={"cancelled": 1}),
         frozenset({"succeeded although cancelled"}),
     ),
 )  # fmt: skip
-"""All that can be removed."""
+"""All guards that can be removed."""

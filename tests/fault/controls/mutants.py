@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.fault.controls.guards import Cut
-from tests.fault.controls.tree import copied
+from tests.fault.controls.tree import copy_product
 from tests.support.stack import ROOT
 
 FAILED = 1
-"""Exit status of pytest where a test has failed; where there was none, or it could not start, it is another."""
+"""Exit status of pytest if a test has failed; if there was none, or it could not start, it is another."""
 
 
 class Mutant(NamedTuple):
@@ -67,21 +67,21 @@ MUTANTS = (
         ("tests/integration/test_bad_input.py",),
     ),
 )  # fmt: skip
-"""All that single tests watch."""
+"""All guards that single tests watch."""
 
 
 def noticed(mutant: Mutant, place: Path) -> bool:
-    """Whether its tests, green as they are, fail in a copy without the guard."""
-    return _run(mutant.tests, _whole(place / "intact", ())) == 0 and (
-        _run(mutant.tests, _whole(place / "removed", mutant.cuts)) == FAILED
+    """Tell whether its tests, green as they are, fail in a copy without the guard."""
+    return _run(mutant.tests, _copy_with_tests(place / "intact", ())) == 0 and (
+        _run(mutant.tests, _copy_with_tests(place / "removed", mutant.cuts)) == FAILED
     )
 
 
-def _whole(to: Path, cuts: Iterable[Cut]) -> Path:
-    """A copy of the product with its tests and what configures them."""
-    root = copied(to, cuts)
-    for room in ("tests", "infra", "loadtests", "docs"):
-        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+def _copy_with_tests(to: Path, cuts: Iterable[Cut]) -> Path:
+    """Copy the product with its tests and their configuration."""
+    root = copy_product(to, cuts)
+    for folder in ("tests", "infra", "loadtests", "docs"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in ROOT.glob("*.toml"):
         shutil.copy(path, root)
     return root

@@ -206,5 +206,5 @@ def test_later_needs_a_number() -> None:
         RetryLater(nan)
 
 
-def test_giving_up_has_its_words() -> None:
+def test_giving_up_has_a_message() -> None:
     assert str(GiveUp("no use")) == "no use"

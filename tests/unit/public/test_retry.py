@@ -1,4 +1,4 @@
-"""The back-off grows, is capped, and is spread over its whole range."""
+"""The back-off grows up to its cap, and is spread over its whole range."""
 
 from math import inf, nan
 from random import Random

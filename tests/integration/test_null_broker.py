@@ -1,4 +1,4 @@
-"""Without RabbitMQ a message is a call over Redis: consumers hear of work as soon as of a delivery, or find it a little later."""
+"""Without RabbitMQ a message is a call over Redis: consumers learn of work as soon as by a delivery, or find it a little later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MESSAGE = Message(1, "default", "normal", ("a",))
 
 @pytest.fixture
 async def record(servers: Servers) -> AsyncIterator[Record]:
-    """An empty record."""
+    """Open an empty record."""
     sql = await asyncpg.connect(servers.postgres.url)
     opened = Record(servers, sql)
     yield opened
@@ -42,7 +42,7 @@ async def record(servers: Servers) -> AsyncIterator[Record]:
 
 @pytest.fixture
 async def ports(servers: Servers) -> AsyncIterator[RedisPorts]:
-    """Redis for a process that knows its database."""
+    """Open Redis for a process that knows its database."""
     ports = redis_ports(settings_for(servers), "tests", Telemetry())
     ports.connection.belong_to("one")
     yield ports
@@ -79,10 +79,10 @@ async def test_calls_of_another_database_are_not_heard(ports: RedisPorts, server
 async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
     servers: Servers, ports: RedisPorts
 ) -> None:
-    strange = redis_ports(settings_for(servers), "tests", Telemetry())
+    unbound = redis_ports(settings_for(servers), "tests", Telemetry())
     with pytest.raises(ServerAway, match="not known yet"):
-        await NullBroker(strange.cache.call_workers, Telemetry()).publish(MESSAGE)
-    await strange.close()
+        await NullBroker(unbound.cache.call_workers, Telemetry()).publish(MESSAGE)
+    await unbound.close()
     servers.redis.kill()
     try:
         with pytest.raises(ServerAway):
@@ -102,7 +102,9 @@ async def test_what_was_called_for_leaves_the_outbox(record: Record, ports: Redi
     assert await record.outbox() == []
 
 
-async def test_the_absent_broker_has_the_face_of_the_real_one_and_says_what_to_do(servers: Servers) -> None:
+async def test_the_null_broker_has_the_interface_of_the_real_one_and_says_what_to_do(
+    servers: Servers,
+) -> None:
     events = Events()
     settings = settings_for(servers, rabbitmq_url="")
     async with open_connections(settings, "api", uuid4(), Telemetry(events)) as opened:

@@ -35,14 +35,14 @@ SPARE = 3
 
 
 class Api:
-    """An api in this process, by whose insides one can see what is left."""
+    """An api in this process, whose internals show what is left."""
 
-    def __init__(self, front: RunningApi, metrics: Metrics, port: int, key: str) -> None:
-        self.front, self.metrics, self.port, self.key = front, metrics, port, key
+    def __init__(self, running: RunningApi, metrics: Metrics, port: int, key: str) -> None:
+        self.running, self.metrics, self.port, self.key = running, metrics, port, key
         self.job = ""
 
     def left(self) -> dict[str, int]:
-        """Everything that a request holds while it lasts."""
+        """Count everything that a request holds while it lasts."""
         gc.collect()
         tasks = Counter(task.get_name().split("-")[0] for task in asyncio.all_tasks())
         batchers = [each for each in gc.get_objects() if isinstance(each, Batcher)]
@@ -50,7 +50,7 @@ class Api:
             "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208  iterating opens one more in turn
             "tasks": sum(tasks.values()),
             "requests": self.metrics.http.in_flight,
-            "waiting": len(self.front.state.waiting) + len(self.front.state.waiting._waiters),
+            "waiting": len(self.running.state.waiting) + len(self.running.state.waiting._waiters),
             "batched": sum(len(each) + len(each._flights) for each in batchers),
         }
 
@@ -59,7 +59,7 @@ class Api:
         return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
 
     def request(self, rng: Random, number: int) -> bytes:
-        """Bytes of a submit, a look-up or a wait, by the express lane or (with a query) not."""
+        """Return the bytes of a submit, a look-up or a wait, for the fast path or (with a query) not."""
         body = orjson.dumps({"kind": "demo.sum", "input": {"values": [number, 1]}})
         head = f"Host: x\r\nAuthorization: Bearer {self.key}\r\nIdempotency-Key: k{number}\r\n"
         post = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
@@ -81,28 +81,30 @@ class Api:
 
 @asynccontextmanager
 async def serving(servers: Servers) -> AsyncIterator[Api]:
-    """An api on these servers, in this process; no consumer, so that nothing ends by itself."""
+    """Serve an api in this process; without a consumer, so that nothing ends by itself."""
     settings = settings_for(
         servers, waiters=WAITERS, record_budget_s=10, accept_budget_s=20, redis_budget_s=2
     )
     key, metrics = await make_a_key(servers, "demo", ["submit", "read", "admin"]), Metrics()
-    async with open_api(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as front:
-        config = uvicorn.Config(front.app, http=Protocol, ws="none", lifespan="off", log_config=None, port=0)
+    async with open_api(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as running:
+        config = uvicorn.Config(
+            running.app, http=Protocol, ws="none", lifespan="off", log_config=None, port=0
+        )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # uvicorn looks for it all the same
         with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
             task = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 await until(lambda: server.started)
-                yield Api(front, metrics, listener.getsockname()[1], key)
+                yield Api(running, metrics, listener.getsockname()[1], key)
             finally:
                 server.should_exit = True
-                front.state.waiting.release()
+                running.state.waiting.release()
                 await task
 
 
 async def leave_early(api: Api, rng: Random, number: int) -> None:
-    """Send some of a request, or all of it; stay for a moment; leave with or without a word."""
+    """Send a request or a part of it, stay for a moment, and leave with or without a good-bye."""
     whole = api.request(rng, number)
     part = whole[: rng.randrange(len(whole))] if rng.random() < 0.4 else whole
     _, writer = await asyncio.open_connection("127.0.0.1", api.port)
@@ -136,14 +138,14 @@ async def test_clients_that_leave_at_any_moment_leave_nothing_behind(servers: Se
 
 
 async def nothing_is_left(api: Api, before: dict[str, int]) -> None:
-    """Soon; what is left is looked for, at some cost, when no request is under way any more."""
+    """Wait until nothing is left; the costly look comes when no request is under way any more."""
     async with asyncio.timeout(30):
         await until(lambda: not api.metrics.http.in_flight)
         await until(lambda: not wrong(before, api.left()))
 
 
 def wrong(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    """What is left over."""
+    """Return what is left over."""
     return {
         name: count - before[name]
         for name, count in now.items()
@@ -152,7 +154,7 @@ def wrong(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
 
 
 async def everything_works(api: Api) -> None:
-    """As many wait as may, and are answered; as many submit at once."""
+    """Let as many wait as may, and as many submit at once; all are answered."""
     async with api.client() as client:
         answers = await asyncio.gather(
             *(
@@ -163,8 +165,8 @@ async def everything_works(api: Api) -> None:
         assert {each.status_code for each in answers} == {202}
         api.job = answers[0].json()["id"]
         waits = [asyncio.create_task(client.get(f"/v1/jobs/{each.json()['id']}?wait=50")) for each in answers]
-        await until(lambda: len(api.front.state.waiting) == len(answers))
-        api.front.state.waiting.wake({})
+        await until(lambda: len(api.running.state.waiting) == len(answers))
+        api.running.state.waiting.wake({})
         cancelled = await asyncio.gather(
             *(client.post(f"/v1/jobs/{each.json()['id']}/cancel") for each in answers[1:])
         )
@@ -172,4 +174,4 @@ async def everything_works(api: Api) -> None:
         assert len(await asyncio.gather(*waits[1:])) == len(answers) - 1
         waits[0].cancel()
         await asyncio.wait(waits[:1])
-        await until(lambda: not len(api.front.state.waiting))
+        await until(lambda: not len(api.running.state.waiting))

@@ -1,4 +1,4 @@
-"""RabbitMQ away or not there at all: consumers pull jobs from the record, run each once, and go back by themselves."""
+"""RabbitMQ away or not configured: consumers poll the record, run each job once, and go back to deliveries by themselves."""
 
 from __future__ import annotations
 
@@ -10,35 +10,25 @@ from pathlib import Path
 import pytest
 
 from infra.local.server import Server
-from tests.fault.claims import count, every_claim_is_explained
-from tests.fault.test_deaths import RUNNING, running, submitted
+from tests.fault.claims import check_claims
+from tests.fault.jobs import check_stops_under_load, submit, until_running
 from tests.integration.test_without_rabbitmq import outbox_is_empty, without_rabbitmq
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
-from tests.support.stack import Process, Stack
+from tests.support.stack import Stack
 from tests.support.waiting import until_found
 
-PULLED, DELIVERED = "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
+POLLING, PULLED, DELIVERED = "sluice_pulling", "sluice_jobs_pulled_total", "sluice_ids_delivered_total"
 
 
 @asynccontextmanager
 async def away(server: Server, end: Callable[[Server], None]) -> AsyncIterator[None]:
-    """Within the block the server is dead or frozen; afterwards it is back."""
+    """Keep the server dead or frozen for the block, then bring it back."""
     await asyncio.to_thread(end, server)
     try:
         yield
     finally:
-        await asyncio.to_thread(server.start)  # thaws as well
-
-
-async def pulling(consumer: Process, on: bool) -> None:
-    """Return once this consumer pulls, or has gone back."""
-
-    async def look() -> bool:
-        return (await consumer.figures())["sluice_pulling"] == on
-
-    async with asyncio.timeout(90):
-        await until_found(look)
+        await asyncio.to_thread(server.start)  # also thaws
 
 
 @pytest.mark.parametrize("end", [Server.kill, Server.freeze])
@@ -50,23 +40,23 @@ async def test_while_rabbitmq_is_away_under_load_jobs_are_pulled_and_then_delive
     consumer, load = bare_stack.consumers[0], Load(bare_stack)
     async with load.running():
         await load.more(60)
-        before = await consumer.figures()
-        assert (before[PULLED], before["sluice_pulling"]) == (0, 0)
+        before = await consumer.metrics()
+        assert (before[PULLED], before[POLLING]) == (0, 0)
         async with away(bare_stack.servers.rabbitmq, end):
-            await pulling(consumer, True)
+            await consumer.until_metric(POLLING, 1)
             await load.more(60)
             await bare_stack.finished(list(load.accepted))  # all of them without RabbitMQ
-        await pulling(consumer, False)
-        back = await consumer.figures()
+        await consumer.until_metric(POLLING, 0)
+        back = await consumer.metrics()
         await load.more(60)
         await bare_stack.finished(list(load.accepted))
-        after = await consumer.figures()
+        after = await consumer.metrics()
     await load.check()
     assert (load.refused, load.unknown) == ([], 0)
     assert back[PULLED] >= 60
     assert (after[PULLED], after[DELIVERED] >= back[DELIVERED] + 60) == (back[PULLED], True)
     assert (after["sluice_pulling_started_total"], after["sluice_pulling_ended_total"]) == (1, 1)
-    assert await every_claim_is_explained(bare_stack) == {}
+    assert await check_claims(bare_stack) == {}
     await until_found(lambda: outbox_is_empty(bare_stack))
 
 
@@ -83,11 +73,11 @@ async def test_with_redis_away_as_well_jobs_are_still_pulled(bare_stack: Stack, 
             await both.enter_async_context(away(servers.rabbitmq, Server.kill))
         async with load.running():
             await load.more(60)
-            await pulling(bare_stack.consumers[0], True)
+            await bare_stack.consumers[0].until_metric(POLLING, 1)
             await load.more(60)
         await load.check()
     assert (load.refused, load.unknown) == ([], 0)
-    assert await every_claim_is_explained(bare_stack) == {}
+    assert await check_claims(bare_stack) == {}
 
 
 async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
@@ -96,35 +86,27 @@ async def test_what_a_killed_consumer_had_pulled_is_pulled_by_another(
     bare_stack._settings |= {"handlers": KINDS}
     await without_rabbitmq(bare_stack).start()
     gate = tmp_path / "gate"
-    ids = await submitted(bare_stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, 4)
-    await running(bare_stack, 4)
+    ids = await submit(bare_stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, 4)
+    await until_running(bare_stack, 4)
     bare_stack.consumers[0].kill()
     gate.touch()
     await bare_stack.add_consumer().ready()
     rows = await bare_stack.finished(ids)
     assert {(row["state"], row["fence"], row["attempt"]) for row in rows.values()} == {("succeeded", 2, 1)}
-    assert await every_claim_is_explained(bare_stack) == {"lease-lost": 4}
+    assert await check_claims(bare_stack) == {"lease-lost": 4}
 
 
 async def test_a_consumer_stopped_while_it_pulls_under_load_leaves_nothing_claimed(bare_stack: Stack) -> None:
     bare_stack._settings |= {"stop_s": 100}  # nothing has to wait for the deadline
     await without_rabbitmq(bare_stack).start()
-    load = Load(bare_stack)
-    async with load.running(clients=16):
-        for _ in range(3):
-            await load.more(50)
-            assert await asyncio.to_thread(bare_stack.consumers[-1].stop) == 0
-            assert await count(bare_stack, RUNNING) == 0
-            await bare_stack.add_consumer().ready()
-    await load.check()
-    assert (await every_claim_is_explained(bare_stack)).keys() <= {"released"}
+    await check_stops_under_load(bare_stack)
 
 
 async def test_jobs_that_were_queued_without_rabbitmq_are_found_once_it_is_switched_on(
     bare_stack: Stack,
 ) -> None:
     await without_rabbitmq(bare_stack).start(consumers=0)
-    ids = await submitted(bare_stack, SUM, 40)
+    ids = await submit(bare_stack, SUM, 40)
     await until_found(lambda: outbox_is_empty(bare_stack))
     assert bare_stack.apis[0].stop() == 0
     del bare_stack.environment["SLUICE_RABBITMQ_URL"]
@@ -132,5 +114,5 @@ async def test_jobs_that_were_queued_without_rabbitmq_are_found_once_it_is_switc
     await consumer.ready()
     rows = await bare_stack.finished(ids)
     assert {row["state"] for row in rows.values()} == {"succeeded"}
-    figures = await consumer.figures()
+    figures = await consumer.metrics()
     assert (figures[PULLED], figures[DELIVERED] >= 40) == (0, True)

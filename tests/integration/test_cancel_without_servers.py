@@ -21,7 +21,7 @@ async def test_what_is_queued_is_cancelled_at_once_and_never_runs(servers: Serve
             await stack.add_consumer().ready()
             work.gate.touch()
             await other.submit()
-            await other.ended()  # it was queued behind the cancelled one
+            await other.until_ended()  # it was queued behind the cancelled one
             assert (await client.get(work.url)).content == cancelled.content
         assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
         assert len(work.mark.read_text().splitlines()) == 1
@@ -38,6 +38,6 @@ async def test_without_redis_the_heartbeat_brings_the_cancel(servers: Servers, t
             await work.begin()
             await asyncio.to_thread(servers.redis.kill)
             assert (await client.post(f"{work.url}/cancel")).status_code == 202
-            assert (await work.ended())["state"] == "cancelled"
+            assert (await work.until_ended())["state"] == "cancelled"
     finally:
         stack.stop()

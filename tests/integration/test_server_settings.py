@@ -37,14 +37,14 @@ ANY_PORTS = {"SLUICE_API_PORT": "0", "SLUICE_API_PRIVATE_PORT": "0", "SLUICE_CON
 
 
 @asynccontextmanager
-async def opened(servers: Servers, **settings: object) -> AsyncIterator[Connections]:
-    """What a process has open."""
-    async with open_connections(settings_for(servers, **settings), "api", uuid4(), Telemetry()) as open_ones:
-        yield open_ones
+async def open_for(servers: Servers, **settings: object) -> AsyncIterator[Connections]:
+    """Open the connections of a process."""
+    async with open_connections(settings_for(servers, **settings), "api", uuid4(), Telemetry()) as found:
+        yield found
 
 
-async def ended(servers: Servers, process: str) -> str:
-    """The line with which a process ended that was started like this."""
+async def refused_start(servers: Servers, process: str) -> str:
+    """Start a process that refuses to; return the line that says why."""
     status, out, err = await run(servers, process, **ANY_PORTS)
     line = err.splitlines()[-1]
     assert (status, out, line[:8]) == (2, "", "sluice: "), err
@@ -52,7 +52,7 @@ async def ended(servers: Servers, process: str) -> str:
 
 
 async def check(process: Process) -> dict[str, Any]:
-    """What it says of itself; nothing where it does not listen yet."""
+    """Return what it reports about itself; nothing if it does not listen yet."""
     async with httpx2.AsyncClient() as client:
         try:
             return dict((await client.get(f"{process.private_url}/check")).json())
@@ -65,7 +65,7 @@ async def test_a_process_ends_where_postgresql_may_lose_what_it_accepted(
     servers: Servers, process: str
 ) -> None:
     async with weakened(servers, fsync="off", full_page_writes="off"):
-        line = await ended(servers, process)
+        line = await refused_start(servers, process)
     assert "fsync = off, full_page_writes = off" in line
     assert line.endswith(
         "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"
@@ -98,7 +98,7 @@ async def test_a_setting_of_the_role_or_the_database_is_seen_and_its_remedy_work
 
 
 @pytest.mark.parametrize(("accept", "commits"), [(False, "on"), (True, "off")])
-async def test_sessions_stay_safe_whatever_the_server_is_told_later_but_for_an_experiment(
+async def test_sessions_stay_safe_whatever_the_server_is_set_to_later_unless_that_was_accepted(
     servers: Servers, accept: bool, commits: str
 ) -> None:
     config_problems = ConfigProblems(Telemetry())
@@ -132,7 +132,7 @@ async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> No
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weak'"
         )
         for _ in range(3):
-            with pytest.raises((ServerAway, OutcomeUnknown)):  # the latter over the connection that was cut
+            with pytest.raises((ServerAway, OutcomeUnknown)):  # the latter on the connection that was cut
                 await store.accept([new_job()])
         assert await sql.fetchval("select count(*) from jobs") == 1
         with pytest.raises(StartRefused, match="fsync = off"):
@@ -145,14 +145,14 @@ async def test_a_running_process_notices_a_server_that_is_weakened(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "CHECK_S", 0.02)
-    async with opened(servers) as mine:
-        await mine.pings["postgresql"]()
+    async with open_for(servers) as opened:
+        await opened.pings["postgresql"]()
         told = asyncio.Event()
-        mine.config_problems.on_refusal(told.set)
+        opened.config_problems.on_refusal(told.set)
         async with weakened(servers, fsync="off"):
             await told.wait()
         with pytest.raises(StartRefused, match="fsync = off"):
-            mine.config_problems.check()
+            opened.config_problems.check()
 
 
 async def test_who_accepts_a_weak_server_is_warned_at_the_start_and_shown_so(bare_stack: Stack) -> None:
@@ -168,7 +168,7 @@ async def test_who_accepts_a_weak_server_is_warned_at_the_start_and_shown_so(bar
 
 @pytest.fixture
 async def fresh(servers: Servers) -> AsyncIterator[str]:
-    """The address of a database without a schema."""
+    """Make a database without a schema; yield its address."""
     connection = await asyncpg.connect(servers.postgres.url)
     await connection.execute("drop database if exists unmigrated")
     await connection.execute("create database unmigrated")
@@ -259,26 +259,26 @@ async def test_an_inspection_without_an_answer_takes_no_longer_than_the_call_may
 
 async def test_a_process_ends_where_redis_will_surprise(servers: Servers) -> None:
     async with full_redis(servers):
-        line = await ended(servers, "api")
+        line = await refused_start(servers, "api")
     assert "maxmemory-policy = noeviction" in line
     assert "CONFIG SET maxmemory-policy allkeys-lru" in line
 
 
-async def test_a_redis_that_comes_later_and_will_surprise_is_only_told_of(
+async def test_a_redis_that_comes_later_with_bad_settings_is_only_reported(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "CHECK_S", 0.02)
     await asyncio.to_thread(servers.redis.stop)
     try:
-        async with opened(servers) as mine:
-            await mine.pings["postgresql"]()
+        async with open_for(servers) as opened:
+            await opened.pings["postgresql"]()
             await asyncio.sleep(0.1)
             await asyncio.to_thread(servers.redis.start)
             async with full_redis(servers):
-                await until(lambda: mine.config_problems.lines)
-                assert "noeviction" in mine.config_problems.lines[0]
-            await until(lambda: not mine.config_problems.lines)
-            mine.config_problems.check()
+                await until(lambda: opened.config_problems.lines)
+                assert "noeviction" in opened.config_problems.lines[0]
+            await until(lambda: not opened.config_problems.lines)
+            opened.config_problems.check()
     finally:
         await asyncio.to_thread(servers.redis.start)
 
