@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 import orjson
 
@@ -16,6 +17,7 @@ from sluice.core.job import Job
 from sluice.core.outcome import LeaseLost, TimedOut, storable
 from sluice.errors import AttemptEnded
 from sluice.handler import AnyHandler
+from sluice.handler_io import read_input
 
 LOG = logging.getLogger("sluice.handler")
 
@@ -98,6 +100,13 @@ class Attempt:
         return make_context(
             self.job.kind, (self.job.id, self.job.attempt, self.job.fence), self.report, self.is_stopped
         )
+
+
+def call_handler(attempt: Attempt) -> Any:
+    """Call the handler: its output, or for `async def` the coroutine. Raises BadInput, and what the handler raises."""
+    handler = attempt.handler
+    value = read_input(handler, attempt.job.input)
+    return handler.function(value, attempt.context()) if handler.takes_context else handler.function(value)
 
 
 def make_context(
