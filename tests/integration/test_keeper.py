@@ -13,11 +13,12 @@ import aio_pika
 import asyncpg
 import pytest
 
-from consumer.keeper import redispatch
-from consumer.keeper.due import DueJobs
+from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.duty import keep
-from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
-from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.republish_outbox import RepublishOutbox
+from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
 from sluice.adapters.rabbitmq import Broker
 from sluice.core.document import render
@@ -47,12 +48,12 @@ class Scene:
         self.publisher = OutboxPublisher(self.broker, self.store, {LANE.name: LANE}, self.telemetry)
 
     @property
-    def due_messages(self) -> DueMessages:
-        return DueMessages(self.record.keeper, self.publisher, self.telemetry)
+    def republish(self) -> RepublishOutbox:
+        return RepublishOutbox(self.record.keeper, self.publisher, self.telemetry)
 
     @property
-    def stranded(self) -> StrandedJobs:
-        return StrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
+    def stranded(self) -> FindStrandedJobs:
+        return FindStrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -95,9 +96,9 @@ async def scene(servers: Servers) -> AsyncIterator[Scene]:
 async def test_due_messages_are_published_and_leave_the_outbox(scene: Scene) -> None:
     await scene.connected()
     ids = await scene.record.accepted(*new_jobs(6, ids_per_message=4))
-    assert await scene.due_messages.once() == 0
+    assert await scene.republish.once() == 0
     await scene.record.sql.execute("update outbox set due = now()")
-    assert await scene.due_messages.once() == 6
+    assert await scene.republish.once() == 6
     await scene.publisher.drain()
     assert sorted(await scene.published(2)) == sorted(ids)
     assert await scene.record.outbox() == []
@@ -107,7 +108,7 @@ async def test_due_messages_are_published_and_leave_the_outbox(scene: Scene) -> 
 async def test_messages_stay_in_the_outbox_while_rabbitmq_is_away(scene: Scene) -> None:
     await scene.record.accepted(*new_jobs(3))
     await scene.record.sql.execute("update outbox set due = now()")
-    assert await scene.due_messages.once() == 3
+    assert await scene.republish.once() == 3
     await scene.publisher.drain()
     (row,) = await scene.record.outbox()
     assert 25 < row.seconds <= 30
@@ -117,7 +118,7 @@ async def test_messages_stay_in_the_outbox_while_rabbitmq_is_away(scene: Scene) 
 async def test_messages_of_jobs_that_are_not_queued_any_more_are_dropped_and_counted(scene: Scene) -> None:
     await scene.record.claimed()
     await scene.record.sql.execute("update outbox set due = now()")
-    assert await scene.due_messages.once() == 0
+    assert await scene.republish.once() == 0
     assert scene.events == [(Event.DROPPED, 1, {})]
 
 
@@ -126,7 +127,7 @@ async def test_jobs_that_were_overtaken_are_offered_again_once_something_was_cla
     await scene.record.change(lost, "queued_at = now() - interval '2 minutes'")
     await scene.record.empty_outbox()
     newest: dict[tuple[str, str], datetime] = {}
-    duty = OvertakenJobs(scene.record.keeper, newest, scene.telemetry)
+    duty = FindOvertakenJobs(scene.record.keeper, newest, scene.telemetry)
     assert await duty.once() == 0
     newest["default", "normal"] = datetime.now(UTC)
     assert await duty.once() == 1
@@ -169,7 +170,7 @@ async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(scene: Scen
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(scene: Scene) -> None:
     due, later = await scene.record.accepted(*new_jobs(2, delay_s=60))
     await scene.record.change(due, "run_at = now()")
-    duty = DueJobs(scene.record.keeper, scene.cache, scene.telemetry)
+    duty = QueueDueJobs(scene.record.keeper, scene.cache, scene.telemetry)
     assert [await duty.once() for _ in range(2)] == [1, 0]
     assert scene.cache.announced == [{due: 2}]
     assert await scene.record.state(later) == "scheduled"
@@ -196,7 +197,7 @@ class Dead:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.broker = Broker(scene.servers.rabbitmq.url, "tests dead", [LANE], Telemetry())
-        self.broker.consume_dead(DeadLetters(scene.record.keeper, scene.telemetry).deliver)
+        self.broker.consume_dead(DeadLetters(scene.record.keeper, scene.telemetry, pause_s=0.02).deliver)
 
     async def start(self) -> None:
         await self.broker.start()
@@ -252,10 +253,7 @@ async def test_rabbitmq_keeps_dead_letters_while_the_record_is_away(scene: Scene
     assert await dead.left() == 1
 
 
-async def test_dead_letters_are_read_when_the_record_is_back(
-    scene: Scene, dead: Dead, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redispatch, "PAUSE_S", 0.02)
+async def test_dead_letters_are_read_when_the_record_is_back(scene: Scene, dead: Dead) -> None:
     (queued,) = await scene.record.accepted()
     scene.servers.postgres.kill()
     await dead.post(encode([queued]))
@@ -269,7 +267,7 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(scene: Scen
     (due,) = await scene.record.accepted(new_job(delay_s=60))
     await scene.record.change(due, "run_at = now()")
     scene.servers.postgres.kill()
-    duty = DueJobs(scene.record.keeper, scene.cache, scene.telemetry)
+    duty = QueueDueJobs(scene.record.keeper, scene.cache, scene.telemetry)
     keeping = asyncio.create_task(keep(duty, 0.01, scene.telemetry))
     with pytest.raises(ServerAway):
         await duty.once()

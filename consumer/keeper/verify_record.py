@@ -1,4 +1,4 @@
-"""Verify: look whether the record is as it must be at any moment, and say so in figures and in the log."""
+"""Verifies that the record is as it must be at any moment, and says so in figures and in the log."""
 
 from __future__ import annotations
 
