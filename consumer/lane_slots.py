@@ -9,7 +9,7 @@ from sluice.core.lanes import Lane
 
 
 def _wake_nobody() -> None:
-    """Stand in for `on_free` where nobody asked to be told."""
+    """Stand in for `on_free` where there is no buffer."""
 
 
 class LaneSlots:

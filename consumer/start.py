@@ -58,7 +58,7 @@ class PrivatePort(NamedTuple):
 
 
 class Consumer:
-    """The parts of one consumer, put together. None of them takes or does anything yet."""
+    """The parts of one consumer, put together. None of them does anything yet."""
 
     def __init__(
         self,
@@ -96,13 +96,13 @@ class Consumer:
             beat_s=settings.beat_s,
             grace_s=settings.grace_s,
             loop=asyncio.get_running_loop(),
-            on_lost=self._give_up,
+            on_lost=self._stop_lost,
             on_cancel=Attempt.cancel,
             on_moved=self.announcer.versions_changed,
             on_blocked=self.blocked.add,
         )
 
-    def _give_up(self, attempt: Attempt) -> None:
+    def _stop_lost(self, attempt: Attempt) -> None:
         self.telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
         attempt.lose_lease()
 

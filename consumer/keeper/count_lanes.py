@@ -21,7 +21,7 @@ KNOWN_S = 60.0
 """Seconds for which what was counted is shown."""
 
 SILENT_S = 15.0
-"""Seconds after which a consumer that reports no more is not counted on."""
+"""Seconds after which the slots of a consumer that does not report are left out."""
 
 
 class CountLanes:

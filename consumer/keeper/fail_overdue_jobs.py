@@ -1,4 +1,4 @@
-"""Fails jobs that wait although their deadline has passed: at once, and not when somebody would start them."""
+"""Fails jobs that wait although their deadline has passed, at once and not only when they would be started."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class FireSchedules:
         return sum([await self._fire(each) for each in found])
 
     async def _fire(self, found: DueSchedule) -> int:
-        """Fire one. Where it cannot be fired it holds up no other: it stays due, and is reported until somebody mends it."""
+        """Fire one. Where it cannot be fired it holds up no other: it stays due, and is reported until it is mended."""
         try:
             return await self._plan_and_fire(found)
         except (Invalid, BadRow) as error:

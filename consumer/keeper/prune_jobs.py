@@ -13,6 +13,7 @@ from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
+"""Lower than every id: where a walk begins."""
 
 
 class PruneJobs:

@@ -13,6 +13,7 @@ SILENT_S = 86_400.0
 """Seconds after which the row of a silent consumer is of no use to anybody."""
 
 FIRST_KEY = IdempotencyKeyCursor(datetime(1970, 1, 1, tzinfo=UTC), "", "")
+"""Before every key: where a walk begins."""
 
 
 class PruneKeysAndConsumers:

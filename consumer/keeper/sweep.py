@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 ROWS_PER_TICK = 1_000
+"""Rows that one tick looks at."""
 
 AGAIN_S, AGAIN_PART = 300.0, 0.1
-"""A sweep begins anew after this, or after this part of the time for which things are kept: what was passed by because
-it had not finished, or had finished later than it was made, goes by so much later than it could."""
+"""A walk begins anew after this many seconds, or after this part of the time for which things are kept. What was passed by
+(it had not finished, or finished long after it was made) is deleted by so much later than it could be."""
 
 
 class Sweep:
-    """A walk along an index begins anew once it has come to the end, and some time after it has begun.
+    """Says when to begin anew: once the walk has come to the end, and some time after it has begun.
 
     Until then every tick goes on where the last one ended, so that what has to stay is not looked at again and again.
     """

@@ -8,7 +8,7 @@ from sluice.core.ports import Verifier
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 NEWEST = 10_000
-"""Jobs of the past that a look takes in, so that it costs the same however many there are."""
+"""Finished jobs that are looked at, the newest, so that a look costs the same however many there are."""
 
 
 class VerifyRecord:

@@ -29,7 +29,7 @@ class EventLoopRunner:
         return len(self._unclosable)
 
     async def run(self, attempt: Attempt) -> Ending:
-        """The output's bytes, or the exception that ended the handler."""
+        """Run the handler; returns the output's bytes, or the exception that ended it."""
         run = LoopRun(attempt, self._grace_s, self._unclosable)
         try:
             return await run.done

@@ -27,7 +27,7 @@ class ThreadRunner:
         return self._threads.runaways
 
     async def run(self, attempt: Attempt) -> Ending:
-        """The output's bytes, or the exception that ended the handler."""
+        """Run the handler; returns the output's bytes, or the exception that ended it."""
         run = ThreadRun(attempt, self._threads, self._grace_s)
         self._threads.submit(run.perform)
         try:

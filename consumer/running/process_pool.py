@@ -140,7 +140,7 @@ class ProcessPool:
             child.kill()
 
     def _acquire_and_run(self, run: PooledRun) -> None:
-        """One job from a child that is found or started to its ending. Runs in a thread of the pool; never raises."""
+        """Find or start a child and run the job on it. Called in a thread of the pool; never raises."""
         why: Exception | None = None
         for _ in range(STARTS):
             if run.attempt.stopped is not None:

@@ -12,14 +12,15 @@ from consumer.running.process_pool import ProcessPool
 from sluice.core.outcome import Ending
 
 GRACE_S = 2.0
+"""Seconds that work has to end after it was told to stop."""
 
 
 class Runner:
     """Every place where a handler can run.
 
     `modules` are what child processes load; `threads` and `processes` how many places there are of each.
-    `grace_s` is how long work that was told to stop is waited for before its slot goes on without it, `memory_mib` what
-    each process may allocate (0: no bound).
+    Work that was told to stop has `grace_s` seconds to end; then its slot goes on without it. `memory_mib` is what each
+    process may allocate (0: no bound).
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Runner:
         return self._threads.runaways + self._loop.runaways
 
     async def run(self, attempt: Attempt) -> Ending:
-        """The output's bytes, or the exception that ended the attempt. Raises only its own task's CancelledError."""
+        """Run the handler; returns the output's bytes, or the exception that ended it.
+
+        Raises only its own task's CancelledError.
+        """
         if attempt.stopped is None:
             ending = await self._choose(attempt)(attempt)
         return attempt.stopped or ending
