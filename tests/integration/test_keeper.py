@@ -13,11 +13,12 @@ import aio_pika
 import asyncpg
 import pytest
 
-from consumer.keeper import redispatch
-from consumer.keeper.due import DueJobs
+from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.duty import keep
-from consumer.keeper.redispatch import DeadLetters, DueMessages, OvertakenJobs, StrandedJobs
-from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.republish_outbox import RepublishOutbox
+from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
 from sluice.adapters.rabbitmq import Broker
 from sluice.core.document import render
@@ -47,12 +48,12 @@ class KeeperSetup:
         self.publisher = OutboxPublisher(self.broker, self.store, {LANE.name: LANE}, self.telemetry)
 
     @property
-    def due_messages(self) -> DueMessages:
-        return DueMessages(self.record.keeper, self.publisher, self.telemetry)
+    def republish(self) -> RepublishOutbox:
+        return RepublishOutbox(self.record.keeper, self.publisher, self.telemetry)
 
     @property
-    def stranded(self) -> StrandedJobs:
-        return StrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
+    def stranded(self) -> FindStrandedJobs:
+        return FindStrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -92,12 +93,12 @@ async def setup(servers: Servers) -> AsyncIterator[KeeperSetup]:
     sql.terminate()
 
 
-async def test_due_messages_are_published_and_leave_the_outbox(setup: KeeperSetup) -> None:
+async def test_republish_are_published_and_leave_the_outbox(setup: KeeperSetup) -> None:
     await setup.connected()
     ids = await setup.record.accepted(*new_jobs(6, ids_per_message=4))
-    assert await setup.due_messages.once() == 0
+    assert await setup.republish.once() == 0
     await setup.record.sql.execute("update outbox set due = now()")
-    assert await setup.due_messages.once() == 6
+    assert await setup.republish.once() == 6
     await setup.publisher.drain()
     assert sorted(await setup.published(2)) == sorted(ids)
     assert await setup.record.outbox() == []
@@ -107,7 +108,7 @@ async def test_due_messages_are_published_and_leave_the_outbox(setup: KeeperSetu
 async def test_messages_stay_in_the_outbox_while_rabbitmq_is_away(setup: KeeperSetup) -> None:
     await setup.record.accepted(*new_jobs(3))
     await setup.record.sql.execute("update outbox set due = now()")
-    assert await setup.due_messages.once() == 3
+    assert await setup.republish.once() == 3
     await setup.publisher.drain()
     (row,) = await setup.record.outbox()
     assert 25 < row.seconds <= 30
@@ -119,7 +120,7 @@ async def test_messages_of_jobs_that_are_not_queued_any_more_are_dropped_and_cou
 ) -> None:
     await setup.record.claimed()
     await setup.record.sql.execute("update outbox set due = now()")
-    assert await setup.due_messages.once() == 0
+    assert await setup.republish.once() == 0
     assert setup.events == [(Event.DROPPED, 1, {})]
 
 
@@ -130,7 +131,7 @@ async def test_jobs_that_were_overtaken_are_offered_again_once_something_was_cla
     await setup.record.change(lost, "queued_at = now() - interval '2 minutes'")
     await setup.record.empty_outbox()
     newest: dict[tuple[str, str], datetime] = {}
-    duty = OvertakenJobs(setup.record.keeper, newest, setup.telemetry)
+    duty = FindOvertakenJobs(setup.record.keeper, newest, setup.telemetry)
     assert await duty.once() == 0
     newest["default", "normal"] = datetime.now(UTC)
     assert await duty.once() == 1
@@ -173,7 +174,7 @@ async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(setup: Keep
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(setup: KeeperSetup) -> None:
     due, later = await setup.record.accepted(*new_jobs(2, delay_s=60))
     await setup.record.change(due, "run_at = now()")
-    duty = DueJobs(setup.record.keeper, setup.cache, setup.telemetry)
+    duty = QueueDueJobs(setup.record.keeper, setup.cache, setup.telemetry)
     assert [await duty.once() for _ in range(2)] == [1, 0]
     assert setup.cache.announced == [{due: 2}]
     assert await setup.record.state(later) == "scheduled"
@@ -200,7 +201,7 @@ class DeadLetterReader:
     def __init__(self, setup: KeeperSetup) -> None:
         self._setup = setup
         self.broker = Broker(setup.servers.rabbitmq.url, "tests dead letters", [LANE], Telemetry())
-        self.broker.consume_dead(DeadLetters(setup.record.keeper, setup.telemetry).deliver)
+        self.broker.consume_dead(DeadLetters(setup.record.keeper, setup.telemetry, pause_s=0.02).deliver)
 
     async def start(self) -> None:
         await self.broker.start()
@@ -263,9 +264,8 @@ async def test_rabbitmq_keeps_dead_letters_while_the_record_is_away(
 
 
 async def test_dead_letters_are_read_when_the_record_is_back(
-    setup: KeeperSetup, reader: DeadLetterReader, monkeypatch: pytest.MonkeyPatch
+    setup: KeeperSetup, reader: DeadLetterReader
 ) -> None:
-    monkeypatch.setattr(redispatch, "PAUSE_S", 0.02)
     (queued,) = await setup.record.accepted()
     setup.servers.postgres.kill()
     await reader.post(encode([queued]))
@@ -279,7 +279,7 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(setup: Keep
     (due,) = await setup.record.accepted(new_job(delay_s=60))
     await setup.record.change(due, "run_at = now()")
     setup.servers.postgres.kill()
-    duty = DueJobs(setup.record.keeper, setup.cache, setup.telemetry)
+    duty = QueueDueJobs(setup.record.keeper, setup.cache, setup.telemetry)
     keeping = asyncio.create_task(keep(duty, 0.01, setup.telemetry))
     with pytest.raises(ServerAway):
         await duty.once()

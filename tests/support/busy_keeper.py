@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import uuid4
 
-from consumer.keeper.prune import FIRST_ID, FIRST_KEY
+from consumer.keeper.prune_jobs import FIRST_ID
+from consumer.keeper.prune_keys import FIRST_KEY
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.prune_store import PostgresPruneStore

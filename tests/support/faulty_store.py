@@ -48,6 +48,14 @@ class Gate:
         return await call()
 
 
+async def let_through(call: Call, gate: Gate) -> Any:
+    """The call does its work at once; its answer waits at the gate."""
+    answer = await call()
+    gate.reached.set()
+    await gate.open.wait()
+    return answer
+
+
 class FaultyStore(Generic[T]):
     """Stands in front of `record`: `script["claim"]` holds what happens at the next calls of `port.claim`, in turn.
 

@@ -39,12 +39,12 @@ class Guard(NamedTuple):
     also_removed: tuple[Cut, ...] = ()
 
 
-KEEPER = "consumer/keeper/keeper.py"
-NO_SEARCH = (Cut(KEEPER, "        if opened.broker.configured:\n", "        if False:\n"),)
+KEEPER = "consumer/keeper/timetable.py"
+NO_SEARCH = (Cut(KEEPER, "        if ports.broker.configured:\n", "        if False:\n"),)
 """Removes the search for messages that RabbitMQ has lost."""
 
-_DUE_MESSAGES = (
-    "        yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick\n"
+_REPUBLISH_OUTBOX = (
+    "        yield RepublishOutbox(store, publisher, telemetry, lambda: ports.broker.connected), tick\n"
 )
 _BLIND_ACCEPT = """\
         try:
@@ -84,7 +84,7 @@ GUARDS = (
     ),
     Guard(
         "nobody publishes again what was not published",
-        (Cut(KEEPER, _DUE_MESSAGES, ""), *NO_SEARCH),
+        (Cut(KEEPER, _REPUBLISH_OUTBOX, ""), *NO_SEARCH),
         plan(fault(4, "rabbitmq-kill", "rabbitmq", 1.0), seconds=15),
         frozenset({"stuck"}),
     ),
@@ -120,7 +120,7 @@ GUARDS = (
         "a message is acknowledged before its jobs are claimed",
         (
             Cut("consumer/intake/lane_buffer.py", "        ids = decode(delivery.body)\n", "        ids = decode(delivery.body)\n        delivery.acknowledge()\n"),
-            Cut("consumer/intake/lane_buffer.py", "            self._delivery.acknowledge()\n", "            pass\n"),
+            Cut("consumer/acknowledging.py", "            self._delivery.acknowledge()\n", "            pass\n"),
         ),
         plan(
             fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
@@ -151,7 +151,7 @@ GUARDS = (
         "the heartbeat shares the event loop with the handlers",
         (
             Cut(
-                "consumer/lease.py",
+                "consumer/heartbeat_thread.py",
                 "        self._thread.start()\n",
                 "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
             ),

@@ -22,10 +22,11 @@ from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import IdempotencyKey, Submission, Submit
-from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty
-from consumer.keeper.redispatch import DueMessages, OvertakenJobs, StrandedJobs
-from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.republish_outbox import RepublishOutbox
+from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
@@ -229,11 +230,11 @@ class SimulatedSystem:
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
         return {
-            "due messages": DueMessages(
+            "due messages": RepublishOutbox(
                 store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
             ),
-            "stranded": StrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
-            "overtaken": OvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
-            "due jobs": DueJobs(store, self.cache, self.telemetry),
+            "stranded": FindStrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
+            "overtaken": FindOvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
+            "due jobs": QueueDueJobs(store, self.cache, self.telemetry),
             "rescue": RescueJobs(store, self.cache, self.telemetry),
         }

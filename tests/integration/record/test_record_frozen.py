@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from consumer.keeper.prune import FIRST_ID
+from consumer.keeper.prune_jobs import FIRST_ID
 from sluice.adapters.postgres.pool import connect
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import TryAgain

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.keeper.prune import FIRST_ID, FIRST_KEY
+from consumer.keeper.prune_jobs import FIRST_ID
+from consumer.keeper.prune_keys import FIRST_KEY
 from sluice.adapters.postgres.locks import Lock
 from sluice.core.job import IdempotencyKeyUse
 from sluice.core.retention import Retention

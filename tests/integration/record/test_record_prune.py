@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.keeper.prune import FIRST_ID, FIRST_KEY
+from consumer.keeper.prune_jobs import FIRST_ID
+from consumer.keeper.prune_keys import FIRST_KEY
 from sluice.core.job import IdempotencyKeyUse
 from sluice.core.lifecycle import Failure, retried
 from sluice.core.ports import IdempotencyKeyCursor, Pruned

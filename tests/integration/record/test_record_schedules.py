@@ -13,7 +13,7 @@ import orjson
 import pytest
 import uuid_utils
 
-from consumer.keeper.cron import FireSchedules
+from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import BadRow
 from sluice.core.runtime.telemetry import Event, Telemetry

@@ -103,6 +103,16 @@ DEAF = [True]
 """Emptied, the deaf can hear again."""
 
 
+@handler("t.self-cancelling")
+async def self_cancelling(ask: Ask) -> Reply:
+    """Cancels the task it runs in."""
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(60)
+    return Reply()
+
+
 @handler("t.block")
 async def block(ask: Ask) -> Reply:
     """Blocks the event loop."""

@@ -290,8 +290,8 @@ async def test_children_that_cannot_load_their_kinds_fail_the_attempt_with_the_r
 async def test_pools_say_how_they_stand(runner: Runner) -> None:
     await value_of(runner)
     assert repr(runner) == (
-        "<Runner <Threads handler: 0 busy, 0 runaways, 0 of 2> <Children: 0 jobs in hand, 1 processes> "
-        "<Children: 0 jobs in hand, 0 processes>>"
+        "<Runner <ThreadPool handler: 0 busy, 0 runaways, 0 of 2> <ProcessPool: 0 jobs in hand, 1 processes> "
+        "<ProcessPool: 0 jobs in hand, 0 processes>>"
     )
 
 

@@ -1,11 +1,10 @@
-"""Cron: schedules whose tick has come make their jobs."""
+"""Fires schedules: those whose tick has come make their jobs."""
 
 from __future__ import annotations
 
-import uuid_utils
-
 from sluice.core.errors import BadRow, Invalid
 from sluice.core.ports import ScheduleStore
+from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.schedule import DueSchedule, plan
 
@@ -24,7 +23,7 @@ class FireSchedules:
         return sum([await self._fire(each) for each in found])
 
     async def _fire(self, found: DueSchedule) -> int:
-        """One that cannot be fired holds up no other: it stays due, and is told of until somebody mends it."""
+        """Fire one. Where it cannot be fired it holds up no other: it stays due, and is reported until it is mended."""
         try:
             return await self._plan_and_fire(found)
         except (Invalid, BadRow) as error:
@@ -35,7 +34,7 @@ class FireSchedules:
 
     async def _plan_and_fire(self, found: DueSchedule) -> int:
         firing = plan(found.timing, found.catch_up, found.due, found.now)
-        jobs = [(str(uuid_utils.uuid7()), tick) for tick in firing.ticks]
+        jobs = [(new_job_id(), tick) for tick in firing.ticks]
         if not await self._store.fire_schedule(found, firing.next_at, jobs):
             return 0
         self._telemetry.emit(Event.FIRED, len(jobs))

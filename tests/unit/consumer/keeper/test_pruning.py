@@ -6,7 +6,9 @@ from typing import cast
 
 import pytest
 
-from consumer.keeper.prune import AGAIN_S, FIRST_ID, FIRST_KEY, ROWS_PER_TICK, PruneJobs, PruneNotes, Sweep
+from consumer.keeper.prune_jobs import FIRST_ID, PruneJobs
+from consumer.keeper.prune_keys import FIRST_KEY, PruneKeysAndConsumers
+from consumer.keeper.sweep import AGAIN_S, ROWS_PER_TICK, Sweep
 from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys, PruneStore
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -45,7 +47,7 @@ class Scene:
         self.record, self.cache, self.events, self.clock = Record(*answers), FakeCache(), Events(), Clock()
         store, telemetry = cast(PruneStore, self.record), Telemetry(self.events)
         self.jobs = PruneJobs(store, self.cache, telemetry, KEPT, clock=self.clock)
-        self.notes = PruneNotes(store, 600, clock=self.clock)
+        self.keys = PruneKeysAndConsumers(store, 600, clock=self.clock)
 
 
 async def test_every_tick_goes_on_behind_the_last() -> None:
@@ -84,7 +86,7 @@ async def test_it_does_not_begin_again_too_soon() -> None:
 async def test_nothing_is_kept_for_much_longer_than_it_has_to_be(keep_s: float, again_s: float) -> None:
     clock = Clock()
     sweep = Sweep(keep_s, clock)
-    sweep.note(0)
+    sweep.advance(0)
     clock.now += again_s * 0.9
     assert not sweep.is_over()
     clock.now += again_s * 0.2
@@ -104,13 +106,13 @@ async def test_a_record_without_old_jobs_is_begun_at_the_beginning() -> None:
     assert scene.record.asked == [FIRST_ID, FIRST_ID]
 
 
-async def test_keys_are_walked_through_alike_and_old_notes_go_with_them() -> None:
+async def test_keys_are_walked_through_alike_and_rows_of_old_consumers_go_with_them() -> None:
     first, second = IdempotencyKeyCursor(AT, "acme", "a"), IdempotencyKeyCursor(AT, "acme", "b")
     scene = Scene(PrunedKeys(2, FULL, first), None, PrunedKeys(0, 3, second), PrunedKeys(0, 0, None))
-    assert [await scene.notes.once() for _ in range(4)] == [7, 0, 5, 5]
+    assert [await scene.keys.once() for _ in range(4)] == [7, 0, 5, 5]
     scene.clock.now += 61
     scene.record.answers = [PrunedKeys(0, 0, None)]
-    await scene.notes.once()
+    await scene.keys.once()
     assert scene.record.asked == [FIRST_KEY, first, first, second, FIRST_KEY]
     assert scene.record.kept == [(600, FULL)] * 5
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from consumer.keeper.count import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
+from consumer.keeper.count_lanes import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
 from sluice.core.errors import TryAgain
 from sluice.core.ports import StatisticsStore
 from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Statistics, Works, read_statistics
@@ -72,7 +72,7 @@ async def test_what_another_keeper_has_found_is_shown_and_not_put_up_again() -> 
     scene.record.counts, scene.record.kept = None, FOUND
     assert await scene.duty.once() == 0
     assert scene.board.statistics is None
-    assert scene.duty.gauge(lambda lane: lane.queued) == {"default": 4}
+    assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
     assert scene.record.work == WORK
 
 
@@ -107,11 +107,11 @@ async def test_counting_that_takes_too_long_is_not_tried_again_soon() -> None:
 
 async def test_figures_that_are_out_of_date_are_not_shown() -> None:
     scene = Scene()
-    assert scene.duty.gauge(lambda lane: lane.queued) == {}
+    assert scene.duty.read(lambda lane: lane.queued) == {}
     assert scene.duty.oldest_undispatched_s() == 0
     await scene.duty.once()
-    assert scene.duty.gauge(lambda lane: lane.oldest_queued_s) == {"default": 7}
+    assert scene.duty.read(lambda lane: lane.oldest_queued_s) == {"default": 7}
     assert scene.duty.oldest_undispatched_s() == 3
     scene.clock.now += KNOWN_S + 1
-    assert scene.duty.gauge(lambda lane: lane.queued) == {}
+    assert scene.duty.read(lambda lane: lane.queued) == {}
     assert scene.duty.oldest_undispatched_s() == 0

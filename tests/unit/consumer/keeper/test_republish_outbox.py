@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from consumer.keeper.redispatch import ROWS_PER_TICK, DueMessages
+from consumer.keeper.republish_outbox import ROWS_PER_TICK, RepublishOutbox
 from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -38,7 +38,7 @@ class Outbox:
 async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected: bool) -> None:
     outbox, dispatcher = Outbox(), FakeMessagePublisher()
     publisher = OutboxPublisher(dispatcher, outbox, {"default": Lane("default", 8, 16)}, Telemetry())
-    duty = DueMessages(cast(KeeperStore, outbox), publisher, Telemetry(), lambda: connected)
+    duty = RepublishOutbox(cast(KeeperStore, outbox), publisher, Telemetry(), lambda: connected)
     assert await duty.once() == (2 if connected else 3)
     await publisher.drain()
     assert (outbox.taken, dispatcher.ids) == ((1, ["a", "b"]) if connected else (0, []))
@@ -47,7 +47,7 @@ async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected
 async def test_while_rabbitmq_is_away_the_whole_outbox_is_walked_through_for_what_is_void() -> None:
     outbox, events = Outbox(), Events()
     publisher = OutboxPublisher(FakeMessagePublisher(), outbox, {}, Telemetry())
-    duty = DueMessages(cast(KeeperStore, outbox), publisher, Telemetry(events), lambda: False)
+    duty = RepublishOutbox(cast(KeeperStore, outbox), publisher, Telemetry(events), lambda: False)
     assert [await duty.once() for _ in range(3)] == [3, 3, 3]
     assert outbox.looked == [(0, ROWS_PER_TICK), (70, ROWS_PER_TICK), (0, ROWS_PER_TICK)]
     assert (events.count(Event.DROPPED), outbox.taken) == (9, 0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from consumer.worker import Worker, check_configuration
+from consumer.configuration import check_configuration
+from consumer.worker import Worker
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, processors
 from sluice.errors import StartRefused

@@ -1,4 +1,4 @@
-"""Rescue: jobs whose consumer fell silent are queued again, or failed once they have proved to be the reason."""
+"""Rescues jobs of dead consumers: they are queued again, or failed once they have proved to be the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.FAILED: Event.FAILED, JobStat
 
 
 class RescueJobs:
-    """Takes expired leases; not until one lease after PostgreSQL came back."""
+    """Takes jobs whose lease ran out; not until one lease after PostgreSQL came back."""
 
     def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry

@@ -1,4 +1,4 @@
-"""Verify: look whether the record is as it must be at any moment, and say so in figures and in the log."""
+"""Verifies that the record is as it must be at any moment, and says so in figures and in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sluice.core.ports import Verifier
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 NEWEST = 10_000
-"""Jobs of the past that a look takes in, so that it costs the same however many there are."""
+"""Finished jobs that are looked at, the newest, so that a look costs the same however many there are."""
 
 
 class VerifyRecord:

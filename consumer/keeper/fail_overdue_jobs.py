@@ -1,4 +1,4 @@
-"""Deadlines: what waits although its deadline has passed fails at once, and is not left until somebody would start it."""
+"""Fails jobs that wait although their deadline has passed, at once and not only when they would be started."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 JOBS_PER_TICK = 500
 
 
-class OverdueJobs:
-    """Jobs that wait for a slot, for their time or for another attempt, by the clock of the database."""
+class FailOverdueJobs:
+    """Fails jobs that wait for a slot, for their time or for another attempt, by the clock of the database."""
 
     def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry

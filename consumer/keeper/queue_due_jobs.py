@@ -1,4 +1,4 @@
-"""Due: scheduled jobs whose time has come are queued."""
+"""Queues scheduled jobs whose time has come."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sluice.core.runtime.telemetry import Telemetry
 JOBS_PER_TICK = 2_000
 
 
-class DueJobs:
-    """Delayed jobs and retries, by the clock of the database."""
+class QueueDueJobs:
+    """Queues delayed jobs and retries, by the clock of the database."""
 
     def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.keeper.verify import NEWEST, VerifyRecord
+from consumer.keeper.verify_record import NEWEST, VerifyRecord
 from sluice.core.ports import Finding
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events

@@ -1,4 +1,4 @@
-"""Count: what waits in each lane, for whom, and how quickly it goes, so that those who answer clients need not count."""
+"""Counts what waits in each lane and how quickly it goes, so that those who answer clients need not count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KNOWN_S = 60.0
 """Seconds for which what was counted is shown."""
 
 SILENT_S = 15.0
-"""Seconds after which a consumer that reports no more is not counted on."""
+"""Seconds after which the slots of a consumer that does not report are left out."""
 
 
 class CountLanes:
@@ -39,30 +39,30 @@ class CountLanes:
         self._store, self._board, self._lanes, self._report = store, board, lanes, report
         self._every_s, self._clock = every_s, clock
         self._rest_s = self._not_before = 0.0
-        self._known: tuple[float, Statistics] = (0.0, {})
+        self._found: tuple[float, Statistics] = (0.0, {})
 
     async def once(self) -> int:
-        """Report; count, put up and keep what was found, or see what another keeper has found. Returns lanes counted."""
+        """Report; count, keep and post what was found, or read what another keeper has found. Returns lanes counted."""
         await self._store.report_work(self._report())
         counted = await self._count()
-        self._known = self._clock(), counted or await self._store.latest_statistics(KNOWN_S)
+        self._found = self._clock(), counted or await self._store.latest_statistics(KNOWN_S)
         if counted:
             await self._store.keep_statistics(counted)
             with suppress(ServerAway):
                 await self._board.post_statistics(write_statistics(counted))
         return len(counted)
 
-    def gauge(self, figure: Callable[[LaneStatistics], float]) -> Mapping[str, float]:
-        """One figure of every lane, nothing where what is known is out of date."""
-        at, statistics = self._known
+    def read(self, figure: Callable[[LaneStatistics], float]) -> Mapping[str, float]:
+        """Read one figure of every lane; none where what was found is out of date."""
+        at, statistics = self._found
         return {lane: figure(each) for lane, each in statistics.items() if self._clock() < at + KNOWN_S}
 
     def oldest_undispatched_s(self) -> float:
-        """How long the oldest job has waited of those whose messages RabbitMQ has not confirmed."""
-        return max(self.gauge(lambda lane: lane.oldest_undispatched_s).values(), default=0.0)
+        """Read how long the oldest job has waited of those whose messages RabbitMQ has not confirmed."""
+        return max(self.read(lambda lane: lane.oldest_undispatched_s).values(), default=0.0)
 
     async def _count(self) -> Statistics:
-        """Every `every_s`, or less often where it takes long, also where it takes too long."""
+        """Count every `every_s`, or less often where it takes long, also where it takes too long."""
         began, least_s = self._clock(), max(self._every_s * 0.8, self._rest_s)
         if began < self._not_before:
             return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from consumer.keeper.deadlines import OverdueJobs
+from consumer.keeper.fail_overdue_jobs import FailOverdueJobs
 from sluice.core.document import render
 from sluice.core.job import Job
 from sluice.core.ports import KeeperStore
@@ -27,7 +27,7 @@ class Record:
 async def test_who_waits_for_an_overdue_job_hears_that_it_has_failed() -> None:
     jobs = [finished_job(state="failed", result=None, error=b'{"type":"deadline-passed"}') for _ in range(2)]
     cache, events = FakeCache(), Events()
-    duty = OverdueJobs(cast(KeeperStore, Record(*jobs)), cache, Telemetry(events))
+    duty = FailOverdueJobs(cast(KeeperStore, Record(*jobs)), cache, Telemetry(events))
     assert [await duty.once() for _ in range(2)] == [2, 0]
     assert events == [(Event.FAILED, 2, {})]
     assert cache.documents == {job.id: render(job) for job in jobs}

@@ -7,10 +7,7 @@ from typing import cast
 
 import pytest
 
-from consumer.execution import Execution
-from consumer.keeper.keeper import Keeper
-from sluice.adapters.connections import Connections
-from sluice.adapters.metrics import Metrics
+from consumer.keeper.timetable import KeeperPorts, Timetable
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -18,10 +15,10 @@ from sluice.core.runtime.telemetry import Telemetry
 from tests.unit.consumer import hostile_kinds as kinds
 
 ALWAYS = {
-    "CountLanes", "DueJobs", "DueMessages", "FireSchedules", "OverdueJobs",
-    "PruneJobs", "PruneNotes", "RescueJobs", "VerifyRecord",
+    "CountLanes", "FailOverdueJobs", "FireSchedules", "PruneJobs", "PruneKeysAndConsumers",
+    "QueueDueJobs", "RepublishOutbox", "RescueJobs", "VerifyRecord",
 }  # fmt: skip
-ONLY_WITH_RABBITMQ = {"OvertakenJobs", "StrandedJobs"}
+ONLY_WITH_RABBITMQ = {"FindOvertakenJobs", "FindStrandedJobs"}
 
 
 @pytest.mark.parametrize(
@@ -32,13 +29,11 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
         _env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
     broker = SimpleNamespace(configured=configured, connected=True)
-    servers = dict.fromkeys(("keeper", "prune", "statistics", "cache", "board", "schedules", "verifier"))
-    opened = cast(Connections, SimpleNamespace(**servers, broker=broker))
-    execution = cast(Execution, SimpleNamespace(newest={}, run_stats=SimpleNamespace(report=dict)))
-    keeper = Keeper(settings, Registry([kinds.echo]), opened, Telemetry(), Metrics())
+    others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
+    ports = cast(KeeperPorts, SimpleNamespace(**others, broker=broker))
+    timetable = Timetable(ports, settings, Registry([kinds.echo]), Telemetry(), dict)
     every = {
-        type(duty).__name__: every_s
-        for duty, every_s in keeper.duties(cast(OutboxPublisher, None), execution)
+        type(duty).__name__: every_s for duty, every_s in timetable.duties(cast(OutboxPublisher, None), {})
     }
     assert set(every) == expected
     assert every["RescueJobs"] == 7
