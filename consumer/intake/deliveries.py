@@ -40,7 +40,7 @@ class DeliveryIntake:
                 jobs = await self._claims.claim(self._slots, list(taken))
                 if not self._slots.closed:
                     await self._claims.defer_unclaimed(taken.keys() - {job.id for job in jobs})
-                    self._account_for(taken)
+                    _account_for(taken)
                     self._slots.free(len(taken) - len(jobs))
                 self._execution.start(jobs, self._slots)
 
@@ -48,7 +48,8 @@ class DeliveryIntake:
         """Take nothing more in."""
         self._buffer.close()
 
-    def _account_for(self, taken: dict[str, list[PendingDelivery]]) -> None:
-        for deliveries in taken.values():
-            for pending in deliveries:
-                pending.account_for_one()
+
+def _account_for(taken: dict[str, list[PendingDelivery]]) -> None:
+    for deliveries in taken.values():
+        for pending in deliveries:
+            pending.account_for_one()
