@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
@@ -28,7 +29,7 @@ from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
-from sluice.adapters.redis.ports import redis_ports
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
@@ -72,51 +73,40 @@ class Connections:
     clock: RecordClock
 
 
+class Servers(NamedTuple):
+    """How one process reaches each server."""
+
+    database: Database
+    postgres: PostgresServer
+    redis: RedisPorts
+    broker: Broker | NullBroker
+
+
 @asynccontextmanager
 async def open_connections(
     settings: Settings, role: str, owner: UUID, telemetry: Telemetry
 ) -> AsyncIterator[Connections]:
     """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its own id in the record."""
-    name = f"sluice-{role}"
-    url = settings.postgres_url.get_secret_value()
     config_problems, clock = ConfigProblems(telemetry), RecordClock()
     checks = ServerChecks(config_problems, accept=settings.unsafe_durability == "accept")
+    servers = _make_servers(settings, f"sluice-{role}", telemetry, checks)
     async with AsyncExitStack() as stack:
-        database = Database(url, name, telemetry, DATABASE_CONNECTIONS, checks)
-        stack.push_async_callback(database.close)
-        server = PostgresServer(database, settings.record_budget_s)
-        redis = redis_ports(settings, name, telemetry)
-        stack.push_async_callback(redis.close)
+        stack.push_async_callback(servers.database.close)
+        stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        watching.start(_watch_record(server, redis.connection, checks, clock), "watch-record")
-        watching.start(_watch_cache(redis.connection, config_problems), "watch-cache")
-        broker = _make_broker(settings, name, redis.cache, telemetry)
-        stack.push_async_callback(broker.close)
-        pings: dict[str, Ping] = {
-            "postgresql": server.ping,
-            "redis": redis.connection.ping,
-            "rabbitmq": partial(broker.ping, 1.0),
-        }
-        yield Connections(
-            jobs=PostgresJobStore(database, owner, settings),
-            control=PostgresControlStore(database, settings),
-            listing=PostgresListingStore(database, settings),
-            schedules=PostgresScheduleStore(database, settings.accept_budget_s),
-            api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
-            polling=PostgresPollingStore(database, owner, settings.lease_s),
-            keeper=PostgresKeeperStore(database, settings.lease_s),
-            prune=PostgresPruneStore(database),
-            statistics=PostgresStatisticsStore(database, owner),
-            verifier=PostgresVerifier(url, settings),
-            cache=redis.cache,
-            subscriptions=redis.subscriptions,
-            board=redis.board,
-            broker=broker,
-            pings=pings,
-            config_problems=config_problems,
-            clock=clock,
-        )
+        watching.start(_watch_record(servers, checks, clock), "watch-record")
+        watching.start(_watch_cache(servers.redis.connection, config_problems), "watch-cache")
+        stack.push_async_callback(servers.broker.close)
+        yield _connect_ports(servers, settings, owner, config_problems, clock)
+
+
+def _make_servers(settings: Settings, name: str, telemetry: Telemetry, checks: ServerChecks) -> Servers:
+    url = settings.postgres_url.get_secret_value()
+    database = Database(url, name, telemetry, DATABASE_CONNECTIONS, checks)
+    redis = redis_ports(settings, name, telemetry)
+    broker = _make_broker(settings, name, redis.cache, telemetry)
+    return Servers(database, PostgresServer(database, settings.record_budget_s), redis, broker)
 
 
 def _make_broker(
@@ -128,15 +118,42 @@ def _make_broker(
     return Broker(url, name, [*settings.all_lanes.values()], telemetry, settings.publish_budget_s)
 
 
-async def _watch_record(
-    server: PostgresServer, redis: RedisConnection, checks: ServerChecks, clock: RecordClock
-) -> None:
+def _connect_ports(
+    servers: Servers, settings: Settings, owner: UUID, config_problems: ConfigProblems, clock: RecordClock
+) -> Connections:
+    database, postgres, redis, broker = servers
+    return Connections(
+        jobs=PostgresJobStore(database, owner, settings),
+        control=PostgresControlStore(database, settings),
+        listing=PostgresListingStore(database, settings),
+        schedules=PostgresScheduleStore(database, settings.accept_budget_s),
+        api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
+        polling=PostgresPollingStore(database, owner, settings.lease_s),
+        keeper=PostgresKeeperStore(database, settings.lease_s),
+        prune=PostgresPruneStore(database),
+        statistics=PostgresStatisticsStore(database, owner),
+        verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
+        cache=redis.cache,
+        subscriptions=redis.subscriptions,
+        board=redis.board,
+        broker=broker,
+        pings={
+            "postgresql": postgres.ping,
+            "redis": redis.connection.ping,
+            "rabbitmq": partial(broker.ping, 1.0),
+        },
+        config_problems=config_problems,
+        clock=clock,
+    )
+
+
+async def _watch_record(servers: Servers, checks: ServerChecks, clock: RecordClock) -> None:
     while True:
         try:
-            redis.belong_to(await server.database_identity())
+            servers.redis.connection.belong_to(await servers.postgres.database_identity())
             asked = clock.here()
-            clock.learn((await server.clock()).timestamp(), asked)
-            await checks.check(server.ask)
+            clock.learn((await servers.postgres.clock()).timestamp(), asked)
+            await checks.check(servers.postgres.ask)
             await asyncio.sleep(CHECK_S)
         except SluiceError:
             await asyncio.sleep(AGAIN_S)

@@ -1,4 +1,4 @@
-"""What every dispatcher does: the one that tests use and the one on RabbitMQ."""
+"""What every MessagePublisher does, and every Delivery that comes of it: the fake that tests use and RabbitMQ."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LANE = Lane("default", slots=8, ids_per_message=4)
 
 
 class Subject:
-    """A dispatcher, and what has arrived behind it."""
+    """A publisher, and what has arrived behind it."""
 
-    def __init__(self, dispatcher: FakeMessagePublisher | Broker, leave: Callable[[], None]) -> None:
-        self.dispatcher, self.leave = dispatcher, leave
+    def __init__(self, publisher: FakeMessagePublisher | Broker, leave: Callable[[], None]) -> None:
+        self.publisher, self.leave = publisher, leave
         self._arrived: list[tuple[str, ...]] = []
 
     def deliver(self, delivery: Delivery) -> None:
@@ -41,20 +41,14 @@ class Subject:
 
     @property
     def _messages(self) -> list[tuple[str, ...]]:
-        if isinstance(self.dispatcher, FakeMessagePublisher):
-            return [message.ids for message in self.dispatcher.published]
+        if isinstance(self.publisher, FakeMessagePublisher):
+            return [message.ids for message in self.publisher.published]
         return self._arrived
-
-
-@pytest.fixture(params=["fake", "rabbitmq"])
-def servers(request: pytest.FixtureRequest) -> Servers | None:
-    """The servers behind the dispatcher, where it needs any."""
-    return None if request.param == "fake" else request.getfixturevalue("shared_servers")
 
 
 @pytest.fixture
 async def subject(servers: Servers | None) -> AsyncIterator[Subject]:
-    """A dispatcher that works."""
+    """A publisher that works."""
     if servers is None:
         fake = FakeMessagePublisher()
         yield Subject(fake, lambda: setattr(fake, "away", True))
@@ -76,18 +70,18 @@ def message(ids: int) -> Message:
 
 async def test_what_is_confirmed_arrives_whole(subject: Subject) -> None:
     sent = message(ids=4)
-    await subject.dispatcher.publish(sent)
+    await subject.publisher.publish(sent)
     assert await subject.arrived(1) == [sent.ids]
 
 
 async def test_messages_of_one_queue_arrive_in_order(subject: Subject) -> None:
     sent = [message(ids=1) for _ in range(20)]
     for each in sent:
-        await subject.dispatcher.publish(each)
+        await subject.publisher.publish(each)
     assert await subject.arrived(20) == [each.ids for each in sent]
 
 
-async def test_a_dispatcher_that_is_away_says_so(subject: Subject) -> None:
+async def test_a_publisher_that_is_away_says_so(subject: Subject) -> None:
     subject.leave()
     with pytest.raises(ServerAway):
-        await subject.dispatcher.publish(message(ids=1))
+        await subject.publisher.publish(message(ids=1))

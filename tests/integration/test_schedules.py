@@ -16,12 +16,14 @@ import orjson
 import pytest
 
 from api.app import build_state, wrap_middleware
-from api.schedules import command
+from api.schedules.admin import HEADINGS, list_schedules
 from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
+from sluice.cli import main
 from sluice.core.registry import Registry
+from sluice.core.runtime.settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.record_fixture import Record
 from tests.support.servers import empty_postgres, urls
@@ -269,14 +271,14 @@ async def all_unknown(api: ScheduleApi, authorization: str, name: str) -> None:
 
 
 class Command:
-    """`python -m api.schedules.command`, in this process."""
+    """`sluice schedules`, in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def __call__(self, *words: str, tenant: str = "acme") -> tuple[int, str, str]:
         """Run it; return exit status, stdout, stderr."""
-        status = command.main([*words, "--tenant", tenant])
+        status = main(["schedules", *words, "--tenant", tenant])
         return status, *self._capsys.readouterr()
 
     def create(self, name: str = "nightly", **more: str) -> tuple[int, str, str]:
@@ -317,14 +319,14 @@ def test_the_life_of_a_schedule_by_command(run: Command, tmp_path: Path) -> None
     )
     assert run("pause", "nightly") == (0, "nightly is paused\n", "")
     head, line = run("list")[1].splitlines()
-    assert head == command.LISTING
+    assert head == HEADINGS
     assert line.split()[:3] == ["nightly", "paused", "never"]
     assert run("resume", "nightly") == (0, out, "")
     assert run("list")[1].splitlines()[1].split()[1] == "on"
     status, job_id, _ = run("run", "nightly")
     assert (status, orjson.loads(run("show", "nightly")[1])["last_job_id"]) == (0, job_id.strip())
     assert run("delete", "nightly") == (0, "nightly is deleted; its jobs stay\n", "")
-    assert run("list")[1] == command.LISTING + "\n"
+    assert run("list")[1] == HEADINGS + "\n"
 
 
 def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
@@ -348,7 +350,7 @@ def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
 def test_the_command_reports_an_unknown_schedule(run: Command, verb: str) -> None:
     run.create()
     assert run(verb, "nightly", tenant="other") == (
-        2, "", "sluice: other has no schedule 'nightly'; `list` shows them\n"
+        2, "", "sluice: other has no schedule 'nightly'; `sluice schedules list` shows them\n"
     )  # fmt: skip
 
 
@@ -366,13 +368,12 @@ def test_the_command_says_what_is_wrong_and_how_to_fix_it(run: Command) -> None:
     assert "no.such" in run.create(kind="no.such")[2]
 
 
-def test_every_schedule_is_listed_however_many_there_are(
-    run: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "PAGE", 2)
+def test_every_schedule_is_listed_however_many_there_are(run: Command) -> None:
     for name in ("e", "d", "c", "b", "a"):
         run.create(name)
-    assert [line[0] for line in run("list")[1].splitlines()[1:]] == ["a", "b", "c", "d", "e"]
+    listed = asyncio.run(list_schedules(load_settings(), "acme", page_size=2))
+    assert [line[0] for line in listed.splitlines()[1:]] == ["a", "b", "c", "d", "e"]
+    assert run("list")[1] == f"{listed}\n"
 
 
 def test_the_command_says_in_one_line_that_the_record_is_away(
@@ -384,9 +385,8 @@ def test_the_command_says_in_one_line_that_the_record_is_away(
     assert err.startswith("sluice: postgresql: ")
 
 
-def test_the_command_shows_an_example(run: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        command.main(["--help"])
+def test_the_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedules", "create", "--help"]) == 0
     assert "--cron '30 3 * * 1-5'" in capsys.readouterr().out
 
 

@@ -26,7 +26,7 @@ from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import StartRefused
-from tests.integration.test_http import run
+from tests.integration.test_http import run, sluice
 from tests.support.make_jobs import new_job
 from tests.support.misconfigured_servers import by_default, full_redis, weakened
 from tests.support.servers import settings_for
@@ -74,7 +74,7 @@ async def test_a_process_ends_where_postgresql_may_lose_what_it_accepted(
 
 async def test_a_key_is_not_made_either_where_it_may_be_lost(servers: Servers) -> None:
     async with weakened(servers, synchronous_commit="off"):
-        status, out, err = await run(servers, "api.keys.keyring", "create", "--tenant", "acme")
+        status, out, err = await sluice(servers, "keys", "create", "--tenant", "acme")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();" in err
 
@@ -189,7 +189,7 @@ async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
     await until_found(unfit)
     why = (await unfit())["why"]
     assert f"revision none, this release needs {newest_revision()}" in why
-    assert "run python -m sluice.adapters.postgres.migrate" in why
+    assert "run sluice migrate" in why
     await migrate(fresh)
     await api.ready()
     assert api.stop() == 0

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sluice.core.job import TERMINAL, Job, JobState, Message
-from sluice.core.ports import AttemptRecord
+from sluice.core.lifecycle import Transition
+from sluice.core.ports import AttemptRecord, Settled
 from tests.support.fake_record import NO_JOB, FakeRecord
 
 
 class FakeControlStore(FakeRecord):
-    """A record in memory whose jobs clients can change; `attempts` are what a test puts there."""
+    """A record in memory whose jobs clients can change."""
 
     def __init__(self) -> None:
         super().__init__()
         self.attempts: dict[str, list[AttemptRecord]] = {}
+
+    async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
+        """As a record does that keeps attempts which did not succeed."""
+        before = dict(self.jobs)
+        settled = await super().settle(transitions)
+        taken = {(each.id, each.fence) for each in settled}
+        for ending in transitions:
+            if (ending.id, ending.fence) in taken and ending.state != JobState.SUCCEEDED:
+                job = before[ending.id]
+                self.attempts.setdefault(job.id, []).append(
+                    AttemptRecord(
+                        job.fence,
+                        job.attempt,
+                        ending.outcome,
+                        job.started_at,
+                        self.now,
+                        ending.error,
+                        ending.traceback,
+                    )
+                )
+        return settled
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
         """Cancel what has not begun, ask what runs to stop."""
@@ -61,7 +85,7 @@ class FakeControlStore(FakeRecord):
         return True
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """What the test put there."""
+        """Every attempt of a job that did not succeed, in order."""
         self.check()
         return self.attempts.get(job_id, [])
 

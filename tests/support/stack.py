@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,21 +28,28 @@ from tests.support.servers import QUICK, empty, sql_session, urls
 from tests.support.waiting import until_found
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("sluice")
+"""The command as `make setup` left it."""
 DEADLINE_S = 60.0
 PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis_budget_s": 2}
 """Budgets that servers keep on a busy machine, too: nothing is refused that a test did not mean to be."""
 
 
 class Process:
-    """One api or consumer process, started as a user would, from the tree at `root`; `module` may be followed by arguments."""
+    """One api or consumer process, started as a user would, in the directory `root`; `command` is what Python is to run."""
 
     def __init__(
-        self, module: str, environment: dict[str, str], private_port: int, log: Path, root: Path = ROOT
+        self,
+        command: Iterable[str],
+        environment: dict[str, str],
+        private_port: int,
+        log: Path,
+        root: Path = ROOT,
     ) -> None:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
         self._root = root
         self.url = ""
-        self._command = [sys.executable, "-m", *module.split()]
+        self._command = [sys.executable, *command]
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -116,9 +123,9 @@ class Process:
 
 
 class Stack:
-    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from.
+    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the directory they run in.
 
-    Processes that are started get `environment` besides their settings, and are started through the module `launcher`, if set.
+    Processes that are started get `environment` besides their settings; Python is to run `launcher` and then their name.
     """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
@@ -127,7 +134,7 @@ class Stack:
         self._directory = directory
         self._settings = QUICK | PATIENT | settings
         self.environment: dict[str, str] = {}
-        self.launcher = ""
+        self.launcher: Sequence[str] = ("-m",)
         self.apis: list[Process] = []
         self.consumers: list[Process] = []
         self.url = ""
@@ -215,8 +222,7 @@ class Stack:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
         environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
-        command = f"{self.launcher} {module}"
-        group.append(Process(command, environment, private_port, log, self.root))
+        group.append(Process([*self.launcher, module], environment, private_port, log, self.root))
         group[-1].start()
         return group[-1]
 

@@ -34,7 +34,9 @@ POSTGRES = ROOT / "sluice/adapters/postgres"
 STATEMENTS = sorted((POSTGRES / "queries").rglob("*.sql"))
 SCRIPTS = sorted((ROOT / "sluice/adapters/redis/scripts").glob("*.lua"))
 EXCEPTION = re.compile(r"[#]\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)\b")
-EXCEPTION_WITH_REASON = re.compile(r"[#] noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*  \w|[#] type: ignore\[[\w, -]+\]  # \w")
+EXCEPTION_WITH_REASON = re.compile(
+    r"[#] noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*  \w|[#] type: ignore\[[\w, -]+\]  # \w"
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
 
 
@@ -191,7 +193,9 @@ def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() ->
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    assert tomllib.loads(page("pyproject.toml"))["project"]["version"] == __version__
+    told = tomllib.loads(page("pyproject.toml"))
+    assert told["project"]["dynamic"] == ["version"]
+    assert f'\n__version__ = "{__version__}"\n' in page(told["tool"]["hatch"]["version"]["path"])
     assert f"\n## [{__version__}]" in page("CHANGELOG.md")
 
 

@@ -92,10 +92,7 @@ class ServerChecks:
         return weakness(weak, {name: SettingSource(*source) for name, *source in rows})
 
     def _unmigrated(self, revision: str) -> str:
-        return (
-            f"the schema is at revision {revision}, this release needs {self._needed}: "
-            "run python -m sluice.adapters.postgres.migrate"
-        )
+        return f"the schema is at revision {revision}, this release needs {self._needed}: run sluice migrate"
 
 
 def newest_revision() -> str:

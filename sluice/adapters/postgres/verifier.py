@@ -83,9 +83,7 @@ class PostgresVerifier:
             async with asyncio.timeout(check_s + 1):
                 rows = await connection.fetch(self._statement(check, newest))
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-            raise ServerUnfit(
-                "postgresql", f"{error}: run python -m sluice.adapters.postgres.migrate"
-            ) from error
+            raise ServerUnfit("postgresql", f"{error}: run sluice migrate") from error
         except Exception as error:
             raise translated(error) from error
         return Finding(check.name, rows[0][0], tuple(rows[0][1]))

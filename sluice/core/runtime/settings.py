@@ -1,6 +1,6 @@
 """Every setting: its default, its bounds, and one line that says what it does.
 
-One instance is made in each `__main__` and handed down. `python -m sluice.core.runtime.settings` prints `.env.example`.
+One instance is made in each `__main__` and handed down. `sluice settings` prints `.env.example`.
 """
 
 from __future__ import annotations
@@ -228,7 +228,3 @@ def default_text(name: str) -> str:
     if isinstance(value, list):
         return ",".join(value)
     return orjson.dumps(value).decode() if isinstance(value, dict | bool) else str(value)
-
-
-if __name__ == "__main__":
-    print(example(), end="")  # noqa: T201  the output is the file

@@ -287,9 +287,9 @@ class CrashStack:
     def _orders_for(self, name: str) -> Iterator[Path]:
         """Let what is started within the block obey the orders in this file."""
         file = self._directory / f"{name}.order"
-        self.stack.launcher, self.stack.environment[VARIABLE] = LAUNCHER, str(file)
+        self.stack.launcher, self.stack.environment[VARIABLE] = ("-m", LAUNCHER), str(file)
         yield file
-        self.stack.launcher = ""
+        self.stack.launcher = ("-m",)
         del self.stack.environment[VARIABLE]
 
 

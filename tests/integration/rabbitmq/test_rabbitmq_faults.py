@@ -226,7 +226,7 @@ async def test_a_consumer_that_died_silently_is_noticed_and_replaced(rabbitmq: R
     consumer, events = Consumer(), Events()
     async with running(rabbitmq.url, lane, consumer, events, watch_s=0.3) as broker:
         await until_ready(broker)
-        for each in broker._consuming.hands:  # the broker forgets the consumers without telling us
+        for each in broker._consuming.consumers:  # the broker forgets the consumers without telling us
             await each._channel.basic_cancel(each._tag)
         new = await publish_until_confirmed(broker, lane)
         await until(lambda: new in consumer.ids)
@@ -244,8 +244,8 @@ async def test_a_consumer_at_its_prefetch_is_not_taken_for_dead(rabbitmq: Rabbit
             await broker.publish(message(lane))
         held = queues.prefetch(lane)["normal"]
         await until(lambda: len(consumer.deliveries) == held)
-        looks = count_looks(broker)
-        await until(lambda: len(looks) >= 6)
+        checks = count_checks(broker)
+        await until(lambda: len(checks) >= 6)
         assert proxy.accepted == 2
         assert len(consumer.deliveries) == held
         assert (await broker.depths())[lane.queues["normal"]] == 20 - held
@@ -254,16 +254,16 @@ async def test_a_consumer_at_its_prefetch_is_not_taken_for_dead(rabbitmq: Rabbit
         await until(lambda: len(consumer.deliveries) == 20)
 
 
-def count_looks(broker: Broker) -> list[None]:
-    looks: list[None] = []
-    look = broker._consuming.look
+def count_checks(broker: Broker) -> list[None]:
+    checks: list[None] = []
+    check = broker._consuming.check
 
     async def counted(connection: aiormq.Connection) -> None:
-        await look(connection)
-        looks.append(None)
+        await check(connection)
+        checks.append(None)
 
-    broker._consuming.look = counted  # type: ignore[method-assign]  # counts the calls
-    return looks
+    broker._consuming.check = counted  # type: ignore[method-assign]  # counts the calls
+    return checks
 
 
 async def test_connections_that_are_reset_over_and_over_always_end_up_consuming_again(

@@ -91,7 +91,7 @@ async def test_both_ways_count_where_something_is_consumed_and_one_where_nothing
 async def test_an_alarm_that_holds_publishers_back_is_silence(
     rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Publishing, "look_every_s", 0.1)
+    monkeypatch.setattr(Publishing, "check_every_s", 0.1)
     async with running(rabbitmq.url, lane, Consumer()) as broker:
         await until_ready(broker)
         await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0")

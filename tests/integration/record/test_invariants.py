@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from infra.local import env_file as variables
-from infra.local import verify as local
 from infra.local.servers import Servers
 from sluice.adapters.postgres import verifier as module
 from sluice.adapters.postgres.locks import Lock
@@ -19,9 +16,9 @@ from sluice.adapters.postgres.verifier import Check, PostgresVerifier, load_chec
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
 from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from tests.integration.record.record_fixture import Record
-from tests.integration.test_http import run
+from tests.integration.test_http import sluice
 from tests.support.make_jobs import new_job, new_jobs
-from tests.support.servers import frozen, urls
+from tests.support.servers import frozen
 
 LONG_AGO = "now() - interval '1 hour'"
 WITHOUT_GUARDS = """
@@ -308,7 +305,7 @@ async def test_a_record_without_tables_names_the_remedy(record: Record, servers:
     await record.sql.execute("create database bare")
     try:
         bare = PostgresVerifier(servers.postgres.url.removesuffix("sluice") + "bare", record.settings)
-        with pytest.raises(ServerUnfit, match="run python -m"):
+        with pytest.raises(ServerUnfit, match="run sluice migrate"):
             await bare.verify(10)
     finally:
         await record.sql.execute("drop database bare with (force)")
@@ -317,11 +314,11 @@ async def test_a_record_without_tables_names_the_remedy(record: Record, servers:
 async def test_the_command_tells_by_its_exit_status(
     record: Record, servers: Servers, jobs: Mapping[str, str]
 ) -> None:
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--json")
+    status, out, err = await sluice(servers, "verify", "--json")
     assert (status, err) == (0, "")
     assert {each["check"]: each["count"] for each in json.loads(out)} == dict.fromkeys(load_checks(), 0)
     await record.change(jobs["running"], "max_attempts = 0")
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--newest", "10")
+    status, out, err = await sluice(servers, "verify", "--newest", "10")
     assert (status, err) == (1, "")
     assert f"{len(load_checks())} invariants, 1 violated" in out
     assert jobs["running"] in out
@@ -338,17 +335,6 @@ async def test_the_command_tells_by_its_exit_status(
 async def test_a_record_that_cannot_be_asked_is_another_exit_status(
     servers: Servers, settings: dict[str, str], words: str
 ) -> None:
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", **settings)
+    status, out, err = await sluice(servers, "verify", **settings)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert words in err
-
-
-def test_the_running_stack_is_found_by_what_it_was_started_with(
-    servers: Servers, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert local.main([], tmp_path) == 2
-    assert "make run" in capfd.readouterr().err
-    variables.write(tmp_path / ".local" / "settings", urls(servers))
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    assert local.main(["--json"], tmp_path) == 0
-    assert len(json.loads(capfd.readouterr().out)) == len(load_checks())
