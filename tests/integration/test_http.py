@@ -23,16 +23,16 @@ SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
 
 async def run(servers: Servers, module: str, **settings: str) -> tuple[int, str, str]:
-    """Run one of our modules to its end: exit status, stdout, stderr."""
-    return await _ended(servers, [sys.executable, "-m", module], settings)
+    """Run one of our modules to its end; return exit status, stdout, stderr."""
+    return await _run(servers, [sys.executable, "-m", module], settings)
 
 
 async def sluice(servers: Servers, *words: str, **settings: str) -> tuple[int, str, str]:
-    """Run the command as `make setup` left it: exit status, stdout, stderr."""
-    return await _ended(servers, [str(COMMAND), *words], settings)
+    """Run the command as `make setup` left it; return exit status, stdout, stderr."""
+    return await _run(servers, [str(COMMAND), *words], settings)
 
 
-async def _ended(servers: Servers, command: list[str], settings: dict[str, str]) -> tuple[int, str, str]:
+async def _run(servers: Servers, command: list[str], settings: dict[str, str]) -> tuple[int, str, str]:
     ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT"), "0")
     environment = clean_environment() | urls(servers) | ports | settings
     process = await asyncio.create_subprocess_exec(

@@ -36,7 +36,7 @@ PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis
 
 
 class Process:
-    """One api or consumer process, started as a user would, in the directory `root`; `command` is what Python is told to run."""
+    """One api or consumer process, started as a user would, in the directory `root`; `command` is what Python is to run."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Process:
 class Stack:
     """The whole product on real servers: api processes, consumers, a key and a client. `root` is the directory they run in.
 
-    Processes that are started get `environment` besides their settings; Python is told to run `launcher` and their name.
+    Processes that are started get `environment` besides their settings; Python is to run `launcher` and then their name.
     """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
