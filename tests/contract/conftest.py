@@ -15,6 +15,7 @@ from infra.local.servers import Servers
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.adapters.postgres.pool import Database
@@ -26,6 +27,7 @@ from sluice.core.ports import (
     ControlStore,
     DocumentCache,
     JobStore,
+    KeeperStore,
     ListingStore,
     PollingStore,
     StatisticsBoard,
@@ -34,6 +36,7 @@ from sluice.core.ports import (
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
+from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fakes import FakeCache
 from tests.support.make_jobs import new_job
@@ -43,20 +46,27 @@ KINDS = ["demo.sum", "demo.sleep"]
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class FakeStores(FakeControlStore, FakeApiKeyStore):
+class FakeStores(FakeControlStore, FakeKeeperStore, FakeApiKeyStore):
     """All that a record in memory can do for one process."""
 
 
 class Record(NamedTuple):
-    """The stores of one process. `change` sets columns of a job, `outbox` has lane, priority and ids of every message."""
+    """The stores of one process, and what a test does to the record.
+
+    `change` sets columns of a job, `outbox` has lane, priority and ids of every message, `make_due` lets the time of all of
+    them come, `expire` ends the lease of a job.
+    """
 
     jobs: JobStore
     control: ControlStore
     listing: ListingStore
     polling: PollingStore
+    keeper: KeeperStore
     api_keys: ApiKeyStore
     change: Callable[[str, dict[str, Any]], Awaitable[object]]
     outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
+    make_due: Callable[[], Awaitable[object]]
+    expire: Callable[[str], Awaitable[object]]
     add_key: Callable[[ApiKeyRecord], Awaitable[object]]
     leave: Callable[[], object]
 
@@ -100,20 +110,19 @@ def _in_memory() -> Record:
     async def outbox() -> list[tuple[str, str, tuple[str, ...]]]:
         return [(each.lane, each.priority, each.ids) for each in fake.outbox.values()]
 
+    async def make_due() -> None:
+        fake.taken.clear()
+
+    async def expire(job_id: str) -> None:
+        fake.silent.add(job_id)
+
     async def add_key(key: ApiKeyRecord) -> None:
         fake.keys[key.key_id] = key
 
     return Record(
-        fake,
-        fake,
-        FakeListingStore(fake),
-        fake,
-        fake,
-        change,
-        outbox,
-        add_key,
+        fake, fake, FakeListingStore(fake), fake, fake, fake, change, outbox, make_due, expire, add_key,
         lambda: setattr(fake, "away", True),
-    )
+    )  # fmt: skip
 
 
 def _on_postgresql(servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> Record:
@@ -130,8 +139,11 @@ def _on_postgresql(servers: Servers, database: Database, sql: asyncpg.Connection
 
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
-        PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60), api_keys,
-        change, outbox, lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
+        PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60),
+        PostgresKeeperStore(database, lease_s=0.001), api_keys, change, outbox,
+        lambda: sql.execute("update outbox set due = now()"),
+        lambda job_id: sql.execute("update jobs set lease_until = now() where id = $1", job_id),
+        lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
     )  # fmt: skip
 
 
