@@ -113,7 +113,7 @@ class FastPath:
             await send_reply(reply, send)
 
     def _caller(self, plain: dict[bytes, bytes], scope: str) -> Identity | None:
-        caller = self._desk.keyring.known(plain.get(b"authorization", b""))
+        caller = self._desk.keyring.find_verified(plain.get(b"authorization", b""))
         return caller if caller is not None and scope in caller.scopes else None
 
 

@@ -14,10 +14,10 @@ from api.http.errors import (
     JobFailed,
     KindMissing,
     RequestTimeout,
-    Unauthorized,
     UnsupportedMediaType,
 )
 from api.http.response import CLOSE, NO_STORE, VARY, Header, Reply
+from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
     BadRow,
     CacheAway,

@@ -11,7 +11,7 @@ import asyncpg
 import httpx2
 import pytest
 
-from api.keys.keyring import make_key
+from api.keys.api_key import make_key
 from infra.local.servers import Servers
 from tests.support.servers import urls
 from tests.support.stack import ROOT, Stack, clean_environment

@@ -17,7 +17,8 @@ from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
-from api.keys.keyring import Keyring, hash_secret, make_key, parse_key
+from api.keys.api_key import hash_secret, make_key, parse_key
+from api.keys.keyring import Keyring
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.schedules.schedules import Scheduling
