@@ -14,8 +14,10 @@ from typing import Any
 
 import orjson
 
+from api.http.schemas import validate
 from api.keys.keyring import tenant_name
-from api.schedules.schedules import Scheduling, checked_body, document
+from api.schedules.schedules import Scheduling, document
+from api.schedules.schemas import ScheduleBody
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedules import PostgresSchedules
 from sluice.core.errors import Invalid, Malformed, ScheduleExists, ScheduleUnknown
@@ -79,7 +81,8 @@ async def _answer(scheduling: Scheduling, asked: argparse.Namespace) -> str:
 
 
 async def _create(scheduling: Scheduling, asked: argparse.Namespace) -> str:
-    body = checked_body(
+    body = validate(
+        ScheduleBody,
         {
             "name": asked.name,
             "cron": asked.cron,
@@ -88,7 +91,7 @@ async def _create(scheduling: Scheduling, asked: argparse.Namespace) -> str:
             "input": _json("--input", asked.input),
             "options": _json("--options", asked.options),
             "catch_up": asked.catch_up,
-        }
+        },
     )
     if not asked.replace:
         return _said(await scheduling.create(asked.tenant, body))

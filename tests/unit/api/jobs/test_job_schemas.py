@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.http.schemas import SubmitOptions, flaws_of, pointer
+from api.http.schemas import flaws_of, pointer
+from api.jobs.schemas import SubmitOptions
 
 
 def test_everything_has_a_default() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import uuid_utils
 
-from api.http.response import AsgiMessage
+from api.http.asgi import AsgiMessage
 from api.jobs import wait as waiting_module
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
