@@ -109,7 +109,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
 
 
 def main() -> int:
-    """Exit status 2 and one line on stderr where a setting or a handler is wrong."""
+    """Run the process; return 2, after one line on stderr, where a setting or a handler is wrong."""
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)

@@ -93,7 +93,7 @@ async def open_api(
 def build_state(
     settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry
 ) -> ApiState:
-    """Make every flow, over these connections."""
+    """Make every flow over these connections."""
     lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
     publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
     memory = DocumentMemory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
@@ -135,7 +135,7 @@ def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
 
 
 def create_app(state: ApiState) -> FastAPI:
-    """Make FastAPI with every route."""
+    """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
     for feature in (jobs, schedules, listing, kinds):
@@ -184,13 +184,13 @@ async def _show_problem(request: Request, error: Exception) -> Response:
 
 
 async def _show_query_flaws(request: Request, error: Exception) -> Response:
-    """FastAPI checks queries alone: bodies go through the strict parser."""
+    """Answer a wrong query. FastAPI checks nothing else: bodies go through the strict parser."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  it is registered for nothing else
     return await _show_problem(request, Invalid(query_flaws(error.errors())))
 
 
 async def _show_http_error(request: Request, error: Exception) -> Response:
-    """No such route, or not with this method; OPTIONS is answered from what would have been right."""
+    """Answer where there is no such route, or none with this method; for OPTIONS the right methods are the answer."""
     assert isinstance(error, HTTPException)  # noqa: S101  it is registered for nothing else
     headers = [(b"allow", _allowed_methods(request).encode())] if error.status_code == 405 else []
     if headers and request.method == "OPTIONS":

@@ -29,19 +29,19 @@ class BodyLimits:
 
 
 def body_limits(registry: Registry, timeout_s: float) -> BodyLimits:
-    """Make room for the largest input that any kind takes."""
+    """Make the limits that have room for the largest input of any kind."""
     largest = max((registry[kind].max_input for kind in registry), default=0)
     return BodyLimits(largest + ENVELOPE, timeout_s)
 
 
 async def read_json_body(request: Request, limit: int, timeout_s: float) -> bytes:
-    """Judge a request by its headers, then read its body. Raises what the two functions below raise."""
+    """Check the headers of a request, then read its body. Raises what `check_headers` and `read_body` raise."""
     check_headers(request.scope["headers"], limit)
     return await read_body(request.receive, limit, timeout_s)
 
 
 def check_headers(headers: Iterable[Header], limit: int) -> None:
-    """Judge a body by the headers alone, before any of it is read. Raises UnsupportedMediaType, TooLarge."""
+    """Check a body by the headers alone, before any of it is read. Raises UnsupportedMediaType, TooLarge."""
     types = []
     for name, value in headers:
         if name == b"content-type":

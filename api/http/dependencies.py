@@ -64,7 +64,7 @@ Caller = Annotated[Identity, Depends(check_caller)]
 
 
 async def start_timing(request: Request) -> ServerTiming:
-    """Measure from here."""
+    """Start to measure the parts of the request's time."""
     return ServerTiming(request)
 
 

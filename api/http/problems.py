@@ -1,4 +1,4 @@
-"""The one table from errors to problem documents (RFC 9457), for every way in."""
+"""The one table from errors to problem documents (RFC 9457)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class ServerTiming:
         self._parts: list[str] = []
 
     def lap(self, name: str) -> None:
-        """Give the time since the last lap this name."""
+        """Name the time since the last lap."""
         now = time.perf_counter()
         self._parts.append(f"{name};dur={(now - self._last) * 1000:.2f}")
         self._last = now
@@ -97,7 +97,7 @@ def header_values(request: Request, name: bytes) -> list[bytes]:
 
 
 def refuse_unknown(request: Request, model: type[BaseModel], repeatable: Collection[str] = ()) -> None:
-    """Raise Invalid where the query has a parameter that the model does not know, or one twice that comes once."""
+    """Raise Invalid where the query has a parameter that the model does not know, or repeats one that comes once."""
     seen = set()
     for name, _ in request.query_params.multi_items():
         if name not in model.model_fields:

@@ -47,12 +47,12 @@ class ReplyResponse(Response):
 
 
 def json_reply(status: int, body: bytes, cache: Header = NO_STORE) -> Reply:
-    """Make an answer of this JSON."""
+    """Make an answer that is this JSON."""
     return Reply(status, [JSON, content_length(body), cache, VARY], body)
 
 
 def no_content() -> Reply:
-    """Make an answer that says by its status alone that it is done."""
+    """Make a 204, for what is done and has nothing to show."""
     return Reply(204, [NO_STORE], b"")
 
 

@@ -18,10 +18,10 @@ from sluice.core.runtime.tasks import repeat
 FOLLOW_S = 1.0
 
 MOST_S = 26.0
-"""The longest time that is told as it is: what is added to spread pollers keeps the header within 30 s."""
+"""The longest estimate that is passed on: with what is added to spread pollers it stays within 30 s."""
 
 SOON_S = 1.0
-"""A job that is expected to take no longer is asked for soon."""
+"""Jobs that are expected to take no longer get `retry_soon`."""
 
 UNKNOWN = (0.0, 0.0)
 """Waiting and running time of a lane that is quick, or that nobody has counted."""
@@ -36,7 +36,7 @@ RetryAfter = Callable[[Document], Header]
 
 
 def retry_soon(document: Document) -> Header:
-    """In 1 or 2 seconds. It differs from job to job, so that pollers who began together do not stay together."""
+    """Ask for another look in 1 or 2 seconds. It differs from job to job, so that pollers who began together do not stay together."""
     return RETRY_AFTER[1 + (ord(document.id[-1]) & 1)]
 
 

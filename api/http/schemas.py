@@ -13,7 +13,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def _refuse_number(value: Any) -> Any:
-    """A time is written, as in RFC 3339; a bare number could be seconds or milliseconds."""
+    """Refuse a time that is not written as in RFC 3339: a bare number could be seconds or milliseconds."""
     if not isinstance(value, str):
         raise ValueError("a time is a string such as 2030-01-31T12:00:00Z")
     return value

@@ -21,7 +21,7 @@ ANNOUNCE_S = 0.1
 
 
 class Control:
-    """Each method raises JobUnknown for a job that is unknown or of another tenant, and ServerAway."""
+    """Changes jobs for their tenants. Each method raises JobUnknown for a job that is unknown or of another tenant, and ServerAway."""
 
     def __init__(
         self,

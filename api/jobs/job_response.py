@@ -1,6 +1,6 @@
 """The answers that show a job: status, headers and body, made cheaply and in one place for the routes and the fast path.
 
-Finished documents never change, so clients may keep them; all others are to be asked for again.
+Finished documents never change, so clients may keep them; all others have to be looked up again.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _ASK_AGAIN: Header = (b"cache-control", b"private, no-cache")
 
 
 def found(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """200 with the document."""
+    """Answer 200 with the document."""
     return Reply(200, _headers(document, document.body, retry_after), document.body)
 
 
 def not_modified(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """304: the client has this very version."""
+    """Answer 304: the client has this very version."""
     return Reply(304, [_etag(document), *_freshness(document, retry_after), VARY], b"")
 
 
 def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """202 with the document and where to look it up, or 200 where the job is finished already."""
+    """Answer 202 with the document and where to look it up, or 200 where the job is finished already."""
     headers = _headers(document, document.body, retry_after)
     headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
     return Reply(200 if document.finished else 202, headers, document.body)
 
 
 def result(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """200 with the output alone, or 202 while there is none. Raises JobFailed, JobCancelled."""
+    """Answer 200 with the output alone, or 202 while there is none. Raises JobFailed, JobCancelled."""
     if document.state == JobState.FAILED:
         raise JobFailed
     if document.state == JobState.CANCELLED:

@@ -95,7 +95,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
 )
 async def submit_job(request: Request) -> Response:
-    """202 with the job as it stands; 200 where its result is known already or arrives while the request waits."""
+    """Answers 202 with the job as it stands, or 200 where its result is known already or arrives while the request waits."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
@@ -107,7 +107,7 @@ async def submit_job(request: Request) -> Response:
 
 @router.post("/v1/kinds/{kind}/jobs", include_in_schema=False)
 async def submit_to_kind(request: Request, kind: str) -> Response:
-    """The same with the bare input as the body."""
+    """Takes the bare input as the body."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
@@ -131,7 +131,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     openapi_extra=_LOOK_UP,
 )
 async def look_up_job(request: Request, job_id: str) -> Response:
-    """With `wait` the answer comes on the first change, or with what is known when the time is up."""
+    """Answers at once, or with `wait` on the first change, at the latest when the time is up."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
@@ -166,7 +166,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     waiting: Waits,
     advice: Advice,
 ) -> Response:
-    """202 while there is none yet; 409 where there never will be one."""
+    """Answers 202 while there is none yet, and 409 where there never will be one."""
     document = await lookup.find(caller.tenant, job_id)
     document = await waiting.until_finished(document, wait.seconds, request.receive)
     watch.lap("look-up")
@@ -187,7 +187,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     },
 )
 async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
-    """200 with the cancelled job, or with one that had ended before; 202 where it runs and was asked to stop."""
+    """Answers 200 with the cancelled job, or with one that had ended before; 202 where it runs and was asked to stop."""
     document = await control.cancel(caller.tenant, job_id)
     reply = found(document, advice)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))
@@ -201,7 +201,7 @@ async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: A
     responses={200: FINISHED, 202: ACCEPTED, **problems(401, 403, 404, 409, 410, 503)},
 )
 async def retry_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
-    """202 with the new job that tries a failed one again; asking twice answers with the same new job."""
+    """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
     return ReplyResponse(accepted(await control.retry(caller.tenant, job_id), advice))
 
 
@@ -214,7 +214,7 @@ async def retry_job(job_id: str, caller: Caller, control: JobControl, advice: Ad
     responses=problems(401, 403, 404, 409, 410, 503),
 )
 async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Response:
-    """204 once a finished job, its result and its attempts are forgotten."""
+    """Answers 204 once a finished job, its result and its attempts are forgotten."""
     await control.delete(caller.tenant, job_id)
     return ReplyResponse(no_content())
 
@@ -227,7 +227,7 @@ async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Respon
     responses=problems(401, 403, 404, 410, 503),
 )
 async def list_attempts(job_id: str, caller: Caller, control: JobControl) -> Response:
-    """Every attempt that did not succeed; with tracebacks for keys with the scope `admin`."""
+    """Lists every attempt that did not succeed, with tracebacks for keys with the scope `admin`."""
     attempts = await control.list_attempts(caller.tenant, job_id)
     shown = [_show_attempt(each, "admin" in caller.scopes) for each in attempts]
     return ReplyResponse(json_reply(200, orjson.dumps({"attempts": shown}, option=orjson.OPT_UTC_Z)))

@@ -33,11 +33,11 @@ DEFAULTS = SubmitOptions()
 INSERT_TRIES = 3
 
 ORPHAN_S = 3_600.0
-"""A key whose job is missing after this many seconds stands for one that was there once, before for one that never came."""
+"""A missing job was there once if its key is older than this many seconds; if not, it never arrived."""
 
 
 class SubmitRequest(NamedTuple):
-    """What a client asks for, before anything but its JSON was checked. `pointer` is where the input stands in the body."""
+    """What a client asks for, before anything but its JSON was checked. `pointer` says where in the body the input is."""
 
     kind: str
     input: Any
@@ -61,7 +61,7 @@ class SubmitResult(NamedTuple):
 
 
 class Submission:
-    """Takes jobs into the record. `now` is the time by the record's clock."""
+    """Takes jobs into the record. `now` tells the time by the record's clock."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -130,7 +130,7 @@ class Submission:
         return self._add_fingerprint(job, handler, request.options)
 
     def _add_fingerprint(self, job: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
-        """Mark pure work as such; it flies alone unless it was asked to run later or to run again."""
+        """Give pure work its fingerprint; it is shared unless it is to run later, or again."""
         digest = fingerprint(job.tenant, job.kind, handler.version, job.input)
         if options.cache == "refresh" or job.delay_s or job.run_at:
             return job._replace(fingerprint=digest)

@@ -63,7 +63,7 @@ def _job_schema(kind: str) -> Json:
 
 
 def _any_kind(registry: Registry, schemas: Json) -> Json:
-    """The body of POST /v1/jobs: one of the kinds, told apart by `kind`."""
+    """Describe the body of POST /v1/jobs: one of the kinds, told apart by `kind`."""
     refs = {kind: f"{REF}{kind}.submit" for kind in registry}
     schema = {
         "oneOf": [{"$ref": ref} for ref in refs.values()],
@@ -78,7 +78,7 @@ def _any_kind(registry: Registry, schemas: Json) -> Json:
 
 
 def _one_kind(handler: AnyHandler, submit: Json, schemas: Json) -> Json:
-    """The operation that submits to one kind by its path."""
+    """Describe the operation that submits to one kind by its path."""
     operation = deepcopy(submit)
     text = getdoc(handler.function) or f"Submit {handler.kind}."
     operation |= {"summary": text.split("\n", 1)[0], "description": text, "tags": [handler.kind]}

@@ -32,7 +32,7 @@ Kinds = Annotated[Registry, provided(Registry)]
     responses=problems(401, 403),
 )
 async def list_kinds(registry: Kinds) -> Response:
-    """Every kind of work this API takes."""
+    """Lists every kind of work this API takes."""
     return _show({"kinds": [describe(registry[kind]) for kind in registry]})
 
 
@@ -44,7 +44,7 @@ async def list_kinds(registry: Kinds) -> Response:
     responses=problems(401, 403, 404),
 )
 async def show_kind(kind: str, registry: Kinds) -> Response:
-    """One kind: its schemas and limits."""
+    """Shows the schemas and limits of one kind."""
     if kind not in registry:
         raise KindMissing(kind)
     return _show(describe(registry[kind]))

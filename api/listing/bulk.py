@@ -30,7 +30,7 @@ class BulkResult(NamedTuple):
 
 
 class Bulk:
-    """Each method raises Invalid for a filter that does not suit it, and ServerAway; what is done by then stays done."""
+    """Changes many jobs at once. Each method raises Invalid for a filter that does not suit it, and ServerAway; what is done by then stays done."""
 
     def __init__(
         self,

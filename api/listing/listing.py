@@ -50,7 +50,7 @@ class Errors(NamedTuple):
 
 
 class Listing:
-    """Each method costs the record a bounded number of rows, however many jobs the tenant has."""
+    """Reads jobs for lists. Each method costs the record a bounded number of rows, however many jobs the tenant has."""
 
     def __init__(self, store: ListingStore, pepper: str) -> None:
         self._store, self._key = store, paging_key(pepper)

@@ -43,7 +43,7 @@ async def check_query(request: Request, _: Caller) -> None:
 async def list_jobs(
     query: Annotated[ListQuery, Query()], watch: Timing, caller: Caller, listing: Lists
 ) -> Response:
-    """Newest first, without results; a page may have fewer jobs than asked for, and only a null token is the end."""
+    """Lists the newest first, without results; a page may have fewer jobs than asked for, and only a null token is the end."""
     watch.lap("key")
     page = await listing.page(
         JobQuery(caller.tenant, "list", query.wanted), query.page_size, query.page_token
@@ -64,7 +64,7 @@ async def list_jobs(
     openapi_extra=takes(BulkRequest),
 )
 async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
-    """Does to each job that fits what its own cancel does; a dry run, which is the default, only says to which."""
+    """Does to each matching job what its own cancel does; a dry run, which is the default, only lists them."""
     request = read_bulk(body)
     return _show_bulk(request, await bulk.cancel(caller.tenant, request))
 
@@ -79,7 +79,7 @@ async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) ->
     openapi_extra=takes(BulkRequest),
 )
 async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
-    """Makes a new job for each failed one that fits and has none; a dry run, which is the default, only says for which."""
+    """Makes a new job for each matching failed one that has none; a dry run, which is the default, only lists them."""
     request = read_bulk(body)
     done = await bulk.retry(caller.tenant, request)
     return _show_bulk(request, done, retries=done.retries)
@@ -93,7 +93,7 @@ async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> 
     responses=problems(401, 403, 503),
 )
 async def list_errors(caller: Caller, listing: Lists) -> Response:
-    """The newest failures of the last seven days, at most 1,000, by kind and error fingerprint."""
+    """Groups the newest failures of the last seven days, at most 1,000, by kind and error fingerprint."""
     found = await listing.errors(caller.tenant)
     shown = {"errors": list(map(_show_group, found.groups)), "failures": found.failures, "more": found.more}
     return ReplyResponse(json_reply(200, orjson.dumps(shown, option=orjson.OPT_UTC_Z)))

@@ -74,7 +74,7 @@ class JobFilter(BaseModel):
 
     @property
     def wanted(self) -> Filter:
-        """What the record is asked for. Raises Invalid for what no job can be."""
+        """The filter as the record takes it. Raises Invalid for what no job can be."""
         states = tuple(sorted(set(self.state or ())))
         if self.error is not None:
             if states and JobState.FAILED not in states:

@@ -36,7 +36,7 @@ Schedules = Annotated[Scheduling, provided(Scheduling)]
 async def list_schedules(
     query: Annotated[PageQuery, Query()], caller: Caller, schedules: Schedules
 ) -> Response:
-    """The schedules of the tenant by name, page by page."""
+    """Lists the schedules of the tenant by name, page by page."""
     found, more = await schedules.page(caller.tenant, query.page_size, query.page_token)
     token = found[-1].name if more else None
     return _reply(200, {"schedules": [document(each) for each in found], "next_page_token": token})
@@ -52,7 +52,7 @@ async def list_schedules(
     openapi_extra=takes(ScheduleBody),
 )
 async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
-    """201 with the schedule; 409 where its name is taken."""
+    """Answers 201 with the schedule, or 409 where its name is taken."""
     return _show(await schedules.create(caller.tenant, read_schedule(body)), 201)
 
 
@@ -64,7 +64,7 @@ async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) 
     responses=problems(401, 403, 404, 503),
 )
 async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
-    """The schedule as it stands."""
+    """Shows the schedule as it stands."""
     return _show(await schedules.find(caller.tenant, name))
 
 
@@ -80,7 +80,7 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Resp
     openapi_extra=takes(ScheduleBody),
 )
 async def replace_schedule(name: str, body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
-    """201 where there was none of this name, else 200: then it stays paused if it was."""
+    """Answers 201 where there was none of this name, else 200: then it stays paused if it was."""
     kept, new = await schedules.replace(caller.tenant, read_schedule(body, name))
     return _show(kept, 201 if new else 200)
 
@@ -94,7 +94,7 @@ async def replace_schedule(name: str, body: JsonBody, caller: Caller, schedules:
     responses=problems(401, 403, 404, 503),
 )
 async def delete_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
-    """204 once it makes no more jobs; those it made stay."""
+    """Answers 204 once it makes no more jobs; those it made stay."""
     await schedules.delete(caller.tenant, name)
     return ReplyResponse(no_content())
 
@@ -107,7 +107,7 @@ async def delete_schedule(name: str, caller: Caller, schedules: Schedules) -> Re
     responses=problems(401, 403, 404, 503),
 )
 async def pause_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
-    """Make no more jobs until it is resumed. Asking again changes nothing."""
+    """Makes no more jobs until it is resumed. Asking again changes nothing."""
     return _show(await schedules.pause(caller.tenant, name))
 
 
@@ -119,7 +119,7 @@ async def pause_schedule(name: str, caller: Caller, schedules: Schedules) -> Res
     responses=problems(401, 403, 404, 422, 503),
 )
 async def resume_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
-    """Go on with the next tick to come. Asking again changes nothing."""
+    """Goes on with the next tick to come. Asking again changes nothing."""
     return _show(await schedules.resume(caller.tenant, name))
 
 
@@ -137,7 +137,7 @@ async def resume_schedule(name: str, caller: Caller, schedules: Schedules) -> Re
 async def run_schedule(
     name: str, caller: Caller, schedules: Schedules, lookup: Annotated[Lookup, provided(Lookup)]
 ) -> Response:
-    """202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
+    """Answers 202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
     job_id = await schedules.run(caller.tenant, name)
     return ReplyResponse(accepted(await lookup.find(caller.tenant, job_id)))
 

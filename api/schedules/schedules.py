@@ -26,7 +26,7 @@ _NAME = re.compile(NAME)
 
 
 class Scheduling:
-    """Each method that names a schedule raises ScheduleUnknown, for those of other tenants too, and ServerAway."""
+    """Makes and changes schedules. Each method that names one raises ScheduleUnknown, also for those of other tenants, and ServerAway."""
 
     def __init__(self, registry: Registry, lanes: Mapping[str, Lane], store: ScheduleStore) -> None:
         self._registry, self._lanes, self._store = registry, lanes, store

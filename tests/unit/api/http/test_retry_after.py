@@ -34,7 +34,7 @@ def a_job(**changes: Any) -> Job:
 
 
 class Scene:
-    """A pace, and a clock to move."""
+    """An advisor, and a clock to move."""
 
     def __init__(self, **lanes: LaneStatistics) -> None:
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""Cancel, retry, delete and attempts over both ways in, without servers."""
+"""Cancel, retry, delete and attempts with and without the fast path, without servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes over both ways in."""
+"""The routes of one job, with and without the fast path."""
 
 from __future__ import annotations
 
@@ -224,16 +224,6 @@ async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(api: InMemoryA
     ]
 
 
-async def test_the_catalogue_shows_schemas_and_limits(api: InMemoryApi) -> None:
-    kinds = (await api.client.get("/v1/kinds")).json()["kinds"]
-    assert [kind["kind"] for kind in kinds] == ["demo.pure", "demo.sum"]
-    one = (await api.client.get("/v1/kinds/demo.sum")).json()
-    assert one == kinds[1]
-    assert (one["description"], one["max_input"]) == ("Add numbers.", 2_000)
-    assert set(one["input"]["properties"]) == {"values"}
-    assert set(one["output"]["properties"]) == {"total"}
-
-
 async def test_a_wrong_input_is_refused_with_a_pointer(api: InMemoryApi) -> None:
     whole = await api.submit(input={"values": [1, "x"], "more": 1})
     bare = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [1, "x"]})
@@ -246,52 +236,3 @@ async def test_an_input_larger_than_its_kind_takes_is_refused(api: InMemoryApi) 
     answer = await api.submit(input={"values": [], "x": "y" * 3_000})
     bare = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [], "x": "y" * 3_000})
     assert [(each.status_code, each.json()["type"]) for each in (answer, bare)] == [(413, "too-large")] * 2
-
-
-@pytest.mark.parametrize("path", ["/v1/jobs/", "/v1", "/nothing", "/v1/kinds/demo.sum/", "/v1/jobs/a/b"])
-async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(api: InMemoryApi, path: str) -> None:
-    answer = await api.client.get(path)
-    assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
-
-
-async def test_a_wrong_method_is_told_the_right_ones(api: InMemoryApi) -> None:
-    answer = await api.client.delete("/v1/jobs")
-    assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
-
-
-async def test_options_answers_with_the_methods(api: InMemoryApi) -> None:
-    answer = await api.client.options("/v1/jobs/01900000-0000-7000-8000-000000000000")
-    assert (answer.status_code, answer.content, answer.headers["allow"]) == (
-        204,
-        b"",
-        "DELETE, GET, HEAD, OPTIONS",
-    )
-
-
-async def test_head_has_the_headers_of_get(api: InMemoryApi) -> None:
-    job_id = (await api.submit()).json()["id"]
-    api.record.finish(job_id)
-    get = await api.client.get(f"/v1/jobs/{job_id}")
-    head = await api.client.head(f"/v1/jobs/{job_id}")
-    skip = {"x-request-id"}
-    assert {k: v for k, v in head.headers.items() if k not in skip} == {
-        k: v for k, v in get.headers.items() if k not in skip
-    }
-    assert head.status_code == 200
-
-
-async def test_the_root_greets_and_docs_need_no_key(api: InMemoryApi) -> None:
-    api.client.headers.pop("authorization")
-    assert (await api.client.get("/")).json()["links"]["docs"] == "/docs"
-    for path in ("/docs", "/docs/start.js", "/openapi.json", "/docs/assets/swagger-ui.css"):
-        assert (await api.client.get(path)).status_code == 200, path
-
-
-async def test_the_docs_page_runs_nothing_from_elsewhere(api: InMemoryApi) -> None:
-    answer = await api.client.get("/docs")
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert "unsafe-eval" not in answer.headers["content-security-policy"]
-    assert b"http" not in answer.content
-    assert b"<script>" not in answer.content
-    assert (await api.client.get("/docs/assets/nothing.js")).json()["type"] == "not-found"

@@ -1,4 +1,4 @@
-"""Lists, groups of errors and bulk changes over both ways in, without servers."""
+"""Lists, groups of errors and bulk changes with and without the fast path, without servers."""
 
 from __future__ import annotations
 
