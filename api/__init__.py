@@ -1,1 +1,1 @@
-"""The front door: HTTP only."""
+"""The api process: HTTP only."""

@@ -1,4 +1,4 @@
-"""The api process: `python -m api`. SIGTERM lets clients leave and work finish; a second one does not wait."""
+"""The api process: `python -m api`. SIGTERM lets clients leave and requests finish; a second one does not wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 
 from api.app import RunningApi, open_api
-from api.http.edge import AsgiApp
+from api.http.asgi import AsgiApp
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
@@ -33,41 +33,41 @@ LINGER_S = 1.0
 
 
 class Server(EmbeddedServer):
-    """Closes its door before it closes connections on which nothing was asked yet."""
+    """Stops listening before it closes connections that have not sent a request yet."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, answer those there are, and close them."""
+        """Take no more connections, answer the requests of those there are, and close them."""
         for each in self.servers:
             each.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(0 if self.force_exit else LINGER_S):
-                while any(map(_unasked, self.server_state.connections)):  # noqa: ASYNC110  uvicorn has no event for it
+                while any(map(_has_no_request, self.server_state.connections)):  # noqa: ASYNC110  uvicorn has no event for it
                     await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
 
 async def serve(settings: Settings, registry: Registry) -> None:
-    """Open the front door and answer until told to stop. Raises StartRefused, also where a server turns out to be unfit."""
+    """Answer requests until told to stop. Raises StartRefused, also where a server turns out to be unfit."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
-        async with open_api(settings, registry, metrics, telemetry) as front:
-            private = AdminApp("api", front.pings, metrics, lambda: front.config_problems.lines)
+        async with open_api(settings, registry, metrics, telemetry) as api:
+            private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
-                server = Server(_config(front.app))
-                stop = partial(_stop, server, private, front, telemetry)
+                server = Server(_config(api.app))
+                stop = partial(_stop, server, private, api, telemetry)
                 _on_signals(stop)
-                front.config_problems.on_refusal(stop)
+                api.config_problems.on_refusal(stop)
                 settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
                 await server.serve(sockets=[listener])
     telemetry.emit(Event.STOPPED)
-    front.config_problems.check()
+    api.config_problems.check()
 
 
-def _unasked(connection: object) -> bool:
+def _has_no_request(connection: object) -> bool:
     return isinstance(connection, Protocol) and connection.cycle is None
 
 
@@ -92,8 +92,8 @@ def _on_signals(stop: partial[None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _stop(server: Server, private: AdminApp, front: RunningApi, telemetry: Telemetry) -> None:
-    """No longer ready; whoever waits is answered with what is known.
+def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemetry) -> None:
+    """Be ready no longer, and answer those who wait with what is known.
 
     For a while requests are still answered, each with the last answer of its connection: a connection that is closed
     while it is idle may be closed under a request that is on its way.
@@ -101,16 +101,16 @@ def _stop(server: Server, private: AdminApp, front: RunningApi, telemetry: Telem
     if private.draining:
         server.should_exit = server.force_exit = True
         return
-    private.draining = front.app.leaving = True
-    front.state.waiting.release()
+    private.draining = api.app.leaving = True
+    api.state.waiting.release()
     telemetry.emit(Event.STOPPING)
     asyncio.get_running_loop().call_later(
-        front.state.settings.lame_duck_s, setattr, server, "should_exit", True
+        api.state.settings.lame_duck_s, setattr, server, "should_exit", True
     )
 
 
 def main() -> int:
-    """Exit status 2 and one line on stderr where a setting or a handler is wrong."""
+    """Run the process; return 2, after one line on stderr, where a setting or a handler is wrong."""
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)

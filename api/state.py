@@ -1,9 +1,10 @@
-"""What the routes work with; made once at start-up and handed down."""
+"""The parts of the application, each made once at start-up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.http.body import BodyLimits
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.lookup import Lookup
@@ -16,16 +17,14 @@ from api.schedules.schedules import Scheduling
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 
-ENVELOPE = 16 * 1024
-"""Bytes that POST /v1/jobs takes around an input: kind, options, white space."""
-
 
 @dataclass(frozen=True, slots=True)
 class ApiState:
-    """The flows and what they were made with."""
+    """The flows and what they were made with. Routes find each by its class (`api.http.dependencies`)."""
 
     settings: Settings
     registry: Registry
+    limits: BodyLimits
     keyring: Keyring
     submission: Submission
     lookup: Lookup
@@ -35,8 +34,3 @@ class ApiState:
     listing: Listing
     bulk: Bulk
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)
-
-    @property
-    def body_limit(self) -> int:
-        """The most bytes that any submit may have."""
-        return max((self.registry[kind].max_input for kind in self.registry), default=0) + ENVELOPE

@@ -1,20 +1,47 @@
-"""Reading a request's body: what kind it must be, how large, and how long it may take to arrive."""
+"""Read a request's body: of which media type it must be, how large, and how long it may take to arrive."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from starlette.requests import Request
+
+from api.http.asgi import Header, Receive
 from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
-from api.http.response import Header, Receive
 from sluice.core.errors import TooLarge
+from sluice.core.registry import Registry
+
+ENVELOPE = 16 * 1024
+"""Bytes that a body may have besides an input: kind, options, white space."""
 
 _JSON = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large the body of any submit may be, and how long a body may take to arrive."""
+
+    largest: int
+    timeout_s: float
+
+
+def body_limits(registry: Registry, timeout_s: float) -> BodyLimits:
+    """Make the limits that have room for the largest input of any kind."""
+    largest = max((registry[kind].max_input for kind in registry), default=0)
+    return BodyLimits(largest + ENVELOPE, timeout_s)
+
+
+async def read_json_body(request: Request, limit: int, timeout_s: float) -> bytes:
+    """Check the headers of a request, then read its body. Raises what `check_headers` and `read_body` raise."""
+    check_headers(request.scope["headers"], limit)
+    return await read_body(request.receive, limit, timeout_s)
+
+
 def check_headers(headers: Iterable[Header], limit: int) -> None:
-    """Refuse from the headers alone, before any of the body is read. Raises UnsupportedMediaType, TooLarge."""
+    """Check a body by the headers alone, before any of it is read. Raises UnsupportedMediaType, TooLarge."""
     types = []
     for name, value in headers:
         if name == b"content-type":
@@ -28,7 +55,7 @@ def check_headers(headers: Iterable[Header], limit: int) -> None:
 
 
 async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """The whole body. Raises TooLarge past `limit` bytes, RequestTimeout, ClientGone."""
+    """Read the whole body. Raises TooLarge past `limit` bytes, RequestTimeout, ClientGone."""
     try:
         async with asyncio.timeout(timeout_s):
             return await _read(receive, limit)

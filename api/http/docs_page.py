@@ -12,11 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api.http.openapi import TITLE, describe
-from api.http.reply_response import ReplyResponse
-from api.http.response import Header, Reply
+from api.http.asgi import Header
+from api.http.openapi import TITLE, Json
+from api.http.response import Reply, ReplyResponse, content_length
 from sluice import __version__
-from sluice.core.registry import Registry
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 HOUR: Header = (b"cache-control", b"public, max-age=3600")
@@ -49,19 +48,15 @@ START = b"""SwaggerUIBundle({
 """
 
 
-def add_routes(app: FastAPI, registry: Registry, docs: bool) -> None:
-    """The greeting, and unless they are switched off the pages and the document they show."""
-    links = {"kinds": "/v1/kinds"} | ({"docs": "/docs", "openapi": "/openapi.json"} if docs else {})
+def add_routes(app: FastAPI, document: Json | None) -> None:
+    """Add the greeting, and where there is an OpenAPI document to show, that and its page."""
+    links = {"kinds": "/v1/kinds"} | ({"docs": "/docs", "openapi": "/openapi.json"} if document else {})
     _add_fixed(app, "/", "application/json", _greeting(links))
-    if docs:
+    if document:
+        body = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+        _add_fixed(app, "/openapi.json", "application/json", body)
         _add_fixed(app, "/docs", "text/html; charset=utf-8", PAGE)
         _add_fixed(app, "/docs/start.js", "text/javascript; charset=utf-8", START)
-        _add_fixed(
-            app,
-            "/openapi.json",
-            "application/json",
-            orjson.dumps(describe(app, registry), option=orjson.OPT_NON_STR_KEYS),
-        )
         app.mount("/docs/assets", StaticFiles(directory=ASSETS), name="docs-assets")
 
 
@@ -70,7 +65,7 @@ def _greeting(links: Mapping[str, str]) -> bytes:
 
 
 def _add_fixed(app: FastAPI, path: str, media_type: str, body: bytes) -> None:
-    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body)), HOUR]
+    headers = [(b"content-type", media_type.encode()), content_length(body), HOUR]
     reply = Reply(200, headers, body)
 
     async def show(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The one wrapper above everything that answers: request id, security headers, trace, figures, log, last resort.
+"""The outermost middleware: request id, security headers, trace, statistics, access log, and an answer whatever happens.
 
 It is on the path of the hottest requests, so it makes one closure per request and nothing else.
 """
@@ -9,20 +9,18 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from itertools import count
 from typing import Any, Protocol
 
+from api.http.asgi import AsgiApp, AsgiMessage, Header, Receive, Scope, Send
 from api.http.problems import problem
-from api.http.response import CLOSE, AsgiMessage, Header, Receive, Send, send_reply
-
-Scope = AsgiMessage
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+from api.http.response import CLOSE, send_reply
 
 REQUEST_ID = "sluice.request_id"
 TRACEPARENT = "sluice.traceparent"
 ROUTE = "sluice.route"
-"""Keys of the scope. The first two are set here; who answers without FastAPI sets ROUTE to the path's template."""
+"""Keys of the scope. The first two are set here; the fast path, which answers without FastAPI, sets ROUTE to the template."""
 
 SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -41,7 +39,7 @@ DOCS_SECURITY: tuple[Header, ...] = (
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 GONE = 499
-"""The status counted where a client left before there was one."""
+"""The status that is counted where a client left before it was answered."""
 
 _OWN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 _TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
@@ -60,12 +58,12 @@ class RequestStats(Protocol):
 class EdgeMiddleware:
     """Wraps the whole stack. `access_log` writes one line per request.
 
-    Once `leaving` is set, every answer asks its client to come back on another connection.
+    Once `leaving` is set, every answer tells its client to use another connection from now on.
     """
 
-    def __init__(self, app: AsgiApp, figures: RequestStats, access_log: bool = False) -> None:
+    def __init__(self, app: AsgiApp, stats: RequestStats, access_log: bool = False) -> None:
         self._app = app
-        self._figures = figures
+        self._stats = stats
         self._access_log = access_log
         self._ids = _request_ids()
         self.leaving = False
@@ -89,7 +87,7 @@ class EdgeMiddleware:
             return send(message)
 
         inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
-        self._figures.in_flight += 1
+        self._stats.in_flight += 1
         try:
             await self._app(inner, receive, answer)
         except Exception as error:  # noqa: BLE001  the last resort: the client must get an answer
@@ -97,11 +95,11 @@ class EdgeMiddleware:
             if not status:
                 await send_reply(problem(error, request_id.decode()), answer)
         finally:
-            self._figures.in_flight -= 1
-            self._note(scope, inner, status, time.perf_counter() - started)
+            self._stats.in_flight -= 1
+            self._record(scope, inner, status, time.perf_counter() - started)
 
     def _read_headers(self, scope: Scope) -> bytes:
-        """Take in the request id and the trace where they are well-formed; returns the request id."""
+        """Put the request id and the trace into the scope where they are well-formed; return the request id."""
         request_id = trace = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
@@ -113,10 +111,10 @@ class EdgeMiddleware:
         scope[TRACEPARENT] = trace[0].decode() if trace else None
         return found
 
-    def _note(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
         route = inner.get(ROUTE) or getattr(inner.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        self._figures.record(method, str(route), status or GONE, seconds)
+        self._stats.record(method, str(route), status or GONE, seconds)
         if self._access_log:
             fields = {
                 "method": method,
@@ -128,11 +126,11 @@ class EdgeMiddleware:
 
 
 def _request_ids() -> Iterator[bytes]:
-    """Ids that are unique across processes: a random beginning, then a number."""
+    """Make ids that are unique across processes: a random beginning, then a number."""
     head = os.urandom(6).hex().encode()
     return (b"%b-%x" % (head, number) for number in count(1))
 
 
 def request_id_of(scope: Any) -> str:
-    """The id of this request; empty where the wrapper is missing (unit tests of the inside)."""
+    """Return the id of this request; empty where this middleware is missing (unit tests of what it wraps)."""
     return str(scope.get(REQUEST_ID, ""))

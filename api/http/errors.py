@@ -1,17 +1,9 @@
-"""What can go wrong only because there is HTTP: keys, media types, slow or vanished clients, results that never come."""
+"""What can go wrong only because there is HTTP: scopes, media types, slow or vanished clients, results that never come."""
 
 from __future__ import annotations
 
 from sluice.core.errors import KindUnknown
 from sluice.errors import SluiceError
-
-
-class Unauthorized(SluiceError):
-    """A key is needed: Authorization: Bearer slc_…"""
-
-    def __init__(self, message: str | None = None, given: bool = False) -> None:
-        super().__init__(message)
-        self.given = given
 
 
 class Forbidden(SluiceError):

@@ -1,4 +1,4 @@
-"""The one table from errors to problem documents (RFC 9457), for every way in."""
+"""The one table from errors to problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from api.http.asgi import Header
 from api.http.errors import (
     BadHeader,
     ClientGone,
@@ -14,10 +15,10 @@ from api.http.errors import (
     JobFailed,
     KindMissing,
     RequestTimeout,
-    Unauthorized,
     UnsupportedMediaType,
 )
-from api.http.response import CLOSE, NO_STORE, VARY, Header, Reply
+from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
+from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
     BadRow,
     CacheAway,
@@ -107,27 +108,27 @@ DETAILS: dict[type[BaseException] | None, str] = {
 
 
 def problem(error: BaseException, request_id: str) -> Reply:
-    """The answer to a request that ended in this error; anything unforeseen is a 500 that says nothing of itself."""
-    kind, known = _kind_of(error)
+    """Answer a request that ended in this error; anything unforeseen is a 500 that tells nothing of the error."""
+    kind, known = _find_type(error)
     flaws = error.flaws if isinstance(error, Invalid) else []
     detail = DETAILS.get(known, str(error)) if known else "The request id helps us to find out what."
-    return _reply(kind, detail, flaws, request_id, _more(error, kind))
+    return _reply(kind, detail, flaws, request_id, _headers(error, kind))
 
 
 def http_problem(status: int, detail: str, headers: list[Header], request_id: str) -> Reply:
-    """The answer to an error that has only a status (no route, wrong method)."""
+    """Answer an error that has only a status (no route, wrong method)."""
     kind = HTTP.get(status) or ProblemType("http-error", status, "The request cannot be answered")
     return _reply(kind, detail, [], request_id, headers)
 
 
-def _kind_of(error: BaseException) -> tuple[ProblemType, type[BaseException] | None]:
+def _find_type(error: BaseException) -> tuple[ProblemType, type[BaseException] | None]:
     for each in type(error).__mro__:
         if each in TABLE:
             return TABLE[each], each
     return HTTP[500], None
 
 
-def _more(error: BaseException, kind: ProblemType) -> list[Header]:
+def _headers(error: BaseException, kind: ProblemType) -> list[Header]:
     headers: list[Header] = []
     if isinstance(error, Unauthorized):
         extra = b', error="invalid_token"' if error.given else b""
@@ -146,8 +147,7 @@ def _more(error: BaseException, kind: ProblemType) -> list[Header]:
 
 def _reply(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str, more: list[Header]) -> Reply:
     body = orjson.dumps(_document(kind, detail, flaws, request_id))
-    length = (b"content-length", b"%d" % len(body))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), length, NO_STORE, VARY, *more]
+    headers = [(b"content-type", MEDIA_TYPE.encode()), content_length(body), NO_STORE, VARY, *more]
     return Reply(kind.status, headers, body)
 
 
@@ -167,5 +167,5 @@ def _document(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str
 
 
 def _cut(text: str) -> str:
-    """At most ECHO characters, and none that UTF-8 cannot carry."""
+    """Shorten to ECHO characters, and replace those that UTF-8 cannot carry."""
     return text[:ECHO].encode("utf-8", "replace").decode()

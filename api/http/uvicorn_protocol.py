@@ -54,5 +54,5 @@ class Protocol(HttpToolsProtocol):
     """What the api's server speaks."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """A client connected."""
+        """Join the writes of a new connection."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))

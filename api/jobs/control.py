@@ -1,27 +1,27 @@
-"""What a client may do to a job after it was submitted: cancel it, try it again, forget it, see its attempts."""
+"""What a client may do with a job after its submit: cancel it, retry it, delete it, see its attempts."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
 
-import uuid_utils
-
-from api.jobs.lookup import Lookup, checked_id
+from api.jobs.lookup import Lookup, check_id
 from sluice.core.announcement import announce
 from sluice.core.document import Document, render
 from sluice.core.errors import CacheAway, JobNotFailed, JobNotFinished, JobUnknown, ServerAway
 from sluice.core.job import TERMINAL, Job
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import AttemptRecord, ControlStore, DocumentCache
+from sluice.core.runtime.ids import new_job_id
+from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-TELL_S = 0.1
-"""Longest wait of an answer until others have been told over Redis; what takes longer goes on without it."""
+ANNOUNCE_S = 0.1
+"""Longest that an answer waits for its announcement over Redis; one that takes longer goes on without it."""
 
 
 class Control:
-    """Each method raises JobUnknown for a job that is unknown or of another tenant, and ServerAway."""
+    """Changes jobs for their tenants. Each method raises JobUnknown for a job that is unknown or of another tenant, and ServerAway."""
 
     def __init__(
         self,
@@ -33,25 +33,23 @@ class Control:
     ) -> None:
         self._store, self._cache, self._lookup = store, cache, lookup
         self._publisher, self._telemetry = publisher, telemetry
-        self._telling: set[asyncio.Task[None]] = set()
+        self._announcements: TaskSet[None] = TaskSet()
 
     async def cancel(self, tenant: str, job_id: str) -> Document:
-        """The job, cancelled, or running with its cancel requested, or as it ended before. Asking again changes nothing."""
-        job = await self._store.cancel(tenant, checked_id(job_id))
+        """Cancel a job, or ask it to stop where it runs. One that has ended stays as it is, and asking again changes nothing."""
+        job = await self._store.cancel(tenant, check_id(job_id))
         if job is None:
             return await self._lookup.find(tenant, job_id)
         document = render(job)
         if document.finished:
             self._telemetry.emit(Event.CANCELLED)
-        telling = asyncio.create_task(self._tell(job), name="tell-cancel")
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
-        await asyncio.wait([telling], timeout=TELL_S)
+        announcement = self._announcements.start(self._announce(job), name="announce-cancel")
+        await asyncio.wait([announcement], timeout=ANNOUNCE_S)
         return document
 
     async def retry(self, tenant: str, job_id: str) -> Document:
-        """The new job that tries this one again; asking twice gives the same. Raises JobNotFailed."""
-        messages = await self._store.retry(tenant, checked_id(job_id), str(uuid_utils.uuid7()))
+        """Make a new job that tries this one again; asking twice gives the same. Raises JobNotFailed."""
+        messages = await self._store.retry(tenant, check_id(job_id), new_job_id())
         self._publisher.send(messages)
         self._telemetry.emit(Event.ACCEPTED, len(messages))
         again = await self._store.find_retry(tenant, job_id)
@@ -61,11 +59,11 @@ class Control:
         return render(again)
 
     async def delete(self, tenant: str, job_id: str) -> None:
-        """Forget a finished job, everywhere. Raises JobNotFinished; CacheAway where copies cannot be forgotten.
+        """Delete a finished job and all copies of it. Raises JobNotFinished; CacheAway where copies cannot be reached.
 
         Copies go first: what is left of a delete that dies in between is a job that can be deleted.
         """
-        if not (await self._lookup.find(tenant, checked_id(job_id))).finished:
+        if not (await self._lookup.find(tenant, check_id(job_id))).finished:
             raise JobNotFinished
         try:
             await self._cache.forget(job_id)
@@ -74,16 +72,16 @@ class Control:
         if not await self._store.delete_job(tenant, job_id):
             raise JobUnknown
         self._lookup.memory.forget(job_id)
-        with suppress(ServerAway):  # for those who have read it in between
+        with suppress(ServerAway):  # for those who read it in between
             await self._cache.forget(job_id)
 
-    async def attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
-        """Every attempt that did not succeed."""
+    async def list_attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
+        """List every attempt that did not succeed."""
         await self._lookup.find(tenant, job_id)
         return await self._store.list_attempts(job_id)
 
-    async def _tell(self, job: Job) -> None:
-        """Those who wait, and where it still runs its consumer."""
+    async def _announce(self, job: Job) -> None:
+        """Wake those who wait for the job, and tell its consumer where it still runs."""
         await announce(self._cache, self._telemetry, [job])
         if job.state not in TERMINAL:
             await self._cache.ask_stop(job.id)

@@ -18,15 +18,15 @@ from sluice.core.runtime.batching import Batcher, Limits
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-def checked_id(job_id: str) -> str:
-    """The id, if it could be one of ours. Raises JobUnknown."""
+def check_id(job_id: str) -> str:
+    """Return the id if it could be one of ours. Raises JobUnknown."""
     if not JOB_ID.fullmatch(job_id):
         raise JobUnknown
     return job_id
 
 
 class Lookup:
-    """Finds documents; concurrent look-ups travel together as one MGET and one SELECT.
+    """Finds documents; concurrent look-ups share one MGET and one SELECT.
 
     No finished job is pruned in its first `kept_s` seconds; `now` is the time since the epoch.
     """
@@ -50,27 +50,31 @@ class Lookup:
         self._refill: Batcher[Document, None] = Batcher("refill", self._write_cache, Limits(rows=200))
 
     async def find(self, tenant: str, job_id: str) -> Document:
-        """The document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired where its id is old enough for that."""
-        document = self._remembered(job_id) or await self._cached(job_id) or await self._recorded(job_id)
+        """Find the document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired where its id is old enough for that."""
+        document = (
+            self._find_in_memory(job_id)
+            or await self._find_in_cache(job_id)
+            or await self._find_in_record(job_id)
+        )
         if document is None or document.tenant != tenant:
             raise JobExpired if self._now() - made_at(job_id) > self._kept_s else JobUnknown
         return document
 
     async def drain(self) -> None:
-        """Wait for what is under way."""
+        """Wait until what was read from the record is in the cache."""
         await self._refill.drain()
 
-    def _remembered(self, job_id: str) -> Document | None:
-        held = self.memory.get(checked_id(job_id))
-        return held.document if held else None
+    def _find_in_memory(self, job_id: str) -> Document | None:
+        entry = self.memory.get(check_id(job_id))
+        return entry.document if entry else None
 
-    async def _cached(self, job_id: str) -> Document | None:
+    async def _find_in_cache(self, job_id: str) -> Document | None:
         document = await self._from_cache.put(job_id)
         if document:
             self.memory.put(document)
         return document
 
-    async def _recorded(self, job_id: str) -> Document | None:
+    async def _find_in_record(self, job_id: str) -> Document | None:
         document = await self._from_record.put(job_id)
         if document and document.finished:
             self.memory.put(document)

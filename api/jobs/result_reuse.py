@@ -1,11 +1,11 @@
-"""Recall: the same pure work, done or under way, from process memory → Redis → PostgreSQL."""
+"""Find the same pure work, done or under way: process memory → Redis → PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from api.jobs.lookup import Lookup
 from sluice.core.document import Document, render
@@ -13,12 +13,10 @@ from sluice.core.errors import JobUnknown, ServerAway
 from sluice.core.job import Job
 from sluice.core.ports import DocumentCache, JobStore, Result
 from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.bounded_dict import BoundedDict
 
 MOST = 10_000
-"""Results, and bodies that asked for them, remembered in process memory; documents are in the memory for documents."""
-
-K = TypeVar("K")
-T = TypeVar("T")
+"""Results, and bodies that asked for them, remembered here; documents are in the DocumentMemory."""
 
 
 class ReusableResult(NamedTuple):
@@ -29,7 +27,7 @@ class ReusableResult(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Pure work, and for how many seconds its result may be used again."""
+    """Pure work, and for how many seconds its result may be reused."""
 
     fingerprint: bytes
     fresh_s: float
@@ -39,13 +37,19 @@ class ResultReuse:
     """Finds the same work. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
 
     def __init__(
-        self, store: JobStore, cache: DocumentCache, lookup: Lookup, keep_s: float, clock: Callable[[], float]
+        self,
+        store: JobStore,
+        cache: DocumentCache,
+        lookup: Lookup,
+        keep_s: float,
+        clock: Callable[[], float],
+        most: int = MOST,
     ) -> None:
         self._store, self._cache, self._lookup = store, cache, lookup
         self._keep_s, self._clock = keep_s, clock
-        self._known: dict[bytes, tuple[Result, float]] = {}
-        self._superseded: dict[bytes, float] = {}
-        self._bodies: dict[tuple[str, bytes], Work] = {}
+        self._results: BoundedDict[bytes, tuple[Result, float]] = BoundedDict(most)
+        self._superseded: BoundedDict[bytes, float] = BoundedDict(most)
+        self._bodies: BoundedDict[tuple[str, bytes], Work] = BoundedDict(most)
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
             "results-mget", self._read_cache, Limits(rows=200)
         )
@@ -54,39 +58,39 @@ class ResultReuse:
     async def find(
         self, tenant: str, fingerprint: bytes, fresh_s: float, now: float
     ) -> ReusableResult | None:
-        """A result that finished less than `fresh_s` seconds before `now` (since the epoch), or the job under way.
+        """Find a result that finished less than `fresh_s` seconds before `now` (since the epoch), or the job under way.
 
         Raises ServerAway.
         """
-        result = self._remembered(fingerprint) or await self._from_cache.put(fingerprint)
+        result = self._find_in_memory(fingerprint) or await self._from_cache.put(fingerprint)
         if result is not None and now - result.finished_at < fresh_s:
             self._remember(fingerprint, result)
             with suppress(JobUnknown):  # deleted since
                 return ReusableResult(await self._lookup.find(tenant, result.job_id), result.finished_at)
-        return await self._recorded(fingerprint, fresh_s)
+        return await self._find_in_record(fingerprint, fresh_s)
 
-    def find_here(self, tenant: str, body: bytes, now: float) -> tuple[Document, float, float] | None:
-        """What process memory has for a body that asked for a result before: the same bytes mean the same work.
+    def find_by_body(self, tenant: str, body: bytes, now: float) -> tuple[Document, float, float] | None:
+        """Find in process memory the result that this body asked for before: the same bytes mean the same work.
 
-        The document, its age, and the age until which it may be used, in seconds.
+        Returns the document, its age, and the age until which it may be reused, in seconds.
         """
         work = self._bodies.get((tenant, _digest(body)))
-        result = work and self._remembered(work.fingerprint)
+        result = work and self._find_in_memory(work.fingerprint)
         if work is None or result is None or now - result.finished_at >= work.fresh_s:
             return None
-        held = self._lookup.memory.get(result.job_id)
-        return (held.document, now - result.finished_at, work.fresh_s) if held else None
+        entry = self._lookup.memory.get(result.job_id)
+        return (entry.document, now - result.finished_at, work.fresh_s) if entry else None
 
     def remember_body(self, tenant: str, body: bytes, work: Work) -> None:
-        """This body of a whole request asks for this work and nothing else."""
-        _put(self._bodies, (tenant, _digest(body)), work)
+        """Remember that this whole body asks for this work and nothing else."""
+        self._bodies[tenant, _digest(body)] = work
 
     def supersede(self, fingerprint: bytes, now: float) -> None:
-        """The work runs again: what finished before `now` (since the epoch) is not remembered here any more."""
-        self._known.pop(fingerprint, None)
-        _put(self._superseded, fingerprint, now)
+        """Forget what finished before `now` (since the epoch): the work runs again."""
+        self._results.pop(fingerprint, None)
+        self._superseded[fingerprint] = now
 
-    async def _recorded(self, fingerprint: bytes, fresh_s: float) -> ReusableResult | None:
+    async def _find_in_record(self, fingerprint: bytes, fresh_s: float) -> ReusableResult | None:
         job = await self._from_record.put((fingerprint, fresh_s))
         if job is None:
             return None
@@ -97,16 +101,16 @@ class ResultReuse:
         self._remember(fingerprint, Result(job.id, finished_at))
         return ReusableResult(document, finished_at)
 
-    def _remembered(self, fingerprint: bytes) -> Result | None:
-        result, until = self._known.get(fingerprint, (None, 0.0))
+    def _find_in_memory(self, fingerprint: bytes) -> Result | None:
+        result, until = self._results.get(fingerprint, (None, 0.0))
         return result if self._clock() < until else None
 
     def _remember(self, fingerprint: bytes, result: Result) -> None:
-        """Keep it, unless it is kept already: its time must not grow longer each time it is asked for."""
+        """Remember a result, unless it is there already: its time must not grow longer each time it is asked for."""
         now = self._clock()
-        if self._remembered(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
+        if self._find_in_memory(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
             return
-        _put(self._known, fingerprint, (result, now + self._keep_s))
+        self._results[fingerprint] = (result, now + self._keep_s)
 
     async def _read_cache(self, prints: Sequence[bytes]) -> list[Result | None]:
         try:
@@ -120,13 +124,5 @@ class ResultReuse:
 
 
 def _digest(body: bytes) -> bytes:
-    """What a body is known by, whatever its length."""
+    """Shorten a body to what it is remembered by, whatever its length."""
     return blake2b(body, digest_size=32).digest()
-
-
-def _put(table: dict[K, T], key: K, value: T) -> None:
-    """Put it last, and drop from the front what is too much."""
-    table.pop(key, None)
-    table[key] = value
-    while len(table) > MOST:
-        del table[next(iter(table))]

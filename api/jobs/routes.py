@@ -1,125 +1,255 @@
-"""Submit a job, look it up, take its result."""
+"""One job: submit it, look it up, take its result, cancel it, retry it, delete it, see its attempts.
+
+Submits and look-ups are frequent, so they read the request themselves; the other routes leave that to FastAPI.
+"""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http import response as answers
-from api.http.auth import (
-    ServerTiming,
-    WaitRequest,
-    authenticate,
-    read_idempotency_key,
-    read_validators,
-    read_wait,
-)
-from api.http.body import check_headers, read_body
+from api.http.auth import authenticate
+from api.http.body import BodyLimits, read_json_body
+from api.http.dependencies import Caller, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
-from api.http.openapi import LOOK_UP, RESULT, SUBMIT
-from api.http.reply_response import ReplyResponse, state_of
-from api.http.response import Header, Reply
-from api.jobs.submit import IdempotencyKey, Submit, read_bare, read_submit
-from api.state import ApiState
-from sluice.core.document import Document
+from api.http.openapi import Json, problems
+from api.http.request import ServerTiming, read_idempotency_key, read_validators, read_wait
+from api.http.response import ReplyResponse, json_reply, no_content
+from api.http.retry_after import RetryAfterAdvisor
+from api.jobs.control import Control
+from api.jobs.job_response import accepted, found, matches, not_modified, result
+from api.jobs.lookup import Lookup
+from api.jobs.schemas import AttemptList, JobDocument
+from api.jobs.submit import Submission, SubmitRequest
+from api.jobs.submit_body import read_bare, read_submit
+from api.jobs.submit_response import answer_submit
+from api.jobs.wait import Waiting
+from api.keys.keyring import Keyring
+from sluice.core.ports import AttemptRecord
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings
+
+JOB = "/v1/jobs/{job_id}"
+
+_WAIT = {
+    "name": "wait",
+    "in": "query",
+    "description": "Seconds to wait (at most 55 unless configured otherwise); `Prefer: wait=N` does the same",
+    "schema": {"type": "number", "minimum": 0},
+}
+_TIMING = {
+    "name": "timing",
+    "in": "query",
+    "description": "1: answer with `Server-Timing`",
+    "schema": {"enum": [1]},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same request answers with the same job",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag you have; 304 where it is still right",
+    "schema": {"type": "string"},
+}
+_LOOK_UP = {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]}
+_ETAG: Json = {"ETag": {"description": "Strong once finished, weak before", "schema": {"type": "string"}}}
+_RETRY: Json = _ETAG | {
+    "Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}
+}
+_LOCATION: Json = {"Location": {"description": "Where the job is looked up", "schema": {"type": "string"}}}
+
+FINISHED: Json = {
+    "model": JobDocument,
+    "description": "Finished: the result is in it",
+    "headers": _ETAG,
+}
+ACCEPTED: Json = {
+    "model": JobDocument,
+    "description": "Accepted, not finished",
+    "headers": _LOCATION | _RETRY,
+}
+UNCHANGED: Json = {"description": "You have it already"}
+
+router = APIRouter(tags=["jobs"])
+JobControl = Annotated[Control, provided(Control)]
+Documents = Annotated[Lookup, provided(Lookup)]
+Waits = Annotated[Waiting, provided(Waiting)]
+Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
 
 
-def add_routes(app: FastAPI) -> None:
-    """Everything under /v1/jobs, and submitting to a kind by its path."""
-    app.add_api_route("/v1/jobs", submit_job, methods=["POST"], **SUBMIT)
-    app.add_api_route("/v1/kinds/{kind}/jobs", submit_to_kind, methods=["POST"], include_in_schema=False)
-    app.add_api_route("/v1/jobs/{job_id}", look_up_job, methods=["GET"], **LOOK_UP)
-    app.add_api_route("/v1/jobs/{job_id}/result", take_result, methods=["GET"], **RESULT)
-
-
+@router.post(
+    "/v1/jobs",
+    summary="Submit a job",
+    status_code=202,
+    response_model=JobDocument,
+    responses={200: FINISHED, 202: ACCEPTED, **problems(400, 401, 403, 408, 410, 413, 415, 422, 503)},
+    openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
+)
 async def submit_job(request: Request) -> Response:
-    """202 with the job as it stands; 200 where its result is known already or arrives while the request waits."""
-    state, watch = state_of(request), ServerTiming(request)
-    caller = await authenticate(request, state.keyring)
+    """Answers 202 with the job as it stands, or 200 where its result is known already or arrives while the request waits."""
+    parts, watch = parts_of(request), ServerTiming(request)
+    caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
-    raw = await _body(request, state, state.body_limit)
+    limits = parts[BodyLimits]
+    body = await read_json_body(request, limits.largest, limits.timeout_s)
     watch.lap("body")
-    return await _submitted(
-        request, caller.tenant, read_submit(raw), read_idempotency_key(request, raw), watch
-    )
+    return await _submit(request, caller.tenant, read_submit(body), body, watch)
 
 
+@router.post("/v1/kinds/{kind}/jobs", include_in_schema=False)
 async def submit_to_kind(request: Request, kind: str) -> Response:
-    """The same with the bare input as the body."""
-    state, watch = state_of(request), ServerTiming(request)
-    caller = await authenticate(request, state.keyring)
+    """Takes the bare input as the body."""
+    parts, watch = parts_of(request), ServerTiming(request)
+    caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
-    if kind not in state.registry:
+    if kind not in parts[Registry]:
         raise KindMissing(kind)
-    raw = await _body(request, state, state.registry[kind].max_input)
+    limit = parts[Registry][kind].max_input
+    body = await read_json_body(request, limit, parts[BodyLimits].timeout_s)
     watch.lap("body")
-    return await _submitted(
-        request, caller.tenant, read_bare(kind, raw), read_idempotency_key(request, raw), watch
-    )
+    return await _submit(request, caller.tenant, read_bare(kind, body), body, watch)
 
 
+@router.get(
+    JOB,
+    summary="Look up a job",
+    response_model=JobDocument,
+    responses={
+        200: {"description": "The job as it stands", "headers": _RETRY},
+        304: UNCHANGED,
+        **problems(401, 403, 404, 410, 422, 503),
+    },
+    openapi_extra=_LOOK_UP,
+)
 async def look_up_job(request: Request, job_id: str) -> Response:
-    """With `wait` the answer comes on the first change, or with what is known when the time is up."""
-    state, watch = state_of(request), ServerTiming(request)
-    caller = await authenticate(request, state.keyring)
+    """Answers at once, or with `wait` on the first change, at the latest when the time is up."""
+    parts, watch = parts_of(request), ServerTiming(request)
+    caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
-    wait, validators = read_wait(request, state.settings.wait_cap_s), read_validators(request)
-    document = await state.lookup.find(caller.tenant, job_id)
+    wait = read_wait(request, parts[Settings].wait_cap_s)
+    validators = read_validators(request)
+    document = await parts[Lookup].find(caller.tenant, job_id)
     watch.lap("look-up")
-    known = answers.matches(validators, document) if validators else True
+    known = matches(validators, document) if validators else True
     if wait.seconds and known:
-        document = await state.waiting.wait(caller.tenant, document, wait.seconds, request.receive)
+        document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
         watch.lap("wait")
-    unchanged = bool(validators) and answers.matches(validators, document)
-    reply = _shown(state, document, unchanged)
-    return ReplyResponse(reply, _more(wait, watch))
+    unchanged = bool(validators) and matches(validators, document)
+    reply = (not_modified if unchanged else found)(document, parts[RetryAfterAdvisor])
+    return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 
-async def take_result(request: Request, job_id: str) -> Response:
-    """202 while there is none yet; 409 where there never will be one."""
-    state, watch = state_of(request), ServerTiming(request)
-    caller = await authenticate(request, state.keyring)
-    wait, validators = read_wait(request, state.settings.wait_cap_s), read_validators(request)
-    document = await state.lookup.find(caller.tenant, job_id)
-    document = await _until_finished(state, request, document, wait.seconds)
-    watch.lap("look-up")
-    reply = answers.result(document, state.advisor)
-    if reply.status == 200 and validators and answers.matches(validators, document):
-        reply = answers.not_modified(document)
-    return ReplyResponse(reply, _more(wait, watch))
-
-
-def _shown(state: ApiState, document: Document, unchanged: bool) -> Reply:
-    return (answers.not_modified if unchanged else answers.found)(document, state.advisor)
-
-
-async def _body(request: Request, state: ApiState, limit: int) -> bytes:
-    check_headers(request.scope["headers"], limit)
-    return await read_body(request.receive, limit, state.settings.body_timeout_s)
-
-
-async def _submitted(
-    request: Request, tenant: str, work: Submit, key: IdempotencyKey | None, watch: ServerTiming
+@router.get(
+    f"{JOB}/result",
+    summary="Take the output alone",
+    response_model=None,
+    response_description="The output",
+    responses={202: ACCEPTED, 304: UNCHANGED, **problems(401, 403, 404, 409, 410, 422, 503)},
+    openapi_extra=_LOOK_UP,
+)
+async def take_result(  # noqa: PLR0913  what it depends on, each by its name
+    request: Request,
+    job_id: str,
+    watch: Timing,
+    caller: Caller,
+    wait: Wait,
+    lookup: Documents,
+    waiting: Waits,
+    advice: Advice,
 ) -> Response:
-    state = state_of(request)
-    wait = read_wait(request, state.settings.wait_cap_s)
-    answer = await state.submission.submit(tenant, work, request.scope.get(TRACEPARENT), key)
+    """Answers 202 while there is none yet, and 409 where there never will be one."""
+    document = await lookup.find(caller.tenant, job_id)
+    document = await waiting.until_finished(document, wait.seconds, request.receive)
+    watch.lap("look-up")
+    reply, validators = result(document, advice), read_validators(request)
+    if reply.status == 200 and validators and matches(validators, document):
+        reply = not_modified(document)
+    return ReplyResponse(reply, [*wait.headers, *watch.headers()])
+
+
+@router.post(
+    f"{JOB}/cancel",
+    summary="Cancel a job",
+    response_model=JobDocument,
+    responses={
+        200: {"description": "Cancelled, or as it had ended before", "headers": _ETAG},
+        202: {"model": JobDocument, "description": "It runs, and was asked to stop", "headers": _RETRY},
+        **problems(401, 403, 404, 410, 503),
+    },
+)
+async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+    """Answers 200 with the cancelled job, or with one that had ended before; 202 where it runs and was asked to stop."""
+    document = await control.cancel(caller.tenant, job_id)
+    reply = found(document, advice)
+    return ReplyResponse(reply if document.finished else reply._replace(status=202))
+
+
+@router.post(
+    f"{JOB}/retry",
+    summary="Try a failed job again",
+    status_code=202,
+    response_model=JobDocument,
+    responses={200: FINISHED, 202: ACCEPTED, **problems(401, 403, 404, 409, 410, 503)},
+)
+async def retry_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+    """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
+    return ReplyResponse(accepted(await control.retry(caller.tenant, job_id), advice))
+
+
+@router.delete(
+    JOB,
+    summary="Forget a finished job",
+    status_code=204,
+    response_model=None,
+    response_description="Forgotten",
+    responses=problems(401, 403, 404, 409, 410, 503),
+)
+async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Response:
+    """Answers 204 once a finished job, its result and its attempts are forgotten."""
+    await control.delete(caller.tenant, job_id)
+    return ReplyResponse(no_content())
+
+
+@router.get(
+    f"{JOB}/attempts",
+    summary="List the attempts that did not succeed",
+    response_model=AttemptList,
+    response_description="In order; tracebacks with the scope `admin`",
+    responses=problems(401, 403, 404, 410, 503),
+)
+async def list_attempts(job_id: str, caller: Caller, control: JobControl) -> Response:
+    """Lists every attempt that did not succeed, with tracebacks for keys with the scope `admin`."""
+    attempts = await control.list_attempts(caller.tenant, job_id)
+    shown = [_show_attempt(each, "admin" in caller.scopes) for each in attempts]
+    return ReplyResponse(json_reply(200, orjson.dumps({"attempts": shown}, option=orjson.OPT_UTC_Z)))
+
+
+async def _submit(
+    request: Request, tenant: str, work: SubmitRequest, body: bytes, watch: ServerTiming
+) -> Response:
+    parts, key = parts_of(request), read_idempotency_key(request, body)
+    wait = read_wait(request, parts[Settings].wait_cap_s)
+    submitted = await parts[Submission].submit(tenant, work, request.scope.get(TRACEPARENT), key)
     watch.lap("submit")
-    document = await _until_finished(state, request, answer.document, wait.seconds)
     if wait.seconds:
+        document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
+        submitted = submitted._replace(document=document)
         watch.lap("wait")
-    reply = answers.accepted(answer._replace(document=document), state.advisor)
-    return ReplyResponse(reply, _more(wait, watch))
+    reply = answer_submit(submitted, parts[RetryAfterAdvisor])
+    return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 
-async def _until_finished(state: ApiState, request: Request, document: Document, seconds: float) -> Document:
-    """The document once finished, or as it stands when the time is up or the client leaves."""
-    if not seconds:
-        return document
-    return await state.waiting.wait(document.tenant, document, seconds, request.receive, to_the_end=True)
-
-
-def _more(wait: WaitRequest, watch: ServerTiming) -> list[Header]:
-    return [*wait.applied, *watch.headers()]
+def _show_attempt(attempt: AttemptRecord, with_traceback: bool) -> dict[str, object]:
+    shown = attempt._asdict() | {"error": orjson.Fragment(attempt.error) if attempt.error else None}
+    if not with_traceback:
+        del shown["traceback"]
+    return shown

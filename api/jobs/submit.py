@@ -1,4 +1,7 @@
-"""Submit = admit → fingerprint → recall → record → answer. The 202 leaves after COMMIT and never waits for RabbitMQ."""
+"""Submit: build the job → find it by its key → find the same work → insert it.
+
+The 202 leaves after COMMIT and never waits for RabbitMQ.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
 
-import uuid_utils
 from pydantic import ValidationError
 
-from api.http.response import SubmitResult
-from api.http.schemas import SubmitOptions, flaws_of
+from api.http.request import IdempotencyKey
+from api.http.schemas import flaws_of
 from api.jobs.result_reuse import ResultReuse, Work
+from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render
 from sluice.core.errors import Flaw, IdempotencyKeyReused, Invalid, JobExpired, Overloaded, TooLarge
 from sluice.core.fingerprint import canonical, fingerprint
@@ -22,19 +25,19 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.strict_json import parse
 from sluice.handler import AnyHandler
 
 DEFAULTS = SubmitOptions()
-RECORD_TRIES = 3
+INSERT_TRIES = 3
 
 ORPHAN_S = 3_600.0
-"""A key whose job is missing after this many seconds stands for one that was there once, before for one that never came."""
+"""A missing job was there once if its key is older than this many seconds; if not, it never arrived."""
 
 
-class Submit(NamedTuple):
-    """What a client asks for, before anything but its JSON was checked."""
+class SubmitRequest(NamedTuple):
+    """What a client asks for, before anything but its JSON was checked. `pointer` says where in the body the input is."""
 
     kind: str
     input: Any
@@ -42,40 +45,23 @@ class Submit(NamedTuple):
     pointer: str = "/input"
 
 
-class IdempotencyKey(NamedTuple):
-    """An Idempotency-Key, and the hash of the request it came with."""
+class SubmitResult(NamedTuple):
+    """The document of the job that does the work, and how it came to be the answer.
 
-    key: str
-    request_hash: bytes
+    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
+    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
+    """
 
-
-def read_submit(raw: bytes) -> Submit:
-    """The body of POST /v1/jobs. Raises Malformed, Invalid."""
-    body = parse(raw)
-    if type(body) is not dict:
-        raise _flaw("", "object", "The body is an object with `kind` and `input`.")
-    unknown = body.keys() - {"kind", "input", "options"}
-    if unknown:
-        raise _flaw(
-            f"/{min(unknown)[:64]}", "unknown-field", "There is no such field; `options` holds the options."
-        )
-    for name in ("kind", "input"):
-        if name not in body:
-            raise _flaw(f"/{name}", "missing", f"`{name}` is required.")
-    if type(body["kind"]) is not str:
-        raise _flaw("/kind", "string", "`kind` is a string; GET /v1/kinds lists them.")
-    return Submit(
-        body["kind"], body["input"], _read_options(body["options"]) if "options" in body else DEFAULTS
-    )
-
-
-def read_bare(kind: str, raw: bytes) -> Submit:
-    """The body of POST /v1/kinds/{kind}/jobs: the input alone. Raises Malformed, Invalid."""
-    return Submit(kind, parse(raw), pointer="")
+    document: Document
+    coalesced: bool = False
+    reused: bool = False
+    replayed: bool = False
+    age_s: int = 0
+    ttl_s: int = 0
 
 
 class Submission:
-    """Takes jobs into the record, each exactly as the one method `submit` reads. `now` is the time by the record's clock."""
+    """Takes jobs into the record. `now` tells the time by the record's clock."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -91,72 +77,74 @@ class Submission:
         self._registry, self._lanes = registry, lanes
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
-        self._accepting: Batcher[NewJob, datetime | None] = Batcher(
-            "accept", self._accept, Limits(waiting=waiting), size_of=_size
+        self._inserts: Batcher[NewJob, datetime | None] = Batcher(
+            "accept", self._insert_batch, Limits(waiting=waiting), size_of=_size
         )
         self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher("keys", self._find_keys)
 
     async def submit(
-        self, tenant: str, work: Submit, traceparent: str | None = None, key: IdempotencyKey | None = None
+        self,
+        tenant: str,
+        request: SubmitRequest,
+        traceparent: str | None = None,
+        key: IdempotencyKey | None = None,
+        body: bytes = b"",
     ) -> SubmitResult:
-        """Raises KindUnknown, Invalid, TooLarge, KeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
-        new = self._understood(tenant, work, traceparent)
-        if key is not None:
-            new = await self._under_key(new._replace(key=key.key, request_hash=key.request_hash))
-        return await self._answered(new, work.options)
+        """Find or insert the job that does this work. A `body` given here can be found again by its bytes.
 
-    async def submit_body(self, tenant: str, body: bytes, traceparent: str | None) -> SubmitResult:
-        """As `submit`, for a body of POST /v1/jobs that came without a key. Raises Malformed too.
-
-        The bytes that asked for a result before are not even parsed while process memory has that result.
+        Raises KindUnknown, Invalid, TooLarge, IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
         """
-        here = self._reuse.find_here(tenant, body, self._now())
-        if here is not None:
-            return self._reused(*here)
-        asked = read_submit(body)
-        new = self._understood(tenant, asked, traceparent)
-        answer = await self._answered(new, asked.options)
-        if answer.reused and new.fingerprint and new.fresh_s:
-            self._reuse.remember_body(tenant, body, Work(new.fingerprint, new.fresh_s))
-        return answer
+        job = self._build_job(tenant, request, traceparent, key)
+        use = await self._find_key(job) if job.key else None
+        if use is not None:
+            job = job._replace(
+                id=use.job_id
+            )  # the request that used the key may have died before its job was there
+        result = (
+            (use and await self._find_by_key(use))
+            or await self._find_same_work(job)
+            or await self._insert(job)
+        )
+        self._remember(job, request, result, body)
+        return result
+
+    def find_by_body(self, tenant: str, body: bytes) -> SubmitResult | None:
+        """Answer a body that was answered with a result before, while process memory has that result."""
+        found = self._reuse.find_by_body(tenant, body, self._now())
+        return self._answer_with_result(*found) if found is not None else None
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
-        await self._accepting.drain()
+        await self._inserts.drain()
         await self._publisher.drain()
 
-    def _understood(self, tenant: str, work: Submit, traceparent: str | None) -> NewJob:
-        """Admit and fingerprint."""
-        handler = self._registry[work.kind]
-        new = as_new(tenant, handler, self._lanes, work, traceparent)
-        return self._fingerprinted(new, handler, work.options)
+    def _build_job(
+        self, tenant: str, request: SubmitRequest, traceparent: str | None, key: IdempotencyKey | None
+    ) -> NewJob:
+        handler = self._registry[request.kind]
+        job = make_job(tenant, handler, self._lanes, request, traceparent)
+        if key is not None:
+            job = job._replace(key=key.key, request_hash=key.request_hash)
+        if not handler.pure or request.options.cache == "off":
+            return job
+        return self._add_fingerprint(job, handler, request.options)
 
-    async def _answered(self, new: NewJob, options: SubmitOptions) -> SubmitResult:
-        """Recall or record."""
-        answer = await self._replay(new) or await self._recall(new) or await self._record(new)
-        if options.cache == "refresh" and new.fingerprint and not answer.replayed:
-            self._reuse.supersede(new.fingerprint, self._now())
-        return answer
+    def _add_fingerprint(self, job: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
+        """Give pure work its fingerprint; it is shared unless it is to run later, or again."""
+        digest = fingerprint(job.tenant, job.kind, handler.version, job.input)
+        if options.cache == "refresh" or job.delay_s or job.run_at:
+            return job._replace(fingerprint=digest)
+        return job._replace(fingerprint=digest, flight=True, fresh_s=float(handler.cache_s))
 
-    def _fingerprinted(self, new: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
-        """Pure work carries a fingerprint; it flies alone unless it was asked to run later or to run again."""
-        if not handler.pure or options.cache == "off":
-            return new
-        own = fingerprint(new.tenant, new.kind, handler.version, new.input)
-        if options.cache == "refresh" or new.delay_s or new.run_at:
-            return new._replace(fingerprint=own)
-        return new._replace(fingerprint=own, flight=True, fresh_s=float(handler.cache_s))
+    async def _find_key(self, job: NewJob) -> IdempotencyKeyUse | None:
+        """Look up what the job's key was used for. Raises IdempotencyKeyReused where that was another request."""
+        use = await self._keys.put((job.tenant, job.key or ""))
+        if use is not None and use.request_hash != job.request_hash:
+            raise IdempotencyKeyReused
+        return use
 
-    async def _under_key(self, new: NewJob) -> NewJob:
-        """Take over the id that a key stands for, where the request that used it died before its job was there."""
-        use = await self._key_use(new)
-        return new if use is None else new._replace(id=use.job_id)
-
-    async def _replay(self, new: NewJob) -> SubmitResult | None:
-        """The job that the key stands for. Raises KeyReused, JobExpired."""
-        use = await self._key_use(new) if new.key else None
-        if use is None:
-            return None
+    async def _find_by_key(self, use: IdempotencyKeyUse) -> SubmitResult | None:
+        """Find the job that a key stands for. Raises JobExpired where it was there once."""
         job = (await self._store.look_up([use.job_id])).get(use.job_id)
         if job is not None:
             return SubmitResult(render(job), replayed=True)
@@ -164,53 +152,57 @@ class Submission:
             raise JobExpired
         return None
 
-    async def _key_use(self, new: NewJob) -> IdempotencyKeyUse | None:
-        use = await self._keys.put((new.tenant, new.key or ""))
-        if use is not None and use.request_hash != new.request_hash:
-            raise IdempotencyKeyReused
-        return use
-
-    async def _recall(self, new: NewJob) -> SubmitResult | None:
-        """The same work, where it may be shared: done, or under way."""
-        if new.fingerprint is None or new.fresh_s is None:
+    async def _find_same_work(self, job: NewJob) -> SubmitResult | None:
+        """Find the same work, done or under way, where it may be shared."""
+        if job.fingerprint is None or job.fresh_s is None:
             return None
         now = self._now()
-        found = await self._reuse.find(new.tenant, new.fingerprint, new.fresh_s, now)
-        if found is None or not await self._keep_key(new, found.document.id):
+        found = await self._reuse.find(job.tenant, job.fingerprint, job.fresh_s, now)
+        if found is None or not await self._bind_key(job, found.document.id):
             return None
         if found.finished_at is None:
             self._telemetry.emit(Event.COALESCED)
             return SubmitResult(found.document, coalesced=True)
-        return self._reused(found.document, now - found.finished_at, new.fresh_s)
+        return self._answer_with_result(found.document, now - found.finished_at, job.fresh_s)
 
-    def _reused(self, document: Document, age: float, fresh_s: float) -> SubmitResult:
+    async def _bind_key(self, job: NewJob, job_id: str) -> bool:
+        """Let the key, if there is one, stand for this job; false where another request was quicker."""
+        if job.key is None or job.request_hash is None:
+            return True
+        return await self._store.bind_idempotency_key(
+            job.tenant, job.key, IdempotencyKeyUse(job.request_hash, job_id)
+        )
+
+    async def _insert(self, job: NewJob) -> SubmitResult:
+        """Insert the job, or find what came in between.
+
+        A second statement finds that: the first cannot see a winner that commits meanwhile.
+        """
+        for _ in range(INSERT_TRIES):
+            at = await self._inserts.put(job)
+            if at is not None:
+                return SubmitResult(render(as_accepted(job, at)))
+            use = await self._find_key(job) if job.key else None
+            result = (use and await self._find_by_key(use)) or await self._find_same_work(job)
+            if result is not None:
+                return result
+        raise Overloaded  # the same work began and ended without success three times in between
+
+    def _answer_with_result(self, document: Document, age: float, fresh_s: float) -> SubmitResult:
         self._telemetry.emit(Event.REUSED)
         age_s = max(0, int(age))
         return SubmitResult(document, reused=True, age_s=age_s, ttl_s=max(0, int(fresh_s) - age_s))
 
-    async def _record(self, new: NewJob) -> SubmitResult:
-        """Into the record, or together with the same work that came in between.
+    def _remember(self, job: NewJob, request: SubmitRequest, result: SubmitResult, body: bytes) -> None:
+        """Keep what makes later submits quick, and drop what this one replaces."""
+        if not job.fingerprint or result.replayed:
+            return
+        if request.options.cache == "refresh":
+            self._reuse.supersede(job.fingerprint, self._now())
+        elif body and result.reused and job.fresh_s:
+            self._reuse.remember_body(job.tenant, body, Work(job.fingerprint, job.fresh_s))
 
-        A second statement finds that: the first cannot see a winner that commits meanwhile.
-        """
-        for _ in range(RECORD_TRIES):
-            at = await self._accepting.put(new)
-            if at is not None:
-                return SubmitResult(render(as_accepted(new, at)))
-            answer = await self._replay(new) or await self._recall(new)
-            if answer is not None:
-                return answer
-        raise Overloaded  # the same work began and ended without success three times in between
-
-    async def _keep_key(self, new: NewJob, job_id: str) -> bool:
-        """Let the key, if there is one, stand for this job; false where another request was quicker."""
-        if new.key is None or new.request_hash is None:
-            return True
-        return await self._store.bind_idempotency_key(
-            new.tenant, new.key, IdempotencyKeyUse(new.request_hash, job_id)
-        )
-
-    async def _accept(self, jobs: list[NewJob]) -> list[datetime | None]:
+    async def _insert_batch(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
         self._publisher.send(accepted.messages)
         self._telemetry.emit(Event.ACCEPTED, len(accepted.ids))
@@ -226,19 +218,23 @@ class Submission:
         return [found.get(each) for each in keys]
 
 
-def as_new(
-    tenant: str, handler: AnyHandler, lanes: Mapping[str, Lane], work: Submit, traceparent: str | None = None
+def make_job(
+    tenant: str,
+    handler: AnyHandler,
+    lanes: Mapping[str, Lane],
+    request: SubmitRequest,
+    traceparent: str | None = None,
 ) -> NewJob:
-    """A job that the kind takes: size, input and options fit. Raises Invalid, TooLarge."""
-    options = work.options
-    lane = _lane(lanes, options.lane or handler.lane)
+    """Make a job that the kind takes: size, input and options fit. Raises Invalid, TooLarge."""
+    options = request.options
+    lane = _find_lane(lanes, options.lane or handler.lane)
     return NewJob(
-        id=str(uuid_utils.uuid7()),
+        id=new_job_id(),
         tenant=tenant,
         kind=handler.kind,
         lane=lane.name,
         priority=options.priority,
-        input=_checked_input(handler, work),
+        input=_check_input(handler, request),
         max_attempts=options.max_attempts or handler.retry.max_attempts,
         timeout_s=options.timeout_s,
         ids_per_message=lane.ids_per_message,
@@ -250,34 +246,24 @@ def as_new(
     )
 
 
-def _lane(lanes: Mapping[str, Lane], name: str) -> Lane:
+def _find_lane(lanes: Mapping[str, Lane], name: str) -> Lane:
     if name not in lanes:
-        raise _flaw("/options/lane", "unknown-lane", f"There is no such lane; there are {', '.join(lanes)}.")
+        detail = f"There is no such lane; there are {', '.join(lanes)}."
+        raise Invalid([Flaw("/options/lane", "unknown-lane", detail)])
     return lanes[name]
 
 
-def _checked_input(handler: AnyHandler, work: Submit) -> bytes:
-    """The canonical bytes of an input that the kind's model takes; these very bytes are stored, hashed and run."""
-    raw = canonical(work.input)
+def _check_input(handler: AnyHandler, request: SubmitRequest) -> bytes:
+    """Return the canonical bytes of an input that the kind's model takes; these very bytes are stored, hashed and run."""
+    raw = canonical(request.input)
     if len(raw) > handler.max_input:
         raise TooLarge(handler.max_input)
     try:
         handler.input_model.__pydantic_validator__.validate_json(raw, strict=True)
     except ValidationError as error:
-        raise Invalid(flaws_of(error, work.pointer)) from None
+        raise Invalid(flaws_of(error, request.pointer)) from None
     return raw
 
 
-def _read_options(value: Any) -> SubmitOptions:
-    try:
-        return SubmitOptions.model_validate(value)
-    except ValidationError as error:
-        raise Invalid(flaws_of(error, "/options")) from None
-
-
-def _flaw(pointer: str, code: str, detail: str) -> Invalid:
-    return Invalid([Flaw(pointer, code, detail)])
-
-
-def _size(new: NewJob) -> int:
-    return len(new.input) + 256
+def _size(job: NewJob) -> int:
+    return len(job.input) + 256

@@ -6,36 +6,36 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from api.http.response import Receive
+from api.http.asgi import Receive
 from api.jobs.lookup import Lookup
 from sluice.core.document import Document
 from sluice.core.errors import Overloaded, ServerAway, TryAgain
 from sluice.core.ports import Wake
 
 ASK_ANYWAY_S = 15.0
-"""A wake-up may be lost with Redis, so the record is asked this often even while the subscription stands."""
+"""How often the record is asked while there is a subscription: a wake-up may be lost with Redis."""
 
 ASK_ALONE_S = 2.0
 """How often the record is asked while there is no subscription."""
 
 
 class Waiter:
-    """One request that waits for one job. A wake-up's version is a floor: an older document is no answer."""
+    """One request that waits for one job. A document older than `floor`, the newest version announced, is no answer."""
 
-    __slots__ = ("bell", "floor", "gone", "to_the_end")
+    __slots__ = ("floor", "gone", "to_the_end", "wakeup")
 
     def __init__(self, floor: int, to_the_end: bool) -> None:
         self.floor = floor
         self.to_the_end = to_the_end
         self.gone = False
-        self.bell = asyncio.Event()
+        self.wakeup = asyncio.Event()
 
-    async def notice_leaving(self, receive: Receive) -> None:
-        """Ring once the client has gone."""
+    async def watch_client(self, receive: Receive) -> None:
+        """Wake up once the client has gone."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self.gone = True
-        self.bell.set()
+        self.wakeup.set()
 
 
 class Waiting:
@@ -53,32 +53,32 @@ class Waiting:
         return self._count
 
     def wake(self, wakes: Mapping[str, Wake]) -> None:
-        """Ring for the jobs among these that somebody waits for; for all where some may have been missed."""
+        """Wake those who wait for these jobs; an empty mapping wakes all, as some wake-ups may have been missed."""
         if not wakes:
-            self._ring_all()
+            self._wake_all()
         for job_id in wakes.keys() & self._waiters.keys():
             version, finished = wakes[job_id]
             for waiter in self._waiters[job_id]:
                 if version > waiter.floor and (finished or not waiter.to_the_end):
                     waiter.floor = version
-                    waiter.bell.set()
+                    waiter.wakeup.set()
 
     def release(self) -> None:
-        """The process stops: answer everybody with what is known."""
+        """Answer everybody with what is known: the process stops."""
         self._stopping = True
-        self._ring_all()
+        self._wake_all()
 
     async def wait(
         self, tenant: str, document: Document, timeout_s: float, receive: Receive, to_the_end: bool = False
     ) -> Document:
-        """The document once it is another version than this one, or finished where it is waited for to the end.
+        """Wait until the document is another version than this one, or finished where it is waited for to the end.
 
-        What is known is the answer when the time is up, the client is gone, the process stops or too many wait.
+        Returns what is known when the time is up, the client is gone, the process stops or too many wait.
         """
         if document.finished or self._stopping or self._count >= self._limit:
             return document
         waiter = Waiter(document.version, to_the_end)
-        async with self._enrolled(waiter, document.id, receive):
+        async with self._enroll(waiter, document.id, receive):
             known = document.version
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
@@ -86,26 +86,32 @@ class Waiting:
                         document = await self._next(tenant, document, waiter)
         return document
 
+    async def until_finished(self, document: Document, timeout_s: float, receive: Receive) -> Document:
+        """Wait until the job has finished, where there is time to wait at all."""
+        if not timeout_s:
+            return document
+        return await self.wait(document.tenant, document, timeout_s, receive, to_the_end=True)
+
     async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
-        """Read again; where that is not yet what was announced, or nothing new, wait for the bell first."""
-        patience_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
+        """Read again; where that is not yet what was announced, or nothing new, wait for a wake-up first."""
+        timeout_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
         try:
             found = await self._lookup.find(tenant, document.id)
             if found.version > document.version and found.version >= waiter.floor:
                 return found
         except (ServerAway, TryAgain, Overloaded):  # what is known stays an answer
-            patience_s = ASK_ALONE_S
+            timeout_s = ASK_ALONE_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await waiter.bell.wait()
-        waiter.bell.clear()
+            async with asyncio.timeout(timeout_s):
+                await waiter.wakeup.wait()
+        waiter.wakeup.clear()
         return document
 
     @asynccontextmanager
-    async def _enrolled(self, waiter: Waiter, job_id: str, receive: Receive) -> AsyncIterator[None]:
+    async def _enroll(self, waiter: Waiter, job_id: str, receive: Receive) -> AsyncIterator[None]:
         self._waiters.setdefault(job_id, set()).add(waiter)
         self._count += 1
-        gone = asyncio.create_task(waiter.notice_leaving(receive), name="client-watch")
+        gone = asyncio.create_task(waiter.watch_client(receive), name="client-watch")
         try:
             yield
         finally:
@@ -115,10 +121,10 @@ class Waiting:
             if not self._waiters[job_id]:
                 del self._waiters[job_id]
 
-    def _ring_all(self) -> None:
+    def _wake_all(self) -> None:
         for waiters in self._waiters.values():
             for waiter in waiters:
-                waiter.bell.set()
+                waiter.wakeup.set()
 
 
 def _changed(document: Document, known: int, to_the_end: bool) -> bool:

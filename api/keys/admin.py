@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from api.keys.keyring import hash_secret, make_key, parse_key
+from api.keys.api_key import hash_secret, make_key, parse_key
 from sluice.adapters.postgres.api_key_store import KeyLine, PostgresApiKeyStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server_checks import ServerChecks

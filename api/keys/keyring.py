@@ -1,88 +1,55 @@
-"""API keys: their form, and the ring of keys that were verified lately.
-
-`slc_<id>_<secret>_<crc>`: the prefix is for secret scanners, the checksum refuses typing errors without a look-up.
-The record keeps an HMAC of the secret, whose key (the pepper) is not in the database.
-"""
+"""The ring of API keys that were verified lately."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import re
-import secrets
-import string
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
-from zlib import crc32
+from typing import NamedTuple
 
-from api.http.errors import Unauthorized
+from api.keys.api_key import ApiKey, hash_secret, parse_key
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
+from sluice.core.runtime.bounded_dict import BoundedDict
+from sluice.errors import SluiceError
 
-V = TypeVar("V")
-
-ID_LENGTH, SECRET_LENGTH = 12, 32
-KNOWN_LIMIT = 10_000
+MOST_KEYS = 10_000
+"""Verified keys, and refused ones, that are remembered."""
 REFUSED_S = 5.0
 """Seconds for which a refused key is refused without asking the record again."""
 AWAY_S = 5.0
-"""Seconds for which a known key is good without asking again while the record is away."""
+"""Seconds for which a verified key is good without asking again while the record is away."""
 
-_ALPHABET = string.ascii_letters + string.digits
-_KEY = re.compile(rb"slc_([A-Za-z0-9]{12})_([A-Za-z0-9]{32})_([0-9a-f]{8})")
-_NOBODY = ApiKeyRecord("", "", frozenset(), bytes(32), False)
+_UNKNOWN = ApiKeyRecord("", "", frozenset(), bytes(32), False)
 
 
-class Key(NamedTuple):
-    """The parts of a key; `secret` must never be stored or logged."""
+class Unauthorized(SluiceError):
+    """A key is needed: Authorization: Bearer slc_…"""
 
-    key_id: str
-    secret: bytes
+    def __init__(self, message: str | None = None, given: bool = False) -> None:
+        super().__init__(message)
+        self.given = given
 
 
 class Identity(NamedTuple):
-    """Who asks, and what for they may."""
+    """Whose key a request came with, and what it permits."""
 
     tenant: str
     scopes: frozenset[str]
     key_id: str
 
 
-class Known(NamedTuple):
-    """A key that was verified, and how long it is good without asking."""
+class VerifiedKey(NamedTuple):
+    """A key that was verified, and until when it is good without asking the record."""
 
     identity: Identity
     verified_at: float
     fresh_until: float
 
 
-def make_key() -> str:
-    """A new key with 190 random bits."""
-    key_id, secret = _random(ID_LENGTH), _random(SECRET_LENGTH)
-    head = f"slc_{key_id}_{secret}"
-    return f"{head}_{crc32(head.encode()):08x}"
-
-
-def parse_key(key: bytes) -> Key | None:
-    """The parts of a key, or None where it cannot be one."""
-    match = _KEY.fullmatch(key)
-    if match is None or crc32(key[:-9]) != int(match[3], 16):
-        return None
-    return Key(match[1].decode(), match[2])
-
-
-def hash_secret(secret: bytes, pepper: bytes) -> bytes:
-    """What the record keeps of a secret. A fast hash is right for secrets that are random."""
-    return hmac.digest(pepper, secret, "sha256")
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
 class Keyring:
-    """Says who asks.
+    """Says whose key a request came with.
 
     A verified key is good for `fresh_s` without asking the record, so a revoked one ends within that time;
     while the record is away it stays good for `stale_s`.
@@ -99,86 +66,79 @@ class Keyring:
         self._keys = keys
         self._pepper = pepper.encode()
         self._fresh_s, self._stale_s, self._clock = fresh_s, stale_s, clock
-        self._known: dict[bytes, Known] = {}
-        self._refused: dict[bytes, float] = {}
-        self._asking: dict[bytes, asyncio.Task[Identity]] = {}
+        self._verified: BoundedDict[bytes, VerifiedKey] = BoundedDict(MOST_KEYS)
+        self._refused: BoundedDict[bytes, float] = BoundedDict(MOST_KEYS)
+        self._lookups: dict[bytes, asyncio.Task[Identity]] = {}
 
     def __repr__(self) -> str:
-        return f"<Keyring: {len(self._known)} known, {len(self._refused)} refused>"
+        return f"<Keyring: {len(self._verified)} verified, {len(self._refused)} refused>"
 
-    def known(self, authorization: bytes) -> Identity | None:
-        """Who asks, where process memory can tell: this is all that the fastest way in pays for authentication."""
-        found = self._known.get(authorization)
+    def find_verified(self, authorization: bytes) -> Identity | None:
+        """Return the identity of a key that is verified and fresh. This is all that the fast path pays for authentication."""
+        found = self._verified.get(authorization)
         if found is not None and self._clock() < found.fresh_until:
             return found.identity
         return None
 
     async def check(self, authorizations: Sequence[bytes]) -> Identity:
-        """Who asks, given every Authorization header of a request. Raises Unauthorized, ServerAway, TryAgain."""
+        """Check all Authorization headers of a request. Raises Unauthorized, ServerAway, TryAgain."""
         if len(authorizations) != 1:
             raise Unauthorized("Send the Authorization header once." if authorizations else None)
         authorization = authorizations[0]
-        return self.known(authorization) or await self._ask_once(authorization)
+        return self.find_verified(authorization) or await self._join_lookup(authorization)
 
-    async def _ask_once(self, authorization: bytes) -> Identity:
-        """Requests that come with the same key at the same time share one look-up."""
-        task = self._asking.get(authorization)
+    async def _join_lookup(self, authorization: bytes) -> Identity:
+        """Look a key up, once for all requests that bring it at the same time."""
+        task = self._lookups.get(authorization)
         if task is None:
-            task = asyncio.create_task(self._ask(authorization), name="ask-key")
-            self._asking[authorization] = task
-            task.add_done_callback(lambda done: self._answered(authorization, done))
+            task = asyncio.create_task(self._look_up(authorization), name="look-up-key")
+            self._lookups[authorization] = task
+            task.add_done_callback(lambda done: self._end_lookup(authorization, done))
         return await asyncio.shield(task)
 
-    def _answered(self, authorization: bytes, task: asyncio.Task[Identity]) -> None:
-        del self._asking[authorization]
+    def _end_lookup(self, authorization: bytes, task: asyncio.Task[Identity]) -> None:
+        del self._lookups[authorization]
         if not task.cancelled():
-            task.exception()  # where every asker has left, nobody else takes the error
+            task.exception()  # where every request has left, nobody else takes the error
 
-    async def _ask(self, authorization: bytes) -> Identity:
+    async def _look_up(self, authorization: bytes) -> Identity:
         now = self._clock()
         if now - self._refused.get(authorization, -REFUSED_S) < REFUSED_S:
-            raise _refusal()
-        key = _bearer(authorization)
+            raise _not_valid()
+        key = _read_bearer(authorization)
         if key is None:
-            raise _refusal()
+            raise _not_valid()
         try:
             record = await self._keys.find_api_key(key.key_id)
         except (ServerAway, TryAgain):
-            return self._remembered(authorization, now)
-        return self._judged(authorization, key, record or _NOBODY, now)
+            return self._use_stale(authorization, now)
+        return self._verify(authorization, key, record or _UNKNOWN, now)
 
-    def _judged(self, authorization: bytes, key: Key, record: ApiKeyRecord, now: float) -> Identity:
-        """Unknown ids are compared as well, so that they take as long as wrong secrets."""
+    def _verify(self, authorization: bytes, key: ApiKey, record: ApiKeyRecord, now: float) -> Identity:
+        """Compare secrets, also for unknown ids, so that these take as long as wrong secrets."""
         same = hmac.compare_digest(record.secret_hmac, hash_secret(key.secret, self._pepper))
         if not (same and record.usable):
-            self._known.pop(authorization, None)
-            _keep(self._refused, authorization, now)
-            raise _refusal()
+            self._verified.pop(authorization, None)
+            self._refused[authorization] = now
+            raise _not_valid()
         identity = Identity(record.tenant, record.scopes, record.key_id)
-        _keep(self._known, authorization, Known(identity, now, now + self._fresh_s))
+        self._verified[authorization] = VerifiedKey(identity, now, now + self._fresh_s)
         return identity
 
-    def _remembered(self, authorization: bytes, now: float) -> Identity:
-        found = self._known.get(authorization)
+    def _use_stale(self, authorization: bytes, now: float) -> Identity:
+        """Go on with a key that was verified before the record went away. Raises ServerAway where there is none."""
+        found = self._verified.get(authorization)
         if found is None or now >= found.verified_at + self._stale_s:
             raise ServerAway("postgresql")
         fresh_until = min(now + AWAY_S, found.verified_at + self._stale_s)
-        self._known[authorization] = found._replace(fresh_until=fresh_until)
+        self._verified[authorization] = found._replace(fresh_until=fresh_until)
         return found.identity
 
 
-def _bearer(authorization: bytes) -> Key | None:
+def _read_bearer(authorization: bytes) -> ApiKey | None:
     scheme, _, credentials = authorization.partition(b" ")
     return parse_key(credentials.strip()) if scheme.lower() == b"bearer" else None
 
 
-def _refusal() -> Unauthorized:
+def _not_valid() -> Unauthorized:
     return Unauthorized("The key is not valid.", given=True)
-
-
-def _keep(memory: dict[bytes, V], key: bytes, value: V) -> None:
-    """Put it last; the oldest makes room."""
-    memory.pop(key, None)
-    while len(memory) >= KNOWN_LIMIT:
-        del memory[next(iter(memory))]
-    memory[key] = value

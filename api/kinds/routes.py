@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 from inspect import getdoc
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI
-from starlette.requests import Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from api.http.auth import authenticate
+from api.http.asgi import Header
+from api.http.dependencies import check_caller, provided
 from api.http.errors import KindMissing
-from api.http.openapi import KIND, KINDS
-from api.http.reply_response import ReplyResponse, state_of
-from api.http.response import JSON, VARY, Reply
+from api.http.openapi import problems
+from api.http.response import ReplyResponse, json_reply
+from api.kinds.schemas import KindDocument, KindList
+from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
 
+MINUTE: Header = (b"cache-control", b"private, max-age=60")
 
-def add_routes(app: FastAPI) -> None:
-    """Everything under /v1/kinds but submitting."""
-    app.add_api_route("/v1/kinds", list_kinds, methods=["GET"], **KINDS)
-    app.add_api_route("/v1/kinds/{kind}", show_kind, methods=["GET"], **KIND)
-
-
-async def list_kinds(request: Request) -> Response:
-    """Every kind of work this API takes."""
-    state = state_of(request)
-    await authenticate(request, state.keyring)
-    return _json({"kinds": [describe(state.registry[kind]) for kind in state.registry]})
+router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)])
+Kinds = Annotated[Registry, provided(Registry)]
 
 
-async def show_kind(request: Request, kind: str) -> Response:
-    """One kind: its schemas and limits."""
-    state = state_of(request)
-    await authenticate(request, state.keyring)
-    if kind not in state.registry:
+@router.get(
+    "/v1/kinds",
+    summary="List the kinds",
+    response_model=KindList,
+    response_description="The catalogue",
+    responses=problems(401, 403),
+)
+async def list_kinds(registry: Kinds) -> Response:
+    """Lists every kind of work this API takes."""
+    return _show({"kinds": [describe(registry[kind]) for kind in registry]})
+
+
+@router.get(
+    "/v1/kinds/{kind}",
+    summary="Show one kind",
+    response_model=KindDocument,
+    response_description="The kind",
+    responses=problems(401, 403, 404),
+)
+async def show_kind(kind: str, registry: Kinds) -> Response:
+    """Shows the schemas and limits of one kind."""
+    if kind not in registry:
         raise KindMissing(kind)
-    return _json(describe(state.registry[kind]))
+    return _show(describe(registry[kind]))
 
 
 def describe(handler: AnyHandler) -> dict[str, Any]:
-    """A kind as the catalogue shows it."""
+    """Describe a kind as the catalogue shows it."""
     path = f"/v1/kinds/{handler.kind}"
     return {
         "kind": handler.kind,
@@ -59,7 +69,5 @@ def describe(handler: AnyHandler) -> dict[str, Any]:
     }
 
 
-def _json(value: Any) -> Response:
-    body = orjson.dumps(value)
-    headers = [JSON, (b"content-length", b"%d" % len(body)), (b"cache-control", b"private, max-age=60"), VARY]
-    return ReplyResponse(Reply(200, headers, body))
+def _show(value: Any) -> Response:
+    return ReplyResponse(json_reply(200, orjson.dumps(value), MINUTE))

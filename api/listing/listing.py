@@ -21,8 +21,8 @@ MOST_FAILURES = 1_000
 _POINTERS = {"list": "?page_token"}
 
 
-class Question(NamedTuple):
-    """Who asks for which jobs, and what for: a token of one purpose is none of another."""
+class JobQuery(NamedTuple):
+    """Which jobs of which tenant are wanted, and for what: a token of one purpose is none of another."""
 
     tenant: str
     purpose: str
@@ -50,31 +50,29 @@ class Errors(NamedTuple):
 
 
 class Listing:
-    """Each method costs the record a bounded number of rows, however many jobs the tenant has."""
+    """Reads jobs for lists. Each method costs the record a bounded number of rows, however many jobs the tenant has."""
 
     def __init__(self, store: ListingStore, pepper: str) -> None:
         self._store, self._key = store, paging_key(pepper)
 
-    async def page(self, question: Question, size: int, token: str | None, open_only: bool = False) -> Page:
-        """Raises Invalid for a token that belongs to another question, ServerAway."""
-        below = self._place(question, token)
-        wanted = question.wanted._replace(states=question.wanted.states or EVERY_STATE)
-        found = await self._store.list_jobs(question.tenant, wanted, below, size, open_only)
-        return Page(found.jobs, found.below and seal(self._key, question.spelling, found.below))
+    async def page(self, query: JobQuery, size: int, token: str | None, open_only: bool = False) -> Page:
+        """Read one page. Raises Invalid for a token that belongs to another query, and ServerAway."""
+        below = self._read_token(query, token)
+        wanted = query.wanted._replace(states=query.wanted.states or EVERY_STATE)
+        found = await self._store.list_jobs(query.tenant, wanted, below, size, open_only)
+        return Page(found.jobs, found.below and seal(self._key, query.spelling, found.below))
 
     async def errors(self, tenant: str) -> Errors:
-        """The newest failures by their error, the most frequent first."""
+        """Group the newest failures by their error, the most frequent first."""
         groups = await self._store.list_errors(tenant, first_id(time() - ERRORS_S), MOST_FAILURES)
         failures = sum(group.failures for group in groups)
         return Errors(groups, failures, failures == MOST_FAILURES)
 
-    def _place(self, question: Question, token: str | None) -> str:
+    def _read_token(self, query: JobQuery, token: str | None) -> str:
         if token is None:
             return ABOVE_ALL
         try:
-            return unseal(self._key, question.spelling, token)
+            return unseal(self._key, query.spelling, token)
         except Malformed:
             flaw = "This is no token of this list: it has to come with the filter and the tenant that it was made for."
-            raise Invalid(
-                [Flaw(_POINTERS.get(question.purpose, "/page_token"), "page-token", flaw)]
-            ) from None
+            raise Invalid([Flaw(_POINTERS.get(query.purpose, "/page_token"), "page-token", flaw)]) from None

@@ -1,108 +1,125 @@
-"""List jobs, see failed ones by their error, cancel or retry many at once."""
+"""Many jobs: list them, group failed ones by their error, cancel or retry them by a filter."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.auth import ServerTiming, authenticate
-from api.http.body import check_headers, read_body
-from api.http.reply_response import ReplyResponse, state_of
-from api.http.response import JSON, NO_STORE, VARY, Reply
-from api.keys.keyring import Identity
-from api.listing.bulk import Done
-from api.listing.filters import BulkRequest, read_bulk, read_query
-from api.listing.listing import Question
-from api.listing.openapi import CANCEL_MANY, ERRORS, LIST, RETRY_MANY
-from api.state import ENVELOPE
+from api.http.dependencies import Caller, SmallJsonBody, Timing, provided, start_timing
+from api.http.openapi import problems, takes
+from api.http.request import refuse_unknown
+from api.http.response import ReplyResponse, json_reply
+from api.listing.bulk import Bulk, BulkResult
+from api.listing.listing import JobQuery, Listing
+from api.listing.schemas import BulkAnswer, BulkRequest, ErrorList, JobList, ListQuery, read_bulk
 from sluice.core.document import render_item
 from sluice.core.listing import ErrorGroup
 
-SHOWN = 256
+DETAIL = 256
 """Characters of an error's detail that its group shows."""
 
-
-def add_routes(app: FastAPI) -> None:
-    """Everything that is about many jobs."""
-    app.add_api_route("/v1/jobs", list_jobs, methods=["GET"], **LIST)
-    app.add_api_route("/v1/jobs/cancel", cancel_jobs, methods=["POST"], **CANCEL_MANY)
-    app.add_api_route("/v1/jobs/retry", retry_jobs, methods=["POST"], **RETRY_MANY)
-    app.add_api_route("/v1/errors", list_errors, methods=["GET"], **ERRORS)
+router = APIRouter(tags=["jobs"])
+Lists = Annotated[Listing, provided(Listing)]
+BulkChanges = Annotated[Bulk, provided(Bulk)]
 
 
-async def list_jobs(request: Request) -> Response:
-    """Newest first, without results; a page may have fewer jobs than asked for, and only a null token is the end."""
-    state, watch = state_of(request), ServerTiming(request)
-    caller = await authenticate(request, state.keyring)
+async def check_query(request: Request, _: Caller) -> None:
+    """Refuse what is no parameter of a list, and what comes twice; states alone may be several."""
+    refuse_unknown(request, ListQuery, repeatable={"state"})
+
+
+@router.get(
+    "/v1/jobs",
+    summary="List jobs",
+    response_model=JobList,
+    response_description="A page",
+    responses=problems(401, 403, 422, 503),
+    dependencies=[Depends(start_timing), Depends(check_query)],
+)
+async def list_jobs(
+    query: Annotated[ListQuery, Query()], watch: Timing, caller: Caller, listing: Lists
+) -> Response:
+    """Lists the newest first, without results; a page may have fewer jobs than asked for, and only a null token is the end."""
     watch.lap("key")
-    asked = read_query(request.query_params.multi_items())
-    page = await state.listing.page(
-        Question(caller.tenant, "list", asked.wanted), asked.page_size, asked.page_token
+    page = await listing.page(
+        JobQuery(caller.tenant, "list", query.wanted), query.page_size, query.page_token
     )
     watch.lap("record")
     items = b",".join(map(render_item, page.jobs))
     body = b'{"jobs":[%s],"next_page_token":%s}' % (items, orjson.dumps(page.next_token))
-    return ReplyResponse(_reply(200, body), watch.headers())
+    return ReplyResponse(json_reply(200, body), watch.headers())
 
 
-async def cancel_jobs(request: Request) -> Response:
-    """Does to each job that fits what its own cancel does; a dry run, which is the default, only says to which."""
-    caller, asked = await _asked(request)
-    return _answer(asked, await state_of(request).bulk.cancel(caller.tenant, asked))
+@router.post(
+    "/v1/jobs/cancel",
+    summary="Cancel jobs by filter",
+    status_code=202,
+    response_model=BulkAnswer,
+    response_description="What was or would be cancelled",
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+    openapi_extra=takes(BulkRequest),
+)
+async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
+    """Does to each matching job what its own cancel does; a dry run, which is the default, only lists them."""
+    request = read_bulk(body)
+    return _show_bulk(request, await bulk.cancel(caller.tenant, request))
 
 
-async def retry_jobs(request: Request) -> Response:
-    """Makes a new job for each failed one that fits and has none; a dry run, which is the default, only says for which."""
-    caller, asked = await _asked(request)
-    done = await state_of(request).bulk.retry(caller.tenant, asked)
-    return _answer(asked, done, retries=done.retries)
+@router.post(
+    "/v1/jobs/retry",
+    summary="Try failed jobs again by filter",
+    status_code=202,
+    response_model=BulkAnswer,
+    response_description="What was or would be tried again",
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+    openapi_extra=takes(BulkRequest),
+)
+async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
+    """Makes a new job for each matching failed one that has none; a dry run, which is the default, only lists them."""
+    request = read_bulk(body)
+    done = await bulk.retry(caller.tenant, request)
+    return _show_bulk(request, done, retries=done.retries)
 
 
-async def list_errors(request: Request) -> Response:
-    """The newest failures of the last seven days, at most 1,000, by kind and error fingerprint."""
-    state = state_of(request)
-    caller = await authenticate(request, state.keyring)
-    found = await state.listing.errors(caller.tenant)
-    body = {"errors": list(map(_shown, found.groups)), "failures": found.failures, "more": found.more}
-    return ReplyResponse(_reply(200, orjson.dumps(body, option=orjson.OPT_UTC_Z)))
+@router.get(
+    "/v1/errors",
+    summary="Group failed jobs by error",
+    response_model=ErrorList,
+    response_description="The groups",
+    responses=problems(401, 403, 503),
+)
+async def list_errors(caller: Caller, listing: Lists) -> Response:
+    """Groups the newest failures of the last seven days, at most 1,000, by kind and error fingerprint."""
+    found = await listing.errors(caller.tenant)
+    shown = {"errors": list(map(_show_group, found.groups)), "failures": found.failures, "more": found.more}
+    return ReplyResponse(json_reply(200, orjson.dumps(shown, option=orjson.OPT_UTC_Z)))
 
 
-async def _asked(request: Request) -> tuple[Identity, BulkRequest]:
-    state = state_of(request)
-    caller = await authenticate(request, state.keyring)
-    check_headers(request.scope["headers"], ENVELOPE)
-    return caller, read_bulk(await read_body(request.receive, ENVELOPE, state.settings.body_timeout_s))
-
-
-def _answer(asked: BulkRequest, done: Done, **more: Any) -> Response:
-    body = {
+def _show_bulk(request: BulkRequest, done: BulkResult, **more: Any) -> Response:
+    shown = {
         "matched": len(done.page.jobs),
         "changed": done.changed,
-        "dry_run": asked.dry_run,
+        "dry_run": request.dry_run,
         "jobs": [job.id for job in done.page.jobs],
         "more": done.page.next_token is not None,
         "next_page_token": done.page.next_token,
     }
-    return ReplyResponse(_reply(202, orjson.dumps(body | more)))
+    return ReplyResponse(json_reply(202, orjson.dumps(shown | more)))
 
 
-def _shown(group: ErrorGroup) -> dict[str, Any]:
+def _show_group(group: ErrorGroup) -> dict[str, Any]:
     error = orjson.loads(group.error or b"{}")
     return {
         "fingerprint": group.fingerprint,
         "kind": group.kind,
         "type": error.get("type", ""),
         "title": error.get("title", ""),
-        "detail": error.get("detail", "")[:SHOWN],
+        "detail": error.get("detail", "")[:DETAIL],
         "count": group.failures,
         "newest_at": group.newest,
         "example": group.example,
     }
-
-
-def _reply(status: int, body: bytes) -> Reply:
-    return Reply(status, [JSON, (b"content-length", b"%d" % len(body)), NO_STORE, VARY], body)

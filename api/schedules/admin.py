@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-from api.schedules.schedules import Scheduling, checked_body, document
+from api.http.schemas import validate
+from api.schedules.schedules import Scheduling, document
+from api.schedules.schemas import ScheduleBody
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import Invalid, Malformed, ScheduleExists, ScheduleUnknown
@@ -31,7 +33,7 @@ async def create_schedule(settings: Settings, tenant: str, given: dict[str, str]
     """Make a schedule of these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
     fields = given | {name: _read_json(f"--{name}", given[name]) for name in ("input", "options")}
     async with _open_schedules(settings, tenant, given["name"]) as schedules:
-        body = checked_body(fields)
+        body = validate(ScheduleBody, fields)
         if replace:
             return _announce((await schedules.replace(tenant, body))[0])
         return _announce(await schedules.create(tenant, body))

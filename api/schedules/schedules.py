@@ -1,4 +1,4 @@
-"""Schedules as their owners see them: made, replaced, found, paused, run by hand, deleted. Keepers fire them."""
+"""What an owner does with schedules: make, replace, find, pause, resume, run, delete. Keepers fire them."""
 
 from __future__ import annotations
 
@@ -8,93 +8,72 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import orjson
-import uuid_utils
-from pydantic import ValidationError
 
-from api.http.schemas import SubmitOptions, flaws_of
-from api.jobs.submit import Submit, as_new
+from api.jobs.schemas import SubmitOptions
+from api.jobs.submit import SubmitRequest, make_job
 from api.schedules.schemas import ScheduleBody
 from sluice.core.errors import Flaw, Invalid, ScheduleExists, ScheduleUnknown, TryAgain
 from sluice.core.job import NewJob
 from sluice.core.lanes import Lane
 from sluice.core.ports import ScheduleStore
 from sluice.core.registry import Registry
+from sluice.core.runtime.ids import new_job_id
 from sluice.core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
-from sluice.core.strict_json import parse
 
 S = TypeVar("S")
 
 _NAME = re.compile(NAME)
 
 
-def read_schedule(raw: bytes, name: str | None = None) -> ScheduleBody:
-    """The body of a request that makes a schedule, or of one whose path has its name. Raises Malformed, Invalid."""
-    value = parse(raw)
-    if name is not None and isinstance(value, dict):
-        value = {"name": name} | value
-    body = checked_body(value)
-    if name not in (None, body.name):
-        raise Invalid([Flaw("/name", "mismatch", "The path names another schedule.")])
-    return body
-
-
-def checked_body(value: Any) -> ScheduleBody:
-    """A schedule as it may be made, but for its kind. Raises Invalid."""
-    try:
-        return ScheduleBody.model_validate(value)
-    except ValidationError as error:
-        raise Invalid(flaws_of(error)) from None
-
-
 class Scheduling:
-    """Each method that names a schedule raises ScheduleUnknown, for those of other tenants too, and ServerAway."""
+    """Makes and changes schedules. Each method that names one raises ScheduleUnknown, also for those of other tenants, and ServerAway."""
 
     def __init__(self, registry: Registry, lanes: Mapping[str, Lane], store: ScheduleStore) -> None:
         self._registry, self._lanes, self._store = registry, lanes, store
 
     async def create(self, tenant: str, body: ScheduleBody) -> Schedule:
-        """Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
+        """Make one. Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
         made, _ = await self._keep(tenant, body, replace=False)
         return made
 
     async def replace(self, tenant: str, body: ScheduleBody) -> tuple[Schedule, bool]:
-        """Make it, or put it in place of the one of its name; whether it is new. Raises as `create`."""
+        """Make it, or put it in place of the one of its name; also say whether it is new. Raises as `create`."""
         return await self._keep(tenant, body, replace=True)
 
     async def find(self, tenant: str, name: str) -> Schedule:
-        """One, with its input."""
-        return _known(await self._store.find_schedule(tenant, _checked(name)))
+        """Find one, with its input."""
+        return _require(await self._store.find_schedule(tenant, _check_name(name)))
 
     async def page(self, tenant: str, size: int, behind: str = "") -> tuple[list[Schedule], bool]:
-        """So many that follow a name, and whether there are more. Raises Invalid."""
+        """List so many that follow a name, and say whether there are more. Raises Invalid."""
         if behind and not _NAME.fullmatch(behind):
             raise Invalid([Flaw("?page_token", "unknown", "page_token is the `next_page_token` of a page.")])
         found = await self._store.list_schedules(tenant, behind, size + 1)
         return found[:size], len(found) > size
 
     async def pause(self, tenant: str, name: str) -> Schedule:
-        """No more of its ticks are fired; pausing again changes nothing."""
-        return _known(await self._store.pause_schedule(tenant, _checked(name)))
+        """Fire no more of its ticks; pausing again changes nothing."""
+        return _require(await self._store.pause_schedule(tenant, _check_name(name)))
 
     async def resume(self, tenant: str, name: str) -> Schedule:
-        """Its ticks are fired again, from the next one to come; resuming again changes nothing."""
+        """Fire its ticks again, from the next one to come; resuming again changes nothing."""
         found = await self.find(tenant, name)
         next_at = next_tick(Timing(found.cron, found.timezone), await self._store.clock())
-        return _still(await self._store.resume_schedule(found.id, next_at))
+        return _require_still(await self._store.resume_schedule(found.id, next_at))
 
     async def delete(self, tenant: str, name: str) -> None:
-        """Forget it; its jobs stay."""
-        _known(await self._store.delete_schedule(tenant, _checked(name)))
+        """Delete it; its jobs stay."""
+        _require(await self._store.delete_schedule(tenant, _check_name(name)))
 
     async def run(self, tenant: str, name: str) -> str:
-        """The id of a job made now, by the schedule as it is, paused or not. Raises OutcomeUnknown."""
+        """Make a job now, whether the schedule is paused or not, and return its id. Raises OutcomeUnknown."""
         found = await self.find(tenant, name)
-        job_id = str(uuid_utils.uuid7())
-        _still(await self._store.run_schedule(found.id, job_id))
+        job_id = new_job_id()
+        _require_still(await self._store.run_schedule(found.id, job_id))
         return job_id
 
     async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
-        job = as_new(tenant, self._registry[body.kind], self._lanes, _work(body))
+        job = make_job(tenant, self._registry[body.kind], self._lanes, _to_request(body))
         timing = Timing(" ".join(body.cron.split()), body.timezone)
         at = await self._store.clock()
         new = NewSchedule(
@@ -116,7 +95,7 @@ class Scheduling:
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as clients see it; ready for orjson."""
+    """Show a schedule as clients see it, ready for orjson."""
     path = f"/v1/schedules/{schedule.name}"
     shown = schedule._asdict() | {
         "describes": describe(schedule.cron),
@@ -133,31 +112,31 @@ def document(schedule: Schedule) -> dict[str, Any]:
     return shown
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ScheduleUnknown
     return name
 
 
-def _known(found: S | None) -> S:
+def _require(found: S | None) -> S:
     if not found:
         raise ScheduleUnknown
     return found
 
 
-def _still(found: S | None) -> S:
-    """What was there a moment ago. Raises TryAgain where it was replaced or deleted meanwhile."""
+def _require_still(found: S | None) -> S:
+    """Return what was there a moment ago. Raises TryAgain where it was replaced or deleted meanwhile."""
     if not found:
         raise TryAgain
     return found
 
 
-def _work(body: ScheduleBody) -> Submit:
-    return Submit(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
+def _to_request(body: ScheduleBody) -> SubmitRequest:
+    return SubmitRequest(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
 
 
 def _options(job: NewJob, body: ScheduleBody) -> str:
-    """What every job gets, with what the kind says today where the schedule says nothing."""
+    """Write the options of its jobs, with what the kind says today where the schedule says nothing."""
     options = body.options.model_dump() | {
         "lane": job.lane,
         "priority": job.priority,

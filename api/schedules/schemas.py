@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from api.http.schemas import RunOptions
+from api.http.schemas import validate
+from api.jobs.schemas import RunOptions
+from sluice.core.errors import Flaw, Invalid
 from sluice.core.schedule import LONGEST, NAME, CatchUp
+from sluice.core.strict_json import parse
+
+USUAL, MOST = 100, 1_000
+"""Schedules of a page."""
+
+_SIZE = re.compile(r"\d{1,4}", re.ASCII)
+
+
+def _read_size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not _SIZE.fullmatch(value) or not 1 <= int(value) <= MOST:
+        raise PydanticCustomError("out-of-bounds", f"page_size is from 1 to {MOST}.")
+    return int(value)
+
+
+class PageQuery(BaseModel):
+    """A page of schedules."""
+
+    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+        USUAL, ge=1, le=MOST, description="At most so many"
+    )
+    page_token: str = Field("", description="`next_page_token` of the page before")
 
 
 class ScheduleBody(BaseModel):
@@ -83,3 +110,14 @@ class ScheduleList(BaseModel):
 
     schedules: list[ScheduleDocument]
     next_page_token: str | None = Field(description="`page_token` for those that follow; null at the end")
+
+
+def read_schedule(body: bytes, name: str | None = None) -> ScheduleBody:
+    """Read the body of a request that makes a schedule; its name may be in the path. Raises Malformed, Invalid."""
+    value = parse(body)
+    if name is not None and isinstance(value, dict):
+        value = {"name": name} | value
+    schedule = validate(ScheduleBody, value)
+    if name not in (None, schedule.name):
+        raise Invalid([Flaw("/name", "mismatch", "The path names another schedule.")])
+    return schedule

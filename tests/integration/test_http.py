@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api.keys.keyring import make_key
+from api.keys.api_key import make_key
 from infra.local import env_file as variables
 from infra.local.servers import Servers
 from infra.local.stack import Stack as LocalStack

@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import httpx2
 
-from api.keys.keyring import hash_secret, make_key, parse_key
+from api.keys.api_key import hash_secret, make_key, parse_key
 from infra.local.ports import free_port
 from infra.local.servers import Servers
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore

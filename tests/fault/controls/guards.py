@@ -173,7 +173,7 @@ GUARDS = (
     ),
     Guard(
         "equal pure work does not share a flight",
-        (Cut("api/jobs/submit.py", "fingerprint=own, flight=True,", "fingerprint=own, flight=False,"),),
+        (Cut("api/jobs/submit.py", "fingerprint=digest, flight=True,", "fingerprint=digest, flight=False,"),),
         plan(seconds=6, rate=100, client_mix={"pure": 1}),
         frozenset({"same work done twice"}),
     ),

@@ -71,7 +71,7 @@ _CACHE = "sluice.adapters.redis.document_cache:RedisDocumentCache."
 _FETCH, _SEND = "sluice.adapters.postgres.pool:Database._fetch_over", "aiormq.channel:Channel.basic_publish"
 
 POINTS: Mapping[str, Point] = {
-    "FP1": Point("validated", "api", "api.jobs.submit:as_new", "after"),
+    "FP1": Point("validated", "api", "api.jobs.submit:make_job", "after"),
     "FP2": Point("before the commit", "api", _STORE + "accept", "before"),
     "FP3": Point("committed, before the 202", "api", _STORE + "accept", "after"),
     "FP4": Point("202 sent, before the publish", "api", _BROKER + "publish", "before", pause_s=0.2),

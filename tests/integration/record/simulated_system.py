@@ -17,11 +17,12 @@ from uuid import uuid4
 import asyncpg
 from pydantic import BaseModel
 
+from api.http.request import IdempotencyKey
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
-from api.jobs.submit import IdempotencyKey, Submission, Submit
+from api.jobs.submit import Submission, SubmitRequest
 from consumer.keeper.duty import Duty
 from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
 from consumer.keeper.queue_due_jobs import QueueDueJobs
@@ -121,7 +122,9 @@ class Api:
     async def submit(self, number: int, key: str | None) -> str:
         """The id that the client is told."""
         request = None if key is None else IdempotencyKey(key, f"{number}".encode())
-        answer = await self._submission.submit(TENANT, Submit(work.kind, {"number": number}), key=request)
+        answer = await self._submission.submit(
+            TENANT, SubmitRequest(work.kind, {"number": number}), key=request
+        )
         return answer.document.id
 
     async def cancel(self, job_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.keys.keyring import make_key
+from api.keys.api_key import make_key
 from sluice.adapters.logs import FIELD, JsonLines, LogSink, clean, log_to_stderr
 from sluice.core.runtime.telemetry import Event
 

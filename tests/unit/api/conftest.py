@@ -1,4 +1,4 @@
-"""The front door as fixtures."""
+"""The api without servers as fixtures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
 from tests.support.fakes import FakeCache
-from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, furnish, settings
+from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def record() -> Record:
     return Record()
 
 
-@pytest.fixture(params=["express", "fastapi"])
-async def door(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
-    """The front door, once with the express lane and once without."""
+@pytest.fixture(params=["fast path", "FastAPI"])
+async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
+    """The whole stack, once with the fast path and once without."""
     cache = FakeCache()
-    state = furnish(record, settings(express=request.param == "express"), clock, cache)
+    state = build_state(record, settings(express=request.param == "fast path"), clock, cache)
     metrics = Metrics()
     transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read")

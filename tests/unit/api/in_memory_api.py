@@ -1,4 +1,4 @@
-"""A front door without servers: real routes and flows over a record in memory."""
+"""The api without servers: real routes and flows over a record in memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any, cast
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.http.body import body_limits
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
-from api.keys.keyring import Keyring, hash_secret, make_key, parse_key
+from api.keys.api_key import hash_secret, make_key, parse_key
+from api.keys.keyring import Keyring
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.schedules.schedules import Scheduling
@@ -106,7 +108,7 @@ class NullBroker:
 
 @dataclass
 class InMemoryApi:
-    """A client in front of the whole stack, and what stands behind it."""
+    """A client of the whole stack, and what the stack is made of."""
 
     client: httpx2.AsyncClient
     state: ApiState
@@ -122,7 +124,7 @@ class InMemoryApi:
 
     async def somebody_waits(self) -> None:
         """Return once a request waits for its job."""
-        while not len(self.state.waiting):  # noqa: ASYNC110  requests enrol without telling anybody
+        while not len(self.state.waiting):  # noqa: ASYNC110  nothing says that a request has begun to wait
             await asyncio.sleep(0)
 
     async def submit(self, **body: Any) -> httpx2.Response:
@@ -137,8 +139,8 @@ def settings(**more: Any) -> Settings:
     return Settings(_env_file=None, **given)
 
 
-def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
-    """A desk over a record in memory."""
+def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
+    """Make the parts of an api over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
     store, events = record, Telemetry()
@@ -150,6 +152,7 @@ def furnish(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | N
     return ApiState(
         settings=chosen,
         registry=registry,
+        limits=body_limits(registry, chosen.body_timeout_s),
         keyring=Keyring(record, PEPPER, 60, 600, clock),
         submission=Submission(
             registry, lanes, store, ResultReuse(store, cache, lookup, 10, clock), publisher, events

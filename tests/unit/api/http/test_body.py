@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from api.http.asgi import AsgiMessage, Receive
 from api.http.body import check_headers, read_body
 from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
-from api.http.response import AsgiMessage, Receive
 from sluice.core.errors import TooLarge
 
 JSON = (b"content-type", b"application/json")

@@ -1,4 +1,4 @@
-"""The wrapper above everything."""
+"""The outermost middleware."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from api.http.asgi import AsgiMessage, Receive, Scope, Send
 from api.http.edge import (
     DOCS_SECURITY,
     REQUEST_ID,
@@ -15,10 +16,9 @@ from api.http.edge import (
     SECURITY,
     TRACEPARENT,
     EdgeMiddleware,
-    Scope,
     request_id_of,
 )
-from api.http.response import CLOSE, AsgiMessage, Receive, Send
+from api.http.response import CLOSE
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -60,7 +60,7 @@ async def ask(app: Any, *headers: tuple[bytes, bytes], **scope: Any) -> list[Asg
         return {"type": "http.disconnect"}
 
     whole = {"type": "http", "method": "GET", "path": "/v1/x", "headers": list(headers)} | scope
-    await EdgeMiddleware(app, scope.pop("figures", None) or RequestStats(), access_log=True)(
+    await EdgeMiddleware(app, scope.pop("stats", None) or RequestStats(), access_log=True)(
         whole, receive, send
     )
     return sent
@@ -80,7 +80,7 @@ async def test_every_answer_has_a_request_id_and_security_headers() -> None:
 
 async def test_request_ids_differ() -> None:
     inside = Inside()
-    outer = EdgeMiddleware(inside, RequestStats())
+    edge = EdgeMiddleware(inside, RequestStats())
     seen = set()
 
     async def send(message: AsgiMessage) -> None:
@@ -90,7 +90,7 @@ async def test_request_ids_differ() -> None:
         return {}
 
     for _ in range(100):
-        await outer({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+        await edge({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
         seen.add(inside.scope[REQUEST_ID])
     assert len(seen) == 100
 
@@ -136,10 +136,10 @@ async def test_requests_are_counted_by_template_and_never_by_id() -> None:
         ({"method": "PROPFIND"}, ("OTHER", "unmatched", 200)),
         ({"method": "HEAD"}, ("HEAD", "unmatched", 200)),
     ):
-        figures = RequestStats()
-        await ask(Inside(), figures=figures, **more)
-        assert figures.seen == [expected]
-        assert figures.in_flight == 0
+        stats = RequestStats()
+        await ask(Inside(), stats=stats, **more)
+        assert stats.seen == [expected]
+        assert stats.in_flight == 0
 
 
 async def test_who_leaves_asks_every_client_once_to_come_back_on_another_connection() -> None:
@@ -148,14 +148,14 @@ async def test_who_leaves_asks_every_client_once_to_come_back_on_another_connect
 
     for app, staying in ((Inside(), 0), (closing, 1)):
         for leaving, expected in ((False, staying), (True, 1)):
-            outer = EdgeMiddleware(app, RequestStats())
-            outer.leaving = leaving
+            edge = EdgeMiddleware(app, RequestStats())
+            edge.leaving = leaving
             sent: list[AsgiMessage] = []
 
             async def send(message: AsgiMessage, sent: list[AsgiMessage] = sent) -> None:
                 sent.append(message)
 
-            await outer({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, send)
+            await edge({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, send)
             assert sent[0]["headers"].count(CLOSE) == expected
 
 
@@ -170,13 +170,13 @@ async def test_head_is_asked_of_the_inside_as_get() -> None:
 
 
 async def test_an_unforeseen_error_is_a_problem_and_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    figures = RequestStats()
+    stats = RequestStats()
     with caplog.at_level(logging.ERROR):
-        sent = await ask(Inside(RuntimeError("inner"), start=False), figures=figures)
+        sent = await ask(Inside(RuntimeError("inner"), start=False), stats=stats)
     assert sent[0]["status"] == 500
     assert b"inner" not in sent[1]["body"]
     assert orjson.loads(sent[1]["body"])["request_id"] == headers_of(sent)[b"x-request-id"].decode()
-    assert figures.seen == [("GET", "unmatched", 500)]
+    assert stats.seen == [("GET", "unmatched", 500)]
     assert [record.message for record in caplog.records] == ["unforeseen"]
 
 
@@ -187,9 +187,9 @@ async def test_an_error_after_the_answer_began_is_only_logged(caplog: pytest.Log
 
 
 async def test_a_client_that_left_is_counted_as_such() -> None:
-    figures = RequestStats()
-    await ask(Inside(start=False), figures=figures)
-    assert figures.seen == [("GET", "unmatched", 499)]
+    stats = RequestStats()
+    await ask(Inside(start=False), stats=stats)
+    assert stats.seen == [("GET", "unmatched", 499)]
 
 
 async def test_the_access_log_has_no_query_and_no_headers(caplog: pytest.LogCaptureFixture) -> None:

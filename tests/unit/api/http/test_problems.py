@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from api.http import errors as refusals
-from api.http.errors import ClientGone, Forbidden, KindMissing, RequestTimeout, Unauthorized
+from api.http.errors import ClientGone, Forbidden, KindMissing, RequestTimeout
 from api.http.problems import ECHO, FLAWS, TABLE, http_problem, problem
+from api.keys import keyring
+from api.keys.keyring import Unauthorized
 from sluice.core import errors
 from sluice.core.errors import (
     BadRow,
@@ -67,7 +69,7 @@ def test_every_error_has_its_status_and_type(error: Exception, status: int, kind
     assert body["request_id"] == "r-1"
 
 
-@pytest.mark.parametrize("module", [errors, refusals])
+@pytest.mark.parametrize("module", [errors, refusals, keyring])
 def test_no_error_of_ours_is_forgotten(module: Any) -> None:
     ours = {each for _, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, SluiceError)}
     assert ours - NEVER_SHOWN <= TABLE.keys()

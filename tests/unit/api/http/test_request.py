@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from api.http.auth import read_idempotency_key
 from api.http.errors import BadHeader
-from api.jobs.submit import IdempotencyKey
+from api.http.request import IdempotencyKey, read_idempotency_key
 from tests.unit.api.in_memory_api import InMemoryApi
 
 
@@ -86,16 +85,16 @@ def test_it_stands_for_method_path_and_the_bytes_of_the_body() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/kinds/demo.sum/jobs"])
 async def test_the_same_key_answers_with_the_same_job_and_refuses_another_body(
-    door: InMemoryApi, path: str
+    api: InMemoryApi, path: str
 ) -> None:
     def body(*values: int) -> dict[str, object]:
         return {"values": values} if "kinds" in path else {"kind": "demo.sum", "input": {"values": values}}
 
     headers = {"idempotency-key": "k"}
-    first = await door.client.post(path, json=body(1), headers=headers)
-    again = await door.client.post(path, json=body(1), headers=headers)
-    other = await door.client.post(path, json=body(2), headers=headers)
+    first = await api.client.post(path, json=body(1), headers=headers)
+    again = await api.client.post(path, json=body(1), headers=headers)
+    other = await api.client.post(path, json=body(2), headers=headers)
     assert (first.status_code, "idempotent-replayed" in first.headers) == (202, False)
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
     assert (other.status_code, other.json()["type"]) == (422, "key-reused")
-    assert len(door.record.jobs) == 1
+    assert len(api.record.jobs) == 1

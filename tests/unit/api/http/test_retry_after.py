@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.http.response import soon
-from api.http.retry_after import RetryAfterAdvisor
+from api.http.retry_after import RetryAfterAdvisor, retry_soon
 from sluice.core.document import Document, render
 from sluice.core.job import Job, as_accepted
 from sluice.core.queue_stats import LaneStatistics, Times, write_statistics
@@ -35,7 +34,7 @@ def a_job(**changes: Any) -> Job:
 
 
 class Scene:
-    """A pace, and a clock to move."""
+    """An advisor, and a clock to move."""
 
     def __init__(self, **lanes: LaneStatistics) -> None:
         self.clock = Clock()
@@ -119,7 +118,7 @@ def test_finished_jobs_say_nothing_of_lanes() -> None:
 
 def test_a_document_without_its_times_is_asked_for_soon() -> None:
     bare = Document(IDS[0], "acme", 1, "queued", 0, 0, b"{}", "default")
-    assert Scene(default=lane(queued=100, seconds=1)).advisor(bare) == soon(bare)
+    assert Scene(default=lane(queued=100, seconds=1)).advisor(bare) == retry_soon(bare)
     assert render(a_job(state="running", started_at=None)).since == 0.0
 
 

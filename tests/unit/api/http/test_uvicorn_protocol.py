@@ -11,8 +11,7 @@ import pytest
 import uvicorn
 from httptools import HttpResponseParser
 
-from api.http.edge import AsgiApp, Scope
-from api.http.response import AsgiMessage, Receive, Send
+from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
 from api.http.uvicorn_protocol import JoinedWrites, Protocol
 from sluice.adapters.http_server import EmbeddedServer, listen
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.http import response as answers
 from api.jobs.document_memory import OVERHEAD, DocumentMemory
+from api.jobs.job_response import found, not_modified
 from sluice.core.document import Document
 from tests.unit.api.in_memory_api import Clock
 
@@ -16,11 +16,11 @@ def document(number: int, size: int = 100) -> Document:
 async def test_a_document_is_kept_with_its_answers_made_once() -> None:
     memory = DocumentMemory(10_000, 10, Clock())
     memory.put(document(1))
-    held = memory.get("job-1")
-    assert held is not None
-    assert held.document == document(1)
-    assert held.found == answers.found(document(1))
-    assert held.not_modified == answers.not_modified(document(1))
+    entry = memory.get("job-1")
+    assert entry is not None
+    assert entry.document == document(1)
+    assert entry.found == found(document(1))
+    assert entry.not_modified == not_modified(document(1))
     assert memory.get("job-2") is None
 
 

@@ -1,4 +1,4 @@
-"""The routes over both ways in."""
+"""The routes of one job, with and without the fast path."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from tests.unit.api.in_memory_api import InMemoryApi
 NOBODY = "/v1/jobs/01900000-0000-7000-8000-000000000000"
 
 
-async def test_a_submit_is_accepted_and_says_where_to_look(door: InMemoryApi) -> None:
-    answer = await door.submit()
+async def test_a_submit_is_accepted_and_says_where_to_look(api: InMemoryApi) -> None:
+    answer = await api.submit()
     job = answer.json()
     assert (answer.status_code, job["state"], job["kind"]) == (202, "queued", "demo.sum")
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
     assert answer.headers["retry-after"] in ("1", "2")
-    assert door.record.jobs[job["id"]].tenant == "acme"
+    assert api.record.jobs[job["id"]].tenant == "acme"
 
 
-async def test_a_bare_input_is_submitted_to_the_kind_of_the_path(door: InMemoryApi) -> None:
-    answer = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [4]})
+async def test_a_bare_input_is_submitted_to_the_kind_of_the_path(api: InMemoryApi) -> None:
+    answer = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [4]})
     assert answer.status_code == 202
     assert (
-        door.record.jobs[answer.json()["id"]].input == b'{"values":[4]}'
-        or answer.json()["kind"] == "demo.sum"
+        api.record.jobs[answer.json()["id"]].input == b'{"values":[4]}' or answer.json()["kind"] == "demo.sum"
     )
 
 
-async def test_an_unfinished_job_is_to_be_asked_for_again(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    answer = await door.client.get(f"/v1/jobs/{job_id}")
+async def test_an_unfinished_job_is_to_be_asked_for_again(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    answer = await api.client.get(f"/v1/jobs/{job_id}")
     assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"1"')
     assert answer.headers["cache-control"] == "private, no-cache"
     assert answer.headers["vary"] == "authorization"
     assert "retry-after" in answer.headers
 
 
-async def test_a_finished_job_may_be_kept(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
+async def test_a_finished_job_may_be_kept(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id)
     for _ in range(2):  # from the record, then from memory
-        answer = await door.client.get(f"/v1/jobs/{job_id}")
+        answer = await api.client.get(f"/v1/jobs/{job_id}")
         assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
         assert answer.headers["cache-control"] == "private, max-age=3600, immutable"
         assert answer.json()["result"] == {"total": 3}
@@ -52,28 +51,28 @@ async def test_a_finished_job_may_be_kept(door: InMemoryApi) -> None:
 
 
 @pytest.mark.parametrize("validator", ['"3"', 'W/"3"', '"1", "3"', "*"])
-async def test_who_has_the_document_gets_no_body(door: InMemoryApi, validator: str) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
+async def test_who_has_the_document_gets_no_body(api: InMemoryApi, validator: str) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id)
     for _ in range(2):
-        answer = await door.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": validator})
+        answer = await api.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": validator})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"3"')
 
 
-async def test_who_has_an_older_document_gets_the_new_one(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
-    answer = await door.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": 'W/"1"'})
+async def test_who_has_an_older_document_gets_the_new_one(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id)
+    answer = await api.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": 'W/"1"'})
     assert answer.status_code == 200
 
 
-async def test_the_result_is_the_output_alone(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    assert (await door.client.get(f"/v1/jobs/{job_id}/result")).status_code == 202
-    door.record.finish(job_id)
-    answer = await door.client.get(f"/v1/jobs/{job_id}/result")
+async def test_the_result_is_the_output_alone(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    assert (await api.client.get(f"/v1/jobs/{job_id}/result")).status_code == 202
+    api.record.finish(job_id)
+    answer = await api.client.get(f"/v1/jobs/{job_id}/result")
     assert (answer.status_code, answer.content) == (200, b'{"total":3}')
-    again = await door.client.get(
+    again = await api.client.get(
         f"/v1/jobs/{job_id}/result", headers={"if-none-match": answer.headers["etag"]}
     )
     assert again.status_code == 304
@@ -83,90 +82,90 @@ async def test_the_result_is_the_output_alone(door: InMemoryApi) -> None:
     ("state", "problem"), [(JobState.FAILED, "job-failed"), (JobState.CANCELLED, "job-cancelled")]
 )
 async def test_there_is_no_result_of_a_job_that_did_not_succeed(
-    door: InMemoryApi, state: JobState, problem: str
+    api: InMemoryApi, state: JobState, problem: str
 ) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id, state, None)
-    answer = await door.client.get(f"/v1/jobs/{job_id}/result")
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id, state, None)
+    answer = await api.client.get(f"/v1/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["type"]) == (409, problem)
 
 
-async def test_a_finished_result_answers_the_same_pure_work(door: InMemoryApi) -> None:
-    first = await door.submit(kind="demo.pure")
-    door.record.finish(first.json()["id"])
-    again = await door.submit(kind="demo.pure")
+async def test_a_finished_result_answers_the_same_pure_work(api: InMemoryApi) -> None:
+    first = await api.submit(kind="demo.pure")
+    api.record.finish(first.json()["id"])
+    again = await api.submit(kind="demo.pure")
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     assert again.headers["cache-status"].startswith("sluice; hit; ttl=")
 
 
-async def test_a_submit_that_waits_is_answered_with_the_result(door: InMemoryApi) -> None:
+async def test_a_submit_that_waits_is_answered_with_the_result(api: InMemoryApi) -> None:
     waiting = asyncio.create_task(
-        door.client.post(
+        api.client.post(
             "/v1/jobs", json={"kind": "demo.sum", "input": {"values": [1, 2]}}, headers={"prefer": "wait=5"}
         )
     )
-    await door.somebody_waits()
-    (job_id,) = door.record.jobs
-    door.record.finish(job_id)
-    door.state.waiting.wake({job_id: Wake(3, True)})
+    await api.somebody_waits()
+    (job_id,) = api.record.jobs
+    api.record.finish(job_id)
+    api.state.waiting.wake({job_id: Wake(3, True)})
     answer = await waiting
     assert (answer.status_code, answer.json()["result"]) == (200, {"total": 3})
     assert answer.headers["preference-applied"] == "wait=5"
 
 
-async def test_a_look_up_waits_for_the_next_change(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    waiting = asyncio.create_task(door.client.get(f"/v1/jobs/{job_id}?wait=5"))
-    await door.somebody_waits()
-    door.record.jobs[job_id] = door.record.jobs[job_id]._replace(state=JobState.RUNNING, version=2)
-    door.state.waiting.wake({job_id: Wake(2, False)})
+async def test_a_look_up_waits_for_the_next_change(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    waiting = asyncio.create_task(api.client.get(f"/v1/jobs/{job_id}?wait=5"))
+    await api.somebody_waits()
+    api.record.jobs[job_id] = api.record.jobs[job_id]._replace(state=JobState.RUNNING, version=2)
+    api.state.waiting.wake({job_id: Wake(2, False)})
     assert (await waiting).json()["state"] == "running"
 
 
-async def test_who_waits_with_an_older_version_is_answered_at_once(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    answer = await door.client.get(f"/v1/jobs/{job_id}?wait=5", headers={"if-none-match": 'W/"0"'})
+async def test_who_waits_with_an_older_version_is_answered_at_once(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    answer = await api.client.get(f"/v1/jobs/{job_id}?wait=5", headers={"if-none-match": 'W/"0"'})
     assert answer.json()["version"] == 1
 
 
-async def test_who_waits_is_answered_when_the_process_stops(door: InMemoryApi) -> None:
+async def test_who_waits_is_answered_when_the_process_stops(api: InMemoryApi) -> None:
     waiting = asyncio.create_task(
-        door.client.post("/v1/jobs?wait=20", json={"kind": "demo.sum", "input": {"values": []}})
+        api.client.post("/v1/jobs?wait=20", json={"kind": "demo.sum", "input": {"values": []}})
     )
-    await door.somebody_waits()
-    door.state.waiting.release()
+    await api.somebody_waits()
+    api.state.waiting.release()
     assert (await waiting).status_code == 202
 
 
-async def test_a_short_wait_ends_with_what_is_known(door: InMemoryApi) -> None:
-    answer = await door.client.post("/v1/jobs?wait=0.01", json={"kind": "demo.sum", "input": {"values": []}})
+async def test_a_short_wait_ends_with_what_is_known(api: InMemoryApi) -> None:
+    answer = await api.client.post("/v1/jobs?wait=0.01", json={"kind": "demo.sum", "input": {"values": []}})
     assert answer.status_code == 202
 
 
 @pytest.mark.parametrize("wait", ["-1", "56", "abc", "1e3", "", "1;DROP"])
-async def test_a_wrong_wait_is_refused_before_anything_is_done(door: InMemoryApi, wait: str) -> None:
-    answer = await door.client.post(
+async def test_a_wrong_wait_is_refused_before_anything_is_done(api: InMemoryApi, wait: str) -> None:
+    answer = await api.client.post(
         f"/v1/jobs?wait={wait}", json={"kind": "demo.sum", "input": {"values": []}}
     )
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?wait")
-    assert not door.record.jobs
+    assert not api.record.jobs
 
 
-async def test_the_time_spent_is_told_to_who_asks(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    timing = (await door.client.get(f"/v1/jobs/{job_id}?timing=1")).headers["server-timing"]
+async def test_the_time_spent_is_told_to_who_asks(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    timing = (await api.client.get(f"/v1/jobs/{job_id}?timing=1")).headers["server-timing"]
     assert [part.split(";")[0] for part in timing.split(", ")] == ["key", "look-up", "total"]
-    assert "server-timing" not in (await door.client.get(f"/v1/jobs/{job_id}")).headers
+    assert "server-timing" not in (await api.client.get(f"/v1/jobs/{job_id}")).headers
 
 
-async def test_jobs_of_others_are_unknown(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
-    await door.client.get(f"/v1/jobs/{job_id}")  # now it is in memory
-    other = door.as_tenant("other", "read")
+async def test_jobs_of_others_are_unknown(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id)
+    await api.client.get(f"/v1/jobs/{job_id}")  # now it is in memory
+    other = api.as_tenant("other", "read")
     for path in (f"/v1/jobs/{job_id}", f"/v1/jobs/{job_id}/result"):
         for _ in range(2):  # the second time the key is known
-            answer = await door.client.get(path, headers=other)
+            answer = await api.client.get(path, headers=other)
             assert (answer.status_code, answer.json()["type"]) == (404, "job-unknown")
 
 
@@ -186,38 +185,38 @@ async def test_jobs_of_others_are_unknown(door: InMemoryApi) -> None:
     ],
 )
 async def test_a_key_without_the_scope_is_forbidden(
-    door: InMemoryApi, method: str, path: str, scope: str
+    api: InMemoryApi, method: str, path: str, scope: str
 ) -> None:
-    headers = door.as_tenant("acme", scope)
+    headers = api.as_tenant("acme", scope)
     for _ in range(2):
-        answer = await door.client.request(
+        answer = await api.client.request(
             method, path, headers=headers, json={"kind": "demo.sum", "input": {}}
         )
         assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
         assert "insufficient_scope" in answer.headers["www-authenticate"]
 
 
-async def test_the_record_away_is_told_and_nothing_is_unknown(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.away = True
-    for answer in (await door.submit(), await door.client.get(f"/v1/jobs/{job_id}")):
+async def test_the_record_away_is_told_and_nothing_is_unknown(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.away = True
+    for answer in (await api.submit(), await api.client.get(f"/v1/jobs/{job_id}")):
         assert (answer.status_code, answer.json()["type"]) == (503, "record-away")
         assert answer.json()["retryable"] is True
         assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_finished_jobs_are_shown_while_the_record_is_away(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
-    await door.client.get(f"/v1/jobs/{job_id}")
-    door.record.away = True
-    assert (await door.client.get(f"/v1/jobs/{job_id}")).status_code == 200
+async def test_finished_jobs_are_shown_while_the_record_is_away(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    api.record.finish(job_id)
+    await api.client.get(f"/v1/jobs/{job_id}")
+    api.record.away = True
+    assert (await api.client.get(f"/v1/jobs/{job_id}")).status_code == 200
 
 
-async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(door: InMemoryApi) -> None:
-    body = await door.submit(kind="demo.nope")
-    path = await door.client.post("/v1/kinds/demo.nope/jobs", json={})
-    shown = await door.client.get("/v1/kinds/demo.nope")
+async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(api: InMemoryApi) -> None:
+    body = await api.submit(kind="demo.nope")
+    path = await api.client.post("/v1/kinds/demo.nope/jobs", json={})
+    shown = await api.client.get("/v1/kinds/demo.nope")
     assert [(each.status_code, each.json()["type"]) for each in (body, path, shown)] == [
         (422, "kind-unknown"),
         (404, "kind-unknown"),
@@ -225,74 +224,15 @@ async def test_an_unknown_kind_is_422_in_a_body_and_404_in_a_path(door: InMemory
     ]
 
 
-async def test_the_catalogue_shows_schemas_and_limits(door: InMemoryApi) -> None:
-    kinds = (await door.client.get("/v1/kinds")).json()["kinds"]
-    assert [kind["kind"] for kind in kinds] == ["demo.pure", "demo.sum"]
-    one = (await door.client.get("/v1/kinds/demo.sum")).json()
-    assert one == kinds[1]
-    assert (one["description"], one["max_input"]) == ("Add numbers.", 2_000)
-    assert set(one["input"]["properties"]) == {"values"}
-    assert set(one["output"]["properties"]) == {"total"}
-
-
-async def test_a_wrong_input_is_refused_with_a_pointer(door: InMemoryApi) -> None:
-    whole = await door.submit(input={"values": [1, "x"], "more": 1})
-    bare = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [1, "x"]})
+async def test_a_wrong_input_is_refused_with_a_pointer(api: InMemoryApi) -> None:
+    whole = await api.submit(input={"values": [1, "x"], "more": 1})
+    bare = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [1, "x"]})
     assert {flaw["pointer"] for flaw in whole.json()["errors"]} == {"/input/values/1", "/input/more"}
     assert [flaw["pointer"] for flaw in bare.json()["errors"]] == ["/values/1"]
     assert whole.headers["content-type"] == "application/problem+json"
 
 
-async def test_an_input_larger_than_its_kind_takes_is_refused(door: InMemoryApi) -> None:
-    answer = await door.submit(input={"values": [], "x": "y" * 3_000})
-    bare = await door.client.post("/v1/kinds/demo.sum/jobs", json={"values": [], "x": "y" * 3_000})
+async def test_an_input_larger_than_its_kind_takes_is_refused(api: InMemoryApi) -> None:
+    answer = await api.submit(input={"values": [], "x": "y" * 3_000})
+    bare = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [], "x": "y" * 3_000})
     assert [(each.status_code, each.json()["type"]) for each in (answer, bare)] == [(413, "too-large")] * 2
-
-
-@pytest.mark.parametrize("path", ["/v1/jobs/", "/v1", "/nothing", "/v1/kinds/demo.sum/", "/v1/jobs/a/b"])
-async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(door: InMemoryApi, path: str) -> None:
-    answer = await door.client.get(path)
-    assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
-
-
-async def test_a_wrong_method_is_told_the_right_ones(door: InMemoryApi) -> None:
-    answer = await door.client.delete("/v1/jobs")
-    assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
-
-
-async def test_options_answers_with_the_methods(door: InMemoryApi) -> None:
-    answer = await door.client.options("/v1/jobs/01900000-0000-7000-8000-000000000000")
-    assert (answer.status_code, answer.content, answer.headers["allow"]) == (
-        204,
-        b"",
-        "DELETE, GET, HEAD, OPTIONS",
-    )
-
-
-async def test_head_has_the_headers_of_get(door: InMemoryApi) -> None:
-    job_id = (await door.submit()).json()["id"]
-    door.record.finish(job_id)
-    get = await door.client.get(f"/v1/jobs/{job_id}")
-    head = await door.client.head(f"/v1/jobs/{job_id}")
-    skip = {"x-request-id"}
-    assert {k: v for k, v in head.headers.items() if k not in skip} == {
-        k: v for k, v in get.headers.items() if k not in skip
-    }
-    assert head.status_code == 200
-
-
-async def test_the_root_greets_and_docs_need_no_key(door: InMemoryApi) -> None:
-    door.client.headers.pop("authorization")
-    assert (await door.client.get("/")).json()["links"]["docs"] == "/docs"
-    for path in ("/docs", "/docs/start.js", "/openapi.json", "/docs/assets/swagger-ui.css"):
-        assert (await door.client.get(path)).status_code == 200, path
-
-
-async def test_the_docs_page_runs_nothing_from_elsewhere(door: InMemoryApi) -> None:
-    answer = await door.client.get("/docs")
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert "unsafe-eval" not in answer.headers["content-security-policy"]
-    assert b"http" not in answer.content
-    assert b"<script>" not in answer.content
-    assert (await door.client.get("/docs/assets/nothing.js")).json()["type"] == "not-found"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.http.schemas import SubmitOptions, flaws_of, pointer
+from api.http.schemas import flaws_of
+from api.jobs.schemas import SubmitOptions
 
 
 def test_everything_has_a_default() -> None:
@@ -70,7 +71,3 @@ def test_options_out_of_their_bounds_are_refused(given: dict[str, Any], place: s
     with pytest.raises(ValidationError) as caught:
         SubmitOptions.model_validate(given)
     assert place in [flaw.pointer for flaw in flaws_of(caught.value, "/options")]
-
-
-def test_pointers_are_escaped() -> None:
-    assert pointer(["a/b", "m~n", 0]) == "/a~1b/m~0n/0"

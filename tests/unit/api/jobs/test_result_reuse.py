@@ -1,4 +1,4 @@
-"""Recall: the same work from memory, then the cache, then the record; each only where the one before did not know."""
+"""The same work from memory, then the cache, then the record; each only where the one before did not know."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from api.jobs import result_reuse as reuse
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
-from api.jobs.result_reuse import ResultReuse, ReusableResult
+from api.jobs.result_reuse import MOST, ResultReuse, ReusableResult
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, JobState
@@ -25,19 +24,20 @@ NOW = AT.timestamp() + 10
 
 
 class Setup:
-    """A recall over a cache and a record that can be watched."""
+    """The reuse of results, over a cache and a record that can be watched."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
         self.record, self.clock = FakeRecord(), Clock()
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.reuse = self.another()
 
     def another(self) -> ResultReuse:
-        """The recall of another process."""
+        """The same in another process."""
         store, cache = self.store.port, self.cache_calls.port
         lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, self.clock))
-        return ResultReuse(store, cache, lookup, 10, self.clock)
+        return ResultReuse(store, cache, lookup, 10, self.clock, self.most)
 
     def done(self, **changes: Any) -> Job:
         """A job in the record that has a result."""
@@ -165,8 +165,8 @@ async def test_what_was_superseded_is_not_remembered_any_more_and_its_successor_
     assert setup.asked == (4, 0)
 
 
-async def test_memory_holds_only_so_many(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reuse, "MOST", 2)
+async def test_memory_holds_only_so_many() -> None:
+    setup = Setup(most=2)
     prints = [bytes([number]) * 32 for number in range(3)]
     for each in prints:
         setup.done(fingerprint=each)

@@ -1,16 +1,21 @@
-"""Lists and bulk changes are asked for in one way, and whatever is not understood is refused."""
+"""Lists and bulk changes take the same filter, and whatever is not understood is refused."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
 
-from api.listing.filters import read_bulk, read_query
+from api.app import create_app
+from api.listing.listing import JobQuery, Page
+from api.listing.schemas import read_bulk
 from sluice.core.errors import Flaw, Invalid, Malformed
 from sluice.core.listing import Filter
+from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
 PRINT = "0123456789abcdef"
 WHEN = "2026-01-02T03:04:05Z"
@@ -53,6 +58,43 @@ BAD: list[tuple[str, Any]] = [
 ]
 
 
+class ListRoute:
+    """Asks the route of the list, and sees what it asks of the listing."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self.client = client
+        self.asked: list[tuple[Filter, int, str | None]] = []
+
+    async def page(self, query: JobQuery, size: int, token: str | None) -> Page:
+        self.asked.append((query.wanted, size, token))
+        return Page([], None)
+
+    async def read(self, *parameters: tuple[str, Any]) -> tuple[Filter, int, str | None]:
+        """What is made of this query."""
+        answer = await self.client.get("/v1/jobs", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return self.asked.pop()
+
+    async def refuse(self, *parameters: tuple[str, Any]) -> Flaw:
+        """The one thing wrong with this query."""
+        answer = await self.client.get("/v1/jobs", params=parameters)
+        assert (answer.status_code, answer.json()["type"], self.asked) == (422, "invalid", [])
+        (flaw,) = answer.json()["errors"]
+        return Flaw(**flaw)
+
+
+@pytest.fixture
+async def route(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ListRoute]:
+    record = Record()
+    state = build_state(record, settings(), Clock())
+    transport = httpx2.ASGITransport(create_app(state))
+    headers = {"authorization": f"Bearer {record.add_key('acme', 'read')}"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
+        route = ListRoute(client)
+        monkeypatch.setattr(state.listing, "page", route.page)
+        yield route
+
+
 def flaw_of(caught: pytest.ExceptionInfo[Invalid]) -> Flaw:
     """The one thing wrong."""
     (flaw,) = caught.value.flaws
@@ -60,62 +102,60 @@ def flaw_of(caught: pytest.ExceptionInfo[Invalid]) -> Flaw:
 
 
 @pytest.mark.parametrize(("given", "wanted"), GOOD)
-def test_a_filter_is_read_alike_from_a_query_and_from_a_body(
-    given: list[tuple[str, Any]], wanted: Filter
+async def test_a_filter_is_read_alike_from_a_query_and_from_a_body(
+    route: ListRoute, given: list[tuple[str, Any]], wanted: Filter
 ) -> None:
-    assert read_query(given) == (wanted, 50, None)
+    assert await route.read(*given) == (wanted, 50, None)
     assert read_bulk(orjson.dumps({"filter": dict(given)})).filter.wanted == wanted
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_a_filter_that_is_not_understood_is_refused_wherever_it_comes(name: str, value: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        read_query([(name, value)])
-    assert flaw_of(caught).pointer.startswith(f"?{name}")
+async def test_a_filter_that_is_not_understood_is_refused_wherever_it_comes(
+    route: ListRoute, name: str, value: str
+) -> None:
+    assert (await route.refuse((name, value))).pointer.startswith(f"?{name}")
     with pytest.raises(Invalid) as caught:
         read_bulk(orjson.dumps({"filter": {name: value}}))
     assert flaw_of(caught).pointer.startswith(f"/filter/{name}") or "\x00" in value
 
 
-def test_states_may_be_several() -> None:
+async def test_states_may_be_several(route: ListRoute) -> None:
     states = ("failed", "queued")
-    assert read_query([("state", "queued"), ("state", "failed"), ("state", "queued")]).wanted.states == states
+    wanted, _, _ = await route.read(("state", "queued"), ("state", "failed"), ("state", "queued"))
+    assert wanted.states == states
     assert read_bulk(b'{"filter":{"state":["queued","failed","queued"]}}').filter.wanted.states == states
 
 
 @pytest.mark.parametrize("name", ["kind", "tag", "error", "page_size", "page_token", "created_after"])
-def test_what_may_come_once_is_refused_twice(name: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        read_query([(name, "1"), (name, "1")])
-    assert flaw_of(caught) == Flaw(f"?{name}", "repeated", "Send this parameter once.")
+async def test_what_may_come_once_is_refused_twice(route: ListRoute, name: str) -> None:
+    flaw = await route.refuse((name, "1"), (name, "1"))
+    assert flaw == Flaw(f"?{name}", "repeated", "Send this parameter once.")
 
 
 @pytest.mark.parametrize(
     "size", ["0", "-1", "1e9", "1001", "1000000000", "", " 5", "+5", "5.0", "\u0665", "0x5", "1_0", "05"]
 )
-def test_a_page_size_is_a_plain_number_within_bounds(size: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        read_query([("page_size", size)])
-    assert flaw_of(caught).pointer == "?page_size"
+async def test_a_page_size_is_a_plain_number_within_bounds(route: ListRoute, size: str) -> None:
+    flaw = await route.refuse(("page_size", size))
+    assert flaw == Flaw("?page_size", "out-of-bounds", "page_size is a whole number from 1 to 1000")
 
 
-def test_size_and_token_are_taken_with_the_filter() -> None:
+async def test_size_and_token_are_taken_with_the_filter(route: ListRoute) -> None:
     for size in (1, 1_000):
-        asked = read_query([("page_size", str(size)), ("page_token", "x"), ("timing", "1")])
+        asked = await route.read(("page_size", str(size)), ("page_token", "x"), ("timing", "1"))
         assert asked == (Filter(), size, "x")
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "offset", "State", "x" * 500, ""])
-def test_an_unknown_parameter_is_refused(name: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        read_query([("state", "queued"), (name, "1")])
-    assert flaw_of(caught).code == "unknown-parameter"
-    assert len(flaw_of(caught).pointer) <= 65
+async def test_an_unknown_parameter_is_refused(route: ListRoute, name: str) -> None:
+    flaw = await route.refuse(("state", "queued"), (name, "1"))
+    assert flaw.code == "unknown-parameter"
+    assert len(flaw.pointer) <= 65
 
 
-def test_an_error_and_a_state_that_has_none_contradict_each_other() -> None:
-    with pytest.raises(Invalid):
-        read_query([("error", PRINT), ("state", "queued")])
+async def test_an_error_and_a_state_that_has_none_contradict_each_other(route: ListRoute) -> None:
+    flaw = await route.refuse(("error", PRINT), ("state", "queued"))
+    assert (flaw.pointer, flaw.code) == ("?error", "contradiction")
     with pytest.raises(Invalid):
         _ = read_bulk(orjson.dumps({"filter": {"error": PRINT, "state": "queued"}})).filter.wanted
 

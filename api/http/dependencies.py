@@ -1,0 +1,95 @@
+"""What a route can ask FastAPI for: a part of the application by its class, the caller, the body, how long to wait.
+
+A part is given to the application once (`provide`), so that a feature's routes import no other feature. Everything here
+that reads a request depends on `Caller`: nothing of a request is judged before its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+
+from api.http.auth import authenticate
+from api.http.body import ENVELOPE, BodyLimits, read_json_body
+from api.http.request import ServerTiming, WaitRequest, read_wait
+from api.keys.keyring import Identity, Keyring
+from sluice.core.runtime.settings import Settings
+
+P = TypeVar("P")
+
+
+class Parts:
+    """What an application was made with, each by its class: `parts[Lookup]`."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Iterable[object]) -> None:
+        self._parts: dict[type[Any], Any] = {type(part): part for part in parts}
+
+    def __getitem__(self, kind: type[P]) -> P:
+        part: P = self._parts[kind]
+        return part
+
+
+def provide(app: FastAPI, parts: Iterable[object]) -> None:
+    """Let the routes of this application find these parts."""
+    app.state.parts = Parts(parts)
+
+
+def parts_of(request: Request) -> Parts:
+    """Find the parts of the application that a request came to."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def provided(kind: type[Any]) -> Any:
+    """Make the dependency on the part of this class: `Annotated[Listing, provided(Listing)]`."""
+
+    async def find(request: Request) -> object:
+        return parts_of(request)[kind]
+
+    return Depends(find)
+
+
+async def check_caller(request: Request, keyring: Annotated[Keyring, provided(Keyring)]) -> Identity:
+    """Check the key of a request against the scope of its route."""
+    return await authenticate(request, keyring)
+
+
+Caller = Annotated[Identity, Depends(check_caller)]
+"""Whose key the request came with; the key has the scope of the route."""
+
+
+async def start_timing(request: Request) -> ServerTiming:
+    """Start to measure the parts of the request's time."""
+    return ServerTiming(request)
+
+
+async def read_wait_request(
+    request: Request, _: Caller, settings: Annotated[Settings, provided(Settings)]
+) -> WaitRequest:
+    """Read how long the request wants to wait."""
+    return read_wait(request, settings.wait_cap_s)
+
+
+async def read_submit_sized(
+    request: Request, _: Caller, limits: Annotated[BodyLimits, provided(BodyLimits)]
+) -> bytes:
+    """Read a JSON body that may be as large as that of any submit."""
+    return await read_json_body(request, limits.largest, limits.timeout_s)
+
+
+async def read_small(
+    request: Request, _: Caller, limits: Annotated[BodyLimits, provided(BodyLimits)]
+) -> bytes:
+    """Read a JSON body that holds no input."""
+    return await read_json_body(request, ENVELOPE, limits.timeout_s)
+
+
+Timing = Annotated[ServerTiming, Depends(start_timing)]
+Wait = Annotated[WaitRequest, Depends(read_wait_request)]
+JsonBody = Annotated[bytes, Depends(read_submit_sized)]
+SmallJsonBody = Annotated[bytes, Depends(read_small)]

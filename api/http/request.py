@@ -1,0 +1,107 @@
+"""What a request asks for besides its path and body: how long to wait, its idempotency key, its validators, its timing."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection
+from hashlib import sha256
+from typing import NamedTuple
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from api.http.asgi import Header
+from api.http.errors import BadHeader
+from sluice.core.errors import Flaw, Invalid
+
+_KEY = re.compile(rb'"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
+_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
+
+
+class IdempotencyKey(NamedTuple):
+    """An Idempotency-Key, and the hash of the request it came with."""
+
+    key: str
+    request_hash: bytes
+
+
+class WaitRequest(NamedTuple):
+    """How long a request wants to wait, and the headers that confirm it."""
+
+    seconds: float
+    headers: list[Header]
+
+
+class ServerTiming:
+    """Measures the parts of a request's time for Server-Timing, where the client asked for it."""
+
+    def __init__(self, request: Request) -> None:
+        self._wanted = request.query_params.get("timing") == "1"
+        self._started = self._last = time.perf_counter()
+        self._parts: list[str] = []
+
+    def lap(self, name: str) -> None:
+        """Name the time since the last lap."""
+        now = time.perf_counter()
+        self._parts.append(f"{name};dur={(now - self._last) * 1000:.2f}")
+        self._last = now
+
+    def headers(self) -> list[Header]:
+        """Return the header, or nothing."""
+        if not self._wanted:
+            return []
+        total = f"total;dur={(time.perf_counter() - self._started) * 1000:.2f}"
+        return [(b"server-timing", ", ".join([*self._parts, total]).encode())]
+
+
+def read_wait(request: Request, cap_s: float) -> WaitRequest:
+    """Read `?wait=` and `Prefer: wait=`. A wrong query is refused; a preference is never an error (RFC 7240 §2)."""
+    text = request.query_params.get("wait")
+    if text is not None:
+        if not _SECONDS.fullmatch(text) or float(text) > cap_s:
+            raise Invalid(
+                [Flaw("?wait", "out-of-bounds", f"wait is a number of seconds from 0 to {cap_s:g}")]
+            )
+        return WaitRequest(float(text), [])
+    for value in header_values(request, b"prefer"):
+        if match := _WAIT.search(value):
+            seconds = min(float(match[1]), cap_s)
+            return WaitRequest(seconds, [(b"preference-applied", b"wait=%d" % seconds)])
+    return WaitRequest(0.0, [])
+
+
+def read_idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
+    """Read the Idempotency-Key, quoted or bare, and hash method, path and body. Raises BadHeader."""
+    values = header_values(request, b"idempotency-key")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise BadHeader("Send Idempotency-Key once.")
+    match = _KEY.fullmatch(values[0])
+    if match is None:
+        raise BadHeader("Idempotency-Key is 1 to 255 visible ASCII characters, quoted or bare.")
+    line = f"{request.method} {request.scope['path']}\n".encode()
+    return IdempotencyKey((match[1] or match[2]).decode(), sha256(line + body).digest())
+
+
+def read_validators(request: Request) -> bytes:
+    """Join all If-None-Match headers; empty where there is none."""
+    return b", ".join(header_values(request, b"if-none-match"))
+
+
+def header_values(request: Request, name: bytes) -> list[bytes]:
+    """Return the value of every header of this name."""
+    return [value for key, value in request.scope["headers"] if key == name]
+
+
+def refuse_unknown(request: Request, model: type[BaseModel], repeatable: Collection[str] = ()) -> None:
+    """Raise Invalid where the query has a parameter that the model does not know, or repeats one that comes once."""
+    seen = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in model.model_fields:
+            raise Invalid([Flaw(f"?{name[:64]}", "unknown-parameter", "There is no such parameter.")])
+        if name in seen and name not in repeatable:
+            raise Invalid([Flaw(f"?{name}", "repeated", "Send this parameter once.")])
+        seen.add(name)

@@ -1,0 +1,143 @@
+"""The fast path: answers the plain form of the two most frequent requests from the raw scope, before FastAPI.
+
+Submit one job, look up one job. It decides from the scope alone, before it receives anything, and passes whatever is
+unusual on to FastAPI; of look-ups it answers only those that succeed, and it uses the very functions that the routes use.
+"""
+
+from __future__ import annotations
+
+from api.http.asgi import AsgiApp, Header, Receive, Scope, Send
+from api.http.auth import ROUTE_SCOPES
+from api.http.body import BodyLimits, read_body
+from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT
+from api.http.problems import problem
+from api.http.response import CLOSE, Reply, send_last, send_reply
+from api.http.retry_after import RetryAfter
+from api.jobs.job_response import found, matches, not_modified
+from api.jobs.lookup import Lookup
+from api.jobs.submit import Submission
+from api.jobs.submit_body import submit_body
+from api.jobs.submit_response import answer_submit
+from api.keys.keyring import Identity, Keyring
+from sluice.errors import SluiceError
+
+SUBMIT, LOOK_UP = "/v1/jobs", "/v1/jobs/{job_id}"
+SUBMIT_PATH, JOB_PREFIX = b"/v1/jobs", b"/v1/jobs/"
+JOB_PATH_LENGTH = len(JOB_PREFIX) + 36
+MOST_BODY = 64 * 1024
+
+ONCE = frozenset({b"authorization", b"if-none-match", b"content-type", b"content-length"})
+UNUSUAL = frozenset(
+    {
+        b"prefer",
+        b"range",
+        b"expect",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"idempotency-key",
+        b"upgrade",
+    }
+)
+
+
+class FastPath:
+    """Wraps the FastAPI application."""
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        keyring: Keyring,
+        submission: Submission,
+        lookup: Lookup,
+        retry_after: RetryAfter,
+        limits: BodyLimits,
+    ) -> None:
+        self._app, self._keyring = app, keyring
+        self._submission, self._lookup, self._memory = submission, lookup, lookup.memory
+        self._retry_after = retry_after
+        self._most_body, self._body_timeout_s = min(MOST_BODY, limits.largest), limits.timeout_s
+        self._submit_scope, self._read_scope = ROUTE_SCOPES["POST", SUBMIT], ROUTE_SCOPES["GET", LOOK_UP]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a plain request here, and pass others on."""
+        if scope["type"] == "http" and not scope["query_string"]:
+            path = scope["raw_path"]
+            if path == SUBMIT_PATH:
+                if scope["method"] == "POST" and (tenant := self._may_submit(scope)):
+                    await self._submit(tenant, scope, receive, send)
+                    return
+            elif len(path) == JOB_PATH_LENGTH and path.startswith(JOB_PREFIX) and scope["method"] == "GET":
+                reply = await self._look_up(scope)
+                if reply is not None:
+                    scope[ROUTE] = LOOK_UP
+                    await send_reply(reply, send)
+                    return
+        await self._app(scope, receive, send)
+
+    async def _look_up(self, scope: Scope) -> Reply | None:
+        """Answer with the job's document, or return None where the request is not plain or does not succeed."""
+        plain = _read_plain(scope["headers"])
+        if plain is None or b"content-length" in plain:
+            return None
+        caller = self._find_caller(plain, self._read_scope)
+        if caller is None:
+            return None
+        job_id = scope["raw_path"][len(JOB_PREFIX) :].decode("latin-1")
+        validators = plain.get(b"if-none-match")
+        entry = self._memory.get(job_id)
+        if entry is None or entry.document.tenant != caller.tenant:
+            return await self._look_further(caller.tenant, job_id, validators)
+        if validators is not None and matches(validators, entry.document):
+            return entry.not_modified
+        return entry.found
+
+    async def _look_further(self, tenant: str, job_id: str, validators: bytes | None) -> Reply | None:
+        try:
+            document = await self._lookup.find(tenant, job_id)
+        except SluiceError:
+            return None
+        if validators is not None and matches(validators, document):
+            return not_modified(document, self._retry_after)
+        return found(document, self._retry_after)
+
+    def _may_submit(self, scope: Scope) -> str | None:
+        """Return the tenant, where this is a plain submit with a verified key."""
+        plain = _read_plain(scope["headers"])
+        if plain is None or plain.get(b"content-type") != b"application/json" or b"if-none-match" in plain:
+            return None
+        length = plain.get(b"content-length", b"")
+        if not length.isdigit() or not 0 < int(length) <= self._most_body:
+            return None
+        caller = self._find_caller(plain, self._submit_scope)
+        return caller.tenant if caller else None
+
+    async def _submit(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whatever comes of it: the body is read here, so FastAPI could not read it any more."""
+        scope[ROUTE] = SUBMIT
+        try:
+            body = await read_body(receive, self._most_body, self._body_timeout_s)
+            submitted = await submit_body(self._submission, tenant, body, scope[TRACEPARENT])
+            reply = answer_submit(submitted, self._retry_after)
+        except SluiceError as error:
+            reply = problem(error, scope[REQUEST_ID])
+        if CLOSE in reply.headers:
+            await send_last(reply, receive, send)
+        else:
+            await send_reply(reply, send)
+
+    def _find_caller(self, plain: dict[bytes, bytes], scope: str) -> Identity | None:
+        caller = self._keyring.find_verified(plain.get(b"authorization", b""))
+        return caller if caller is not None and scope in caller.scopes else None
+
+
+def _read_plain(headers: list[Header]) -> dict[bytes, bytes] | None:
+    """Return the headers that matter here, or None where one is unusual or comes twice."""
+    plain: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in ONCE:
+            if name in plain:
+                return None
+            plain[name] = value
+        elif name in UNUSUAL:
+            return None
+    return plain

@@ -1,0 +1,66 @@
+"""The answers that show a job: status, headers and body, made cheaply and in one place for the routes and the fast path.
+
+Finished documents never change, so clients may keep them; all others have to be looked up again.
+"""
+
+from __future__ import annotations
+
+from api.http.asgi import Header
+from api.http.errors import JobCancelled, JobFailed
+from api.http.response import JSON, VARY, Reply, content_length
+from api.http.retry_after import RetryAfter, retry_soon
+from sluice.core.document import Document
+from sluice.core.job import JobState
+
+_KEEP: Header = (b"cache-control", b"private, max-age=3600, immutable")
+_ASK_AGAIN: Header = (b"cache-control", b"private, no-cache")
+
+
+def found(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
+    """Answer 200 with the document."""
+    return Reply(200, _headers(document, document.body, retry_after), document.body)
+
+
+def not_modified(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
+    """Answer 304: the client has this very version."""
+    return Reply(304, [_etag(document), *_freshness(document, retry_after), VARY], b"")
+
+
+def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
+    """Answer 202 with the document and where to look it up, or 200 where the job is finished already."""
+    headers = _headers(document, document.body, retry_after)
+    headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
+    return Reply(200 if document.finished else 202, headers, document.body)
+
+
+def result(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
+    """Answer 200 with the output alone, or 202 while there is none. Raises JobFailed, JobCancelled."""
+    if document.state == JobState.FAILED:
+        raise JobFailed
+    if document.state == JobState.CANCELLED:
+        raise JobCancelled
+    if not document.finished:
+        return accepted(document, retry_after)
+    body = document.result
+    return Reply(200, _headers(document, body, retry_after), body)
+
+
+def matches(if_none_match: bytes, document: Document) -> bool:
+    """Say whether the client's validators include the document's (weak comparison, RFC 9110 §8.8.3.2)."""
+    if if_none_match == b'"%d"' % document.version:
+        return True
+    wanted = b'"%d"' % document.version
+    tags = [tag.strip() for tag in if_none_match.split(b",")]
+    return b"*" in tags or wanted in [tag.removeprefix(b"W/") for tag in tags]
+
+
+def _headers(document: Document, body: bytes, retry_after: RetryAfter) -> list[Header]:
+    return [JSON, content_length(body), _etag(document), *_freshness(document, retry_after), VARY]
+
+
+def _etag(document: Document) -> Header:
+    return (b"etag", (b'"%d"' if document.finished else b'W/"%d"') % document.version)
+
+
+def _freshness(document: Document, retry_after: RetryAfter) -> tuple[Header, ...]:
+    return (_KEEP,) if document.finished else (_ASK_AGAIN, retry_after(document))

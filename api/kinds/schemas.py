@@ -1,0 +1,30 @@
+"""What HTTP shows of kinds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class KindDocument(BaseModel):
+    """A kind as the catalogue shows it."""
+
+    kind: str
+    description: str
+    lane: str
+    runs_in: Literal["loop", "thread", "process"]
+    timeout_s: float
+    max_attempts: int
+    cache_s: int = Field(description="Seconds an equal input is answered from a finished result; 0: never")
+    max_input: int = Field(description="Bytes of input taken")
+    version: int
+    input: dict[str, Any] = Field(description="JSON Schema of the input")
+    output: dict[str, Any] = Field(description="JSON Schema of the output")
+    links: dict[str, str]
+
+
+class KindList(BaseModel):
+    """The catalogue: every kind of work this API takes."""
+
+    kinds: list[KindDocument]

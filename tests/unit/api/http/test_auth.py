@@ -1,0 +1,39 @@
+"""Every route says who may use it."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.http.auth import OPEN_PATHS, ROUTE_SCOPES
+from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    return create_app(build_state(Record(), settings(), Clock()))
+
+
+def test_every_route_declares_its_scope(app: FastAPI) -> None:
+    routes = {(method, str(vars(route)["path"])) for route in app.routes for method in _methods(route)}
+    guarded = {(method, path) for method, path in routes if path not in OPEN_PATHS}
+    assert guarded == ROUTE_SCOPES.keys()
+
+
+def _methods(route: object) -> set[str]:
+    return getattr(route, "methods", None) or {"GET"}
+
+
+@pytest.mark.parametrize(("method", "template"), ROUTE_SCOPES)
+async def test_nothing_of_a_request_is_judged_before_its_key(
+    api: InMemoryApi, method: str, template: str
+) -> None:
+    url = template.format(kind="demo.sum", job_id="x", name="x") + "?page_size=x&wait=x&what=x"
+    content = b"{" if method in ("POST", "PUT") else None
+    other = {"read", "submit", "admin"} - {ROUTE_SCOPES[method, template]}
+    for authorization, status in (({}, 401), (api.as_tenant("acme", *other), 403)):
+        api.client.headers.pop("authorization", None)
+        api.client.headers.update(authorization)
+        answer = await api.client.request(method, url, content=content)
+        assert answer.status_code == status
