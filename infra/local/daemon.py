@@ -28,7 +28,7 @@ class Daemon(ABC):
 
     def __init__(self) -> None:
         self._children: list[subprocess.Popen[bytes]] = []
-        self._said_before = 0  # bytes in the log when this object launched the program
+        self._log_size_before = 0  # bytes in the log when this object launched the program
 
     def start(self) -> None:
         """Start and wait until it answers; nothing happens when it runs.
@@ -40,7 +40,7 @@ class Daemon(ABC):
             self._await_ready()
             return
         self.kill()
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self._log_size_before = self.log.stat().st_size if self.log.exists() else 0
         try:
             self._launch()
             self._await_ready()
@@ -98,7 +98,7 @@ class Daemon(ABC):
         if not self.log.exists():
             return ""
         said = self.log.read_bytes()
-        this_time = said[self._said_before :] if len(said) > self._said_before else said
+        this_time = said[self._log_size_before :] if len(said) > self._log_size_before else said
         return "\n".join(this_time.decode(errors="replace").splitlines()[-lines:])
 
     @abstractmethod

@@ -28,11 +28,11 @@ class Root:
 
     def tar(self, cache: Path) -> Path:
         """Return the root as an archive. Raises CalledProcessError with all that was said."""
-        return self._made_once(cache / f"{self._name}.tar")
+        return self._make_once(cache / f"{self._name}.tar")
 
     def directory(self, cache: Path) -> Path:
         """Return the root as a directory. Raises CalledProcessError with all that was said."""
-        return self._made_once(cache / self._name)
+        return self._make_once(cache / self._name)
 
     def is_made(self, cache: Path) -> bool:
         """Whether the directory is there already."""
@@ -42,16 +42,16 @@ class Root:
     def _name(self) -> str:
         return f"{self.suite}-{sha256(repr(self.packages).encode()).hexdigest()[:12]}"
 
-    def _made_once(self, place: Path) -> Path:
+    def _make_once(self, place: Path) -> Path:
         """Made elsewhere and moved: what has its name is complete."""
-        with _alone(place.parent):
+        with _lock(place.parent):
             if not place.exists():
-                with _workshop(place.parent / "unfinished") as workshop:
-                    self._make(workshop / place.name, workshop)
-                    (workshop / place.name).replace(place)
+                with _scratch_directory(place.parent / "unfinished") as scratch:
+                    self._make(scratch / place.name, scratch)
+                    (scratch / place.name).replace(place)
         return place
 
-    def _make(self, target: Path, workshop: Path) -> None:
+    def _make(self, target: Path, scratch: Path) -> None:
         options = ["--variant=minbase", f"--include={','.join(self.packages)}"]
         if _CERTIFICATES.exists() and "ca-certificates" in self.packages:  # trust whom this machine trusts
             options.append(f"--customize-hook=copy-in {_CERTIFICATES} {_CERTIFICATES.parent}")
@@ -64,7 +64,7 @@ class Root:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=_LONGEST_S,
-            env={**os.environ, "TMPDIR": str(workshop)},
+            env={**os.environ, "TMPDIR": str(scratch)},
         )
 
 
@@ -83,7 +83,7 @@ def debian_mirrors(listing: str) -> list[str]:
 
 
 @contextmanager
-def _alone(cache: Path) -> Iterator[None]:
+def _lock(cache: Path) -> Iterator[None]:
     """Keep a second maker waiting until the first is done."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -92,7 +92,7 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _workshop(directory: Path) -> Iterator[Path]:
+def _scratch_directory(directory: Path) -> Iterator[Path]:
     """A directory to make things in: empty at first, whatever a killed maker left, and gone afterwards."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from infra.local.demo import Visit
+from infra.local.sample_run import SampleRun
 
 _COLOURS = {
     "succeeded": "green",
@@ -63,38 +63,38 @@ class Bars:
         with self._progress:
             yield self
 
-    def watch(self, visit: Visit) -> None:
+    def watch(self, run: SampleRun) -> None:
         """Take note of a change."""
         if self._console.is_terminal:
-            self._draw(visit)
-        elif self._said.get(visit.sample.kind) != visit.state:
-            self._said[visit.sample.kind] = visit.state
-            self._console.print(f"    {visit.sample.kind:<20} {visit.state}")
+            self._draw(run)
+        elif self._said.get(run.sample.kind) != run.state:
+            self._said[run.sample.kind] = run.state
+            self._console.print(f"    {run.sample.kind:<20} {run.state}")
 
-    def _draw(self, visit: Visit) -> None:
-        kind, progress = visit.sample.kind, visit.document.get("progress") or {}
+    def _draw(self, run: SampleRun) -> None:
+        kind, progress = run.sample.kind, run.document.get("progress") or {}
         if kind not in self._tasks:
             self._tasks[kind] = self._progress.add_task(kind, total=None, state="")
-        percent = 100 if visit.is_over else progress.get("percent")
+        percent = 100 if run.is_over else progress.get("percent")
         total = None if percent is None else 100
-        colour = _COLOURS.get(visit.state, "white")
+        colour = _COLOURS.get(run.state, "white")
         self._progress.update(
-            self._tasks[kind], completed=percent or 0, total=total, state=f"[{colour}]{visit.state}[/]"
+            self._tasks[kind], completed=percent or 0, total=total, state=f"[{colour}]{run.state}[/]"
         )
 
 
-def show_results(console: Console, visits: list[Visit]) -> None:
+def show_results(console: Console, runs: list[SampleRun]) -> None:
     """Print a line per job, and below them what some of them made to look at."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    for visit in visits:
+    for run in runs:
         table.add_row(
-            f"  {_mark(visit)}", f"[bold]{visit.sample.kind}", f"[dim]{_times(visit)}", Text(_told(visit))
+            f"  {_mark(run)}", f"[bold]{run.sample.kind}", f"[dim]{_times(run)}", Text(_outcome(run))
         )
     console.print()
     console.print(table, soft_wrap=True)
-    for visit in visits:
-        if visit.succeeded:
-            _show_more(console, visit)
+    for run in runs:
+        if run.succeeded:
+            _show_more(console, run)
 
 
 def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
@@ -116,39 +116,37 @@ def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
     console.print()
 
 
-def _show_more(console: Console, visit: Visit) -> None:
+def _show_more(console: Console, run: SampleRun) -> None:
     """Its table; and its picture, where the terminal can show one."""
     colours = console.is_terminal and not console.no_color
-    for show in (visit.sample.table, visit.sample.picture if colours else None):
+    for show in (run.sample.table, run.sample.picture if colours else None):
         if show is not None:
             console.print()
-            console.print(show(visit.document["result"]), soft_wrap=True)
+            console.print(show(run.document["result"]), soft_wrap=True)
 
 
-def _mark(visit: Visit) -> str:
-    return "[green]✔[/]" if visit.succeeded else "[red]✘[/]"
+def _mark(run: SampleRun) -> str:
+    return "[green]✔[/]" if run.succeeded else "[red]✘[/]"
 
 
-def _told(visit: Visit) -> str:
-    if visit.succeeded:
-        return visit.sample.tell(visit.document["result"])
-    problem = visit.document.get("error") or {}
-    said = ": ".join(str(problem[part]) for part in ("title", "detail") if problem.get(part))
-    return visit.trouble or f"{visit.state}. {said}"
+def _outcome(run: SampleRun) -> str:
+    if run.succeeded:
+        return run.sample.describe(run.document["result"])
+    error = run.document.get("error") or {}
+    said = ": ".join(str(error[part]) for part in ("title", "detail") if error.get(part))
+    return run.problem or f"{run.state}. {said}"
 
 
-def _times(visit: Visit) -> str:
+def _times(run: SampleRun) -> str:
     """How long it waited for a free slot and how long it ran, from the record's own clock."""
-    created, started, finished = (
-        _moment(visit, name) for name in ("created_at", "started_at", "finished_at")
-    )
+    created, started, finished = (_moment(run, name) for name in ("created_at", "started_at", "finished_at"))
     if not (created and started and finished):
-        return f"{visit.took_s:.2f} s"
+        return f"{run.took_s:.2f} s"
     return (
         f"{(started - created).total_seconds() * 1000:3.0f} ms + {(finished - started).total_seconds():.2f} s"
     )
 
 
-def _moment(visit: Visit, name: str) -> datetime | None:
-    text = visit.document.get(name)
+def _moment(run: SampleRun, name: str) -> datetime | None:
+    text = run.document.get(name)
     return datetime.fromisoformat(text) if text else None

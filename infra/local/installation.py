@@ -33,7 +33,7 @@ class Installation(Protocol):
         """Return the name that a path in the server's directory has for the program."""
 
 
-class Here:
+class ThisMachine:
     """The programs of this machine, which see what is there."""
 
     def command(self, program: str, *arguments: str) -> list[str]:
@@ -46,7 +46,7 @@ class Here:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class OtherRoot:
     """The programs in another root, which see that root and one directory of this machine. Starting them takes root."""
 
     root: Path
@@ -68,4 +68,4 @@ class Elsewhere:
 def installation(root_named_by: str, directory: Path) -> Installation:
     """The one that this environment variable names by the path of its root; without it, this machine's."""
     root = os.environ.get(root_named_by)
-    return Elsewhere(Path(root), directory) if root else Here()
+    return OtherRoot(Path(root), directory) if root else ThisMachine()

@@ -1,6 +1,6 @@
 """Processes that outlive the program that started them: recorded in a file, found again, and never confused with others.
 
-A process id alone may belong to a stranger by the time it is read again, so the moment of birth is recorded beside it.
+A process id alone may belong to a stranger by the time it is read again, so the time of its start is recorded beside it.
 """
 
 import os
@@ -24,7 +24,7 @@ class Process:
     pid: int
     parent: int
     session: int
-    born: str
+    started_at: str
     state: str
     threads: int = 1
 
@@ -41,10 +41,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A process we started: its id and when it was born. It leads a session of its own."""
+    """A process we started: its id and when it started. It leads a session of its own."""
 
     pid: int
-    born: str
+    started_at: str
 
     @classmethod
     def of(cls, pid: int) -> "Record":
@@ -52,21 +52,21 @@ class Record:
         process = table().get(pid)
         if process is None:
             raise ProcessLookupError(pid)
-        return cls(pid, process.born)
+        return cls(pid, process.started_at)
 
     @classmethod
     def read(cls, file: Path) -> "Record | None":
         """Read what write() wrote; None when there is no such file or it is cut short."""
         try:
-            pid, born = file.read_text().split(" ", 1)
-            return cls(int(pid), born.strip())
+            pid, started_at = file.read_text().split(" ", 1)
+            return cls(int(pid), started_at.strip())
         except (FileNotFoundError, ValueError):
             return None
 
     def write(self, file: Path) -> None:
         """Write this record, whole or not at all."""
         draft = file.with_suffix(".new")
-        draft.write_text(f"{self.pid} {self.born}\n")
+        draft.write_text(f"{self.pid} {self.started_at}\n")
         draft.replace(file)
 
     def members(self) -> list[int]:
@@ -169,18 +169,18 @@ def table_of_ps() -> dict[int, Process]:
     ).stdout
     rows = (line.split(None, 4) for line in listing.splitlines())
     return {
-        int(pid): Process(int(pid), int(parent), int(group), born.strip(), state[0])
-        for pid, parent, group, state, born in rows
+        int(pid): Process(int(pid), int(parent), int(group), started_at.strip(), state[0])
+        for pid, parent, group, state, started_at in rows
     }
 
 
 def _is_same(record: Record, process: Process | None) -> bool:
-    return process is not None and not process.ended and process.born == record.born
+    return process is not None and not process.ended and process.started_at == record.started_at
 
 
 def _members(record: Record, processes: dict[int, Process]) -> list[int]:
     root = processes.get(record.pid)
-    if root is not None and root.born != record.born:
+    if root is not None and root.started_at != record.started_at:
         return []  # the id belongs to somebody else now, and so does a session of that number
     found = [record.pid] if _is_same(record, root) else []
     found += [

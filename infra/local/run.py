@@ -15,8 +15,8 @@ from rich.console import Console
 
 from infra.local import display
 from infra.local import env_file as variables
-from infra.local.demo import Visit, kinds, tour
 from infra.local.sample_jobs import samples
+from infra.local.sample_run import SampleRun, kinds, run_samples
 from infra.local.server_selection import RABBITMQ_URL, choose, without_rabbitmq
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
@@ -26,7 +26,7 @@ _SCOPES = "submit,read,admin"
 
 
 class JobsFailed(RuntimeError):
-    """Not every job of the tour succeeded; the message carries the last lines of the consumer's log."""
+    """Not every sample succeeded; the message carries the last lines of the consumer's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Start:
 
 
 def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
-    """Bring everything up, take the tour, leave it running. When a step fails, what this run started is stopped again.
+    """Bring everything up, run the samples, leave it running. When a step fails, what this run started is stopped again.
 
     Without `rabbitmq` none is used, not even one whose address was given.
     """
@@ -51,7 +51,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
         bring_processes(start, stack)
         key = find_key(start, stack)
         leave_addresses(stack, key)
-        notes = take_tour(start, stack, key)
+        notes = run_every_kind(start, stack, key)
         undo.pop_all()
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
@@ -120,14 +120,14 @@ def leave_addresses(stack: Stack, key: str) -> None:
         env.write(f'PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
 
 
-def take_tour(start: Start, stack: Stack, key: str) -> list[str]:
+def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
     """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded."""
     offered = asyncio.run(kinds(stack.url, key)) or []
     chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
     with display.Bars(start.console).shown() as bars:
-        visits = asyncio.run(tour(stack.url, key, chosen, bars.watch))
-    display.show_results(start.console, visits)
-    _refuse_failures(visits, stack)
+        runs = asyncio.run(run_samples(stack.url, key, chosen, bars.watch))
+    display.show_results(start.console, runs)
+    _refuse_failures(runs, stack)
     return [
         f"no sample for {kind}: try it at /docs" for kind in offered if kind not in {s.kind for s in chosen}
     ]
@@ -164,9 +164,9 @@ def _described(started: list[str], addresses: dict[str, str]) -> str:
     return ", ".join(said)
 
 
-def _refuse_failures(visits: list[Visit], stack: Stack) -> None:
-    failed = [visit.sample.kind for visit in visits if not visit.succeeded]
-    if failed or not visits:
+def _refuse_failures(runs: list[SampleRun], stack: Stack) -> None:
+    failed = [each.sample.kind for each in runs if not each.succeeded]
+    if failed or not runs:
         what = ", ".join(failed) or "no kind was offered: nothing"
         raise JobsFailed(
             f"{what} did not succeed. Last lines of {stack.consumer.log}:\n{stack.consumer.log_tail()}"

@@ -1,4 +1,4 @@
-"""One real job for every shipped kind: what it is given, and its result told so that a person enjoys reading it."""
+"""One real job for every shipped kind: what it is given, and its result described in a line."""
 
 import base64
 import os
@@ -19,14 +19,14 @@ Output = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A job to submit: its input, how its output is told in one line, and what is shown below, if anything.
+    """A job to submit: its input, how its output is described in one line, and what is shown below, if anything.
 
     A picture needs colours; a table does not.
     """
 
     kind: str
     input: Mapping[str, Any]
-    tell: Callable[[Output], str]
+    describe: Callable[[Output], str]
     picture: Callable[[Output], RenderableType] | None = None
     table: Callable[[Output], RenderableType] | None = None
 
@@ -64,20 +64,22 @@ def _thumbnail(results: Path, seed: int) -> Sample:
     original = sunset(seed)
     given = {"image": base64.b64encode(original).decode(), "width": 480, "height": 480, "format": "webp"}
 
-    def tell(output: Output) -> str:
+    def describe(output: Output) -> str:
         file = _saved(results / f"thumbnail.{output['format']}", output["image"])
         shrunk = f"{decimal(len(original))} → {decimal(output['bytes'])}"
         return f"{output['width']} by {output['height']} {output['format']}, {shrunk}: {file}"
 
-    return Sample("image.thumbnail", given, tell, lambda output: preview(base64.b64decode(output["image"])))
+    return Sample(
+        "image.thumbnail", given, describe, lambda output: preview(base64.b64decode(output["image"]))
+    )
 
 
 def _measurements(results: Path, seed: int) -> Sample:
-    def tell(output: Output) -> str:
+    def describe(output: Output) -> str:
         file = _saved(results / "weather.png", output["plot"]["image"])
         return f"{output['rows']:,} readings of {len(output['series'])} series: {file}"
 
-    return Sample("measurements.summary", {"csv": weather.readings(seed)}, tell, table=weather.table)
+    return Sample("measurements.summary", {"csv": weather.readings(seed)}, describe, table=weather.table)
 
 
 def _saved(file: Path, image: str) -> str:

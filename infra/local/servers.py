@@ -43,7 +43,7 @@ class Servers:
 
         Raises StartError; then what this call started is stopped again.
         """
-        with self._alone():
+        with self._lock():
             stopped = [server for server in wanted or self if not server.alive]
             try:
                 _each(wanted or self, Server.start)
@@ -54,7 +54,7 @@ class Servers:
 
     def down(self) -> None:
         """Stop all that run."""
-        with self._alone():
+        with self._lock():
             _each(self, Server.stop)
 
     def wipe(self) -> None:
@@ -63,7 +63,7 @@ class Servers:
             server.wipe()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         """Keep a second starter of the same directory waiting until the first is done."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("w") as lock:

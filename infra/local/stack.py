@@ -119,7 +119,7 @@ class Stack:
             start.result()
 
     def stop(self) -> None:
-        """Stop both: the door first, so that the work room has nothing new coming."""
+        """Stop both, the api first, so that nothing new comes to the consumer."""
         self.api.stop()
         self.consumer.stop()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from infra.local.demo import kinds, tour
 from infra.local.sample_jobs import samples
+from infra.local.sample_run import kinds, run_samples
 from sluice import __version__
 from tests.containers.composed import SECRETS, SERVERS, Client, Composed, until
 
@@ -56,9 +56,9 @@ def test_one_job_of_every_shipped_kind_succeeds(composed: Composed, client: Clie
     key = client.http.headers["Authorization"].removeprefix("Bearer ")
     offered = asyncio.run(kinds(composed.url, key))
     chosen = [sample for sample in samples(tmp_path, int(time.time())) if sample.kind in (offered or [])]
-    visits = asyncio.run(tour(composed.url, key, chosen, lambda visit: None))
-    assert {visit.sample.kind for visit in visits} == set(offered or [])
-    assert {visit.sample.kind: visit.document for visit in visits if not visit.succeeded} == {}
+    runs = asyncio.run(run_samples(composed.url, key, chosen, lambda run: None))
+    assert {run.sample.kind for run in runs} == set(offered or [])
+    assert {run.sample.kind: run.document for run in runs if not run.succeeded} == {}
 
 
 @pytest.mark.parametrize("service", PROCESSES)

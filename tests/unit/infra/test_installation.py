@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from infra.local import programs, rabbitmq4
-from infra.local.installation import Elsewhere, Here, installation
+from infra.local.installation import OtherRoot, ThisMachine, installation
 from infra.local.rabbitmq4 import TREE, WITHOUT_BROKER, NotPossible, installed_version, provide
 
 CONSOLE = Console(quiet=True)
@@ -33,7 +33,7 @@ def test_without_the_variable_the_programs_of_this_machine_see_what_is_there(
         if value is not None:
             monkeypatch.setenv("A_ROOT", value)
         here = installation("A_ROOT", tmp_path)
-        assert isinstance(here, Here)
+        assert isinstance(here, ThisMachine)
         assert here.command("sh", "-c", ":") == [str(programs.find("sh")), "-c", ":"]
         assert here.seen(tmp_path / "data") == tmp_path / "data"
 
@@ -43,7 +43,7 @@ def test_programs_of_another_root_see_the_directory_of_their_server_alone(
 ) -> None:
     monkeypatch.setenv("A_ROOT", "/a/root")
     there = installation("A_ROOT", tmp_path)
-    assert there == Elsewhere(Path("/a/root"), tmp_path)
+    assert there == OtherRoot(Path("/a/root"), tmp_path)
     assert there.command("epmd", "-port", "1")[-5:] == ["/a/root", str(tmp_path), "epmd", "-port", "1"]
     assert there.seen(tmp_path / "data") == Path("/srv/data")
     with pytest.raises(ValueError, match="is not in the subpath"):

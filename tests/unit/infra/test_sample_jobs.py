@@ -20,7 +20,7 @@ from sluice.testing import run_handler
 
 def test_the_numbers_reported_are_those_of_the_output(tmp_path: Path) -> None:
     first = samples(tmp_path, seed=1)[0]
-    assert first.tell({"total": sum(first.input["values"])}).endswith(f"= {sum(first.input['values']):,}")
+    assert first.describe({"total": sum(first.input["values"])}).endswith(f"= {sum(first.input['values']):,}")
 
 
 def test_another_seed_makes_work_that_no_cache_knows(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_thumbnail_is_saved_where_it_says_and_shown_in_colour(tmp_path: Path
         "bytes": len(raw),
     }
 
-    assert "thumbnail.png" in sample.tell(output)
+    assert "thumbnail.png" in sample.describe(output)
     assert (tmp_path / "thumbnail.png").read_bytes() == file.getvalue()
     assert sample.picture is not None
     assert str(sample.picture(output)).count("▀") == 56 * 18
@@ -55,7 +55,7 @@ def test_the_weather_is_summed_up_in_a_table_and_its_picture_saved_where_it_says
     sample = samples(tmp_path, seed=1)[4]
     output = json.loads(run_handler(summarize, sample.input).model_dump_json())
 
-    assert "6,564 readings of 6 series" in sample.tell(output)
+    assert "6,564 readings of 6 series" in sample.describe(output)
     with Image.open(tmp_path / "weather.png") as picture:
         assert picture.width == output["plot"]["width"]
     assert sample.table is not None

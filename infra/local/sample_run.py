@@ -1,4 +1,4 @@
-"""A walk through the running API as a client would take it: submit a job of every kind, wait, look at what came back."""
+"""Runs the samples over HTTP, as a client would: submit a job of every kind, wait, look at what came back."""
 
 import asyncio
 import time
@@ -18,23 +18,23 @@ Document = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Visit:
-    """One sample on its way through the API; `document` is the last answer about it."""
+class SampleRun:
+    """The job of one sample; `document` is the last answer about it."""
 
     sample: Sample
     document: Document = field(default_factory=dict)
-    trouble: str = ""
+    problem: str = ""
     took_s: float = 0.0
 
     @property
     def state(self) -> str:
-        """The job's state, or where the visit stands when there is no job."""
-        return "no answer" if self.trouble else str(self.document.get("state", "submitting"))
+        """The job's state, or how far the request is while there is none."""
+        return "no answer" if self.problem else str(self.document.get("state", "submitting"))
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return bool(self.trouble) or self.state in _TERMINAL
+        return bool(self.problem) or self.state in _TERMINAL
 
     @property
     def succeeded(self) -> bool:
@@ -42,17 +42,17 @@ class Visit:
         return self.state == "succeeded"
 
 
-Watcher = Callable[[Visit], None]
+OnChange = Callable[[SampleRun], None]
 
 
-async def tour(url: str, key: str, samples: list[Sample], watch: Watcher) -> list[Visit]:
-    """Submit all samples at once and follow each to its end; `watch` hears of every change."""
+async def run_samples(url: str, key: str, samples: list[Sample], watch: OnChange) -> list[SampleRun]:
+    """Submit all samples at once and follow each to its end; `watch` is called at every change."""
     async with client_for(url, key) as client:
-        visits = [Visit(sample) for sample in samples]
+        runs = [SampleRun(sample) for sample in samples]
         async with asyncio.TaskGroup() as tasks:
-            for visit in visits:
-                tasks.create_task(_follow(client, visit, watch))
-        return visits
+            for run in runs:
+                tasks.create_task(_follow(client, run, watch))
+        return runs
 
 
 async def kinds(url: str, key: str) -> list[str] | None:
@@ -72,27 +72,27 @@ def client_for(url: str, key: str) -> httpx2.AsyncClient:
     )
 
 
-async def _follow(client: httpx2.AsyncClient, visit: Visit, watch: Watcher) -> None:
+async def _follow(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -> None:
     began = time.monotonic()
-    watch(visit)
+    watch(run)
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            await _to_the_end(client, visit, watch)
+            await _poll_until_over(client, run, watch)
     except TimeoutError:
-        visit.trouble = f"still {visit.state} after {_PATIENCE_S:.0f} s"
+        run.problem = f"still {run.state} after {_PATIENCE_S:.0f} s"
     except httpx2.HTTPError as error:
-        visit.trouble = f"{type(error).__name__}: {error}"
-    visit.took_s = time.monotonic() - began
-    watch(visit)
+        run.problem = f"{type(error).__name__}: {error}"
+    run.took_s = time.monotonic() - began
+    watch(run)
 
 
-async def _to_the_end(client: httpx2.AsyncClient, visit: Visit, watch: Watcher) -> None:
-    body = {"kind": visit.sample.kind, "input": visit.sample.input}
+async def _poll_until_over(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -> None:
+    body = {"kind": run.sample.kind, "input": run.sample.input}
     answer = await client.post("/v1/jobs", json=body)
-    while _take(answer, visit):
-        watch(visit)
+    while _keep_answer(answer, run):
+        watch(run)
         asked = time.monotonic()
-        answer = await client.get(f"/v1/jobs/{visit.document['id']}", params={"wait": _WAIT_S})
+        answer = await client.get(f"/v1/jobs/{run.document['id']}", params={"wait": _WAIT_S})
         if time.monotonic() - asked < _WAIT_S and not _is_over(answer):
             await asyncio.sleep(
                 float(answer.headers.get("Retry-After", "1"))
@@ -103,10 +103,10 @@ def _is_over(answer: httpx2.Response) -> bool:
     return answer.is_success and answer.json()["state"] in _TERMINAL
 
 
-def _take(answer: httpx2.Response, visit: Visit) -> bool:
+def _keep_answer(answer: httpx2.Response, run: SampleRun) -> bool:
     """Keep what the answer says about the job; False when there is nothing more to ask."""
     if answer.is_success:
-        visit.document = answer.json()
+        run.document = answer.json()
     else:
-        visit.trouble = f"{answer.status_code}: {answer.text[:300]}"
-    return not visit.is_over
+        run.problem = f"{answer.status_code}: {answer.text[:300]}"
+    return not run.is_over
