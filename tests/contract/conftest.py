@@ -87,17 +87,26 @@ class Record(NamedTuple):
 
 
 @pytest.fixture
-async def record(servers: Servers | None) -> AsyncIterator[Record]:
-    """An empty one."""
+async def database(servers: Servers | None) -> AsyncIterator[Database | None]:
+    """An empty PostgreSQL; None for a fake."""
     if servers is None:
-        yield _in_memory()
+        yield None
         return
     servers.up(servers.postgres)
     await empty_postgres(servers)
-    sql = await asyncpg.connect(servers.postgres.url)
     database = Database(servers.postgres.url, "tests", Telemetry(), size=10)
-    yield _on_postgresql(servers, database, sql)
+    yield database
     await database.close()
+
+
+@pytest.fixture
+async def record(servers: Servers | None, database: Database | None) -> AsyncIterator[Record]:
+    """An empty one."""
+    if servers is None or database is None:
+        yield _in_memory()
+        return
+    sql = await asyncpg.connect(servers.postgres.url)
+    yield _on_postgresql(servers, database, sql)
     sql.terminate()  # it may have been cut off already
 
 

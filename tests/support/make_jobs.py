@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import uuid_utils
 
 from sluice.core.job import Job, NewJob, as_accepted
+from sluice.core.schedule import NewSchedule
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+OPTIONS = (
+    '{"lane":"heavy","priority":"low","max_attempts":7,"timeout_s":1.5,"deadline_s":60,"tags":["a b","ü"]}'
+)
 
 
 def aged_id(age_s: float) -> str:
@@ -56,3 +61,20 @@ def finished_job(**changes: Any) -> Job:
         "result": b'{"total":3}',
     }
     return job._replace(**(done | changes))
+
+
+def new_schedule(**changes: Any) -> NewSchedule:
+    """A schedule on its way into the record, which fires in an hour and then not for a long time."""
+    usual = NewSchedule(
+        id=str(uuid4()),
+        tenant="acme",
+        name="nightly",
+        cron="0 0 29 2 *",
+        timezone="UTC",
+        kind="demo.sum",
+        input=b'{"values":[1]}',
+        options=OPTIONS,
+        catch_up="one",
+        next_at=datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1),
+    )
+    return usual._replace(**changes)

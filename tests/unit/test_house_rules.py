@@ -14,6 +14,7 @@ from api.http.problems import HTTP, TABLE
 from sluice import __version__
 from sluice.adapters.postgres.statements import load_fragments, load_queries
 from sluice.adapters.postgres.verifier import load_checks
+from sluice.core import ports
 from sluice.core.job import Job
 from sluice.core.lifecycle import EDGES
 from sluice.core.runtime.settings import PREFIX, Settings, default_text, example
@@ -33,6 +34,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("load
 POSTGRES = ROOT / "sluice/adapters/postgres"
 STATEMENTS = sorted((POSTGRES / "queries").rglob("*.sql"))
 SCRIPTS = sorted((ROOT / "sluice/adapters/redis/scripts").glob("*.lua"))
+PORTS = sorted(name for name in ports.__all__ if getattr(getattr(ports, name), "_is_protocol", False))
 EXCEPTION = re.compile(r"[#]\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)\b")
 EXCEPTION_WITH_REASON = re.compile(
     r"[#] noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*  \w|[#] type: ignore\[[\w, -]+\]  # \w"
@@ -174,6 +176,27 @@ def test_every_fragment_is_used_and_is_there() -> None:
 def test_a_script_says_what_it_is_for_and_is_run(path: Path) -> None:
     assert path.read_text().startswith("-- ")
     assert f'Script(connection, "{path.stem}"' in page("sluice/adapters/redis/document_cache.py")
+
+
+def test_every_port_has_a_suite() -> None:
+    """Together with its fake where it has one, else among the tests of its adapter."""
+    suites = [*ROOT.glob("tests/contract/*.py"), *ROOT.glob("tests/integration/record/*.py")]
+    texts = "".join(path.read_text() for path in suites)
+    assert [port for port in PORTS if not re.search(rf"\b{port}\b", texts)] == []
+
+
+def test_every_fake_is_held_to_the_suite_of_its_port() -> None:
+    support = "".join(path.read_text() for path in ROOT.glob("tests/support/*.py"))
+    suites = "".join(path.read_text() for path in ROOT.glob("tests/contract/*.py"))
+    fakes = set(re.findall(r"^class (Fake\w+)", support, re.MULTILINE))
+    bases = set(re.findall(r"^class Fake\w+\((Fake\w+)\)", support, re.MULTILINE))
+    assert [fake for fake in sorted(fakes - bases) if fake not in suites] == []
+
+
+def test_nothing_is_taken_for_a_port_that_is_none() -> None:
+    disguise = re.compile(rf"\bcast\((?:{'|'.join(PORTS)})\b")
+    tests = (path for path in EVERYWHERE if path.relative_to(ROOT).parts[0] == "tests")
+    assert [str(path.relative_to(ROOT)) for path in tests if disguise.search(path.read_text())] == []
 
 
 def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:

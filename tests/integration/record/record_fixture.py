@@ -20,6 +20,7 @@ from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.document import render
 from sluice.core.job import Job, Message, NewJob
 from sluice.core.lifecycle import released
+from sluice.core.ports import PruneStore, StatisticsStore
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fakes import Events
 from tests.support.make_jobs import aged_id, ids_of, new_job
@@ -49,8 +50,8 @@ class Record:
         self.store = PostgresJobStore(self.database, self.owner, self.settings)
         self.control = PostgresControlStore(self.database, self.settings)
         self.keeper = PostgresKeeperStore(self.database, self.settings.lease_s)
-        self.prune = PostgresPruneStore(self.database)
-        self.statistics = PostgresStatisticsStore(self.database, self.owner)
+        self.prune: PruneStore = PostgresPruneStore(self.database)
+        self.statistics: StatisticsStore = PostgresStatisticsStore(self.database, self.owner)
         self.server = PostgresServer(self.database, self.settings.record_budget_s)
 
     def other(self, **settings: object) -> PostgresJobStore:

@@ -15,6 +15,7 @@ from sluice.adapters.postgres.locks import Lock
 from sluice.adapters.postgres.verifier import Check, PostgresVerifier, load_checks
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
 from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
+from sluice.core.ports import Finding, Verifier
 from tests.integration.record.record_fixture import Record
 from tests.integration.test_http import sluice
 from tests.support.make_jobs import new_job, new_jobs
@@ -93,6 +94,11 @@ async def found(
     findings = [await verifier.run(sql, check, newest, 10) for check in verifier.checks.values()]
     assert len({each.check for each in findings}) == len(load_checks())
     return {each.check: each for each in findings if each.offenders}
+
+
+async def violated(verifier: Verifier, newest: int) -> list[Finding]:
+    """What a keeper finds wrong."""
+    return [each for each in await verifier.verify(newest) or () if each.offenders]
 
 
 @pytest.fixture
@@ -219,7 +225,7 @@ async def test_whatever_the_product_does_is_right(record: Record, verifier: Post
     assert await record.state(done[6].id) == "failed"
     assert await found(verifier, record.sql) == {}
     assert await record.control.delete_job("acme", done[6].id)
-    assert [each for each in await verifier.verify(100) or () if each.offenders] == []
+    assert await violated(verifier, 100) == []
 
 
 async def test_what_has_just_become_late_is_given_time(

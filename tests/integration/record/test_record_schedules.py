@@ -17,12 +17,10 @@ from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import BadRow
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, NewSchedule, Schedule
+from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, Schedule
 from tests.integration.record.record_fixture import Record, ids_in
+from tests.support.make_jobs import OPTIONS, new_schedule
 
-OPTIONS = (
-    '{"lane":"heavy","priority":"low","max_attempts":7,"timeout_s":1.5,"deadline_s":60,"tags":["a b","ü"]}'
-)
 HOUR = timedelta(hours=1)
 
 
@@ -36,23 +34,6 @@ def store(record: Record) -> PostgresScheduleStore:
 def keeper(record: Record, store: PostgresScheduleStore) -> FireSchedules:
     """One keeper's duty."""
     return FireSchedules(store, Telemetry(record.events))
-
-
-def new_schedule(**changes: Any) -> NewSchedule:
-    """A schedule on its way into the record, which fires in an hour and then not for a long time."""
-    usual = NewSchedule(
-        id=str(uuid4()),
-        tenant="acme",
-        name="nightly",
-        cron="0 0 29 2 *",
-        timezone="UTC",
-        kind="demo.sum",
-        input=b'{"values":[1]}',
-        options=OPTIONS,
-        catch_up="one",
-        next_at=datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + HOUR,
-    )
-    return usual._replace(**changes)
 
 
 async def kept(store: PostgresScheduleStore, **changes: Any) -> Schedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,7 +27,7 @@ from sluice.adapters.metrics import Metrics
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import ApiKeyRecord, ScheduleStore
+from sluice.core.ports import ApiKeyRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
@@ -35,6 +35,7 @@ from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
@@ -160,7 +161,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         lookup=lookup,
         waiting=Waiting(lookup, 10, lambda: True),
         control=Control(record, cache, lookup, publisher, events),
-        scheduling=Scheduling(registry, lanes, cast(ScheduleStore, record)),  # nobody asks it here
+        scheduling=Scheduling(registry, lanes, FakeScheduleStore()),
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
     )

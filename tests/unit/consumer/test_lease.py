@@ -17,45 +17,12 @@ import pytest
 
 from consumer.attempt import Attempt
 from consumer.lease import Leases
-from sluice.core.errors import ServerAway
 from sluice.core.job import Claim
 from sluice.core.ports import Beat
+from tests.support.fake_heartbeat_store import FakeHeartbeatStore
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
-
-
-class Record:
-    """A HeartbeatStore that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.beats: list[dict[Claim, bytes | None]] = []
-        self.beaten = threading.Event()
-        self.lost: set[Claim] = set()
-        self.cancelled: set[Claim] = set()
-        self.away = self.frozen = False
-        self.opened = self.closed = 0
-
-    async def open(self) -> "Record":
-        """What Leases are given to open their connection."""
-        self.opened += 1
-        return self
-
-    async def beat(self, held: Sequence[tuple[Claim, bytes | None]]) -> list[Beat]:
-        """Renew what was not lost."""
-        if self.frozen:
-            await asyncio.sleep(3600)
-        if self.away:
-            raise ServerAway("PostgreSQL")
-        self.beats.append(dict(held))
-        self.beaten.set()
-        return [Beat(*claim, claim in self.cancelled) for claim, _ in held if claim not in self.lost]
-
-    async def close(self) -> None:
-        """A frozen server does not even say good-bye."""
-        self.closed += 1
-        if self.frozen:
-            await asyncio.sleep(3600)
 
 
 class Flow:
@@ -81,8 +48,8 @@ class Flow:
 
 
 @pytest.fixture
-def record() -> Record:
-    return Record()
+def record() -> FakeHeartbeatStore:
+    return FakeHeartbeatStore()
 
 
 @pytest.fixture
@@ -91,7 +58,7 @@ async def flow() -> Flow:
 
 
 @asynccontextmanager
-async def started(record: Record, flow: Flow, **durations: Any) -> AsyncIterator[Leases]:
+async def started(record: FakeHeartbeatStore, flow: Flow, **durations: Any) -> AsyncIterator[Leases]:
     """Leases that beat."""
     usual: dict[str, Any] = {"lease_s": 5.0, "beat_s": 0.02, "grace_s": 5.0, "silence_s": 5.0}
     leases = Leases(
@@ -109,7 +76,7 @@ async def started(record: Record, flow: Flow, **durations: Any) -> AsyncIterator
         await leases.close()
 
 
-async def next_beats(record: Record, count: int = 1) -> list[dict[Claim, bytes | None]]:
+async def next_beats(record: FakeHeartbeatStore, count: int = 1) -> list[dict[Claim, bytes | None]]:
     """So many beats that begin after now."""
     seen = len(record.beats)
     while len(record.beats) < seen + count + 1:
@@ -118,7 +85,7 @@ async def next_beats(record: Record, count: int = 1) -> list[dict[Claim, bytes |
     return record.beats[seen + 1 :]
 
 
-async def test_one_heartbeat_renews_everything_in_hand(record: Record, flow: Flow) -> None:
+async def test_one_heartbeat_renews_everything_in_hand(record: FakeHeartbeatStore, flow: Flow) -> None:
     attempts = [an_attempt(kinds.nap) for _ in range(3)]
     async with started(record, flow) as leases:
         for attempt in attempts:
@@ -133,13 +100,15 @@ async def test_one_heartbeat_renews_everything_in_hand(record: Record, flow: Flo
     assert record.closed == record.opened == 1
 
 
-async def test_the_record_is_left_alone_while_nothing_is_in_hand(record: Record, flow: Flow) -> None:
+async def test_the_record_is_left_alone_while_nothing_is_in_hand(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     async with started(record, flow):
         await asyncio.sleep(0.1)
     assert record.opened == 0
 
 
-async def test_progress_is_sent_once_and_only_while_it_is_new(record: Record, flow: Flow) -> None:
+async def test_progress_is_sent_once_and_only_while_it_is_new(record: FakeHeartbeatStore, flow: Flow) -> None:
     attempt = an_attempt(kinds.nap)
     async with started(record, flow) as leases:
         leases.hold(attempt)
@@ -153,7 +122,7 @@ async def test_progress_is_sent_once_and_only_while_it_is_new(record: Record, fl
 
 
 async def test_a_claim_that_the_record_does_not_know_any_more_is_lost_once(
-    record: Record, flow: Flow
+    record: FakeHeartbeatStore, flow: Flow
 ) -> None:
     lost, kept = an_attempt(kinds.nap), an_attempt(kinds.nap)
     record.lost.add(lost.claim)
@@ -166,7 +135,9 @@ async def test_a_claim_that_the_record_does_not_know_any_more_is_lost_once(
     assert later[-1].keys() == {kept.claim}
 
 
-async def test_what_was_settled_while_the_beat_was_under_way_is_not_lost(record: Record, flow: Flow) -> None:
+async def test_what_was_settled_while_the_beat_was_under_way_is_not_lost(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt, other = an_attempt(kinds.nap), an_attempt(kinds.nap)
     async with started(record, flow) as leases:
         leases.hold(other)
@@ -180,7 +151,7 @@ async def test_what_was_settled_while_the_beat_was_under_way_is_not_lost(record:
     assert flow.lost == []
 
 
-async def test_a_cancel_is_told_once(record: Record, flow: Flow) -> None:
+async def test_a_cancel_is_told_once(record: FakeHeartbeatStore, flow: Flow) -> None:
     attempt = an_attempt(kinds.nap)
     record.cancelled.add(attempt.claim)
     async with started(record, flow) as leases:
@@ -191,7 +162,9 @@ async def test_a_cancel_is_told_once(record: Record, flow: Flow) -> None:
     assert flow.lost == []
 
 
-async def test_a_stop_that_is_asked_for_brings_the_next_beat_at_once(record: Record, flow: Flow) -> None:
+async def test_a_stop_that_is_asked_for_brings_the_next_beat_at_once(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap)
     async with started(record, flow, beat_s=60, lease_s=300) as leases:
         leases.hold(attempt)
@@ -205,7 +178,9 @@ async def test_a_stop_that_is_asked_for_brings_the_next_beat_at_once(record: Rec
     assert flow.cancelled == [attempt]
 
 
-async def test_a_stop_that_is_asked_for_during_a_beat_brings_another(record: Record, flow: Flow) -> None:
+async def test_a_stop_that_is_asked_for_during_a_beat_brings_another(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap)
     answered, go_on = threading.Event(), threading.Event()
     really = record.beat
@@ -230,13 +205,15 @@ async def test_a_stop_that_is_asked_for_during_a_beat_brings_another(record: Rec
     assert flow.cancelled == [attempt]
 
 
-async def test_a_stop_after_the_end_is_harmless(record: Record, flow: Flow) -> None:
+async def test_a_stop_after_the_end_is_harmless(record: FakeHeartbeatStore, flow: Flow) -> None:
     async with started(record, flow) as leases:
         leases.hold(an_attempt(kinds.nap))
     leases.beat_soon(next(iter(leases._held)).id)
 
 
-async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(record: Record, flow: Flow) -> None:
+async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap)
     record.away = True
     async with started(record, flow, beat_s=0.5, lease_s=60) as leases:
@@ -252,7 +229,7 @@ async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(record:
 
 @pytest.mark.parametrize("how", ["away", "frozen"])
 async def test_a_claim_that_cannot_be_renewed_is_given_up_before_the_record_does(
-    record: Record, flow: Flow, how: str
+    record: FakeHeartbeatStore, flow: Flow, how: str
 ) -> None:
     attempt = an_attempt(kinds.nap)
     async with started(record, flow, lease_s=0.5, beat_s=0.1) as leases:
@@ -266,7 +243,9 @@ async def test_a_claim_that_cannot_be_renewed_is_given_up_before_the_record_does
     assert 0.2 < took < 0.5
 
 
-async def test_a_claim_that_was_not_renewed_in_time_is_not_renewed_late(record: Record, flow: Flow) -> None:
+async def test_a_claim_that_was_not_renewed_in_time_is_not_renewed_late(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     late, kept = an_attempt(kinds.nap), an_attempt(kinds.nap)
     async with started(record, flow) as leases:
         await leases.close()  # the beat is made by hand, for a frozen process may wake up in it
@@ -277,7 +256,9 @@ async def test_a_claim_that_was_not_renewed_in_time_is_not_renewed_late(record: 
     assert [beat.keys() for beat in record.beats] == [{kept.claim}]
 
 
-async def test_an_attempt_is_renewed_only_until_its_time_is_over(record: Record, flow: Flow) -> None:
+async def test_an_attempt_is_renewed_only_until_its_time_is_over(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     brief, long = an_attempt(kinds.nap, timeout_s=0.05), an_attempt(kinds.nap)
     async with started(record, flow, lease_s=0.3, grace_s=0.05) as leases:
         leases.hold(brief)
@@ -288,7 +269,9 @@ async def test_an_attempt_is_renewed_only_until_its_time_is_over(record: Record,
     assert later[0].keys() == {long.claim}
 
 
-async def test_an_attempt_that_waits_its_turn_is_renewed_however_long(record: Record, flow: Flow) -> None:
+async def test_an_attempt_that_waits_its_turn_is_renewed_however_long(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap, timeout_s=0.01)
     attempt.waiting = True
     async with started(record, flow, lease_s=0.2, grace_s=0.01) as leases:
@@ -300,7 +283,9 @@ async def test_an_attempt_that_waits_its_turn_is_renewed_however_long(record: Re
     assert flow.lost == [attempt]
 
 
-async def test_claims_stay_alive_while_a_handler_blocks_the_loop(record: Record, flow: Flow) -> None:
+async def test_claims_stay_alive_while_a_handler_blocks_the_loop(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap)
     async with started(record, flow, lease_s=0.2, silence_s=0.1) as leases:
         leases.hold(attempt)
@@ -313,7 +298,7 @@ async def test_claims_stay_alive_while_a_handler_blocks_the_loop(record: Record,
 
 
 async def test_a_loop_that_is_silent_beyond_the_time_of_its_work_ends_the_process(
-    record: Record, flow: Flow
+    record: FakeHeartbeatStore, flow: Flow
 ) -> None:
     attempt = an_attempt(kinds.nap, timeout_s=0.1)
     async with started(record, flow, grace_s=0.1, silence_s=0.2) as leases:
@@ -323,12 +308,16 @@ async def test_a_loop_that_is_silent_beyond_the_time_of_its_work_ends_the_proces
     assert took > 0.3  # time limit + grace + silence, less what the ticks round off
 
 
-async def test_an_idle_loop_that_falls_silent_ends_the_process(record: Record, flow: Flow) -> None:
+async def test_an_idle_loop_that_falls_silent_ends_the_process(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     async with started(record, flow, silence_s=0.1):
         assert flow.ended_hard.wait(10)
 
 
-async def test_a_waiting_attempt_does_not_excuse_a_silent_loop(record: Record, flow: Flow) -> None:
+async def test_a_waiting_attempt_does_not_excuse_a_silent_loop(
+    record: FakeHeartbeatStore, flow: Flow
+) -> None:
     attempt = an_attempt(kinds.nap)
     attempt.waiting = True
     async with started(record, flow, silence_s=0.1) as leases:
@@ -336,20 +325,20 @@ async def test_a_waiting_attempt_does_not_excuse_a_silent_loop(record: Record, f
         assert flow.ended_hard.wait(10)
 
 
-async def test_leases_that_fail_themselves_end_the_process(record: Record, flow: Flow) -> None:
+async def test_leases_that_fail_themselves_end_the_process(record: FakeHeartbeatStore, flow: Flow) -> None:
     broken: Any = None
     async with started(record, flow) as leases:
         leases._held = broken
         assert await asyncio.to_thread(flow.ended_hard.wait, 10)
 
 
-async def test_closing_before_the_start_and_twice_is_harmless(record: Record, flow: Flow) -> None:
+async def test_closing_before_the_start_and_twice_is_harmless(record: FakeHeartbeatStore, flow: Flow) -> None:
     async with started(record, flow) as leases:
         await leases.close()
     await leases.close()
 
 
-async def test_closing_does_not_wait_for_a_frozen_record(record: Record, flow: Flow) -> None:
+async def test_closing_does_not_wait_for_a_frozen_record(record: FakeHeartbeatStore, flow: Flow) -> None:
     record.frozen = True
     async with started(record, flow, beat_s=0.1) as leases:
         leases.hold(an_attempt(kinds.nap))
@@ -363,11 +352,11 @@ PROCESS = """
     from consumer.lease import Leases
     from tests.unit.consumer import hostile_kinds as kinds
     from tests.unit.consumer.make_attempts import an_attempt
-    from tests.unit.consumer.test_lease import Record
+    from tests.support.fake_heartbeat_store import FakeHeartbeatStore
 
     async def main():
         tell = lambda attempt: print("lost", flush=True)
-        leases = Leases(Record().open, lease_s=LEASE, beat_s=0.05, grace_s=0.1, silence_s=0.3,
+        leases = Leases(FakeHeartbeatStore().open, lease_s=LEASE, beat_s=0.05, grace_s=0.1, silence_s=0.3,
                         loop=asyncio.get_running_loop(), on_lost=tell, on_cancel=tell)
         leases.start()
         leases.hold(an_attempt(kinds.nap, timeout_s=LIMIT))

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from consumer.loop_watchdog import Blocker, LoopWatchdog, find_blocker
+from tests.support.fake_heartbeat_store import FakeHeartbeatStore
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
-from tests.unit.consumer.test_lease import Flow, Record, started
+from tests.unit.consumer.test_lease import Flow, started
 
 BLOCKER = Blocker("t.block", "kinds.py:1 in block")
 
@@ -143,7 +144,7 @@ def test_the_handler_on_the_stack_is_to_blame(work: Callable[[threading.Event], 
 
 async def test_leases_name_the_kind_that_blocks_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.loop_watchdog.BLOCKED_S", 0.2)
-    record, flow = Record(), Flow()
+    record, flow = FakeHeartbeatStore(), Flow()
     told: list[tuple[Blocker, float]] = []
     attempt = an_attempt(kinds.block, {"seconds": 0.6})
     neighbour = an_attempt(kinds.nap)
@@ -163,7 +164,7 @@ async def test_leases_name_the_kind_that_blocks_the_loop(monkeypatch: pytest.Mon
 async def test_a_loop_blocked_for_good_is_not_excused_by_what_else_is_in_hand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    record, flow = Record(), Flow()
+    record, flow = FakeHeartbeatStore(), Flow()
     monkeypatch.setattr("consumer.loop_watchdog.BLOCKED_S", 0.05)
     attempt = an_attempt(kinds.block, {"seconds": 5}, timeout_s=0.1)
     neighbour = an_attempt(kinds.nap, timeout_s=3_600)

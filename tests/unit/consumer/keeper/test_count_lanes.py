@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
 
 import pytest
 
 from consumer.keeper.count_lanes import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
 from sluice.core.errors import TryAgain
-from sluice.core.ports import StatisticsStore
 from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Statistics, Works, read_statistics
 from tests.support.fakes import FakeCache
 from tests.unit.api.in_memory_api import Clock
@@ -25,9 +24,12 @@ class Record:
         self.clock, self.takes_s = clock, 0.01
         self.counts: dict[str, LaneCount] | None = {"default": COUNT}
         self.error: Exception | None = None
-        self.asked: list[tuple[list[str], int, float]] = []
+        self.asked: list[tuple[Sequence[str], int, float]] = []
         self.work: Works = {}
         self.kept: Statistics = {}
+
+    async def upsert_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
+        """Somebody else's business."""
 
     async def report_work(self, works: Works) -> None:
         self.work = works
@@ -35,7 +37,7 @@ class Record:
     async def list_work(self, silent_s: float) -> list[Works]:
         return [self.work]
 
-    async def count(self, lanes: list[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
+    async def count(self, lanes: Sequence[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
         self.asked.append((lanes, most, every_s))
         self.clock.now += self.takes_s
         if self.error:
@@ -55,8 +57,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock, self.board = Clock(), FakeCache()
         self.record = Record(self.clock)
-        store = cast(StatisticsStore, self.record)
-        self.duty = CountLanes(store, self.board, ["default"], lambda: WORK, 1.0, self.clock)
+        self.duty = CountLanes(self.record, self.board, ["default"], lambda: WORK, 1.0, self.clock)
 
 
 async def test_what_was_counted_is_put_together_kept_and_put_up() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
 from consumer.keeper.prune_jobs import FIRST_ID, PruneJobs
 from consumer.keeper.prune_keys import FIRST_KEY, PruneKeysAndConsumers
 from consumer.keeper.sweep import AGAIN_S, ROWS_PER_TICK, Sweep
-from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys, PruneStore
+from sluice.core.ports import IdempotencyKeyCursor, Pruned, PrunedKeys
 from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events, FakeCache
@@ -23,29 +21,38 @@ FULL = ROWS_PER_TICK
 class Record:
     """A record that answers as it was told to, and remembers behind what it was asked to look."""
 
-    def __init__(self, *answers: object) -> None:
+    def __init__(self, *answers: Pruned | PrunedKeys | None) -> None:
         self.answers = list(answers)
         self.asked: list[object] = []
         self.kept: list[tuple[object, int]] = []
 
-    async def prune_jobs(self, after: str, kept: Retention, limit: int) -> object:
-        self.asked.append(after)
-        self.kept.append((kept, limit))
-        return self.answers.pop(0)
+    async def prune_jobs(self, after: str, kept: Retention, limit: int) -> Pruned | None:
+        found = self._answer(after, kept, limit)
+        assert not isinstance(found, PrunedKeys)
+        return found
 
-    async def prune_idempotency_keys(self, after: IdempotencyKeyCursor, keep_s: float, limit: int) -> object:
-        return await self.prune_jobs(cast(str, after), cast(Retention, keep_s), limit)
+    async def prune_idempotency_keys(
+        self, after: IdempotencyKeyCursor, keep_s: float, limit: int
+    ) -> PrunedKeys | None:
+        found = self._answer(after, keep_s, limit)
+        assert not isinstance(found, Pruned)
+        return found
 
     async def prune_consumers(self, silent_s: float) -> int:
         return 5
+
+    def _answer(self, after: object, kept: object, limit: int) -> Pruned | PrunedKeys | None:
+        self.asked.append(after)
+        self.kept.append((kept, limit))
+        return self.answers.pop(0)
 
 
 class Scene:
     """The duties, over a record and a clock that do what they are told."""
 
-    def __init__(self, *answers: object) -> None:
+    def __init__(self, *answers: Pruned | PrunedKeys | None) -> None:
         self.record, self.cache, self.events, self.clock = Record(*answers), FakeCache(), Events(), Clock()
-        store, telemetry = cast(PruneStore, self.record), Telemetry(self.events)
+        store, telemetry = self.record, Telemetry(self.events)
         self.jobs = PruneJobs(store, self.cache, telemetry, KEPT, clock=self.clock)
         self.keys = PruneKeysAndConsumers(store, 600, clock=self.clock)
 
