@@ -4,6 +4,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11
 
+# The command, with the settings of the stack that `make run` started.
+SLUICE := .local/bin/sluice
+
 # Arguments of `make key`.
 TENANT ?= demo
 SCOPES ?= submit,read
@@ -37,20 +40,24 @@ logs:  ## follow the logs of api and consumer (Ctrl-C ends)
 down: setup  ## stop api, consumer and the private servers
 	@$(PYTHON) -m infra.local down
 
-key: setup  ## make an API key: make key TENANT=demo SCOPES=submit,read,admin
-	@$(PYTHON) -m infra.local.key --tenant "$(TENANT)" --scopes "$(SCOPES)"
+key: $(SLUICE)  ## make an API key: make key TENANT=demo SCOPES=submit,read,admin
+	@$(SLUICE) keys create --tenant "$(TENANT)" --scopes "$(SCOPES)"
 
-verify: setup  ## ask the record of the running stack whether every invariant holds: make verify ARGS=--json
-	@$(PYTHON) -m infra.local.verify $(ARGS)
+verify: $(SLUICE)  ## ask the record of the running stack whether every invariant holds: make verify ARGS=--json
+	@$(SLUICE) verify $(ARGS)
+
+$(SLUICE):
+	@echo "Nothing was started here; \`make run\` first." >&2; exit 2
 
 setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says
 
-.venv/lock.stamp: requirements-dev.txt infra/local/setup.sh
+.venv/lock.stamp: requirements-dev.txt infra/local/setup.sh infra/sluice
 	@infra/local/setup.sh
 
-check: setup  ## format, lint, types, import contracts; changes nothing
+check: setup  ## format, lint, spelling, types, import contracts; changes nothing
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
+	.venv/bin/codespell
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 
@@ -87,7 +94,7 @@ controls: setup  ## remove one guard at a time, and see the fault runs notice: m
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh
 	docker compose up --build --wait
-	@echo "a key: docker compose exec api python -m api.keys.keyring create --tenant $(TENANT); to stop: docker compose down"
+	@echo "a key: docker compose exec api sluice keys create --tenant $(TENANT); to stop: docker compose down"
 
 test-containers: setup  ## build the image and test docker-compose.yml, on an engine of its own if none runs
 	@$(PYTHON) -m infra.docker.trial
@@ -105,6 +112,6 @@ load: setup  ## users with a rate and a verdict, against the running stack: make
 	@$(PYTHON) -m loadtests $(ARGS)
 
 lock: setup  ## write the lock files anew from pyproject.toml
-	$(COMPILE) pyproject.toml -o requirements.txt
-	$(COMPILE) pyproject.toml --group dev -o requirements-dev.txt
+	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group containers -o infra/docker/requirements.txt

@@ -15,7 +15,8 @@ import uvloop
 from api.app import RunningApi, open_api
 from api.http.asgi import AsgiApp
 from api.http.uvicorn_protocol import Protocol
-from sluice.adapters.admin_http import AdminApp, QuietServer, listen, serve_admin
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry, load
@@ -31,7 +32,7 @@ LINGER_S = 1.0
 """How long a client that has connected at the last moment has to send its request."""
 
 
-class Server(QuietServer):
+class Server(EmbeddedServer):
     """Stops to listen before it closes connections that have not sent a request yet."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -105,7 +105,7 @@ def build_state(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
-        keyring=Keyring(connections.keys, pepper, settings.key_fresh_s, settings.key_stale_s),
+        keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
         submission=Submission(
             registry,
             lanes,
@@ -117,8 +117,8 @@ def build_state(
             connections.clock,
         ),
         lookup=lookup,
-        waiting=Waiting(lookup, settings.waiters, lambda: connections.cache.listening),
-        control=Control(connections.jobs, connections.cache, lookup, publisher, telemetry),
+        waiting=Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening),
+        control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
         scheduling=Scheduling(registry, lanes, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
@@ -158,10 +158,10 @@ def document_of(app: FastAPI, registry: Registry) -> Json:
 
 def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
     """Start to hear of changed jobs, deleted jobs and the statistics of lanes."""
-    cache, tasks = connections.cache, TaskSet[None]()
-    tasks.start(cache.listen(state.waiting.wake), name="wake-ups")
-    tasks.start(cache.listen_gone(state.lookup.memory.forget), name="gone")
-    tasks.start(state.advisor.follow(cache), name="lane-statistics")
+    subscriptions, tasks = connections.subscriptions, TaskSet[None]()
+    tasks.start(subscriptions.listen(state.waiting.wake), name="wake-ups")
+    tasks.start(subscriptions.listen_gone(state.lookup.memory.forget), name="gone")
+    tasks.start(state.advisor.follow(connections.board), name="lane-statistics")
     return tasks
 
 

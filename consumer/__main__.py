@@ -14,11 +14,11 @@ from sluice.core.runtime.settings import load_settings
 from sluice.errors import StartRefused
 
 NICE = 5
-"""Work never steals from the front door; handlers in processes are nicer still."""
+"""So that work takes no processor time from an api on the same machine; child processes are nicer still."""
 
 
 def main() -> int:
-    """Exit status 0 after a stop, 2 where the start was refused."""
+    """Run one consumer; returns exit status 0 after a stop, 2 where the start was refused."""
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)

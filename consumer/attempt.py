@@ -1,4 +1,4 @@
-"""One claimed job in hand: what the runner, the leases and the flow know about it while it runs.
+"""One claimed job in hand: what runner, leases and flow know about it while it runs.
 
 Made for every job that runs, so it is slotted and cheap.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 import orjson
 
 from sluice.context import Context
 from sluice.core.job import Job
-from sluice.core.outcome import LeaseLost, TimedOut, storable
+from sluice.core.outcome import LeaseLost, NotRenewed, Released, TimedOut, storable
 from sluice.errors import AttemptEnded
 from sluice.handler import AnyHandler
+from sluice.handler_io import read_input
 
 LOG = logging.getLogger("sluice.handler")
 
@@ -71,6 +73,14 @@ class Attempt:
         elif isinstance(why, LeaseLost):
             self.stopped = why
 
+    def cancel(self) -> None:
+        """Stop because a client asked for it."""
+        self.stop(Released("cancelled"))
+
+    def lose_lease(self) -> None:
+        """Stop because the lease is lost, or could not be renewed in time."""
+        self.stop(LeaseLost() if self.overdue else NotRenewed())
+
     def time_out(self) -> None:
         """Stop because the time limit has come."""
         self.stop(TimedOut(f"The time limit of {self.time_limit_s:g} s was reached."))
@@ -81,7 +91,7 @@ class Attempt:
         return not self.waiting and monotonic() > self.started + self.time_limit_s
 
     def begin(self) -> None:
-        """A place was found: the time limit counts from now."""
+        """Count the time limit from now: a place was found."""
         self.started = monotonic()
         self.waiting = False
 
@@ -90,14 +100,21 @@ class Attempt:
         return self.stopped is not None
 
     def report(self, percent: float, note: str) -> None:
-        """Note the newest progress, which the heartbeat fetches. Safe in every thread."""
+        """Keep the newest progress, which the heartbeat fetches. Safe in every thread."""
         self.progress = progress_json(percent, note)
 
     def context(self) -> Context:
-        """What the handler may know. Used where it runs in this process."""
+        """Make what the handler may know, where it runs in this process."""
         return make_context(
             self.job.kind, (self.job.id, self.job.attempt, self.job.fence), self.report, self.is_stopped
         )
+
+
+def call_handler(attempt: Attempt) -> Any:
+    """Call the handler: its output, or for `async def` the coroutine. Raises BadInput, and what the handler raises."""
+    handler = attempt.handler
+    value = read_input(handler, attempt.job.input)
+    return handler.function(value, attempt.context()) if handler.takes_context else handler.function(value)
 
 
 def make_context(
@@ -106,12 +123,12 @@ def make_context(
     report: Callable[[float, str], None],
     stop_asked: Callable[[], bool],
 ) -> Context:
-    """A Context for this job id, attempt and fence, with a logger that says which job speaks."""
+    """Make a Context for this job id, attempt and fence, with a logger that says which job speaks."""
     job_id, attempt, fence = numbers
     log = logging.LoggerAdapter(LOG, {"job_id": job_id, "kind": kind, "attempt": attempt})
     return Context(job_id, attempt, fence, log, report, stop_asked)
 
 
 def progress_json(percent: float, note: str) -> bytes:
-    """Progress as it is stored and shown."""
+    """Write progress as it is stored and shown."""
     return orjson.dumps({"percent": percent, "note": storable(note)})

@@ -1,55 +1,46 @@
-"""Keeps claims alive from a thread of its own, which goes on when a handler blocks the event loop.
+"""Keeps claims alive: one heartbeat for all attempts in hand, from a thread of its own.
 
-It also knows when to stop: a claim whose time is over is let go, a claim that could not be renewed in time is given up
-before the record gives it to another consumer, and a process whose event loop stays silent is ended.
+It also knows when to stop: an attempt whose time is over is not renewed, a claim that could not be renewed in time is
+given up before the record gives it to another consumer, and a process whose event loop stays silent is ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import inspect
 import logging
-import os
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from threading import Thread, get_ident
+from threading import get_ident
 from time import monotonic
 
 from consumer.attempt import Attempt
-from consumer.loop_watchdog import Blocker, LoopWatchdog, blocker_in
+from consumer.heartbeat_thread import HeartbeatThread
+from consumer.loop_watchdog import Blocker, LoopWatchdog, end_process, find_blocker
 from sluice.core.job import Claim
 from sluice.core.ports import Beat, HeartbeatStore
 
 LOG = logging.getLogger("sluice.lease")
 SILENCE_S = 10.0
-JOIN_S = 3.0
 PROGRESS_S = 0.5
 """How soon the record hears of progress."""
-
-
-def end_process() -> None:
-    """End the process at once, leaving on stderr what every thread was doing."""
-    faulthandler.dump_traceback(file=sys.__stderr__ or 2)
-    os._exit(70)
 
 
 class HeldAttempt:
     """What the heartbeat knows about one attempt."""
 
-    __slots__ = ("attempt", "cancel_told", "lost_told", "renewed", "sent")
+    __slots__ = ("attempt", "cancel_reported", "lost_reported", "renewed", "sent")
 
     def __init__(self, attempt: Attempt, now: float) -> None:
         self.attempt = attempt
         self.renewed = now
         self.sent: bytes | None = None
-        self.cancel_told = False
-        self.lost_told = False
+        self.cancel_reported = False
+        self.lost_reported = False
 
     @property
-    def news(self) -> bytes | None:
+    def new_progress(self) -> bytes | None:
         """Progress that the record has not seen yet."""
         progress = self.attempt.progress
         return None if progress is self.sent else progress
@@ -65,7 +56,7 @@ class Leases:
     `hold` and `drop` belong to the loop; they are a step in a dict that the thread only ever copies.
     """
 
-    def __init__(  # noqa: PLR0913  durations that tests shorten, and the three ways to be heard
+    def __init__(  # noqa: PLR0913  durations that tests shorten, and the four ways to be heard
         self,
         open_store: Callable[[], Awaitable[HeartbeatStore]],
         *,
@@ -84,23 +75,19 @@ class Leases:
         self._fence_s = lease_s - lease_s / 5
         self._beat_s = beat_s
         self._grace_s = grace_s
-        self._main = loop
+        self._main_loop = loop
         self._on_lost = on_lost
         self._on_cancel = on_cancel
         self._on_moved = on_moved
-        self._exit_hard = exit_hard
         self._tick_s = min(beat_s / 4, lease_s / 20)
-        self._silence = LoopWatchdog(
-            silence_s, self._tick_s, exit_hard, self._find_blocker, partial(self._in_main, on_blocked)
-        )
-        self._loops_thread = get_ident()
+        self._watchdog = LoopWatchdog(
+            silence_s, self._tick_s, exit_hard, self._find_blocker, partial(self._call_in_main_loop, on_blocked)
+        )  # fmt: skip
+        self._main_thread = get_ident()
         self._held: dict[Claim, HeldAttempt] = {}
         self._store: HeartbeatStore | None = None
-        self._own: asyncio.AbstractEventLoop | None = None
-        self._work: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
-        self._closed = False
-        self._thread = Thread(target=self._live, name="leases", daemon=True)
+        self._asked_for = asyncio.Event()
+        self._thread = HeartbeatThread(self._keep, exit_hard)
 
     def __repr__(self) -> str:
         return f"<Leases: {len(self._held)} held>"
@@ -114,38 +101,19 @@ class Leases:
         self._held[attempt.claim] = HeldAttempt(attempt, monotonic())
 
     def drop(self, attempt: Attempt) -> None:
-        """Let it go: the attempt is settled."""
+        """Stop keeping this claim alive: the attempt is settled."""
         self._held.pop(attempt.claim, None)
 
     def beat_soon(self, job_id: str) -> None:
         """Ask the record at once where this job is in hand: its cancel was requested."""
-        if self._own is not None and any(claim.id == job_id for claim in self._held):
-            with suppress(RuntimeError):  # the thread has ended already
-                self._own.call_soon_threadsafe(self._hurry.set)
+        if any(claim.id == job_id for claim in self._held):
+            self._thread.call_soon(self._asked_for.set)
 
     async def close(self) -> None:
         """Stop beating. Bounded, even where the record is frozen."""
-        self._closed = True
-        if self._own is not None and self._work is not None:
-            with suppress(RuntimeError):  # the thread has ended already
-                self._own.call_soon_threadsafe(self._work.cancel)
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join, JOIN_S)
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._keep())
-        except asyncio.CancelledError:
-            return
-        except BaseException:
-            LOG.critical("claims cannot be kept any more; this process ends itself", exc_info=True)
-            self._exit_hard()
+        await self._thread.close()
 
     async def _keep(self) -> None:
-        self._own = asyncio.get_running_loop()
-        self._work = asyncio.current_task()
-        if self._closed:
-            return
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._beat_for_ever(), name="beat")
@@ -156,107 +124,109 @@ class Leases:
     async def _beat_for_ever(self) -> None:
         while True:
             began = monotonic()
-            self._hurry.clear()  # before the beat: what is asked for while it is under way may be too late for it
+            self._asked_for.clear()  # before the beat: what is asked for while it is under way may be too late for it
             good = await self._beat_once()
             await self._rest(began + (self._beat_s if good else self._beat_s / 5))
 
     async def _rest(self, until: float) -> None:
-        """Until the next heartbeat, which comes early where a client is to see progress or asked for a stop."""
+        """Wait for the next heartbeat, which comes early where a client is to see progress or asked for a stop."""
         while (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, PROGRESS_S)):
-                    await self._hurry.wait()
-            if self._hurry.is_set() or any(hold.news for hold in self._held.copy().values()):
+                    await self._asked_for.wait()
+            if self._asked_for.is_set() or any(held.new_progress for held in self._held.copy().values()):
                 return
 
     async def _beat_once(self) -> bool:
-        """One heartbeat for everything in hand; false where the record did not answer."""
-        holds = [hold for hold in self._held.copy().values() if self._may_renew(hold, monotonic())]
+        """Send one heartbeat for everything in hand; false where the record did not answer."""
+        holds = [held for held in self._held.copy().values() if self._may_renew(held, monotonic())]
         if not holds:
             return True
-        news = [hold.news for hold in holds]
+        progress = [held.new_progress for held in holds]
         sent_at = monotonic()
         try:
             async with asyncio.timeout(self._beat_s):
                 if self._store is None:
                     self._store = await self._open_store()
-                claims = [(hold.attempt.claim, new) for hold, new in zip(holds, news, strict=True)]
+                claims = [(held.attempt.claim, new) for held, new in zip(holds, progress, strict=True)]
                 beats = await self._store.beat(claims)
         except Exception as error:  # noqa: BLE001  whatever it is, the next beat comes soon
             LOG.warning("a heartbeat failed: %s: %s", type(error).__name__, error)
             await self._close_store()
             return False
-        for hold, new in zip(holds, news, strict=True):
-            hold.sent = new or hold.sent
-        self._heed(holds, beats, sent_at)
+        for held, new in zip(holds, progress, strict=True):
+            held.sent = new or held.sent
+        self._take_answer(holds, beats, sent_at)
         return True
 
-    def _heed(self, holds: Sequence[HeldAttempt], beats: Sequence[Beat], sent_at: float) -> None:
-        """Renewed is what came back; the rest belongs to somebody else by now."""
+    def _take_answer(self, holds: Sequence[HeldAttempt], beats: Sequence[Beat], sent_at: float) -> None:
+        """Count as renewed what came back; the rest belongs to somebody else by now."""
         alive = {Claim(beat.id, beat.fence): beat for beat in beats}
         moved = {beat.id: beat.version for beat in beats if beat.moved}
         if moved:
-            self._in_main(self._on_moved, moved)
-        for hold in holds:
-            beat = alive.get(hold.attempt.claim)
+            self._call_in_main_loop(self._on_moved, moved)
+        for held in holds:
+            beat = alive.get(held.attempt.claim)
             if beat is None:
-                self._tell_lost(hold)
+                self._report_lost(held)
                 continue
-            hold.renewed = sent_at
-            if beat.cancel_requested and not hold.cancel_told:
-                hold.cancel_told = True
-                self._in_main(self._if_held, self._on_cancel, hold)
+            held.renewed = sent_at
+            if beat.cancel_requested and not held.cancel_reported:
+                held.cancel_reported = True
+                self._call_in_main_loop(self._report_if_held, self._on_cancel, held)
 
     async def _watch(self) -> None:
         """Look after the clock and the event loop, whatever the record does meanwhile."""
         while True:
             now = monotonic()
             holds = list(self._held.copy().values())
-            for hold in holds:
-                if now > hold.renewed + self._fence_s:
-                    self._tell_lost(hold)
-            self._in_main(self._silence.broken)
-            self._silence.listen(now)
-            self._silence.judge(now, max(map(self._ends_at, self._blamed(holds)), default=0.0))
+            for held in holds:
+                if now > held.renewed + self._fence_s:
+                    self._report_lost(held)
+            self._call_in_main_loop(self._watchdog.hear)
+            self._watchdog.tick(now)
+            self._watchdog.judge(now, max(map(self._ends_at, self._find_blamed(holds)), default=0.0))
             await asyncio.sleep(self._tick_s)
 
-    def _blamed(self, holds: Sequence[HeldAttempt]) -> Sequence[HeldAttempt]:
-        """Whose time has to be over before a silent loop ends the process: the blocker's, or else everybody's."""
-        kind = self._silence.blocker.kind if self._silence.blocker else ""
-        return [hold for hold in holds if hold.attempt.handler.kind == kind] or holds
+    def _find_blamed(self, holds: Sequence[HeldAttempt]) -> Sequence[HeldAttempt]:
+        """Find whose time has to be over before a silent loop ends the process: the blocker's, or else everybody's."""
+        kind = self._watchdog.blocker.kind if self._watchdog.blocker else ""
+        return [held for held in holds if held.attempt.handler.kind == kind] or holds
 
     def _find_blocker(self) -> Blocker:
-        handlers = [hold.attempt.handler for hold in self._held.copy().values()]
+        handlers = [held.attempt.handler for held in self._held.copy().values()]
         codes = ((getattr(inspect.unwrap(each.function), "__code__", None), each.kind) for each in handlers)
-        return blocker_in(self._loops_thread, {code: kind for code, kind in codes if code})
+        return find_blocker(self._main_thread, {code: kind for code, kind in codes if code})
 
-    def _may_renew(self, hold: HeldAttempt, now: float) -> bool:
-        """An attempt is renewed until its time is over, or while it waits its turn in a loop that answers."""
-        if now > hold.renewed + self._fence_s:  # frozen for longer: the record may have given it away
+    def _may_renew(self, held: HeldAttempt, now: float) -> bool:
+        """Renew an attempt until its time is over, or while it waits its turn in a loop that answers."""
+        if now > held.renewed + self._fence_s:  # frozen for longer: the record may have given it away
             return False
-        if hold.attempt.waiting:
-            return not self._silence.long
-        return now <= self._ends_at(hold)
+        if held.attempt.waiting:
+            return not self._watchdog.too_long
+        return now <= self._ends_at(held)
 
-    def _ends_at(self, hold: HeldAttempt) -> float:
-        attempt = hold.attempt
+    def _ends_at(self, held: HeldAttempt) -> float:
+        attempt = held.attempt
         return 0.0 if attempt.waiting else attempt.started + attempt.time_limit_s + self._grace_s
 
-    def _tell_lost(self, hold: HeldAttempt) -> None:
-        if not hold.lost_told:
-            hold.lost_told = True
-            self._in_main(self._if_held, self._on_lost, hold, True)
+    def _report_lost(self, held: HeldAttempt) -> None:
+        if not held.lost_reported:
+            held.lost_reported = True
+            self._call_in_main_loop(self._report_if_held, self._on_lost, held, True)
 
-    def _if_held(self, tell: Callable[[Attempt], None], hold: HeldAttempt, and_drop: bool = False) -> None:
+    def _report_if_held(
+        self, report: Callable[[Attempt], None], held: HeldAttempt, and_drop: bool = False
+    ) -> None:
         """Tell the flow, unless the attempt was settled meanwhile. Runs in the event loop."""
-        if self._held.get(hold.attempt.claim) is hold:
+        if self._held.get(held.attempt.claim) is held:
             if and_drop:
-                self.drop(hold.attempt)
-            tell(hold.attempt)
+                self.drop(held.attempt)
+            report(held.attempt)
 
-    def _in_main(self, act: Callable[..., None], *arguments: object) -> None:
+    def _call_in_main_loop(self, act: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the event loop is closed: the process is ending
-            self._main.call_soon_threadsafe(act, *arguments)
+            self._main_loop.call_soon_threadsafe(act, *arguments)
 
     async def _close_store(self) -> None:
         store, self._store = self._store, None

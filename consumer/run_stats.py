@@ -1,4 +1,4 @@
-"""What this consumer knows of its own work: how many runs end, and how long they take."""
+"""Run statistics: how many runs end in this consumer, and how long they take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATE_TICKS = 10
 
 
 class RunStats:
-    """Counts runs by lane and kind. `note` is on the path of every job, so it only puts numbers away."""
+    """Counts runs by lane and kind. `add` is on the path of every job, so it only puts numbers away."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -26,14 +26,14 @@ class RunStats:
         self._ended: Counter[str] = Counter()
         self._seen: deque[tuple[float, Counter[str]]] = deque([(clock(), Counter())], maxlen=RATE_TICKS)
 
-    def note(self, lane: str, kind: str, seconds: float) -> None:
-        """A run has ended, after so many seconds in its slot."""
+    def add(self, lane: str, kind: str, seconds: float) -> None:
+        """Count a run that has ended, after so many seconds in its slot."""
         self._ended[lane] += 1
         self._times[lane].append(seconds)
         self._kinds[lane][kind].append(seconds)
 
     def report(self, lanes: Iterable[Lane]) -> Works:
-        """What is known now of these lanes. Rates are taken since the report some ticks ago."""
+        """Report what is known now of these lanes. Rates are taken since the report some ticks ago."""
         now, (since, before) = self._clock(), self._seen[0]
         self._seen.append((now, self._ended.copy()))
         span = max(now - since, 0.001)

@@ -1,4 +1,4 @@
-"""`python -m loadtests`: the load of locustfile.py, bounded in users and time, against the stack that runs here."""
+"""`python -m loadtests`: run the load of locustfile.py, bounded in users and time, against the stack that runs here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from loadtests.config import NoTarget, Target
 
 LOCUSTFILE = config.ROOT / "loadtests" / "locustfile.py"
 STOP_S = 10
-"""Users may end what they are at."""
+"""Seconds for users to finish what they are doing."""
 
 
 def main() -> int:
-    """Locust's exit status: 0 for a run as demanded, 1 for any other; 2 where there was nothing to load."""
+    """Return Locust's exit status: 0 for a good run, 1 for any other; 2 if there was nothing to load."""
     arguments = _parser().parse_args()
     if arguments.anywhere:
         os.environ[config.ANYWHERE] = "1"
@@ -33,17 +33,17 @@ def main() -> int:
         "PYTHONPATH": str(config.ROOT),
     }
     try:
-        return subprocess.run(_command(arguments), env=environment, cwd=config.ROOT, check=False).returncode  # noqa: S603
+        return subprocess.run(_command(arguments), env=environment, cwd=config.ROOT, check=False).returncode  # noqa: S603  our own command line
     except KeyboardInterrupt:
         return 130
 
 
 def _running_target() -> Target:
-    """What answers already, else a stack started for it. One named in the environment is never started."""
+    """Return what answers already, or a stack started for the purpose. One named in the environment is never started."""
     given = bool(os.environ.get("SLUICE_URL"))
     try:
         found = config.target()
-        if given or _lets_in(found):
+        if given or _accepts_key(found):
             return found
     except NoTarget:
         if given:
@@ -52,12 +52,12 @@ def _running_target() -> Target:
     return config.target()
 
 
-def _lets_in(found: Target) -> bool:
-    """Whether the key opens the door: the one of another tree may have the address of a stack that ran before."""
+def _accepts_key(found: Target) -> bool:
+    """Tell whether the key is valid there: that of another tree may carry the address of a stack that ran before."""
     authorization = {"Authorization": f"Bearer {found.key}"}
     request = urllib.request.Request(f"{found.url}/v1/kinds", headers=authorization)  # noqa: S310  ours
     try:
-        urllib.request.urlopen(request, timeout=2).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=2).close()  # noqa: S310  the address of the stack under test
     except OSError:
         return False
     return True

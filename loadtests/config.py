@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 ADDRESSES = ROOT / ".local" / "env"
-"""Where a running stack says where it is."""
+"""Where a running stack leaves its address and a key."""
 
 REPORTS = ROOT / ".local" / "load"
 
@@ -23,19 +23,19 @@ DIRECTORY = "SLUICE_LOAD_DIRECTORY"
 """Environment variable; where reports are written instead."""
 
 P95_MS = 500.0
-"""Of every kind of request, refusals as well."""
+"""Limit for every kind of request, refusals included."""
 
 POLLS_PER_JOB = 2.5
-"""Status requests of a client that follows Retry-After, for each finished job."""
+"""Status requests per finished job, of a client that follows Retry-After."""
 
 USERS, FEWEST_USERS, MOST_USERS = 30, 6, 1_000
 SECONDS, MOST_SECONDS = 20, 600
 
 READS_PER_S, WAITS_PER_S, POLLED_JOBS_PER_S = 50.0, 10.0, 0.25
-"""Of each user; one that polls gives its jobs four seconds, as the advice is in whole seconds."""
+"""Per user; one that polls gives its jobs four seconds, as the advice is in whole seconds."""
 
 LONGEST_ADVICE_S = 5.0
-"""Users come back after this long even where the advice is to stay away for longer."""
+"""Users come back after this long even if the advice is longer."""
 
 JOB_DEADLINE_S = 30.0
 """A job that takes longer is an error."""
@@ -46,14 +46,14 @@ class NoTarget(Exception):
 
 
 class Target(NamedTuple):
-    """The front door, and a key that may submit and read."""
+    """The address of an api, and a key that may submit and read."""
 
     url: str
     key: str
 
 
 def target(environment: Mapping[str, str] = os.environ, addresses: Path = ADDRESSES) -> Target:
-    """The stack named by SLUICE_URL and SLUICE_API_KEY, else the one that runs here. Raises NoTarget."""
+    """Return the stack named by SLUICE_URL and SLUICE_API_KEY, else the one that runs here. Raises NoTarget."""
     known = _read(addresses) | {name: value for name, value in environment.items() if value}
     url, key = known.get("SLUICE_URL", ""), known.get("SLUICE_API_KEY", "")
     if not url or not key:
@@ -64,12 +64,12 @@ def target(environment: Mapping[str, str] = os.environ, addresses: Path = ADDRES
 
 
 def report_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where a run leaves its figures."""
+    """Return where a run leaves its figures."""
     return Path(environment.get(DIRECTORY) or REPORTS)
 
 
 def _is_here(url: str) -> bool:
-    """Only addresses that cannot lead elsewhere; a name could."""
+    """Accept only addresses that cannot lead elsewhere; a name could."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

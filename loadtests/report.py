@@ -19,8 +19,8 @@ MOST_ERRORS = 10
 
 
 def install(events: Events) -> None:
-    """Let the tool judge when it ends."""
-    events.quitting.add_listener(_judge)  # type: ignore[no-untyped-call]
+    """Judge the run when Locust quits."""
+    events.quitting.add_listener(_judge)  # type: ignore[no-untyped-call]  # locust has no types here
 
 
 def _judge(environment: Environment, **_: Any) -> None:
@@ -47,13 +47,13 @@ def _wanted(environment: Environment) -> list[str]:
 
 
 def _exceptions(environment: Environment) -> list[str]:
-    """What a user's own code raised, which no row shows."""
+    """Return what a user's own code raised, which no row shows."""
     raised = environment.runner.exceptions.values() if environment.runner else ()
     return [f"{each['count']} times {each['msg']}" for each in raised]
 
 
 def _errors(environment: Environment) -> list[str]:
-    """What the errors of the rows were, the most frequent first."""
+    """Return the errors of the rows, the most frequent first."""
     errors = sorted(environment.stats.errors.values(), key=lambda each: -each.occurrences)
     return [f"{each.occurrences} times {each.name}: {each.error}" for each in errors[:MOST_ERRORS]]
 
@@ -73,7 +73,7 @@ def _show(console: Console, rows: list[Row], wrong: list[str]) -> None:
 
 
 def _write(environment: Environment, rows: list[Row], found: list[str]) -> None:
-    """One file for each run, named after its end: no run reads or overwrites another's figures."""
+    """Write one file for each run, named after its end, so that no run overwrites another's figures."""
     ended = datetime.now(UTC)
     start = datetime.fromtimestamp(environment.stats.start_time, UTC)
     report = {

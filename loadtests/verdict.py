@@ -1,4 +1,4 @@
-"""Whether a run was good enough: its rows held against the thresholds. Knows nothing of the tool that made the load."""
+"""Whether a run was good enough: its rows against the thresholds. Knows nothing about the tool that made the load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JOB = "JOB"
 """The method of rows that are no requests: the time from a submit to its result."""
 
 REFUSED = ", refused"
-"""Ends the name of a row of 429 and 503 with Retry-After: the answers that a busy server should give."""
+"""Ends the name of a row of 429 and 503 with Retry-After, which a busy server should answer."""
 
 POLL = "poll as advised"
 POLLED = "submit, then poll"
@@ -30,21 +30,21 @@ class Row(NamedTuple):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether these were turned away, as the server may do."""
+        """Tell whether these were refused, as a busy server may."""
         return self.name.endswith(REFUSED)
 
 
 def breaches(rows: Iterable[Row], wanted: Iterable[str], exceptions: Iterable[str] = ()) -> list[str]:
-    """Everything that was not as demanded, in words; empty for a good run.
+    """Return everything that was not as demanded, in words; empty for a good run.
 
-    `wanted` names the rows that must have an answer: a run in which nothing was asked for shows nothing.
+    `wanted` names the rows that must have an answer: a run in which nothing was asked for proves nothing.
     """
     rows = list(rows)
     return [*_unanswered(rows, wanted), *_errors(rows), *exceptions, *_slow(rows), *_polls(rows)]
 
 
 def polls_per_job(rows: Iterable[Row]) -> float | None:
-    """Status requests for each job that was polled to its end; None where there was no such job."""
+    """Return the status requests per job that was polled to its end; None if there was no such job."""
     counts = {row.name.removesuffix(REFUSED): 0 for row in rows}
     for row in rows:
         counts[row.name.removesuffix(REFUSED)] += row.asked

@@ -1,4 +1,4 @@
-"""What a handler may know about the attempt that it runs in."""
+"""The context that a handler may take: the attempt in which it runs, progress, and being asked to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Context:
-    """What a handler may know about its attempt.
+    """The attempt in which a handler runs.
 
     `job_id` is the text of a UUIDv7; `attempt` counts from 1; `fence` rises with every claim, so it orders the runs of
     one job in systems outside. `log` is bound to the job.

@@ -39,7 +39,7 @@ RunsIn = Literal["loop", "thread", "process"]
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[I, O]):
-    """A kind: the function and all that was said about it."""
+    """A kind: its function and its options."""
 
     kind: str
     function: Callable[..., O | Awaitable[O]]
@@ -58,7 +58,7 @@ class Handler(Generic[I, O]):
 
     @property
     def pure(self) -> bool:
-        """True where a cache time was declared: equal input, equal output, so results may be reused."""
+        """True where a cache time was declared: equal input gives equal output, so results may be reused."""
         return self.cache_s > 0
 
     def __call__(self, *args: Any) -> O | Awaitable[O]:
@@ -69,11 +69,11 @@ AnyHandler = Handler[Any, Any]
 
 
 class Options(TypedDict, total=False):
-    """What may be said about a kind.
+    """The options of a kind.
 
     `lane`: where its jobs queue (default: `heavy` for processes, else `default`). `runs_in`: `loop` (the default of
     `async def`), `thread` (the default of `def`) or `process` (which alone can be stopped by force).
-    `timeout_s`: seconds one try may take. `retry`: tries and back-off. `cache_s`: how long a result may answer equal
+    `timeout_s`: seconds one attempt may take. `retry`: attempts and back-off. `cache_s`: how long a result may answer equal
     inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept (default: the setting
     `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal
     input no longer gives equal output. `aliases`: former names.
@@ -104,7 +104,7 @@ class Decorator(Protocol):
 
 
 def handler(kind: str, **options: Unpack[Options]) -> Decorator:
-    """Make a kind of a function from an input model (and a Context) to an output model.
+    """Declare a kind: the function takes its Input model (and a Context) and returns its Output model.
 
     Raises StartRefused where the name, an option or an annotation is wrong.
     """
@@ -143,14 +143,14 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         version=options.get("version", 1),
         aliases=options.get("aliases", ()),
     )
-    for wrong, remedy in _doubts(built):
+    for wrong, remedy in _checks(built):
         if wrong:
             raise _refused(kind, function, remedy)
     return built
 
 
-def _doubts(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
-    """What must not be, each with the words that help."""
+def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
+    """List what could be wrong, each with a remedy."""
     names = (built.kind, *built.aliases)
     return (
         (

@@ -1,4 +1,4 @@
-"""The two borders of a handler: stored bytes become its Input, its Output becomes the bytes that are kept.
+"""Parses the stored bytes into a handler's Input, and writes its Output as the bytes that are stored.
 
 Used wherever a handler runs: in the consumer, in a child process and in users' own tests.
 """
@@ -17,13 +17,13 @@ from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler
 
 MAX_OUTPUT = 1024 * 1024
-"""Bytes of JSON that one output may have; larger things belong in a store of their own, named by the output."""
+"""Bytes of JSON that one output may have; store larger things elsewhere and return where."""
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
-    """The Input in these bytes. Raises BadInput where a kind no longer takes what was stored for it."""
+    """Parse the Input. Raises BadInput where a kind no longer takes what was stored for it."""
     try:
         model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
     except ValidationError as error:
@@ -32,7 +32,7 @@ def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
 
 
 def write_output(handler: AnyHandler, value: Any) -> bytes:
-    """The bytes of an output: of the declared model (or a dict that it accepts), finite, without U+0000, at most 1 MiB.
+    """Write an output: of the declared model (or a dict that it accepts), finite, without U+0000, at most 1 MiB.
 
     Raises BadOutput, saying what is wrong.
     """
@@ -43,9 +43,9 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
     if len(raw) > MAX_OUTPUT:
         raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
     if b"null" in raw or b"NaN" in raw or b"Infinity" in raw:
-        _refuse_endless(value, raw)
+        _refuse_infinite(value, raw)
     if b"\\u0000" in raw and _NUL.search(raw):
-        # refused in inputs too, and by many a database in which a client keeps results
+        # refused in inputs too, and by many databases in which clients keep results
         raise BadOutput("The output holds U+0000, which is not taken.")
     return raw
 
@@ -67,9 +67,9 @@ def _serialised(model: type[BaseModel], value: BaseModel) -> bytes:
     return raw
 
 
-def _refuse_endless(value: BaseModel, raw: bytes) -> None:
-    """NaN and infinity become `null` (or words that are not JSON) without a sound, so look for them."""
-    if _endless(value.model_dump()):
+def _refuse_infinite(value: BaseModel, raw: bytes) -> None:
+    """Look for NaN and infinity: pydantic writes `null`, or words that are not JSON, without an error."""
+    if _is_infinite(value.model_dump()):
         raise BadOutput("The output holds NaN or an infinite number, which JSON does not have.")
     try:
         orjson.loads(raw)
@@ -77,15 +77,15 @@ def _refuse_endless(value: BaseModel, raw: bytes) -> None:
         raise BadOutput(f"The output is not valid JSON: {error}") from None
 
 
-def _endless(value: Any) -> bool:
+def _is_infinite(value: Any) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, dict):
-        return any(map(_endless, value.values()))
-    return isinstance(value, list | tuple | set | frozenset) and any(map(_endless, value))
+        return any(map(_is_infinite, value.values()))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_is_infinite, value))
 
 
 def _flaws(error: ValidationError) -> str:
-    """What is wrong, without repeating the value: it may be large or private."""
+    """Say what is wrong without repeating the value, which may be large or private."""
     flaws = error.errors(include_url=False, include_input=False, include_context=False)[:5]
     return "; ".join(f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}" for flaw in flaws)

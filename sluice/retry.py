@@ -1,4 +1,4 @@
-"""How long until a failed attempt is tried again?"""
+"""The retry policy: how many attempts, and how long to wait between them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from random import Random
 class RetryPolicy:
     """Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
 
-    Before try n + 1 a job waits between 0 and `min(cap_s, base_s * 2 ** (n - 1))` seconds.
-    `max_attempts` counts the first try.
+    Before attempt n + 1 a job waits between 0 and `min(cap_s, base_s * 2 ** (n - 1))` seconds.
+    `max_attempts` counts the first one.
     """
 
     max_attempts: int = 5

@@ -1,4 +1,4 @@
-"""For tests of your own handlers: run one with no server, as the consumer would.
+"""Test your own handlers without a server: `run_handler` runs one as the consumer would.
 
 from sluice.testing import run_handler
 from my_package.shrink import shrink
@@ -38,7 +38,7 @@ class FakeContext:
     stop: bool = False
 
     def context(self) -> Context:
-        """What the handler is given."""
+        """Make the Context that the handler is given."""
         log = logging.LoggerAdapter(logging.getLogger("sluice.handler"), {"job_id": self.job_id})
         return Context(self.job_id, self.attempt, self.fence, log, self._report, lambda: self.stop)
 
@@ -53,7 +53,7 @@ def run_handler(
     attempt: int = 1,
     fake: FakeContext | None = None,
 ) -> O:
-    """The output of a handler for an input: a model, a dict, or JSON as bytes.
+    """Run a handler and return its output. The input is a model, a dict, or JSON as bytes.
 
     Input and output pass through JSON as they do in production, so what could not be sent fails here too. Raises
     BadInput, BadOutput, and whatever the handler raises (GiveUp, RetryLater). Works inside a running loop as well.

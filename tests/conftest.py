@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 from infra.local import ports
 from infra.local.servers import Servers
 from tests.support.servers import empty, running_servers
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack_on_empty_servers
 
 
 def pytest_configure() -> None:
-    """Give each worker of a run ports of its own: two could take the same one before either listens on it."""
+    """Give each worker of a run its own ports: two could take the same one before either listens on it."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports._CANDIDATES = ports._CANDIDATES[number::workers]
@@ -23,14 +24,14 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def shared_servers() -> Iterator[Servers]:
-    """One set of real servers for the whole run."""
+    """Start one set of real servers for the whole run."""
     with running_servers() as servers:
         yield servers
 
 
 @pytest.fixture
 async def servers(shared_servers: Servers) -> Servers:
-    """The real servers, all up and empty."""
+    """Make sure that the real servers are up and empty."""
     shared_servers.up()
     await empty(shared_servers)
     return shared_servers
@@ -38,20 +39,22 @@ async def servers(shared_servers: Servers) -> Servers:
 
 @pytest.fixture
 async def stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
-    """One api and one consumer process on empty servers."""
-    running = Stack(servers, tmp_path)
-    try:
+    """Start one api and one consumer on empty servers."""
+    with Stack(servers, tmp_path) as running:
         await running.start()
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
 async def bare_stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
-    """A stack whose processes the test starts itself."""
-    running = Stack(servers, tmp_path)
-    try:
+    """Provide a stack whose processes the test starts itself."""
+    with Stack(servers, tmp_path) as running:
         yield running
-    finally:
-        running.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_stack(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start an api and a consumer for a whole module, whose tests leave them as they found them."""
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("stack")) as running:
+        asyncio.run(running.start())
+        yield running

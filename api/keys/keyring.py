@@ -1,29 +1,19 @@
-"""The ring of API keys that were verified lately, and the command that makes keys."""
+"""The ring of API keys that were verified lately."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hmac
-import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from api.keys.api_key import ApiKey, hash_secret, make_key, parse_key
-from sluice.adapters.postgres.api_keys import KeyLine, PostgresKeys
-from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.server_checks import Inspection
+from api.keys.api_key import ApiKey, hash_secret, parse_key
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.bounded_dict import BoundedDict
-from sluice.core.runtime.settings import Settings, load_settings
-from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
-SCOPES = ("submit", "read", "admin")
-TENANT = re.compile(r"[a-z0-9_-]{1,64}")
 MOST_KEYS = 10_000
 """Verified keys, and refused ones, that are remembered."""
 REFUSED_S = 5.0
@@ -152,101 +142,3 @@ def _read_bearer(authorization: bytes) -> ApiKey | None:
 
 def _not_valid() -> Unauthorized:
     return Unauthorized("The key is not valid.", given=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m api.keys.keyring`: prints what was asked for on stdout and everything else on stderr."""
-    asked = _parser().parse_args(arguments)
-    try:
-        print(asyncio.run(_run(asked, load_settings())))  # noqa: T201  the command's answer
-    except SluiceError as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
-        return 2
-    return 0
-
-
-async def _run(asked: argparse.Namespace, settings: Settings) -> str:
-    inspection = Inspection(accept=settings.unsafe_durability == "accept")
-    database = Database(
-        settings.postgres_url.get_secret_value(), "sluice-keys", Telemetry(), size=1, inspection=inspection
-    )
-    keys = PostgresKeys(database, budget_s=5)
-    try:
-        match asked.command:
-            case "create":
-                return await _create(keys, asked, settings.key_pepper.get_secret_value())
-            case "list":
-                return "\n".join([LISTING, *map(_line, await keys.list_api_keys())])
-            case _:
-                return await _revoke(keys, asked.key_id)
-    finally:
-        await database.close()
-
-
-async def _create(keys: PostgresKeys, asked: argparse.Namespace, pepper: str) -> str:
-    text = make_key()
-    key = parse_key(text.encode())
-    assert key is not None  # noqa: S101  it was made a line ago
-    secret_hmac = hash_secret(key.secret, pepper.encode())
-    record = ApiKeyRecord(key.key_id, asked.tenant, asked.scopes, secret_hmac, True)
-    await keys.insert_api_key(record, asked.expires_days)
-    return text
-
-
-async def _revoke(keys: PostgresKeys, key_id: str) -> str:
-    if not await keys.revoke_api_key(key_id):
-        raise SluiceError(f"there is no key with the id {key_id[:64]}; `list` shows them")
-    return f"{key_id} is revoked; every process refuses it within a minute"
-
-
-LISTING = f"{'id':<13} {'tenant':<20} {'scopes':<20} {'created':<17} {'last used':<17} state"
-
-
-def _line(key: KeyLine) -> str:
-    state = "revoked" if key.revoked_at else f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "good"
-    used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
-    scopes = ",".join(key.scopes)
-    return (
-        f"{key.key_id:<13} {key.tenant:<20} {scopes:<20} {key.created_at:%Y-%m-%d %H:%M}  {used:<17} {state}"
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m api.keys.keyring", description="Make, list and revoke API keys."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="create | list | revoke")
-    create = commands.add_parser("create", help="make a key and print it, this once")
-    create.add_argument("--tenant", required=True, type=tenant_name, help="who owns its jobs: a-z 0-9 _ -")
-    create.add_argument(
-        "--scopes", type=_scopes, default="submit,read", help=f"of {', '.join(SCOPES)} (default: %(default)s)"
-    )
-    create.add_argument("--expires-days", type=_days, help="days until it ends (default: never)")
-    commands.add_parser("list", help="every key, newest first; never a secret")
-    revoke = commands.add_parser("revoke", help="refuse a key from now on")
-    revoke.add_argument("key_id", metavar="ID", help="as `list` shows it")
-    return parser
-
-
-def tenant_name(text: str) -> str:
-    """The name of a tenant, as a command takes it."""
-    if not TENANT.fullmatch(text):
-        raise argparse.ArgumentTypeError("a tenant is 1 to 64 of a-z 0-9 _ -")
-    return text
-
-
-def _scopes(text: str) -> frozenset[str]:
-    scopes = frozenset(text.split(","))
-    if not scopes <= set(SCOPES):
-        raise argparse.ArgumentTypeError(f"scopes are of {', '.join(SCOPES)}, separated by commas")
-    return scopes
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
-        raise argparse.ArgumentTypeError("days are 1 to 36500")
-    return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

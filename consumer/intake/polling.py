@@ -1,20 +1,20 @@
-"""Pull: while RabbitMQ is away, jobs are claimed straight from the record, into the same slots and by the same shares.
+"""The other intake: while RabbitMQ is away, jobs are claimed straight from the record, into the same slots and shares.
 
-It goes back by itself. A hint for a job that was pulled is void when it comes, as any other that comes twice.
+It goes back by itself. An id that comes by a message for a job that was pulled is void, as any other that comes twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
-from consumer.execution import PAUSE_S, Execution
-from consumer.intake.lane_buffer import LaneBuffer
+from consumer.execution import Execution
+from consumer.intake.claiming import Claims
+from consumer.lane_slots import LaneSlots
 from sluice.core.job import Job, JobState
 from sluice.core.lanes import Turns
-from sluice.core.ports import PollingStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 WATCH_S = 0.1
@@ -30,86 +30,71 @@ class FallbackPoller:
     `on` says whether it does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  pauses that tests shorten
         self,
+        claims: Claims,
         execution: Execution,
-        store: PollingStore,
-        kinds: Sequence[str],
         telemetry: Telemetry,
         silent_s: Callable[[], float],
         after_s: float,
+        *,
+        watch_s: float = WATCH_S,
+        rest_s: tuple[float, float] = REST_S,
     ) -> None:
-        self._execution, self._store, self._kinds = execution, store, kinds
-        self._telemetry = telemetry
+        self._claims, self._execution, self._telemetry = claims, execution, telemetry
         self._silent_s, self._after_s = silent_s, after_s
+        self._watch_s, self._rest_s = watch_s, rest_s
         self._rng = Random()  # noqa: S311  jitter
-        self._bells: dict[str, asyncio.Event] = {}
+        self._calls: dict[str, asyncio.Event] = {}
         self.on = False
 
     def __repr__(self) -> str:
-        return f"<Pulling {'on' if self.on else 'off'}>"
+        return f"<FallbackPoller {'on' if self.on else 'off'}>"
 
     async def watch(self) -> None:
-        """Turn pulling on and off, for ever."""
+        """Turn polling on and off, for ever."""
         while True:
             if self.on != (self._silent_s() >= self._after_s):
                 self.on = not self.on
                 self._telemetry.emit(Event.PULLING_STARTED if self.on else Event.PULLING_ENDED)
                 self.call()
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(self._watch_s)
 
     def call(self, lane: str = "") -> None:
-        """There may be something to pull in this lane, or in any: look at once."""
-        for name, bell in self._bells.items():
+        """Look at once: there may be something to pull in this lane, or in any."""
+        for name, called in self._calls.items():
             if lane in ("", name):
-                bell.set()
+                called.set()
 
-    async def serve(self, queue: LaneBuffer) -> None:
-        """The pulls of one lane until it is closed (call `call` then)."""
-        bell = self._bells.setdefault(queue.lane.name, asyncio.Event())
+    async def serve(self, slots: LaneSlots) -> None:
+        """Pull for one lane until it is closed (call `call` then)."""
+        called = self._calls.setdefault(slots.lane.name, asyncio.Event())
         turns = Turns()
-        while not queue.closed:
-            bell.clear()  # before the look: what is called for while it is under way may be too late for it
-            if not (self.on and await self._pull(queue, turns)):
-                await self._rest(bell)
+        while not slots.closed:
+            called.clear()  # before the look: what is called for while it is under way may be too late for it
+            if not (self.on and await self._pull(slots, turns)):
+                await self._rest(called)
 
-    async def _rest(self, bell: asyncio.Event) -> None:
-        """Until the next look, or until it is called for."""
+    async def _rest(self, called: asyncio.Event) -> None:
+        """Wait until the next look, or until it is called for."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._rng.uniform(*REST_S)):
-                await bell.wait()
+            async with asyncio.timeout(self._rng.uniform(*self._rest_s)):
+                await called.wait()
 
-    async def _pull(self, queue: LaneBuffer, turns: Turns) -> bool:
-        """One look for all free slots; true where there was something for each, and so perhaps more."""
-        slots = await queue.room()
-        async with queue.claiming:
-            found = await self._take(queue, slots, turns) if self.on and slots else []
+    async def _pull(self, slots: LaneSlots, turns: Turns) -> bool:
+        """Look once for all free slots; true where there was something for each, and so perhaps more."""
+        free = await slots.take_all()
+        async with slots.claiming:
+            found = await self._claim(slots, free, turns) if self.on and free else []
             claimed = [job for job in found if job.state == JobState.RUNNING]
-            queue.free(slots - len(claimed))
-            self._execution.begin(queue, claimed)
-        self._execution.fail([job for job in found if job.state == JobState.FAILED])
+            slots.free(free - len(claimed))
+            self._execution.start(claimed, slots)
+        self._claims.report_overdue([job for job in found if job.state == JobState.FAILED])
         self._telemetry.emit(Event.CLAIMED, len(claimed))
         self._telemetry.emit(Event.PULLED, len(claimed))
-        return 0 < slots == len(found)
+        return 0 < free == len(found)
 
-    async def _take(self, queue: LaneBuffer, slots: int, turns: Turns) -> list[Job]:
-        """As many jobs as there are slots, however long the record is away; of a lost reply what can be found."""
-        try:
-            found = await self._store.pull(queue.lane.name, slots, self._kinds, turns.had)
-        except Exception as error:  # noqa: BLE001  a lane that died would be missed by nobody
-            self._execution.note("pull", error)
-            found = await self._find_lost(queue)
+    async def _claim(self, slots: LaneSlots, limit: int, turns: Turns) -> list[Job]:
+        found = await self._claims.pull(slots, limit, turns.had)
         turns.took(job.priority for job in found)
-        return found[:slots]
-
-    async def _find_lost(self, queue: LaneBuffer) -> list[Job]:
-        """What runs under our name in this lane and is not in hand was claimed by a pull whose reply was lost."""
-        while not queue.closed:
-            await asyncio.sleep(PAUSE_S)
-            in_hand = self._execution.in_hand  # before the look: meanwhile a job may end, but none begin
-            try:
-                held = await self._store.recover_lane_claims(queue.lane.name)
-                return [job for job in held if job.claim not in in_hand]
-            except Exception as error:  # noqa: BLE001  as above
-                self._execution.note("pull", error)
-        return []
+        return found[:limit]

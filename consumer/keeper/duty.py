@@ -1,12 +1,12 @@
-"""What all duties share: a public "do it once", and a loop that does it again and again, whatever goes wrong."""
+"""What a duty of the keeper is, and the loop that does it again and again, whatever goes wrong."""
 
 from __future__ import annotations
 
-import asyncio
 from random import Random
 from typing import Protocol
 
 from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.runtime.tasks import repeat
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 
@@ -20,11 +20,13 @@ class Duty(Protocol):
 async def keep(duty: Duty, every_s: float, telemetry: Telemetry) -> None:
     """Do a duty for ever, about every so many seconds (± 20 %, so that keepers do not march in step)."""
     rng = Random()  # noqa: S311  jitter
-    while True:
+
+    async def try_once() -> None:
         try:
             await duty.once()
         except (ServerAway, TryAgain):
-            pass  # said by the breaker; the next tick tries again
+            pass  # reported by the breaker; the next tick tries again
         except Exception as error:  # noqa: BLE001  a duty that died would be missed by nobody
             telemetry.emit(Event.DUTY_FAILED, duty=type(duty).__name__, why=repr(error))
-        await asyncio.sleep(every_s * rng.uniform(0.8, 1.2))
+
+    await repeat(try_once, lambda: every_s * rng.uniform(0.8, 1.2))

@@ -1,4 +1,4 @@
-"""What runs in a child process: one job at a time, in the background of the machine, until the pipe closes.
+"""The main function of a child process: runs one job at a time, in the background of the machine, until the pipe closes.
 
 Everything crosses the pipe as plain values, so that no answer can fail to be read on the other side.
 """
@@ -31,13 +31,14 @@ from sluice.handler import AnyHandler
 from sluice.handler_io import read_input, write_output
 
 NICEST = 19
-FIRST_TO_GO = 1000
+MOST_OOM_SCORE_ADJ = 1000
 PROGRESS_EVERY_S = 0.5
 PR_SET_PDEATHSIG = 1
+"""Of <linux/prctl.h>."""
 
 
 class JobRequest(NamedTuple):
-    """A job on its way to the child."""
+    """A job, as it is sent to the child."""
 
     kind: str
     job_id: str
@@ -47,7 +48,7 @@ class JobRequest(NamedTuple):
 
 
 class ChildMessage(NamedTuple):
-    """What the child says: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended.
+    """What the child sends: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended.
 
     Endings are `output`, `gave-up`, `later`, `bad-input`, `bad-output`, `out-of-memory` and `raised`.
     """
@@ -56,10 +57,10 @@ class ChildMessage(NamedTuple):
     values: tuple[str | bytes | float, ...] = ()
 
 
-def live(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: int) -> None:
-    """Serve errands until the parent closes the pipe."""
+def main(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: int) -> None:
+    """Run the jobs that are sent until the parent closes the pipe."""
     go_to_background()
-    bound_memory(memory_mib)
+    limit_memory(memory_mib)
     log_as_json(log_level)
     try:
         registry = load(modules)
@@ -68,36 +69,36 @@ def live(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: i
         return
     with suppress(EOFError, OSError):
         while True:
-            _serve(pipe, registry, JobRequest(*pipe.recv()))
+            _run_next(pipe, registry)
 
 
 def go_to_background() -> None:
-    """Nice 19, a process group of its own, and the parent's decision on when to end."""
+    """Run at nice 19, in a process group of its own, and leave it to the parent when to end."""
     os.setpriority(os.PRIO_PROCESS, 0, NICEST)
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM):
         # a function and not SIG_IGN, which programs started by a handler would inherit
-        signal.signal(number, _leave_it_to_the_parent)
+        signal.signal(number, _ignore_signal)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     if sys.platform == "linux":
-        _end_with_the_fork_server()
+        _end_with_fork_server()
 
 
-def _end_with_the_fork_server() -> None:
-    """Work must not go on when the consumer was killed: the fork server then ends, and the kernel ends us with it."""
+def _end_with_fork_server() -> None:
+    """Have the kernel end this process with the fork server, which ends when the consumer was killed."""
     keeps_it_alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
     if keeps_it_alive is not None:
         os.close(keeps_it_alive)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def bound_memory(mib: int) -> None:
-    """Allocate at most so much (0: no bound), and be what a machine without memory ends first.
+def limit_memory(mib: int) -> None:
+    """Allocate at most so much (0: no bound), and be the first process that the kernel ends when memory runs out.
 
     The bound counts what can be written to, used or not; what is merely reserved, or shared as libraries are, is free.
     """
     with suppress(OSError):  # another system, or a locked one
-        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+        Path("/proc/self/oom_score_adj").write_text(str(MOST_OOM_SCORE_ADJ))
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = mib << 20
     if most and (hard == resource.RLIM_INFINITY or most < hard):
@@ -105,7 +106,7 @@ def bound_memory(mib: int) -> None:
 
 
 def log_as_json(level: int) -> None:
-    """One JSON line per log record on stderr, shaped like those of the parent."""
+    """Write one JSON line per log record to stderr, shaped like those of the parent."""
     lines = logging.StreamHandler()
     names = {"levelname": "level", "name": "logger", "exc_info": "trace"}
     lines.setFormatter(
@@ -117,7 +118,7 @@ def log_as_json(level: int) -> None:
 def perform(handler: AnyHandler, request: JobRequest, report: Reporter) -> ChildMessage:
     """Run the handler and say how it ended, in plain values."""
     try:
-        return ChildMessage("output", (_output(handler, request, report),))
+        return ChildMessage("output", (_run_handler(handler, request, report),))
     except GiveUp as end:
         return ChildMessage("gave-up", (words(end),))
     except RetryLater as end:
@@ -128,22 +129,22 @@ def perform(handler: AnyHandler, request: JobRequest, report: Reporter) -> Child
         return ChildMessage("bad-output", (words(end),))
     except MemoryError as end:
         end.__traceback__ = end.__context__ = end.__cause__ = None  # its frames hold what filled the memory
-        return ChildMessage("out-of-memory", (_too_much(end),))
+        return ChildMessage("out-of-memory", (_describe_memory_error(end),))
     except BaseException as end:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the process
         return ChildMessage("raised", (storable(type(end).__name__), words(end), trace_of(end)))
 
 
-def _output(handler: AnyHandler, request: JobRequest, report: Reporter) -> bytes:
+def _run_handler(handler: AnyHandler, request: JobRequest, report: Reporter) -> bytes:
     arguments: list[object] = [read_input(handler, request.input)]
     if handler.takes_context:
         numbers = (request.job_id, request.attempt, request.fence)
-        arguments.append(make_context(handler.kind, numbers, report, _never))
+        arguments.append(make_context(handler.kind, numbers, report, _never_stopped))
     function: Any = handler.function
     output = function(*arguments)
     return write_output(handler, asyncio.run(output) if handler.runs_in == "loop" else output)
 
 
-def _too_much(error: MemoryError) -> str:
+def _describe_memory_error(error: MemoryError) -> str:
     most, _ = resource.getrlimit(resource.RLIMIT_DATA)
     bound = "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
     return f"It asked for more memory than {bound}. {words(error)}".rstrip()
@@ -165,22 +166,23 @@ class Reporter:
                 self._pipe.send(tuple(ChildMessage("progress", (progress_json(percent, note),))))
 
     def end(self, answer: ChildMessage) -> None:
-        """Send the ending; threads that a handler left behind are not heard any more."""
+        """Send the ending; after that, progress from threads that the handler left behind is dropped."""
         with self._lock:
             self._ended = True
             self._pipe.send(tuple(answer))
 
 
-def _serve(pipe: Connection, registry: Registry, request: JobRequest) -> None:
+def _run_next(pipe: Connection, registry: Registry) -> None:
+    request = JobRequest(*pipe.recv())
     pipe.send(tuple(ChildMessage("begun")))
     report = Reporter(pipe)
     report.end(perform(registry[request.kind], request, report))
 
 
-def _never() -> bool:
-    """Work in a process is killed and not asked."""
+def _never_stopped() -> bool:
+    """Return False: work in a process is killed and not asked to stop."""
     return False
 
 
-def _leave_it_to_the_parent(_number: int, _frame: object) -> None:
-    """Ctrl-C and a stop of the whole group reach every process; the parent kills what must end."""
+def _ignore_signal(_number: int, _frame: object) -> None:
+    """Do nothing: Ctrl-C and a stop of the whole group reach every process; the parent kills what must end."""

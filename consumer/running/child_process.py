@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from threading import Lock
 
 from consumer.attempt import Attempt
-from consumer.running.child_main import ChildMessage, JobRequest, live
+from consumer.running.child_main import ChildMessage, JobRequest, main
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, OutOfMemory
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 
@@ -21,7 +21,7 @@ EXIT_GRACE_S = 1.0
 """Seconds a child has to end by itself once its pipe is closed."""
 
 _SPAWN_LOCK = Lock()
-"""multiprocessing keeps books on all its children without a lock of its own."""
+"""multiprocessing keeps a table of all its children without a lock of its own."""
 
 
 class NotBegun(Exception):
@@ -36,14 +36,14 @@ class ChildProcess:
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if hasattr(context, "set_forkserver_preload"):
             context.set_forkserver_preload(["consumer.running.child_main", *modules])
-        self._pipe, self._theirs = context.Pipe()
+        self._pipe, self._child_end = context.Pipe()
         self._process = context.Process(  # type: ignore[attr-defined]  # typeshed leaves it out of the base
-            target=live,
-            args=(self._theirs, tuple(modules), logging.getLogger().getEffectiveLevel(), memory_mib),
+            target=main,
+            args=(self._child_end, tuple(modules), logging.getLogger().getEffectiveLevel(), memory_mib),
             name="sluice-child",
             daemon=False,
         )
-        self._doomed = False
+        self._spent = False
 
     def start(self) -> None:
         """Start the process. Raises OSError where the machine has none to give."""
@@ -58,12 +58,12 @@ class ChildProcess:
             self._pipe.close()
             raise
         finally:
-            self._theirs.close()
-        if self._doomed:
+            self._child_end.close()
+        if self._spent:
             self.kill()
 
     def perform(self, request: JobRequest, on_begun: Callable[[], None], attempt: Attempt) -> Ending:
-        """Run one errand and return its ending. Raises NotBegun where it never began."""
+        """Run one job and return how it ended. Raises NotBegun where it never began."""
         begun = False
         try:
             self._pipe.send(tuple(request))
@@ -77,22 +77,22 @@ class ChildProcess:
                 elif answer.word == "refused":
                     raise NotBegun(answer.values[0])
                 else:
-                    self._doomed = self._doomed or answer.word == "out-of-memory"
-                    return _ending(answer)
+                    self._spent = self._spent or answer.word == "out-of-memory"
+                    return _read_ending(answer)
         except (EOFError, OSError):
-            how = self._how_it_died()
+            how = self._describe_death()
             if begun:
                 return ChildDied(how)
             raise NotBegun(how) from None
 
     @property
     def usable(self) -> bool:
-        """True while the process waits for its next errand."""
-        return not self._doomed and not wait([self._pipe, self._process.sentinel], timeout=0)
+        """True while the process waits for its next job."""
+        return not self._spent and not wait([self._pipe, self._process.sentinel], timeout=0)
 
     def kill(self) -> None:
-        """End it now, with whatever it started. Safe in every thread, never blocks."""
-        self._doomed = True
+        """Kill it now, with whatever it started. Safe in every thread, never blocks."""
+        self._spent = True
         pid = self._process.pid
         if pid is not None:
             for kill in (os.killpg, os.kill):  # the group may not exist yet
@@ -113,7 +113,7 @@ class ChildProcess:
             raise EOFError
         return ChildMessage(*self._pipe.recv())
 
-    def _how_it_died(self) -> str:
+    def _describe_death(self) -> str:
         code = self._join()
         if code is None:
             return "It closed the pipe on which it answers."
@@ -130,7 +130,7 @@ class ChildProcess:
             return code
 
 
-def _ending(answer: ChildMessage) -> Ending:
+def _read_ending(answer: ChildMessage) -> Ending:
     values: tuple[object, ...] = answer.values
     match answer.word, values:
         case "output", (bytes() as output,):

@@ -25,7 +25,7 @@ STARTS = 2
 
 
 class PooledRun:
-    """One attempt on its way through a child, as seen from the loop and from the thread that talks to the child."""
+    """One attempt in a child, as seen from the event loop and from the thread that talks to the child."""
 
     def __init__(self, attempt: Attempt, request: JobRequest) -> None:
         self.attempt = attempt
@@ -37,7 +37,7 @@ class PooledRun:
         self._lock = Lock()
 
     def attach(self, child: ChildProcess | None) -> None:
-        """From now on it is this child that a stop kills. Called in the thread."""
+        """Let a stop kill this child from now on. Called in the thread."""
         with self._lock:
             self._child = child
             if child is not None and self.attempt.stopped is not None:
@@ -48,28 +48,27 @@ class PooledRun:
         with self._lock:
             if self._child is not None:
                 self._child.kill()
-        self._set_timer(grace_s if self._child else 0, self.finish, Released())
+        self._set_timer(grace_s if self._child else 0, self._end, Released())
 
-    def begun(self) -> None:
-        """Start the clock. Called in the thread."""
-        self._call(self._start_clock)
+    def begin(self) -> None:
+        """Let the time limit count from now. Called in the thread."""
+        self._call(self._begin)
 
-    def ended(self, ending: Ending) -> None:
-        """Hand in the ending. Called in the thread."""
-        self._call(self.finish, ending)
+    def end(self, ending: Ending) -> None:
+        """End the attempt with this. Called in the thread."""
+        self._call(self._end, ending)
 
-    def finish(self, ending: Ending) -> None:
-        """Answer the waiting flow, once."""
+    def cancel_timer(self) -> None:
+        """Cancel the time limit, or the wait for the end of a killed child."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self, ending: Ending) -> None:
         self.cancel_timer()
         if not self.done.done():
             self.done.set_result(ending)
 
-    def cancel_timer(self) -> None:
-        """Stop the clock."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _start_clock(self) -> None:
+    def _begin(self) -> None:
         if not self.done.done() and self.attempt.stopped is None:
             self.attempt.begin()
             self.cancel_timer()
@@ -103,7 +102,7 @@ class ProcessPool:
         self._runs: set[PooledRun] = set()
 
     def __repr__(self) -> str:
-        return f"<Children: {len(self._runs)} jobs in hand, {len(self._all)} processes>"
+        return f"<ProcessPool: {len(self._runs)} jobs in hand, {len(self._all)} processes>"
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run it in a child. The time limit counts from the moment in which the child begins."""
@@ -141,29 +140,29 @@ class ProcessPool:
             child.kill()
 
     def _acquire_and_run(self, run: PooledRun) -> None:
-        """One job from a child that is found or started to its ending. Runs in a thread of the pool; never raises."""
+        """Find or start a child and run the job on it. Called in a thread of the pool; never raises."""
         why: Exception | None = None
         for _ in range(STARTS):
             if run.attempt.stopped is not None:
-                return run.ended(run.attempt.stopped)
+                return run.end(run.attempt.stopped)
             try:
                 return self._run_on(run, self._take())
             except (NotBegun, OSError) as error:
                 why = error
             except Exception as error:  # noqa: BLE001  the thread must live on, and the flow must be answered
-                return run.ended(error)
-        return run.ended(RuntimeError(f"No process could be had for the job: {why}"))
+                return run.end(error)
+        return run.end(RuntimeError(f"No process could be had for the job: {why}"))
 
     def _run_on(self, run: PooledRun, child: ChildProcess) -> None:
         run.attach(child)
         try:
-            ending = child.perform(run.request, run.begun, run.attempt)
+            ending = child.perform(run.request, run.begin, run.attempt)
         except BaseException:
             run.attach(None)
             self._retire(child)
             raise
         run.attach(None)
-        run.ended(ending)
+        run.end(ending)
         self._put_back(child)
 
     def _take(self) -> ChildProcess:

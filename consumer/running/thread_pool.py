@@ -1,4 +1,4 @@
-"""Threads that can be given up on: a handler that ignores its time limit must not cost a place for ever.
+"""Threads that can be given up: a handler that ignores its time limit must not cost a place for ever.
 
 Unlike an executor's, these are daemons, so that a handler that never returns cannot keep the process from ending.
 """
@@ -18,8 +18,8 @@ LOG = logging.getLogger("sluice.threads")
 class ThreadPool:
     """Up to `size` threads, started as they are needed. Every method belongs to the loop's thread.
 
-    A place whose work was given up on is replaced by a new thread until it comes back; at most `size` of them, after
-    which work waits for a thread like in any pool. `runaways` says how many there are.
+    A thread whose work does not end in time is a runaway: another takes its place until it has ended. There are at most
+    `size` of these; then work waits for a thread as in any pool. `runaways` counts them.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -31,23 +31,23 @@ class ThreadPool:
         self._work: SimpleQueue[tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None] = SimpleQueue()
 
     def __repr__(self) -> str:
-        return f"<Threads {self._name}: {self._busy} busy, {self.runaways} runaways, {self._alive} of {self._size}>"
+        return f"<ThreadPool {self._name}: {self._busy} busy, {self.runaways} runaways, {self._alive} of {self._size}>"
 
     def submit(self, work: Callable[[], None]) -> None:
         """Run `work`, which must not raise, as soon as a thread is free."""
         self._busy += 1
         if self._alive < min(self._busy, self._size + min(self.runaways, self._size)):
             self._alive += 1
-            Thread(target=self._live, name=f"{self._name}-{self._alive}", daemon=True).start()
+            Thread(target=self._serve, name=f"{self._name}-{self._alive}", daemon=True).start()
         self._work.put((asyncio.get_running_loop(), work))
 
-    def give_up(self) -> None:
-        """Count a thread that did not end in time; `came_back` takes it off again."""
+    def add_runaway(self) -> None:
+        """Count a thread that did not end in time."""
         self.runaways += 1
         LOG.warning("%d of %d threads ran past their time limit and still run", self.runaways, self._size)
 
-    def came_back(self) -> None:
-        """A thread that was given up on has ended its work after all."""
+    def remove_runaway(self) -> None:
+        """Take off a thread that has ended its work after all."""
         self.runaways -= 1
 
     def close(self) -> None:
@@ -55,12 +55,12 @@ class ThreadPool:
         for _ in range(self._alive):
             self._work.put(None)
 
-    def _live(self) -> None:
+    def _serve(self) -> None:
         while (each := self._work.get()) is not None:
             loop, work = each
             work()
             with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(self._ended)
+                loop.call_soon_threadsafe(self._count_ended)
 
-    def _ended(self) -> None:
+    def _count_ended(self) -> None:
         self._busy -= 1

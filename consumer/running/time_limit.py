@@ -1,4 +1,4 @@
-"""The clock of one attempt, which forgives it that the event loop was held up by another."""
+"""The time limit of one attempt, which does not count it against a job that another held up the event loop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from time import monotonic
 from consumer.attempt import Attempt
 
 LATE_S = 0.25
+"""Seconds by which a timer may be late before the event loop counts as held up."""
+
 SPARE_S = 1.0
+"""Seconds that an attempt then has, for an ending that is on its way to be heard."""
 
 
 class TimeLimit:
     """Tells an attempt that its time is up; cancelled like any timer.
 
     Where a handler blocked the loop past that moment, everybody's time seems to be up at once, also that of work which
-    ended meanwhile and could not be heard. So a bell that rings late rings again, once, a moment later.
+    ended meanwhile and could not be heard. So a timer that fires late is set once more, for a moment later.
     """
 
     __slots__ = ("_attempt", "_due", "_loop", "_timer")
@@ -23,13 +26,13 @@ class TimeLimit:
     def __init__(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> None:
         self._attempt, self._loop = attempt, loop
         self._due = monotonic() + attempt.time_limit_s
-        self._timer = loop.call_later(attempt.time_limit_s, self._ring)
+        self._timer = loop.call_later(attempt.time_limit_s, self._expire)
 
     def cancel(self) -> None:
-        """It does not matter any more."""
+        """Stop counting."""
         self._timer.cancel()
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         if monotonic() > self._due + LATE_S:
             self._timer = self._loop.call_later(SPARE_S, self._attempt.time_out)
         else:

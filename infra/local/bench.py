@@ -66,7 +66,7 @@ class Bench:
 
     def _settings(self, directory: Path) -> dict[str, str]:
         """Its own directory is the working directory, so that no `.env` of a person is read."""
-        return {"PYTHONPATH": str(ROOT), "SLUICE_KEY_PEPPER": secret(directory / "pepper"), **_ports()}
+        return {"SLUICE_KEY_PEPPER": secret(directory / "pepper"), **_ports()}
 
     def _whereabouts(self, key: str) -> dict[str, object]:
         api, consumer, servers = self._stack.api, self._stack.consumer, self._servers

@@ -106,6 +106,7 @@ def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
         "logs": "make logs",
         "stop": "make down",
         "try": '[dim]. .local/env; curl -s $SLUICE_URL/v1/kinds -H "Authorization: Bearer $SLUICE_API_KEY"',
+        "more": "[dim]. .local/env; sluice --help",
     }
     console.print()
     for name, value in rows.items():

@@ -25,7 +25,7 @@ def is_free(port: int) -> bool:
 def free_port() -> int:
     """Pick a port nobody listens on; raises OSError when a thousand tries found none."""
     for _ in range(1000):
-        port = random.choice(_CANDIDATES)  # noqa: S311 - spreading, not secrecy
+        port = random.choice(_CANDIDATES)  # noqa: S311  spreading, not secrecy
         if is_free(port):
             return port
     raise OSError(f"no free port between {_CANDIDATES.start} and {_CANDIDATES.stop}")

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shlex
 import subprocess
 import sys
 import time
@@ -110,10 +111,13 @@ def find_key(start: Start, stack: Stack) -> str:
 
 
 def leave_addresses(stack: Stack, key: str) -> None:
-    """Write `.local/env`, from which any tool finds the running stack."""
+    """Write `.local/env`, from which any tool finds the running stack, and a shell the command `sluice` for it."""
     servers = ("SLUICE_POSTGRES_URL", "SLUICE_REDIS_URL", RABBITMQ_URL)
     found = {"SLUICE_URL": stack.url, "SLUICE_PRIVATE_URL": stack.api.private_url, "SLUICE_API_KEY": key}
-    variables.write(stack.root / ".local" / "env", found | {name: stack.settings[name] for name in servers})
+    file = stack.root / ".local" / "env"
+    variables.write(file, found | {name: stack.settings[name] for name in servers})
+    with file.open("a") as env:
+        env.write(f'PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
 
 
 def take_tour(start: Start, stack: Stack, key: str) -> list[str]:

@@ -37,7 +37,7 @@ def samples(results: Path, seed: int) -> list[Sample]:
 
 
 def _sum(seed: int) -> Sample:
-    last = random.Random(seed).randint(1_000, 5_000)  # noqa: S311 - any number will do
+    last = random.Random(seed).randint(1_000, 5_000)  # noqa: S311  any number will do
     values = list(range(1, last + 1))
     return Sample(
         "demo.sum", {"values": values}, lambda output: f"1 + 2 + … + {last:,} = {output['total']:,}"

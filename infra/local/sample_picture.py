@@ -19,7 +19,7 @@ Rgb = tuple[int, int, int]
 
 def sunset(seed: int) -> bytes:
     """Draw an evening over the sea as a JPEG; each seed has its own sun and hills."""
-    chance = random.Random(seed)  # noqa: S311 - scenery
+    chance = random.Random(seed)  # noqa: S311  scenery
     picture = Image.new("RGB", _SIZE)
     draw = ImageDraw.Draw(picture)
     _draw_sky(draw)
@@ -50,7 +50,7 @@ def _half_blocks(picture: Image.Image, row: int) -> Text:
 
 def _pixel(picture: Image.Image, x: int, y: int) -> Rgb:
     pixel = picture.getpixel((x, y))
-    assert isinstance(pixel, tuple)  # noqa: S101 - an RGB image has no other pixels
+    assert isinstance(pixel, tuple)  # noqa: S101  an RGB image has no other pixels
     red, green, blue = pixel
     return int(red), int(green), int(blue)
 

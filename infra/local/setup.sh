@@ -56,7 +56,18 @@ install_lock() {
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
 }
 
+# The three packages of the product and no others of this tree, so that a project of its own may have `tests` and `infra`.
+install_product() {
+    packages=$(echo .venv/lib/python3*/site-packages)
+    for name in api consumer sluice; do
+        ln -sfn "../../../../$name" "$packages/$name"
+    done
+    sed "1s|.*|#!$PWD/$python|" infra/sluice >.venv/bin/sluice
+    chmod +x .venv/bin/sluice
+}
+
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || make_environment "$(find_python)"
 echo "setup: installing $lock into .venv"
 install_lock
+install_product
 touch .venv/lock.stamp

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +14,15 @@ from infra.local.daemon import Daemon, StartError
 from infra.local.ports import LOOPBACK, free_port, is_free
 from infra.local.server import secret
 
+COMMAND = (sys.executable, str(Path(sys.executable).with_name("sluice")))
 _ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
-_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  recognised, not bound
 _LOG_LIMIT = 8 * 1024 * 1024
 
 
 class Program(Daemon):
-    """`python -m NAME` in the background, ready when `/readyz` on its private port says so."""
+    """`sluice NAME` in the background, ready when `/readyz` on its private port says so."""
 
     def __init__(self, name: str, root: Path, settings: dict[str, str]) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class Program(Daemon):
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         self._built.write_text(self._build())
-        self._spawn([sys.executable, "-m", self.name], env=self._settings)
+        self._spawn([*COMMAND, self.name], env=self._settings)
 
     def _answers(self) -> bool:
         connection = HTTPConnection(LOOPBACK, self._private_port, timeout=2)
@@ -79,8 +81,13 @@ class Program(Daemon):
 
     def _build(self) -> str:
         """A hash over code, lock and settings: what it takes to say that a running process is the one we would start."""
-        digest = hashlib.sha256(repr(sorted(self._settings.items())).encode())
-        for file in [self._root / "requirements.txt", *_sources(self._root)]:
+        digest = hashlib.sha256(repr([*sorted(self._settings.items()), _python_path()]).encode())
+        handlers = self._settings.get("SLUICE_HANDLERS", "")
+        for file in [
+            self._root / "requirements.txt",
+            *_sources(self._root),
+            *_sources_of(handlers, self._root),
+        ]:
             digest.update(str(file).encode() + b"\0" + file.read_bytes())
         return digest.hexdigest()
 
@@ -118,11 +125,20 @@ class Stack:
 
     def migrate(self) -> None:
         """Bring the database's schema to head. Raises StartError with what the command said."""
-        self._command("sluice.adapters.postgres.migrate")
+        self._command("migrate")
 
     def make_key(self, tenant: str, scopes: str) -> str:
         """Make an API key and return it. Raises StartError with what the command said."""
-        return self._command("api.keys.keyring", "create", "--tenant", tenant, "--scopes", scopes).strip()
+        return self._command("keys", "create", "--tenant", tenant, "--scopes", scopes).strip()
+
+    def leave_command(self) -> Path:
+        """Write `sluice` with the settings of this stack, and return the directory to put on the PATH."""
+        file = self.root / ".local" / "bin" / "sluice"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        settings, command = shlex.quote(f"{self.root}/.local/settings"), shlex.join(COMMAND)
+        file.write_text(f'#!/bin/sh\nset -a\n. {settings}\nexec {command} "$@"\n')
+        file.chmod(0o755)
+        return file.parent
 
     @property
     def url(self) -> str:
@@ -131,9 +147,9 @@ class Stack:
         reachable = LOOPBACK if host in _EVERYWHERE else host
         return f"http://{reachable}:{self.settings['SLUICE_API_PORT']}"
 
-    def _command(self, module: str, *arguments: str) -> str:
+    def _command(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [*COMMAND, *words],
             capture_output=True,
             text=True,
             check=False,
@@ -143,7 +159,7 @@ class Stack:
         )
         if done.returncode != 0:
             last = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            raise StartError(f"python -m {module} failed with status {done.returncode}:\n{last}")
+            raise StartError(f"sluice {' '.join(words)} failed with status {done.returncode}:\n{last}")
         return done.stdout
 
 
@@ -181,6 +197,18 @@ def _free_ports(root: Path, given: dict[str, str]) -> dict[str, str]:
 
 def _sources(root: Path) -> list[Path]:
     return sorted(file for room in _ROOMS for kind in ("*.py", "*.sql") for file in (root / room).rglob(kind))
+
+
+def _sources_of(handlers: str, root: Path) -> list[Path]:
+    """The files of users' own kinds: a changed one takes a process that is started again."""
+    names = {module.strip().partition(".")[0] for module in handlers.split(",")} - {"", *_ROOMS}
+    places = [Path(entry, name) for entry in [str(root), *_python_path()] for name in sorted(names)]
+    found = [file for each in places for file in (each.with_suffix(".py"), *each.rglob("*.py"))]
+    return [file for file in found if file.is_file()]
+
+
+def _python_path() -> list[str]:
+    return [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
 
 
 def _restart(program: Program) -> None:

@@ -1,4 +1,4 @@
-"""The baseline's front door: `uvicorn.run` of an ordinary FastAPI application, two routes."""
+"""The baseline's api: `uvicorn.run` of an ordinary FastAPI application with two routes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from loadtests.baseline import jobs
 
 
 class Submit(BaseModel):
-    """What a client wants done."""
+    """The body of a submit."""
 
     kind: str
     input: dict[str, Any]
 
 
 class Job(BaseModel):
-    """What a client is told."""
+    """What a client is told about a job."""
 
     id: UUID
     kind: str
@@ -33,7 +33,7 @@ class Job(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Both servers, as long as the application lives."""
+    """Keep both servers connected as long as the application lives."""
     async with await jobs.connect() as connection, await jobs.open_pool() as pool:
         channel = await connection.channel(publisher_confirms=True)
         await jobs.declare(channel)
@@ -42,7 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def application() -> FastAPI:
-    """The two routes."""
+    """Build the application with its two routes."""
     app = FastAPI(lifespan=lifespan)
 
     @app.post("/jobs", status_code=202)

@@ -1,4 +1,4 @@
-"""What api and worker of the baseline share: the table, its four statements, the queue, where both servers are."""
+"""What the baseline's api and worker share: the table, its four statements, the queue, and the addresses of both servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import asyncpg
 from aio_pika.abc import AbstractChannel, AbstractQueue
 
 QUEUE: Final = "sluice.baseline"
-"""The account of the bench's broker may declare no other names than `sluice.…`."""
+"""The bench's RabbitMQ account may declare only names like `sluice.…`."""
 
 POOL: Final = 16
 PREFETCH: Final = 64
@@ -30,17 +30,17 @@ update baseline_jobs set state = 'succeeded', result = $2, finished_at = now() w
 
 
 async def open_pool() -> asyncpg.Pool[asyncpg.Record]:
-    """Connections to the database of BASELINE_POSTGRES_URL, with the table in it."""
+    """Connect to the database of BASELINE_POSTGRES_URL, and make the table in it."""
     pool = await asyncpg.create_pool(os.environ["BASELINE_POSTGRES_URL"], min_size=POOL, max_size=POOL)
     await pool.execute(SCHEMA)
     return pool
 
 
 async def connect() -> aio_pika.abc.AbstractRobustConnection:
-    """A connection to the broker of BASELINE_RABBITMQ_URL that comes back by itself."""
+    """Connect to the broker of BASELINE_RABBITMQ_URL; the connection reconnects by itself."""
     return await aio_pika.connect_robust(os.environ["BASELINE_RABBITMQ_URL"])
 
 
 async def declare(channel: AbstractChannel) -> AbstractQueue:
-    """The queue that survives the loss of its server."""
+    """Declare the replicated queue."""
     return await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})

@@ -1,4 +1,4 @@
-"""The baseline's worker: claim, run, store, acknowledge, for each message on its own."""
+"""The baseline's worker: claim, run, store and acknowledge, each message on its own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SUCCEEDED = "baseline_jobs_succeeded"
 
 
 class Worker:
-    """Runs what the queue hands out, as many at once as the broker lets it."""
+    """Runs what the queue delivers, as many at once as the prefetch allows."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], succeeded: Counter) -> None:
         self._pool, self._succeeded = pool, succeeded
 
     async def handle(self, message: AbstractIncomingMessage) -> None:
-        """One job; its message comes again where this raises."""
+        """Run one job; its message is delivered again if this raises."""
         async with message.process(requeue=True):
             job_id = UUID(bytes=message.body)
             given = await self._pool.fetchval(jobs.START, job_id)
@@ -33,7 +33,7 @@ class Worker:
 
 
 async def work(metrics_port: int) -> None:
-    """Until cancelled."""
+    """Consume until cancelled."""
     counter = Counter(SUCCEEDED, "Jobs whose result is stored")
     start_http_server(metrics_port, "127.0.0.1")
     async with await jobs.connect() as connection, await jobs.open_pool() as pool:

@@ -1,1 +1,1 @@
-"""How fast it is, measured from outside on fresh servers: `make bench`."""
+"""How fast the product is, measured from outside on fresh servers: `make bench`."""

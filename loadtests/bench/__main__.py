@@ -1,7 +1,7 @@
-"""`python -m loadtests.bench`: measures the product on fresh servers, over HTTP, beside programs to compare it with.
+"""`python -m loadtests.bench`: measure the product on fresh servers, over HTTP, beside programs to compare it with.
 
-Everything is measured once a round, in turns, so that whatever else the machine does meets all of it alike; the table
-shows medians. Exit status 0 also where a target is missed: a measurement is no test.
+Everything is measured once a round, in turns, so that whatever else the machine does affects all of it alike; the
+table shows medians. A missed target still exits with 0: a measurement is no test.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from loadtests.bench import machine, processes, table
 from loadtests.bench.generator import BenchError
-from loadtests.bench.peer_processes import Peers, compared
+from loadtests.bench.peer_processes import Peers, peers_running
 from loadtests.bench.plan import Plan
-from loadtests.bench.product import Product, started
+from loadtests.bench.product import Product, product_running
 
 FEWEST_ROUNDS = 3
 PAUSE_S = 0.2
-"""Between steps: what a step left behind ends here."""
+"""Seconds between steps, for what a step left behind to end."""
 
 
 class Size(NamedTuple):
-    """How many rounds, how long a step lasts, and when no further round begins."""
+    """How many rounds, how long a step lasts, and after how many seconds no further round begins."""
 
     rounds: int
     step_s: float
@@ -41,7 +41,7 @@ USUAL, QUICK = Size(5, 2.5, 185.0), Size(FEWEST_ROUNDS, 0.5, 35.0)
 
 
 def main() -> int:
-    """Exit status 1 where nothing could be measured."""
+    """Return the exit status: 1 if nothing could be measured."""
     arguments = _parser().parse_args()
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
     signal.signal(signal.SIGTERM, _end)
@@ -58,8 +58,8 @@ def main() -> int:
 def _bench(console: Console, size: Size, record: Path | None) -> None:
     load_before = machine.load_average()
     console.print("starting servers, api, consumer …", style="dim")
-    with _everything() as (product, peers):
-        with product.second_api_awake():  # and asleep from here on
+    with _product_and_peers() as (product, peers):
+        with product.second_api_running():  # and stopped from here on
             plan = Plan(product, peers)
         rounds = _rounds(console, plan, size)
     facts = machine.describe(product.versions, load_before)
@@ -71,9 +71,9 @@ def _bench(console: Console, size: Size, record: Path | None) -> None:
 
 
 @contextmanager
-def _everything() -> Iterator[tuple[Product, Peers]]:
-    """The product and the programs to compare it with, all running."""
-    with started() as product, compared(product) as peers:
+def _product_and_peers() -> Iterator[tuple[Product, Peers]]:
+    """Run the product and the programs to compare it with."""
+    with product_running() as product, peers_running(product) as peers:
         yield product, peers
 
 

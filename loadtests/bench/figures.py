@@ -1,4 +1,4 @@
-"""What was measured, and what it is held against: samples by round, their median, and goals as ratios or bounds."""
+"""What was measured and what it is compared with: samples by round, their median, and goals as ratios or bounds."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The middle sample."""
+        """Return the middle sample."""
         return median(self.samples)
 
     def text(self, value: float) -> str:
-        """A value as this figure is written."""
+        """Format a value of this figure."""
         return f"{value:,.{self.digits}f} {self.unit}"
 
     def add(self, value: float, cpu_us: float | None = None, bad: int = 0) -> None:
-        """Take in the sample of a round; `bad` are requests that were answered in another way than they should."""
+        """Add the sample of a round; `bad` counts requests with an unexpected answer."""
         self.samples.append(value)
         self.bad += bad
         if cpu_us is not None:
             self.cpu_us.append(cpu_us)
 
     def at_least(self, times: float, other: Figure, words: str) -> None:
-        """Want the median over rounds of the ratio to another figure to be so large."""
+        """Demand that the median ratio to another figure is at least this."""
         self.goals.append(
             Goal(
                 f"times {words}", lambda: ratio(self, other), times, digits=2 if times < 2 else 1, least=True
@@ -45,13 +45,13 @@ class Figure:
         )
 
     def at_most(self, bound: float) -> None:
-        """Want the median to stay within a bound."""
+        """Demand that the median stays within a bound."""
         self.goals.append(Goal("", lambda: self.median, bound, digits=self.digits, least=False))
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A number to reach, or not to pass."""
+    """A number to reach, or not to exceed."""
 
     words: str
     read: Callable[[], float]
@@ -61,24 +61,24 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether it is reached."""
+        """Tell whether it is reached."""
         return self.read() >= self.bound if self.least else self.read() <= self.bound
 
     def found(self) -> str:
-        """What was found, in words; nothing where the median says it."""
+        """Say what was found; nothing if the median already says it."""
         return "" if not self.words else f"{self.read():,.{self.digits}f} {self.words}"
 
     def wanted(self) -> str:
-        """What is wanted, in words."""
+        """Say what is wanted."""
         return f"{'≥' if self.least else '≤'} {self.bound:g}"
 
 
 def ratio(one: Figure, other: Figure) -> float:
-    """The median of the ratios of each round: both were measured in the same minute."""
+    """Return the median of the rounds' ratios: both figures were measured in the same minute."""
     return median(a / b for a, b in zip(one.samples, other.samples, strict=True))
 
 
 def percentile(samples: list[float], percent: float) -> float:
-    """The sample that so many percent of all do not exceed (nearest rank)."""
+    """Return the sample that so many percent of all do not exceed (nearest rank)."""
     ordered = sorted(samples)
     return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]

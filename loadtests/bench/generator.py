@@ -1,6 +1,6 @@
-"""Closed-loop load with h2load: so many connections, each with one request under way, until a number of requests is done.
+"""Closed-loop load with h2load: so many connections with one request each under way, until a number of requests is done.
 
-The number is chosen from the rate seen last, so that a run takes the time it is given on any machine.
+The number follows from the rate seen last, so that a run takes the time it is given on any machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MOST = 200_000
 """Requests of one run, however fast the server."""
 
 FIRST = 500
-"""Requests of a run that warms up, and finds the rate out."""
+"""Requests of a run that warms up and finds the rate."""
 
 TIMEOUT_S = 60.0
 
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a run: answers as expected, all others, and expected answers per second."""
+    """The result of a run: expected answers, all others, and expected answers per second."""
 
     good: int
     bad: int
@@ -47,7 +47,7 @@ class Run:
 
 
 def drive(request: Request, connections: int, count: int) -> Run:
-    """Send `count` requests over `connections` connections. Raises BenchError where none was answered as expected."""
+    """Send `count` requests over `connections` connections. Raises BenchError if none was answered as expected."""
     command = ["h2load", "--h1", "-t", "1", "-c", str(connections), "-n", str(max(count, connections))]
     for header in request.headers:
         command += ["-H", header]
@@ -63,7 +63,7 @@ def drive(request: Request, connections: int, count: int) -> Run:
 
 
 def next_count(run: Run, seconds: float, connections: int) -> int:
-    """How many requests will take about so many seconds."""
+    """Return how many requests will take about so many seconds."""
     return max(4 * connections, min(MOST, int(run.per_s * seconds)))
 
 

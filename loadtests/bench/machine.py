@@ -1,4 +1,4 @@
-"""Where a figure was measured; a figure without its machine means nothing."""
+"""Where a figure was measured; without its machine it means nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("uvicorn", "uvloop", "httptools", "fastapi", "asyncpg", "aio-pika", 
 
 
 def describe(servers: dict[str, str], load_before: float) -> dict[str, str]:
-    """Say when and on what, in words for a person."""
+    """Say when and on what, for people."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "machine": f"{cores()} cores, {_model()}, {_system()}",
@@ -24,12 +24,12 @@ def describe(servers: dict[str, str], load_before: float) -> dict[str, str]:
 
 
 def cores() -> int:
-    """Processors this program may use."""
+    """Return how many processors this program may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_average() -> float:
-    """Of the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 

@@ -1,4 +1,4 @@
-"""Submit and wait for the result at a fixed rate: requests leave by the clock, however slow the answers are.
+"""Submit and wait for the result at a fixed rate: requests are sent by the clock, however slow the answers are.
 
 A latency counts from the moment a request was due, so a server that stalls cannot hide behind a client that waits for it.
 """
@@ -31,11 +31,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what requests are written to."""
+        """Keep the transport to write to."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
 
     def data_received(self, data: bytes) -> None:
-        """Hand over the answer once all of it is here."""
+        """Hand over the answer once it is complete."""
         self._received += data
         head, gap, body = self._received.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(self._received)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """An answer that is still missing will not come."""
+        """Fail the answer that will not come."""
         if self._answer and not self._answer.done():
             self._answer.set_exception(BenchError(f"the connection was closed: {exc}"))
 
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport:
             self._transport.close()
 
@@ -70,7 +70,7 @@ class OpenLoop:
         self._idle: deque[Connection] = deque()
 
     async def run(self, rate: float, seconds: float) -> list[float]:
-        """Latencies in seconds. Raises BenchError for any answer but a finished job, TimeoutError."""
+        """Return the latencies in seconds. Raises BenchError for any answer but a finished job, TimeoutError."""
         start = perf_counter() + 0.1  # not the clock of the loop, which counts in milliseconds
         due = [start + number / rate for number in range(int(rate * seconds))]
         try:
@@ -96,7 +96,7 @@ class OpenLoop:
 
 
 def latencies(url: str, request: bytes, rate: float, seconds: float) -> list[float]:
-    """Seconds from the moment each request was due to its result."""
+    """Return the seconds from the moment each request was due to its result."""
     try:
         return uvloop.run(OpenLoop(url, request).run(rate, seconds))
     except (TimeoutError, OSError) as error:

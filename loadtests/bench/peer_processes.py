@@ -14,7 +14,7 @@ from loadtests.bench.product import JobCounter, Product, running
 
 
 class Peers(NamedTuple):
-    """Where they are, and their process ids."""
+    """Their addresses and process ids."""
 
     bare_url: str
     bare_pids: list[int]
@@ -25,8 +25,8 @@ class Peers(NamedTuple):
 
 
 @contextmanager
-def compared(product: Product) -> Iterator[Peers]:
-    """All of them running, for as long as the block lasts."""
+def peers_running(product: Product) -> Iterator[Peers]:
+    """Run all of them for the block."""
     bare, usual, api, worker = (_free_port() for _ in range(4))
     urls = {"BASELINE_POSTGRES_URL": product.postgres_url, "BASELINE_RABBITMQ_URL": product.rabbitmq_url}
     environment = os.environ | urls

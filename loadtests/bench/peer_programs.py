@@ -6,10 +6,7 @@ many would write it: a FastAPI route, one Redis command. It ends when its standa
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,8 +16,10 @@ from pydantic import BaseModel
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from loadtests.lifetime import end_with_input
+
 BODY = b'{"id":"%s"}' % (b"x" * 489)
-"""500 bytes, about what a finished job's document has."""
+"""500 bytes, about the size of a finished job's document."""
 
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
 KEY = "usual:job"
@@ -35,7 +34,7 @@ async def bare(scope: dict[str, Any], receive: object, send: Send) -> None:
 
 
 class Work(BaseModel):
-    """A submit."""
+    """The body of a submit."""
 
     kind: str
     input: dict[str, Any]
@@ -48,7 +47,7 @@ class Status(BaseModel):
 
 
 def usual(redis_url: str) -> FastAPI:
-    """A look-up and a submit answered from a cache, each with one Redis command."""
+    """Answer look-ups and submits from a cache, each with one Redis command."""
     with Redis.from_url(redis_url) as first:
         first.set(KEY, BODY)
     app, client = FastAPI(), AsyncRedis.from_url(redis_url)
@@ -74,16 +73,11 @@ async def _read(client: AsyncRedis) -> Status:
 def main(name: str, port: str, redis_url: str = "") -> None:
     """Serve until standard input ends."""
     application = bare if name == "bare" else usual(redis_url)
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     uvicorn.run(
         application, port=int(port), loop="uvloop", http="httptools", lifespan="off", log_level="warning",
         access_log=False,
     )  # fmt: skip
-
-
-def _end_with_input() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is measured and what each figure is held against: the targets of docs/performance.md, in one place."""
+"""What is measured and what each figure is compared with: the targets of docs/performance.md, in one place."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Plan:
         self._product, self._peers = product, peers
         self.figures: list[Figure] = self._memory()
         self.steps: list[Step] = []
-        bare = self._compared("bare ASGI", Request(peers.bare_url), peers.bare_pids)
+        bare = self._add_rate("bare ASGI", Request(peers.bare_url), peers.bare_pids)
         self._plan_reads(bare)
         self._plan_cached_submits()
         self._plan_jobs(bare)
         self._plan_latency()
 
     def _memory(self) -> list[Figure]:
-        """At rest: nothing was asked of these processes yet."""
+        """Measure memory at rest, before anything was asked of these processes."""
         found = []
         for name in ("api", "consumer") if processes.AVAILABLE else ():
             figure = Figure(f"memory at rest: {name}", "MiB")
@@ -49,7 +49,7 @@ class Plan:
     def _plan_reads(self, bare: Figure) -> None:
         job, etag = self._product.run_job(JOB)
         path, key = f"/v1/jobs/{job}", self._product.authorization
-        usual = self._compared(
+        usual = self._add_rate(
             "FastAPI + one Redis GET", Request(self._peers.usual_url), self._peers.usual_pids
         )
         polls = {
@@ -59,7 +59,7 @@ class Plan:
             ),
         }
         for name, request in polls.items():
-            figure = self._compared(name, request, self._product.pids["api"])
+            figure = self._add_rate(name, request, self._product.pids["api"])
             figure.at_least(0.75, bare, "bare ASGI")
             figure.at_least(7, usual, "FastAPI + one Redis GET")
         self._plan_redis_read(bare, Request(f"{self._product.url_without_memory}{path}", [key]))
@@ -67,19 +67,19 @@ class Plan:
     def _plan_redis_read(self, bare: Figure, request: Request) -> None:
         figure = Figure("poll of a finished job, 200, read from Redis each time", "/s")
         pids = self._product.pids[SECOND_API]
-        measure = Answers(figure, request, pids, self._product.second_api_awake)
+        measure = Answers(figure, request, pids, self._product.second_api_running)
         figure.at_least(0.3, bare, "bare ASGI")
         self._add(measure.run, figure)
 
     def _plan_cached_submits(self) -> None:
         self._product.run_job(PURE_JOB)
-        usual = self._compared(
+        usual = self._add_rate(
             "FastAPI + one Redis GET, POST",
             self._submit(self._peers.usual_url, JOB, "usual"),
             self._peers.usual_pids,
         )
         request = self._submit(f"{self._product.url}/v1/jobs", PURE_JOB, "pure")
-        figure = self._compared("submit answered from the result cache", request, self._product.pids["api"])
+        figure = self._add_rate("submit answered from the result cache", request, self._product.pids["api"])
         figure.at_least(5, usual, "FastAPI + one Redis GET, POST")
 
     def _plan_jobs(self, bare: Figure) -> None:
@@ -101,7 +101,7 @@ class Plan:
         latency.p99.at_most(40)
         self._add(latency.run, latency.p50, latency.p99)
 
-    def _compared(self, name: str, request: Request, pids: list[int]) -> Figure:
+    def _add_rate(self, name: str, request: Request, pids: list[int]) -> Figure:
         figure = Figure(name, "/s")
         self._add(Answers(figure, request, pids).run, figure)
         return figure

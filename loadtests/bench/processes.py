@@ -1,4 +1,4 @@
-"""What processes cost, as the kernel counts it: processor time and memory of a process with all that it started."""
+"""What processes cost according to the kernel: processor time and memory of a process with all its descendants."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 PROC = Path("/proc")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 AVAILABLE = (PROC / "self" / "stat").exists()
-"""False on systems that count elsewhere; then these figures are left out."""
+"""False on systems without /proc, where these figures are left out."""
 
 _PARENT = 1
 _TIMES = slice(11, 15)
-"""Fields after the command's name: parent, and user and system time, its own and of the children it waited for."""
+"""Fields after the command's name: parent; user and system time, of the process and of the children it waited for."""
 
 
 def cpu_s(roots: Iterable[int]) -> float:
-    """Processor seconds that these processes and their descendants have used so far."""
+    """Return the processor seconds that these processes and their descendants have used so far."""
     table = _table()
     return sum(sum(map(int, table[pid][_TIMES])) for pid in _family(roots, table)) * TICK_S
 
 
 def memory_mib(root: int) -> float:
-    """Resident memory of a process and its descendants; what they share counts for each, so this is never too little."""
+    """Return the resident memory of a process and its descendants; shared pages count for each, so it is never too little."""
     return sum(map(_memory_kib, _family([root], _table()))) / 1024
 
 

@@ -1,4 +1,4 @@
-"""The product as the bench sees it: a program that was started, addresses, a key, and the figures it shows."""
+"""The product as the bench sees it: a program that was started, its addresses, a key, and its metrics."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STOP_S = 90.0
 
 
 class JobCounter(NamedTuple):
-    """A figure of `/metrics`: the jobs whose result has been stored since a worker's start."""
+    """A counter of `/metrics`: the jobs whose result was stored since a worker's start."""
 
     url: str
     name: str
 
     def finished(self) -> int:
-        """Its value. Raises BenchError."""
+        """Read its value. Raises BenchError."""
         _, _, text = ask("GET", self.url)
         found = re.search(rf"^{self.name} (\S+)$", text.decode(), re.MULTILINE)
         if found is None:
@@ -38,7 +38,7 @@ class JobCounter(NamedTuple):
         return int(float(found[1]))
 
     def await_finished(self, count: int, within_s: float = 60.0) -> float:
-        """The moment (perf_counter) at which so many jobs in all have succeeded. Raises BenchError."""
+        """Wait until so many jobs have succeeded; return the moment (perf_counter). Raises BenchError."""
         until = time.perf_counter() + within_s
         while (found := self.finished()) < count:
             if time.perf_counter() > until:
@@ -50,7 +50,7 @@ class JobCounter(NamedTuple):
 class Product(NamedTuple):
     """Where everything is. `directory` goes when the product does.
 
-    `pids` maps the name of a process to those it had when it was started, the main one first.
+    `pids` maps the name of a process to the ids it had when it was started, the main one first.
     """
 
     directory: str
@@ -66,16 +66,16 @@ class Product(NamedTuple):
 
     @property
     def authorization(self) -> str:
-        """The header line that opens the door."""
+        """Return the header line with the key."""
         return f"authorization: Bearer {self.key}"
 
     @property
     def counter(self) -> JobCounter:
-        """Counts a job once the record has its result."""
+        """Return the counter of jobs whose result is in the record."""
         return JobCounter(self.consumer_metrics, "sluice_jobs_succeeded_total")
 
     def run_job(self, body: bytes) -> tuple[str, str]:
-        """Run one job to its end; its id and its ETag."""
+        """Run one job to its end; return its id and its ETag."""
         headers = {"Content-Type": "application/json", "Prefer": "wait=20"}
         headers["Authorization"] = f"Bearer {self.key}"
         status, answered, document = ask("POST", f"{self.url}/v1/jobs", body, headers)
@@ -84,8 +84,8 @@ class Product(NamedTuple):
         return json.loads(document)["id"], answered["etag"]
 
     @contextmanager
-    def second_api_awake(self) -> Iterator[None]:
-        """Let the second api run for this block; outside of it, it must not take part in anything."""
+    def second_api_running(self) -> Iterator[None]:
+        """Let the second api run for this block only; otherwise it must not take part in anything."""
         self._signal_second(signal.SIGCONT)
         try:
             yield
@@ -98,8 +98,8 @@ class Product(NamedTuple):
 
 
 @contextmanager
-def started() -> Iterator[Product]:
-    """Start the product on servers of its own; all of it ends with the block, or with this program."""
+def product_running() -> Iterator[Product]:
+    """Run the product on servers of its own; all of it ends with the block, or with this program."""
     with running("infra.local.bench", stdout=subprocess.PIPE) as program:
         assert program.stdout is not None  # noqa: S101  it was asked for
         line = program.stdout.readline()
@@ -110,9 +110,9 @@ def started() -> Iterator[Product]:
 
 @contextmanager
 def running(module: str, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A module of this tree as a program that ends when its standard input does: it cannot outlive this one."""
+    """Run a module of this tree as a program that ends when its standard input does, so that it cannot outlive this one."""
     command = [sys.executable, "-m", module, *arguments]
-    program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603
+    program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603  our own command line
     try:
         yield program
     finally:
@@ -124,7 +124,7 @@ def running(module: str, *arguments: str, **how: Any) -> Iterator[subprocess.Pop
 def ask(
     method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """One request on a connection of its own. Raises OSError."""
+    """Send one request on a connection of its own. Raises OSError."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:

@@ -1,4 +1,4 @@
-"""The steps of a round. Each measures one thing for about as long as it is told to and adds a sample to its figures."""
+"""The steps of a round. Each measures one thing for about as long as it is told to, and adds a sample to its figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loadtests.bench.product import JobCounter, Product
 
 OPEN_RATE = 200.0
 
-Doze = Callable[[], AbstractContextManager[None]]
+Running = Callable[[], AbstractContextManager[None]]
 
 
 class Step(NamedTuple):
@@ -26,16 +26,18 @@ class Step(NamedTuple):
 
 
 class Answers:
-    """Requests per second that one process answers, and the processor time it takes for each."""
+    """Requests per second that one process answers, and the processor time for each."""
 
-    def __init__(self, figure: Figure, request: Request, pids: list[int], awake: Doze = nullcontext) -> None:
+    def __init__(
+        self, figure: Figure, request: Request, pids: list[int], running: Running = nullcontext
+    ) -> None:
         self._figure, self._request = figure, request
-        self._pids, self._awake = pids, awake
+        self._pids, self._running = pids, running
         self._last: Run | None = None
 
     def run(self, seconds: float, connections: int = 64) -> None:
         """Add one sample."""
-        with self._awake():
+        with self._running():
             warm = drive(self._request, connections, FIRST)
             count = next_count(self._last or warm, seconds, connections)
             before = processes.cpu_s(self._pids)
@@ -78,7 +80,7 @@ class Jobs:
             self.cost[name].add(cost)
 
     def _measure(self, count: int) -> tuple[Run, float]:
-        """Submit so many; what came of the submits, and the finished jobs per second."""
+        """Submit so many; return the run of the submits, and the finished jobs per second."""
         before, started = self._counter.finished(), time.perf_counter()
         run = drive(self._request, self._connections, count)
         ended = self._counter.await_finished(before + run.good)

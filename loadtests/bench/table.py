@@ -1,4 +1,4 @@
-"""The figures as people read them: a table on the terminal, and the same as Markdown for docs/performance.md."""
+"""The figures for people: a table on the terminal, and the same as Markdown for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show(console: Console, machine: dict[str, str], figures: list[Figure]) -> No
 
 
 def markdown(machine: dict[str, str], rounds: int, figures: list[Figure]) -> str:
-    """The same for a document."""
+    """Render the same as Markdown."""
     facts = "".join(f"- {name}: {words}\n" for name, words in machine.items())
     rule = "|".join("---:" if number in _NUMBERS else "---" for number in range(len(COLUMNS)))
     rows = "\n".join(f"| {' | '.join(line)} |" for line in _lines(figures))
@@ -44,7 +44,7 @@ def markdown(machine: dict[str, str], rounds: int, figures: list[Figure]) -> str
 
 
 def record(file: Path, text: str) -> None:
-    """Put the text between the two marks of a file; at its end where it has none."""
+    """Put the text between the two marks of a file; at its end if it has none."""
     old = file.read_text() if file.exists() else "# Performance\n\n## Figures\n"
     block = f"{BEGIN}\n\n{text}\n{END}"
     pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)

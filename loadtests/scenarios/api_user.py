@@ -1,4 +1,4 @@
-"""What every user of the load has in common: a key, a way to ask that knows a refusal from an error, and jobs to submit."""
+"""What every user of the load shares: a key, requests that tell a refusal from an error, and jobs to submit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINISHED = {"succeeded", "failed", "cancelled"}
 
 
 class Answer(NamedTuple):
-    """What came back. `document` is empty where there was no body."""
+    """What came back. `document` is empty if there was no body."""
 
     status: int
     etag: str
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 class ApiUser(FastHttpUser):
-    """Speaks to the one target there is. Those that derive from it name in `rows` what they must see answered."""
+    """Speaks to the one target. Subclasses name in `rows` what must be answered."""
 
     abstract = True
     rows: ClassVar[tuple[str, ...]] = ()
@@ -41,7 +41,7 @@ class ApiUser(FastHttpUser):
         self._authorization = f"Bearer {found.key}"
 
     def ask(self, method: str, path: str, name: str, expected: Collection[int], **more: Any) -> Answer | None:
-        """The answer if it is one of those expected. None where it was refused (after the pause it advises) or wrong."""
+        """Return the answer if it is one of those expected. None if it was refused (after the advised pause) or wrong."""
         headers = {"Authorization": self._authorization} | more.pop("headers", {})
         with self.client.request(
             method, path, name=name, headers=headers, catch_response=True, **more
@@ -54,13 +54,13 @@ class ApiUser(FastHttpUser):
         return None
 
     def submit(self, name: str, expected: Collection[int], **headers: str) -> tuple[Answer | None, int]:
-        """Submit a sum that nobody asked for before; the answer, and the total it must come to."""
+        """Submit a sum that nobody asked for before; return the answer and the total it must come to."""
         values = [random.getrandbits(39), random.getrandbits(39)]
         body = {"kind": "demo.sum", "input": {"values": values}}
         return self.ask("POST", "/v1/jobs", name, expected, json=body, headers=headers), sum(values)
 
     def follow(self, answer: Answer) -> dict[str, Any]:
-        """Poll as the answers advise until the job is finished or its time is up; its last document."""
+        """Poll as advised until the job is finished or its time is up; return its last document."""
         document, until = answer.document, time.perf_counter() + config.JOB_DEADLINE_S
         while document["state"] not in FINISHED and time.perf_counter() < until:
             time.sleep(answer.advised_s)
@@ -84,7 +84,7 @@ def _read(response: ResponseContextManager) -> Answer:
 
 
 def _advised_s(response: ResponseContextManager) -> float:
-    """How long to stay away, as the answer says; a second where it says nothing."""
+    """Return how long the answer asks to stay away; a second if it does not say."""
     return min(float(_header(response, "retry-after") or 1), config.LONGEST_ADVICE_S)
 
 
@@ -93,9 +93,9 @@ def _header(response: ResponseContextManager, name: str) -> str:
 
 
 def _judge(response: ResponseContextManager, name: str) -> None:
-    """Refusals that say when to come back get a row of their own; all else is an error."""
+    """Give refusals that say when to come back a row of their own; all else is an error."""
     if response.status_code in SHED and _header(response, "retry-after"):
         response.request_meta["name"] = f"{name}{REFUSED}"
-        response.success()  # type: ignore[no-untyped-call]
+        response.success()  # type: ignore[no-untyped-call]  # locust has no types here
     else:
-        response.failure(f"{response.status_code}: {(response.text or '')[:200]}")  # type: ignore[no-untyped-call]
+        response.failure(f"{response.status_code}: {(response.text or '')[:200]}")  # type: ignore[no-untyped-call]  # locust has no types here

@@ -1,4 +1,4 @@
-"""Many look at a finished job again and again: the answer comes from a cache, and mostly it is that nothing changed."""
+"""Clients that look at a finished job again and again: the answer comes from a cache, and mostly nothing has changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ READ, UNCHANGED = "poll of a finished job, 200", "poll of a finished job, 304"
 
 
 class CachedReads(ApiUser):
-    """Has a job of its own run once, then reads it in full and by ETag in turns."""
+    """Runs a job of its own once, then reads it in full and by ETag in turns."""
 
     weight = 4
     rows = (READ, UNCHANGED)
@@ -21,7 +21,7 @@ class CachedReads(ApiUser):
 
     @task
     def look(self) -> None:
-        """One poll."""
+        """Poll once."""
         if not self._path:
             self._run_a_job()
             return

@@ -1,4 +1,4 @@
-"""Jobs that take their time are polled, when the server says and only for what changed."""
+"""Clients that poll longer jobs, when the server advises and only for changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SubmitAndPoll(ApiUser):
 
     @task
     def run_a_job(self) -> None:
-        """One job."""
+        """Run one job."""
         began = perf_counter()
         answer, total = self.submit(SUBMIT, (202,))
         if answer is not None:

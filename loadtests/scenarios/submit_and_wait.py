@@ -1,4 +1,4 @@
-"""Short jobs are answered in the request that submits them."""
+"""Clients whose short jobs are answered in the request that submits them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SUBMIT, DONE = "submit, Prefer: wait", "submit and wait"
 
 
 class SubmitAndWait(ApiUser):
-    """Submits, and holds the line until the result is there."""
+    """Submits, and waits in the request until the result is there."""
 
     rows = (SUBMIT, DONE)
     wait_time = constant_throughput(config.WAITS_PER_S)
 
     @task
     def run_a_job(self) -> None:
-        """One job. A server with too many waiters answers at once; then this polls like others."""
+        """Run one job. A server with too many waiters answers at once; then this polls like others."""
         began = perf_counter()
         answer, total = self.submit(SUBMIT, (200, 202), Prefer="wait=20")
         if answer is not None:

@@ -1,26 +1,20 @@
-"""The private port of both processes: is it alive, is it ready, what is it missing, and its figures.
-
-`python -m sluice.adapters.admin_http URL` is the probe for containers: it exits with 0 where the URL answers 200.
-"""
+"""The private port of both processes: whether it is alive and ready, what it is missing, and its metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
-import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import uvicorn
 
+from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.metrics import CONTENT_TYPE, Metrics
 from sluice.core.errors import NotConfigured, ServerUnfit
-from sluice.errors import SluiceError, StartRefused
+from sluice.errors import SluiceError
 
 Ping = Callable[[], Awaitable[None]]
 Message = MutableMapping[str, Any]
@@ -36,7 +30,8 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 class AdminApp:
     """A bare ASGI application; `pings` maps each dependency to what raises where it is away.
 
-    `notes` are read for `/check` besides; `doubts` answers with what is wrong with the settings of servers that the process works with all the same.
+    `/check` also shows what `notes` return by name, and `config_problems`: the settings of servers that put jobs at risk.
+    While the process is `draining` it is not ready.
     """
 
     def __init__(
@@ -46,12 +41,13 @@ class AdminApp:
         metrics: Metrics,
         config_problems: Callable[[], Sequence[str]] = list,
     ) -> None:
-        self._process, self._pings, self._metrics, self._doubts = process, pings, metrics, config_problems
+        self._process, self._pings, self._metrics = process, pings, metrics
+        self._config_problems = config_problems
         self._routes: dict[str, Callable[[], Awaitable[Answer]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
             "/check": self._check,
-            "/metrics": self._figures,
+            "/metrics": self._show_metrics,
         }
         self.draining = False
         self.notes: dict[str, Callable[[], str]] = {}
@@ -79,14 +75,14 @@ class AdminApp:
         found = await asyncio.gather(*map(_ping, self._pings.values()))
         dependencies = dict(zip(self._pings, found, strict=True))
         down = [name for name, each in dependencies.items() if each["status"] != "up"]
-        config_problems = self._doubts()
+        config_problems = self._config_problems()
         status = "failing" if RECORD in down else "degraded" if down or config_problems else "ok"
         body = {"process": self._process, "status": status, "draining": self.draining}
         body |= {name: read() for name, read in self.notes.items()}
         body |= {"dependencies": dependencies, "doubts": config_problems}
         return 503 if status == "failing" else 200, JSON, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
-    async def _figures(self) -> Answer:
+    async def _show_metrics(self) -> Answer:
         return 200, CONTENT_TYPE, self._metrics.render()
 
 
@@ -109,15 +105,6 @@ def _ms_since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
 
 
-class QuietServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Nothing is captured."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]:
     """Serve the private port in this loop until the block ends; yields the port, which matters where 0 was asked for.
@@ -128,7 +115,7 @@ async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]
         app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
-    server = QuietServer(config)
+    server = EmbeddedServer(config)
     with listen(host, port) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]), name="private-port")
         try:
@@ -136,32 +123,3 @@ async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]
         finally:
             server.should_exit = True
             await asyncio.wait([task])
-
-
-def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
-    """A listening socket, opened before anything else starts. Raises StartRefused where the address cannot be had."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=backlog)
-    except OSError as error:
-        raise StartRefused(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-
-
-def probe(url: str) -> int:
-    """The exit status of a probe: 0 where the URL answers 200 within 2 s."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=2)
-    try:
-        connection.request("GET", parts.path or "/")
-        answer = connection.getresponse()
-        sys.stdout.write(answer.read().decode(errors="replace"))
-        return 0 if answer.status == 200 else 1
-    except (OSError, http.client.HTTPException) as error:
-        sys.stderr.write(f"{url}: {error}\n")
-        return 1
-    finally:
-        connection.close()
-
-
-if __name__ == "__main__":
-    sys.exit(probe(sys.argv[1]) if len(sys.argv) == 2 else "usage: python -m sluice.adapters.admin_http URL")

@@ -10,134 +10,166 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
-from sluice.adapters.postgres.api_keys import PostgresKeys
-from sluice.adapters.postgres.invariants import Invariants
-from sluice.adapters.postgres.listing import PostgresListing
-from sluice.adapters.postgres.polling import Pulls
+from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.listing_store import PostgresListingStore
+from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.schedules import PostgresSchedules
-from sluice.adapters.postgres.server_checks import Inspection
-from sluice.adapters.postgres.store import Store
-from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.adapters.postgres.prune_store import PostgresPruneStore
+from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
+from sluice.adapters.postgres.server import PostgresServer
+from sluice.adapters.postgres.server_checks import ServerChecks
+from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
+from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.connection import RedisConnection
+from sluice.adapters.redis.document_cache import RedisDocumentCache
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
+from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
+from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerAway
 from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.tasks import TaskSet, repeat
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
 Ping = Callable[[], Awaitable[None]]
 
-IDENTITY_S = 30.0
+CHECK_S = 30.0
 """How often a process asks which database it speaks to (a restored one must meet an empty cache), its time and settings."""
-
-AGAIN_S = 0.1
-"""redis-py swallows a cancellation that meets it while it connects; so what has to end is told again after this."""
+AGAIN_S = 0.5
+"""Seconds until it asks again where the record does not answer."""
+DATABASE_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """All that a process speaks to, how to ask each server for a sign of life, and what their settings put in doubt."""
+    """All that a process speaks to: an adapter for each port, how to ping each server, and the problems of their settings."""
 
-    jobs: Store
-    pulls: Pulls
-    upkeep: Upkeep
-    keys: PostgresKeys
-    schedules: PostgresSchedules
-    listing: PostgresListing
-    cache: RedisCache
+    jobs: PostgresJobStore
+    control: PostgresControlStore
+    listing: PostgresListingStore
+    schedules: PostgresScheduleStore
+    api_keys: PostgresApiKeyStore
+    polling: PostgresPollingStore
+    keeper: PostgresKeeperStore
+    prune: PostgresPruneStore
+    statistics: PostgresStatisticsStore
+    verifier: PostgresVerifier
+    cache: RedisDocumentCache
+    subscriptions: RedisSubscriptions
+    board: RedisStatisticsBoard
     broker: Broker | NullBroker
     pings: Mapping[str, Ping]
     config_problems: ConfigProblems
     clock: RecordClock
-    invariants: Invariants
+
+
+class Servers(NamedTuple):
+    """How one process reaches each server."""
+
+    database: Database
+    postgres: PostgresServer
+    redis: RedisPorts
+    broker: Broker | NullBroker
 
 
 @asynccontextmanager
 async def open_connections(
     settings: Settings, role: str, owner: UUID, telemetry: Telemetry
 ) -> AsyncIterator[Connections]:
-    """The connections of one process. `role` is `api` or `consumer`; `owner` is its own id in the record."""
-    name = f"sluice-{role}"
+    """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its own id in the record."""
+    config_problems, clock = ConfigProblems(telemetry), RecordClock()
+    checks = ServerChecks(config_problems, accept=settings.unsafe_durability == "accept")
+    servers = _make_servers(settings, f"sluice-{role}", telemetry, checks)
     async with AsyncExitStack() as stack:
-        config_problems = ConfigProblems(telemetry)
-        inspection = Inspection(config_problems, accept=settings.unsafe_durability == "accept")
-        database = Database(settings.postgres_url.get_secret_value(), name, telemetry, 10, inspection)
-        stack.push_async_callback(database.close)
-        store = Store(database, owner, settings)
-        cache = RedisCache(settings.redis_url.get_secret_value(), name, telemetry, settings)
-        stack.push_async_callback(cache.close)
-        clock = RecordClock()
-        await _background(stack, _watch_record(store, cache, inspection, clock), "watch-record")
-        await _background(stack, _watch_cache(cache, config_problems), "watch-cache")
-        broker = _broker(settings, name, cache, telemetry)
-        stack.push_async_callback(broker.close)
-        pings: dict[str, Ping] = {
-            "postgresql": store.ping,
-            "redis": cache.ping,
-            "rabbitmq": partial(broker.ping, 1.0),
-        }
-        yield Connections(
-            jobs=store,
-            pulls=Pulls(database, owner, settings.lease_s),
-            keys=PostgresKeys(database, settings.record_budget_s),
-            schedules=PostgresSchedules(database, settings.accept_budget_s),
-            listing=PostgresListing(database, settings),
-            cache=cache,
-            broker=broker,
-            pings=pings,
-            config_problems=config_problems,
-            clock=clock,
-            invariants=Invariants(settings.postgres_url.get_secret_value(), settings),
-            upkeep=Upkeep(database, owner),
-        )
+        stack.push_async_callback(servers.database.close)
+        stack.push_async_callback(servers.redis.close)
+        watching: TaskSet[None] = TaskSet()
+        stack.push_async_callback(watching.cancel)
+        watching.start(_watch_record(servers, checks, clock), "watch-record")
+        watching.start(_watch_cache(servers.redis.connection, config_problems), "watch-cache")
+        stack.push_async_callback(servers.broker.close)
+        yield _connect_ports(servers, settings, owner, config_problems, clock)
 
 
-def _broker(settings: Settings, name: str, cache: RedisCache, telemetry: Telemetry) -> Broker | NullBroker:
+def _make_servers(settings: Settings, name: str, telemetry: Telemetry, checks: ServerChecks) -> Servers:
+    url = settings.postgres_url.get_secret_value()
+    database = Database(url, name, telemetry, DATABASE_CONNECTIONS, checks)
+    redis = redis_ports(settings, name, telemetry)
+    broker = _make_broker(settings, name, redis.cache, telemetry)
+    return Servers(database, PostgresServer(database, settings.record_budget_s), redis, broker)
+
+
+def _make_broker(
+    settings: Settings, name: str, cache: RedisDocumentCache, telemetry: Telemetry
+) -> Broker | NullBroker:
     url = settings.rabbitmq_url.get_secret_value()
     if not url:
         return NullBroker(cache.call_workers, telemetry)
-    lanes = [settings.lane(each) for each in settings.lanes]
-    return Broker(url, name, lanes, telemetry, settings.publish_budget_s)
+    return Broker(url, name, [*settings.all_lanes.values()], telemetry, settings.publish_budget_s)
 
 
-async def _watch_record(store: Store, cache: RedisCache, inspection: Inspection, clock: RecordClock) -> None:
+def _connect_ports(
+    servers: Servers, settings: Settings, owner: UUID, config_problems: ConfigProblems, clock: RecordClock
+) -> Connections:
+    database, postgres, redis, broker = servers
+    return Connections(
+        jobs=PostgresJobStore(database, owner, settings),
+        control=PostgresControlStore(database, settings),
+        listing=PostgresListingStore(database, settings),
+        schedules=PostgresScheduleStore(database, settings.accept_budget_s),
+        api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
+        polling=PostgresPollingStore(database, owner, settings.lease_s),
+        keeper=PostgresKeeperStore(database, settings.lease_s),
+        prune=PostgresPruneStore(database),
+        statistics=PostgresStatisticsStore(database, owner),
+        verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
+        cache=redis.cache,
+        subscriptions=redis.subscriptions,
+        board=redis.board,
+        broker=broker,
+        pings={
+            "postgresql": postgres.ping,
+            "redis": redis.connection.ping,
+            "rabbitmq": partial(broker.ping, 1.0),
+        },
+        config_problems=config_problems,
+        clock=clock,
+    )
+
+
+async def _watch_record(servers: Servers, checks: ServerChecks, clock: RecordClock) -> None:
     while True:
         try:
-            cache.belong_to(await store.database_identity())
+            servers.redis.connection.belong_to(await servers.postgres.database_identity())
             asked = clock.here()
-            clock.learn((await store.ask("clock"))[0][0].timestamp(), asked)
-            await inspection.judge(store.ask)
-            await asyncio.sleep(IDENTITY_S)
+            clock.learn((await servers.postgres.clock()).timestamp(), asked)
+            await checks.check(servers.postgres.ask)
+            await asyncio.sleep(CHECK_S)
         except SluiceError:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(AGAIN_S)
 
 
-async def _watch_cache(cache: RedisCache, config_problems: ConfigProblems) -> None:
+async def _watch_cache(redis: RedisConnection, config_problems: ConfigProblems) -> None:
     """Refuse only at the start: what runs without Redis goes on as well with one that is set up badly."""
-    starting = True
-    while True:
-        with suppress(ServerAway):
-            found = await cache.settings()
-            full = refuses_writes(found)
-            if starting and full:
-                config_problems.refuse(full)
-            config_problems.note("redis", [line for line in (full, stops_after_snapshot(found)) if line])
-        starting = False
-        await asyncio.sleep(IDENTITY_S)
+    await _check_cache(redis, config_problems, starting=True)
+    await asyncio.sleep(CHECK_S)
+    await repeat(partial(_check_cache, redis, config_problems, starting=False), CHECK_S)
 
 
-async def _background(stack: AsyncExitStack, work: Awaitable[None], name: str) -> None:
-    task = asyncio.ensure_future(work)
-
-    async def end() -> None:
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=AGAIN_S)
-
-    stack.push_async_callback(end)
+async def _check_cache(redis: RedisConnection, config_problems: ConfigProblems, *, starting: bool) -> None:
+    with suppress(ServerAway):
+        found = await redis.settings()
+        full = refuses_writes(found)
+        if starting and full:
+            config_problems.refuse(full)
+        config_problems.report("redis", [line for line in (full, stops_after_snapshot(found)) if line])

@@ -1,4 +1,4 @@
-"""The JSON a client sees of a job, ready to send, with its ETag.
+"""The JSON document that a client sees of a job, ready to send, with its ETag.
 
 A finished document is rendered once and then only copied: memory, Redis and every answer hold the same bytes.
 """
@@ -18,8 +18,8 @@ _OPTIONS = orjson.OPT_UTC_Z
 class Document(NamedTuple):
     """A rendered job. `body[result_start:result_end]` is the output alone (empty where there is none).
 
-    Of an unfinished job alone: its lane, and `since` when, in seconds since the epoch, it has been queued or running,
-    or when a scheduled one is due.
+    Set for unfinished jobs only: `lane`, and `since`, in seconds since the epoch: when it was queued, when it started, or
+    when a scheduled job is due.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Document(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """True where the document can never change again."""
+        """True where the document will never change again."""
         return self.state in TERMINAL
 
     @property
@@ -48,13 +48,13 @@ class Document(NamedTuple):
         return self.body[self.result_start : self.result_end]
 
     def pack(self) -> bytes:
-        """The bytes kept in Redis: one line that says whose document this is, then the body."""
+        """Encode for Redis: one line that says whose document this is, then the body."""
         head = f"{self.id}\t{self.tenant}\t{self.version}\t{self.state}\t{self.result_start}\t{self.result_end}\n"
         return head.encode() + self.body
 
 
 def unpack(packed: bytes) -> Document:
-    """The inverse of `pack`. Raises Malformed for bytes we did not write."""
+    """Decode what `pack` wrote. Raises Malformed for anything else."""
     head, _, body = packed.partition(b"\n")
     try:
         job_id, tenant, version, state, start, end = head.decode().split("\t")
@@ -64,7 +64,7 @@ def unpack(packed: bytes) -> Document:
 
 
 def render(job: Job, **more: Any) -> Document:
-    """The document of a job as it stands. `more` are fields that only this answer has (`coalesced`)."""
+    """Render the document of a job as it is now. `more` are fields of this answer alone (`coalesced`)."""
     head = orjson.dumps(_fields(job) | more, option=_OPTIONS)
     result, error = job.result, _error(job)
     start = len(head) + len(b',"result":') - 1
@@ -85,7 +85,7 @@ def _since(job: Job) -> float:
 
 
 def render_item(job: Job) -> bytes:
-    """The document of a job as lists show it: all but the result, which may be large."""
+    """Render a job as lists show it: without its result, which may be large."""
     head = orjson.dumps(_fields(job), option=_OPTIONS)
     return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id))
 

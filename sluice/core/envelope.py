@@ -13,12 +13,12 @@ VERSION = 1
 
 
 def encode(ids: Sequence[str]) -> bytes:
-    """The body of a message that carries these job ids."""
+    """Encode the body of a message that carries these job ids."""
     return orjson.dumps({"v": VERSION, "ids": ids})
 
 
 def decode(body: bytes) -> list[str]:
-    """The job ids of a message. Raises Malformed for anything we did not write."""
+    """Decode the job ids of a message. Raises Malformed for anything that Sluice did not write."""
     try:
         message = orjson.loads(body)
         if message["v"] != VERSION:

@@ -1,4 +1,4 @@
-"""The short hash under which failures of the same cause meet, whatever numbers, ids and names each of them mentions."""
+"""A short hash that groups failures by their cause, whatever numbers, ids and names each message mentions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LENGTH = 16
 """Hexadecimal digits of a fingerprint."""
 SEPARATOR = "\x1f"
 MOST = 200
-"""Characters of the generalised detail that count: what follows is often a dump."""
+"""Characters of the generalised detail that are hashed: what follows is often a dump."""
 
 # A quote opens where no word ends, so that an apostrophe is none, and an unclosed one reaches to the end: nothing is read
 # twice. Whatever has a digit varies (numbers, times, addresses, most ids), and so does a long word of hexadecimal letters.
@@ -22,12 +22,12 @@ _RUN = re.compile(r"#(?:[\s#,.:;/+-]*#)++")
 
 
 def error_fingerprint(kind: str, type: str, title: str, detail: str) -> str:
-    """16 hexadecimal digits. The statements that fail jobs by themselves compute the same, for an empty detail."""
+    """Hash an error to 16 hexadecimal digits."""
     words = SEPARATOR.join((kind, type, title, generalised(detail)))
     return sha256(words.encode(errors="replace")).hexdigest()[:LENGTH]
 
 
 def generalised(detail: str) -> str:
-    """The detail with `#` for whatever differs from one occurrence to the next, and single spaces."""
+    """Replace by `#` whatever differs from one occurrence to the next, and fold white space."""
     text = _VARYING.sub("#", _QUOTED.sub("#", detail))
     return " ".join(_RUN.sub("#", text).split())[:MOST]

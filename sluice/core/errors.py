@@ -30,7 +30,7 @@ from sluice.errors import SluiceError
 
 
 class ServerAway(SluiceError):
-    """A server did not answer in time."""
+    """A server did not answer in time, or refused the connection."""
 
     def __init__(self, server: str, why: str = "did not answer in time") -> None:
         super().__init__(f"{server}: {why}")

@@ -1,4 +1,4 @@
-"""Canonical input, and the hash under which pure work is recognised."""
+"""Canonical input, and the hash by which equal work is found."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import orjson
 
 
 def canonical(value: Any) -> bytes:
-    """The one spelling of a JSON value: keys sorted, no white space. This is what is stored and hashed."""
+    """Encode a JSON value in its one canonical form: keys sorted, no white space. This is what is stored and hashed."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def fingerprint(tenant: str, kind: str, version: int, canonical_input: bytes) -> bytes:
-    """32 bytes that two submits share only if they are the same work of the same tenant."""
+    """Hash to 32 bytes that two submits share only if they are the same work of the same tenant."""
     head = orjson.dumps([tenant, kind, version])
     return sha256(head + canonical_input).digest()

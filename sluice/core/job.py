@@ -1,4 +1,4 @@
-"""The job and the frozen values that travel between the flows and the record."""
+"""The job, and the frozen values that the flows and the record exchange."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TAG_SEPARATOR = "\x1f"
 
 
 class JobState(StrEnum):
-    """Where a job stands. Nothing leaves a terminal state."""
+    """The state of a job. Nothing leaves a terminal state."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -62,15 +62,15 @@ class Job(NamedTuple):
 
     @property
     def claim(self) -> Claim:
-        """The right to run it that was given last."""
+        """The newest right to run it."""
         return Claim(self.id, self.fence)
 
 
 class NewJob(NamedTuple):
-    """A job on its way into the record.
+    """A job that is not in the record yet.
 
-    `fingerprint` is set for pure kinds; `flight` says that identical work may answer instead, unfinished or finished
-    less than `fresh_s` seconds ago.
+    `fingerprint` is set for pure kinds; `flight` says that equal work may be shared instead (single flight): unfinished, or
+    finished less than `fresh_s` seconds ago.
     `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
     """
@@ -97,12 +97,12 @@ class NewJob(NamedTuple):
 
 
 def made_at(job_id: str) -> float:
-    """Seconds since the epoch at which a UUIDv7 was made (RFC 9562 §5.7)."""
+    """Read from a UUIDv7 when it was made, in seconds since the epoch (RFC 9562 §5.7)."""
     return int(job_id[:8] + job_id[9:13], 16) / 1000
 
 
 def as_accepted(new: NewJob, at: datetime) -> Job:
-    """The row that the record made of `new`, accepted at this time, without reading it back."""
+    """Build the row that the record made of `new`, accepted at this time, without reading it back."""
     run_at = new.run_at and new.run_at.astimezone(UTC)
     if new.delay_s is not None:
         run_at = at + timedelta(seconds=new.delay_s)
@@ -153,10 +153,10 @@ class Message(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What the record says of one batch of new jobs.
+    """The record's answer to a batch of new jobs.
 
-    `at` is the time of acceptance; `ids` the jobs that are now in the record (the others were skipped because
-    identical work is under way); `messages` what is to be dispatched.
+    `at` is the time of acceptance; `ids` are the jobs that were inserted (the others were skipped: equal work is under
+    way, or their key is taken); `messages` are to be published.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""Lanes, their queues and the order in which a consumer fills its slots from them."""
+"""Lanes, their queues, and the order in which a consumer takes jobs from them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PRIORITIES = ("high", "normal", "low", "overflow")
-"""A lane's queues. Clients choose the first three; `overflow` takes what is over a tenant's share."""
+"""A lane's queues. Clients choose among the first three; `overflow` is for jobs over a tenant's share."""
 
 WEIGHTS: Mapping[str, int] = {"high": 8, "normal": 4, "low": 1, "overflow": 1}
 """Slots given to each queue per round, so that none starves."""
 
 DEAD_QUEUE = "sluice.dead"
-"""Where RabbitMQ puts what it gives up; the keeper reads it back into the record."""
+"""RabbitMQ's dead-letter queue: the keeper offers its jobs again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """A named stream of work.
 
-    `slots` is how many of its jobs one consumer runs at once; `ids_per_message` how many job ids travel together.
+    `slots` is how many of its jobs one consumer runs at once; `ids_per_message` how many job ids one message carries.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Lane:
 
 
 def queue_name(lane: str, priority: str) -> str:
-    """The RabbitMQ queue of a lane and priority."""
+    """Name the RabbitMQ queue of a lane and priority."""
     return f"sluice.{lane}.{priority}"
 
 
@@ -56,11 +56,11 @@ class WeightedBuffers(Generic[T]):
         self._buffers[priority].extend(items)
 
     def take(self, count: int) -> list[T]:
-        """Up to `count` items, in the order in which slots are to be filled."""
+        """Take up to `count` items, in the order in which slots are to be filled."""
         return [self._next() for _ in range(min(count, len(self)))]
 
     def clear(self) -> list[T]:
-        """Everything that waits, leaving the buffers empty."""
+        """Empty the buffers; return what was in them."""
         return self.take(len(self))
 
     def _next(self) -> T:
@@ -73,16 +73,16 @@ class WeightedBuffers(Generic[T]):
 
 
 class Turns:
-    """Whose turn it is where jobs are taken straight from the record: 8 : 4 : 1 : 1 again, but without buffers.
+    """Turns of the priorities where jobs are claimed from the record by polling: 8 : 4 : 1 : 1 again, but without buffers.
 
-    `had` is how many turns of the present round each priority has had. A priority that has no jobs waiting saves none.
+    `had` counts the turns that each priority had in the present round. A priority without waiting jobs saves up none.
     """
 
     def __init__(self) -> None:
         self.had = dict.fromkeys(PRIORITIES, 0)
 
     def took(self, priorities: Iterable[str]) -> None:
-        """Jobs of these priorities were taken, each in its turn."""
+        """Note that jobs of these priorities were taken, one turn each."""
         taken = Counter(priorities)
         had = {priority: turns + taken[priority] for priority, turns in self.had.items()}
         rounds = max(((had[each] - 1) // WEIGHTS[each] for each in taken), default=0)

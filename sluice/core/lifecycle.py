@@ -2,7 +2,7 @@
 
 Only these constructors make a `Transition`, and the record takes nothing else to end an attempt, so an impossible
 mix of fields cannot be written. The changes that statements make by themselves (claim, due, rescue, cancel) are
-edges of the same table; `docs/lifecycle.md` draws it.
+edges of the same table, which `docs/lifecycle.md` draws.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOLO_CRASH_LIMIT = 3
 """Deaths of its own process after which a job is failed as `worker-lost`."""
 
 LOST_LIMIT = 10
-"""Deaths of its consumers after which a job is failed as `worker-lost`: whatever runs beside it may have caused many."""
+"""Deaths of its consumers after which a job is failed as `worker-lost`: many may have been caused by other jobs."""
 
 
 class Failure(NamedTuple):
@@ -52,20 +52,25 @@ class Failure(NamedTuple):
     traceback: str | None = None
 
     def fingerprint(self, kind: str) -> str:
-        """Under which failures of a kind with the same cause meet."""
+        """Hash by which failures of a kind with the same cause are grouped."""
         return error_fingerprint(kind, self.type, self.title, self.detail[:2000])
 
     def to_json(self, kind: str, attempt: int) -> bytes:
-        """The problem object that a client sees."""
+        """Encode the problem object that a client sees."""
         problem = {"type": self.type, "title": self.title, "detail": self.detail[:2000]}
         more = {"retryable": self.retryable, "attempt": attempt, "fingerprint": self.fingerprint(kind)}
         return orjson.dumps(problem | more)
 
 
+DEADLINE_PASSED = Failure("deadline-passed", "The deadline passed before the job was started")
+WORKER_LOST = Failure("worker-lost", "The process running the job died")
+"""The failures that statements write by themselves, under the fingerprints that they are given."""
+
+
 class Transition(NamedTuple):
     """The end of an attempt, guarded by `(id, fence, state = running)` when it is written.
 
-    `uncounted` is 1 where the try is not charged; `solo_crash` is 1 where the job died alone in its process;
+    `uncounted` is 1 where the attempt is not counted; `solo_crash` is 1 where the job died alone in its process;
     `delay_s` is the wait before a scheduled job is due; `outcome` is the word in the table of attempts;
     `error_fingerprint` is set where the job has failed for good.
     """
@@ -105,7 +110,7 @@ def failed(job: Job, failure: Failure, solo_crash: int = 0) -> Transition:
 
 
 def retried(job: Job, failure: Failure, delay_s: float) -> Transition:
-    """`running → scheduled`: again after a counted try."""
+    """`running → scheduled`: retry after a counted attempt."""
     error = failure.to_json(job.kind, job.attempt)
     return Transition(
         job.id, job.fence, JobState.SCHEDULED, failure.type, None, error, failure.traceback, delay_s
@@ -113,12 +118,12 @@ def retried(job: Job, failure: Failure, delay_s: float) -> Transition:
 
 
 def postponed(job: Job, delay_s: float) -> Transition:
-    """`running → scheduled`: the handler asked to be called later; the try is not counted."""
+    """`running → scheduled`: the handler asked to be called later; the attempt is not counted."""
     return Transition(job.id, job.fence, JobState.SCHEDULED, "postponed", delay_s=delay_s, uncounted=1)
 
 
 def released(job: Job) -> Transition:
-    """`running → queued`: given back, at shutdown or after an outage of the record; the try is not counted."""
+    """`running → queued`: given back, at shutdown or after an outage of the record; the attempt is not counted."""
     return Transition(job.id, job.fence, JobState.QUEUED, "released", uncounted=1)
 
 

@@ -1,4 +1,4 @@
-"""Which jobs are wanted of a tenant, and how far a page of them reached."""
+"""Which jobs a list or a bulk change wants, and how far a page of them reached."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sluice.core.job import TERMINAL, Job, JobState
 
 UNFINISHED = frozenset(JobState) - TERMINAL
 CLOCKS_S = 60.0
-"""Seconds by which the clock that made an id may differ from the database's, which says when a job was created."""
+"""Seconds by which the clock that made an id may differ from the database's, which sets `created_at`."""
 ABOVE_ALL = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _LAST_MS = 2**48 - 1
 
 
 class Filter(NamedTuple):
-    """What the wanted jobs have in common; empty or None does not ask.
+    """What the wanted jobs have in common; empty or None means any.
 
     `created_after` is included, `created_before` is not; `error` is the fingerprint of an error.
     """
@@ -31,7 +31,7 @@ class Filter(NamedTuple):
 
     @property
     def spelling(self) -> bytes:
-        """The one spelling of what is asked, however it was written."""
+        """The canonical form of the filter, however it was written."""
         return orjson.dumps([sorted(set(self.states)), *self[1:]])
 
     @property
@@ -53,7 +53,7 @@ class Found(NamedTuple):
 
 
 class ErrorGroup(NamedTuple):
-    """So many failures with one fingerprint; `example` is the id of the newest, `error` its problem object as JSON bytes."""
+    """Failures with one fingerprint; `example` is the id of the newest, `error` its problem object as JSON bytes."""
 
     fingerprint: str | None
     kind: str
@@ -64,6 +64,6 @@ class ErrorGroup(NamedTuple):
 
 
 def first_id(at: float) -> str:
-    """The lowest id that could be made at this time, in seconds since the epoch."""
+    """Return the lowest id that could be made at this time, in seconds since the epoch."""
     digits = f"{min(max(int(at * 1000), 0), _LAST_MS):012x}"
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"

@@ -1,11 +1,10 @@
-"""Dispatch: put the ids of committed jobs on RabbitMQ, and forget the outbox rows of what it confirmed.
+"""Publishes the ids of committed jobs to RabbitMQ, and deletes the outbox rows of what it confirmed.
 
-Nobody waits for this: what is not confirmed in time stays in the outbox and the keeper publishes it.
+Nobody waits for this: what is not confirmed in time stays in the outbox, and the keeper publishes it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -14,19 +13,19 @@ from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.ports import MessagePublisher
 from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
 
 MOST_UNCONFIRMED = 500
-"""Messages that may wait for their confirmation; what comes on top is left to the keeper."""
-
+"""Messages that may wait for their confirmation at once; any more are left to the keeper."""
 
 GATHER_S = 0.05
-"""Seconds in which confirmed rows gather, to be deleted by one statement."""
+"""Seconds for which confirmed rows are gathered, to be deleted by one statement."""
 
 
 class OutboxStore(Protocol):
-    """The part of the record that dispatching needs."""
+    """The part of the record that publishing needs."""
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
@@ -41,33 +40,32 @@ class OutboxPublisher:
         store: OutboxStore,
         lanes: Mapping[str, Lane],
         telemetry: Telemetry,
+        most_unconfirmed: int = MOST_UNCONFIRMED,
     ) -> None:
         self._dispatcher = dispatcher
         self._store = store
         self._lanes = lanes
         self._telemetry = telemetry
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._most_unconfirmed = most_unconfirmed
+        self._under_way: TaskSet[None] = TaskSet()
         self._confirmed: Batcher[int, None] = Batcher(
-            "outbox", self._forget, Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S)
+            "outbox", self._delete, Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S)
         )
 
     def __repr__(self) -> str:
-        return f"<Dispatch {len(self._under_way)} unconfirmed>"
+        return f"<OutboxPublisher {len(self._under_way)} unconfirmed>"
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Publish messages soon, without waiting for them."""
+        """Publish these messages in the background."""
         for message in messages:
-            if len(self._under_way) >= MOST_UNCONFIRMED:
+            if len(self._under_way) >= self._most_unconfirmed:
                 self._telemetry.emit(Event.DISPATCH_DEFERRED, len(message.ids))
                 continue
-            task = asyncio.get_running_loop().create_task(self._send(message), name="dispatch")
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._under_way.start(self._send(message), "dispatch")
 
     async def drain(self) -> None:
         """Wait until everything sent is confirmed or given up."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        await self._under_way.drain()
         await self._confirmed.drain()
 
     async def _send(self, message: Message) -> None:
@@ -80,7 +78,7 @@ class OutboxPublisher:
             self._telemetry.emit(Event.DISPATCH_DEFERRED, len(message.ids))
 
     def _parts(self, message: Message) -> Iterator[Message]:
-        """One RabbitMQ message per so many ids; a lane that nobody configured any more travels one by one."""
+        """Split by the lane's ids per message; ids of a lane that is no longer configured go one by one."""
         lane = self._lanes.get(message.lane)
         size = lane.ids_per_message if lane else 1
         if len(message.ids) <= size:
@@ -89,7 +87,7 @@ class OutboxPublisher:
         for start in range(0, len(message.ids), size):
             yield message._replace(ids=message.ids[start : start + size])
 
-    async def _forget(self, outbox_ids: list[int]) -> list[None]:
+    async def _delete(self, outbox_ids: list[int]) -> list[None]:
         try:
             await self._store.dispatched(outbox_ids)
         except ServerAway:  # published again when due: a duplicate is void

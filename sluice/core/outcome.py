@@ -1,4 +1,4 @@
-"""What an attempt came to: turns a handler's ending into the one transition that records it."""
+"""Decides what an attempt came to: turns the ending of a handler into the transition that records it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class LeaseLost(AttemptEnded):
 
 
 class NotRenewed(LeaseLost):
-    """The lease could not be renewed in time, though the job had time left: it is given back, if it is still ours."""
+    """The lease could not be renewed in time, though the job had time left: give it back, if it is still ours."""
 
 
 class HandlerFailed(Exception):
-    """An exception that a handler raised in another process, as words: its type, its message, its traceback."""
+    """An exception that a handler raised in another process, as text: its type, its message, its traceback."""
 
     def __init__(self, title: str, detail: str, trace: str) -> None:
         super().__init__(detail)
@@ -50,7 +50,7 @@ Ending = bytes | BaseException
 
 
 def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transition | None:
-    """The transition that records this ending, or None where nothing may be written."""
+    """Choose the transition that records this ending, or None where nothing may be written."""
     match ending:
         case bytes():
             return lifecycle.succeeded(job, ending)
@@ -69,7 +69,7 @@ def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transit
 
 
 def describe(error: BaseException, retryable: bool = False) -> Failure:
-    """A failure as a client may see it, with the traceback kept apart."""
+    """Describe a failure as a client may see it, with the traceback kept apart."""
     match error:
         case GiveUp():
             return Failure("gave-up", "The handler gave up", words(error))
@@ -82,7 +82,7 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
         case OutOfMemory():
             return Failure("out-of-memory", "The handler ran out of memory", words(error))
         case ChildDied():
-            return Failure("worker-lost", "The process running the job died", words(error), retryable)
+            return lifecycle.WORKER_LOST._replace(detail=words(error), retryable=retryable)
         case HandlerFailed():
             return Failure("handler-error", error.title, words(error), retryable, error.trace)
         case _:
@@ -90,20 +90,20 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
 
 
 def words(error: BaseException) -> str:
-    """The message of an exception, even of one that fails to give it."""
+    """Return the message of an exception, even of one that fails to give it."""
     try:
         return storable(str(error))
-    except BaseException as worse:  # noqa: BLE001  the __str__ of an exception is a user's code, and may even exit
+    except BaseException as worse:  # noqa: BLE001  the __str__ of an exception is user code, and may even exit
         return f"(its message could not be read: {type(worse).__name__})"
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback as text; long ones keep their end, which names the culprit."""
+    """Format the traceback; long ones keep their end, where the cause is."""
     return storable("".join(traceback.format_exception(error)))[-20_000:]
 
 
 def storable(text: str) -> str:
-    """The text without what neither JSON nor the record takes: lone surrogates and U+0000."""
+    """Replace what neither JSON nor the record takes: lone surrogates and U+0000."""
     return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 

@@ -1,6 +1,7 @@
-"""Page tokens: where a page ended, under a seal that holds for one tenant and one question only.
+"""Page tokens: where a page ended, signed for one tenant and one query.
 
-A token holds nothing but an id: the question itself is sent again with it, and the seal says whether it is the same.
+A token holds nothing but an id and a signature (HMAC-SHA256): the query is sent again with it, and the signature tells
+whether it is the same query.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ _ID, _SEAL = 16, 16
 
 
 def paging_key(pepper: str) -> bytes:
-    """The key of all seals, which tells nothing of the pepper."""
+    """Derive the signing key, from which the pepper cannot be found."""
     return hmac.digest(pepper.encode(), b"page tokens", "sha256")
 
 
 def seal(key: bytes, question: bytes, job_id: str) -> str:
-    """The token that goes on below this id."""
+    """Make the token of the page that continues below this id."""
     place = UUID(job_id).bytes
     sealed = hmac.digest(key, place + question, "sha256")[:_SEAL]
     return urlsafe_b64encode(place + sealed).rstrip(b"=").decode()
 
 
 def unseal(key: bytes, question: bytes, token: str) -> str:
-    """The id below which the page begins. Raises Malformed for a token that was not made for this question."""
+    """Return the id below which the page starts. Raises Malformed for a token that was not made for this query."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         job_id = str(UUID(bytes=raw[:_ID]))

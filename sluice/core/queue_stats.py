@@ -1,6 +1,6 @@
-"""What is known of each lane: what waits and runs by the record, and how quickly the consumers work.
+"""Statistics of each lane: what waits and runs according to the record, and how fast the consumers work.
 
-Consumers say what they know of their own work; whichever keeper counts puts that together with what the record holds.
+Each consumer reports on its own runs; the keeper that counts combines the reports with what the record holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class _Values(BaseModel):
 
 
 class Times(_Values):
-    """How long the newest runs took, in seconds, from the claim to the end of the work."""
+    """How long the latest runs took, in seconds, from the claim to the end of the handler."""
 
     runs: int
     mean_s: float
@@ -29,7 +29,7 @@ class Times(_Values):
 
 
 class LaneWork(_Values):
-    """What one consumer knows of its work for a lane. `per_second` counts runs that ended lately."""
+    """One consumer's report on a lane. `per_second` counts runs that ended lately."""
 
     slots: int
     per_second: float
@@ -38,7 +38,7 @@ class LaneWork(_Values):
 
 
 class LaneCount(_Values):
-    """What the record holds of a lane. Ages in seconds, 0 where there is nothing; `tenants` those with most queued."""
+    """What the record holds of a lane. Ages are in seconds, 0 where nothing waits; `tenants` are those with most jobs queued."""
 
     queued: int
     running: int
@@ -48,7 +48,7 @@ class LaneCount(_Values):
 
 
 class LaneStatistics(LaneCount):
-    """A lane as a whole: counted, and worked for by all consumers together."""
+    """A lane as a whole: what the record holds, and the runs of all consumers together."""
 
     slots: int = 0
     per_second: float = 0.0
@@ -57,10 +57,10 @@ class LaneStatistics(LaneCount):
 
     @property
     def wait_s(self) -> float:
-        """How long a job that is queued now will wait for a slot, as far as can be told.
+        """Estimate how many seconds a job that is queued now will wait for a slot (Little's law).
 
-        Slots over the mean time in a slot is what can be done in a second; where that is not known, a new job waits as
-        long as the oldest has waited.
+        Slots divided by the mean run time are jobs per second. Where that is unknown, a new job is expected to wait as
+        long as the oldest one has waited.
         """
         if self.slots and self.times:
             return self.queued * self.times.mean_s / self.slots
@@ -68,7 +68,7 @@ class LaneStatistics(LaneCount):
 
     @property
     def typical_s(self) -> float:
-        """How long a run takes; 0 where nothing is known."""
+        """Seconds that a run takes (median); 0 where nothing is known."""
         return self.times.p50_s if self.times else 0.0
 
 
@@ -81,7 +81,7 @@ _LANE = TypeAdapter(LaneStatistics)
 
 
 def measured(seconds: Collection[float]) -> Times:
-    """What these runs, in any order, say together; there is at least one."""
+    """Summarise runs, at least one, in any order."""
     ordered, runs = sorted(seconds), len(seconds)
     return Times(
         runs=runs, mean_s=sum(ordered) / runs, p50_s=ordered[runs // 2], p90_s=ordered[runs * 9 // 10]
@@ -89,7 +89,7 @@ def measured(seconds: Collection[float]) -> Times:
 
 
 def put_together(counts: Mapping[str, LaneCount], reports: Iterable[Works]) -> dict[str, LaneStatistics]:
-    """The statistics of every lane that was counted, from what all consumers report."""
+    """Combine what was counted in each lane with the reports of all consumers."""
     reports = list(reports)
     return {
         lane: _lane(count, [each[lane] for each in reports if lane in each]) for lane, count in counts.items()
@@ -110,7 +110,7 @@ def _lane(count: LaneCount, works: Sequence[LaneWork]) -> LaneStatistics:
 
 
 def _together(times: Iterable[Times | None]) -> Times | None:
-    """Each consumer's times weigh as much as its runs: exact for the mean, near enough for the others."""
+    """Average the times of all consumers, weighted by runs: exact for the mean, an approximation for the quantiles."""
     known = [each for each in times if each is not None and each.runs]
     runs = sum(each.runs for each in known)
     if not runs:
@@ -125,27 +125,27 @@ def _together(times: Iterable[Times | None]) -> Times | None:
 
 
 def write_works(works: Works) -> bytes:
-    """A consumer's report as JSON."""
+    """Encode a consumer's report as JSON."""
     return _WORKS.dump_json(dict(works))
 
 
 def read_works(raw: bytes | str) -> Works:
-    """The inverse. Raises Malformed for what another release wrote otherwise."""
+    """Decode it. Raises Malformed for what another release wrote differently."""
     return _read(_WORKS, raw)
 
 
 def write_statistics(statistics: Statistics) -> bytes:
-    """All lanes as JSON."""
+    """Encode the statistics of all lanes as JSON."""
     return _STATISTICS.dump_json(dict(statistics))
 
 
 def read_statistics(raw: bytes | str) -> Statistics:
-    """The inverse. Raises Malformed for what another release wrote otherwise."""
+    """Decode it. Raises Malformed for what another release wrote differently."""
     return _read(_STATISTICS, raw)
 
 
 def read_lane(raw: bytes | str) -> LaneStatistics:
-    """One lane's. Raises Malformed."""
+    """Decode the statistics of one lane. Raises Malformed."""
     return _read(_LANE, raw)
 
 

@@ -1,4 +1,4 @@
-"""Kind → Handler: loads the listed modules and refuses every doubt before anything runs."""
+"""The registry of kinds: loads the listed modules, and refuses to start where one is wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sluice.core.errors import KindUnknown
+from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler, Handler
 
@@ -51,14 +52,16 @@ class Registry(Mapping[str, AnyHandler]):
 
 
 def load(modules: Iterable[str]) -> Registry:
-    """The registry of these modules.
+    """Load these modules and return the registry of their kinds.
 
     Raises StartRefused, naming the module and what to do, where one does not load or defines no kind.
     """
+    refuse_what_hides_us()
     found: list[AnyHandler] = []
     for name in modules:
         kinds = [value for value in vars(_import(name)).values() if isinstance(value, Handler)]
         if not kinds:
+            refuse_what_we_hide(name)
             raise StartRefused(
                 f"SLUICE_HANDLERS: {name} defines no kind: decorate a function with @handler or drop it"
             )
@@ -67,7 +70,7 @@ def load(modules: Iterable[str]) -> Registry:
 
 
 def check_lanes(registry: Registry, lanes: Collection[str]) -> None:
-    """Raises StartRefused where a kind belongs to a lane that is not among these."""
+    """Raise StartRefused where a kind belongs to a lane that is not among these."""
     for kind in registry:
         if registry[kind].lane not in lanes:
             raise StartRefused(
@@ -81,6 +84,9 @@ def _import(name: str) -> object:
     except StartRefused:
         raise
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError):
+            refuse_what_we_hide(name)
+            refuse_what_we_hide(str(error.name))
         raise StartRefused(
             f"SLUICE_HANDLERS: {name} does not load: {type(error).__name__}: {error}"
         ) from error

@@ -1,8 +1,8 @@
-"""Schedules: when cron expressions fire, what is done about ticks that nobody fired in time, and the values of a schedule.
+"""Schedules: when cron expressions fire, what happens to missed ticks, and the values of a schedule.
 
 Times of day are those of the schedule's zone. Where clocks are put forward, a fixed time that does not exist fires when
 the gap ends; where they are put back, it fires the first time only. Expressions with `*` in minute or hour follow real
-time. Whoever calls says what time it is.
+time. The caller passes in the time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from cronsim.explain import explain
 from sluice.core.errors import Flaw, Invalid
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,54}"
-"""What a schedule may be called; with `schedule:` in front it is a tag."""
+"""The form of a schedule's name; with `schedule:` in front it is a tag of its jobs."""
 
 MISSED_S = 60.0
-"""A tick that was not fired within so many seconds is missed."""
+"""Seconds after which a tick that was not fired counts as missed."""
 
 MOST_AT_ONCE = 100
-"""Missed ticks of one schedule that are fired at one tick of the keeper."""
+"""Missed ticks of one schedule that are fired at once."""
 
 LONGEST = 100
 EXAMPLE = "'30 3 * * 1-5' is 03:30 from Monday to Friday"
@@ -37,7 +37,7 @@ _ZONE = re.compile(
 
 
 class CatchUp(StrEnum):
-    """What is done about missed ticks, once somebody can fire them again."""
+    """What happens to missed ticks, once a keeper can fire again."""
 
     ONE = "one"
     """One job for all of them."""
@@ -62,7 +62,7 @@ class Firing(NamedTuple):
 
 
 class NewSchedule(NamedTuple):
-    """A schedule on its way into the record. `options` is JSON; `id` names this definition and no later one."""
+    """A schedule that is not in the record yet. `options` is JSON; `id` names this definition and no later one."""
 
     id: str
     tenant: str
@@ -113,14 +113,14 @@ class DueSchedule(NamedTuple):
 
 
 def check(timing: Timing) -> None:
-    """Raises Invalid, which says what is wrong with the expression and with the zone."""
+    """Raise Invalid where the expression or the zone is wrong, saying why."""
     flaws = [*_flaws_of_cron(timing.cron), *_flaws_of_zone(timing.timezone)]
     if flaws:
         raise Invalid(flaws)
 
 
 def next_tick(timing: Timing, after: datetime) -> datetime:
-    """The first tick later than `after`, in UTC. Raises Invalid, also where none comes in fifty years."""
+    """Return the first tick later than `after`, in UTC. Raises Invalid, also where none comes in fifty years."""
     check(timing)
     for tick in CronSim(timing.cron, after.astimezone(ZoneInfo(timing.timezone))):
         found = tick.astimezone(UTC)
@@ -130,7 +130,7 @@ def next_tick(timing: Timing, after: datetime) -> datetime:
 
 
 def plan(timing: Timing, catch_up: str, due: datetime, now: datetime) -> Firing:
-    """What to do about a tick `due` that has come, and about those missed since. Raises Invalid as `next_tick`."""
+    """Decide which ticks to fire, of `due` and those missed since, and when the next is. Raises Invalid as `next_tick`."""
     if catch_up == CatchUp.ALL:
         return _each(timing, due, now)
     if catch_up == CatchUp.NONE:
@@ -139,7 +139,7 @@ def plan(timing: Timing, catch_up: str, due: datetime, now: datetime) -> Firing:
 
 
 def describe(cron: str) -> str:
-    """A checked expression in words."""
+    """Say in words when a checked expression fires."""
     return explain(cron)
 
 

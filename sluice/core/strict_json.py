@@ -1,6 +1,6 @@
-"""The one check of raw JSON bytes that every body passes before anything reads its values.
+"""The one strict parser of JSON that every body passes first.
 
-orjson alone is too kind: it turns whole numbers beyond 2^64 into floats, lets the last of two equal keys win, takes
+orjson alone is too lenient: it turns whole numbers beyond 2^64 into floats, lets the last of two equal keys win, takes
 U+0000 (which PostgreSQL's text refuses), and parses deeper than it can render. Infinite numbers it refuses itself.
 """
 
@@ -23,25 +23,25 @@ _NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def parse(raw: bytes) -> Any:
-    """The value of these bytes.
+    """Parse these bytes.
 
     Raises Malformed for what is not JSON (RFC 8259), has infinite numbers or equal keys in one object; Invalid for
     JSON that is too deep, too large or holds U+0000 or a whole number that a double cannot keep.
     """
-    if raw.count(b",") > MAX_ITEMS and _bare(raw).count(b",") > MAX_ITEMS:
+    if raw.count(b",") > MAX_ITEMS and _without_strings(raw).count(b",") > MAX_ITEMS:
         raise _too_many()  # before orjson makes a million objects of them
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is not valid JSON: {error}") from None
     keys = _walk(value, raw)
-    if keys != raw.count(b":") and keys != _bare(raw).count(b":"):
+    if keys != raw.count(b":") and keys != _without_strings(raw).count(b":"):
         raise Malformed("The body names the same key twice in one object.")
     return value
 
 
 def _walk(value: Any, raw: bytes) -> int:
-    """Check every scalar, level by level; returns the number of keys, so that swallowed duplicates show."""
+    """Check every scalar, level by level; return the number of keys, by which duplicates are noticed."""
     keys = items = 0
     level = [value]
     depth = 0
@@ -81,14 +81,14 @@ def _check_scalar(value: Any, raw: bytes) -> None:
 
 
 def _check_wholes(raw: bytes) -> None:
-    """A large float is fine where it was written as one, not where orjson made it of a whole number."""
-    for number in _NUMBER.finditer(_bare(raw)):
+    """Refuse large floats that orjson made of whole numbers; those written as floats are fine."""
+    for number in _NUMBER.finditer(_without_strings(raw)):
         if number.lastindex is None and abs(int(number[0])) > MAX_WHOLE:
             raise _unsafe(number[0].decode())
 
 
-def _bare(raw: bytes) -> bytes:
-    """The same without what stands in strings."""
+def _without_strings(raw: bytes) -> bytes:
+    """Empty all strings of the text."""
     return _STRING.sub(b'""', raw)
 
 

@@ -1,1 +1,1 @@
-"""The work itself: one file per kind."""
+"""The kinds that ship with Sluice: examples, one file each."""

@@ -1,4 +1,4 @@
-"""`demo.spin`: work that burns a processor, to see that nothing else becomes slower by it."""
+"""`demo.spin`: work that burns processor time, to see that nothing else slows down."""
 
 from time import process_time
 

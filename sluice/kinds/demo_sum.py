@@ -1,4 +1,4 @@
-"""`demo.sum`: the smallest kind there is; what it measures is Sluice itself."""
+"""`demo.sum`: the smallest possible kind; its cost is that of Sluice itself."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sluice import handler
 
 LARGEST = 2**53 - 1
-"""Beyond it, many JSON readers round."""
+"""Many JSON readers round larger numbers."""
 
 Whole = Annotated[int, Field(ge=-LARGEST // 10_000, le=LARGEST // 10_000)]
 

@@ -1,4 +1,4 @@
-"""`image.thumbnail`: scales a picture down. A real example: heavy, pure, and fed with strangers' bytes."""
+"""`image.thumbnail`: scale a picture down. A real example: heavy, pure, and fed with untrusted bytes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 64_000_000
-"""Pixels that are decoded (256 MB as RGBA); read from the header, before anything is decoded."""
+"""Most pixels to decode (256 MB as RGBA); checked against the header before anything is decoded."""
 
 MAX_INPUT = 12 * 1024 * 1024
 MAX_THUMBNAIL = 700 * 1024
-"""Bytes of thumbnail, so that its base64 fits into an output."""
+"""Most bytes of a thumbnail, so that its base64 fits into an output."""
 
 READS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-"""Formats that are tried: the fewer, the fewer decoders a stranger's bytes can reach."""
+"""Formats to try: the fewer, the fewer decoders untrusted bytes can reach."""
 
 ORIENTATION = 0x0112
 SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -77,7 +77,7 @@ class Thumbnail(BaseModel):
 @handler("image.thumbnail", runs_in="process", timeout_s=60, cache_s=3600, max_input=MAX_INPUT)
 def thumbnail(picture: Picture) -> Thumbnail:
     """Scale a picture down to fit a box: upright, its first frame, without its metadata."""
-    raw = _decoded(picture.image)
+    raw = _decode(picture.image)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,11 +85,11 @@ def thumbnail(picture: Picture) -> Thumbnail:
     except (GiveUp, MemoryError):
         raise
     except Exception as error:
-        # decoders fail in many ways on damaged bytes, and would fail in the same way again
+        # decoders fail in many ways on damaged bytes, and would fail again
         raise GiveUp(f"The picture is damaged: {error}") from error
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -97,12 +97,12 @@ def _decoded(text: str) -> bytes:
 
 
 def _thumbnail(raw: bytes, picture: Picture) -> Thumbnail:
-    image = _opened(raw)
+    image = _open(raw)
     sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
     width, height = reversed(image.size) if sideways else image.size
     source = Source(width=width, height=height, format=(image.format or "").lower())
-    small = _scaled(image, (picture.width, picture.height), sideways)
-    encoded = _encoded(small, picture.format)
+    small = _scale(image, (picture.width, picture.height), sideways)
+    encoded = _encode(small, picture.format)
     return Thumbnail(
         image=b64encode(encoded).decode(),
         width=small.width,
@@ -113,8 +113,8 @@ def _thumbnail(raw: bytes, picture: Picture) -> Thumbnail:
     )
 
 
-def _opened(raw: bytes) -> Image:
-    """The picture with only its header read."""
+def _open(raw: bytes) -> Image:
+    """Open the picture, reading only its header."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -132,21 +132,21 @@ def _too_large(what: str) -> str:
     return f"The picture has too many pixels, at most {MAX_PIXELS} are decoded: {what}."
 
 
-def _scaled(image: Image, box: tuple[int, int], sideways: bool) -> Image:
-    """Upright and no larger than the box."""
+def _scale(image: Image, box: tuple[int, int], sideways: bool) -> Image:
+    """Turn the picture upright, and make it no larger than the box."""
     from PIL import ImageOps
 
     width, height = reversed(box) if sideways else box
     image.draft(None, (2 * width, 2 * height))  # JPEG alone can decode at a fraction of its size
     orientation = image.getexif()
-    small = _true_colour(image)
+    small = _to_true_colour(image)
     small.thumbnail((width, height), reducing_gap=2.0)
     small.getexif().update({ORIENTATION: orientation.get(ORIENTATION, 1)})
     return ImageOps.exif_transpose(small)
 
 
-def _true_colour(image: Image) -> Image:
-    """As L, RGB or RGBA, which every format of ours takes and scales without stripes."""
+def _to_true_colour(image: Image) -> Image:
+    """Convert to L, RGB or RGBA, which all output formats take and which scale without stripes."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("L", "RGB", "RGBA"):
@@ -156,7 +156,7 @@ def _true_colour(image: Image) -> Image:
     return image.convert("L" if image.mode in ("1", "F") else "RGB")
 
 
-def _encoded(image: Image, name: Format) -> bytes:
+def _encode(image: Image, name: Format) -> bytes:
     from PIL import Image
 
     if name == "jpeg" and image.mode == "RGBA":

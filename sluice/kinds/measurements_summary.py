@@ -1,4 +1,4 @@
-"""`measurements.summary`: what a CSV of sensor readings says. A real example: table work, pure, with progress and a picture."""
+"""`measurements.summary`: sum up a CSV of sensor readings. A real example: table work, pure, with progress and a picture."""
 
 from __future__ import annotations
 
@@ -154,16 +154,19 @@ def summarize(given: Measurements, context: Context) -> Summary:
     context.progress(10, f"reading {len(given.csv):,} characters")
     readings, zoned = reading.read(Sheet.of(given.csv, given.delimiter))
     context.progress(40, f"summing up {readings.height:,} rows")
-    marked = statistics.marked(readings, given.fence, given.gap)
-    rests = statistics.rests(readings)
-    rows = [row | rests[row["asset"], row["signal"]] for row in statistics.summaries(marked, zoned=zoned)]
+    marked = statistics.mark(readings, given.fence, given.gap)
+    omissions = statistics.omissions(readings)
+    rows = [
+        row | omissions[row["asset"], row["signal"]]
+        for row in statistics.summarize_series(marked, zoned=zoned)
+    ]
     picture = drawing.draw(
-        marked, zoned=zoned, said=lambda share, note: context.progress(50 + 50 * share, note)
+        marked, zoned=zoned, report=lambda share, note: context.progress(50 + 50 * share, note)
     )
     return Summary(
         rows=readings.height,
         series=[Series.model_validate(row) for row in rows],
-        silent=[Silent.model_validate(row) for row in rests.values() if not row["values"]],
+        silent=[Silent.model_validate(row) for row in omissions.values() if not row["values"]],
         plot=_plot(picture),
     )
 

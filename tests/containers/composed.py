@@ -68,7 +68,7 @@ class Composed:
 
     def key(self) -> str:
         """A new key that may submit and read."""
-        return self.inside("api", "python", "-m", "api.keys.keyring", "create", "--tenant", "trial").strip()
+        return self.inside("api", "sluice", "keys", "create", "--tenant", "trial").strip()
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""Processes that are to be broken are not measured: coverage would take the processor time that others then lack."""
+"""Processes that tests break are not measured: coverage would take processor time that the others then lack."""
 
 from __future__ import annotations
 

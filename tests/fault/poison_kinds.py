@@ -1,4 +1,4 @@
-"""Good work, and work that ends in every way in which it should not, wherever it runs."""
+"""Good work, and work that ends in every way it should not, in each place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Reply(BaseModel):
 
 
 class Unpicklable(Exception):
-    """Holds what no other process can have."""
+    """Cannot be sent to another process."""
 
     def __init__(self) -> None:
         super().__init__("not for others")
@@ -47,14 +47,14 @@ class Unpicklable(Exception):
 
 
 class Mute(Exception):
-    """Has no words."""
+    """Raises if it is asked for its message."""
 
     def __str__(self) -> str:
         raise LookupError("no words")
 
 
 class Leaving(Exception):
-    """Ends the program of whoever asks for its words."""
+    """Ends the program that asks for its message."""
 
     def __str__(self) -> str:
         raise SystemExit(3)
@@ -104,21 +104,21 @@ WAYS: dict[str, Callable[[], Any]] = {
 
 
 def end(ask: Ask) -> Any:
-    """End like this; where there is no way, give the number back."""
+    """End in this way; without one, return the number."""
     time.sleep(ask.seconds)
     return WAYS[ask.how]() if ask.how else Reply(number=ask.number)
 
 
 @handler("bad.loop", timeout_s=20, retry=TWICE)
 async def in_loop(ask: Ask) -> Reply:
-    """Ends in the event loop, with everybody around it."""
+    """End in the event loop, beside everybody else."""
     found: Reply = end(ask)
     return found
 
 
 @handler("bad.cancel", timeout_s=20, retry=TWICE)
 async def cancels(ask: Ask) -> Reply:
-    """Cancels the task that runs it."""
+    """Cancel the task that runs it."""
     task = asyncio.current_task()
     if task is not None:
         task.cancel()
@@ -128,55 +128,55 @@ async def cancels(ask: Ask) -> Reply:
 
 @handler("bad.stuck", timeout_s=1, retry=ONCE)
 async def stuck(ask: Ask) -> Reply:
-    """Blocks the event loop for good."""
+    """Block the event loop for good."""
     found: Reply = end(ask)
     return found
 
 
 @handler("bad.thread", timeout_s=1, retry=TWICE)
 def in_thread(ask: Ask) -> Reply:
-    """Ends in a thread of the consumer."""
+    """End in a thread of the consumer."""
     found: Reply = end(ask)
     return found
 
 
 @handler("bad.process", timeout_s=20, retry=TWICE, runs_in="process")
 def in_process(ask: Ask) -> Reply:
-    """Ends in a process of its own."""
+    """End in a process of its own."""
     found: Reply = end(ask)
     return found
 
 
 @handler("bad.spin", timeout_s=0.5, retry=TWICE, runs_in="process")
 def spins(ask: Ask) -> Reply:
-    """Burns a processor."""
+    """Burn processor time."""
     found: Reply = end(ask)
     return found
 
 
 @handler("good.loop", timeout_s=20, retry=ONCE)
 async def good(ask: Ask) -> Reply:
-    """Takes a moment; one more attempt than the first would be one too many."""
+    """Take a moment; a second attempt would be one too many."""
     await asyncio.sleep(ask.seconds)
     return Reply(number=ask.number)
 
 
 @handler("good.hasty", timeout_s=1.5, retry=ONCE)
 async def hasty(ask: Ask) -> Reply:
-    """Has little time."""
+    """Work under a short time limit."""
     await asyncio.sleep(ask.seconds)
     return Reply(number=ask.number)
 
 
 @handler("good.thread", timeout_s=20, retry=ONCE)
 def good_in_thread(ask: Ask) -> Reply:
-    """The same in a thread."""
+    """Do the same in a thread."""
     time.sleep(ask.seconds)
     return Reply(number=ask.number)
 
 
 @handler("good.process", timeout_s=20, retry=ONCE, runs_in="process")
 def good_in_process(ask: Ask) -> Reply:
-    """The same in a process."""
+    """Do the same in a process."""
     time.sleep(ask.seconds)
     return Reply(number=ask.number)

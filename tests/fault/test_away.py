@@ -1,4 +1,4 @@
-"""Each server away in each way: what every endpoint answers at once, what the process says, and that all is well again."""
+"""Each server away in each way: what every endpoint answers, what the process reports, and that all recovers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from infra.local.servers import Servers
 from tests.fault.away.client import Answer, ask_everything, prepare
-from tests.fault.away.proxied_stack import Site, shown, site
+from tests.fault.away.proxied_stack import ProxiedStack, check, proxied_stack
 from tests.support.job_client import SUM, WAIT
 from tests.support.stack import Process
 from tests.support.waiting import until_found
 
 LONGEST_S = 5.0
-"""No answer waits for a server. Measured on a quiet machine, each comes within 1 s, lists within 2 s."""
+"""No answer waits for a server. On a quiet machine each comes within 1 s, lists within 2 s."""
 
 TABLE = """
     server    how        submit   known  cached  same  open     wait     list     cancel   delete   ready  check
@@ -38,23 +38,27 @@ TABLE = """
     postgres  read-only  unfit    200    200     hit   session  session  session  unfit    unfit    503    failing
     """
 """The first answers after a server has gone. `known` is a finished job in process memory, `cached` one in Redis, `same` a
-submit of work that was done before, `open` an unfinished job. `slow` is 300 ms for each round trip."""
+submit of work that was done before, `open` an unfinished job. `slow` is 300 ms for each round trip.
+"""
 
 MEANING = {
     "away": {"record-away"},
     "refused": {"record-read-only"},
     "copies": {"cache-away"},
-    "unsure": {"record-away", "outcome-unknown"},  # the latter where the statement was sent
+    "unsure": {"record-away", "outcome-unknown"},  # the latter if the statement was sent
     "perhaps": {
         "200",
         "202",
         "204",
         "record-away",
         "outcome-unknown",
-    },  # to connect takes longer than a request waits
-    "update": {"200", "record-read-only"},  # it may fit into a page that is there
-    "session": {"200", "record-away"},  # a session goes on; none is begun with a server that takes no writes
-    "unfit": {"record-read-only", "record-away"},  # likewise
+    },  # connecting takes longer than a request waits
+    "update": {"200", "record-read-only"},  # it may fit into an existing page
+    "session": {
+        "200",
+        "record-away",
+    },  # open sessions go on; none is opened with a server that takes no writes
+    "unfit": {"record-read-only", "record-away"},  # the same
     "any": {"200", "503", "ok", "degraded", "failing"},
 }
 """What a word of the table stands for, where it is not the answer itself."""
@@ -71,20 +75,20 @@ class Row(NamedTuple):
 
     @property
     def check(self) -> set[str]:
-        """What `/check` may say."""
+        """Return what `/check` may report."""
         return self.cells["check"]
 
     def surprises(self, seen: dict[str, Answer]) -> dict[str, Answer]:
-        """What was not answered as it is written here, or not in time."""
+        """Return what was not answered as the row says, or not in time."""
         return {
             name: answer
             for name, answer in seen.items()
-            if answer.said not in self.cells[name] or answer.after_s > LONGEST_S
+            if answer.outcome not in self.cells[name] or answer.after_s > LONGEST_S
         }
 
 
 def rows() -> Iterator[Row]:
-    """The table."""
+    """Parse the table."""
     head, *lines = (line.split() for line in TABLE.strip().splitlines())
     for server, how, *words in lines:
         yield Row(
@@ -93,30 +97,30 @@ def rows() -> Iterator[Row]:
 
 
 @pytest.fixture(scope="module")
-def made(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One stack for all of them."""
-    with site(shared_servers, tmp_path_factory.mktemp("away")) as running:
+def proxied(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedStack]:
+    """Run one stack for all rows."""
+    with proxied_stack(shared_servers, tmp_path_factory.mktemp("away")) as running:
         yield running
 
 
 @pytest.mark.parametrize("row", list(rows()), ids=lambda row: f"{row.server}-{row.how}")
-async def test_everybody_is_answered_and_told_the_truth(made: Site, row: Row) -> None:
-    await made.well()
-    api = made.api(row.server)
-    async with made.stack.client(api=api) as client:
-        known = await prepare(made.stack, client)
-        async with made.away(row.server, row.how):
+async def test_every_request_is_answered_in_time_and_truthfully(proxied: ProxiedStack, row: Row) -> None:
+    await proxied.until_healthy()
+    api = proxied.api(row.server)
+    async with proxied.stack.client(api=api) as client:
+        known = await prepare(proxied.stack, client)
+        async with proxied.away(row.server, row.how):
             seen = await ask_everything(client, api.private_url, known)
             assert row.surprises(seen) == {}
-            await until_found(lambda: _says_so(api, row))
+            await until_found(lambda: _reports_it(api, row))
         slowest = max(answer.after_s for name, answer in seen.items() if name not in ("wait", "list"))
         sys.stdout.write(f"{row.server} {row.how}: the slowest answer took {slowest:.3f} s\n")
-        await made.well()
+        await proxied.until_healthy()
         again = await client.post("/v1/jobs", json=SUM, headers=WAIT)
         assert (again.status_code, again.json()["result"]) == (200, {"total": 6})
 
 
-async def _says_so(api: Process, row: Row) -> bool:
-    found = await shown(api)
+async def _reports_it(api: Process, row: Row) -> bool:
+    found = await check(api)
     away = {name for name, each in found["dependencies"].items() if each["status"] != "up"}
     return found["status"] in row.check and away <= {SERVERS[row.server]}

@@ -1,4 +1,4 @@
-"""A short run with a fault every few seconds: every promise is kept. `make fault` does more of the same for minutes."""
+"""A short run with a fault every few seconds keeps every promise. `make fault` does more of the same for minutes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from infra.local.servers import Servers
 from tests.fault.chaos import report
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import SHORT, Crew
+from tests.fault.chaos.schedule import SHORT, ProcessCounts
 
-PLAN = Plan(seed=20_261_121, seconds=38.0, mix=SHORT, rate=70.0, crew=Crew(apis=2, consumers=2))
+PLAN = Plan(seed=20_261_121, seconds=38.0, mix=SHORT, rate=70.0, processes=ProcessCounts(apis=2, consumers=2))
 PATIENCE = 6.0
 """Times are promised for a quiet machine."""
 

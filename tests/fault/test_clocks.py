@@ -1,4 +1,4 @@
-"""Machines whose clocks are an hour off: the clock of the record decides, and nobody notices."""
+"""Machines whose clocks are an hour off: the record's clock decides, and nobody notices."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
 
 from infra.local.servers import Servers
-from tests.fault.claims import every_claim_is_explained
-from tests.support.job_client import KINDS, SUM, WAIT, finished
-from tests.support.servers import empty
-from tests.support.stack import Process, Stack, make_a_key
+from tests.fault.claims import check_claims
+from tests.support.job_client import KINDS, SUM, WAIT, submit_and_wait
+from tests.support.stack import Process, Stack, make_a_key, stack_on_empty_servers
 from tests.support.waiting import until_found
 
 OFFSETS = ("+1h", "-1h")
@@ -27,38 +25,33 @@ ahead_and_behind = pytest.mark.parametrize("number", [0, 1], ids=["ahead", "behi
 
 
 def faked(offset: str) -> dict[str, str]:
-    """What makes a process believe in another time; how long things take stays true."""
+    """Return the environment that shifts a process's clock; durations stay true."""
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     return {"LD_PRELOAD": str(library), "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
 
 
 @pytest.fixture(scope="module")
 def skewed(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
-    shared_servers.up()
+    """Start two apis and two consumers: one of each is an hour ahead, the other an hour behind."""
     settings = {"handlers": f"{KINDS},sluice.kinds.demo_sleep", "lease_s": LEASE_S}
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("skewed"), **settings)
-    try:
-        asyncio.run(empty(shared_servers))
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("skewed"), **settings) as stack:
         for offset in OFFSETS:
             stack.environment |= faked(offset)
             stack.add_api()
             stack.add_consumer()
         asyncio.run(stack.start(apis=0, consumers=0))
         yield stack
-    finally:
-        stack.stop()
 
 
 @asynccontextmanager
-async def over(stack: Stack, number: int) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of this api."""
+async def client_of(stack: Stack, number: int) -> AsyncIterator[httpx2.AsyncClient]:
+    """Open a client of this api."""
     async with stack.client(api=stack.apis[number]) as client:
         yield client
 
 
-async def submitted(client: httpx2.AsyncClient, body: dict[str, Any], **options: Any) -> httpx2.Response:
-    """The answer to a submit."""
+async def submit(client: httpx2.AsyncClient, body: dict[str, Any], **options: Any) -> httpx2.Response:
+    """Submit, and return the answer."""
     return await client.post("/v1/jobs", json=body | {"options": options})
 
 
@@ -71,57 +64,57 @@ async def test_the_clocks_are_off_indeed(skewed: Stack) -> None:
 
 async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
     await _keepers_rescue(skewed)
-    # a lease that is an hour wrong is over at once
+    # a lease that is an hour off would end at once
     nap = {"kind": "demo.sleep", "input": {"seconds": 3}}
-    async with over(skewed, 0) as ahead, over(skewed, 1) as behind:
-        answers = [await submitted(client, nap) for client in (ahead, behind) * 5]
+    async with client_of(skewed, 0) as ahead, client_of(skewed, 1) as behind:
+        answers = [await submit(client, nap) for client in (ahead, behind) * 5]
         rows = await skewed.finished([each.json()["id"] for each in answers])
     assert {(row["state"], row["attempt"], row["fence"]) for row in rows.values()} == {("succeeded", 1, 1)}
-    assert await every_claim_is_explained(skewed) == {}
-    figures = [await each.figures() for each in skewed.consumers]
+    assert await check_claims(skewed) == {}
+    figures = [await each.metrics() for each in skewed.consumers]
     assert [each["sluice_jobs_claimed_total"] > 0 for each in figures] == [True, True]
     assert [each["sluice_jobs_rescued_total"] for each in figures] == [0, 0]
 
 
 @ahead_and_behind
 async def test_what_is_to_come_comes_at_its_time(skewed: Stack, number: int) -> None:
-    async with over(skewed, number) as client:
+    async with client_of(skewed, number) as client:
         soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
         answers = [
-            await submitted(client, SUM, delay_s=3),
-            await submitted(client, SUM, run_at=soon),
-            await submitted(client, SUM, delay_s=3, deadline_s=600),
+            await submit(client, SUM, delay_s=3),
+            await submit(client, SUM, run_at=soon),
+            await submit(client, SUM, delay_s=3, deadline_s=600),
         ]
         rows = await skewed.finished([each.json()["id"] for each in answers])
-        later = await submitted(client, SUM, delay_s=600)
-        sooner = await submitted(client, SUM, delay_s=1800, deadline_s=1900)
+        later = await submit(client, SUM, delay_s=600)
+        sooner = await submit(client, SUM, delay_s=1800, deadline_s=1900)
     for row in rows.values():
         assert row["state"] == "succeeded"
         assert timedelta(seconds=2) < row["started_at"] - row["created_at"] < timedelta(minutes=2)
-    assert max(int(each.headers["retry-after"]) for each in answers) <= 20  # as the lane is slow from naps
+    assert max(int(each.headers["retry-after"]) for each in answers) <= 20  # the naps have made the lane slow
     assert min(int(each.headers["retry-after"]) for each in (later, sooner)) >= 20
 
 
 @ahead_and_behind
 async def test_results_are_as_old_as_they_are(skewed: Stack, number: int) -> None:
     pure, brief = ({"kind": kind, "input": {"number": number}} for kind in ("own.pure", "own.brief"))
-    async with over(skewed, number) as client:
-        first = await finished(client, **pure)
-        await finished(client, **brief)
-        again = await submitted(client, pure)
+    async with client_of(skewed, number) as client:
+        first = await submit_and_wait(client, **pure)
+        await submit_and_wait(client, **brief)
+        again = await submit(client, pure)
         assert (again.headers["location"], again.status_code) == (first.headers["location"], 200)
         assert int(again.headers["age"]) < 100
         assert int(again.headers["cache-status"].rpartition("=")[2]) > 500  # of 600
         await asyncio.sleep(1.5)
-        assert (await submitted(client, brief)).status_code == 202  # a result is good for a second
+        assert (await submit(client, brief)).status_code == 202  # a result is reused for a second
 
 
 @ahead_and_behind
 async def test_who_waits_is_answered_when_the_job_ends_and_not_before(skewed: Stack, number: int) -> None:
     nap = {"kind": "demo.sleep", "input": {"seconds": 2}}
-    async with over(skewed, number) as client:
+    async with client_of(skewed, number) as client:
         answer = await client.post("/v1/jobs", json=nap, headers=WAIT)
-        short = await client.get((await submitted(client, nap)).headers["location"], params={"wait": "0.2"})
+        short = await client.get((await submit(client, nap)).headers["location"], params={"wait": "0.2"})
     assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
     assert short.json()["finished_at"] is None
 
@@ -134,7 +127,7 @@ async def test_keys_end_by_the_clock_of_the_record(skewed: Stack) -> None:
 
 async def test_schedules_go_by_the_clock_of_the_record(skewed: Stack) -> None:
     for number in range(2):
-        async with over(skewed, number) as client:
+        async with client_of(skewed, number) as client:
             plan = SUM | {"name": f"often-{number}", "cron": "* * * * *"}
             made = (await client.post("/v1/schedules", json=plan)).json()
             wait = datetime.fromisoformat(made["next_at"]) - datetime.now(UTC)
@@ -143,22 +136,16 @@ async def test_schedules_go_by_the_clock_of_the_record(skewed: Stack) -> None:
 
 
 async def _keepers_rescue(stack: Stack) -> None:
-    """Wait until they do: not before PostgreSQL has been up for a lease."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        await until_found(lambda: connection.fetchval(ARMED, LEASE_S))
-    finally:
-        await connection.close()
+    """Wait until keepers rescue: not before PostgreSQL has been up for a lease."""
+    async with stack.sql() as record:
+        await until_found(lambda: record.fetchval(ARMED, LEASE_S))
 
 
 async def _key_for(stack: Stack, left: timedelta) -> str:
-    """A new key that is good for so long."""
+    """Make a key that is valid for so long."""
     key = await make_a_key(stack.servers, "acme", ["read"])
-    record = await asyncpg.connect(stack.servers.postgres.url)
-    try:
+    async with stack.sql() as record:
         await record.execute("update api_keys set expires_at = now() + $1 where tenant = 'acme'", left)
-    finally:
-        await record.close()
     return key
 
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.invariants import Invariants
+from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.ports import Finding
-from tests.fault.claims import every_claim_is_explained, record
+from tests.fault.claims import check_claims
 from tests.fault.crash.orders import ACTIONS
 from tests.fault.crash.points import POINTS
-from tests.fault.crash.scenario import Case, Promise, Stage
+from tests.fault.crash.scenario import Case, CrashStack, Promise
 from tests.support.servers import empty, settings_for
 from tests.support.stack import Stack
 
@@ -31,8 +31,8 @@ if WANTED:
 NOT_THERE = {"FP20": "there are no webhooks"}
 
 
-class Played(NamedTuple):
-    """What came of it: what went wrong in each case, and what the record says at the end."""
+class Results(NamedTuple):
+    """What went wrong in each case, and what the record says at the end."""
 
     outcomes: dict[Case, str]
     findings: list[Finding]
@@ -44,11 +44,11 @@ class Played(NamedTuple):
 
 
 @asynccontextmanager
-async def stage(servers: Servers, directory: Path) -> AsyncIterator[Stage]:
-    """Empty servers, and the processes that die on them."""
+async def crash_stack(servers: Servers, directory: Path) -> AsyncIterator[CrashStack]:
+    """Start the processes that are going to die, on empty servers."""
     await empty(servers)
     stack = Stack(servers, directory)
-    opened = Stage(stack, directory)
+    opened = CrashStack(stack, directory)
     try:
         await opened.open(apis=2, consumers=4)
         yield opened
@@ -56,54 +56,54 @@ async def stage(servers: Servers, directory: Path) -> AsyncIterator[Stage]:
         stack.stop()
 
 
-async def play(servers: Servers, directory: Path) -> Played:
-    """All cases, then a look at the record."""
-    async with stage(servers, directory) as opened:
-        outcomes = await opened.play(CASES)
-        async with record(opened.stack) as sql:
+async def run(servers: Servers, directory: Path) -> Results:
+    """Run all cases, then read the record."""
+    async with crash_stack(servers, directory) as opened:
+        outcomes = await opened.run(CASES)
+        async with opened.stack.sql() as sql:
             found = await sql.fetch("select key, job_id::text from idempotency_keys")
             keys = {row["key"]: row["job_id"] for row in found}
             query = "select id::text from jobs where not exists (select from idempotency_keys where job_id = jobs.id)"
             unpromised = [row[0] for row in await sql.fetch(query)]
-        invariants = Invariants(servers.postgres.url, settings_for(servers))
-        return Played(
+        verifier = PostgresVerifier(servers.postgres.url, settings_for(servers))
+        return Results(
             outcomes=outcomes,
-            findings=[found async for found in invariants.look(None, 30) if found.offenders],
-            claims=await every_claim_is_explained(opened.stack),
+            findings=[found async for found in verifier.findings(None, 30) if found.offenders],
+            claims=await check_claims(opened.stack),
             keys=keys,
             unpromised=unpromised,
             promises=opened.promises,
-            ledger=opened.runs(),
+            ledger=opened.handler_runs(),
         )
 
 
 @pytest.fixture(scope="module")
-def played(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """All cases, played once for all tests."""
+def results(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Run all cases once for all tests."""
     shared_servers.up()
-    return asyncio.run(play(shared_servers, tmp_path_factory.mktemp("crash")))
+    return asyncio.run(run(shared_servers, tmp_path_factory.mktemp("crash")))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_process_that_reaches_the_point_is_missed_by_nobody(played: Played, case: Case) -> None:
-    assert played.outcomes[case] == ""
+def test_nobody_notices_a_process_that_ends_at_the_point(results: Results, case: Case) -> None:
+    assert results.outcomes[case] == ""
 
 
-def test_every_key_stands_for_the_one_job_that_its_client_was_told_of(played: Played) -> None:
-    assert played.keys == {key: promise.id for key, promise in played.promises.items()}
-    assert played.unpromised == []
+def test_every_key_belongs_to_the_one_job_its_client_was_told_about(results: Results) -> None:
+    assert results.keys == {key: promise.id for key, promise in results.promises.items()}
+    assert results.unpromised == []
 
 
-def test_every_claim_has_come_to_one_end(played: Played) -> None:
-    assert played.claims.keys() <= {"lease-lost", "released", "handler-error"}
+def test_every_claim_ended_once(results: Results) -> None:
+    assert results.claims.keys() <= {"lease-lost", "released", "handler-error"}
 
 
-def test_no_invariant_of_the_record_is_violated(played: Played) -> None:
-    assert played.findings == []
+def test_no_invariant_of_the_record_is_violated(results: Results) -> None:
+    assert results.findings == []
 
 
-def test_no_handler_ran_twice_under_one_claim(played: Played) -> None:
-    assert [run for run, times in Counter(played.ledger).items() if times > 1] == []
+def test_no_handler_ran_twice_under_one_claim(results: Results) -> None:
+    assert [run for run, times in Counter(results.ledger).items() if times > 1] == []
 
 
 def test_the_table_has_every_point_of_a_flow() -> None:

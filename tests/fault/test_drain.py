@@ -10,9 +10,8 @@ from itertools import count
 import httpx2
 import orjson
 
-from tests.fault.claims import record
-from tests.fault.test_deaths import submitted
-from tests.support.stack import Process, Stack
+from tests.fault.jobs import submit
+from tests.support.stack import Stack
 from tests.support.waiting import until, until_found
 
 SPIN = {"kind": "demo.spin", "input": {"seconds": 600}}
@@ -20,7 +19,7 @@ LATER = {"kind": "demo.sum", "input": {"values": [1]}, "options": {"delay_s": 60
 
 
 class Client:
-    """Asks two apis in turn over connections that it keeps, and stays with the other one once it is asked to leave."""
+    """Asks two apis in turn over kept connections, and leaves one that asks it to."""
 
     def __init__(self, clients: list[httpx2.AsyncClient]) -> None:
         self._clients = clients
@@ -60,7 +59,7 @@ async def test_an_api_that_stops_under_load_fails_no_request(bare_stack: Stack) 
         held = (await first.post("/v1/jobs", json=LATER)).json()["id"]
         waiting = [asyncio.create_task(first.get(f"/v1/jobs/{held}?wait=50")) for _ in range(60)]
         await until(lambda: len(client.accepted) > 100)
-        await _all_wait(leaving, len(waiting))
+        await leaving.until_metric("sluice_waiting_requests", len(waiting))
         assert await asyncio.wait_for(asyncio.to_thread(leaving.stop), 30) == 0
         answers = await asyncio.gather(*waiting)
         seen = len(client.accepted)
@@ -80,8 +79,8 @@ async def test_an_api_that_stops_under_load_fails_no_request(bare_stack: Stack) 
 async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_stack: Stack) -> None:
     bare_stack._settings |= {"stop_s": 600, "processes": 2}
     await bare_stack.start(consumers=0)
-    await submitted(bare_stack, SPIN, 5)
-    async with record(bare_stack) as connection:
+    await submit(bare_stack, SPIN, 5)
+    async with bare_stack.sql() as connection:
 
         async def two_run() -> bool:
             """Of five that are claimed: what begins reports progress."""
@@ -91,7 +90,7 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
         async def three_are_queued() -> bool:
             return bool(await connection.fetchval("select count(*) = 3 from jobs where state = 'queued'"))
 
-        # Whoever lost a consumer before runs alone, and there are fewer places for that than slots.
+        # Jobs that lost a consumer before run alone, and there are fewer processes for that than slots.
         await connection.execute("update jobs set crash_count = 1, lane = 'default'")
         await connection.execute("update outbox set lane = 'default', due = now()")
         consumer = bare_stack.add_consumer()
@@ -106,12 +105,5 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
 
 
 def job(number: int) -> dict[str, object]:
-    """A job whose result is this number."""
+    """Return a job whose result is this number."""
     return {"kind": "demo.sum", "input": {"values": [number]}}
-
-
-async def _all_wait(api: Process, how_many: int) -> None:
-    async def they_do() -> bool:
-        return (await api.figures())["sluice_waiting_requests"] == how_many
-
-    await until_found(they_do)

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.fault.claims import record
 from tests.support.stack import Stack
 
 LANES = '{"default":{"slots":32,"ids_per_message":8},"heavy":{"slots":2,"ids_per_message":1}}'
@@ -79,20 +78,22 @@ async def test_everything_at_once_fails_with_its_reason_beside_a_thousand_jobs_t
     ]
     order = list(range(len(bad + naps + good)))
     rng.shuffle(order)
-    async with kept_running(bare_stack) as deaths:
-        ids = await submitted(bare_stack, bad + naps + good, order)
+    async with supervised(bare_stack) as deaths:
+        ids = await submit_in_order(bare_stack, bad + naps + good, order)
         rows = await bare_stack.finished(ids, within_s=90)
     found = [rows[each] for each in ids]
-    wrong = [(case, told(row)) for case, row in zip(BAD, found, strict=False) if not as_expected(case, row)]
+    wrong = [
+        (case, summary(row)) for case, row in zip(BAD, found, strict=False) if not as_expected(case, row)
+    ]
     assert wrong == []
     assert [(row["state"], row["fence"]) for row in found[len(bad) : len(bad + naps)]] == [
         ("succeeded", 1)
     ] * 2
     harmed = [
-        (dict(work), told(row))
+        (dict(work), summary(row))
         for work, row in zip(good, found[len(bad + naps) :], strict=True)
         if (row["state"], row["attempt"]) != ("succeeded", 1)
-        or orjson.loads(row["result"])["number"] != work["input"]["number"]  # type: ignore[index]
+        or orjson.loads(row["result"])["number"] != work["input"]["number"]  # type: ignore[index]  # these have a result
     ]
     assert harmed == []
     assert 1 <= len(deaths) <= 3, "whoever was in hand when a consumer died does not end another"
@@ -100,7 +101,7 @@ async def test_everything_at_once_fails_with_its_reason_beside_a_thousand_jobs_t
 
 
 def as_expected(case: tuple[str, str, str, str], row: Any) -> bool:
-    """Whether a job failed as it should, after at most two errors or three deaths alone."""
+    """Tell whether a job failed as it should, after at most two errors or three deaths alone."""
     kind, _, word, reason = case
     if row["state"] != "failed" or (row["solo_crashes"] == 3) != (word == "worker-lost"):
         return False
@@ -113,25 +114,25 @@ def as_expected(case: tuple[str, str, str, str], row: Any) -> bool:
     )
 
 
-def told(row: Any) -> tuple[Any, ...]:
-    """What a person would look at first."""
+def summary(row: Any) -> tuple[Any, ...]:
+    """Return what a person would look at first."""
     return row["state"], row["attempt"], row["fence"], row["crash_count"], row["solo_crashes"], row["error"]
 
 
 async def still_serves(stack: Stack) -> None:
-    """Both lanes take work, and no lane was given up by anybody."""
+    """Check that both lanes still take work."""
     async with stack.client() as client:
         for kind in GOOD:
             answer = await client.post(
                 "/v1/jobs", json={"kind": kind, "input": {}}, headers={"Prefer": "wait=20"}
             )
             assert answer.json()["state"] == "succeeded", answer.text
-    async with record(stack) as connection:
+    async with stack.sql() as connection:
         assert await connection.fetchval("select count(*) from jobs where state = 'running'") == 0
 
 
-async def submitted(stack: Stack, works: list[dict[str, Any]], order: list[int]) -> list[str]:
-    """Submit in this order; the ids stand in the order of the works."""
+async def submit_in_order(stack: Stack, works: list[dict[str, Any]], order: list[int]) -> list[str]:
+    """Submit in this order; return the ids in the order of the works."""
     ids = [""] * len(works)
     turn = iter(order)
 
@@ -147,8 +148,8 @@ async def submitted(stack: Stack, works: list[dict[str, Any]], order: list[int])
 
 
 @asynccontextmanager
-async def kept_running(stack: Stack) -> AsyncIterator[list[int]]:
-    """Consumers that die are started again, as any supervisor does; yields how they died."""
+async def supervised(stack: Stack) -> AsyncIterator[list[int]]:
+    """Restart consumers that die, as any supervisor does; yield how they died."""
     deaths: list[int] = []
 
     async def supervise() -> None:

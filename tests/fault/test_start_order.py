@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
 import httpx2
 import pytest
-from yarl import URL
 
 from api.app import RunningApi, open_api
 from infra.local.servers import Servers
@@ -18,114 +18,98 @@ from sluice.adapters.metrics import Metrics
 from sluice.core.errors import ServerAway
 from sluice.core.registry import load
 from sluice.core.runtime.telemetry import Telemetry
-from tests.fault.away.proxied_stack import NAMES
-from tests.fault.chaos.proxy import CALM, Proxies, Proxy, Trouble
+from tests.fault.chaos.schedule import SERVERS
 from tests.support.job_client import SUM
-from tests.support.servers import empty, settings_for, urls
+from tests.support.proxy import NORMAL, Behaviour, Proxies, Proxy
+from tests.support.servers import proxied_urls, settings_for
 from tests.support.stack import PATIENT, Process, Stack
-from tests.support.waiting import until_found
+from tests.support.waiting import answers, until_found
 
 APP = "api"
-NOT_THERE = Trouble(refusing=True)
+REFUSING = Behaviour(refusing=True)
 
 
-class Town:
-    """Servers that are not there yet, one set of doors for each who waits for them."""
+class ProxiedServers:
+    """Servers that are not there yet, behind proxies of one process alone."""
 
     def __init__(self, servers: Servers, proxies: Proxies) -> None:
         self._servers = servers
-        self.doors: dict[str, Proxy] = {name: proxies.add(getattr(servers, name).port) for name in NAMES}
-        for door in self.doors.values():
-            door.behave(NOT_THERE)
+        self.proxies: dict[str, Proxy] = {name: proxies.add(getattr(servers, name).port) for name in SERVERS}
+        for proxy in self.proxies.values():
+            proxy.behave(REFUSING)
 
     async def start(self, name: str) -> None:
-        """From now on this server is there."""
-        await asyncio.to_thread(self.doors[name].behave, CALM)
+        """Let this server be there from now on."""
+        await asyncio.to_thread(self.proxies[name].behave, NORMAL)
 
     @property
     def addresses(self) -> dict[str, object]:
-        """Settings that lead here."""
-        real = urls(self._servers)
-        return {
-            f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(door.port))
-            for name, door in self.doors.items()
-        }
+        """Return the settings that lead here."""
+        return proxied_urls(self._servers, {name: proxy.port for name, proxy in self.proxies.items()})
 
 
 @pytest.fixture
 def proxies() -> Iterator[Proxies]:
-    """Where doors are made."""
+    """Open the thread that proxies run in."""
     made = Proxies()
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module")
-def standing(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An api and a consumer that have everything."""
-    shared_servers.up()
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("standing"))
-    try:
-        asyncio.run(empty(shared_servers))
-        asyncio.run(stack.start())
-        yield stack
-    finally:
-        stack.stop()
-
-
 async def test_an_api_is_ready_once_postgresql_is_there_in_whichever_of_all_orders(
-    standing: Stack, proxies: Proxies
+    shared_stack: Stack, proxies: Proxies
 ) -> None:
-    orders = list(permutations([*NAMES, APP]))
+    orders = list(permutations([*SERVERS, APP]))
     assert len(orders) == 24
-    towns = [Town(standing.servers, proxies) for _ in orders]
+    proxied = [ProxiedServers(shared_stack.servers, proxies) for _ in orders]
     async with asyncio.TaskGroup() as group:
-        told = [
-            group.create_task(_grow(town, order, standing)) for town, order in zip(towns, orders, strict=True)
+        submits = [
+            group.create_task(_start_in_order(servers, order, shared_stack))
+            for servers, order in zip(proxied, orders, strict=True)
         ]
-    rows = await standing.finished([each.result() for each in told])
+    rows = await shared_stack.finished([each.result() for each in submits])
     assert {(row["state"], row["attempt"]) for row in rows.values()} == {("succeeded", 1)}
 
 
-async def _grow(town: Town, order: tuple[str, ...], standing: Stack) -> str:
-    """Start everything in this order, looking at the api after each step; the id of a job that it accepted at the end."""
+async def _start_in_order(servers: ProxiedServers, order: tuple[str, ...], shared_stack: Stack) -> str:
+    """Start everything in this order, check the api after each step, and return the id of a job it accepted at the end."""
     async with AsyncExitStack() as stack:
-        front: RunningApi | None = None
+        api: RunningApi | None = None
         for step, name in enumerate(order):
             if name == APP:
-                front = await stack.enter_async_context(_opened(town))
+                api = await stack.enter_async_context(_opened(servers))
             else:
-                await town.start(name)
-            if front is not None:
-                await _is_as_ready_as(front, "postgres" in order[: step + 1])
-        assert front is not None
-        return await _accepted(front, standing.key)
+                await servers.start(name)
+            if api is not None:
+                await _check_ready(api, "postgres" in order[: step + 1])
+        assert api is not None
+        return await _submit(api, shared_stack.key)
 
 
 @asynccontextmanager
-async def _opened(town: Town) -> AsyncIterator[RunningApi]:
-    settings = settings_for(town._servers, **(PATIENT | town.addresses))
-    async with open_api(settings, load(["sluice.kinds.demo_sum"]), Metrics(), Telemetry()) as front:
-        yield front
+async def _opened(servers: ProxiedServers) -> AsyncIterator[RunningApi]:
+    settings = settings_for(servers._servers, **(PATIENT | servers.addresses))
+    async with open_api(settings, load(["sluice.kinds.demo_sum"]), Metrics(), Telemetry()) as api:
+        yield api
 
 
-async def _is_as_ready_as(front: RunningApi, wanted: bool) -> None:
-    async def answers() -> bool:
+async def _check_ready(api: RunningApi, wanted: bool) -> None:
+    async def connected() -> bool:
         try:
-            await front.pings["postgresql"]()
+            await api.pings["postgresql"]()
         except ServerAway:
             return False
         return True
 
     if wanted:
-        await until_found(answers)
+        await until_found(connected)
     else:
-        assert not await answers()
+        assert not await connected()
 
 
-async def _accepted(front: RunningApi, key: str) -> str:
+async def _submit(api: RunningApi, key: str) -> str:
     headers = {"Authorization": f"Bearer {key}"}
-    transport = httpx2.ASGITransport(front.app)
+    transport = httpx2.ASGITransport(api.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
         answer = await client.post("/v1/jobs", json=SUM)
     assert answer.status_code == 202, answer.text
@@ -133,45 +117,38 @@ async def _accepted(front: RunningApi, key: str) -> str:
 
 
 async def test_a_consumer_works_once_the_servers_are_there_in_whichever_order(
-    standing: Stack, proxies: Proxies, tmp_path: Path
+    shared_stack: Stack, proxies: Proxies, tmp_path: Path
 ) -> None:
-    orders = list(permutations(NAMES))
-    towns = [Town(standing.servers, proxies) for _ in orders]
-    consumers = [standing.add_consumer(**town.addresses) for town in towns]
+    orders = list(permutations(SERVERS))
+    proxied = [ProxiedServers(shared_stack.servers, proxies) for _ in orders]
+    consumers = [shared_stack.add_consumer(**servers.addresses) for servers in proxied]
     try:
         async with asyncio.TaskGroup() as group:
-            for town, order, consumer in zip(towns, orders, consumers, strict=True):
-                group.create_task(_come_to_work(town, order, consumer))
-        await _each_gets_work(standing, consumers)
+            for servers, order, consumer in zip(proxied, orders, consumers, strict=True):
+                group.create_task(_start_servers_for(servers, order, consumer))
+        await _until_all_have_claimed(shared_stack, consumers)
     finally:
         for consumer in consumers:
             consumer.kill()
 
 
-async def _come_to_work(town: Town, order: tuple[str, ...], consumer: Process) -> None:
+async def _start_servers_for(servers: ProxiedServers, order: tuple[str, ...], consumer: Process) -> None:
     async with httpx2.AsyncClient() as client:
         for step, name in enumerate(order):
             wanted = 200 if "postgres" in order[:step] else 503
-            await until_found(lambda wanted=wanted: _says(client, consumer, wanted))  # type: ignore[misc]  # bound now
-            await town.start(name)
+            await until_found(partial(answers, client, f"{consumer.private_url}/readyz", wanted))
+            await servers.start(name)
     await consumer.ready()
 
 
-async def _says(client: httpx2.AsyncClient, process: Process, status: int) -> bool:
-    try:
-        return (await client.get(f"{process.private_url}/readyz")).status_code == status
-    except httpx2.TransportError:
-        return False
-
-
-async def _each_gets_work(standing: Stack, consumers: list[Process]) -> None:
-    """Submit until each has claimed a job."""
-    async with standing.client() as client:
+async def _until_all_have_claimed(shared_stack: Stack, consumers: list[Process]) -> None:
+    """Submit until each consumer has claimed a job."""
+    async with shared_stack.client() as client:
 
         async def all_have_claimed() -> bool:
             answers = await asyncio.gather(*(client.post("/v1/jobs", json=SUM) for _ in range(20)))
             assert {each.status_code for each in answers} == {202}
-            figures = await asyncio.gather(*(each.figures() for each in consumers))
+            figures = await asyncio.gather(*(each.metrics() for each in consumers))
             return min(each["sluice_jobs_claimed_total"] for each in figures) > 0
 
         await until_found(all_have_claimed)

@@ -14,11 +14,10 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.server_checks import newest_revision
-from tests.fault.claims import every_claim_is_explained
+from tests.fault.claims import check_claims
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
-from tests.support.servers import empty
-from tests.support.stack import Stack
+from tests.support.stack import Stack, stack_on_empty_servers
 from tests.support.waiting import until_found
 
 OLD = "sluice.kinds.demo_sum"
@@ -29,69 +28,60 @@ NEXT = "9999"
 
 
 @pytest.fixture(scope="module")
-def both(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A new api, and a consumer and an api of before, which lack kinds."""
-    shared_servers.up()
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("both"), handlers=KINDS)
-    try:
-        asyncio.run(empty(shared_servers))
+def two_releases(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start a new api beside an older consumer and an older api, which lack kinds."""
+    with stack_on_empty_servers(
+        shared_servers, tmp_path_factory.mktemp("two_releases"), handlers=KINDS
+    ) as stack:
         stack.add_api()
         stack.add_api(handlers=OLD)
         stack.add_consumer(handlers=OLD)
         asyncio.run(stack.start(apis=0, consumers=0))
         yield stack
-    finally:
-        stack.stop()
 
 
-@asynccontextmanager
-async def sql(stack: Stack) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A session of its own."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(both: Stack) -> None:
-    async with both.client() as client, both.client(api=both.apis[1]) as old, sql(both) as record:
+async def test_what_an_old_consumer_does_not_know_waits_for_a_new_one(two_releases: Stack) -> None:
+    async with (
+        two_releases.client() as client,
+        two_releases.client(api=two_releases.apis[1]) as old,
+        two_releases.sql() as record,
+    ):
         jobs = [(await client.post("/v1/jobs", json=body)).json()["id"] for body in [OWN, SUM] * 10]
-        await both.finished(jobs[1::2])
+        await two_releases.finished(jobs[1::2])
         offered = "select count(distinct each) from outbox, unnest(ids) as each where due > now()"
-        await until_found(lambda: _is(record, offered, 10))  # the old one has had all of them in its hands
+        await until_found(lambda: _finds(record, offered, 10))  # the old one has received all of them
         rows = await record.fetch("select state, attempt, fence from jobs where kind = 'own.loop'")
         assert [tuple(row) for row in rows] == [("queued", 0, 0)] * 10
         assert (await old.get(f"/v1/jobs/{jobs[0]}")).json()["state"] == "queued"
         assert (await old.post("/v1/jobs", json=OWN)).json()["type"] == "kind-unknown"
-        new = both.add_consumer()
+        new = two_releases.add_consumer()
         await new.ready()
         jobs += [(await client.post("/v1/jobs", json=body)).json()["id"] for body in [OWN, SUM] * 20]
 
         async def all_have_finished() -> bool:
             await record.execute(MINUTES_PASS)
-            return await _is(
+            return await _finds(
                 record, "select count(*) from jobs where state = 'succeeded' and attempt = 1", 60
             )
 
         await until_found(all_have_finished)
         assert (await old.get(f"/v1/jobs/{jobs[0]}")).json()["result"] == {"number": 0}
-    assert await every_claim_is_explained(both) == {}
+    assert await check_claims(two_releases) == {}
 
 
-async def test_the_migrations_of_this_release_hold_up_nobody(both: Stack) -> None:
-    """All that are safe to run again, from the first that has to be safe while the release before runs."""
-    async with _under_load(both) as load, sql(both) as record:
+async def test_the_migrations_of_this_release_hold_up_nobody(two_releases: Stack) -> None:
+    """Run all migrations that are safe to run again, from the first that has to be safe beside the older release."""
+    async with _under_load(two_releases) as load, two_releases.sql() as record:
         await record.execute("update alembic_version set version_num = '0002'")
-        assert await migrate(both.servers.postgres.url) == newest_revision()
+        assert await migrate(two_releases.servers.postgres.url) == newest_revision()
         await load.more(100)
 
 
-async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(both: Stack) -> None:
+async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(two_releases: Stack) -> None:
     tables = "jobs", "outbox", "attempts", "idempotency_keys", "api_keys", "consumers", "lanes", "schedules"
-    async with sql(both) as record:
+    async with two_releases.sql() as record:
         try:
-            async with _under_load(both) as load:
+            async with _under_load(two_releases) as load:
                 await record.execute("set lock_timeout = '2s'")
                 for table in tables:
                     await record.execute(
@@ -100,7 +90,7 @@ async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(bot
                 await record.execute("create index concurrently of_the_next on jobs (of_the_next)")
                 await record.execute("update alembic_version set version_num = $1", NEXT)
                 await load.more(100)
-            async with both.another_api() as late, both.client(api=late) as client:
+            async with two_releases.another_api() as late, two_releases.client(api=late) as client:
                 assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
         finally:
             for table in tables:
@@ -110,7 +100,7 @@ async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(bot
 
 @asynccontextmanager
 async def _under_load(stack: Stack) -> AsyncIterator[Load]:
-    """Jobs are submitted and run all the time; afterwards each has run once, and nobody has had anything to say."""
+    """Submit and run jobs during the block; then check that each ran once and that nobody logged anything."""
     said = {each.log: len(each.log.read_text()) for each in stack.apis + stack.consumers}
     load = Load(stack)
     async with load.running():
@@ -119,10 +109,10 @@ async def _under_load(stack: Stack) -> AsyncIterator[Load]:
     await load.check()
     assert (load.refused, load.unknown) == ([], 0)
     news = "".join(log.read_text()[start:] for log, start in said.items())
-    # A heartbeat that waits behind the same lock as the ending of its job finds it ended, and says that it was lost.
+    # A heartbeat that waits for the same lock as the ending of its job finds the job ended, and logs a lost lease.
     assert set(re.findall(r'"level":"(?:WARNING|ERROR)".*?"message":"(.*?)"', news)) <= {"leases_lost"}
-    assert await every_claim_is_explained(stack) == {}
+    assert await check_claims(stack) == {}
 
 
-async def _is(record: asyncpg.Connection[asyncpg.Record], query: str, wanted: int) -> bool:
+async def _finds(record: asyncpg.Connection[asyncpg.Record], query: str, wanted: int) -> bool:
     return bool(await record.fetchval(query) == wanted)

@@ -16,7 +16,7 @@ from sluice.retry import RetryPolicy
 
 
 class Ask(BaseModel):
-    """`gate` is a file whose coming ends the work; `mark` one to which every run adds a line."""
+    """The work ends when the file `gate` appears; every run adds a line to the file `mark`."""
 
     gate: str = ""
     mark: str = ""
@@ -30,7 +30,7 @@ class Done(BaseModel):
 
 
 def begun(ask: Ask) -> None:
-    """Leave a line that says which process runs it."""
+    """Leave a line that says which process runs the work."""
     if ask.mark:
         with Path(ask.mark).open("a") as mark:
             mark.write(f"{os.getpid()}\n")
@@ -44,7 +44,7 @@ async def opened(ask: Ask) -> None:
 
 @handler("own.loop")
 async def in_loop(ask: Ask) -> Done:
-    """Waits in the event loop."""
+    """Wait in the event loop."""
     begun(ask)
     await opened(ask)
     return Done(number=ask.number)
@@ -52,7 +52,7 @@ async def in_loop(ask: Ask) -> Done:
 
 @handler("own.thread")
 def in_thread(ask: Ask, context: Context) -> Done:
-    """Waits in a thread, and ends when it is told to."""
+    """Wait in a thread, and end when asked to."""
     begun(ask)
     while not Path(ask.gate).exists() and not context.should_stop():
         time.sleep(0.01)
@@ -61,7 +61,7 @@ def in_thread(ask: Ask, context: Context) -> Done:
 
 @handler("own.process", runs_in="process")
 def in_process(ask: Ask) -> Done:
-    """Burns a processor, and hears nobody."""
+    """Burn processor time, and never ask whether to stop."""
     begun(ask)
     while not Path(ask.gate).exists():
         pass
@@ -70,14 +70,14 @@ def in_process(ask: Ask) -> Done:
 
 @handler("own.fails", retry=RetryPolicy(max_attempts=3, base_s=0.01))
 async def fails(ask: Ask) -> Done:
-    """Never succeeds."""
+    """Never succeed."""
     begun(ask)
     raise LookupError("no luck")
 
 
 @handler("own.pure", cache_s=600)
 async def pure(ask: Ask) -> Done:
-    """The same for the same input."""
+    """Return the same for the same input."""
     begun(ask)
     await opened(ask)
     return Done(number=ask.number)
@@ -85,12 +85,12 @@ async def pure(ask: Ask) -> Done:
 
 @handler("own.brief", cache_s=1)
 async def brief(ask: Ask) -> Done:
-    """The same for the same input, for a second."""
+    """Return the same for the same input, cached for a second."""
     begun(ask)
     return Done(number=ask.number)
 
 
 @handler("own.gives_up")
 async def gives_up(ask: Ask) -> Done:
-    """Sees at once that there is no use, for a reason that differs a little each time."""
+    """Give up at once, with a reason that differs a little each time."""
     raise GiveUp(f"row {time.time_ns()} of {ask.number} is of no use")

@@ -1,4 +1,4 @@
-"""What must never be taken, over both ways in, on real servers: status, headers and shape are the same, and the process lives."""
+"""What must never be accepted, with and without the fast path: status, headers and shape are the same, and the process lives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from infra.local.servers import Servers
 from tests.support.make_jobs import aged_id
 from tests.support.paired_apis import GOOD, JSON, WAYS, Answer, Headers, PairedApis, exchange, request
-from tests.support.stack import Stack
+from tests.support.stack import stack_on_empty_servers
 
 CAP = 262_144
 """Bytes that demo.sum takes."""
@@ -23,30 +23,26 @@ NOBODY = f"/v1/jobs/{aged_id(0)}"
 
 
 @pytest.fixture(scope="module")
-def house(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PairedApis]:
-    """Both ways in, for the whole module."""
-    shared_servers.up()
-    stack = Stack(shared_servers, tmp_path_factory.mktemp("logs"))
-    house = PairedApis(shared_servers, stack)
-    try:
-        asyncio.run(house.open())
-        yield house
-    finally:
-        stack.stop()
+def apis(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PairedApis]:
+    """Start both apis for the whole module."""
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("logs")) as stack:
+        apis = PairedApis(stack)
+        asyncio.run(apis.open())
+        yield apis
 
 
 def wrapped(value: bytes) -> bytes:
-    """A whole submit around an input."""
+    """Wrap an input into a whole submit."""
     return b'{"kind":"demo.sum","input":' + value + b"}"
 
 
 def nested(depth: int) -> bytes:
-    """Lists in lists."""
+    """Nest lists to this depth."""
     return b"[" * depth + b"]" * depth
 
 
 def option(text: bytes) -> bytes:
-    """A submit with options."""
+    """Make a submit with these options."""
     return b'{"kind":"demo.sum","input":{"values":[1]},"options":' + text + b"}"
 
 
@@ -140,12 +136,12 @@ class Row(NamedTuple):
 def get(
     name: str, target: str, status: int, kind: str, *headers: tuple[str, str], key: str | None = "good"
 ) -> Row:
-    """A row that only asks."""
+    """Make a row that only reads."""
     return Row(name, ("GET", target, headers, b"", None), status, kind, key)
 
 
 def post(name: str, headers: Headers, status: int, kind: str, **more: Any) -> Row:
-    """A row that sends, by default a good body."""
+    """Make a row that sends, by default a good body."""
     body, length, target = more.pop("body", GOOD), more.pop("length", None), more.pop("target", "/v1/jobs")
     return Row(name, ("POST", target, headers, body, length), status, kind, **more)
 
@@ -302,7 +298,7 @@ REQUESTS: list[Row] = [
 
 
 def problem_of(answer: Answer, status: int, kind: str) -> dict[str, Any]:
-    """The problem, checked for what all problems have."""
+    """Return the problem, checked for what all problems have."""
     problem: dict[str, Any] = orjson.loads(answer.body)
     assert (answer.status, problem["type"]) == (status, kind), problem
     assert answer.headers["content-type"] == "application/problem+json"
@@ -317,47 +313,47 @@ def problem_of(answer: Answer, status: int, kind: str) -> dict[str, Any]:
     ("body", "status", "kind"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
 )
 async def test_a_bad_body_is_refused_alike_and_a_good_one_still_goes(
-    house: PairedApis, body: bytes, status: int, kind: str
+    apis: PairedApis, body: bytes, status: int, kind: str
 ) -> None:
     answers = []
     for way in WAYS:
-        await house.warm(way)
-        headers = (JSON, ("Authorization", f"Bearer {house.keys['good']}"))
-        answers.append(await exchange(house.urls[way], request("POST", "/v1/jobs", headers, body)))
+        await apis.warm(way)
+        headers = (JSON, ("Authorization", f"Bearer {apis.keys['good']}"))
+        answers.append(await exchange(apis.urls[way], request("POST", "/v1/jobs", headers, body)))
         problem_of(answers[-1], status, kind)
-        await house.warm(way)
+        await apis.warm(way)
     assert answers[0].comparable == answers[1].comparable
 
 
 @pytest.mark.parametrize("row", REQUESTS, ids=[row.name for row in REQUESTS])
-async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(house: PairedApis, row: Row) -> None:
+async def test_a_bad_request_is_refused_alike_and_a_good_one_still_goes(apis: PairedApis, row: Row) -> None:
     answers = []
     for way in WAYS:
-        await house.warm(way)
+        await apis.warm(way)
         method, target, headers, body, length = row.raw
         if row.key:
-            headers += (("Authorization", f"Bearer {house.keys[row.key]}"),)
-        raw = request(method, target.format(**house.keys), headers, body, length)
-        answers.append(await exchange(house.urls[way], raw))
+            headers += (("Authorization", f"Bearer {apis.keys[row.key]}"),)
+        raw = request(method, target.format(**apis.keys), headers, body, length)
+        answers.append(await exchange(apis.urls[way], raw))
         problem_of(answers[-1], row.status, row.type)
         assert answers[-1].closed == row.closed
         assert ("www-authenticate" in answers[-1].headers) == (row.status in (401, 403))
-        await house.warm(way)
+        await apis.warm(way)
     assert answers[0].comparable == answers[1].comparable
 
 
 @pytest.mark.parametrize("target", ["/v1/jobs", SUM])
-async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: PairedApis, target: str) -> None:
-    """Row 30."""
+async def test_a_key_that_was_used_for_another_body_is_refused_alike(apis: PairedApis, target: str) -> None:
+    """Cover row 30."""
     answers = []
     for way in WAYS:
         key = ("Idempotency-Key", f"{way} {target}".replace(" ", ""))
-        headers = (JSON, key, _key(house, "good"))
+        headers = (JSON, key, _key(apis, "good"))
         bodies = [b'{"values":[%d]}' % number for number in (1, 2)]
         if target == "/v1/jobs":
             bodies = [wrapped(body) for body in bodies]
         sent = [
-            await exchange(house.urls[way], request("POST", target, headers, body))
+            await exchange(apis.urls[way], request("POST", target, headers, body))
             for body in (*bodies, bodies[0])
         ]
         problem_of(sent[1], 422, "key-reused")
@@ -369,15 +365,13 @@ async def test_a_key_that_was_used_for_another_body_is_refused_alike(house: Pair
         assert express.comparable == fastapi.comparable
 
 
-async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(house: PairedApis) -> None:
-    """Row 37."""
+async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(apis: PairedApis) -> None:
+    """Cover row 37."""
     answers = []
     for way in WAYS:
         for _ in range(2):
-            await house.warm(way)
-        first = await exchange(
-            house.urls[way], request("GET", "/v1/jobs?page_size=1", (_key(house, "good"),))
-        )
+            await apis.warm(way)
+        first = await exchange(apis.urls[way], request("GET", "/v1/jobs?page_size=1", (_key(apis, "good"),)))
         token = orjson.loads(first.body)["next_page_token"]
         sent = []
         for query, key in (
@@ -386,100 +380,100 @@ async def test_a_page_token_of_another_tenant_filter_or_letter_is_refused_alike(
             (f"page_token={token[:-1]}{'A' if token[-1] != 'A' else 'E'}", "good"),
             (f"page_token={token}=", "good"),
         ):
-            raw = request("GET", f"/v1/jobs?{query}", (_key(house, key),))
-            sent.append(await exchange(house.urls[way], raw))
+            raw = request("GET", f"/v1/jobs?{query}", (_key(apis, key),))
+            sent.append(await exchange(apis.urls[way], raw))
             assert problem_of(sent[-1], 422, "invalid")["errors"][0]["pointer"] == "?page_token"
-        good = request("GET", f"/v1/jobs?page_token={token}", (_key(house, "reader"),))
-        assert (await exchange(house.urls[way], good)).status == 200
+        good = request("GET", f"/v1/jobs?page_token={token}", (_key(apis, "reader"),))
+        assert (await exchange(apis.urls[way], good)).status == 200
         answers.append([answer.comparable for answer in sent])
     assert answers[0] == answers[1]
 
 
-async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(house: PairedApis) -> None:
+async def test_a_wrong_secret_of_a_real_key_is_refused_like_an_unknown_one(apis: PairedApis) -> None:
     answers = []
-    head, _, _ = house.keys["good"].rpartition("_")
+    head, _, _ = apis.keys["good"].rpartition("_")
     prefix, key_id, secret = head.split("_")
     for wrong in (f"{prefix}_{key_id}_{secret[::-1]}", f"{prefix}_{key_id[::-1]}_{secret}"):
         key = f"{wrong}_{_crc(wrong)}"
         for way in WAYS:
             raw = request("GET", NOBODY, (("Authorization", f"Bearer {key}"),))
-            answers.append(await exchange(house.urls[way], raw))
+            answers.append(await exchange(apis.urls[way], raw))
             problem_of(answers[-1], 401, "unauthorized")
     assert all(answer.comparable == answers[0].comparable for answer in answers)
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(house: PairedApis, way: str) -> None:
-    mine = await exchange(house.urls[way], request("POST", "/v1/jobs", (JSON, _key(house, "good")), GOOD))
+async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(apis: PairedApis, way: str) -> None:
+    mine = await exchange(apis.urls[way], request("POST", "/v1/jobs", (JSON, _key(apis, "good")), GOOD))
     target = f"/v1/jobs/{orjson.loads(mine.body)['id']}"
-    assert (await exchange(house.urls[way], request("GET", target, (_key(house, "good"),)))).status == 200
-    foreign = await exchange(house.urls[way], request("GET", target, (_key(house, "foreign"),)))
-    unknown = await exchange(house.urls[way], request("GET", NOBODY, (_key(house, "foreign"),)))
+    assert (await exchange(apis.urls[way], request("GET", target, (_key(apis, "good"),)))).status == 200
+    foreign = await exchange(apis.urls[way], request("GET", target, (_key(apis, "foreign"),)))
+    unknown = await exchange(apis.urls[way], request("GET", NOBODY, (_key(apis, "foreign"),)))
     assert foreign.status == 404
     assert foreign.comparable == unknown.comparable
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-async def test_the_scheme_may_be_written_in_any_case(house: PairedApis, scheme: str) -> None:
+async def test_the_scheme_may_be_written_in_any_case(apis: PairedApis, scheme: str) -> None:
     for way in WAYS:
-        key = ("Authorization", f"{scheme} {house.keys['good']}")
-        assert (await exchange(house.urls[way], request("POST", "/v1/jobs", (JSON, key), GOOD))).status == 202
+        key = ("Authorization", f"{scheme} {apis.keys['good']}")
+        assert (await exchange(apis.urls[way], request("POST", "/v1/jobs", (JSON, key), GOOD))).status == 202
 
 
-async def test_a_forwarded_address_is_nobodys_business(house: PairedApis) -> None:
+async def test_a_forwarded_address_is_nobodys_business(apis: PairedApis) -> None:
     for way in WAYS:
         headers = (
             JSON,
-            _key(house, "good"),
+            _key(apis, "good"),
             ("X-Forwarded-For", "1.2.3.4"),
             ("X-Forwarded-Host", "evil.example"),
         )
-        answer = await exchange(house.urls[way], request("POST", "/v1/jobs", headers, GOOD))
+        answer = await exchange(apis.urls[way], request("POST", "/v1/jobs", headers, GOOD))
         assert answer.status == 202
         assert answer.headers["location"].startswith("/v1/jobs/")
         assert b"evil" not in answer.body
 
 
 @pytest.mark.parametrize("given", ["a b", "\x1b[31m", "x" * 10_000, "", "é"])
-async def test_a_strange_request_id_is_replaced(house: PairedApis, given: str) -> None:
+async def test_a_strange_request_id_is_replaced(apis: PairedApis, given: str) -> None:
     for way in WAYS:
-        raw = request("GET", NOBODY, (_key(house, "good"), ("X-Request-Id", given)))
-        answer = await exchange(house.urls[way], raw)
-        assert answer.status in (400, 404)  # the parser refuses some of these before us
+        raw = request("GET", NOBODY, (_key(apis, "good"), ("X-Request-Id", given)))
+        answer = await exchange(apis.urls[way], raw)
+        assert answer.status in (400, 404)  # the parser refuses some of these before we see them
         if answer.status == 404:
             assert answer.headers["x-request-id"] != given
             assert len(answer.headers["x-request-id"]) < 64
 
 
-async def test_a_client_that_leaves_in_the_middle_is_no_event(house: PairedApis) -> None:
+async def test_a_client_that_leaves_in_the_middle_is_no_event(apis: PairedApis) -> None:
     for way in WAYS:
-        parts = urlsplit(house.urls[way])
+        parts = urlsplit(apis.urls[way])
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.write(request("POST", "/v1/jobs", (JSON, _key(house, "good")), GOOD[:10], 100))
+        writer.write(request("POST", "/v1/jobs", (JSON, _key(apis, "good")), GOOD[:10], 100))
         await writer.drain()
         writer.transport.abort()
-        await house.warm(way)
+        await apis.warm(way)
 
 
-async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(house: PairedApis) -> None:
-    for api in house.apis.values():
+async def test_after_all_this_nothing_unforeseen_was_logged_and_no_secret(apis: PairedApis) -> None:
+    for api in apis.processes.values():
         log = api.log.read_text()
         assert "unforeseen" not in log
         assert "Traceback" not in log
-        assert not [name for name, key in house.keys.items() if key.split("_")[2] in log]
+        assert not [name for name, key in apis.keys.items() if key.split("_")[2] in log]
         assert all(orjson.loads(line) for line in log.splitlines())
 
 
-async def test_nothing_unforeseen_was_counted(house: PairedApis) -> None:
+async def test_nothing_unforeseen_was_counted(apis: PairedApis) -> None:
     async with httpx2.AsyncClient() as client:
-        for api in house.apis.values():
+        for api in apis.processes.values():
             figures = (await client.get(f"{api.private_url}/metrics")).text
             assert 'status="500"' not in figures
             assert "demo" not in "".join(line for line in figures.splitlines() if "http_request" in line)
 
 
-def _key(house: PairedApis, name: str) -> tuple[str, str]:
-    return ("Authorization", f"Bearer {house.keys[name]}")
+def _key(apis: PairedApis, name: str) -> tuple[str, str]:
+    return ("Authorization", f"Bearer {apis.keys[name]}")
 
 
 def _crc(head: str) -> str:

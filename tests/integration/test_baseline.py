@@ -1,4 +1,4 @@
-"""The job service that the bench compares with does the same work: a comparison with a broken one would flatter."""
+"""The job service that the bench compares with does the same work: comparing with a broken one would flatter."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
-import asyncpg
 import httpx2
 import pytest
 
 from infra.local.ports import free_port
 from infra.local.servers import Servers
 from loadtests.bench.product import JobCounter, running
+from tests.support.servers import sql_session
+from tests.support.waiting import answers, until_found
 
 DEADLINE_S = 30
 
 
 @pytest.fixture
 async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
-    """Its api and its worker; what they made in the database goes with them."""
+    """Start its api and its worker; drop afterwards what they made in the database."""
     api, worker = free_port(), free_port()
     urls = {"BASELINE_POSTGRES_URL": servers.postgres.url, "BASELINE_RABBITMQ_URL": servers.rabbitmq.url}
     names = {"env": os.environ | urls}
@@ -29,19 +30,14 @@ async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
             metrics = f"http://127.0.0.1:{worker}/metrics"
             await listening(metrics)
             yield f"http://127.0.0.1:{api}", JobCounter(metrics, "baseline_jobs_succeeded_total")
-    connection = await asyncpg.connect(servers.postgres.url)
-    await connection.execute("drop table baseline_jobs")
-    await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        await sql.execute("drop table baseline_jobs")
 
 
 async def listening(url: str) -> None:
-    async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as client:
-        while True:
-            try:
-                await client.get(url)
-                return
-            except httpx2.TransportError:
-                await asyncio.sleep(0.05)
+    """Return once something answers there."""
+    async with httpx2.AsyncClient() as client:
+        await until_found(lambda: answers(client, url))
 
 
 async def test_each_job_is_run_once_and_its_result_can_be_looked_up(service: tuple[str, JobCounter]) -> None:

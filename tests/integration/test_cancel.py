@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.job_client import SUM, WAIT, JobClient, failed, finished
+from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, submit_failing
 from tests.support.stack import Stack
-from tests.support.waiting import until, until_found
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("options", [{"delay_s": 60}, {"run_at": "2100-01-01T00:00:00Z"}])
-async def test_what_is_to_run_later_is_cancelled_at_once(pair: Stack, options: dict[str, Any]) -> None:
-    async with pair.client() as client:
+async def test_what_is_to_run_later_is_cancelled_at_once(two_apis: Stack, options: dict[str, Any]) -> None:
+    async with two_apis.client() as client:
         job = (await client.post("/v1/jobs", json=SUM | {"options": options})).json()
         first = await client.post(job["links"]["cancel"])
         again = await client.post(job["links"]["cancel"])
@@ -31,14 +31,14 @@ async def test_what_is_to_run_later_is_cancelled_at_once(pair: Stack, options: d
 
 @pytest.mark.parametrize("kind", ["own.loop", "own.thread", "own.process"])
 async def test_a_cancel_ends_running_work_wherever_it_runs_long_before_the_next_heartbeat(
-    pair: Stack, kind: str, tmp_path: Path
+    two_apis: Stack, kind: str, tmp_path: Path
 ) -> None:
-    async with pair.client() as client:
+    async with two_apis.client() as client:
         work = JobClient(client, kind, tmp_path)
         await work.begin()
         asked_at = monotonic()
         asked = await client.post(f"{work.url}/cancel")
-        job = await work.ended()
+        job = await work.until_ended()
         took = monotonic() - asked_at
         again = await client.post(f"{work.url}/cancel")
     assert (asked.status_code, asked.json()["state"]) == (202, "running")
@@ -52,7 +52,7 @@ async def test_a_cancel_ends_running_work_wherever_it_runs_long_before_the_next_
 
 
 def alive(pid: int) -> bool:
-    """Whether this process runs."""
+    """Tell whether this process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -60,26 +60,22 @@ def alive(pid: int) -> bool:
     return True
 
 
-async def test_asking_twice_to_cancel_what_runs_changes_nothing(pair: Stack, tmp_path: Path) -> None:
-    async with pair.client() as client:
+async def test_asking_twice_to_cancel_what_runs_changes_nothing(two_apis: Stack, tmp_path: Path) -> None:
+    async with two_apis.client() as client:
         work = JobClient(client, "own.loop", tmp_path)
         await work.begin()
         answers = await asyncio.gather(*(client.post(f"{work.url}/cancel") for _ in range(10)))
-        job = await work.ended()
+        job = await work.until_ended()
     assert job["state"] == "cancelled"
     assert {answer.json()["cancel_requested_at"] for answer in answers} == {job["cancel_requested_at"]}
     assert {answer.json()["version"] for answer in answers} <= {job["version"] - 1, job["version"]}
 
 
-async def test_whoever_waits_hears_of_the_cancel(pair: Stack, tmp_path: Path) -> None:
-    async with pair.client() as client, pair.client(api=pair.apis[1]) as other:
+async def test_whoever_waits_hears_of_the_cancel(two_apis: Stack, tmp_path: Path) -> None:
+    async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
         job = (await client.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()
         waiting = asyncio.create_task(other.get(job["links"]["self"], params={"wait": "30"}))
-
-        async def waits() -> bool:
-            return (await pair.apis[1].figures())["sluice_waiting_requests"] > 0
-
-        await until_found(waits)
+        await two_apis.apis[1].until_metric("sluice_waiting_requests", 1)
         started = monotonic()
         await client.post(job["links"]["cancel"])
         answer = await waiting
@@ -87,18 +83,18 @@ async def test_whoever_waits_hears_of_the_cancel(pair: Stack, tmp_path: Path) ->
     assert monotonic() - started < 10
 
 
-async def test_a_finished_job_is_not_changed_by_a_cancel(pair: Stack) -> None:
-    async with pair.client() as client:
-        for url in ((await finished(client)).json()["links"]["self"], await failed(client)):
+async def test_a_finished_job_is_not_changed_by_a_cancel(two_apis: Stack) -> None:
+    async with two_apis.client() as client:
+        for url in ((await submit_and_wait(client)).json()["links"]["self"], await submit_failing(client)):
             before = await client.get(url)
             asked = await client.post(f"{url}/cancel")
             assert (asked.status_code, asked.content) == (200, before.content)
             assert asked.headers["etag"] == before.headers["etag"]
 
 
-async def test_whatever_a_cancel_answers_is_how_the_job_ends(pair: Stack) -> None:
-    """Cancels that come while jobs are queued, claimed, run, settled and finished."""
-    async with pair.client() as client, pair.client(api=pair.apis[1]) as other:
+async def test_whatever_a_cancel_answers_is_how_the_job_ends(two_apis: Stack) -> None:
+    """Cancel while jobs are queued, claimed, run, settled and finished."""
+    async with two_apis.client() as client, two_apis.client(api=two_apis.apis[1]) as other:
 
         async def raced(number: int) -> tuple[str, str]:
             late, done = number % 5 == 0, number % 5 == 1  # some have not begun, some are finished
@@ -113,7 +109,7 @@ async def test_whatever_a_cancel_answers_is_how_the_job_ends(pair: Stack) -> Non
         answered: dict[str, str] = {}
         for start in range(0, 200, 20):
             answered |= dict(await asyncio.gather(*map(raced, range(start, start + 20))))
-        rows = await pair.finished(answered)
+        rows = await two_apis.finished(answered)
     ends = {"running": "cancelled"}
     assert {job_id: row["state"] for job_id, row in rows.items()} == {
         job_id: ends.get(state, state) for job_id, state in answered.items()
@@ -121,15 +117,15 @@ async def test_whatever_a_cancel_answers_is_how_the_job_ends(pair: Stack) -> Non
     assert {"cancelled", "succeeded"} <= set(answered.values())
 
 
-async def test_cancelling_shared_work_acts_for_all_who_share_it(pair: Stack, tmp_path: Path) -> None:
-    async with pair.client() as client:
+async def test_cancelling_shared_work_acts_for_all_who_share_it(two_apis: Stack, tmp_path: Path) -> None:
+    async with two_apis.client() as client:
         work = JobClient(client, "own.pure", tmp_path)
         await work.begin()
         shared = await work.submit()
         assert shared["coalesced"] is True
         await client.post(shared["links"]["cancel"])
-        assert (await work.ended())["state"] == "cancelled"
+        assert (await work.until_ended())["state"] == "cancelled"
         fresh = await work.submit()
         assert fresh["id"] != shared["id"]
         work.gate.touch()
-        assert (await work.ended())["state"] == "succeeded"
+        assert (await work.until_ended())["state"] == "succeeded"

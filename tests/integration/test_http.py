@@ -5,27 +5,37 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 
-import asyncpg
 import httpx2
 import pytest
 
 from api.keys.api_key import make_key
+from infra.local import env_file as variables
 from infra.local.servers import Servers
-from tests.support.servers import urls
-from tests.support.stack import ROOT, Stack, clean_environment
+from infra.local.stack import Stack as LocalStack
+from tests.support.servers import sql_session, urls
+from tests.support.stack import COMMAND, ROOT, Stack, clean_environment
+from tests.support.waiting import answers, until_found
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 
 
-async def run(servers: Servers, *command: str, **settings: str) -> tuple[int, str, str]:
-    """Run one of our modules to its end: exit status, stdout, stderr."""
+async def run(servers: Servers, module: str, **settings: str) -> tuple[int, str, str]:
+    """Run one of our modules to its end; return exit status, stdout, stderr."""
+    return await _run(servers, [sys.executable, "-m", module], settings)
+
+
+async def sluice(servers: Servers, *words: str, **settings: str) -> tuple[int, str, str]:
+    """Run the command as `make setup` left it; return exit status, stdout, stderr."""
+    return await _run(servers, [str(COMMAND), *words], settings)
+
+
+async def _run(servers: Servers, command: list[str], settings: dict[str, str]) -> tuple[int, str, str]:
     ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT"), "0")
     environment = clean_environment() | urls(servers) | ports | settings
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
         *command,
         cwd=ROOT,
         env=environment,
@@ -37,42 +47,33 @@ async def run(servers: Servers, *command: str, **settings: str) -> tuple[int, st
     return process.returncode, out.decode(), err.decode()
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it is so."""
-    async with asyncio.timeout(60):
-        while not await true():  # noqa: ASYNC110  another process decides
-            await asyncio.sleep(0.02)
-
-
 async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
     servers = bare_stack.servers
     bare_stack.add_api(key_fresh_s=0.2)
     await bare_stack.apis[0].ready()
-    status, out, err = await run(
-        servers, "api.keys.keyring", "create", "--tenant", "acme", "--scopes", "submit,read"
-    )
+    status, out, err = await sluice(servers, "keys", "create", "--tenant", "acme", "--scopes", "submit,read")
     key = out.strip()
     assert (status, err, out) == (0, "", f"{key}\n")
     async with bare_stack.client(key) as client:
         assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
         key_id, secret = key.split("_")[1:3]
-        _, listing, _ = await run(servers, "api.keys.keyring", "list")
+        _, listing, _ = await sluice(servers, "keys", "list")
         assert key_id in listing
         assert "acme" in listing
         assert secret not in listing
-        assert (await run(servers, "api.keys.keyring", "revoke", key_id))[0] == 0
+        assert (await sluice(servers, "keys", "revoke", key_id))[0] == 0
 
         async def refused() -> bool:
             return (await client.get("/v1/kinds")).status_code != 200
 
-        await until(refused)
+        await until_found(refused)
         answer = await client.get("/v1/kinds")
         assert (answer.status_code, answer.json()["type"]) == (401, "unauthorized")
-        assert "revoked" in (await run(servers, "api.keys.keyring", "list"))[1]
+        assert "revoked" in (await sluice(servers, "keys", "list"))[1]
 
 
 async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
-    _, out, _ = await run(servers, "api.keys.keyring", "create", "--tenant", "acme")
+    _, out, _ = await sluice(servers, "keys", "create", "--tenant", "acme")
     secret = out.split("_")[2]
     rows = await _dump(servers)
     assert out.split("_")[1] in rows
@@ -81,7 +82,7 @@ async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
 
 
 async def test_a_key_that_nobody_has_cannot_be_revoked(servers: Servers) -> None:
-    status, out, err = await run(servers, "api.keys.keyring", "revoke", "nobody")
+    status, out, err = await sluice(servers, "keys", "revoke", "nobody")
     assert (status, out) == (2, "")
     assert "no key with the id nobody" in err
 
@@ -111,13 +112,9 @@ async def test_it_starts_without_any_server_and_says_what_is_missing(bare_stack:
         redis_url=f"redis://{nowhere}/0",
         rabbitmq_url=f"amqp://{nowhere}/",
     )
-    async with httpx2.AsyncClient() as client, asyncio.timeout(60):
-        while True:
-            try:
-                check = await client.get(f"{api.private_url}/check")
-                break
-            except httpx2.TransportError:
-                await asyncio.sleep(0.05)
+    async with httpx2.AsyncClient() as client:
+        await until_found(lambda: answers(client, f"{api.private_url}/check"))
+        check = await client.get(f"{api.private_url}/check")
         assert (check.status_code, check.json()["status"]) == (503, "failing")
         assert {each["status"] for each in check.json()["dependencies"].values()} == {"away"}
         assert (await client.get(f"{api.private_url}/livez")).status_code == 200
@@ -135,11 +132,7 @@ async def test_a_stop_answers_who_waits_and_ends_well(bare_stack: Stack) -> None
     api = bare_stack.apis[0]
     async with bare_stack.client() as client:
         waiting = asyncio.create_task(client.post("/v1/jobs?wait=50", json=SUM))
-
-        async def somebody_waits() -> bool:
-            return (await api.figures())["sluice_waiting_requests"] > 0
-
-        await until(somebody_waits)
+        await api.until_metric("sluice_waiting_requests", 1)
         status = await asyncio.wait_for(asyncio.to_thread(api.stop), 40)
         assert (status, (await waiting).status_code) == (0, 202)
     assert '"process_stopped"' in api.log.read_text()
@@ -180,14 +173,28 @@ async def test_requests_are_counted_over_both_ways(bare_stack: Stack) -> None:
 async def test_the_health_command_is_a_probe(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=0)
     api = bare_stack.apis[0]
-    assert (await run(bare_stack.servers, "sluice.adapters.admin_http", f"{api.private_url}/readyz"))[0] == 0
-    assert (await run(bare_stack.servers, "sluice.adapters.admin_http", f"{api.private_url}/nothing"))[0] == 1
-    assert (await run(bare_stack.servers, "sluice.adapters.admin_http"))[0] == 1
+    probe = partial(sluice, bare_stack.servers, "probe")
+    assert await probe(f"{api.private_url}/readyz") == (0, "ready\n", "")
+    assert (await probe(f"{api.private_url}/nothing"))[0] == 1
+    assert (await probe())[:2] == (2, "")
+
+
+def test_the_command_of_the_local_stack_has_its_settings(servers: Servers, tmp_path: Path) -> None:
+    command = LocalStack.recorded(tmp_path).leave_command() / "sluice"
+
+    def list_keys(**settings: str) -> tuple[int, str, str]:
+        variables.write(tmp_path / ".local/settings", urls(servers) | settings)
+        ended = subprocess.run(
+            [command, "keys", "list"],
+            env=clean_environment(), cwd="/", capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout[:3], ended.stderr
+
+    assert list_keys() == (0, "id ", "")
+    status, _, complained = list_keys(SLUICE_LANES='{"its own": 1}')
+    assert (status, "SLUICE_LANES" in complained) == (2, True)
 
 
 async def _dump(servers: Servers) -> str:
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        return str(await connection.fetch("select api_keys::text from api_keys"))
-    finally:
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        return str(await sql.fetch("select api_keys::text from api_keys"))

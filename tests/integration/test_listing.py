@@ -12,10 +12,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.job_client import SUM, JobClient, count, ended
+from tests.support.job_client import SUM, JobClient, until_ended
 from tests.support.make_jobs import ids_of, new_jobs
 from tests.support.servers import settings_for
 from tests.support.stack import Stack, make_a_key
@@ -23,29 +23,31 @@ from tests.support.stack import Stack, make_a_key
 
 @pytest.fixture
 def tenant() -> str:
-    """A tenant of the test's own."""
+    """Make a tenant of the test's own."""
     return f"tenant-{uuid4().hex[:12]}"
 
 
 @pytest.fixture
-async def client(pair: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """What this tenant may do over the first api."""
-    async with pair.client(key=await make_a_key(pair.servers, tenant, ["submit", "read"])) as opened:
+async def client(two_apis: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Open a client of this tenant, at the first api."""
+    async with two_apis.client(key=await make_a_key(two_apis.servers, tenant, ["submit", "read"])) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def stranger(pair: Stack) -> AsyncIterator[httpx2.AsyncClient]:
-    """Somebody else, who may do everything."""
-    key = await make_a_key(pair.servers, "stranger", ["submit", "read", "admin"])
-    async with pair.client(key=key) as opened:
+async def stranger(two_apis: Stack) -> AsyncIterator[httpx2.AsyncClient]:
+    """Open a client of another tenant that may do everything."""
+    key = await make_a_key(two_apis.servers, "stranger", ["submit", "read", "admin"])
+    async with two_apis.client(key=key) as opened:
         yield opened
 
 
-async def stored(pair: Stack, tenant: str, number: int, **changes: Any) -> list[str]:
-    """Ids of so many jobs, newest first, that run at some later time unless told otherwise."""
-    database = Database(pair.servers.postgres.url, "tests", Telemetry(), size=1)
-    store = Store(database, uuid4(), settings_for(pair.servers, accept_budget_s=30, dispatch_due_s=0.01))
+async def store(two_apis: Stack, tenant: str, number: int, **changes: Any) -> list[str]:
+    """Store so many jobs, to run later by default; return their ids, newest first."""
+    database = Database(two_apis.servers.postgres.url, "tests", Telemetry(), size=1)
+    store = PostgresJobStore(
+        database, uuid4(), settings_for(two_apis.servers, accept_budget_s=30, dispatch_due_s=0.01)
+    )
     jobs = new_jobs(number, tenant=tenant, **(changes or {"delay_s": 3_600}))
     try:
         await store.accept(jobs)
@@ -54,32 +56,32 @@ async def stored(pair: Stack, tenant: str, number: int, **changes: Any) -> list[
     return ids_of(jobs)[::-1]
 
 
-async def failed(pair: Stack, tenant: str, number: int, kind: str = "own.fails") -> list[str]:
-    """Ids of so many jobs that have failed, newest first."""
-    ids = await stored(pair, tenant, number, kind=kind, input=b"{}", max_attempts=1)
-    jobs = await pair.finished(ids)
+async def store_failed(two_apis: Stack, tenant: str, number: int, kind: str = "own.fails") -> list[str]:
+    """Store so many jobs and let them fail; return their ids, newest first."""
+    ids = await store(two_apis, tenant, number, kind=kind, input=b"{}", max_attempts=1)
+    jobs = await two_apis.finished(ids)
     assert {job["state"] for job in jobs.values()} == {"failed"}
     return ids
 
 
-async def listed(client: httpx2.AsyncClient, **query: Any) -> dict[str, Any]:
-    """A page."""
+async def list_jobs(client: httpx2.AsyncClient, **query: Any) -> dict[str, Any]:
+    """Return a page of the list."""
     answer = await client.get("/v1/jobs", params=query)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-async def change(client: httpx2.AsyncClient, what: str, **body: Any) -> dict[str, Any]:
-    """The answer to a bulk change."""
+async def change_in_bulk(client: httpx2.AsyncClient, what: str, **body: Any) -> dict[str, Any]:
+    """Ask for a bulk change; return its answer."""
     answer = await client.post(f"/v1/jobs/{what}", json=body)
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
 
 async def test_2500_jobs_are_paged_through_once_each_while_others_come(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    ids = await stored(pair, tenant, 2_500)
+    ids = await store(two_apis, tenant, 2_500)
     paged = asyncio.Event()
 
     async def submit_more() -> int:
@@ -92,10 +94,10 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     submitting = asyncio.create_task(submit_more())
     shown: list[str] = []
     pages, token = 0, None
-    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
+    async with two_apis.client(key=client.headers["authorization"].split()[1], api=two_apis.apis[1]) as other:
         while pages == 0 or token:
             more: dict[str, str] = {"page_token": token} if token else {}
-            page = await listed((client, other)[pages % 2], page_size=100, **more)
+            page = await list_jobs((client, other)[pages % 2], page_size=100, **more)
             pages, token = pages + 1, page["next_page_token"]
             shown += [job["id"] for job in page["jobs"]]
             assert len(page["jobs"]) == 100 or token is None
@@ -106,11 +108,13 @@ async def test_2500_jobs_are_paged_through_once_each_while_others_come(
     assert shown == sorted(shown, reverse=True)
 
 
-async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx2.AsyncClient, tenant: str) -> None:
+async def test_what_is_asked_for_is_what_comes(
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
+) -> None:
     first = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["a", "b"]}})).json()
-    done = await ended(client, first["links"]["self"])
+    done = await until_ended(client, first["links"]["self"])
     later = (await client.post("/v1/jobs", json=SUM | {"options": {"tags": ["b"], "delay_s": 60}})).json()
-    (lost,) = await failed(pair, tenant, 1)
+    (lost,) = await store_failed(two_apis, tenant, 1)
     error = (await client.get(f"/v1/jobs/{lost}")).json()["error"]
     for query, wanted in (
         ({}, [lost, later["id"], done["id"]]),
@@ -124,40 +128,42 @@ async def test_what_is_asked_for_is_what_comes(pair: Stack, client: httpx2.Async
         ({"error": error["fingerprint"]}, [lost]),
         ({"error": "0" * 16}, []),
     ):
-        page = await listed(client, **query)
+        page = await list_jobs(client, **query)
         assert ([job["id"] for job in page["jobs"]], page["next_page_token"]) == (wanted, None), query
-    (item,) = (await listed(client, state="succeeded"))["jobs"]
+    (item,) = (await list_jobs(client, state="succeeded"))["jobs"]
     assert item == {name: value for name, value in done.items() if name != "result"}
 
 
 async def test_tenants_see_and_change_nothing_of_each_other(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    mine = await stored(pair, tenant, 3)
-    (lost,) = await failed(pair, tenant, 1)
-    token = (await listed(client, page_size=1))["next_page_token"]
-    async with stranger(pair) as other:
+    mine = await store(two_apis, tenant, 3)
+    (lost,) = await store_failed(two_apis, tenant, 1)
+    token = (await list_jobs(client, page_size=1))["next_page_token"]
+    async with stranger(two_apis) as other:
         theirs = (await other.post("/v1/jobs", json=SUM | {"options": {"delay_s": 60}})).json()["id"]
-        assert [job["id"] for job in (await listed(other))["jobs"]] == [theirs]
+        assert [job["id"] for job in (await list_jobs(other))["jobs"]] == [theirs]
         assert (await other.get("/v1/errors")).json()["errors"] == []
         assert (await other.get("/v1/jobs", params={"page_token": token})).status_code == 422
-        assert (await change(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False))["jobs"] == [theirs]
-        assert (await change(other, "retry", filter={}, dry_run=False))["jobs"] == []
-    assert [job["id"] for job in (await listed(client, page_token=token))["jobs"]] == mine
-    assert {job["state"] for job in (await listed(client, tag=[]))["jobs"]} == {"scheduled", "failed"}
-    assert await count(pair, "select count(*) from jobs where retry_of = $1", lost) == 0
+        assert (await change_in_bulk(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False))[
+            "jobs"
+        ] == [theirs]
+        assert (await change_in_bulk(other, "retry", filter={}, dry_run=False))["jobs"] == []
+    assert [job["id"] for job in (await list_jobs(client, page_token=token))["jobs"]] == mine
+    assert {job["state"] for job in (await list_jobs(client, tag=[]))["jobs"]} == {"scheduled", "failed"}
+    assert await two_apis.count("select count(*) from jobs where retry_of = $1", lost) == 0
 
 
 async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    ids = await failed(pair, tenant, 300)
+    ids = await store_failed(two_apis, tenant, 300)
     (error,) = (await client.get("/v1/errors")).json()["errors"]
     assert (error["kind"], error["title"], error["count"], error["example"]) == (
         "own.fails", "LookupError", 300, ids[0],
     )  # fmt: skip
     wanted = {"error": error["fingerprint"]}
-    dry = await change(client, "retry", filter=wanted)
+    dry = await change_in_bulk(client, "retry", filter=wanted)
     assert (dry["matched"], dry["changed"], dry["dry_run"], dry["jobs"], dry["more"]) == (
         300,
         0,
@@ -165,28 +171,31 @@ async def test_300_failed_jobs_are_tried_again_after_a_dry_run(
         ids,
         False,
     )
-    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 0
+    assert await two_apis.count("select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 0
     first, second = await asyncio.gather(
-        *(change(client, "retry", filter=wanted, dry_run=False) for _ in range(2))
+        *(change_in_bulk(client, "retry", filter=wanted, dry_run=False) for _ in range(2))
     )
     assert first["changed"] + second["changed"] == 300
     made = first["retries"] | second["retries"]
     assert sorted(made) == ids[::-1]
-    rows = await pair.finished(made.values())
+    rows = await two_apis.finished(made.values())
     assert {str(row["retry_of"]): job_id for job_id, row in rows.items()} == made
     assert {(row["state"], row["attempt"], row["max_attempts"]) for row in rows.values()} == {
         ("failed", 1, 1)
     }
-    late = await change(client, "retry", filter=wanted | {"state": "failed"}, limit=1)
+    late = await change_in_bulk(client, "retry", filter=wanted | {"state": "failed"}, limit=1)
     assert (late["matched"], late["more"]) == (1, True)
     assert late["jobs"] == [max(made.values())]  # those made by the first are the only ones left
-    assert await count(pair, "select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
+    assert await two_apis.count("select count(*) from jobs where retry_of = any($1::uuid[])", ids) == 300
 
 
 async def test_failures_are_grouped_by_what_went_wrong(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    first, second = await failed(pair, tenant, 2), await failed(pair, tenant, 3, "own.gives_up")
+    first, second = (
+        await store_failed(two_apis, tenant, 2),
+        await store_failed(two_apis, tenant, 3, "own.gives_up"),
+    )
     found = (await client.get("/v1/errors")).json()
     assert (found["failures"], found["more"]) == (5, False)
     groups = [(each["kind"], each["type"], each["count"], each["example"]) for each in found["errors"]]
@@ -195,7 +204,7 @@ async def test_failures_are_grouped_by_what_went_wrong(
         ("own.fails", "handler-error", 2, first[0]),
     ]
     for group in found["errors"]:
-        page = await listed(client, error=group["fingerprint"])
+        page = await list_jobs(client, error=group["fingerprint"])
         assert [job["id"] for job in page["jobs"]] == (first if group["count"] == 2 else second)
         newest = (await client.get(f"/v1/jobs/{group['example']}")).json()
         assert group["newest_at"] == newest["finished_at"]
@@ -205,51 +214,51 @@ async def test_failures_are_grouped_by_what_went_wrong(
 
 
 async def test_waiting_and_running_jobs_are_cancelled_together(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str, tmp_path: Path
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str, tmp_path: Path
 ) -> None:
-    waiting = await stored(pair, tenant, 450)
+    waiting = await store(two_apis, tenant, 450)
     works = [JobClient(client, "own.loop", tmp_path) for _ in range(3)]
     for work in works:
         await work.begin()
         work.mark.unlink()
     running = sorted((work.url.split("/")[-1] for work in works), reverse=True)
     over = {"state": ["scheduled", "queued", "running"]}
-    assert (await change(client, "cancel", filter=over))["jobs"] == running + waiting
-    assert {job["state"] for job in (await listed(client))["jobs"]} == {"running", "scheduled"}
-    done = await change(client, "cancel", filter=over, dry_run=False)
+    assert (await change_in_bulk(client, "cancel", filter=over))["jobs"] == running + waiting
+    assert {job["state"] for job in (await list_jobs(client))["jobs"]} == {"running", "scheduled"}
+    done = await change_in_bulk(client, "cancel", filter=over, dry_run=False)
     assert (done["matched"], done["changed"], done["jobs"]) == (453, 453, running + waiting)
     for work in works:
-        job = await work.ended()  # the heartbeat is slower than the test's patience: they were told
+        job = await work.until_ended()  # the heartbeat is slower than the test: they were told over Redis
         assert (job["state"], job["result"]) == ("cancelled", None)
     assert (await client.get(f"/v1/jobs/{waiting[7]}")).json()["state"] == "cancelled"
-    assert (await change(client, "cancel", filter=over, dry_run=False))["matched"] == 0
+    assert (await change_in_bulk(client, "cancel", filter=over, dry_run=False))["matched"] == 0
 
 
 async def test_who_waits_for_a_job_hears_of_its_bulk_cancel(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:
-    (job_id,) = await stored(pair, tenant, 1)
+    (job_id,) = await store(two_apis, tenant, 1)
     waiting = asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}))
-    figures = pair.apis[0].figures
-    while not (await figures())["sluice_waiting_requests"]:
-        pass
-    async with pair.client(key=client.headers["authorization"].split()[1], api=pair.apis[1]) as other:
-        await change(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False)
+    await two_apis.apis[0].until_metric("sluice_waiting_requests", 1)
+    async with two_apis.client(key=client.headers["authorization"].split()[1], api=two_apis.apis[1]) as other:
+        await change_in_bulk(other, "cancel", filter={"kind": "demo.sum"}, dry_run=False)
     assert (await asyncio.wait_for(waiting, 10)).json()["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("limit", [100, 1_000])
 async def test_a_bulk_change_in_parts_reaches_everything(
-    pair: Stack, client: httpx2.AsyncClient, tenant: str, limit: int
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str, limit: int
 ) -> None:
-    ids = await stored(pair, tenant, 250)
+    ids = await store(two_apis, tenant, 250)
     changed: list[str] = []
     token: str | None = None
     while True:
         more: dict[str, str] = {"page_token": token} if token else {}
-        done = await change(client, "cancel", filter={"kind": "demo.sum"}, dry_run=False, limit=limit, **more)
+        done = await change_in_bulk(
+            client, "cancel", filter={"kind": "demo.sum"}, dry_run=False, limit=limit, **more
+        )
         changed, token = changed + done["jobs"], done["next_page_token"]
         if not done["more"]:
             break
     assert changed == ids
-    assert {job["state"] for job in (await listed(client, page_size=1_000))["jobs"]} == {"cancelled"}
+    assert {job["state"] for job in (await list_jobs(client, page_size=1_000))["jobs"]} == {"cancelled"}

@@ -1,4 +1,4 @@
-"""The load as its user runs it: against a real stack, and against servers that do not do what they should."""
+"""The load as its user runs it: against a real stack, and against servers that misbehave."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.stack import ROOT, Stack, clean_environment
 
 
 async def load(url: str, key: str, reports: Path, *arguments: str) -> tuple[int, str]:
-    """Its exit status, and all it said."""
+    """Run it; return its exit status and its output."""
     names = {"SLUICE_URL": url, "SLUICE_API_KEY": key, "SLUICE_LOAD_DIRECTORY": str(reports)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtests", "--users", "6", *arguments, cwd=ROOT,
@@ -31,7 +31,7 @@ async def load(url: str, key: str, reports: Path, *arguments: str) -> tuple[int,
 
 
 def report(directory: Path) -> dict[str, Any]:
-    """The one that was left."""
+    """Return the report it left."""
     (file,) = directory.glob("*.json")
     found: dict[str, Any] = json.loads(file.read_text())
     return found
@@ -39,7 +39,7 @@ def report(directory: Path) -> dict[str, Any]:
 
 @contextmanager
 def answering(status: int, **headers: str) -> Iterator[str]:
-    """The address of a server that answers everything in one way."""
+    """Serve the same answer to every request, and yield the address."""
 
     class Same(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,7 +52,7 @@ def answering(status: int, **headers: str) -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -92,7 +92,7 @@ async def test_refusals_are_counted_apart_and_are_no_errors(tmp_path: Path) -> N
         status, _ = await load(url, "any", tmp_path / "reports", "--seconds", "1")
 
     found = report(tmp_path / "reports")
-    assert status == 1  # nothing was answered, either
+    assert status == 1  # nothing was answered at all
     assert {row["name"].endswith(", refused") for row in found["rows"]} == {True}
     assert sum(row["errors"] for row in found["rows"]) == 0
     assert all("never answered" in line for line in found["breaches"])

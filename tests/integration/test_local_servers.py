@@ -1,4 +1,4 @@
-"""The private servers of `infra/local`, exercised as the tests, `make run` and CI use them."""
+"""The private servers of `infra/local`, used as the tests, `make run` and CI use them."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ ONE_OF_EACH = pytest.mark.parametrize("name", ["postgres", "redis", "rabbitmq"])
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
-    """A directory through which other accounts may pass."""
+    """Make a directory that other accounts may pass through."""
     directory = temporary_directory("sluice-open-")
     yield directory
     shutil.rmtree(directory)

@@ -1,4 +1,4 @@
-"""Readings from HTTP to their summary: the client sees how far the work is, and reads what is wrong with its CSV."""
+"""Readings from HTTP to their summary: the client sees the progress, and reads what is wrong with its CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND = "measurements.summary"
 
 
 async def followed(client: httpx2.AsyncClient, csv: str) -> list[dict[str, Any]]:
-    """Every document a client sees that submits readings and waits for their summary."""
+    """Submit readings, and return every document that a waiting client sees."""
     document = (await client.post("/v1/jobs", json={"kind": KIND, "input": {"csv": csv}})).json()
     seen = [document]
     async with asyncio.timeout(60):
@@ -24,8 +24,8 @@ async def followed(client: httpx2.AsyncClient, csv: str) -> list[dict[str, Any]]
     return seen
 
 
-async def test_the_client_sees_progress_and_then_the_summary(standing: Stack) -> None:
-    async with standing.client() as client:
+async def test_the_client_sees_progress_and_then_the_summary(shared_stack: Stack) -> None:
+    async with shared_stack.client() as client:
         seen = await followed(client, weather.readings(0))
     told = [each["progress"] for each in seen if each["state"] == "running" and each["progress"]]
     assert told
@@ -35,8 +35,8 @@ async def test_the_client_sees_progress_and_then_the_summary(standing: Stack) ->
     assert (result["rows"], len(result["series"]), result["plot"]["series"]) == (6570, 6, 6)
 
 
-async def test_the_client_reads_what_is_wrong_with_its_table(standing: Stack) -> None:
-    async with standing.client() as client:
+async def test_the_client_reads_what_is_wrong_with_its_table(shared_stack: Stack) -> None:
+    async with shared_stack.client() as client:
         (*_, ended) = await followed(
             client, "asset,signal,time,value\npump,bar,2024-05-01,1\npump,bar,1.5.24,2\n"
         )
@@ -45,10 +45,10 @@ async def test_the_client_reads_what_is_wrong_with_its_table(standing: Stack) ->
     assert "line 3, '1.5.24'" in ended["error"]["detail"]
 
 
-async def test_a_table_of_some_megabytes_is_taken(standing: Stack) -> None:
+async def test_a_table_of_some_megabytes_is_taken(shared_stack: Stack) -> None:
     header, *rows = weather.readings(0).splitlines(keepends=True)
     table = header + "".join(row.replace(",", f" {n},", 1) for n in range(25) for row in rows)
-    async with standing.client() as client:
+    async with shared_stack.client() as client:
         (*_, ended) = await followed(client, table)
     assert ended["state"] == "succeeded", ended["error"]
     assert ended["result"]["rows"] == 25 * 6570

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres import migrate as migration
 from sluice.adapters.postgres.migrate import LOCK, migrate
+from sluice.cli import main
 from sluice.core.runtime.settings import PREFIX
+from tests.integration.test_http import sluice
 from tests.support.servers import urls
 from tests.support.waiting import until_found
 
@@ -31,12 +32,12 @@ BACK = "update alembic_version set version_num = '0002'"
 
 @pytest.fixture
 async def url(servers: Servers) -> AsyncIterator[str]:
-    """A database in which nothing was made yet."""
+    """Make an empty database."""
     connection = await asyncpg.connect(servers.postgres.url)
     await connection.execute(f"drop database if exists {FRESH}")
     await connection.execute(f"create database {FRESH}")
     yield servers.postgres.url.removesuffix("sluice") + FRESH
-    # Not by force: that needs a right over the account of an autovacuum that is just there, which this one makes leave.
+    # Not `with (force)`: it needs rights over the account of a running autovacuum, which a plain drop makes leave.
     ours = (
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user"
     )
@@ -46,7 +47,7 @@ async def url(servers: Servers) -> AsyncIterator[str]:
 
 
 async def schema(url: str) -> list[tuple[str, str, str]]:
-    """Every column there is."""
+    """Return every column there is."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
@@ -111,7 +112,7 @@ async def test_while_the_making_of_an_index_waits_for_others_jobs_are_written(ur
 
 
 async def test_an_index_whose_making_was_interrupted_is_made_anew(url: str) -> None:
-    """What is left then is an index that nobody may use."""
+    """An interrupted build leaves an invalid index."""
     await migrate(url)
     connection = await asyncpg.connect(url)
     await connection.execute(f"drop index jobs_listing; {A_JOB}; {A_JOB}; {BACK}")
@@ -123,17 +124,21 @@ async def test_an_index_whose_making_was_interrupted_is_made_anew(url: str) -> N
     await connection.close()
 
 
-async def test_the_command_says_what_it_did(
-    url: str, monkeypatch: pytest.MonkeyPatch, servers: Servers
-) -> None:
-    settings = urls(servers) | {"SLUICE_POSTGRES_URL": url}
+async def test_the_command_says_what_it_did(url: str, servers: Servers) -> None:
     for _ in range(2):
-        assert await _command(settings) == (0, f"record at revision {HEAD}\n", "")
+        done = await sluice(servers, "migrate", SLUICE_POSTGRES_URL=url)
+        assert done == (0, f"record at revision {HEAD}\n", "")
 
 
-async def test_the_command_names_the_setting_that_is_wrong() -> None:
-    status, said, complained = await _command({})
-    assert (status, said) == (2, "")
+def test_the_command_names_the_setting_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    assert main(["migrate"]) == 2
+    said, complained = capsys.readouterr()
+    assert said == ""
     assert complained.startswith("sluice: ")
     assert "SLUICE_POSTGRES_URL" in complained
     assert complained.count("\n") == 1
@@ -154,18 +159,8 @@ def test_the_command_fails_in_one_line_where_it_cannot_come_in(
         monkeypatch.setenv(name, value)
     head, _, tail = servers.postgres.url.rpartition(part)
     monkeypatch.setenv("SLUICE_POSTGRES_URL", head + wrong + tail)
-    assert migration.main() == 2
+    assert main(["migrate"]) == 2
     complained = capsys.readouterr().err
     assert complained.startswith("sluice: ")
     assert complained.count("\n") == 1
     assert servers.postgres.password not in complained
-
-
-async def _command(settings: dict[str, str]) -> tuple[int | None, str, str]:
-    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sluice.adapters.postgres.migrate", env=others | settings,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, complained = await process.communicate()
-    return process.returncode, said.decode(), complained.decode()

@@ -215,5 +215,5 @@ async def test_work_that_kills_its_process_fails_after_three_tries_and_takes_nob
     assert "SIGABRT" in killer["error"]["detail"]
     assert [row["outcome"] for row in await tries(own, killer)] == ["worker-lost"] * 3
     assert {each["state"] for each in others} == {"succeeded"}
-    figures = await own.consumers[0].figures()
+    figures = await own.consumers[0].metrics()
     assert figures["sluice_jobs_rescued_total"] == 0

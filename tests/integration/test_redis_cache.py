@@ -1,4 +1,4 @@
-"""Redis may freeze, die, forget or lie: answers come late by its budget at most, and are never wrong."""
+"""Redis may freeze, die, forget or lie: answers are late by its budget at most, and never wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 
 from infra.local.servers import Servers
-from sluice.adapters.redis import cache as redis_cache
-from sluice.adapters.redis.cache import RedisCache
+from sluice.adapters.redis.connection import BACKGROUND_S
+from sluice.adapters.redis.ports import RedisPorts, redis_ports
+from sluice.adapters.redis.subscriptions import SILENCE_S
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job
@@ -30,43 +31,44 @@ IDENTITY = "one"
 SLACK_S = 0.5
 
 
-class Scene:
-    """A cache, what it emitted, and a second hand on the server."""
+class CacheSetup:
+    """Redis for one process, what that emitted, and a client of the test's own."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, silence_s: float = SILENCE_S) -> None:
         self.server, self.events = servers.redis, Events()
         self.settings = settings_for(servers)
-        self.cache = self.another(IDENTITY)
+        self.ports = self.new_ports(IDENTITY, silence_s)
+        self.cache, self.subscriptions = self.ports.cache, self.ports.subscriptions
         self.client: redis.Redis = redis.Redis.from_url(servers.redis.url)
 
-    def another(self, identity: str | None) -> RedisCache:
-        """The cache of a process that speaks to this database."""
-        cache = RedisCache(self.server.url, "tests", Telemetry(self.events), self.settings)
+    def new_ports(self, identity: str | None, silence_s: float = SILENCE_S) -> RedisPorts:
+        """Open Redis for a process that uses this database."""
+        ports = redis_ports(self.settings, "tests", Telemetry(self.events), silence_s)
         if identity:
-            cache.belong_to(identity)
-        return cache
+            ports.connection.belong_to(identity)
+        return ports
 
-    async def keep(self, *jobs: Job) -> None:
+    async def announce_finished(self, *jobs: Job) -> None:
         """Announce these finished jobs."""
         await self.cache.announce({job.id: job.version for job in jobs}, [render(job) for job in jobs], {})
 
-    async def works_again(self) -> None:
+    async def until_up(self) -> None:
         """Return once Redis answers; the breaker lets one call through now and then."""
         while True:
             try:
-                return await self.cache.ping()
+                return await self.ports.connection.ping()
             except ServerAway:
                 await asyncio.sleep(0.02)
 
     @asynccontextmanager
-    async def ear(self) -> AsyncIterator[dict[str, Wake]]:
-        """What is heard while the block runs."""
+    async def listening(self) -> AsyncIterator[dict[str, Wake]]:
+        """Listen while the block runs, and yield what is heard."""
         heard: dict[str, Wake] = {}
 
         def on_wake(wakes: Mapping[str, Wake]) -> None:
             heard.update(wakes)
 
-        task = asyncio.create_task(self.cache.listen(on_wake))
+        task = asyncio.create_task(self.subscriptions.listen(on_wake))
         await self.until_listening()
         try:
             yield heard
@@ -76,7 +78,7 @@ class Scene:
 
     async def until_listening(self, listening: bool = True) -> None:
         """Return once the subscription is there, or is seen to be gone."""
-        await until(lambda: self.cache.listening is listening)
+        await until(lambda: self.subscriptions.listening is listening)
 
     async def until_heard(self, heard: dict[str, Wake], job_id: str) -> None:
         """Announce again and again until it is heard."""
@@ -87,59 +89,62 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(servers: Servers) -> AsyncIterator[Scene]:
-    opened = Scene(servers)
+async def setup(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[CacheSetup]:
+    """Redis; the parameter is how long a subscription may be silent."""
+    opened = CacheSetup(servers, getattr(request, "param", SILENCE_S))
     yield opened
-    await opened.cache.close()
+    await opened.ports.close()
     await opened.client.aclose()
 
 
 async def seconds_of(call: Awaitable[object]) -> float:
-    """How long the call takes to say that Redis is away."""
+    """Return how long the call takes to say that Redis is away."""
     async with Stopwatch.running() as watch:
         with pytest.raises(ServerAway):
             await call
     return watch.seconds
 
 
-async def test_nothing_is_read_or_written_until_the_database_is_known(scene: Scene) -> None:
-    strange, job = scene.another(None), finished_job()
-    await scene.keep(job)
-    assert await strange.get([job.id]) == [None]
-    await seconds_of(strange.announce({job.id: 1}, [], {}))
-    strange.belong_to(IDENTITY)
-    assert await strange.get([job.id]) == [render(job)]
-    await strange.close()
+async def test_nothing_is_read_or_written_until_the_database_is_known(setup: CacheSetup) -> None:
+    unbound, job = setup.new_ports(None), finished_job()
+    await setup.announce_finished(job)
+    assert await unbound.cache.get([job.id]) == [None]
+    await seconds_of(unbound.cache.announce({job.id: 1}, [], {}))
+    unbound.connection.belong_to(IDENTITY)
+    assert await unbound.cache.get([job.id]) == [render(job)]
+    await unbound.close()
 
 
-async def test_a_restored_database_meets_an_empty_cache(scene: Scene) -> None:
+async def test_a_restored_database_meets_an_empty_cache(setup: CacheSetup) -> None:
     job = finished_job()
-    await scene.keep(job)
-    scene.cache.belong_to("two")
-    assert await scene.cache.get([job.id]) == [None]
+    await setup.announce_finished(job)
+    setup.ports.connection.belong_to("two")
+    assert await setup.cache.get([job.id]) == [None]
 
 
-async def test_a_document_is_forgotten_after_its_time(scene: Scene) -> None:
-    await scene.keep(finished_job())
-    (key,) = await scene.client.keys()
-    assert scene.settings.document_ttl_s - 5 < await scene.client.ttl(key) <= scene.settings.document_ttl_s
+async def test_a_document_is_forgotten_after_its_time(setup: CacheSetup) -> None:
+    await setup.announce_finished(finished_job())
+    (key,) = await setup.client.keys()
+    assert setup.settings.document_ttl_s - 5 < await setup.client.ttl(key) <= setup.settings.document_ttl_s
 
 
 @pytest.mark.parametrize("value", [render(finished_job()).pack(), b"garbage", b"\xff\n{}"])
-async def test_a_value_that_is_not_the_jobs_own_is_a_miss_and_counted(scene: Scene, value: bytes) -> None:
+async def test_a_value_that_is_not_the_jobs_own_is_a_miss_and_counted(
+    setup: CacheSetup, value: bytes
+) -> None:
     asked, other = finished_job(), finished_job()
-    await scene.keep(asked, other)
-    await scene.client.set(f"sluice:{IDENTITY}:document:{asked.id}", value)
-    assert await scene.cache.get([asked.id, other.id]) == [None, render(other)]
-    assert scene.events == [(Event.CACHE_MISMATCH, 1, {"asked": asked.id})]
+    await setup.announce_finished(asked, other)
+    await setup.client.set(f"sluice:{IDENTITY}:document:{asked.id}", value)
+    assert await setup.cache.get([asked.id, other.id]) == [None, render(other)]
+    assert setup.events == [(Event.CACHE_MISMATCH, 1, {"asked": asked.id})]
 
 
-async def test_reads_that_were_given_up_never_show_in_the_answers_of_others(scene: Scene) -> None:
+async def test_reads_that_were_given_up_never_show_in_the_answers_of_others(setup: CacheSetup) -> None:
     jobs = [finished_job() for _ in range(20)]
-    await scene.keep(*jobs)
+    await setup.announce_finished(*jobs)
     rng = random.Random(7)
     for _ in range(100):
-        reads = {job: asyncio.create_task(scene.cache.get([job.id])) for job in rng.choices(jobs, k=8)}
+        reads = {job: asyncio.create_task(setup.cache.get([job.id])) for job in rng.choices(jobs, k=8)}
         await asyncio.sleep(0)
         for task in rng.choices(list(reads.values()), k=3):
             task.cancel()
@@ -147,60 +152,60 @@ async def test_reads_that_were_given_up_never_show_in_the_answers_of_others(scen
         for job, task in reads.items():
             if not task.cancelled():
                 assert task.result() == [render(job)]
-    assert scene.events == []
+    assert setup.events == []
 
 
-async def test_an_emptied_cache_misses(scene: Scene) -> None:
+async def test_an_emptied_cache_misses(setup: CacheSetup) -> None:
     job = finished_job()
-    await scene.keep(job)
-    await scene.client.flushall()
-    assert await scene.cache.get([job.id]) == [None]
+    await setup.announce_finished(job)
+    await setup.client.flushall()
+    assert await setup.cache.get([job.id]) == [None]
 
 
-async def test_announcing_goes_on_when_redis_has_forgotten_the_script(scene: Scene) -> None:
+async def test_announcing_goes_on_when_redis_has_forgotten_the_script(setup: CacheSetup) -> None:
     for _ in range(2):
         job = finished_job()
-        await scene.keep(job)
-        assert await scene.cache.get([job.id]) == [render(job)]
-        await scene.client.script_flush()
-    assert scene.events == []
+        await setup.announce_finished(job)
+        assert await setup.cache.get([job.id]) == [render(job)]
+        await setup.client.script_flush()
+    assert setup.events == []
 
 
-async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(scene: Scene) -> None:
-    await scene.cache.ping()
-    with frozen(scene.server):
+async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(setup: CacheSetup) -> None:
+    await setup.ports.connection.ping()
+    with frozen(setup.server):
         began = monotonic()
-        assert await seconds_of(scene.cache.get(["a"])) < scene.settings.redis_budget_s + SLACK_S
-        assert monotonic() - began >= scene.settings.redis_budget_s * 0.9
-        assert await seconds_of(scene.keep(finished_job())) < redis_cache.ANNOUNCE_S + SLACK_S
-    await scene.works_again()
+        assert await seconds_of(setup.cache.get(["a"])) < setup.settings.redis_budget_s + SLACK_S
+        assert monotonic() - began >= setup.settings.redis_budget_s * 0.9
+        assert await seconds_of(setup.announce_finished(finished_job())) < BACKGROUND_S + SLACK_S
+    await setup.until_up()
 
 
-async def test_after_a_few_failures_nobody_waits_for_redis_any_more(scene: Scene) -> None:
-    with frozen(scene.server):
+async def test_after_a_few_failures_nobody_waits_for_redis_any_more(setup: CacheSetup) -> None:
+    with frozen(setup.server):
         for _ in range(3):
-            await seconds_of(scene.cache.ping())
-        assert await seconds_of(scene.cache.get(["a"])) < 0.05
-    assert scene.events.count(Event.SERVER_AWAY) == 1
-    await scene.works_again()
-    assert scene.events.count(Event.SERVER_BACK) == 1
+            await seconds_of(setup.ports.connection.ping())
+        assert await seconds_of(setup.cache.get(["a"])) < 0.05
+    assert setup.events.count(Event.SERVER_AWAY) == 1
+    await setup.until_up()
+    assert setup.events.count(Event.SERVER_BACK) == 1
 
 
-async def test_a_killed_redis_is_away_at_once_and_comes_back_empty(scene: Scene) -> None:
+async def test_a_killed_redis_is_away_at_once_and_comes_back_empty(setup: CacheSetup) -> None:
     job = finished_job()
-    await scene.keep(job)
-    scene.server.kill()
-    assert await seconds_of(scene.cache.get([job.id])) < scene.settings.redis_budget_s + SLACK_S
-    scene.server.start()
-    await scene.works_again()
-    assert await scene.cache.get([job.id]) == [None]
-    await scene.keep(job)
-    assert await scene.cache.get([job.id]) == [render(job)]
+    await setup.announce_finished(job)
+    setup.server.kill()
+    assert await seconds_of(setup.cache.get([job.id])) < setup.settings.redis_budget_s + SLACK_S
+    setup.server.start()
+    await setup.until_up()
+    assert await setup.cache.get([job.id]) == [None]
+    await setup.announce_finished(job)
+    assert await setup.cache.get([job.id]) == [render(job)]
 
 
 @pytest.fixture
 def reset_while_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Lets so many writes meet a connection that was reset in the moment before, as uvloop tells it."""
+    """Let so many writes meet a connection that was reset the moment before, as uvloop reports it."""
     left = 0
 
     async def send(self: AbstractConnection, *args: Any, **more: Any) -> None:
@@ -222,90 +227,86 @@ def reset_while_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None
 
 
 async def test_a_connection_reset_while_it_is_written_to_is_redis_being_away(
-    scene: Scene, reset_while_writing: Callable[[int], None]
+    setup: CacheSetup, reset_while_writing: Callable[[int], None]
 ) -> None:
-    await scene.cache.ping()
+    await setup.ports.connection.ping()
     reset_while_writing(1)
     with pytest.raises(ServerAway):
-        await scene.cache.get(["any"])
-    assert await scene.cache.get(["any"]) == [None]
+        await setup.cache.get(["any"])
+    assert await setup.cache.get(["any"]) == [None]
 
 
 async def test_listening_goes_on_although_a_connection_is_reset_while_it_subscribes(
-    scene: Scene, reset_while_writing: Callable[[int], None]
+    setup: CacheSetup, reset_while_writing: Callable[[int], None]
 ) -> None:
     reset_while_writing(2)
-    async with scene.ear() as heard:
-        await scene.until_heard(heard, "after")
+    async with setup.listening() as heard:
+        await setup.until_heard(heard, "after")
 
 
-async def test_a_subscription_survives_a_restart_of_redis(scene: Scene) -> None:
-    async with scene.ear() as heard:
-        scene.server.kill()
-        await scene.until_listening(False)
-        scene.server.start()
-        await scene.until_listening()
-        await scene.until_heard(heard, "after")
+async def test_a_subscription_survives_a_restart_of_redis(setup: CacheSetup) -> None:
+    async with setup.listening() as heard:
+        setup.server.kill()
+        await setup.until_listening(False)
+        setup.server.start()
+        await setup.until_listening()
+        await setup.until_heard(heard, "after")
 
 
-async def test_a_subscription_that_redis_cuts_off_comes_back(scene: Scene) -> None:
-    async with scene.ear() as heard:
-        await scene.client.client_kill_filter(_type="pubsub")
-        await scene.until_listening(False)
-        await scene.until_listening()
-        await scene.until_heard(heard, "after")
+async def test_a_subscription_that_redis_cuts_off_comes_back(setup: CacheSetup) -> None:
+    async with setup.listening() as heard:
+        await setup.client.client_kill_filter(_type="pubsub")
+        await setup.until_listening(False)
+        await setup.until_listening()
+        await setup.until_heard(heard, "after")
 
 
-async def test_a_subscription_that_has_gone_silent_is_replaced(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.1)
-    async with scene.ear() as heard:
-        with frozen(scene.server):
-            await scene.until_listening(False)
-        await scene.until_listening()
-        await scene.until_heard(heard, "after")
+@pytest.mark.parametrize("setup", [0.1], indirect=True)
+async def test_a_subscription_that_has_gone_silent_is_replaced(setup: CacheSetup) -> None:
+    async with setup.listening() as heard:
+        with frozen(setup.server):
+            await setup.until_listening(False)
+        await setup.until_listening()
+        await setup.until_heard(heard, "after")
 
 
-async def test_a_quiet_subscription_that_answers_is_kept(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_cache, "SILENCE_S", 0.25)
-    async with scene.ear() as heard:
-        subscribed = await _subscribers(scene)
+@pytest.mark.parametrize("setup", [0.25], indirect=True)
+async def test_a_quiet_subscription_that_answers_is_kept(setup: CacheSetup) -> None:
+    async with setup.listening() as heard:
+        subscribed = await _subscribers(setup)
         for _ in range(10):  # four silences long
             await asyncio.sleep(0.1)
-            assert scene.cache.listening
-        assert await _subscribers(scene) == subscribed
-        await scene.until_heard(heard, "after")
+            assert setup.subscriptions.listening
+        assert await _subscribers(setup) == subscribed
+        await setup.until_heard(heard, "after")
 
 
-async def test_listening_waits_for_the_database_to_be_known(scene: Scene) -> None:
-    strange = scene.another(None)
+async def test_listening_waits_for_the_database_to_be_known(setup: CacheSetup) -> None:
+    unbound = setup.new_ports(None)
     heard: list[Mapping[str, Wake]] = []
-    task = asyncio.create_task(strange.listen(heard.append))
+    task = asyncio.create_task(unbound.subscriptions.listen(heard.append))
     await asyncio.sleep(0)
-    assert not strange.listening
-    strange.belong_to(IDENTITY)
-    await until(lambda: strange.listening)
+    assert not unbound.subscriptions.listening
+    unbound.connection.belong_to(IDENTITY)
+    await until(lambda: unbound.subscriptions.listening)
     task.cancel()
     await asyncio.wait([task])
-    await strange.close()
+    await unbound.close()
 
 
 @pytest.mark.parametrize(
     ("versions", "finished"), [({}, []), ({"a": 1}, []), ({"a": 1, "b": 22, "c": 333}, ["b"])]
 )
 async def test_many_wake_ups_travel_in_one_message(
-    scene: Scene, versions: dict[str, int], finished: list[str]
+    setup: CacheSetup, versions: dict[str, int], finished: list[str]
 ) -> None:
-    async with scene.ear() as heard:
-        await scene.cache.announce(versions, [render(finished_job(id=each)) for each in finished], {})
-        await scene.until_heard(heard, "last")
+    async with setup.listening() as heard:
+        await setup.cache.announce(versions, [render(finished_job(id=each)) for each in finished], {})
+        await setup.until_heard(heard, "last")
     expected = {job_id: Wake(version, job_id in finished) for job_id, version in versions.items()}
     assert heard == expected | {"last": Wake(1, finished=False)}
 
 
-async def _subscribers(scene: Scene) -> set[str]:
-    clients = await scene.client.client_list(_type="pubsub")
+async def _subscribers(setup: CacheSetup) -> set[str]:
+    clients = await setup.client.client_list(_type="pubsub")
     return {client["id"] for client in clients}

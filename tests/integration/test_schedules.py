@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -15,29 +16,20 @@ import orjson
 import pytest
 
 from api.app import build_state, wrap_middleware
-from api.schedules import command
+from api.schedules.admin import HEADINGS, list_schedules
 from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
-from sluice.adapters.connections import Connections
+from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
-from sluice.adapters.postgres.api_keys import PostgresKeys
-from sluice.adapters.postgres.invariants import Invariants
-from sluice.adapters.postgres.listing import PostgresListing
-from sluice.adapters.postgres.polling import Pulls
-from sluice.adapters.postgres.schedules import PostgresSchedules
-from sluice.adapters.postgres.upkeep import Upkeep
-from sluice.adapters.rabbitmq import Broker
-from sluice.adapters.redis.cache import RedisCache
-from sluice.adapters.server_checks import ConfigProblems
+from sluice.cli import main
 from sluice.core.registry import Registry
-from sluice.core.runtime.record_clock import RecordClock
+from sluice.core.runtime.settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.record_fixture import Record
-from tests.support.fakes import FakeCache
 from tests.support.servers import empty_postgres, urls
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
-from tests.unit.api.in_memory_api import NullBroker, add, add_once
+from tests.unit.api.in_memory_api import add, add_once
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -63,58 +55,47 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-class Office:
-    """A client with an admin's key in front of the whole api, in this process on the real record."""
+class ScheduleApi:
+    """An admin's client of the whole api, in this process on the real record."""
 
     def __init__(self, client: httpx2.AsyncClient, record: Record, scheduling: Scheduling) -> None:
         self.client, self.record, self.scheduling = client, record, scheduling
 
     async def create(self, **changes: Any) -> httpx2.Response:
-        """Ask for a schedule like NIGHTLY."""
+        """Create a schedule like NIGHTLY."""
         return await self.client.post("/v1/schedules", json=NIGHTLY | changes)
 
     async def replace(self, name: str = "nightly", **changes: Any) -> httpx2.Response:
-        """The same by its name."""
+        """Create or replace it by its name."""
         return await self.client.put(f"/v1/schedules/{name}", json=NIGHTLY | changes)
 
     async def headers(self, tenant: str, *scopes: str) -> dict[str, str]:
-        """Of somebody else."""
+        """Return headers with a key of somebody else."""
         key = await make_a_key(self.record._servers, tenant, list(scopes))
         return {"authorization": f"Bearer {key}"}
 
 
 @pytest.fixture
-async def office(shared_servers: Servers) -> AsyncIterator[Office]:
-    """An empty record, and the api in front of it."""
+async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
+    """Open the api on an empty record."""
     shared_servers.up(shared_servers.postgres)
     await empty_postgres(shared_servers)
     sql = await asyncpg.connect(shared_servers.postgres.url)
     record = Record(shared_servers, sql)
-    connections = Connections(
-        jobs=record.store,
-        pulls=cast(Pulls, None),  # the api pulls nothing
-        upkeep=cast(Upkeep, None),  # and keeps nothing
-        keys=PostgresKeys(record.database, 5),
-        schedules=PostgresSchedules(record.database, 5),
-        listing=PostgresListing(record.database, record.settings),
-        cache=cast(RedisCache, FakeCache()),
-        broker=cast(Broker, NullBroker()),
-        pings={},
-        config_problems=ConfigProblems(Telemetry()),
-        clock=RecordClock(),
-        invariants=cast(Invariants, None),  # nor does it verify
-    )
-    desk = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
-    headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
-    transport = httpx2.ASGITransport(wrap_middleware(desk, Metrics()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
-        yield Office(client, record, desk.scheduling)
+    async with open_connections(record.settings, "api", uuid4(), Telemetry()) as connections:
+        state = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
+        headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
+        transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://sluice", headers=headers
+        ) as client:
+            yield ScheduleApi(client, record, state.scheduling)
     await record.database.close()
     await sql.close()
 
 
-async def test_a_schedule_is_made_and_shown(office: Office) -> None:
-    made = await office.create(options={"tags": ["a"], "timeout_s": 5}, catch_up="all")
+async def test_a_schedule_is_made_and_shown(api: ScheduleApi) -> None:
+    made = await api.create(options={"tags": ["a"], "timeout_s": 5}, catch_up="all")
     assert (made.status_code, made.headers["location"]) == (201, URL)
     shown = made.json()
     created_at, next_at = (datetime.fromisoformat(shown.pop(each)) for each in ("created_at", "next_at"))
@@ -130,37 +111,37 @@ async def test_a_schedule_is_made_and_shown(office: Office) -> None:
     }  # fmt: skip
     assert created_at < next_at < created_at + timedelta(days=4)
     assert (next_at.minute, next_at.hour in (1, 2)) == (30, True)
-    found = await office.client.get(URL)
+    found = await api.client.get(URL)
     assert (found.status_code, found.content) == (200, made.content)
     assert found.headers["cache-control"] == "no-store"
 
 
-async def test_white_space_in_an_expression_does_not_matter(office: Office) -> None:
-    assert (await office.create(cron="  30  3 * * 1-5 ")).json()["cron"] == "30 3 * * 1-5"
+async def test_white_space_in_an_expression_does_not_matter(api: ScheduleApi) -> None:
+    assert (await api.create(cron="  30  3 * * 1-5 ")).json()["cron"] == "30 3 * * 1-5"
 
 
-async def test_a_name_is_taken_once(office: Office) -> None:
-    made = await office.create()
-    taken = await office.create(cron="0 0 1 1 *")
+async def test_a_name_is_taken_once(api: ScheduleApi) -> None:
+    made = await api.create()
+    taken = await api.create(cron="0 0 1 1 *")
     assert (taken.status_code, taken.json()["type"]) == (409, "schedule-exists")
     assert "PUT" in taken.json()["detail"]
-    assert (await office.client.get(URL)).content == made.content
-    answers = await asyncio.gather(*(office.create(name="race") for _ in range(8)))
+    assert (await api.client.get(URL)).content == made.content
+    answers = await asyncio.gather(*(api.create(name="race") for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
 
 
 @pytest.mark.parametrize(("changes", "pointer", "word"), WRONG.values(), ids=WRONG.keys())
-async def test_what_is_wrong_is_told_and_nothing_is_kept(
-    office: Office, changes: dict[str, Any], pointer: str, word: str
+async def test_what_is_wrong_is_named_and_nothing_is_stored(
+    api: ScheduleApi, changes: dict[str, Any], pointer: str, word: str
 ) -> None:
-    for answer in (await office.create(**changes), await office.replace(**changes)):
+    for answer in (await api.create(**changes), await api.replace(**changes)):
         assert (answer.status_code, answer.json()["type"]) == (422, "invalid")
         assert pointer in [flaw["pointer"] for flaw in answer.json()["errors"]]
         assert word in str(answer.json()["errors"])
-    assert (await office.client.get("/v1/schedules")).json()["schedules"] == []
+    assert (await api.client.get("/v1/schedules")).json()["schedules"] == []
 
 
-async def test_what_is_no_such_body_is_refused(office: Office) -> None:
+async def test_what_is_no_such_body_is_refused(api: ScheduleApi) -> None:
     for body, status, kind in (
         (b"[]", 422, "invalid"),
         (b"{", 400, "malformed-json"),
@@ -168,119 +149,119 @@ async def test_what_is_no_such_body_is_refused(office: Office) -> None:
         (orjson.dumps(NIGHTLY | {"input": {"values": [1] * 1_500}}), 413, "too-large"),
     ):
         for method, url in (("POST", "/v1/schedules"), ("PUT", URL)):
-            answer = await office.client.request(
+            answer = await api.client.request(
                 method, url, content=body, headers={"content-type": "application/json"}
             )
             assert (answer.status_code, answer.json()["type"]) == (status, kind)
-    mismatch = await office.replace("other")
+    mismatch = await api.replace("other")
     assert [flaw["pointer"] for flaw in mismatch.json()["errors"]] == ["/name"]
 
 
-async def test_put_makes_a_schedule_or_replaces_it(office: Office) -> None:
+async def test_put_makes_a_schedule_or_replaces_it(api: ScheduleApi) -> None:
     body = {name: value for name, value in NIGHTLY.items() if name != "name"}
-    made = await office.client.put(URL, json=body)
+    made = await api.client.put(URL, json=body)
     assert (made.status_code, made.headers["location"]) == (201, URL)
-    same = await office.replace()
+    same = await api.replace()
     assert (same.status_code, same.content) == (200, made.content)
-    other = await office.replace(cron="0 0 29 2 *", kind="demo.pure", options={"priority": "low"})
+    other = await api.replace(cron="0 0 29 2 *", kind="demo.pure", options={"priority": "low"})
     shown = other.json()
     assert (other.status_code, shown["kind"], shown["options"]["priority"]) == (200, "demo.pure", "low")
     assert shown["next_at"].startswith("2028-02-28T23:00")
     assert shown["created_at"] == made.json()["created_at"]
 
 
-async def test_schedules_are_listed_page_by_page(office: Office) -> None:
+async def test_schedules_are_listed_page_by_page(api: ScheduleApi) -> None:
     for name in ("c", "a", "b"):
-        await office.create(name=name)
+        await api.create(name=name)
     names, token = [], ""
     while token is not None:
-        page = (await office.client.get("/v1/schedules", params={"page_size": 2, "page_token": token})).json()
+        page = (await api.client.get("/v1/schedules", params={"page_size": 2, "page_token": token})).json()
         names.append([each["name"] for each in page["schedules"]])
         token = page["next_page_token"]
     assert names == [["a", "b"], ["c"]]
     assert all("input" not in each for each in page["schedules"])
     for query in ("page_size=0", "page_size=1001", "page_size=x", "page_size=²", "page_token=%00"):
-        answer = await office.client.get(f"/v1/schedules?{query}")
+        answer = await api.client.get(f"/v1/schedules?{query}")
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?" + query.split("=")[0])
 
 
-async def test_a_paused_schedule_has_no_next_tick_and_goes_on_with_one_to_come(office: Office) -> None:
-    made = (await office.create()).json()
-    await office.record.sql.execute("update schedules set next_at = now() - interval '1 day'")
-    paused = await office.client.post(f"{URL}/pause")
+async def test_a_paused_schedule_has_no_next_tick_and_goes_on_with_one_to_come(api: ScheduleApi) -> None:
+    made = (await api.create()).json()
+    await api.record.sql.execute("update schedules set next_at = now() - interval '1 day'")
+    paused = await api.client.post(f"{URL}/pause")
     assert (paused.status_code, paused.json()) == (200, made | {"paused": True, "next_at": None})
-    assert (await office.client.post(f"{URL}/pause")).content == paused.content
-    assert (await office.replace()).json()["paused"] is True
-    resumed = await office.client.post(f"{URL}/resume")
+    assert (await api.client.post(f"{URL}/pause")).content == paused.content
+    assert (await api.replace()).json()["paused"] is True
+    resumed = await api.client.post(f"{URL}/resume")
     assert (resumed.status_code, resumed.json()) == (200, made)
-    assert (await office.client.post(f"{URL}/resume")).content == resumed.content
+    assert (await api.client.post(f"{URL}/resume")).content == resumed.content
 
 
-async def test_a_schedule_is_run_by_hand(office: Office) -> None:
-    await office.create(options={"tags": ["a"]})
-    await office.client.post(f"{URL}/pause")
-    answer = await office.client.post(f"{URL}/run")
+async def test_a_schedule_is_run_by_hand(api: ScheduleApi) -> None:
+    await api.create(options={"tags": ["a"]})
+    await api.client.post(f"{URL}/pause")
+    answer = await api.client.post(f"{URL}/run")
     job = answer.json()
     assert (answer.status_code, job["state"], job["tags"]) == (202, "queued", ["a", "schedule:nightly"])
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
-    shown = (await office.client.get(URL)).json()
+    shown = (await api.client.get(URL)).json()
     assert (shown["last_job_id"], shown["last_at"]) == (job["id"], None)
     assert shown["links"]["last_job"] == f"/v1/jobs/{job['id']}"
 
 
 @pytest.mark.parametrize("verb", ["run", "resume"])
 async def test_what_is_replaced_meanwhile_is_to_be_asked_for_again(
-    office: Office, verb: str, monkeypatch: pytest.MonkeyPatch
+    api: ScheduleApi, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await office.create()
-    really = office.scheduling.find
+    await api.create()
+    really = api.scheduling.find
 
     async def then_it_is_replaced(tenant: str, name: str) -> Any:
         found = await really(tenant, name)
-        await office.replace(cron="0 0 * * *")
+        await api.replace(cron="0 0 * * *")
         return found
 
-    monkeypatch.setattr(office.scheduling, "find", then_it_is_replaced)
-    answer = await office.client.post(f"{URL}/{verb}")
+    monkeypatch.setattr(api.scheduling, "find", then_it_is_replaced)
+    answer = await api.client.post(f"{URL}/{verb}")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert await office.record.sql.fetchval("select count(*) from jobs") == 0
+    assert await api.record.sql.fetchval("select count(*) from jobs") == 0
 
 
-async def test_a_deleted_schedule_is_unknown(office: Office) -> None:
-    await office.create()
-    gone = await office.client.delete(URL)
+async def test_a_deleted_schedule_is_unknown(api: ScheduleApi) -> None:
+    await api.create()
+    gone = await api.client.delete(URL)
     assert (gone.status_code, gone.content) == (204, b"")
-    await all_unknown(office, office.client.headers["authorization"], "nightly")
+    await all_unknown(api, api.client.headers["authorization"], "nightly")
 
 
-async def test_another_tenants_schedule_is_unknown_and_a_scope_is_needed(office: Office) -> None:
-    made = await office.create()
-    stranger = await office.headers("other", "admin")
-    await all_unknown(office, stranger["authorization"], "nightly")
-    listed = await office.client.get("/v1/schedules", headers=stranger)
+async def test_another_tenants_schedule_is_unknown_and_a_scope_is_needed(api: ScheduleApi) -> None:
+    made = await api.create()
+    stranger = await api.headers("other", "admin")
+    await all_unknown(api, stranger["authorization"], "nightly")
+    listed = await api.client.get("/v1/schedules", headers=stranger)
     assert listed.json() == {"schedules": [], "next_page_token": None}
-    assert (await office.client.get(URL)).content == made.content
-    plain = await office.headers("acme", "submit", "read")
+    assert (await api.client.get(URL)).content == made.content
+    plain = await api.headers("acme", "submit", "read")
     for method, path in (
         ("GET", "/v1/schedules"),
         ("POST", "/v1/schedules"),
         ("PUT", URL),
         ("POST", f"{URL}/run"),
     ):
-        answer = await office.client.request(method, path, headers=plain)
+        answer = await api.client.request(method, path, headers=plain)
         assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
 
 
-async def test_what_cannot_be_a_name_is_unknown(office: Office) -> None:
+async def test_what_cannot_be_a_name_is_unknown(api: ScheduleApi) -> None:
     for name in ("A", "%00", "x" * 56):
-        await all_unknown(office, office.client.headers["authorization"], name)
+        await all_unknown(api, api.client.headers["authorization"], name)
 
 
-async def all_unknown(office: Office, authorization: str, name: str) -> None:
-    """Every way to ask for a schedule answers 404."""
+async def all_unknown(api: ScheduleApi, authorization: str, name: str) -> None:
+    """Check that every request for this schedule is answered with 404."""
     ways = [("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/run")]
     for method, path in ways:
-        answer = await office.client.request(
+        answer = await api.client.request(
             method, f"/v1/schedules/{name}{path}", headers={"authorization": authorization}
         )
         assert (answer.status_code, answer.json()["type"]) == (404, "schedule-unknown")
@@ -290,18 +271,18 @@ async def all_unknown(office: Office, authorization: str, name: str) -> None:
 
 
 class Command:
-    """`python -m api.schedules.command`, in this process."""
+    """`sluice schedules`, in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def __call__(self, *words: str, tenant: str = "acme") -> tuple[int, str, str]:
-        """Exit status, stdout, stderr."""
-        status = command.main([*words, "--tenant", tenant])
+        """Run it; return exit status, stdout, stderr."""
+        status = main(["schedules", *words, "--tenant", tenant])
         return status, *self._capsys.readouterr()
 
     def create(self, name: str = "nightly", **more: str) -> tuple[int, str, str]:
-        """Make a schedule like NIGHTLY."""
+        """Create a schedule like NIGHTLY."""
         given = {
             "cron": "30 3 * * 1-5",
             "timezone": "Europe/Berlin",
@@ -316,7 +297,7 @@ class Command:
 def run(
     shared_servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """The command on an empty record."""
+    """Prepare the command on an empty record."""
     shared_servers.up(shared_servers.postgres)
     asyncio.run(empty_postgres(shared_servers))
     for name, value in urls(shared_servers).items():
@@ -338,14 +319,14 @@ def test_the_life_of_a_schedule_by_command(run: Command, tmp_path: Path) -> None
     )
     assert run("pause", "nightly") == (0, "nightly is paused\n", "")
     head, line = run("list")[1].splitlines()
-    assert head == command.LISTING
+    assert head == HEADINGS
     assert line.split()[:3] == ["nightly", "paused", "never"]
     assert run("resume", "nightly") == (0, out, "")
     assert run("list")[1].splitlines()[1].split()[1] == "on"
     status, job_id, _ = run("run", "nightly")
     assert (status, orjson.loads(run("show", "nightly")[1])["last_job_id"]) == (0, job_id.strip())
     assert run("delete", "nightly") == (0, "nightly is deleted; its jobs stay\n", "")
-    assert run("list")[1] == command.LISTING + "\n"
+    assert run("list")[1] == HEADINGS + "\n"
 
 
 def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
@@ -366,14 +347,14 @@ def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
 
 
 @pytest.mark.parametrize("verb", ["show", "pause", "resume", "run", "delete"])
-def test_an_unknown_schedule_is_told_by_command(run: Command, verb: str) -> None:
+def test_the_command_reports_an_unknown_schedule(run: Command, verb: str) -> None:
     run.create()
     assert run(verb, "nightly", tenant="other") == (
-        2, "", "sluice: other has no schedule 'nightly'; `list` shows them\n"
+        2, "", "sluice: other has no schedule 'nightly'; `sluice schedules list` shows them\n"
     )  # fmt: skip
 
 
-def test_what_is_wrong_is_told_by_command_with_its_remedy(run: Command) -> None:
+def test_the_command_says_what_is_wrong_and_how_to_fix_it(run: Command) -> None:
     status, out, err = run.create(cron="daily", timezone="Mars")
     assert (status, out) == (2, "")
     assert [line.split(": ")[1] for line in err.splitlines()] == ["cron", "timezone"]
@@ -387,13 +368,12 @@ def test_what_is_wrong_is_told_by_command_with_its_remedy(run: Command) -> None:
     assert "no.such" in run.create(kind="no.such")[2]
 
 
-def test_every_schedule_is_listed_however_many_there_are(
-    run: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "PAGE", 2)
+def test_every_schedule_is_listed_however_many_there_are(run: Command) -> None:
     for name in ("e", "d", "c", "b", "a"):
         run.create(name)
-    assert [line[0] for line in run("list")[1].splitlines()[1:]] == ["a", "b", "c", "d", "e"]
+    listed = asyncio.run(list_schedules(load_settings(), "acme", page_size=2))
+    assert [line[0] for line in listed.splitlines()[1:]] == ["a", "b", "c", "d", "e"]
+    assert run("list")[1] == f"{listed}\n"
 
 
 def test_the_command_says_in_one_line_that_the_record_is_away(
@@ -405,9 +385,8 @@ def test_the_command_says_in_one_line_that_the_record_is_away(
     assert err.startswith("sluice: postgresql: ")
 
 
-def test_the_command_shows_an_example(run: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        command.main(["--help"])
+def test_the_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schedules", "create", "--help"]) == 0
     assert "--cron '30 3 * * 1-5'" in capsys.readouterr().out
 
 

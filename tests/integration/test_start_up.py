@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.test_http import run, until
+from tests.integration.test_http import run
 from tests.support.stack import Stack, clean_environment
+from tests.support.waiting import answers, until_found
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
 HEAD = """
@@ -27,7 +29,7 @@ GOOD = HEAD + "@handler('own.kind')\nasync def kind(ask: Ask) -> Ask:\n    retur
 
 
 def refused(status: int, out: str, err: str) -> str:
-    """The one line that says why."""
+    """Return the one line that says why."""
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert err.startswith("sluice: ")
     return err
@@ -93,7 +95,7 @@ async def test_a_port_that_is_taken_is_named(servers: Servers, process: str) -> 
         ({"own_one": GOOD.replace("'own.kind'", "'own.kind', lane='gpu'")}, ["SLUICE_LANES", "'gpu'", "'own.kind'"]),
     ],
 )  # fmt: skip
-async def test_handlers_that_raise_a_doubt_are_named_with_what_to_do(
+async def test_handlers_that_cannot_be_used_are_named_with_what_to_do(
     servers: Servers, tmp_path: Path, files: dict[str, str], words: list[str]
 ) -> None:
     for name, text in files.items():
@@ -111,14 +113,7 @@ async def test_what_starts_with_every_server_down_is_ready_once_they_come(bare_s
         processes = [bare_stack.add_api(), bare_stack.add_consumer()]
         async with httpx2.AsyncClient() as client:
             for each in processes:
-
-                async def not_ready(url: str = f"{each.private_url}/readyz") -> bool:
-                    try:
-                        return (await client.get(url)).status_code == 503
-                    except httpx2.TransportError:
-                        return False
-
-                await until(not_ready)
+                await until_found(partial(answers, client, f"{each.private_url}/readyz", 503))
     finally:
         await asyncio.to_thread(bare_stack.servers.up)
     await bare_stack.start(apis=0, consumers=0)
@@ -135,11 +130,7 @@ async def test_a_stop_under_a_long_poll_answers_it_at_once(bare_stack: Stack) ->
     async with bare_stack.client() as client:
         job = (await client.post("/v1/jobs", json=SUM)).json()
         waiting = [asyncio.create_task(client.get(f"/v1/jobs/{job['id']}?wait=50")) for _ in range(3)]
-
-        async def all_wait() -> bool:
-            return (await api.figures())["sluice_waiting_requests"] == 3
-
-        await until(all_wait)
+        await api.until_metric("sluice_waiting_requests", 3)
         status = await asyncio.wait_for(asyncio.to_thread(api.stop), 20)
         answers = await asyncio.gather(*waiting)
     assert status == 0

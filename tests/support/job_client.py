@@ -1,14 +1,12 @@
-"""Jobs of the kinds in `kinds.py`, as a client sees them, and the record behind them."""
+"""Jobs of the kinds in `tests/integration/kinds.py`, as a client sees them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 
-from tests.support.stack import Stack
 from tests.support.waiting import until
 
 SUM: dict[str, Any] = {"kind": "demo.sum", "input": {"values": [1, 2, 3]}}
@@ -25,7 +23,7 @@ class JobClient:
         self.url = ""
 
     async def submit(self, **options: Any) -> dict[str, Any]:
-        """Its first document."""
+        """Submit it; return its first document."""
         given = {"gate": str(self.gate), "mark": str(self.mark)}
         answer = await self.client.post(
             "/v1/jobs", json={"kind": self.kind, "input": given, "options": options}
@@ -39,37 +37,28 @@ class JobClient:
         await self.submit()
         await until(self.mark.exists)
 
-    async def ended(self) -> dict[str, Any]:
-        """Its last document."""
-        return await ended(self.client, self.url)
+    async def until_ended(self) -> dict[str, Any]:
+        """Return its last document."""
+        return await until_ended(self.client, self.url)
 
 
-async def ended(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
-    """The document once its job has finished; each answer comes when the job has changed."""
+async def until_ended(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
+    """Return the document once the job has finished; each answer comes when the job has changed."""
     job: dict[str, Any] = (await client.get(url)).json()
     while job["finished_at"] is None:
         job = (await client.get(url, params={"wait": "20"})).json()
     return job
 
 
-async def finished(client: httpx2.AsyncClient, **body: Any) -> httpx2.Response:
-    """The answer to a submit that waits for the end."""
+async def submit_and_wait(client: httpx2.AsyncClient, **body: Any) -> httpx2.Response:
+    """Submit, wait for the end, and return the answer."""
     answer = await client.post("/v1/jobs", json=SUM | body, headers=WAIT)
     assert answer.status_code == 200, answer.text
     return answer
 
 
-async def failed(client: httpx2.AsyncClient) -> str:
-    """Where a job is that has failed."""
-    job = (await finished(client, kind="own.fails", input={})).json()
+async def submit_failing(client: httpx2.AsyncClient) -> str:
+    """Submit a job that fails, and return its URL once it has."""
+    job = (await submit_and_wait(client, kind="own.fails", input={})).json()
     assert job["state"] == "failed"
     return str(job["links"]["self"])
-
-
-async def count(stack: Stack, query: str, *args: object) -> int:
-    """What this query counts in the record."""
-    connection = await asyncpg.connect(stack.servers.postgres.url)
-    try:
-        return int(await connection.fetchval(query, *args))
-    finally:
-        await connection.close()

@@ -1,4 +1,4 @@
-"""A bounded load for tests: submits jobs for as long as it is told to, and remembers what was promised for each."""
+"""A bounded load for tests: submits jobs until it is stopped, and remembers what was promised for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 class Load:
-    """Clients that submit `demo.sum` jobs in turn. `accepted` maps each acknowledged id to the result it must have."""
+    """Clients that submit `demo.sum` jobs. `accepted` maps each acknowledged id to the result it must have."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -41,7 +41,7 @@ class Load:
             await until(lambda: len(self.accepted) >= wanted)
 
     async def check(self, within_s: float = 60) -> None:
-        """Every accepted job has finished, once, with the right result."""
+        """Check that every accepted job has finished, once, with the right result."""
         rows = await self._stack.finished(self.accepted, within_s)
         wrong = {
             job_id: (row["state"], row["result"])

@@ -1,4 +1,4 @@
-"""Values that tests begin with: each is ordinary, and a test changes only what it is about."""
+"""Ordinary values for tests to begin with; a test changes only what it is about."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def aged_id(age_s: float) -> str:
-    """An id that was made so many seconds ago."""
+    """Make an id of so many seconds ago."""
     at, rest = f"{int((time() - age_s) * 1000):012x}", str(uuid_utils.uuid7())[14:]
     return f"{at[:8]}-{at[8:]}-{rest}"
 
 
 def new_job(**changes: Any) -> NewJob:
-    """A job on its way into the record."""
+    """Make a job that is not in the record yet."""
     usual = NewJob(
         id=str(uuid_utils.uuid7()),
         tenant="acme",
@@ -36,17 +36,17 @@ def new_job(**changes: Any) -> NewJob:
 
 
 def new_jobs(count: int, **changes: Any) -> list[NewJob]:
-    """So many of them, alike but for the id."""
+    """Make so many, alike but for the id."""
     return [new_job(**changes) for _ in range(count)]
 
 
 def ids_of(jobs: list[NewJob] | list[Job]) -> list[str]:
-    """Their ids, in order."""
+    """Return their ids, in order."""
     return [job.id for job in jobs]
 
 
 def finished_job(**changes: Any) -> Job:
-    """A job that has succeeded."""
+    """Make a job that has succeeded."""
     job = as_accepted(new_job(), AT)
     done: dict[str, Any] = {
         "state": "succeeded",

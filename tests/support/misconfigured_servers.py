@@ -1,4 +1,4 @@
-"""Servers whose settings are worse than they should be, for the length of a block."""
+"""Servers with worse settings than they should have, for the length of a block."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 import redis.asyncio as redis
 
 from infra.local.process import send
 from infra.local.servers import Servers
+from tests.support.servers import sql_session
 from tests.support.waiting import until_found
 
 
 @asynccontextmanager
 async def weakened(servers: Servers, **settings: str) -> AsyncIterator[None]:
-    """PostgreSQL with these settings, which it takes over at once, without a restart."""
+    """Give PostgreSQL these settings, which it takes over at once, without a restart."""
     conf = servers.postgres.data / "postgresql.conf"
     before = conf.read_text()
     good = {name: await _shown(servers, name) for name in settings}
@@ -39,29 +39,25 @@ async def _reload(servers: Servers, wanted: dict[str, str]) -> None:
 
 
 async def _shown(servers: Servers, name: str) -> str:
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        return str(await connection.fetchval("select current_setting($1)", name))
-    finally:
-        await connection.close()
+    async with sql_session(servers.postgres.url) as sql:
+        return str(await sql.fetchval("select current_setting($1)", name))
 
 
 @asynccontextmanager
 async def by_default(servers: Servers, owner: str, setting: str, value: str) -> AsyncIterator[None]:
-    """Every new session of `owner` (`role sluice`, `database sluice`) begins with this value."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        await connection.execute(f"alter {owner} set {setting} = {value}")
-        yield
-    finally:
-        await connection.execute("set transaction_read_only = off; set default_transaction_read_only = off")
-        await connection.execute(f"alter {owner} reset {setting}")
-        await connection.close()
+    """Let every new session of `owner` (`role sluice`, `database sluice`) begin with this value."""
+    async with sql_session(servers.postgres.url) as sql:
+        try:
+            await sql.execute(f"alter {owner} set {setting} = {value}")
+            yield
+        finally:
+            await sql.execute("set transaction_read_only = off; set default_transaction_read_only = off")
+            await sql.execute(f"alter {owner} reset {setting}")
 
 
 @asynccontextmanager
 async def full_redis(servers: Servers) -> AsyncIterator[None]:
-    """A Redis that refuses writes once it is full; started again within the block, it is a good one."""
+    """Let Redis refuse writes once it is full; a restart within the block ends that."""
     client = redis.Redis.from_url(servers.redis.url)
     try:
         await client.config_set("maxmemory-policy", "noeviction")

@@ -1,4 +1,4 @@
-"""Two api processes, one with and one without the express lane, and requests made of bare bytes."""
+"""Two api processes, one with and one without the fast path, and requests made of bare bytes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import asyncpg
 import orjson
 
 from infra.local.ports import free_port
-from infra.local.servers import Servers
-from tests.support.servers import empty
 from tests.support.stack import Process, Stack, make_a_key
 
 JSON = ("Content-Type", "application/json")
@@ -31,14 +28,14 @@ class Answer(NamedTuple):
 
     @property
     def comparable(self) -> tuple[object, ...]:
-        """What has to be the same over both ways."""
+        """Return what has to be the same from both apis."""
         skip = {"date", "x-request-id", "content-length", "retry-after", "etag", "location"}
         headers = {name: value for name, value in self.headers.items() if name not in skip}
         return self.status, headers, self.shape
 
     @property
     def shape(self) -> object:
-        """The problem without what differs from request to request, or the fields of a job."""
+        """Return the problem without what differs from request to request, or the fields of a job."""
         document = orjson.loads(self.body) if self.body else None
         if isinstance(document, dict) and "request_id" in document:
             return document | {"request_id": ""}
@@ -46,17 +43,16 @@ class Answer(NamedTuple):
 
 
 class PairedApis:
-    """Two api processes on the same servers, one with and one without the express lane."""
+    """Two api processes on the same servers, one with and one without the fast path."""
 
-    def __init__(self, servers: Servers, stack: Stack) -> None:
-        self.servers, self.stack = servers, stack
-        self.apis: dict[str, Process] = {}
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.processes: dict[str, Process] = {}
         self.urls: dict[str, str] = {}
         self.keys: dict[str, str] = {}
 
     async def open(self) -> None:
         """Start both and make the keys."""
-        await empty(self.servers)
         for name, (tenant, scopes) in {
             "good": ("demo", ["submit", "read"]),
             "reader": ("demo", ["read"]),
@@ -65,24 +61,25 @@ class PairedApis:
             "revoked": ("demo", ["submit", "read"]),
             "expired": ("demo", ["submit", "read"]),
         }.items():
-            self.keys[name] = await make_a_key(self.servers, tenant, scopes)
+            self.keys[name] = await make_a_key(self.stack.servers, tenant, scopes)
         await self._spoil()
         for way in WAYS:
             port = free_port()
             self.urls[way] = f"http://127.0.0.1:{port}"
             express = way == "express"
-            self.apis[way] = self.stack.add_api(api_port=port, express=express, body_timeout_s=BODY_TIMEOUT_S)
-        await asyncio.gather(*(api.ready() for api in self.apis.values()))
+            self.processes[way] = self.stack.add_api(
+                api_port=port, express=express, body_timeout_s=BODY_TIMEOUT_S
+            )
+        await asyncio.gather(*(api.ready() for api in self.processes.values()))
 
     async def _spoil(self) -> None:
-        connection = await asyncpg.connect(self.servers.postgres.url)
         spoil = "update api_keys set {} = now() - interval '1 s' where key_id = $1"
-        await connection.execute(spoil.format("revoked_at"), self.keys["revoked"].split("_")[1])
-        await connection.execute(spoil.format("expires_at"), self.keys["expired"].split("_")[1])
-        await connection.close()
+        async with self.stack.sql() as record:
+            await record.execute(spoil.format("revoked_at"), self.keys["revoked"].split("_")[1])
+            await record.execute(spoil.format("expires_at"), self.keys["expired"].split("_")[1])
 
     async def warm(self, way: str) -> None:
-        """The key is known after this, so that the express lane answers; it is also the good request that must go through."""
+        """Send a good request, which must succeed; after it the key is known, so that the fast path answers."""
         headers = (JSON, ("Authorization", f"Bearer {self.keys['good']}"))
         answer = await exchange(self.urls[way], request("POST", "/v1/jobs", headers, GOOD))
         assert answer.status == 202, answer
@@ -103,7 +100,7 @@ async def exchange(url: str, raw: bytes, patience_s: float = 10) -> Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer that comes over this connection."""
+    """Read the next answer of this connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
@@ -114,7 +111,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 def request(
     method: str, target: str, headers: Headers, body: bytes = b"", length: int | None = None
 ) -> bytes:
-    """The bytes of a request. A length of -1 leaves Content-Length out."""
+    """Return the bytes of a request. A length of -1 leaves Content-Length out."""
     if length != -1 and (body or length is not None or method == "POST"):
         headers += (("Content-Length", str(len(body) if length is None else length)),)
     lines = [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 
 import aio_pika
 import asyncpg
 import redis.asyncio as redis
+from yarl import URL
 
 from infra.local.run_as import temporary_directory
 from infra.local.servers import Server, Servers
@@ -22,7 +23,7 @@ QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") 
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    """PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
+    """Run PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
     directory = temporary_directory("sluice-test-")
     servers = Servers(directory)
     try:
@@ -35,7 +36,7 @@ def running_servers() -> Iterator[Servers]:
 
 
 def urls(servers: Servers) -> dict[str, str]:
-    """The settings that lead to these servers."""
+    """Return the settings that lead to these servers."""
     return {
         "SLUICE_POSTGRES_URL": servers.postgres.url,
         "SLUICE_REDIS_URL": servers.redis.url,
@@ -44,8 +45,17 @@ def urls(servers: Servers) -> dict[str, str]:
     }
 
 
+def proxied_urls(servers: Servers, ports: Mapping[str, int]) -> dict[str, object]:
+    """Return the settings that lead to these servers by the ports of their proxies; `ports` has one for each server."""
+    real = urls(servers)
+    return {
+        f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(port))
+        for name, port in ports.items()
+    }
+
+
 def settings_for(servers: Servers, **more: object) -> Settings:
-    """Settings for these servers with quick leases and duties; nothing is read from the environment or a file."""
+    """Make settings for these servers, with quick leases and duties; nothing is read from the environment or a file."""
     values = {name.removeprefix("SLUICE_").lower(): value for name, value in urls(servers).items()}
     return Settings(_env_file=None, **(values | QUICK | more))  # type: ignore[arg-type]  # pydantic-settings takes it
 
@@ -67,7 +77,7 @@ QUICK: dict[str, object] = {
 
 @contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """Within the block the server answers nobody, and its connections stay open."""
+    """Freeze the server for the block: it answers nobody, and its connections stay open."""
     server.freeze()
     try:
         yield
@@ -75,20 +85,27 @@ def frozen(server: Server) -> Iterator[None]:
         server.thaw()
 
 
+@asynccontextmanager
+async def sql_session(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Open a session on this database, and close it after the block."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def empty(servers: Servers) -> None:
-    """Every table, Redis and every queue, as if nothing had happened yet."""
+    """Empty every table, Redis and every queue."""
     await asyncio.gather(empty_postgres(servers), _empty_redis(servers), empty_rabbitmq(servers))
 
 
 async def empty_postgres(servers: Servers) -> None:
-    """Rows are deleted, in one transaction: truncating makes new files for every table and index, which takes longer."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
+    """Delete all rows in one transaction: truncating makes new files for every table and index, which takes longer."""
+    async with sql_session(servers.postgres.url) as connection:
         tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
         names = [row[0] for row in tables if row[0] != "alembic_version"]
         await connection.execute("".join(f"delete from {name};" for name in names))  # noqa: S608  names of ours
-    finally:
-        await connection.close()
 
 
 async def _empty_redis(servers: Servers) -> None:
@@ -98,7 +115,7 @@ async def _empty_redis(servers: Servers) -> None:
 
 
 async def empty_rabbitmq(servers: Servers) -> None:
-    """Queues that hold nothing and feed nobody are left alone: to delete one and make it again takes long."""
+    """Delete queues that hold messages or have consumers; others stay, as making one again takes long."""
     async with await aio_pika.connect(servers.rabbitmq.url) as connection:
         for name in QUEUES:
             channel = await connection.channel()
@@ -108,4 +125,4 @@ async def empty_rabbitmq(servers: Servers) -> None:
                     await found.delete(if_unused=False, if_empty=False)
                 await channel.close()
             except aio_pika.exceptions.ChannelNotFoundEntity:
-                pass  # it was never made, and asking has closed the channel
+                pass  # it does not exist, and asking has closed the channel

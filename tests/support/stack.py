@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -19,39 +20,47 @@ import httpx2
 from api.keys.api_key import hash_secret, make_key, parse_key
 from infra.local.ports import free_port
 from infra.local.servers import Servers
-from sluice.adapters.postgres.api_keys import PostgresKeys
+from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.pool import Database
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.runtime.telemetry import Telemetry
-from tests.support.servers import QUICK, urls
+from tests.support.servers import QUICK, empty, sql_session, urls
+from tests.support.waiting import until_found
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("sluice")
+"""The command as `make setup` left it."""
 DEADLINE_S = 60.0
 PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis_budget_s": 2}
-"""Budgets that servers keep on a busy machine, too: no request is refused that a test did not mean to be."""
+"""Budgets that servers keep on a busy machine, too: nothing is refused that a test did not mean to be."""
 
 
 class Process:
-    """One api or consumer process, started as a user would, from the tree at `root`; `module` may have arguments behind it."""
+    """One api or consumer process, started as a user would, in the directory `root`; `command` is what Python is to run."""
 
     def __init__(
-        self, module: str, environment: dict[str, str], private_port: int, log: Path, root: Path = ROOT
+        self,
+        command: Iterable[str],
+        environment: dict[str, str],
+        private_port: int,
+        log: Path,
+        root: Path = ROOT,
     ) -> None:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
         self._root = root
         self.url = ""
-        self._command = [sys.executable, "-m", *module.split()]
+        self._command = [sys.executable, *command]
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Of the process that runs."""
+        """Return the id of the running process."""
         assert self.process is not None
         return self.process.pid
 
     def start(self) -> None:
-        """Start it; `ready` says when it answers."""
+        """Start it; `ready` waits until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -63,7 +72,7 @@ class Process:
             )
 
     async def ready(self) -> None:
-        """Wait until its private port says so."""
+        """Wait until its private port says that it is ready."""
         async with httpx2.AsyncClient() as client:
             until = time.monotonic() + DEADLINE_S
             while time.monotonic() < until:
@@ -78,17 +87,17 @@ class Process:
         raise AssertionError(self.log.read_text()[-3000:])
 
     def kill(self) -> None:
-        """SIGKILL, to it and its children."""
+        """Send SIGKILL to it and its children."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
 
     def signal(self, number: int) -> None:
-        """Any signal, to the process alone."""
+        """Send any signal to the process alone."""
         os.kill(self.pid, number)
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM, wait, and return the exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
@@ -97,18 +106,26 @@ class Process:
         finally:
             self.kill()
 
-    async def figures(self) -> dict[str, float]:
-        """Its counters and gauges by name (those without labels)."""
+    async def metrics(self) -> dict[str, float]:
+        """Return its counters and gauges by name (those without labels)."""
         async with httpx2.AsyncClient() as client:
             text = (await client.get(f"{self.private_url}/metrics")).text
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sluice_"))
         return {name: float(value) for name, value in rows if "{" not in name}
 
+    async def until_metric(self, name: str, value: float) -> None:
+        """Return once a counter or gauge has this value."""
+
+        async def has_it() -> bool:
+            return (await self.metrics()).get(name) == value
+
+        await until_found(has_it)
+
 
 class Stack:
-    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the tree they run from.
+    """The whole product on real servers: api processes, consumers, a key and a client. `root` is the directory they run in.
 
-    What is started from now on gets `environment` besides its settings, and is started by `launcher`, a module, if there is one.
+    Processes that are started get `environment` besides their settings; Python is to run `launcher` and then their name.
     """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
@@ -117,11 +134,19 @@ class Stack:
         self._directory = directory
         self._settings = QUICK | PATIENT | settings
         self.environment: dict[str, str] = {}
-        self.launcher = ""
+        self.launcher: Sequence[str] = ("-m",)
         self.apis: list[Process] = []
         self.consumers: list[Process] = []
         self.url = ""
         self.key = ""
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self.stop()
 
     async def start(self, apis: int = 1, consumers: int = 1) -> None:
         """Start so many of each, with a key that may do everything."""
@@ -133,7 +158,7 @@ class Stack:
         await asyncio.gather(*(each.ready() for each in self.apis + self.consumers))
 
     def add_api(self, **settings: object) -> Process:
-        """One more api process; the client talks to the first."""
+        """Start one more api process; the client talks to the first."""
         port = settings.pop("api_port", None) or free_port()
         private = free_port()
         while private == port:
@@ -145,7 +170,7 @@ class Stack:
 
     @asynccontextmanager
     async def another_api(self, **settings: object) -> AsyncIterator[Process]:
-        """One more api process, ready, while the block runs."""
+        """Run one more api process for the block."""
         api = self.add_api(**settings)
         try:
             await api.ready()
@@ -155,12 +180,12 @@ class Stack:
             self.apis.remove(api)
 
     def add_consumer(self, **settings: object) -> Process:
-        """One more consumer."""
+        """Start one more consumer."""
         private = free_port()
         return self._add(self.consumers, "consumer", private, consumer_private_port=private, **settings)
 
     def stop(self) -> None:
-        """Stop everything, politely first."""
+        """Stop everything, gracefully if possible."""
         for each in self.apis + self.consumers:
             if each.process is not None and each.process.poll() is None:
                 each.process.terminate()
@@ -168,43 +193,57 @@ class Stack:
             each.stop()
 
     def client(self, key: str | None = None, api: Process | None = None, **more: Any) -> httpx2.AsyncClient:
-        """A client of this api, or of the first."""
+        """Open a client of this api, or of the first."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx2.AsyncClient(base_url=api.url if api else self.url, headers=headers, timeout=30, **more)
 
+    def sql(self) -> AbstractAsyncContextManager[asyncpg.Connection[asyncpg.Record]]:
+        """Open a session of the test's own on the record."""
+        return sql_session(self.servers.postgres.url)
+
+    async def count(self, query: str, *args: object) -> int:
+        """Return the number that this query finds in the record."""
+        async with self.sql() as record:
+            return int(await record.fetchval(query, *args))
+
     async def finished(self, ids: Iterable[str], within_s: float = DEADLINE_S) -> dict[str, asyncpg.Record]:
-        """Rows of these jobs once all are terminal; fails with what is left after so many seconds."""
+        """Return the rows of these jobs once all are terminal; fail with what is left after so many seconds."""
         ids, until = list(ids), time.monotonic() + within_s
-        connection = await asyncpg.connect(self.servers.postgres.url)
-        try:
+        async with self.sql() as record:
             while True:
-                rows = await connection.fetch("select * from jobs where id = any($1::uuid[])", ids)
+                rows = await record.fetch("select * from jobs where id = any($1::uuid[])", ids)
                 left = [dict(row) for row in rows if row["finished_at"] is None]
                 if not left and len(rows) == len(set(ids)):
                     return {str(row["id"]): row for row in rows}
                 assert time.monotonic() < until, f"{len(left)} of {len(ids)} unfinished, first: {left[:1]}"
                 await asyncio.sleep(0.1)
-        finally:
-            await connection.close()
 
     def _add(self, group: list[Process], module: str, private_port: int, **settings: object) -> Process:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
         environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
-        command = f"{self.launcher} {module}"
-        group.append(Process(command, environment, private_port, log, self.root))
+        group.append(Process([*self.launcher, module], environment, private_port, log, self.root))
         group[-1].start()
         return group[-1]
 
 
+@contextmanager
+def stack_on_empty_servers(servers: Servers, directory: Path, **settings: object) -> Iterator[Stack]:
+    """Yield a stack for the block to start, and stop it afterwards. For fixtures of a module, outside any loop."""
+    servers.up()
+    asyncio.run(empty(servers))
+    with Stack(servers, directory, **settings) as stack:
+        yield stack
+
+
 def clean_environment() -> dict[str, str]:
-    """This environment without any setting of ours, and with compiled modules kept, by which processes start quicker."""
+    """Return this environment without settings of ours, and with compiled modules kept, which makes processes start quicker."""
     own = ("SLUICE_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
 async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
-    """A new key in the record."""
+    """Put a new key into the record."""
     key = make_key()
     parts = parse_key(key.encode())
     assert parts is not None
@@ -214,7 +253,7 @@ async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
         record = ApiKeyRecord(
             parts.key_id, tenant, frozenset(scopes), hash_secret(parts.secret, pepper), True
         )
-        await PostgresKeys(database, 5).insert_api_key(record, None)
+        await PostgresApiKeyStore(database, 5).insert_api_key(record, None)
     finally:
         await database.close()
     return key

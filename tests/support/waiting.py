@@ -7,20 +7,32 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 
+import httpx2
+
 PAUSE_S = 0.005
 BLOCKED_S = 0.3
 
 
-async def until(true: Callable[[], object]) -> None:
-    """Return once it is true."""
-    while not true():  # noqa: ASYNC110  no event of this loop can be set there
-        await asyncio.sleep(PAUSE_S)
+async def until(true: Callable[[], object], within_s: float | None = None) -> None:
+    """Return once the condition holds. Raises TimeoutError after so many seconds, if given."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  no event of this loop can be set there
+            await asyncio.sleep(PAUSE_S)
 
 
 async def until_found(look: Callable[[], Awaitable[object]]) -> None:
     """Return once a look into another process finds something."""
     while not await look():  # noqa: ASYNC110  no event of this loop can be set there
         await asyncio.sleep(PAUSE_S)
+
+
+async def answers(client: httpx2.AsyncClient, url: str, *statuses: int) -> bool:
+    """Tell whether a GET is answered, with one of these statuses if any is given."""
+    try:
+        status = (await client.get(url)).status_code
+    except httpx2.TransportError:
+        return False
+    return not statuses or status in statuses
 
 
 class Stopwatch:
@@ -36,7 +48,7 @@ class Stopwatch:
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncIterator[Stopwatch]:
-        """Runs while the block does."""
+        """Run the stopwatch for the block."""
         watch = cls()
         ticking = asyncio.create_task(watch._tick())
         try:

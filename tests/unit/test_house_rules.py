@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,21 +12,31 @@ import pytest
 
 from api.http.problems import HTTP, TABLE
 from sluice import __version__
-from sluice.adapters.postgres.invariants import load_checks
-from sluice.adapters.postgres.pool import load_queries
+from sluice.adapters.postgres.statements import load_fragments, load_queries
+from sluice.adapters.postgres.verifier import load_checks
+from sluice.core.job import Job
 from sluice.core.lifecycle import EDGES
 from sluice.core.runtime.settings import PREFIX, Settings, default_text, example
 from sluice.core.runtime.telemetry import Event
+from sluice.core.schedule import Schedule
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("sluice", "api", "consumer", "infra")
 LONGEST = 300
+LONGEST_FUNCTION = 40
 VAGUE = {"manager", "service", "util", "utils", "common", "base", "helper", "helpers"}
 NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (0, 16)}
 
+EVERYWHERE = sorted(path for room in (*ROOMS, "loadtests", "tests") for path in (ROOT / room).rglob("*.py"))
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
-STATEMENTS = sorted((ROOT / "sluice/adapters/postgres/queries").rglob("*.sql"))
+POSTGRES = ROOT / "sluice/adapters/postgres"
+STATEMENTS = sorted((POSTGRES / "queries").rglob("*.sql"))
+SCRIPTS = sorted((ROOT / "sluice/adapters/redis/scripts").glob("*.lua"))
+EXCEPTION = re.compile(r"[#]\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)\b")
+EXCEPTION_WITH_REASON = re.compile(
+    r"[#] noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*  \w|[#] type: ignore\[[\w, -]+\]  # \w"
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
 
 
@@ -91,6 +102,27 @@ def test_a_file_can_be_read_in_one_sitting_and_says_by_its_name_what_it_holds(pa
     assert VAGUE.isdisjoint(path.relative_to(ROOT).with_suffix("").parts)
 
 
+def test_a_function_fits_on_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {each.name}"
+        for path in EVERYWHERE
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (each.end_lineno or 0) - each.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_every_exception_to_a_rule_says_why() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in EVERYWHERE
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if EXCEPTION.search(line) and not EXCEPTION_WITH_REASON.search(line)
+    ]
+    assert silent == []
+
+
 def test_the_product_runs_without_infra() -> None:
     product = [path for path in PRODUCT if path.relative_to(ROOT).parts[0] != "infra"]
     assert [
@@ -104,9 +136,44 @@ def test_a_statement_says_what_it_is_for(path: Path) -> None:
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
-    adapters = "".join(path.read_text() for path in (ROOT / "sluice/adapters").rglob("*.py"))
+    adapters = "".join(path.read_text() for path in POSTGRES.rglob("*.py"))
     assert set(re.findall(r'\.(?:fetch|commit)\(\s*"(\w+)"', adapters)) <= set(load_queries())
     assert [name for name in load_queries() if f'"{name}"' not in adapters] == []
+
+
+def test_a_statement_stands_in_the_folder_of_the_file_that_sends_it() -> None:
+    for folder in (POSTGRES / "queries").iterdir():
+        sent_by = {name: senders(name) for name in load_queries() if (folder / f"{name}.sql").exists()}
+        if folder.name == "shared":
+            assert [name for name, files in sent_by.items() if len(files) < 2] == []
+        else:
+            assert sent_by == {name: {folder.name} for name in sent_by}
+
+
+def senders(name: str) -> set[str]:
+    """The files that send a statement."""
+    return {path.stem for path in POSTGRES.glob("*.py") if f'"{name}"' in path.read_text()}
+
+
+def test_no_two_statements_share_a_name() -> None:
+    assert len({path.stem for path in STATEMENTS}) == len(STATEMENTS)
+
+
+def test_the_columns_that_statements_read_are_the_fields_of_what_they_become() -> None:
+    for fragment, fields in (("job", Job._fields[:-3]), ("schedule", Schedule._fields)):
+        columns = load_fragments()[fragment].replace("jobs.", "").replace("::text", "").split(",")
+        assert tuple(map(str.strip, columns)) == fields
+
+
+def test_every_fragment_is_used_and_is_there() -> None:
+    texts = "".join(path.read_text() for path in [*STATEMENTS, *POSTGRES.glob("*.py")])
+    assert [name for name in load_fragments() if not re.search(rf':{name}\b|"{name}"', texts)] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_says_what_it_is_for_and_is_run(path: Path) -> None:
+    assert path.read_text().startswith("-- ")
+    assert f'Script(connection, "{path.stem}"' in page("sluice/adapters/redis/document_cache.py")
 
 
 def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:
@@ -116,8 +183,8 @@ def test_the_operator_reads_of_every_invariant_what_its_file_says() -> None:
 
 def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() -> None:
     # What verifies the record only reads, and PostgreSQL ends its transaction where it freezes.
-    apart = {"migrate.py", "invariants.py"}
-    drivers = [path for path in (ROOT / "sluice/adapters/postgres").glob("*.py") if path.name not in apart]
+    apart = {"migrate.py", "verifier.py"}
+    drivers = [path for path in POSTGRES.glob("*.py") if path.name not in apart]
     opening = re.compile(r"""\.transaction\(|["'](?:begin|start transaction)\b""", re.IGNORECASE)
     assert [path.name for path in drivers if opening.search(path.read_text())] == []
     code = {path.stem: re.sub("--.*", "", path.read_text()) for path in STATEMENTS}
@@ -126,7 +193,9 @@ def test_no_client_holds_a_transaction_or_a_lock_over_which_it_could_freeze() ->
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    assert tomllib.loads(page("pyproject.toml"))["project"]["version"] == __version__
+    told = tomllib.loads(page("pyproject.toml"))
+    assert told["project"]["dynamic"] == ["version"]
+    assert f'\n__version__ = "{__version__}"\n' in page(told["tool"]["hatch"]["version"]["path"])
     assert f"\n## [{__version__}]" in page("CHANGELOG.md")
 
 

@@ -1,9 +1,8 @@
-"""Brings the schema to the newest version: `python -m sluice.adapters.postgres.migrate`. Running it again does nothing."""
+"""Brings the schema to the newest revision. Running it again does nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 from alembic import command
@@ -15,8 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from sluice.core.runtime.settings import load_settings
-from sluice.errors import StartRefused
+from sluice.errors import SluiceError
 
 LOCK = 7_519_001
 """Advisory lock that lets one migration run at a time, however many processes are started at once."""
@@ -24,7 +22,10 @@ PAUSE_S = 0.1
 
 
 async def migrate(url: str) -> str | None:
-    """Migrate to the newest revision and return it. `url` is a postgresql:// address."""
+    """Migrate to the newest revision and return it. `url` is a postgresql:// address.
+
+    Raises SluiceError where the database cannot be reached, or refuses.
+    """
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -32,6 +33,8 @@ async def migrate(url: str) -> str | None:
             await connection.execute(text("set lock_timeout = '2s'"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
+    except (OSError, DBAPIError) as error:
+        raise SluiceError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
     finally:
         await engine.dispose()
 
@@ -51,19 +54,3 @@ def _upgrade(connection: Connection) -> str | None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def main() -> int:
-    """Migrate the database of SLUICE_POSTGRES_URL."""
-    try:
-        url = load_settings().postgres_url.get_secret_value()
-        print(f"record at revision {asyncio.run(migrate(url))}")  # noqa: T201  the command's answer
-    except (StartRefused, OSError, DBAPIError) as error:
-        why = error.orig if isinstance(error, DBAPIError) else error
-        print(f"sluice: {why}", file=sys.stderr)  # noqa: T201  the command's answer
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,36 +1,26 @@
-"""The pool of connections to PostgreSQL, the statements by name, and the border where its errors become ours."""
+"""The pool of connections to PostgreSQL, and the border where its errors become ours."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, Inspection
+from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, ServerChecks
+from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
-from sluice.core.job import Job
 from sluice.core.runtime.breaker import Breaker
+from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
 
-QUERIES = Path(__file__).parent / "queries"
-JOB_COLUMNS = ", ".join(
-    f"jobs.{name}::text" if name in ("id", "retry_of") else f"jobs.{name}" for name in Job._fields[:-3]
-)
-
-_PRINT = """left(encode(sha256(convert_to(concat_ws(e'\\x1f', jobs.kind, 'deadline-passed',
-    'The deadline passed before the job was started', ''), 'UTF8')), 'hex'), 16)"""
-OVERDUE = f"""state = 'failed', version = version + 1, finished_at = now(), error_fingerprint = {_PRINT},
-    error = convert_to(json_build_object('type', 'deadline-passed',
-        'title', 'The deadline passed before the job was started', 'detail', '', 'retryable', false,
-        'attempt', attempt, 'fingerprint', {_PRINT})::text, 'UTF8')"""
-"""What becomes of a job that was not started in time, whoever finds it; its print is that of sluice/core/error_fingerprint.py."""
+WRITE_S = 5.0
+"""Seconds for a statement that no client waits for."""
 
 SETTINGS = {
     "timezone": "UTC",
@@ -46,11 +36,11 @@ SETTINGS = {
 }
 
 RELEASE_S = 1.0
-"""Longest wait for the end of a statement that nobody waits for any more; then its connection is cut off."""
+"""Seconds for a statement to end that nobody waits for any more; then its connection is cut off."""
 
 FULL = "PostgreSQL has no room left on its disk: make room, it goes on by itself"
 REFUSAL_S = 5.0
-"""Seconds for which a refused write is held against the server: there is no other way to ask than to write again."""
+"""Seconds for which a refused write counts: there is no other way to ask than to write again."""
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -68,17 +58,8 @@ _AWAY = (
 )
 
 
-def load_queries() -> dict[str, str]:
-    """Every statement by the name of its file."""
-    return {path.stem: _complete(path.read_text()) for path in sorted(QUERIES.glob("*.sql"))}
-
-
-def _complete(text: str) -> str:
-    return text.replace(":job", JOB_COLUMNS).replace(":overdue", OVERDUE)
-
-
 def translated(error: Exception) -> Exception:
-    """Our error for a driver's error; what is neither expected nor ours comes back as it is."""
+    """Return our error for a driver's; what is neither expected nor ours comes back as it is."""
     if isinstance(error, _AGAIN):
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
@@ -93,21 +74,21 @@ def translated(error: Exception) -> Exception:
 class Database:
     """A pool that opens by itself when PostgreSQL is there, and statements with a deadline around each.
 
-    No statement runs on a connection whose server has not passed the inspection.
+    No statement runs on a connection whose server has not passed the checks.
     """
 
     def __init__(
-        self, url: str, name: str, telemetry: Telemetry, size: int, inspection: Inspection | None = None
+        self, url: str, name: str, telemetry: Telemetry, size: int, checks: ServerChecks | None = None
     ) -> None:
         self._url, self._name, self._size = url, name, size
-        self._inspection = inspection or Inspection()
+        self._checks = checks or ServerChecks()
         self._telemetry = telemetry
         self._breaker = Breaker(SERVER, telemetry, monotonic)
         self._refusal: tuple[float, WritesRefused] | None = None
         self._queries: Mapping[str, str] = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._releasing: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
         return f"<Database {self._name}: {self._pool.get_size() if self._pool else 0} connections>"
@@ -119,11 +100,11 @@ class Database:
         return why if monotonic() - at < REFUSAL_S else None
 
     async def fetch(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
-        """The rows of a named statement, within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
+        """Fetch the rows of a named statement within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
         return await self._run(query, args, budget_s, lost=None)
 
     async def commit(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
-        """As `fetch`, for a write that must not be repeated: raises OutcomeUnknown once it was sent and lost."""
+        """Fetch, for a write that must not be repeated: raises OutcomeUnknown once it was sent and lost."""
         return await self._run(query, args, budget_s, lost=OutcomeUnknown)
 
     async def _run(
@@ -136,11 +117,11 @@ class Database:
                 pool = self._pool or await self._open()
                 connection = await pool.acquire()
                 sent = True
-                rows = await self._ask(pool, connection, query, args)
+                rows = await self._fetch_over(pool, connection, query, args)
         except Exception as error:
             ours = translated(error)
             if isinstance(ours, WritesRefused):
-                self._note(ours)
+                self._remember(ours)
             elif isinstance(ours, ServerAway):
                 self._breaker.failed(str(ours))
                 if sent and lost:
@@ -149,32 +130,30 @@ class Database:
         self._breaker.worked()
         return rows
 
-    def _note(self, refusal: WritesRefused) -> None:
-        """Not the breaker's business: the server answers, and what only reads goes on."""
+    def _remember(self, refusal: WritesRefused) -> None:
+        """Keep the refusal. The breaker stays closed: the server answers, and what only reads goes on."""
         if self.refusal is None:
             self._telemetry.emit(Event.WRITES_REFUSED, server=SERVER, why=str(refusal))
         self._refusal = monotonic(), refusal
         self._breaker.worked()
 
-    async def _ask(
+    async def _fetch_over(
         self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]
     ) -> list[asyncpg.Record]:
         try:
             rows = await connection.fetch(self._queries[query], *args)
         except BaseException:
-            self._let_go(pool, connection)
+            self._release_soon(pool, connection)
             raise
         await pool.release(connection)
         return rows
 
-    def _let_go(self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    def _release_soon(self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
         """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
-        task = asyncio.get_running_loop().create_task(_released(pool, connection), name="release")
-        self._releasing.add(task)
-        task.add_done_callback(self._releasing.discard)
+        self._releasing.start(_release(pool, connection), name="release")
 
     async def close(self) -> None:
-        """Close within 2 s; what is stuck is cut off."""
+        """Close within 2 s, cutting off what is stuck."""
         if self._pool is not None:
             try:
                 async with asyncio.timeout(2):
@@ -197,10 +176,10 @@ class Database:
             return self._pool
 
     async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-        """Not the pool's own `init`: when that fails it waits for the server to close, and a frozen one never does."""
+        """Connect and check. The pool's own `init` will not do: when it fails, it waits for the server, which may be frozen."""
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
         try:
-            await self._inspection.of_new(connection, self._queries)
+            await self._checks.check_new(connection, self._queries)
         except BaseException:
             connection.terminate()
             raise
@@ -210,7 +189,7 @@ class Database:
 async def connect(
     url: str, name: str, more: Mapping[str, str] | None = None
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool, with these settings more. Raises ServerAway."""
+    """Open a connection outside any pool, with these settings more. Raises ServerAway."""
     settings = {**SETTINGS, "application_name": name, **(more or {})}
     try:
         return await asyncpg.connect(url, server_settings=settings, timeout=5)
@@ -218,10 +197,10 @@ async def connect(
         raise translated(error) from error
 
 
-async def _released(pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+async def _release(pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
     with suppress(Exception):  # in time or not, the connection is in the pool again or cut off after this
         await pool.release(connection, timeout=RELEASE_S)
 
 
 async def _no_reset(_: object) -> None:
-    """Nothing to reset: every statement runs in autocommit, and a reset would cost a round trip each."""
+    """Reset nothing: every statement runs in autocommit, and a reset would cost a round trip each."""

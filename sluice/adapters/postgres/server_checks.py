@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL is fit to be the record, judged at every new connection and now and then in between.
+"""Whether a PostgreSQL is fit to be the record, checked at every new connection and now and then in between.
 
 What only a person can change (a setting under which accepted jobs could be lost, a server that is too old) ends the
 process. What others are about to change (a standby that will be promoted, a schema that will be migrated) is waited for.
@@ -31,49 +31,49 @@ READ_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
-class Ask(Protocol):
-    """Runs a named statement on the server that is judged."""
+class Fetch(Protocol):
+    """Runs a named statement on the server that is checked."""
 
     async def __call__(self, query: str, *args: Any) -> Sequence[Any]:
-        """The rows."""
+        """Return its rows."""
 
 
-class Source(NamedTuple):
-    """What gave a setting its value, and the role and database that it was given to."""
+class SettingSource(NamedTuple):
+    """What gave a setting its value, and the role and database it was given to."""
 
     source: str
     role: str
     database: str
 
 
-class Inspection:
-    """Judges servers for one process. With `accept`, weak settings are noted as doubts and left as they are."""
+class ServerChecks:
+    """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are."""
 
     def __init__(self, config_problems: ConfigProblems | None = None, *, accept: bool = False) -> None:
-        self._doubts, self._accept = config_problems or ConfigProblems(Telemetry()), accept
+        self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
         self._needed = newest_revision()
 
-    async def of_new(
+    async def check_new(
         self, connection: asyncpg.Connection[asyncpg.Record], queries: Mapping[str, str]
     ) -> None:
-        """Judge the server behind a new connection before anything else runs there. Raises ServerUnfit."""
+        """Check the server behind a new connection before anything else runs there. Raises ServerUnfit."""
 
-        async def ask(query: str, *args: Any) -> Sequence[Any]:
+        async def fetch(query: str, *args: Any) -> Sequence[Any]:
             return await connection.fetch(queries[query], *args)
 
-        await self.judge(ask)
+        await self.check(fetch)
 
-    async def judge(self, ask: Ask) -> None:
-        """Judge a server that can be asked. Raises ServerUnfit, and tells the doubts where that is final."""
+    async def check(self, fetch: Fetch) -> None:
+        """Check a server that can be asked. Raises ServerUnfit, and stops the process where that is final."""
         try:
-            found = (await ask("server_settings", not self._accept))[0]
+            found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         self._refuse(too_old(found["release"]))
-        weak = await self._weakness(found, ask)
+        weak = await self._weakness(found, fetch)
         if not self._accept:
             self._refuse(weak)
-        self._doubts.note(SERVER, [weak] if weak else [])
+        self._problems.report(SERVER, [weak] if weak else [])
         if found["read_only"]:
             raise ServerUnfit(SERVER, READ_ONLY)
         if (found["revision"] or "") < self._needed:
@@ -81,37 +81,34 @@ class Inspection:
 
     def _refuse(self, line: str) -> None:
         if line:
-            self._doubts.refuse(line)
+            self._problems.refuse(line)
             raise ServerUnfit(SERVER, line)
 
-    async def _weakness(self, found: Mapping[str, str], ask: Ask) -> str:
+    async def _weakness(self, found: Mapping[str, str], fetch: Fetch) -> str:
         weak = {name: found[name] for name in SAFE if found[name] not in SAFE[name]}
         if not weak:
             return ""
-        rows = await ask("setting_sources", list(weak))
-        return weakness(weak, {name: Source(*source) for name, *source in rows})
+        rows = await fetch("setting_sources", list(weak))
+        return weakness(weak, {name: SettingSource(*source) for name, *source in rows})
 
     def _unmigrated(self, revision: str) -> str:
-        return (
-            f"the schema is at revision {revision}, this release needs {self._needed}: "
-            "run python -m sluice.adapters.postgres.migrate"
-        )
+        return f"the schema is at revision {revision}, this release needs {self._needed}: run sluice migrate"
 
 
 def newest_revision() -> str:
-    """The revision that this release brings along; a newer one in the database does no harm."""
+    """Name the revision that this release brings along; a newer one in the database does no harm."""
     return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
 
 
 def too_old(release: int) -> str:
-    """What is wrong with the release of the server; empty where nothing is."""
+    """Say what is wrong with the release of the server; empty where nothing is."""
     if release >= OLDEST:
         return ""
     return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
 
 
-def weakness(weak: Mapping[str, str], sources: Mapping[str, Source]) -> str:
-    """Under which settings an accepted job could be lost, and what to do."""
+def weakness(weak: Mapping[str, str], sources: Mapping[str, SettingSource]) -> str:
+    """Say under which settings an accepted job could be lost, and what to do."""
     named = ", ".join(f"{name} = {value}" for name, value in weak.items())
     remedies = [remedy(name, sources[name]) for name in weak]
     if any(each.startswith("ALTER SYSTEM") for each in remedies):
@@ -122,8 +119,8 @@ def weakness(weak: Mapping[str, str], sources: Mapping[str, Source]) -> str:
     )
 
 
-def remedy(name: str, source: Source) -> str:
-    """SQL for its superuser, or words, by what set it: ALTER SYSTEM is overruled by most other sources."""
+def remedy(name: str, source: SettingSource) -> str:
+    """Name the SQL or the change that helps, by what set it: ALTER SYSTEM is overruled by most other sources."""
     match source.source:
         case "database":
             return f"ALTER DATABASE {source.database} RESET {name};"

@@ -1,4 +1,4 @@
-"""RabbitMQ as the rest of the program sees it: a dispatcher, deliveries, and a few questions."""
+"""RabbitMQ as the rest of the program sees it: a publisher of messages, deliveries, and a few questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiormq import Connection
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import BrokerConnection
 from sluice.adapters.rabbitmq.consuming import Consuming
-from sluice.adapters.rabbitmq.deliveries import Source
+from sluice.adapters.rabbitmq.deliveries import ConsumedQueue
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import SERVER, NoQueue, away, within
 from sluice.core.envelope import encode
@@ -46,8 +46,8 @@ class Broker:
         self._telemetry = telemetry
         self._publishing = Publishing(self._lanes, publish_budget_s)
         self._consuming = Consuming(self._lanes, watch_s)
-        self._out = BrokerConnection(url, f"{name} publishing", self._publishing, self._tell)
-        self._in = BrokerConnection(url, f"{name} consuming", self._consuming, self._tell)
+        self._out = BrokerConnection(url, f"{name} publishing", self._publishing, self._report)
+        self._in = BrokerConnection(url, f"{name} consuming", self._consuming, self._report)
         self._away = False
 
     def __repr__(self) -> str:
@@ -60,24 +60,24 @@ class Broker:
 
     @property
     def consuming(self) -> bool:
-        """Whether every consumer is in its place."""
+        """Whether every queue is consumed."""
         return self._in.up and bool(self._consuming.sources) and not self._consuming.stopped
 
     @property
     def silent_s(self) -> float:
         """Seconds since publishing and consuming both worked; 0 while they do. Counts from start()."""
         used = [self._out, self._in] if self._consuming.sources else [self._out]
-        return max(link.silent_s() for link in used)
+        return max(each.silent_s() for each in used)
 
     def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
         """Consume the queues of a lane; call before start()."""
         for priority, messages in queues.prefetch(lane).items():
             queue = queue_name(lane.name, priority)
-            self._consuming.sources.append(Source(queue, lane.name, priority, messages, on_delivery))
+            self._consuming.sources.append(ConsumedQueue(queue, lane.name, priority, messages, on_delivery))
 
     def consume_dead(self, on_delivery: OnDelivery) -> None:
         """Consume what RabbitMQ gave up; call before start(). These deliveries have no lane and no priority."""
-        self._consuming.sources.append(Source(DEAD_QUEUE, "", "", DEAD_PREFETCH, on_delivery))
+        self._consuming.sources.append(ConsumedQueue(DEAD_QUEUE, "", "", DEAD_PREFETCH, on_delivery))
 
     async def start(self) -> None:
         """Begin to connect. Returns at once, whether or not RabbitMQ is there."""
@@ -95,7 +95,7 @@ class Broker:
             raise
 
     async def stop_consuming(self) -> None:
-        """Take no more deliveries; those in hand can still be acknowledged until close()."""
+        """Take no more deliveries; those that came can still be acknowledged until close()."""
         await self._consuming.stop()
 
     async def close(self) -> None:
@@ -116,9 +116,9 @@ class Broker:
             raise away(self._out.why or "no connection")
         return self._out.connection
 
-    def _tell(self) -> None:
-        """Say once that RabbitMQ went away, and once that all of it is back."""
-        gone = [link for link in (self._out, self._in) if link.away]
+    def _report(self) -> None:
+        """Report once that RabbitMQ went away, and once that all of it is back."""
+        gone = [each for each in (self._out, self._in) if each.away]
         if gone and not self._away:
             self._telemetry.emit(Event.SERVER_AWAY, server=SERVER, why=gone[0].why)
         elif self._away and not gone:

@@ -1,4 +1,4 @@
-"""The messages of one queue that are in our hands, and their acknowledgement in batches.
+"""The unacknowledged messages of one queue, and their acknowledgement in batches.
 
 One channel per queue, one consumer per channel: delivery tags then count 1, 2, 3 without gaps, and a single frame
 (`multiple`) acknowledges everything up to the highest tag below which all is finished.
@@ -21,7 +21,7 @@ CONSUME_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ConsumedQueue:
     """A queue to consume, how many of its messages to hold, and who gets them."""
 
     queue: str
@@ -32,103 +32,108 @@ class Source:
 
 
 class QueueDelivery:
-    """A message in hand: a sluice.core.ports.Delivery. `lane` and `priority` are empty for dead letters."""
+    """A message that was delivered: a sluice.core.ports.Delivery. `lane` and `priority` are empty for dead letters."""
 
-    __slots__ = ("_hand", "_tag", "body", "lane", "priority")
+    __slots__ = ("_consumer", "_tag", "body", "lane", "priority")
 
-    def __init__(self, hand: QueueConsumer, tag: int, body: bytes) -> None:
-        self._hand = hand
+    def __init__(self, consumer: QueueConsumer, tag: int, body: bytes) -> None:
+        self._consumer = consumer
         self._tag = tag
         self.body = body
-        self.lane = hand.source.lane
-        self.priority = hand.source.priority
+        self.lane = consumer.source.lane
+        self.priority = consumer.source.priority
 
     def acknowledge(self) -> None:
         """Forget the message; does nothing where its channel was lost, because then it comes again."""
-        self._hand.finish(self._tag)
+        self._consumer.acknowledge(self._tag)
 
 
 class QueueConsumer:
-    """The consumer of one queue on one channel; useless once the channel is lost."""
+    """The consumer of one queue on one channel; useless once the channel is lost.
 
-    def __init__(self, source: Source, channel: AbstractChannel, doubt: Callable[[], None]) -> None:
+    `delivered` is the tag of the last message, and `delivered_at` when it came, by the clock of the loop.
+    """
+
+    def __init__(
+        self, source: ConsumedQueue, channel: AbstractChannel, check_soon: Callable[[], None]
+    ) -> None:
         self.source = source
         self.delivered = 0
-        self.heard_at = asyncio.get_running_loop().time()
+        self.delivered_at = asyncio.get_running_loop().time()
         self.lost = False
         self._channel = channel
-        self._doubt = doubt
+        self._check_soon = check_soon
         self._tag = ""
-        self._taking = True
+        self._accepting = True
         self._finished: set[int] = set()
-        self._complete = 0
-        self._told = 0
+        self._finished_to = 0
+        self._sent_to = 0
         self._flushing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Hand {self.source.queue}: {self.in_hand} of {self.source.prefetch}>"
+        return f"<QueueConsumer {self.source.queue}: {self.unacknowledged} of {self.source.prefetch}>"
 
     @property
-    def in_hand(self) -> int:
+    def unacknowledged(self) -> int:
         """Messages that RabbitMQ counts against the prefetch."""
-        return self.delivered - self._told
+        return self.delivered - self._sent_to
 
     async def open(self) -> None:
         """Begin to consume. Raises ServerAway; NoAnswer where the queue is silent."""
-        self._channel.closing.add_done_callback(self._ended)
-        self._channel.on_consumer_cancel_callbacks.add(self._ended)
+        self._channel.closing.add_done_callback(self._on_lost)
+        self._channel.on_consumer_cancel_callbacks.add(self._on_lost)
         await within(CALL_S, self._channel.basic_qos(prefetch_count=self.source.prefetch))
-        answer = await within(CONSUME_S, self._channel.basic_consume(self.source.queue, self._take))
+        answer = await within(CONSUME_S, self._channel.basic_consume(self.source.queue, self._receive))
         self._tag = answer.consumer_tag or ""
 
     async def stop(self) -> None:
-        """Take nothing more; what is in hand can still be acknowledged."""
-        self._taking = False
+        """Receive nothing more; what was delivered can still be acknowledged."""
+        self._accepting = False
         with suppress(ServerAway):
             await within(CALL_S, self._channel.basic_cancel(self._tag))
 
     async def flush(self) -> None:
-        """Wait until RabbitMQ has been told what is finished."""
+        """Wait until the acknowledgements are sent."""
         if self._flushing:
             await asyncio.wait({self._flushing})
 
-    def let_go(self) -> None:
-        """The channel is lost: what is in hand is void."""
+    def discard(self) -> None:
+        """Forget what was delivered: the channel is lost."""
         self.lost = True
         self._finished.clear()
         if self._flushing:
             self._flushing.cancel()
 
-    def finish(self, tag: int) -> None:
-        """This delivery is done with."""
-        if self.lost or tag <= self._complete:
+    def acknowledge(self, tag: int) -> None:
+        """Mark a delivery as finished, and acknowledge as far as all are."""
+        if self.lost or tag <= self._finished_to:
             return
         self._finished.add(tag)
-        while self._complete + 1 in self._finished:
-            self._complete += 1
-            self._finished.remove(self._complete)
-        if self._complete > self._told and (self._flushing is None or self._flushing.done()):
+        while self._finished_to + 1 in self._finished:
+            self._finished_to += 1
+            self._finished.remove(self._finished_to)
+        if self._finished_to > self._sent_to and (self._flushing is None or self._flushing.done()):
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
-            self._flushing.add_done_callback(self._flushed)
+            self._flushing.add_done_callback(self._on_flushed)
 
-    async def _take(self, message: DeliveredMessage) -> None:
+    async def _receive(self, message: DeliveredMessage) -> None:
         self.delivered += 1
-        self.heard_at = asyncio.get_running_loop().time()
-        if self._taking and not self.lost:
+        self.delivered_at = asyncio.get_running_loop().time()
+        if self._accepting and not self.lost:
             self.source.on_delivery(QueueDelivery(self, self.delivered, message.body))
 
     async def _flush(self) -> None:
         """Runs in the next turn of the loop, so everything finished in this one travels together."""
-        while self._told < self._complete:
-            upto = self._complete
+        while self._sent_to < self._finished_to:
+            upto = self._finished_to
             await self._channel.basic_ack(upto, multiple=True)
-            self._told = upto
+            self._sent_to = upto
 
-    def _flushed(self, flushing: asyncio.Task[None]) -> None:
+    def _on_flushed(self, flushing: asyncio.Task[None]) -> None:
         if flushing.cancelled() or flushing.exception():
-            self._ended()
+            self._on_lost()
 
-    def _ended(self, *_: object) -> None:
+    def _on_lost(self, *_: object) -> None:
         """RabbitMQ cancelled the consumer (its queue was deleted), or closed the channel."""
         self.lost = True
-        self._doubt()
+        self._check_soon()

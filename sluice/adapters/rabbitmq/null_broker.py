@@ -16,7 +16,7 @@ REMEDY = "consumers pull from the record; set SLUICE_RABBITMQ_URL to distribute 
 
 
 class NullBroker:
-    """Has the face of `Broker`. A message is only a call for its lane: the ids are in the record, where consumers look.
+    """Stands in for `Broker`. A message is only a call for its lane: the ids are in the record, where consumers look.
 
     `call` raises ServerAway; then the keeper comes back to the outbox row, and consumers find the jobs by themselves.
     """
@@ -32,13 +32,13 @@ class NullBroker:
         return "<NullBroker>"
 
     def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
-        """There are no deliveries."""
+        """Do nothing: there are no deliveries."""
 
     def consume_dead(self, on_delivery: OnDelivery) -> None:
-        """There are no dead letters."""
+        """Do nothing: there are no dead letters."""
 
     async def start(self) -> None:
-        """Say loudly that it is not there."""
+        """Log that there is no RabbitMQ."""
         self._telemetry.emit(Event.RABBITMQ_ABSENT, remedy=REMEDY)
 
     async def publish(self, message: Message) -> None:
@@ -46,10 +46,10 @@ class NullBroker:
         await self._call(message.lane)
 
     async def stop_consuming(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing: there is nothing to stop."""
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     async def ping(self, timeout_s: float) -> None:
         """Raises NotConfigured."""

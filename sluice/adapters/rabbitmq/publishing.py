@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel
 
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import is_blocked
-from sluice.adapters.rabbitmq.timeouts import CALL_S, LOOK_EVERY_S, SERVER, NoQueue, away, within
+from sluice.adapters.rabbitmq.timeouts import CALL_S, CHECK_EVERY_S, SERVER, NoQueue, away, within
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
 
@@ -18,32 +18,32 @@ PERSISTENT = 2
 
 
 class Publishing:
-    """Publishes to queues by name (a `Use` of a link)."""
+    """Publishes to queues by name (a ConnectionUse)."""
 
-    look_every_s = LOOK_EVERY_S
+    check_every_s = CHECK_EVERY_S
 
     def __init__(self, lanes: Sequence[Lane], budget_s: float) -> None:
         self._lanes = lanes
         self._budget_s = budget_s
         self._connection: Connection | None = None
         self._channel: AbstractChannel | None = None
-        self._doubt: Callable[[], None] = _nobody
+        self._check_soon: Callable[[], None] = _do_nothing
 
-    async def furnish(self, connection: Connection, doubt: Callable[[], None]) -> None:
+    async def set_up(self, connection: Connection, check_soon: Callable[[], None]) -> None:
         """Declare all queues and open the channel."""
         await queues.declare(connection, self._lanes)
         self._channel = await within(CALL_S, connection.channel())
-        self._channel.closing.add_done_callback(lambda _: doubt())
-        self._connection, self._doubt = connection, doubt
+        self._channel.closing.add_done_callback(lambda _: check_soon())
+        self._connection, self._check_soon = connection, check_soon
 
-    async def look(self, connection: Connection) -> None:
-        """The queues may be gone, the channel closed, or the broker frozen."""
+    async def check(self, connection: Connection) -> None:
+        """Raises ServerAway where the channel is closed or the broker frozen; queues that are gone are declared again."""
         if self._channel is None or self._channel.is_closed:
             raise away("publishing channel lost")
         await queues.declare(connection, self._lanes)
 
-    def lose(self) -> None:
-        """There is nothing to publish on."""
+    def discard(self) -> None:
+        """Forget the connection: there is nothing to publish on."""
         self._connection = self._channel = None
 
     async def publish(self, queue: str, body: bytes) -> None:
@@ -58,28 +58,28 @@ class Publishing:
                     properties=spec.Basic.Properties(delivery_mode=PERSISTENT),
                 )
         except asyncio.CancelledError:
-            if _asked_to_stop():
+            if _is_cancelled():
                 raise
             raise away("connection lost before it confirmed") from None
         except Exception as error:
-            self._doubt()
+            self._check_soon()
             raise _refusal(error, queue) from error
 
     def _usable(self) -> AbstractChannel:
         if self._channel is None or self._connection is None:
             raise away("no connection")
         if is_blocked(self._connection):
-            self._doubt()
+            self._check_soon()
             raise away("blocked by an alarm")
         return self._channel
 
 
-def _nobody() -> None:
-    """Nobody is there to doubt before the first connection."""
+def _do_nothing() -> None:
+    """Before the first connection there is nothing to check."""
 
 
-def _asked_to_stop() -> bool:
-    """Whether a CancelledError is meant for us; where it is not, the driver raised it for a lost connection."""
+def _is_cancelled() -> bool:
+    """Say whether a CancelledError is meant for us; where it is not, the driver raised it for a lost connection."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

@@ -15,16 +15,16 @@ DELETE_S = 15.0
 Arguments: TypeAlias = dict[str, str]
 
 _SHARES: Mapping[str, int] = {"high": 3, "normal": 3, "low": 1, "overflow": 1}
-"""How the messages in hand are split: the small shares are enough for what fills only one slot in seven."""
+"""How the messages that are held are split: the small shares are enough for what fills only one slot in seven."""
 
 
 def names(lanes: Sequence[Lane]) -> list[str]:
-    """Every queue of these lanes, and the dead-letter queue first, so that nothing is dropped for want of it."""
+    """Name every queue of these lanes; the dead-letter queue comes first, so that nothing is dropped for want of it."""
     return [DEAD_QUEUE, *(name for lane in lanes for name in lane.queues.values())]
 
 
 def arguments(name: str) -> Arguments:
-    """The arguments of a queue. They must never change: RabbitMQ refuses (406) to declare it differently again."""
+    """Return the arguments of a queue. They must never change: RabbitMQ refuses (406) to declare it differently again."""
     if name == DEAD_QUEUE:
         return {"x-queue-type": "quorum"}
     return {
@@ -35,14 +35,14 @@ def arguments(name: str) -> Arguments:
 
 
 def prefetch(lane: Lane) -> dict[str, int]:
-    """Messages in hand by priority: together at most twice the slots in ids, but at least one of each queue."""
+    """Say how many messages to hold by priority: together at most twice the slots in ids, but one of each queue at least."""
     messages = max(1, 2 * lane.slots // lane.ids_per_message)
     whole = sum(_SHARES.values())
     return {priority: max(1, messages * share // whole) for priority, share in _SHARES.items()}
 
 
 async def declare(connection: AbstractConnection, lanes: Sequence[Lane]) -> None:
-    """Make sure that every queue is there. Raises ServerAway, also where one is there with other arguments."""
+    """Declare every queue. Raises ServerAway, also where one is there with other arguments."""
     channel = await _side_channel(connection)
     for name in names(lanes):
         call = channel.queue_declare(name, durable=True, arguments=arguments(name))  # type: ignore[arg-type]  # dict is invariant
@@ -58,7 +58,7 @@ async def delete(connection: AbstractConnection, name: str) -> None:
 
 
 async def depths(connection: AbstractConnection, wanted: Iterable[str]) -> dict[str, int]:
-    """Ready messages by queue name. Raises ServerAway, also where one of the queues is missing."""
+    """Count ready messages by queue name. Raises ServerAway, also where one of the queues is missing."""
     channel = await _side_channel(connection)
     found = {}
     for name in wanted:
@@ -69,5 +69,5 @@ async def depths(connection: AbstractConnection, wanted: Iterable[str]) -> dict[
 
 
 async def _side_channel(connection: AbstractConnection) -> AbstractChannel:
-    """A channel for questions: a refused one closes its channel, which must not be the one that works."""
+    """Open a channel for questions: a refused one closes its channel, which must not be the one that works."""
     return await within(CALL_S, connection.channel(publisher_confirms=False))

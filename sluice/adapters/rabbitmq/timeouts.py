@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 SERVER = "rabbitmq"
 CALL_S = 5.0
-LOOK_EVERY_S = 5.0
+CHECK_EVERY_S = 5.0
 
 
 class NoAnswer(ServerAway):
@@ -28,19 +28,19 @@ class NoQueue(ServerAway):
 
 
 def away(why: BaseException | str) -> ServerAway:
-    """RabbitMQ is away, in the words of `why` (an exception or a text)."""
+    """Make the error that says RabbitMQ is away, in the words of `why` (an exception or a text)."""
     return ServerAway(SERVER, reason(why) if isinstance(why, BaseException) else why)
 
 
 def reason(error: BaseException) -> str:
-    """Why RabbitMQ is away, without its name in front."""
+    """Say why RabbitMQ is away, without its name in front."""
     return str(error).removeprefix(f"{SERVER}: ") or type(error).__name__
 
 
 async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
-    """The answer of `call`. Raises ServerAway after `timeout_s` seconds or where the call fails in any way."""
+    """Wait for the answer of `call`. Raises ServerAway after `timeout_s` seconds or where the call fails in any way."""
     task = asyncio.ensure_future(call)
-    task.add_done_callback(_heard)
+    task.add_done_callback(_retrieve_error)
     try:
         await asyncio.wait({task}, timeout=timeout_s)
         if not task.done():
@@ -61,7 +61,7 @@ def _answer(task: asyncio.Future[T]) -> T:
         raise away(error) from error
 
 
-def _heard(task: asyncio.Future[Any]) -> None:
-    """Take note of an error that comes after its caller has gone."""
+def _retrieve_error(task: asyncio.Future[Any]) -> None:
+    """Retrieve an error that comes after its caller has gone, or asyncio complains about it."""
     if not task.cancelled():
         task.exception()

@@ -1,1 +1,1 @@
-"""Redis: finished documents and wake-ups."""
+"""Redis: finished documents, news of jobs, and statistics. Losing all of it changes speed, never truth."""

@@ -6,16 +6,18 @@ Every method ends within the deadline of its server or raises ServerAway.
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, OnDelivery
-from sluice.core.ports.document_cache import DocumentCache, Result, Wake
+from sluice.core.ports.document_cache import DocumentCache, Result
 from sluice.core.ports.heartbeat_store import Beat, HeartbeatStore
 from sluice.core.ports.job_store import JobStore, Settled
 from sluice.core.ports.keeper_store import KeeperStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.polling_store import PollingStore
+from sluice.core.ports.prune_store import IdempotencyKeyCursor, Pruned, PrunedKeys, PruneStore
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.statistics_board import StatisticsBoard
-from sluice.core.ports.upkeep_store import IdempotencyKeyCursor, Pruned, PrunedKeys, UpkeepStore
+from sluice.core.ports.statistics_store import StatisticsStore
+from sluice.core.ports.subscriptions import Subscriptions, Wake
 from sluice.core.ports.verifier import Finding, Verifier
 
 __all__ = [
@@ -35,13 +37,15 @@ __all__ = [
     "MessagePublisher",
     "OnDelivery",
     "PollingStore",
+    "PruneStore",
     "Pruned",
     "PrunedKeys",
     "Result",
     "ScheduleStore",
     "Settled",
     "StatisticsBoard",
-    "UpkeepStore",
+    "StatisticsStore",
+    "Subscriptions",
     "Verifier",
     "Wake",
 ]

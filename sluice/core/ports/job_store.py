@@ -54,6 +54,3 @@ class JobStore(Protocol):
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state; refused ones are left out."""
-
-    async def database_identity(self) -> str:
-        """Which database this is, and which of its histories: a restored one meets empty caches."""

@@ -1,4 +1,4 @@
-"""The record, as the keeper offers, queues and rescues."""
+"""The record, as the keeper repairs it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from sluice.core.job import Job, Message
 
 
 class KeeperStore(Protocol):
-    """The record, as the keeper uses it. Each call is one tick's work under an advisory try-lock."""
-
-    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
-        """Jobs by id, with result and error."""
+    """The record, as the keeper repairs it. Each call is one tick's work; while another keeper does it, there is none."""
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
@@ -21,11 +18,11 @@ class KeeperStore(Protocol):
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
         """Delete outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
 
-    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
-        """Delete outbox rows whose messages RabbitMQ has confirmed."""
-
     async def rescue(self, limit: int) -> list[Job]:
         """Queue, fail or cancel jobs whose lease ran out; returns them as they are now."""
+
+    async def fail_overdue(self, limit: int) -> list[Job]:
+        """Fail jobs that wait although their deadline has passed; returns them."""
 
     async def queue_due(self, limit: int) -> dict[str, int]:
         """Queue scheduled jobs whose time has come; returns id → version."""

@@ -1,6 +1,6 @@
-"""The batch that forms by itself: while one call is in flight, what arrives waits together for the next.
+"""Batches that form by themselves: items that arrive while one call is in flight go together into the next.
 
-At low load a batch is one item and adds no delay; at high load it is hundreds. Used for every server.
+At low load a batch is one item and adds no delay; at high load it is hundreds. Used in front of every server.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ TRIES = 4
 
 
 def one(_: object) -> int:
-    """The size of an item where only the number of items matters."""
+    """Count each item as one, where only the number of items matters."""
     return 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large one batch may be (`rows`, `size`), how many may be in flight, and how many items may wait.
+    """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how many items may wait.
 
-    `rest_s` seconds pass between two batches: for what nobody waits for, so that more gathers.
+    `rest_s` is a pause between two batches, in seconds: where nobody waits for the answer, more items gather meanwhile.
     """
 
     rows: int = 500
@@ -66,13 +66,13 @@ class Batcher(Generic[T, R]):
         return len(self._waiting)
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the current batch. Raises Overloaded where too many wait already."""
+        """Join the next batch. Raises Overloaded where too many items wait already."""
         if len(self._waiting) >= self._limits.waiting:
             raise Overloaded
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if len(self._flights) < self._limits.in_flight:
-            self._take_off()
+            self._start_flight()
         return answer
 
     async def drain(self) -> None:
@@ -80,15 +80,15 @@ class Batcher(Generic[T, R]):
         while self._flights:
             await asyncio.wait(self._flights)
 
-    def _take_off(self) -> None:
-        flight = asyncio.get_running_loop().create_task(self._fly(), name=f"batch-{self.name}")
+    def _start_flight(self) -> None:
+        flight = asyncio.get_running_loop().create_task(self._run_flight(), name=f"batch-{self.name}")
         self._flights.add(flight)
         flight.add_done_callback(self._flights.discard)
 
-    async def _fly(self) -> None:
+    async def _run_flight(self) -> None:
         try:
             while batch := self._next_batch():
-                await self._answer(batch)
+                await self._call_with(batch)
                 if self._limits.rest_s:
                     await asyncio.sleep(self._limits.rest_s)
         finally:
@@ -105,38 +105,38 @@ class Batcher(Generic[T, R]):
             batch.append(self._waiting.popleft())
         return batch
 
-    async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
+    async def _call_with(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
         try:
             answers = await self._call([item for item, _ in batch])
-            # In here: a call that loses an answer is an error, or its caller would wait for ever.
+            # Within the try: a call that loses an answer must fail, or its caller would wait for ever.
             answered = list(zip(batch, answers, strict=True))
         except (TryAgain, BadRow) as error:
             if len(batch) == 1 and (isinstance(error, BadRow) or tries == 1):
                 _fail(batch, error)
             else:
-                await self._again(batch, error, tries)
+                await self._retry(batch, error, tries)
         except asyncio.CancelledError:
             _fail(batch, asyncio.CancelledError())
             raise
-        except Exception as error:  # noqa: BLE001  every caller must hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001  every caller must be told, whatever it is
             _fail(batch, error)
         else:
             for (_, future), answer in answered:
                 if not future.done():
                     future.set_result(answer)
 
-    async def _again(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, tries: int) -> None:
-        """The batch once more: halved where a row is bad, singly where it was tried often enough as a whole."""
+    async def _retry(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, tries: int) -> None:
+        """Call again: with halves where a row is bad, with single items once the whole was tried often enough."""
         if isinstance(error, BadRow):
             step = (len(batch) + 1) // 2
         else:
             step, tries = (len(batch), tries - 1) if tries > 2 else (1, max(1, tries - 1))
         for start in range(0, len(batch), step):
-            await self._answer(batch[start : start + step], tries)
+            await self._call_with(batch[start : start + step], tries)
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[R]]], error: BaseException) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
-            future.exception()  # a caller that left must not turn this into a warning about a lost error
+            future.exception()  # retrieved, or asyncio would warn where the caller has left

@@ -1,4 +1,4 @@
-"""A breaker per server: after a few failures in a row, calls fail at once instead of queueing for their deadlines."""
+"""A circuit breaker per server: after a few failures in a row, calls fail at once instead of waiting for their deadlines."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """True while the server is taken to be away."""
+        """True while calls fail at once."""
         return self._failures >= self._limit
 
     def check(self) -> None:
-        """Raises ServerAway where the server is away and it is not yet time to probe it."""
+        """Raise ServerAway where the server is away and the next probe is not due yet."""
         if self._failures >= self._limit:
             now = self._clock()
             if now < self._next_probe:
@@ -41,14 +41,14 @@ class Breaker:
             self._next_probe = now + self._probe_s
 
     def worked(self) -> None:
-        """A call was answered."""
+        """Note that a call was answered."""
         if self._failures:
             if self.open:
                 self._telemetry.emit(Event.SERVER_BACK, server=self._server)
             self._failures = 0
 
     def failed(self, why: str) -> None:
-        """A call was not answered."""
+        """Note that a call was not answered, and why."""
         self._failures += 1
         if self._failures == self._limit:
             self._next_probe = self._clock() + self._probe_s

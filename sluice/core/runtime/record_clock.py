@@ -1,4 +1,4 @@
-"""The clock of the record, by which jobs begin and end: the clock of this machine may be off by an hour."""
+"""PostgreSQL's clock, by which jobs start and end; the clock of this machine may be off by an hour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import time
 
 
 class RecordClock:
-    """Called, it says what time it is there, in seconds since the epoch; the time here until that is known."""
+    """Call it for the time at the record, in seconds since the epoch; until that is known, it is the time of this machine."""
 
     def __init__(self, here: Callable[[], float] = time) -> None:
         self._here = here
@@ -17,9 +17,9 @@ class RecordClock:
         return self._here() + self._ahead_s
 
     def learn(self, there: float, asked: float) -> None:
-        """It was `there` when the record answered what was asked at this time here."""
+        """Take over that the record's clock showed `there` when it answered a question sent at `asked`, by this machine's clock."""
         self._ahead_s = there - (asked + self._here()) / 2
 
     def here(self) -> float:
-        """The time of this machine."""
+        """Return the time of this machine."""
         return self._here()

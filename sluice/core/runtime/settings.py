@@ -1,6 +1,6 @@
-"""Every setting, with its default, its bounds and one line that says what it does.
+"""Every setting: its default, its bounds, and one line that says what it does.
 
-One instance is made in each `__main__` and handed down. `python -m sluice.core.runtime.settings` prints `.env.example`.
+One instance is made in each `__main__` and handed down. `sluice settings` prints `.env.example`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         default=2_048, ge=0, le=1_048_576, description="MiB that each such process may allocate; 0: no bound"
     )
 
-    # the front door
+    # api
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on")
     api_port: Port = Field(default=8000, description="Port of the API")
     private_host: str = Field(
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         default=600, description="Seconds a verified key stays good while PostgreSQL is away"
     )
 
-    # patience with servers
+    # time limits of servers
     record_budget_s: Seconds = Field(default=0.4, description="Longest wait of a request for PostgreSQL")
     accept_budget_s: Seconds = Field(default=0.9, description="Longest wait of a request for its commit")
     redis_budget_s: Seconds = Field(default=0.1, description="Longest wait for Redis")
@@ -124,11 +124,11 @@ class Settings(BaseSettings):
         description="For experiments only: accept works with a PostgreSQL that may lose jobs answered with 202",
     )
 
-    # the work room
+    # consumer
     lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
     beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
     grace_s: Seconds = Field(
-        default=5, description="Seconds a handler may overrun its time limit before its lease is let go"
+        default=5, description="Seconds a handler may overrun its time limit before its lease ends"
     )
     dispatch_due_s: Seconds = Field(
         default=3, description="Seconds until the keeper publishes what the api did not"
@@ -193,12 +193,12 @@ class Settings(BaseSettings):
 
 
 def processors() -> int:
-    """Processors this process may use."""
+    """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises StartRefused with one line that names every wrong variable."""
+    """Read the settings of this process. Raises StartRefused with one line that names every wrong variable."""
     try:
         return Settings()
     except ValidationError as error:
@@ -209,7 +209,7 @@ def load_settings() -> Settings:
 
 
 def example() -> str:
-    """The text of `.env.example`: every setting, its default and its line."""
+    """Write `.env.example`: every setting, its default and its line."""
     blocks = []
     for name, field in Settings.model_fields.items():
         blocks.append(f"# {field.description}\n{PREFIX}{name.upper()}={default_text(name)}\n")
@@ -220,7 +220,7 @@ def example() -> str:
 
 
 def default_text(name: str) -> str:
-    """A setting's default as it is written in a file of variables; empty for those that have none."""
+    """Write a setting's default as in a file of variables; empty for those that have none."""
     field = Settings.model_fields[name]
     if field.is_required():
         return ""
@@ -228,7 +228,3 @@ def default_text(name: str) -> str:
     if isinstance(value, list):
         return ",".join(value)
     return orjson.dumps(value).decode() if isinstance(value, dict | bool) else str(value)
-
-
-if __name__ == "__main__":
-    print(example(), end="")  # noqa: T201  the output is the file

@@ -50,7 +50,7 @@ async def repeat(act: Callable[[], Awaitable[object]], pause_s: Callable[[], flo
         await asyncio.sleep(pause_s() if callable(pause_s) else pause_s)
 
 
-async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> None:
     """Cancel these and return when all have ended, however they did.
 
     Once is not enough: `asyncio.wait_for` of Python 3.11, with which redis-py writes, loses a cancellation that comes in
@@ -60,7 +60,7 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        ended, left = await asyncio.wait(left, timeout=AGAIN_S)
+        ended, left = await asyncio.wait(left, timeout=again_s)
         for task in ended:
             if not task.cancelled():
                 task.exception()  # seen, or asyncio complains that nobody looked

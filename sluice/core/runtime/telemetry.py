@@ -1,4 +1,4 @@
-"""What happened, said once: the flows emit named events, logs and metrics attach from outside."""
+"""Named events: the flows emit them, logs and metrics subscribe from outside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Sink = Callable[["Event", int, dict[str, Any]], None]
 
 
 class Event(StrEnum):
-    """Every event there is. The count says how many times it happened; fields are for the log."""
+    """Every event. Each is counted; its fields are for the log."""
 
     ACCEPTED = "jobs_accepted"
     COALESCED = "jobs_coalesced"
@@ -54,13 +54,13 @@ class Event(StrEnum):
 
 
 class Telemetry:
-    """Hands each event to the sinks attached at start-up."""
+    """Hands each event to the sinks that were attached at start-up."""
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = sinks
 
     def emit(self, event: Event, count: int = 1, **fields: Any) -> None:
-        """Say that `event` happened `count` times."""
+        """Report that `event` happened `count` times."""
         if count:
             for sink in self._sinks:
                 sink(event, count, fields)

@@ -1,1 +1,1 @@
-"""What `measurements.summary` consists of: reading a CSV, summing it up, drawing it. Imported only where jobs run."""
+"""The parts of `measurements.summary`: read a CSV, sum it up, draw it. Imported only where jobs run."""

@@ -1,6 +1,6 @@
-"""One picture of all series: a panel per signal, a colour per asset, gaps left open, outliers as dots.
+"""Draw one picture of all series: a panel per signal, a colour per asset, gaps left open, outliers as dots.
 
-Drawn without pyplot, which keeps every figure in a table of the process.
+Uses no pyplot, which keeps every figure in a global table.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from sluice.kinds.measurements.reading import SERIES
 
 MOST_SIGNALS = MOST_ASSETS = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00")
-"""Told apart by people who see few colours, too (after Okabe and Ito)."""
+"""Distinguishable with colour blindness, too (after Okabe and Ito)."""
 GREY = "#333333"
 
 INCHES, PANEL_INCHES, REST_INCHES = 9.0, 1.75, 0.8
 DPI = 100
 BUCKETS = 200
 SHADES = (1.0, 0.8, 0.6, 0.4, 0.25, 0.12)
-"""Of every colour, on white: a picture of few colours is a third of the size."""
+"""Shades of every colour on white: a picture of few colours is a third of the size."""
 
 LONGEST_LABEL = 28
 
@@ -44,25 +44,26 @@ class Picture(NamedTuple):
     series: int
 
 
-def draw(marked: pl.DataFrame, *, zoned: bool, said: Callable[[float, str], None]) -> Picture:
-    """Draw the signals and the assets with the most readings; `said` hears the share that is done."""
-    signals, assets = _most(marked, "signal", MOST_SIGNALS), _most(marked, "asset", MOST_ASSETS)
+def draw(marked: pl.DataFrame, *, zoned: bool, report: Callable[[float, str], None]) -> Picture:
+    """Draw the signals and the assets with the most readings; `report` is called with the share that is done."""
+    signals = _most_frequent(marked, "signal", MOST_SIGNALS)
+    assets = _most_frequent(marked, "asset", MOST_ASSETS)
     shown = marked.filter(pl.col("signal").is_in(signals) & pl.col("asset").is_in(assets))
     figure = Figure((INCHES, PANEL_INCHES * len(signals) + REST_INCHES), dpi=DPI, layout="constrained")
     panels = figure.subplots(len(signals), 1, sharex=True, squeeze=False)[:, 0]
     for number, (panel, signal) in enumerate(zip(panels, signals, strict=True)):
-        said(number / len(signals), f"drawing {signal}")
+        report(number / len(signals), f"drawing {signal}")
         _draw_panel(panel, shown.filter(pl.col("signal") == signal), assets)
         _label(panel.set_ylabel(""), signal)
     _draw_times(panels[-1], shown, zoned=zoned)
     _draw_legend(figure, assets)
-    image = _rendered(figure).quantize(palette=_palette(len(assets)), dither=Image.Dither.NONE)
+    image = _render(figure).quantize(palette=_palette(len(assets)), dither=Image.Dither.NONE)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return Picture(file.getvalue(), *image.size, shown.select(pl.struct(SERIES).n_unique()).item())
 
 
-def _most(marked: pl.DataFrame, name: str, most: int) -> list[str]:
+def _most_frequent(marked: pl.DataFrame, name: str, most: int) -> list[str]:
     counted = marked.group_by(name).len().sort(["len", name], descending=[True, False]).head(most)
     return sorted(counted[name].to_list())
 
@@ -79,7 +80,7 @@ def _draw_panel(panel: Axes, readings: pl.DataFrame, assets: list[str]) -> None:
 
 
 def _draw_series(panel: Axes, own: pl.DataFrame, colour: str) -> None:
-    line = _with_breaks(_thinned(own))
+    line = _add_breaks(_thin_out(own))
     if own.height > 2 * BUCKETS:
         panel.fill_between(line["time"], line["least"], line["most"], color=colour, alpha=0.25, linewidth=0)
     panel.plot(line["time"], line["mean"], color=colour, linewidth=1.1)
@@ -89,8 +90,8 @@ def _draw_series(panel: Axes, own: pl.DataFrame, colour: str) -> None:
     panel.scatter(outliers["time"], outliers["value"], s=7, color=colour, linewidths=0.5, edgecolors="white")
 
 
-def _thinned(own: pl.DataFrame) -> pl.DataFrame:
-    """One point per reading, or where there are many, per short span of time: no pixel shows more."""
+def _thin_out(own: pl.DataFrame) -> pl.DataFrame:
+    """Keep one point per reading or, if there are many, per short span of time: no pixel shows more."""
     spans = pl.lit(0) if own.height <= 2 * BUCKETS else _span()
     order = pl.int_range(pl.len()) if own.height <= 2 * BUCKETS else pl.lit(0)
     value = pl.col("value")
@@ -106,8 +107,8 @@ def _span() -> pl.Expr:
     return (since * BUCKETS // (since.max() + 1)).cast(pl.Int64)
 
 
-def _with_breaks(points: pl.DataFrame) -> pl.DataFrame:
-    """A point without a value behind every stretch: there the line is interrupted."""
+def _add_breaks(points: pl.DataFrame) -> pl.DataFrame:
+    """Add a point without a value behind every stretch, where the line is interrupted."""
     ends = points.group_by("stretch", maintain_order=True).agg(time=pl.col("time").last())
     return pl.concat([points, ends], how="diagonal").sort(["stretch", "time"], maintain_order=True)
 
@@ -140,23 +141,23 @@ def _draw_legend(figure: Figure, assets: list[str]) -> None:
 
 
 def _label(text: Text, words: str) -> None:
-    """Set a client's words: dollar signs in them are no formula."""
+    """Set a client's text, in which dollar signs are no formula."""
     text.set_parse_math(False)
     text.set_fontsize(9)
     text.set_text(words if len(words) <= LONGEST_LABEL else f"{words[: LONGEST_LABEL - 1]}…")
 
 
-def _rendered(figure: Figure) -> Image.Image:
+def _render(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # letters that the font lacks, and ticks too close to place
+        warnings.simplefilter("ignore")  # letters that the font lacks, and ticks too close together
         canvas.draw()
     size = canvas.get_width_height()
     return Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
 
 
 def _palette(colours: int) -> Image.Image:
-    """White, black, and the shades of both the text's grey and as many of the assets' colours."""
+    """Make a palette of white, black, and shades of the text's grey and of the assets' colours."""
     table = [255, 255, 255, 0, 0, 0]
     for colour in (GREY, *COLOURS[:colours]):
         pure = ImageColor.getrgb(colour)

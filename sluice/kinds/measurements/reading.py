@@ -10,12 +10,12 @@ from sluice.kinds.measurements.sheet import ROW, Sheet, quoted
 MAX_SERIES = 500
 LONGEST_NAME = 100
 LARGEST = 1e100
-"""Beyond it, squares and their sums leave the range of a double."""
+"""Squares of larger values, and their sums, leave the range of a double."""
 
 FIRST_YEAR, LAST_YEAR = 1700, 2299
 SERIES = ["asset", "signal"]
 MISSING = ["nan", "na", "n/a", "null", "none", "-"]
-"""Words for a value that is not there, besides the empty cell."""
+"""Words for a missing value, besides the empty cell."""
 
 TIME = (
     r"^(?<date>\d{4}-\d{2}-\d{2})(?:[Tt ](?<minute>\d{2}:\d{2})(?<second>:\d{2}(?:\.\d{1,9})?)?"
@@ -25,15 +25,15 @@ LIKE = "write them like 2024-05-01, 2024-05-01T13:45:00 or 2024-05-01T13:45:00+0
 
 
 def read(sheet: Sheet) -> tuple[pl.DataFrame, bool]:
-    """The readings, one row each, and whether their times have a zone.
+    """Return the readings, one row each, and whether their times have a zone.
 
-    Columns are row, asset, signal, time (in UTC where zones are given, else as written) and value (null: missing).
-    Raises GiveUp for whatever cannot be what was meant.
+    Columns are row, asset, signal, time (in UTC if zones are given, else as written) and value (null: missing).
+    Raises GiveUp for anything that cannot be what was meant.
     """
     cells = sheet.cells()
     _refuse_names(sheet, cells)
-    timed, zoned = _with_times(sheet, cells)
-    readings = _with_values(sheet, timed).select(ROW, *SERIES, "time", "value")
+    timed, zoned = _parse_times(sheet, cells)
+    readings = _parse_values(sheet, timed).select(ROW, *SERIES, "time", "value")
     _refuse_contradictions(sheet, readings)
     return readings, zoned
 
@@ -52,7 +52,7 @@ def _refuse_names(sheet: Sheet, cells: pl.DataFrame) -> None:
         raise GiveUp(f"The CSV has {count:,} series, at most {MAX_SERIES} are summed up: send it in parts.")
 
 
-def _with_times(sheet: Sheet, cells: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+def _parse_times(sheet: Sheet, cells: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
     parts = cells.with_columns(pl.col("time").str.extract_groups(TIME).struct.unnest())
     local = pl.concat_str(
         "date", pl.lit("T"), pl.col("minute").fill_null("00:00"), pl.col("second").fill_null(":00")
@@ -70,7 +70,7 @@ def _with_times(sheet: Sheet, cells: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
 
 
 def _offset() -> pl.Expr:
-    """How far the zone is ahead of UTC; null where it is further than any zone, so that the time counts as unreadable."""
+    """Return how far the zone is ahead of UTC; null if further than any zone, so that the time counts as unreadable."""
     digits = pl.col("zone").str.replace_all("[^0-9]", "").replace("", "0000")
     hours, minutes = digits.str.slice(0, 2).cast(pl.Int64), digits.str.slice(2, 2).cast(pl.Int64)
     ahead = pl.duration(hours=hours, minutes=minutes)
@@ -79,7 +79,7 @@ def _offset() -> pl.Expr:
     return pl.when(pl.col("zone").is_null()).then(pl.duration(hours=0)).when(real).then(signed)
 
 
-def _with_values(sheet: Sheet, timed: pl.DataFrame) -> pl.DataFrame:
+def _parse_values(sheet: Sheet, timed: pl.DataFrame) -> pl.DataFrame:
     given = pl.col("value").str.to_lowercase().is_in(MISSING).not_() & pl.col("value").is_not_null()
     number = pl.col("value").cast(pl.Float64, strict=False)
     valued = timed.with_columns(number=pl.when(given).then(number), given=given)
@@ -93,7 +93,7 @@ def _with_values(sheet: Sheet, timed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _refuse_contradictions(sheet: Sheet, readings: pl.DataFrame) -> None:
-    """A time that is given twice with one value is only said twice; with two values, one of them is wrong."""
+    """Refuse a time that is given twice with two values: one of them is wrong."""
     values = readings.drop_nulls("value")
     first = pl.col("value").first().over(*SERIES, "time")
     words = "rows give another value for a time that their series has already"
@@ -101,7 +101,7 @@ def _refuse_contradictions(sheet: Sheet, readings: pl.DataFrame) -> None:
 
 
 def _refuse(sheet: Sheet, frame: pl.DataFrame, wrong: pl.Expr, words: str, column: str = "") -> None:
-    """Raise GiveUp where a row is wrong, with the number of such rows, and the line and the cell of the first."""
+    """Raise GiveUp if any row is wrong, with the number of such rows, and the line and the cell of the first."""
     found = frame.filter(wrong)
     if found.height == 0:
         return

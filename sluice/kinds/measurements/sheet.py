@@ -1,6 +1,6 @@
-"""A CSV as text: its header, its cells, and the line of the text in which a row begins.
+"""A CSV as text: its header, its cells, and the line in which a row begins.
 
-Polars reads the cells. It does not say where a row began, so on the way to a refusal the text is walked once more.
+Polars reads the cells but does not say where a row began, so a refusal walks through the text once more.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ class Sheet:
 
     text: str
     delimiter: str
+    most_rows: int = MAX_ROWS
 
     @classmethod
-    def of(cls, text: str, delimiter: str) -> Sheet:
-        """Take a client's text. Raises GiveUp where it holds nothing."""
+    def of(cls, text: str, delimiter: str, most_rows: int = MAX_ROWS) -> Sheet:
+        """Take a client's text. Raises GiveUp if it is empty."""
         plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         if not plain.strip():
             raise GiveUp("The CSV is empty: send a header and at least one row.")
-        return cls(plain, delimiter)
+        return cls(plain, delimiter, most_rows)
 
     def cells(self) -> pl.DataFrame:
-        """The four columns as stripped text, empty cells as null, and the number of each row; blank lines are left out.
+        """Return the four columns as stripped text, empty cells as null, and the number of each row; skip blank lines.
 
         Raises GiveUp for a header that does not name them, for rows that cannot be read, and for too many.
         """
@@ -51,14 +52,14 @@ class Sheet:
         cells = cells.filter(pl.any_horizontal(pl.col(*NAMES).is_not_null()))
         if cells.height == 0:
             raise GiveUp("The CSV has a header and no row below it.")
-        if cells.height > MAX_ROWS:
+        if cells.height > self.most_rows:
             raise GiveUp(
-                f"The CSV has {cells.height:,} rows, at most {MAX_ROWS:,} are read: send it in parts."
+                f"The CSV has {cells.height:,} rows, at most {self.most_rows:,} are read: send it in parts."
             )
         return cells
 
     def line_of(self, row: int) -> int:
-        """The line, counted from 1, in which this row begins."""
+        """Return the line, counted from 1, in which this row begins."""
         for number, (line, _) in enumerate(self._records()):
             if number == row + 1:
                 return line
@@ -84,7 +85,7 @@ class Sheet:
         return header
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Every record with the line it begins in; empty lines above the header are none."""
+        """Yield every record with the line it begins in; empty lines above the header are none."""
         above = len(self.text) - len(self.text.lstrip("\n"))
         reader = csv.reader(StringIO(self.text[above:]), delimiter=self.delimiter, strict=True)
         line = above + 1
@@ -107,7 +108,7 @@ class Sheet:
 
 
 def quoted(text: str | None) -> str:
-    """A client's cell as it may stand in a sentence."""
+    """Quote a client's cell, shortened, for a sentence."""
     return repr(text if text is None or len(text) <= 40 else f"{text[:39]}…")
 
 

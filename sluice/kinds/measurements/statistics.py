@@ -1,4 +1,4 @@
-"""What is said about each series, in polars expressions; `sluice.kinds.measurements_summary` defines the words."""
+"""What the summary says about each series, as polars expressions; `sluice.kinds.measurements_summary` defines the terms."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ VALUE, TIME = pl.col("value"), pl.col("time")
 Row = dict[str, Any]
 
 
-def marked(readings: pl.DataFrame, fence: float, gap: float) -> pl.DataFrame:
-    """The readings that have a value, sorted, each time once, with what a picture shows of them.
+def mark(readings: pl.DataFrame, fence: float, gap: float) -> pl.DataFrame:
+    """Return the readings that have a value, sorted, each time once, with what the picture shows of them.
 
-    Adds step_s (seconds since the reading before), interval_s (their median), gap (whether this step is one), low and
+    Adds step_s (seconds since the previous reading), interval_s (their median), gap (whether this step is one), low and
     high (the fences) and outlier.
     """
     values = readings.drop_nulls("value").unique([*SERIES, "time"], keep="first").sort(*SERIES, "time")
@@ -36,8 +36,8 @@ def marked(readings: pl.DataFrame, fence: float, gap: float) -> pl.DataFrame:
     )
 
 
-def summaries(marked: pl.DataFrame, *, zoned: bool) -> list[Row]:
-    """What the handler's model of a series holds, but for the values that are missing and the readings said twice."""
+def summarize_series(marked: pl.DataFrame, *, zoned: bool) -> list[Row]:
+    """Return what the handler's model of a series holds, except missing values and repeated readings."""
     grouped = marked.group_by(SERIES, maintain_order=True)
     table = grouped.agg(
         **_plain(), **_gaps(), **{name: _quantile(share) for name, share in QUANTILES.items()}, **_line()
@@ -45,8 +45,8 @@ def summaries(marked: pl.DataFrame, *, zoned: bool) -> list[Row]:
     return [_row(_in_utc(row) if zoned else row) for row in table.to_dicts()]
 
 
-def rests(readings: pl.DataFrame) -> dict[tuple[str, str], Row]:
-    """Per series: the rows without a value, and how many say again what another row says."""
+def omissions(readings: pl.DataFrame) -> dict[tuple[str, str], Row]:
+    """Return per series the rows without a value, and how many repeat another row."""
     times = TIME.filter(VALUE.is_not_null())
     counted = readings.group_by(SERIES, maintain_order=True).agg(
         missing=VALUE.null_count(), repeated=times.len() - times.n_unique(), values=VALUE.count()
@@ -81,7 +81,7 @@ def _gaps() -> dict[str, pl.Expr]:
 
 
 def _line() -> dict[str, pl.Expr]:
-    """Sums for the line of least squares, about the means, in days."""
+    """Return sums for the line of least squares, about the means, in days."""
     days = (TIME - TIME.first()).dt.total_microseconds() / 1e6 / DAY_S
     ahead, above = days - days.mean(), VALUE - VALUE.mean()
     return {"tt": (ahead * ahead).sum(), "tv": (ahead * above).sum(), "vv": (above * above).sum()}
@@ -103,6 +103,6 @@ def _row(row: Row) -> Row:
 def _trend(tt: float, tv: float, vv: float, *, level: bool) -> Row | None:
     if tt == 0:
         return None
-    if level or vv == 0:  # what the sums of a constant series hold is rounding
+    if level or vv == 0:  # the sums of a constant series hold only rounding errors
         return {"per_day": 0.0, "r_squared": None}
     return {"per_day": tv / tt, "r_squared": min(1.0, (tv / tt) * (tv / vv))}

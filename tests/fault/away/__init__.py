@@ -1,1 +1,1 @@
-"""What clients and operators see while a server is away: one table, and what it takes to check it."""
+"""What clients and operators see while a server is away: the stack and the requests behind `test_away.py`."""

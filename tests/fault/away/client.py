@@ -1,4 +1,4 @@
-"""One client asking for everything at once, and what each answer says of itself."""
+"""Ask every endpoint at once, and reduce each answer to one word."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import httpx2
 import orjson
 import redis.asyncio as redis
 
-from tests.support.job_client import ended
+from tests.support.job_client import until_ended
 from tests.support.stack import Stack
 from tests.support.waiting import until_found
 
 NUMBERS = count(1)
 LARGE = [10**11] * 130
-"""So much input that it needs a page of its own, where rows of this size fill the others."""
+"""Input so large that its row needs a page of its own once rows of this size fill the others."""
 LATER = {"delay_s": 3600}
 """Options of a job that stays unfinished."""
 
 
 class Answer(NamedTuple):
-    """In one word what was answered, and after how many seconds.
+    """What an answer came to, in one word, and after how many seconds.
 
-    The status; `hit` for a result from the cache that says so, and how old it is; the type of the problem where
-    it also says when to ask again. What lacks a header that it should have is spelt out.
+    The word is the status; `hit` for a result from the cache that says so and states its age; or the type of the problem,
+    where it also says when to retry. A missing header is named.
     """
 
-    said: str
+    outcome: str
     after_s: float
 
 
-class Known(NamedTuple):
-    """Jobs that were there before: finished ones whose documents lie in different places, one that waits, work done."""
+class KnownJobs(NamedTuple):
+    """URLs of jobs that existed before: finished ones whose documents lie in different places, an unfinished one, finished work."""
 
     remembered: str
     cached: str
@@ -45,8 +45,8 @@ class Known(NamedTuple):
     work: dict[str, Any]
 
 
-async def prepare(stack: Stack, client: httpx2.AsyncClient) -> Known:
-    """Make jobs to ask for. Only the first is in process memory, and the pure work by its result alone."""
+async def prepare(stack: Stack, client: httpx2.AsyncClient) -> KnownJobs:
+    """Make the jobs to ask for. Only the first is kept in process memory; of the pure work only the result is."""
     submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
     jobs = [(await _accepted(client, each))["links"]["self"] for each in submits]
     await stack.finished(map(_id, jobs[:3]))
@@ -55,7 +55,7 @@ async def prepare(stack: Stack, client: httpx2.AsyncClient) -> Known:
     cache = redis.Redis.from_url(stack.servers.redis.url)
 
     async def both_caches_know() -> bool:
-        await ended(client, jobs[0])
+        await until_ended(client, jobs[0])
         again = await client.post("/v1/jobs", json=work)
         return _word(again) == "hit" and all(
             [await cache.keys(f"*:document:{_id(each)}") for each in jobs[1:3]]
@@ -64,11 +64,11 @@ async def prepare(stack: Stack, client: httpx2.AsyncClient) -> Known:
     async with cache, asyncio.timeout(60):
         await until_found(both_caches_know)
     remembered, cached, finished, unfinished, doomed = jobs
-    return Known(remembered, cached, unfinished, doomed, finished, work)
+    return KnownJobs(remembered, cached, unfinished, doomed, finished, work)
 
 
-async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: Known) -> dict[str, Answer]:
-    """What each way of asking is answered, all asked at once."""
+async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: KnownJobs) -> dict[str, Answer]:
+    """Send one request of every kind, all at once, and return the answer to each."""
     asked = {
         "submit": client.post("/v1/jobs", json=_sum()),
         "known": client.get(known.remembered),
@@ -83,8 +83,8 @@ async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: Kn
     }
     began = monotonic()
 
-    async def one(asking: Any) -> Answer:
-        answer = await asking
+    async def one(request: Any) -> Answer:
+        answer = await request
         return Answer(_word(answer), monotonic() - began)
 
     return dict(zip(asked, await asyncio.gather(*map(one, asked.values())), strict=True))

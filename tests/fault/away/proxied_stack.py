@@ -1,4 +1,4 @@
-"""A stack with the product's own budgets, whose api reaches each server through a proxy, and ways for a server to be away."""
+"""A stack with the product's own budgets whose api reaches each server through a proxy, and the ways to take a server away."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from yarl import URL
 
 from infra.local.server import Server
 from infra.local.servers import Servers
 from sluice.core.runtime.settings import Settings
 from tests.fault.away.read_only_servers import disk_alarm, full_disk, no_writes, read_only
-from tests.fault.chaos.proxy import BOTH, CALM, Proxies, Proxy, Trouble
+from tests.fault.chaos.schedule import SERVERS
 from tests.support.job_client import KINDS
-from tests.support.servers import empty, urls
+from tests.support.proxy import BOTH, NORMAL, Behaviour, Proxies, Proxy
+from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until_found
 
-NAMES = ("postgres", "redis", "rabbitmq")
 BUDGETS = {"postgres": ("record_budget_s", "accept_budget_s"), "redis": ("redis_budget_s",)}
 """How long requests may wait for each server."""
 
-TROUBLES = {
-    "refused": Trouble(refusing=True),
-    "silent": Trouble(silent=BOTH),
-    "slow": Trouble(latency_s=0.15),  # a round trip takes 300 ms
+BEHAVIOURS = {
+    "refused": Behaviour(refusing=True),
+    "silent": Behaviour(silent=BOTH),
+    "slow": Behaviour(latency_s=0.15),  # a round trip takes 300 ms
 }
 
 REFUSALS = {
@@ -39,24 +38,24 @@ REFUSALS = {
 }
 
 
-class Site:
-    """Two apis behind proxies, one consumer that is not.
+class ProxiedStack:
+    """Two apis behind proxies, and a consumer that is not.
 
-    Each api has the product's own budget for the server that it will miss, and patience with the others: on a busy
-    machine these must not seem to be away as well.
+    Each api has the product's own budget for the server it is going to miss and a generous one for the others, which
+    must not seem to be away as well on a busy machine.
     """
 
     def __init__(self, servers: Servers, directory: Path) -> None:
         self.servers, self._proxies = servers, Proxies()
-        self.edges = {name: self._proxies.add(self.server(name).port) for name in NAMES}
+        self.proxies = {name: self._proxies.add(self.server(name).port) for name in SERVERS}
         self.stack = Stack(servers, directory, handlers=KINDS)
 
     def api(self, missing: str) -> Process:
-        """The one that is meant to miss this server."""
+        """Return the api that is meant to miss this server."""
         return self.stack.apis[missing == "postgres"]
 
     def server(self, name: str) -> Server:
-        """The server of this name."""
+        """Return the server of this name."""
         found: Server = getattr(self.servers, name)
         return found
 
@@ -73,67 +72,63 @@ class Site:
         self.stack.stop()
         self._proxies.close()
 
-    async def well(self) -> None:
-        """Return once the apis find nothing wrong."""
+    async def until_healthy(self) -> None:
+        """Return once both apis report that all is well."""
 
         async def look() -> bool:
-            return {(await shown(api))["status"] for api in self.stack.apis} == {"ok"}
+            return {(await check(api))["status"] for api in self.stack.apis} == {"ok"}
 
         async with asyncio.timeout(60):
             await until_found(look)
 
     def addresses(self) -> dict[str, object]:
-        """Settings that lead to the proxies."""
-        real = urls(self.servers)
-        return {
-            f"{name}_url": str(URL(real[f"SLUICE_{name.upper()}_URL"]).with_port(self.edges[name].port))
-            for name in NAMES
-        }
+        """Return the settings that lead to the proxies."""
+        return proxied_urls(self.servers, {name: proxy.port for name, proxy in self.proxies.items()})
 
     @asynccontextmanager
     async def away(self, name: str, how: str) -> AsyncIterator[None]:
-        """Within the block this server is away for the api: `killed`, `frozen`, `refused`, `silent` or `slow`.
+        """Take this server away from the api for the block: `killed`, `frozen`, `refused`, `silent` or `slow`.
 
-        Or it takes no writes: it is `read-only`, PostgreSQL is `full`, RabbitMQ has an `alarm`.
+        Or let it refuse writes: `read-only`, PostgreSQL `full`, RabbitMQ with an `alarm`.
         """
-        server, edge = self.server(name), self.edges[name]
+        server, proxy = self.server(name), self.proxies[name]
         if (name, how) in REFUSALS:
             async with REFUSALS[name, how](self.servers):
                 yield
             return
         try:
-            await asyncio.to_thread(_begin, how, server, edge)
+            await asyncio.to_thread(_begin, how, server, proxy)
             yield
         finally:
-            await asyncio.to_thread(_end, server, edge)
+            await asyncio.to_thread(_end, server, proxy)
 
 
-def _begin(how: str, server: Server, edge: Proxy) -> None:
+def _begin(how: str, server: Server, proxy: Proxy) -> None:
     match how:
         case "killed":
             server.kill()
         case "frozen":
             server.freeze()
         case _:
-            edge.behave(TROUBLES[how])
+            proxy.behave(BEHAVIOURS[how])
 
 
-def _end(server: Server, edge: Proxy) -> None:
-    edge.behave(CALM)
-    server.start()  # thaws as well
+def _end(server: Server, proxy: Proxy) -> None:
+    proxy.behave(NORMAL)
+    server.start()  # also thaws
 
 
-async def shown(process: Process) -> dict[str, Any]:
-    """What a process says of itself and its servers."""
+async def check(process: Process) -> dict[str, Any]:
+    """Return what a process reports about itself and its servers."""
     async with httpx2.AsyncClient(timeout=30) as client:
         return dict((await client.get(f"{process.private_url}/check")).json())
 
 
 @contextmanager
-def site(servers: Servers, directory: Path) -> Iterator[Site]:
-    """Everything up for the block. For fixtures, outside any loop."""
+def proxied_stack(servers: Servers, directory: Path) -> Iterator[ProxiedStack]:
+    """Run everything for the block. For fixtures, outside any loop."""
     servers.up()
-    made = Site(servers, directory)
+    made = ProxiedStack(servers, directory)
     try:
         asyncio.run(made.open())
         yield made

@@ -1,4 +1,4 @@
-"""Servers that answer and take no writes."""
+"""Servers that answer but refuse writes."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from infra.local.run_as import owner_of
 from infra.local.servers import Servers
 from tests.fault.chaos.fault_injector import ABSURD_LIMIT, USUAL_LIMIT
 from tests.support.misconfigured_servers import weakened
+from tests.support.servers import sql_session
 
 LOG = 16 * 1024 * 1024
-"""Bytes of a file of PostgreSQL's log, which has to stay allowed."""
+"""Bytes to which PostgreSQL's log file must still be able to grow."""
 
 HALF_A_PAGE = 4096
-"""What a file may still grow by: where a page is written in part PostgreSQL sees a disk come to its end."""
+"""How much a file may still grow: a page that is written in part looks to PostgreSQL like a full disk."""
 
 FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, finished_at)
     select gen_random_uuid(), 'f', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), $2), 'hex'),
            1, now() from generate_series(1, $1) as i"""
 LARGE, SMALL = (2_000, 110), (1, 0)
-"""So many rows, and how large: no job is smaller than the small one."""
+"""Rows per statement and their size; no job is smaller than the small one."""
 
 
 @asynccontextmanager
 async def full_disk(servers: Servers) -> AsyncIterator[None]:
-    """Within the block the table of jobs cannot grow."""
-    connection = await asyncpg.connect(servers.postgres.url)
-    try:
-        size = await _enlarge(connection)
-        _limit(servers.postgres, str(size + HALF_A_PAGE))
-        await _fill(connection)
-        yield
-    finally:
-        _limit(servers.postgres, "unlimited")
-        await connection.close()
+    """Keep the table of jobs from growing during the block."""
+    async with sql_session(servers.postgres.url) as sql:
+        try:
+            size = await _enlarge(sql)
+            _limit(servers.postgres, str(size + HALF_A_PAGE))
+            await _fill(sql)
+            yield
+        finally:
+            _limit(servers.postgres, "unlimited")
 
 
 @asynccontextmanager
 async def read_only(servers: Servers) -> AsyncIterator[None]:
-    """Within the block PostgreSQL is as after a switch-over: sessions go on, and may read alone."""
+    """Make PostgreSQL read-only during the block, as after a switch-over: sessions stay open and may only read."""
     async with weakened(servers, default_transaction_read_only="on"):
         yield
 
 
 @asynccontextmanager
 async def no_writes(servers: Servers) -> AsyncIterator[None]:
-    """Within the block Redis refuses to write, as where its memory is full or a snapshot has failed."""
+    """Make Redis refuse writes during the block, as when its memory is full or a snapshot has failed."""
     client = redis.Redis.from_url(servers.redis.url)
     try:
         await client.config_set("min-replicas-to-write", 1)
@@ -65,7 +65,7 @@ async def no_writes(servers: Servers) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def disk_alarm(servers: Servers) -> AsyncIterator[None]:
-    """Within the block RabbitMQ takes no messages, as its disk is fuller than it may be."""
+    """Raise RabbitMQ's disk alarm during the block, so that it takes no messages."""
     control = servers.rabbitmq.control
     try:
         await asyncio.to_thread(control, "set_disk_free_limit", ABSURD_LIMIT)
@@ -75,7 +75,7 @@ async def disk_alarm(servers: Servers) -> AsyncIterator[None]:
 
 
 async def _enlarge(connection: asyncpg.Connection) -> int:
-    """Make the table larger than any file that has to grow; its size. What lies dead in it is room from now on, not later."""
+    """Make the table larger than any file that has to grow; return its size. Vacuum first, so that dead rows leave no space for later."""
     await connection.execute("vacuum jobs")
     size = 0
     while size < LOG:
@@ -85,18 +85,18 @@ async def _enlarge(connection: asyncpg.Connection) -> int:
 
 
 async def _fill(connection: asyncpg.Connection) -> None:
-    """Leave no room in any page."""
+    """Leave no free space in any page."""
     with suppress(asyncpg.DiskFullError):
         while True:
             await connection.execute(FILL, *SMALL)
 
 
 def _limit(postgres: Postgres, most: str) -> None:
-    """For sessions, and for the process that makes them. What writes the log and pages that are there is left alone."""
+    """Limit the file size of all sessions and of the process that forks them; the writers of the log and of existing pages stay unlimited."""
     owner = owner_of(postgres.data)
     for pid in [postgres.pids[0], *filter(_is_session, postgres.pids[1:])]:
         done = subprocess.run(
-            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607
+            ["prlimit", "--pid", str(pid), f"--fsize={most}:"],  # noqa: S607  prlimit is wherever the PATH has it
             check=False, capture_output=True, text=True, user=owner.user, group=owner.group,
             extra_groups=owner.extra_groups,
         )  # fmt: skip

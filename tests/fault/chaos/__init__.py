@@ -1,1 +1,1 @@
-"""Breaks real servers, processes and connections under load, from a seed, and checks afterwards that every promise was kept."""
+"""Break real servers, processes and connections under load, as a seed decides, then check that every promise was kept."""

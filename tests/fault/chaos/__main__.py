@@ -1,6 +1,6 @@
-"""`python -m tests.fault.chaos`: break everything under load, and say whether every promise was kept.
+"""`python -m tests.fault.chaos`: break everything under load, and report whether every promise was kept.
 
-Exit status 1 where one was broken; the report says which, and `--seed` does the same faults again.
+Exits with 1 if one was broken; the report says which, and `--seed` repeats the same faults.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.local.run_as import temporary_directory
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
-from tests.fault.chaos.docs_page import PAGE, put
+from tests.fault.chaos.docs_page import PAGE, replace_section
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import FULL, SHORT, Crew, kinds, repeated
+from tests.fault.chaos.schedule import FULL, SHORT, ProcessCounts, kinds, repeated
 from tests.support.servers import running_servers
 
 MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
@@ -28,7 +29,7 @@ SOAK_S, SOAK_TIMES = 3_600.0, 10
 
 
 def main() -> int:
-    """Exit status: 0 where every promise was kept."""
+    """Return the exit status: 0 if every promise was kept."""
     arguments = _parser().parse_args()
     plan = _plan(arguments)
     _say(
@@ -49,7 +50,9 @@ def main() -> int:
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     if arguments.soak:
-        return Plan(arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, Crew(spared=1))
+        return Plan(
+            arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, ProcessCounts(spared=1)
+        )
     return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
 
 
@@ -60,14 +63,14 @@ def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
         outcome = asyncio.run(run(plan, servers, directory, _say))
     path = report.write(outcome, where, arguments.report, patience)
     if arguments.record:
-        put(PAGE, "soak" if arguments.soak else _release(where), path.read_text())
+        replace_section(PAGE, "soak" if arguments.soak else _release(where), path.read_text())
     print(path.read_text())  # noqa: T201  the report is what the program is for
     _say(f"seed {plan.seed}: {report.verdict(outcome, patience)}; {path}")
     return 0 if report.kept(outcome, patience) else 1
 
 
 def _release(where: Mapping[str, str]) -> str:
-    """`RabbitMQ 3`, or of whichever release the servers are."""
+    """Return `RabbitMQ 3`, or whichever release the servers are."""
     found = re.search(r"RabbitMQ \d+", where["servers"])
     assert found is not None, where
     return found[0]
@@ -78,60 +81,49 @@ def _say(line: str) -> None:
 
 
 def _mix(text: str) -> Mapping[str, int]:
-    """`full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
+    """Parse `full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
     if text in MIXES:
         return MIXES[text]
     parts = (part.partition("=") for part in text.split(","))
     mix = {name: int(number or 1) for name, _, number in parts}
-    if unknown := mix.keys() - kinds(Crew()).keys():
+    if unknown := mix.keys() - kinds(ProcessCounts()).keys():
         raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
     return mix
+
+
+OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--seed", {"type": int, "help": "which faults, in which order (default: any)"}),
+    ("--seconds", {"type": float, "default": 375.0, "help": "of load (default: %(default)s)"}),
+    ("--rate", {"type": float, "default": 160.0, "help": "clients a second (default: %(default)s)"}),
+    (
+        "--patience",
+        {"type": float, "default": 1.0, "help": "stretches promises about time, for a busy machine"},
+    ),
+    (
+        "--report",
+        {"type": Path, "default": REPORTS, "metavar": "DIR", "help": "where the report goes (%(default)s)"},
+    ),
+    (
+        "--soak",
+        {"action": "store_true", "help": "an hour of the full mix; processes that are spared stay level"},
+    ),
+    ("--record", {"action": "store_true", "help": f"put the report into its place in {PAGE} as well"}),
+    ("--keep", {"action": "store_true", "help": "keep the logs of all processes, and the ledger"}),
+    ("--dry", {"action": "store_true", "help": "only print the schedule"}),
+)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m tests.fault.chaos",
         description="Break servers, processes and connections under load, and check that every promise is kept.",
-        epilog=f"kinds of faults: {', '.join(kinds(Crew()))}",
+        epilog=f"kinds of faults: {', '.join(kinds(ProcessCounts()))}",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=secrets.randbelow(10**6),
-        help="which faults, in which order (default: any)",
-    )
-    parser.add_argument("--seconds", type=float, default=375.0, help="of load (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=160.0, help="clients a second (default: %(default)s)")
-    parser.add_argument(
-        "--faults",
-        type=_mix,
-        default="full",
-        metavar="MIX",
-        help="full, short, or KIND=NUMBER,… (default: full)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=1.0,
-        help="stretches the promises about time, for a busy machine (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--report",
-        type=Path,
-        default=REPORTS,
-        metavar="DIR",
-        help="where the report is written (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--soak",
-        action="store_true",
-        help="an hour of the full mix, again and again; one process of each role is left alone, and has to stay level",
-    )
-    parser.add_argument(
-        "--record", action="store_true", help=f"put the report into its place in {PAGE} as well"
-    )
-    parser.add_argument("--keep", action="store_true", help="keep the logs of all processes, and the ledger")
-    parser.add_argument("--dry", action="store_true", help="only print the schedule")
+    mix = "full, short, or KIND=NUMBER,… (default: full)"
+    parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)
+    for name, option in OPTIONS:
+        parser.add_argument(name, **option)
+    parser.set_defaults(seed=secrets.randbelow(10**6))
     return parser
 
 

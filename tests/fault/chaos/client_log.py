@@ -1,4 +1,4 @@
-"""What clients asked for and what they were told: the one side of the account, of which the record is the other."""
+"""What clients asked for and what they were told; `checker` compares it with the record."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 EXAMPLES = 5
-"""Occurrences of a wrong that are kept with their details."""
+"""Occurrences of a violation that are kept in detail."""
 
 
-class Wrongs:
+class Violations:
     """Broken promises by name, with some examples of each."""
 
     def __init__(self) -> None:
@@ -17,18 +17,18 @@ class Wrongs:
         self.examples: defaultdict[str, list[str]] = defaultdict(list)
 
     def add(self, name: str, example: object) -> None:
-        """One more."""
+        """Count one more."""
         self.counts[name] += 1
         if len(self.examples[name]) < EXAMPLES:
             self.examples[name].append(str(example))
 
 
 @dataclass(slots=True)
-class Wish:
-    """One piece of work that a tenant wants done once, in however many requests.
+class RequestedJob:
+    """A piece of work that a tenant wants done once, in however many requests.
 
-    `ids` are the jobs with which it was acknowledged; `unknown` that a request ended without an answer; `refused` that
-    one was told that nothing was accepted; `regretted` that a cancel was asked for, `cancelled` that it was promised.
+    `ids` are the jobs it was acknowledged with; `unknown` says that a request ended without an answer, `refused` that one
+    was told that nothing was accepted, `cancel_requested` that a cancel was asked for, `cancelled` that it was promised.
     """
 
     number: int
@@ -38,11 +38,11 @@ class Wish:
     ids: tuple[str, ...] = ()
     unknown: bool = False
     refused: bool = False
-    regretted: bool = False
+    cancel_requested: bool = False
     cancelled: bool = False
 
-    def told(self, job_id: str) -> None:
-        """It was acknowledged with this job."""
+    def acknowledge(self, job_id: str) -> None:
+        """Note that it was acknowledged with this job."""
         if job_id not in self.ids:
             self.ids += (job_id,)
 
@@ -54,15 +54,15 @@ class Latencies:
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def add(self, route: str, seconds: float) -> None:
-        """One answer."""
+        """Count one answer."""
         self._counts[route][int(seconds * 1000)] += 1
 
     def routes(self) -> list[str]:
-        """Routes that were asked."""
+        """Return the routes that were asked."""
         return sorted(self._counts)
 
     def percentile(self, route: str, share: float) -> int:
-        """The milliseconds within which this share was answered."""
+        """Return the milliseconds within which this share was answered."""
         counts = self._counts[route]
         left = share * counts.total()
         for millis in sorted(counts):
@@ -72,31 +72,31 @@ class Latencies:
         return max(counts, default=0)
 
     def later_than(self, route: str, seconds: float) -> int:
-        """How many answers took longer."""
+        """Return how many answers took longer."""
         return sum(count for millis, count in self._counts[route].items() if millis > seconds * 1000)
 
 
 class ClientLog:
     """Everything the clients know.
 
-    `unfinished_at` is when a job that is watched was last asked for and shown to be unfinished (seconds since the epoch).
+    `unfinished_at` is when a followed job was last asked for and shown to be unfinished (seconds since the epoch).
     """
 
     def __init__(self) -> None:
-        self.wishes: dict[int, Wish] = {}
+        self.jobs: dict[int, RequestedJob] = {}
         self.pure: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.unfinished_at: dict[str, float] = {}
         self.answers: Counter[tuple[str, int]] = Counter()
         self.latencies = Latencies()
-        self.wrongs = Wrongs()
+        self.violations = Violations()
         self.attempted = self.acknowledged = self.not_sent = self.replayed = self.followed = 0
 
-    def wish(self, number: int, kind: str, tenant: str = "demo", key: str | None = None) -> Wish:
-        """A new wish."""
-        self.wishes[number] = Wish(number, kind, tenant, key)
-        return self.wishes[number]
+    def add_job(self, number: int, kind: str, tenant: str = "demo", key: str | None = None) -> RequestedJob:
+        """Note a job that is about to be requested."""
+        self.jobs[number] = RequestedJob(number, kind, tenant, key)
+        return self.jobs[number]
 
     def promised(self) -> dict[str, int]:
-        """The number behind every id that was acknowledged."""
-        own = {job_id: wish.number for wish in self.wishes.values() for job_id in wish.ids}
+        """Return the number behind every acknowledged id."""
+        own = {job_id: job.number for job in self.jobs.values() for job_id in job.ids}
         return own | {job_id: number for (_, number), ids in self.pure.items() for job_id in ids}

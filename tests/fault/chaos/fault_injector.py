@@ -1,4 +1,4 @@
-"""How each kind of fault is done to real processes, servers and connections, and undone again."""
+"""How each kind of fault is inflicted on real processes, servers and connections, and undone again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 import aiormq
@@ -16,27 +17,27 @@ import redis.asyncio as redis
 
 from infra.local.server import Server
 from sluice.core.lanes import PRIORITIES, queue_name
-from tests.fault.chaos.proxy import BOTH, CALM, Proxy, Trouble
 from tests.fault.chaos.schedule import Fault
+from tests.support.proxy import BOTH, NORMAL, Behaviour, Proxy
 from tests.support.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
 USUAL_LIMIT, ABSURD_LIMIT = "200MB", "9000GB"
-"""Free disk below which RabbitMQ holds publishers back: as its settings say, and more than any machine has."""
+"""Free disk below which RabbitMQ blocks publishers: its usual setting, and more than any machine has."""
 CUT_AFTER = 20_000
-FIGURES_S = 3.0
-SLOW = Trouble(latency_s=0.1, jitter_s=0.2)
-KEPT = (
+METRICS_S = 3.0
+SLOW = Behaviour(latency_s=0.1, jitter_s=0.2)
+SUMMED_METRICS = (
     "sluice_stale_outcomes_total",
     "sluice_leases_lost_total",
     "sluice_ids_void_total",
     "sluice_ids_redispatched_total",
 )
-"""Figures of consumers that are added up over all their lives."""
+"""Counters of consumers that are added up over all their restarts."""
 
 
-class Done(NamedTuple):
-    """A fault that was done: when it began and ended (seconds since the epoch), and the process that it hit, if one."""
+class InjectedFault(NamedTuple):
+    """A fault that was inflicted: when it began and ended (seconds since the epoch), and the process it hit, if any."""
 
     fault: Fault
     began: float
@@ -45,13 +46,13 @@ class Done(NamedTuple):
 
 
 class FaultInjector:
-    """Does faults to a stack whose processes reach their servers through `edges`, by names such as `api-postgres`."""
+    """Inflicts faults on a stack whose processes reach their servers through `edges`, named like `api-postgres`."""
 
     def __init__(self, stack: Stack, edges: Mapping[str, Proxy]) -> None:
         self._stack, self._edges = stack, edges
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.figures: Counter[str] = Counter()
-        self._acts: Mapping[str, Callable[[Fault], Awaitable[float]]] = {
+        self.metrics: Counter[str] = Counter()
+        self._actions: Mapping[str, Callable[[Fault], Awaitable[float]]] = {
             "api-kill": self._kill_process, "consumer-kill": self._kill_process,
             "api-stop": self._stop_process, "consumer-stop": self._stop_process, "consumer-freeze": self._freeze_process,
             "rabbitmq-kill": self._kill_server, "redis-kill": self._kill_server, "postgres-kill": self._kill_server,
@@ -66,25 +67,25 @@ class FaultInjector:
 
     @property
     def kinds(self) -> set[str]:
-        """Every kind of fault that it can do."""
-        return set(self._acts)
+        """Return every kind of fault it can inflict."""
+        return set(self._actions)
 
-    async def do(self, fault: Fault) -> Done:
-        """Do one fault and undo it; what it hits is hit by nothing else meanwhile."""
+    async def do(self, fault: Fault) -> InjectedFault:
+        """Inflict one fault and undo it; nothing else hits the same target meanwhile."""
         async with self._locked(fault.target.split("+")):
             pid = (
                 self._process(fault).pid if "-" in fault.target and fault.target not in self._edges else None
             )
             began = time.time()
-            ended = await self._acts[fault.kind](fault)
-        return Done(fault, began, ended, pid)
+            ended = await self._actions[fault.kind](fault)
+        return InjectedFault(fault, began, ended, pid)
 
-    async def gather_figures(self, process: Process) -> None:
+    async def add_metrics(self, process: Process) -> None:
         """Add up what a consumer has counted, before it ends."""
         with suppress(httpx2.HTTPError, TimeoutError):
-            async with asyncio.timeout(FIGURES_S):
-                found = await process.figures()
-            self.figures.update({name: int(found.get(name, 0)) for name in KEPT})
+            async with asyncio.timeout(METRICS_S):
+                found = await process.metrics()
+            self.metrics.update({name: int(found.get(name, 0)) for name in SUMMED_METRICS})
 
     @asynccontextmanager
     async def _locked(self, names: list[str]) -> AsyncIterator[None]:
@@ -106,19 +107,16 @@ class FaultInjector:
 
     async def _kill_process(self, fault: Fault) -> float:
         victim = self._process(fault)
-        if fault.target.startswith("consumer"):
-            await self.gather_figures(victim)
-        await asyncio.to_thread(victim.kill)
-        return await self._restart(victim, fault)
+        return await self._end_and_restart(victim, victim.kill, fault)
 
     async def _stop_process(self, fault: Fault) -> float:
         victim = self._process(fault)
-        if fault.target.startswith("consumer"):
-            await self.gather_figures(victim)
-        await asyncio.to_thread(victim.stop)
-        return await self._restart(victim, fault)
+        return await self._end_and_restart(victim, victim.stop, fault)
 
-    async def _restart(self, victim: Process, fault: Fault) -> float:
+    async def _end_and_restart(self, victim: Process, end: Callable[[], object], fault: Fault) -> float:
+        if fault.target.startswith("consumer"):
+            await self.add_metrics(victim)
+        await asyncio.to_thread(end)
         await asyncio.sleep(fault.lasts_s)
         victim.start()
         ended = time.time()
@@ -127,12 +125,9 @@ class FaultInjector:
 
     async def _freeze_process(self, fault: Fault) -> float:
         victim = self._process(fault)
-        victim.signal(signal.SIGSTOP)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            victim.signal(signal.SIGCONT)
-        return time.time()
+        return await self._hold(
+            fault, partial(victim.signal, signal.SIGSTOP), partial(victim.signal, signal.SIGCONT)
+        )
 
     async def _kill_server(self, fault: Fault) -> float:
         server = self._server(fault)
@@ -143,12 +138,7 @@ class FaultInjector:
 
     async def _freeze_server(self, fault: Fault) -> float:
         server = self._server(fault)
-        await asyncio.to_thread(server.freeze)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            server.thaw()
-        return time.time()
+        return await self._hold(fault, server.freeze, server.thaw)
 
     async def _hang_server(self, fault: Fault) -> float:
         server = self._server(fault)
@@ -167,23 +157,18 @@ class FaultInjector:
         return time.time()
 
     async def _alarm(self, fault: Fault) -> float:
-        rabbitmq = self._stack.servers.rabbitmq
-        await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", ABSURD_LIMIT)
-        try:
-            await asyncio.sleep(fault.lasts_s)
-        finally:
-            await asyncio.to_thread(rabbitmq.control, "set_disk_free_limit", USUAL_LIMIT)
-        return time.time()
+        set_limit = partial(self._stack.servers.rabbitmq.control, "set_disk_free_limit")
+        return await self._hold(fault, partial(set_limit, ABSURD_LIMIT), partial(set_limit, USUAL_LIMIT))
 
     async def _purge(self, _: Fault) -> float:
-        """Somebody empties the queues by hand."""
+        """Empty the queues, as an operator might."""
         async with self._operator() as channel:
             for name in QUEUES:
                 await channel.queue_purge(name)
         return time.time()
 
     async def _delete(self, _: Fault) -> float:
-        """Somebody deletes a queue by hand."""
+        """Delete a queue, as an operator might."""
         async with self._operator() as channel:
             await channel.queue_delete(QUEUES[1])
         return time.time()
@@ -195,30 +180,34 @@ class FaultInjector:
         return time.time()
 
     async def _wipe_and_flush(self, fault: Fault) -> float:
-        """Everything but the record is gone at once."""
+        """Lose everything but the record at once."""
         ended, _ = await asyncio.gather(self._wipe(fault), self._flush(fault))
         return ended
 
     async def _slow(self, fault: Fault) -> float:
-        return await self._trouble(fault, SLOW)
+        return await self._misbehave(fault, SLOW)
 
     async def _silence(self, fault: Fault) -> float:
-        return await self._trouble(fault, Trouble(silent=BOTH))
+        return await self._misbehave(fault, Behaviour(silent=BOTH))
 
     async def _cut(self, fault: Fault) -> float:
-        return await self._trouble(fault, Trouble(cut_after=CUT_AFTER))
+        return await self._misbehave(fault, Behaviour(cut_after=CUT_AFTER))
 
     async def _reset(self, fault: Fault) -> float:
         await asyncio.to_thread(self._edges[fault.target].reset)
         return time.time()
 
-    async def _trouble(self, fault: Fault, trouble: Trouble) -> float:
+    async def _misbehave(self, fault: Fault, behaviour: Behaviour) -> float:
         edge = self._edges[fault.target]
-        await asyncio.to_thread(edge.behave, trouble)
+        return await self._hold(fault, partial(edge.behave, behaviour), partial(edge.behave, NORMAL))
+
+    async def _hold(self, fault: Fault, begin: Callable[[], object], end: Callable[[], object]) -> float:
+        """Begin, wait for as long as the fault lasts, and end it whatever happens."""
+        await asyncio.to_thread(begin)
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
-            await asyncio.to_thread(edge.behave, CALM)
+            await asyncio.to_thread(end)
         return time.time()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A small HTTP client that knows whether a request may have reached the server: everything the book says depends on it."""
+"""A small HTTP client that knows whether a request may have reached the server; everything in the log depends on that."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import httptools
 import orjson
 
 PATIENCE_S = 15.0
-"""A request that is not answered by then hangs."""
+"""A request that has no answer by then hangs."""
 MOST_IDLE = 16
-"""Connections that a door keeps for later, so that what a process has open does not grow with its worst moment."""
+"""Connections kept for later, so that a process's open files do not grow with its worst moment."""
 
 
 class NotSent(Exception):
-    """Nobody took the connection: the request did not reach anyone."""
+    """Nobody took the connection: the request reached no one."""
 
 
 class NoAnswer(Exception):
-    """The request was sent and the connection ended: what became of it is unknown."""
+    """The request was sent and the connection ended: the outcome is unknown."""
 
 
 class Hung(NoAnswer):
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> dict[str, Any]:
-        """The document."""
+        """Return the parsed document."""
         found: dict[str, Any] = orjson.loads(self.body)
         return found
 
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self.usable = True
 
     async def ask(self, request: bytes, within_s: float) -> Answer:
-        """Raises NoAnswer, Hung."""
+        """Send a request and return its answer. Raises NoAnswer, Hung."""
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._headers, self._body, self._began = {}, bytearray(), monotonic()
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
             raise Hung from None
 
     def close(self) -> None:
-        """Use it no more."""
+        """Abort the connection."""
         self.usable = False
         if self._transport is not None:
             self._transport.abort()
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
             )
 
 
-class Door:
+class ConnectionPool:
     """Connections to one api process, as many as are needed."""
 
     def __init__(self, port: int) -> None:
@@ -117,7 +117,7 @@ class Door:
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, within_s: float = PATIENCE_S
     ) -> Answer:  # fmt: skip
-        """Raises NotSent, NoAnswer, Hung."""
+        """Send a request and return its answer. Raises NotSent, NoAnswer, Hung."""
         connection = await self._connection()
         try:
             return await connection.ask(self._request(method, path, body, headers or {}), within_s)
@@ -128,7 +128,7 @@ class Door:
                 connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         for each in self._idle:
             each.close()
 
@@ -149,21 +149,21 @@ class Door:
         return f"{method} {path} HTTP/1.1\r\n{self._host}{more}\r\n".encode() + body
 
 
-class Doors:
-    """All api processes in turn, as behind a load balancer: one that takes no connection is passed over."""
+class LoadBalancer:
+    """All api processes in turn, as behind a load balancer: one that takes no connection is skipped."""
 
-    def __init__(self, doors: Sequence[Door]) -> None:
-        self.doors = doors
+    def __init__(self, pools: Sequence[ConnectionPool]) -> None:
+        self.pools = pools
         self._turn = count()
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, within_s: float = PATIENCE_S
     ) -> Answer:  # fmt: skip
-        """Raises NotSent where no process takes it, NoAnswer, Hung."""
+        """Ask the next process that takes the request. Raises NotSent if none does, NoAnswer, Hung."""
         first = next(self._turn)
-        for step in range(len(self.doors)):
+        for step in range(len(self.pools)):
             try:
-                return await self.doors[(first + step) % len(self.doors)].ask(
+                return await self.pools[(first + step) % len(self.pools)].ask(
                     method, path, body, headers, within_s
                 )
             except NotSent:
@@ -171,6 +171,6 @@ class Doors:
         raise NotSent
 
     def close(self) -> None:
-        """Close all."""
-        for each in self.doors:
+        """Close all pools."""
+        for each in self.pools:
             each.close()

@@ -1,6 +1,6 @@
 """Kinds whose results say which claim made them, and whose every run leaves a line in a ledger outside the record.
 
-A result of an older claim than the record's, or two lines of one claim, are what fences are there to prevent.
+Fences are there to prevent a result of an older claim than the record's, and two lines of one claim.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sluice.handler import handler
 from sluice.retry import RetryPolicy
 
 LEDGER = "CHAOS_LEDGER"
-"""The variable that says where the ledger lies."""
+"""The environment variable that holds the path of the ledger."""
 
 SALT = 7_919
 
 
 class Ask(BaseModel):
-    """`number` tells every submit apart; `nap_s` is how long the work takes."""
+    """The input: `number` tells every submit apart, `nap_s` is how long the work takes."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -31,25 +31,25 @@ class Ask(BaseModel):
 
 
 class Done(BaseModel):
-    """What the number came to, and the claim under which it did."""
+    """The answer, and the claim under which it was computed."""
 
     answer: int
     fence: int
 
 
 class PureDone(BaseModel):
-    """What the number came to."""
+    """The answer alone."""
 
     answer: int
 
 
 def answer_to(number: int) -> int:
-    """What the work computes: nobody else comes to this by accident."""
+    """Compute what nobody arrives at by accident."""
     return (number * SALT) % 1_000_003
 
 
 def note(context: Context, number: int) -> None:
-    """Leave a line; one short write to a file opened for appending stays whole."""
+    """Append a line to the ledger; one short write to a file opened for appending stays whole."""
     path = os.environ.get(LEDGER)
     if path is None:
         return
@@ -63,7 +63,7 @@ def note(context: Context, number: int) -> None:
 
 @handler("chaos.sum", timeout_s=30)
 async def in_loop(ask: Ask, context: Context) -> Done:
-    """Ordinary work, which may take its time."""
+    """Do ordinary work, which may take its time."""
     note(context, ask.number)
     if ask.nap_s:
         await asyncio.sleep(ask.nap_s)
@@ -72,7 +72,7 @@ async def in_loop(ask: Ask, context: Context) -> Done:
 
 @handler("chaos.blocking", timeout_s=60)
 async def blocking(ask: Ask, context: Context) -> Done:
-    """Work that holds up the event loop, as it should not."""
+    """Block the event loop, as no handler should."""
     note(context, ask.number)
     time.sleep(ask.nap_s)  # noqa: ASYNC251  what it is for
     return Done(answer=answer_to(ask.number), fence=context.fence)
@@ -80,14 +80,14 @@ async def blocking(ask: Ask, context: Context) -> Done:
 
 @handler("chaos.pure", cache_s=86_400, timeout_s=30)
 async def pure(ask: Ask, context: Context) -> PureDone:
-    """Work that is done once for all who ask for the same."""
+    """Do work once for all who ask for the same."""
     note(context, ask.number)
     return PureDone(answer=answer_to(ask.number))
 
 
 @handler("chaos.shaky", retry=RetryPolicy(max_attempts=5, base_s=0.2), timeout_s=30)
 async def shaky(ask: Ask, context: Context) -> Done:
-    """Work that fails at its first attempt."""
+    """Fail at the first attempt."""
     note(context, ask.number)
     if context.attempt == 1:
         raise LookupError("not at the first attempt")

@@ -1,4 +1,4 @@
-"""What the record and the ledger say once all is over: the other side of the account."""
+"""What the record and the ledger hold after a run; `checker` compares it with the clients' log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import asyncpg
 import orjson
+
+from tests.support.servers import sql_session
 
 _JOBS = """
     select id::text, tenant, kind, state, fence, crash_count, solo_crashes, input, result, error,
@@ -36,8 +38,8 @@ class Row(NamedTuple):
     finished: float | None
 
 
-class Ended(NamedTuple):
-    """An attempt that did not succeed, and the consumer that was lost with it, if that was why."""
+class FailedAttempt(NamedTuple):
+    """An attempt that did not succeed, and the consumer that was lost with it, if that was the reason."""
 
     job_id: str
     fence: int
@@ -46,48 +48,41 @@ class Ended(NamedTuple):
     at: float
 
 
-class Ran(NamedTuple):
+class HandlerRun(NamedTuple):
     """A line of the ledger: a handler began under this claim."""
 
     job_id: str
     fence: int
 
 
-class Record(NamedTuple):
-    """All of it."""
+class RecordSnapshot(NamedTuple):
+    """The whole of it."""
 
     rows: list[Row]
-    attempts: list[Ended]
-    ledger: list[Ran]
+    attempts: list[FailedAttempt]
+    ledger: list[HandlerRun]
 
 
 async def unfinished(url: str) -> int:
-    """Jobs that are not terminal."""
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval(_LEFT))
-    finally:
-        await connection.close()
+    """Return how many jobs are not terminal."""
+    async with sql_session(url) as sql:
+        return int(await sql.fetchval(_LEFT))
 
 
-async def read_record(url: str, ledger: Path) -> Record:
-    """Everything, after the end."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            rows = [_row(each) async for each in connection.cursor(_JOBS, prefetch=5_000)]
-            attempts = [Ended(*each) async for each in connection.cursor(_ATTEMPTS, prefetch=5_000)]
-    finally:
-        await connection.close()
-    return Record(rows, attempts, read_ledger(ledger))
+async def read_record(url: str, ledger: Path) -> RecordSnapshot:
+    """Read the record and the ledger."""
+    async with sql_session(url) as sql, sql.transaction():
+        rows = [_row(each) async for each in sql.cursor(_JOBS, prefetch=5_000)]
+        attempts = [FailedAttempt(*each) async for each in sql.cursor(_ATTEMPTS, prefetch=5_000)]
+    return RecordSnapshot(rows, attempts, read_ledger(ledger))
 
 
-def read_ledger(path: Path) -> list[Ran]:
-    """Its lines."""
+def read_ledger(path: Path) -> list[HandlerRun]:
+    """Read the lines of the ledger."""
     if not path.exists():
         return []
     with path.open() as lines:
-        return [Ran(job_id, int(fence)) for job_id, fence, *_ in map(str.split, lines)]
+        return [HandlerRun(job_id, int(fence)) for job_id, fence, *_ in map(str.split, lines)]
 
 
 def _row(row: asyncpg.Record) -> Row:

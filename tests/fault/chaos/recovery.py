@@ -1,4 +1,4 @@
-"""How long it took until work went on after each fault, found in the record's own times."""
+"""How long it took until work went on after each fault, according to the record's own times."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from tests.fault.chaos.fault_injector import Done
-from tests.fault.chaos.record_snapshot import Ended, Row
+from tests.fault.chaos.fault_injector import InjectedFault
+from tests.fault.chaos.record_snapshot import FailedAttempt, Row
 from tests.fault.chaos.schedule import LEASE_S
 
 LOOK_S = 60.0
@@ -32,44 +32,46 @@ LIMITS = {
 
 
 class Recovery(NamedTuple):
-    """Seconds after one fault; None where nothing of the kind was seen.
+    """Seconds after one fault; None if nothing of the kind was seen.
 
     `pause`: the longest time without an accepted job while it lasted. `accepts`: from its end until a job was accepted.
-    `works`: from its end until a job that was accepted after it had finished. `rescued`: from its beginning until the
-    last job of the process that it hit was taken from it, as far as that happened before it went on.
+    `works`: from its end until a job that was accepted after it had finished. `rescued`: from its beginning until the last
+    job of the process it hit was taken over, as far as that happened before the process went on.
     """
 
-    done: Done
+    injected: InjectedFault
     pause: float
     accepts: float | None
     works: float | None
     rescued: float | None
 
 
-def recoveries(done: Sequence[Done], rows: Sequence[Row], attempts: Sequence[Ended]) -> list[Recovery]:
-    """One for each fault. `rows` come in the order of their creation."""
+def recoveries(
+    injected: Sequence[InjectedFault], rows: Sequence[Row], attempts: Sequence[FailedAttempt]
+) -> list[Recovery]:
+    """Return one recovery for each fault. `rows` come in the order of their creation."""
     created = [row.created for row in rows]
     lost: dict[int, list[float]] = defaultdict(list)
     for each in attempts:
         if each.outcome == "lease-lost" and each.pid is not None:
             lost[each.pid].append(each.at)
-    return [_recovery(each, rows, created, lost) for each in done]
+    return [_recovery(each, rows, created, lost) for each in injected]
 
 
 def _recovery(
-    done: Done, rows: Sequence[Row], created: Sequence[float], lost: dict[int, list[float]]
+    injected: InjectedFault, rows: Sequence[Row], created: Sequence[float], lost: dict[int, list[float]]
 ) -> Recovery:
-    first = bisect_left(created, done.ended)
-    later = rows[first : bisect_left(created, done.ended + LOOK_S)]
+    first = bisect_left(created, injected.ended)
+    later = rows[first : bisect_left(created, injected.ended + LOOK_S)]
     finished = [row.finished for row in later if row.finished is not None]
-    last = done.began + LOOK_S if done.fault.kind == "consumer-kill" else done.ended
-    taken = [at for at in lost.get(done.pid or 0, []) if done.began <= at <= last]
+    last = injected.began + LOOK_S if injected.fault.kind == "consumer-kill" else injected.ended
+    taken = [at for at in lost.get(injected.pid or 0, []) if injected.began <= at <= last]
     return Recovery(
-        done,
-        pause=_longest_pause(created, done.began, done.ended),
-        accepts=later[0].created - done.ended if later else None,
-        works=min(finished) - done.ended if finished else None,
-        rescued=max(taken) - done.began if taken else None,
+        injected,
+        pause=_longest_pause(created, injected.began, injected.ended),
+        accepts=later[0].created - injected.ended if later else None,
+        works=min(finished) - injected.ended if finished else None,
+        rescued=max(taken) - injected.began if taken else None,
     )
 
 
@@ -79,51 +81,53 @@ def _longest_pause(created: Sequence[float], began: float, ended: float) -> floa
 
 
 def broken(found: Sequence[Recovery], patience: float = 1.0) -> list[str]:
-    """Limits that were exceeded, where no other fault of a server explains it; `patience` stretches them."""
-    return [_told(each, *LIMITS[each.done.fault.kind]) for each in found if _late(each, found, patience)]
+    """Name the limits that were exceeded where no other fault of a server explains it; `patience` stretches them."""
+    return [
+        _describe(each, *LIMITS[each.injected.fault.kind]) for each in found if _late(each, found, patience)
+    ]
 
 
 def _late(each: Recovery, found: Sequence[Recovery], patience: float) -> bool:
-    if each.done.fault.kind not in LIMITS:
+    if each.injected.fault.kind not in LIMITS:
         return False
-    name, limit = LIMITS[each.done.fault.kind]
+    name, limit = LIMITS[each.injected.fault.kind]
     took = getattr(each, name)
     return took is not None and took > limit * patience and not _disturbed(each, found)
 
 
 def _disturbed(each: Recovery, found: Sequence[Recovery]) -> bool:
-    """Whether a server was away, or an edge troubled, while this one recovered."""
-    until = each.done.ended + WORKS_AGAIN_S
+    """Tell whether a server was away, or an edge misbehaved, while this one recovered."""
+    until = each.injected.ended + WORKS_AGAIN_S
     return any(
         other is not each
-        and not other.done.fault.kind.startswith(("api", "consumer"))
-        and other.done.began < until
-        and other.done.ended > each.done.began - WORKS_AGAIN_S
+        and not other.injected.fault.kind.startswith(("api", "consumer"))
+        and other.injected.began < until
+        and other.injected.ended > each.injected.began - WORKS_AGAIN_S
         for other in found
     )
 
 
-def _told(each: Recovery, name: str, limit: float) -> str:
-    return f"{each.done.fault}: {name} {getattr(each, name):.1f} s, more than {limit:.1f} s"
+def _describe(each: Recovery, name: str, limit: float) -> str:
+    return f"{each.injected.fault}: {name} {getattr(each, name):.1f} s, more than {limit:.1f} s"
 
 
-class Line(NamedTuple):
-    """All faults of one kind: of each time the median and the longest."""
+class RecoveryRow(NamedTuple):
+    """All faults of one kind: the median and the longest of each time."""
 
     kind: str
     times: int
     seconds: dict[str, tuple[float, float] | None]
 
 
-def table(found: Sequence[Recovery]) -> list[Line]:
-    """A line for each kind."""
-    kinds = sorted({each.done.fault.kind for each in found})
-    return [_line(kind, [each for each in found if each.done.fault.kind == kind]) for kind in kinds]
+def table(found: Sequence[Recovery]) -> list[RecoveryRow]:
+    """Return a row for each kind."""
+    kinds = sorted({each.injected.fault.kind for each in found})
+    return [_row(kind, [each for each in found if each.injected.fault.kind == kind]) for kind in kinds]
 
 
-def _line(kind: str, found: Sequence[Recovery]) -> Line:
+def _row(kind: str, found: Sequence[Recovery]) -> RecoveryRow:
     names = ("pause", "accepts", "works", "rescued")
     seen = {name: [took for each in found if (took := getattr(each, name)) is not None] for name in names}
-    return Line(
+    return RecoveryRow(
         kind, len(found), {name: (median(took), max(took)) if took else None for name, took in seen.items()}
     )

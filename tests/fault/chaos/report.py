@@ -1,4 +1,4 @@
-"""The report of a run: what was broken, what was promised, what was kept; for people as Markdown, for programs as JSON."""
+"""The report of a run: what was broken, what was promised, what was kept; Markdown for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 from infra.local.bench import versions
 from infra.local.servers import Servers
 from loadtests.bench import machine
-from tests.fault.chaos import resource_samples as vitals
+from tests.fault.chaos import resource_samples
 from tests.fault.chaos.recovery import LIMITS, Recovery, broken, table
 from tests.fault.chaos.resource_samples import Trend, trends
 from tests.fault.chaos.run import Outcome
@@ -21,37 +21,37 @@ MUST_BE_NONE = (
     "succeeded although cancelled", "claims unexplained", "ran twice under one claim", "not found after its 202",
     "went back", "shown unfinished after its end", "seen by a stranger", "another's job", "server error", "503 without Retry-After", "hung",
 )  # fmt: skip
-"""Named in every report, also where there was none of it."""
+"""Named in every report, even where the count is 0."""
 
 
 def facts(servers: Servers, load_before: float) -> dict[str, str]:
-    """Where and on what; the servers have to run."""
+    """Describe the machine and the servers, which have to be running."""
     return machine.describe(versions(servers), load_before)
 
 
 def verdict(outcome: Outcome, patience: float) -> str:
-    """In a word."""
+    """Return the verdict in one word."""
     return "KEPT" if kept(outcome, patience) else "BROKEN"
 
 
 def kept(outcome: Outcome, patience: float) -> bool:
-    """Every promise, those about time, and about memory where it was watched for long enough, as well."""
+    """Tell whether every promise was kept, including those about time, and about memory if it was watched for long enough."""
     return outcome.verdict.good and not broken(outcome.recoveries, patience) and not growing(outcome)
 
 
 def growing(outcome: Outcome) -> list[Trend]:
-    """Processes of the product that do not keep to what they have."""
+    """Return the processes of the product whose memory or files do not stay level."""
     ours = (trend for trend in trends(outcome.samples) if trend.name.startswith(("api", "consumer")))
     return [trend for trend in ours if not trend.level]
 
 
 def markdown(outcome: Outcome, where: dict[str, str], patience: float) -> str:
-    """For people."""
+    """Render the report for people."""
     return "\n".join(_lines(outcome, where, patience)) + "\n"
 
 
 def as_json(outcome: Outcome, where: dict[str, str], patience: float) -> bytes:
-    """For programs."""
+    """Render the report for programs."""
     found: dict[str, Any] = {
         "verdict": verdict(outcome, patience),
         "seed": outcome.plan.seed,
@@ -60,8 +60,8 @@ def as_json(outcome: Outcome, where: dict[str, str], patience: float) -> bytes:
         "where": where,
         "counts": outcome.verdict.counts,
         "figures": outcome.figures,
-        "wrong": {name: outcome.verdict.wrongs.counts[name] for name in _wrong_names(outcome)},
-        "examples": dict(outcome.verdict.wrongs.examples),
+        "wrong": {name: outcome.verdict.violations.counts[name] for name in _violation_names(outcome)},
+        "examples": dict(outcome.verdict.violations.examples),
         "late": broken(outcome.recoveries, patience),
         "rest_s": outcome.rest_s,
         "memory": [trend._asdict() | {"level": trend.level} for trend in trends(outcome.samples)],
@@ -71,13 +71,13 @@ def as_json(outcome: Outcome, where: dict[str, str], patience: float) -> bytes:
 
 
 def write(outcome: Outcome, where: dict[str, str], directory: Path, patience: float) -> Path:
-    """Write both; return the one for people."""
+    """Write both reports and the samples; return the path of the one for people."""
     directory.mkdir(parents=True, exist_ok=True)
     stem = where["date"].replace(" UTC", "").replace(" ", "-").replace(":", "")
     path = directory / f"report-{stem}-seed-{outcome.plan.seed}.md"
     path.write_text(markdown(outcome, where, patience))
     path.with_suffix(".json").write_bytes(as_json(outcome, where, patience))
-    vitals.write(outcome.samples, path.with_suffix(".csv"))
+    resource_samples.write(outcome.samples, path.with_suffix(".csv"))
     return path
 
 
@@ -94,14 +94,16 @@ def _lines(outcome: Outcome, where: dict[str, str], patience: float) -> Iterator
     if patience != 1:
         yield f"- patience: promises about time were stretched {patience:g} times"
     yield from ["", "## What must be 0", "", "| what | count |", "|---|---:|"]
-    yield from (f"| {name} | {outcome.verdict.wrongs.counts[name]} |" for name in _wrong_names(outcome))
-    for name, examples in outcome.verdict.wrongs.examples.items():
+    yield from (
+        f"| {name} | {outcome.verdict.violations.counts[name]} |" for name in _violation_names(outcome)
+    )
+    for name, examples in outcome.verdict.violations.examples.items():
         yield from ["", f"### {name}", ""]
         yield from (f"- `{each}`" for each in examples)
     yield from ["", "## Counts", "", "| what | count |", "|---|---:|"]
     yield from (f"| {name} | {count:,} |" for name, count in counts.items())
     yield from (f"| {name} | {count:,} |" for name, count in outcome.figures.items())
-    yield f"| clients that found no room | {outcome.stayed_away:,} |"
+    yield f"| clients that found no room | {outcome.not_started:,} |"
     yield from _recovery_lines(outcome, patience)
     yield from _answer_lines(outcome)
     yield from _trend_lines(outcome)
@@ -111,7 +113,7 @@ def _trend_lines(outcome: Outcome) -> Iterator[str]:
     found = trends(outcome.samples)
     if not found:
         return
-    yield from ["", f"## Memory and files, after the first {vitals.WARM_S / 60:.0f} minutes", ""]
+    yield from ["", f"## Memory and files, after the first {resource_samples.WARM_S / 60:.0f} minutes", ""]
     yield "| process | MiB at first | at last | growth in 10 min | files at first | at last | |"
     yield "|---|---:|---:|---:|---:|---:|---|"
     for each in found:
@@ -133,26 +135,28 @@ def _recovery_lines(outcome: Outcome, patience: float) -> Iterator[str]:
 
 
 def _answer_lines(outcome: Outcome) -> Iterator[str]:
-    book = outcome.book
+    log = outcome.log
     yield from ["", "## Answers", "", "| route | status | count |", "|---|---|---:|"]
-    for (route, status), count in sorted(book.answers.items()):
+    for (route, status), count in sorted(log.answers.items()):
         yield f"| {route} | {status or 'connection lost'} | {count:,} |"
     yield from [
         "",
         "| route | median ms | 99 % | longest | later than 1 s | than 3 s |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for route in book.latencies.routes():
-        figures = [book.latencies.percentile(route, share) for share in (0.5, 0.99, 1.0)]
-        figures += [book.latencies.later_than(route, limit) for limit in (1.0, 3.0)]
+    for route in log.latencies.routes():
+        figures = [log.latencies.percentile(route, share) for share in (0.5, 0.99, 1.0)]
+        figures += [log.latencies.later_than(route, limit) for limit in (1.0, 3.0)]
         yield f"| {route} | {' | '.join(f'{each:,}' for each in figures)} |"
 
 
-def _wrong_names(outcome: Outcome) -> list[str]:
-    seen = [name for name in outcome.verdict.wrongs.counts if name not in MUST_BE_NONE]
+def _violation_names(outcome: Outcome) -> list[str]:
+    seen = [name for name in outcome.verdict.violations.counts if name not in MUST_BE_NONE]
     return [*MUST_BE_NONE, *sorted(seen)]
 
 
 def _recovery(each: Recovery) -> dict[str, Any]:
     times = {name: getattr(each, name) for name in ("pause", "accepts", "works", "rescued")}
-    return each.done.fault._asdict() | {"began": each.done.began, "ended": each.done.ended} | times
+    return (
+        each.injected.fault._asdict() | {"began": each.injected.began, "ended": each.injected.ended} | times
+    )

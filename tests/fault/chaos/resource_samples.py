@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 EVERY_S = 10.0
 WARM_S = 600.0
-"""Seconds until a process has what it needs; before that growth means nothing."""
+"""Seconds until a process has what it needs; growth before that means nothing."""
 MOST_MIB, PER_S = 1.0, 600.0
 """Growth that is allowed: MiB in so many seconds."""
 MOST_FILES = 5
@@ -23,7 +23,7 @@ _RSS = re.compile(r"^VmRSS:\s+(\d+) kB", re.MULTILINE)
 
 
 class Sample(NamedTuple):
-    """A process at a moment: seconds since the start, resident memory in MiB, open files."""
+    """A process at one moment: seconds since the start, resident memory in MiB, open files."""
 
     at_s: float
     name: str
@@ -33,7 +33,7 @@ class Sample(NamedTuple):
 
 
 class Trend(NamedTuple):
-    """One process from the end of its warm-up on: memory at both ends, growth in MiB per ten minutes, files at both ends."""
+    """One process after its warm-up: memory at both ends, growth in MiB per ten minutes, files at both ends."""
 
     name: str
     samples: int
@@ -45,12 +45,12 @@ class Trend(NamedTuple):
 
     @property
     def level(self) -> bool:
-        """It keeps what it has."""
+        """Tell whether it keeps to what it has."""
         return self.growth < MOST_MIB and abs(self.last_files - self.first_files) <= MOST_FILES
 
 
 async def watch(pids: Callable[[], Mapping[str, int]], into: list[Sample], every_s: float = EVERY_S) -> None:
-    """Look at every process, for ever."""
+    """Sample every process, for ever."""
     began = monotonic()
     while True:
         for name, pid in pids().items():
@@ -61,7 +61,7 @@ async def watch(pids: Callable[[], Mapping[str, int]], into: list[Sample], every
 
 
 def look(name: str, pid: int, at_s: float) -> Sample | None:
-    """A process now; None where there is none."""
+    """Sample a process; return None if there is none."""
     try:
         memory = _RSS.search((_PROC / str(pid) / "status").read_text())
         files = len(list((_PROC / str(pid) / "fd").iterdir()))
@@ -71,7 +71,7 @@ def look(name: str, pid: int, at_s: float) -> Sample | None:
 
 
 def trends(samples: Sequence[Sample], warm_s: float = WARM_S) -> list[Trend]:
-    """Of every process that lived from the end of the warm-up to the last sample."""
+    """Return the trend of every process that lived from the end of the warm-up to the last sample."""
     lives: defaultdict[tuple[str, int], list[Sample]] = defaultdict(list)
     for each in samples:
         if each.at_s >= warm_s:
@@ -85,7 +85,7 @@ def trends(samples: Sequence[Sample], warm_s: float = WARM_S) -> list[Trend]:
 
 
 def write(samples: Sequence[Sample], path: Path) -> None:
-    """All of them, as a table for other programs."""
+    """Write the samples as a table for other programs."""
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(Sample._fields)

@@ -1,4 +1,4 @@
-"""One run from start to verdict: bring everything up, load it, break it, let it come to rest, compare."""
+"""One run from start to verdict: start everything, load it, break it, let it come to rest, compare."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from yarl import URL
-
 from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict, judge
 from tests.fault.chaos.client_log import ClientLog
-from tests.fault.chaos.client_requests import Asking
-from tests.fault.chaos.fault_injector import Done, FaultInjector
-from tests.fault.chaos.http_client import Door, Doors
+from tests.fault.chaos.client_requests import ClientRequests
+from tests.fault.chaos.fault_injector import FaultInjector, InjectedFault
+from tests.fault.chaos.http_client import ConnectionPool, LoadBalancer
 from tests.fault.chaos.kinds import LEDGER
-from tests.fault.chaos.load import VISITS, Load
-from tests.fault.chaos.proxy import Proxies, Proxy
+from tests.fault.chaos.load import CLIENT_MIX, Load
 from tests.fault.chaos.record_snapshot import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
 from tests.fault.chaos.resource_samples import Sample, watch
-from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, Crew, Fault, schedule
-from tests.support.servers import urls
+from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, SERVERS, Fault, ProcessCounts, schedule
+from tests.support.proxy import Proxies, Proxy
+from tests.support.servers import proxied_urls
 from tests.support.stack import ROOT, Stack, make_a_key
 
 Say = Callable[[str], None]
@@ -46,42 +44,42 @@ SETTINGS: dict[str, object] = {
 
 
 class Plan(NamedTuple):
-    """What a run is made of. Everything that the seed decides follows from this alone."""
+    """What a run consists of. Everything the seed decides follows from this alone."""
 
     seed: int
     seconds: float
     mix: Mapping[str, int] = FULL
     rate: float = 160.0
-    crew: Crew = Crew()
-    visits: Mapping[str, int] = VISITS
+    processes: ProcessCounts = ProcessCounts()
+    client_mix: Mapping[str, int] = CLIENT_MIX
     script: tuple[Fault, ...] | None = None
     settings: Mapping[str, object] = {}
     quiesce_s: float = QUIESCE_S
 
     @property
     def faults(self) -> list[Fault]:
-        """When which fault comes; a script says it instead of the seed."""
+        """Return which fault comes when; a script overrides the seed."""
         return (
             list(self.script)
             if self.script is not None
-            else schedule(self.seed, self.seconds, self.mix, self.crew)
+            else schedule(self.seed, self.seconds, self.mix, self.processes)
         )
 
 
 class Outcome(NamedTuple):
-    """What came of a run. `rest_s` is how long the last jobs took after the last client had left."""
+    """What a run came to. `rest_s` is how long the last jobs took after the last client had left."""
 
     plan: Plan
     verdict: Verdict
     recoveries: list[Recovery]
-    book: ClientLog
+    log: ClientLog
     figures: dict[str, int]
     rest_s: float
-    stayed_away: int
+    not_started: int
     samples: list[Sample]
 
 
-class Site:
+class ChaosStack:
     """Everything that runs: servers, processes, and a proxy on every edge between them."""
 
     def __init__(self, plan: Plan, servers: Servers, directory: Path, root: Path = ROOT) -> None:
@@ -99,9 +97,9 @@ class Site:
         self.edges |= {name: self.proxies.add(self._port(name)) for name in EDGES}
         await self.stack.start(apis=0, consumers=0)
         self.keys = {each: await make_a_key(self.servers, each, ["submit", "read"]) for each in TENANTS}
-        for _ in range(self.plan.crew.apis):
+        for _ in range(self.plan.processes.apis):
             self.stack.add_api(**self._urls("api"))
-        for _ in range(self.plan.crew.consumers):
+        for _ in range(self.plan.processes.consumers):
             self.stack.add_consumer(**self._urls("consumer"))
         await asyncio.gather(*(each.ready() for each in self.stack.apis + self.stack.consumers))
 
@@ -110,12 +108,12 @@ class Site:
         self.stack.stop()
         self.proxies.close()
 
-    def doors(self) -> Doors:
-        """The way in for clients."""
-        return Doors([Door(urlsplit(api.url).port or 0) for api in self.stack.apis])
+    def load_balancer(self) -> LoadBalancer:
+        """Return the way in for clients."""
+        return LoadBalancer([ConnectionPool(urlsplit(api.url).port or 0) for api in self.stack.apis])
 
     def pids(self) -> dict[str, int]:
-        """The main process of everything that runs."""
+        """Return the main process of everything that runs."""
         every = {f"api-{number}": each.process for number, each in enumerate(self.stack.apis)}
         every |= {f"consumer-{number}": each.process for number, each in enumerate(self.stack.consumers)}
         found = {name: process.pid for name, process in every.items() if process is not None}
@@ -126,108 +124,103 @@ class Site:
         return port
 
     def _urls(self, role: str) -> dict[str, object]:
-        """Where each server is for this role: behind its proxy."""
-        real = {
-            "postgres": "SLUICE_POSTGRES_URL",
-            "redis": "SLUICE_REDIS_URL",
-            "rabbitmq": "SLUICE_RABBITMQ_URL",
-        }
-        found = urls(self.servers)
-        return {
-            f"{server}_url": str(URL(found[name]).with_port(self.edges[f"{role}-{server}"].port))
-            for server, name in real.items()
-        }
+        """Return the settings that lead this role to its servers through its proxies."""
+        return proxied_urls(self.servers, {name: self.edges[f"{role}-{name}"].port for name in SERVERS})
 
 
 @asynccontextmanager
-async def site(plan: Plan, servers: Servers, directory: Path, root: Path = ROOT) -> AsyncIterator[Site]:
-    """Everything up for the block."""
-    made = Site(plan, servers, directory, root)
+async def chaos_stack(
+    plan: Plan, servers: Servers, directory: Path, root: Path = ROOT
+) -> AsyncIterator[ChaosStack]:
+    """Run everything for the block."""
+    chaos = ChaosStack(plan, servers, directory, root)
     try:
-        await made.open()
-        yield made
+        await chaos.open()
+        yield chaos
     finally:
-        await asyncio.to_thread(made.close)
+        await asyncio.to_thread(chaos.close)
 
 
 async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Path = ROOT) -> Outcome:
-    """The whole story. Whatever is wrong is in the outcome's verdict; errors are those of the harness."""
-    async with site(plan, servers, directory, root) as made:
-        return await _run(made, say)
+    """Do the whole run. Violations are in the outcome's verdict; errors are those of the harness."""
+    async with chaos_stack(plan, servers, directory, root) as chaos:
+        return await _run(chaos, say)
 
 
-async def _run(made: Site, say: Say) -> Outcome:
-    plan, book, doors = made.plan, ClientLog(), made.doors()
-    load = Load(Asking(doors, made.keys, book), book, Random(plan.seed), plan.rate, plan.visits)
-    wreck = FaultInjector(made.stack, made.edges)
+async def _run(chaos: ChaosStack, say: Say) -> Outcome:
+    plan, log, balancer = chaos.plan, ClientLog(), chaos.load_balancer()
+    load = Load(ClientRequests(balancer, chaos.keys, log), log, Random(plan.seed), plan.rate, plan.client_mix)
+    injector = FaultInjector(chaos.stack, chaos.edges)
     stop, samples = asyncio.Event(), list[Sample]()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(stop), name="load")
         sides = [
-            group.create_task(_tell(book, plan, say), name="progress"),
-            group.create_task(watch(made.pids, samples), name="vitals"),
+            group.create_task(_report_progress(log, plan, say), name="progress"),
+            group.create_task(watch(chaos.pids, samples), name="samples"),
         ]
-        done = await _break_all(wreck, plan, book, say)
+        done = await _inject_all(injector, plan, log, say)
         stop.set()
         for side in sides:
             side.cancel()
-    rest_s = await _come_to_rest(made, say)
-    for consumer in made.stack.consumers:
-        await wreck.gather_figures(consumer)
-    doors.close()
-    if not book.acknowledged:
-        book.wrongs.add("nothing was accepted", plan)
-    record = await read_record(made.servers.postgres.url, made.ledger)
+    rest_s = await _until_quiet(chaos, say)
+    for consumer in chaos.stack.consumers:
+        await injector.add_metrics(consumer)
+    balancer.close()
+    if not log.acknowledged:
+        log.violations.add("nothing was accepted", plan)
+    record = await read_record(chaos.servers.postgres.url, chaos.ledger)
     found = recoveries(done, record.rows, record.attempts)
     return Outcome(
         plan,
-        judge(book, record, calm=not plan.faults),
+        judge(log, record, no_faults=not plan.faults),
         found,
-        book,
-        dict(wreck.figures),
+        log,
+        dict(injector.metrics),
         rest_s,
-        load.stayed_away,
+        load.not_started,
         samples,
     )
 
 
-async def _break_all(wreck: FaultInjector, plan: Plan, book: ClientLog, say: Say) -> list[Done]:
-    """Do every fault at its time; return once all are over and the time is up."""
+async def _inject_all(injector: FaultInjector, plan: Plan, log: ClientLog, say: Say) -> list[InjectedFault]:
+    """Inflict every fault at its time; return once all are over and the time is up."""
     began = monotonic()
-    tasks: list[asyncio.Task[Done | None]] = []
+    tasks: list[asyncio.Task[InjectedFault | None]] = []
     async with asyncio.TaskGroup() as group:
         for fault in plan.faults:
             await asyncio.sleep(max(0.0, began + fault.at_s - monotonic()))
             say(str(fault))
-            tasks.append(group.create_task(_break(wreck, fault, book), name=str(fault)))
+            tasks.append(group.create_task(_inject(injector, fault, log), name=str(fault)))
     await asyncio.sleep(max(0.0, began + plan.seconds - monotonic()))
     return [done for task in tasks if (done := task.result()) is not None]
 
 
-async def _break(wreck: FaultInjector, fault: Fault, book: ClientLog) -> Done | None:
-    """A fault that cannot be done, or undone, is a wrong of its own: what it was to show was not seen."""
+async def _inject(injector: FaultInjector, fault: Fault, log: ClientLog) -> InjectedFault | None:
+    """Inflict one fault. One that cannot be done or undone is a violation itself: what it was to show was not seen."""
     try:
-        return await wreck.do(fault)
+        return await injector.do(fault)
     except Exception as error:  # noqa: BLE001  the rest of the run is worth having
-        book.wrongs.add("fault not done", f"{fault}: {error!r}")
+        log.violations.add("fault not done", f"{fault}: {error!r}")
         return None
 
 
-async def _come_to_rest(made: Site, say: Say) -> float:
-    """Wait until nothing is unfinished, or the time for it is over."""
+async def _until_quiet(chaos: ChaosStack, say: Say) -> float:
+    """Wait until nothing is unfinished, or the time for it is over; return how long it took."""
     began = monotonic()
-    while (left := await unfinished(made.servers.postgres.url)) and monotonic() < began + made.plan.quiesce_s:
+    while (
+        left := await unfinished(chaos.servers.postgres.url)
+    ) and monotonic() < began + chaos.plan.quiesce_s:
         say(f"coming to rest: {left} jobs left")
         await asyncio.sleep(1)
     return monotonic() - began
 
 
-async def _tell(book: ClientLog, plan: Plan, say: Say) -> None:
+async def _report_progress(log: ClientLog, plan: Plan, say: Say) -> None:
     began = monotonic()
     while True:
         await asyncio.sleep(SAY_EVERY_S)
         spent = monotonic() - began
-        wrong = f", WRONG: {dict(book.wrongs.counts)}" if book.wrongs.counts else ""
+        wrong = f", WRONG: {dict(log.violations.counts)}" if log.violations.counts else ""
         say(
-            f"{spent:7.1f} s of {plan.seconds:.0f}: {book.acknowledged} acknowledged of {book.attempted}{wrong}"
+            f"{spent:7.1f} s of {plan.seconds:.0f}: {log.acknowledged} acknowledged of {log.attempted}{wrong}"
         )

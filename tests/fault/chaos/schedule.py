@@ -1,4 +1,4 @@
-"""Which faults come when: decided by a seed alone, before anything runs, so that the same seed breaks the same things again."""
+"""Which faults come when: a seed decides it before anything runs, so the same seed breaks the same things again."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LEAD_S = 3.0
 
 
 class Kind(NamedTuple):
-    """A kind of fault: what it may hit, and how many seconds it lasts: for a death, until the start again.
+    """A kind of fault: what it may hit, and how many seconds it lasts (for a death: until the restart).
 
-    What hangs is first frozen for so long, and then killed and started, as people do it.
+    What hangs is first frozen for that long, then killed and started, as people do it.
     """
 
     targets: tuple[str, ...]
@@ -35,21 +35,21 @@ class Fault(NamedTuple):
         return f"{self.at_s:7.1f} s  {self.kind:<18} {self.target:<18} {self.lasts_s:4.1f} s"
 
 
-class Crew(NamedTuple):
-    """How many processes there are, and how many of each the faults leave alone (the last ones)."""
+class ProcessCounts(NamedTuple):
+    """How many processes there are, and how many of each the faults spare (the last ones)."""
 
     apis: int = 2
     consumers: int = 3
     spared: int = 0
 
-    def names(self, role: str) -> tuple[str, ...]:
-        """Those that may be hit."""
+    def targets(self, role: str) -> tuple[str, ...]:
+        """Return the names of those that may be hit."""
         every = self.apis if role == "api" else self.consumers
         return tuple(f"{role}-{number}" for number in range(every - self.spared))
 
 
 LEASE_S = 2.5
-"""The lease of the processes under test: a frozen one has to sleep longer to lose its work."""
+"""The lease of the processes under test: a frozen one has to sleep for longer to lose its work."""
 
 FULL: Mapping[str, int] = {
     "api-kill": 6, "api-stop": 1,
@@ -60,18 +60,18 @@ FULL: Mapping[str, int] = {
     "edge-slow": 2, "edge-silent": 2, "edge-reset": 1, "edge-cut": 1,
     "wipe-and-flush": 1,
 }  # fmt: skip
-"""53 faults: what `make fault` lets happen, and `make soak` again and again."""
+"""The 53 faults of `make fault`, which `make soak` repeats."""
 
 SHORT: Mapping[str, int] = {
     "api-kill": 1, "consumer-kill": 2, "consumer-freeze": 1, "redis-kill": 1, "postgres-kill": 1, "edge-reset": 1,
     "wipe-and-flush": 1,
 }  # fmt: skip
-"""What every test run lets happen."""
+"""The faults of every test run."""
 
 
-def kinds(crew: Crew) -> Mapping[str, Kind]:
-    """Every kind of fault."""
-    api, consumer = crew.names("api"), crew.names("consumer")
+def kinds(processes: ProcessCounts) -> Mapping[str, Kind]:
+    """Return every kind of fault."""
+    api, consumer = processes.targets("api"), processes.targets("consumer")
     return {
         "api-kill": Kind(api, 0.0, 2.0),
         "api-stop": Kind(api, 0.0, 1.0),
@@ -99,23 +99,23 @@ def kinds(crew: Crew) -> Mapping[str, Kind]:
     }
 
 
-def schedule(seed: int, seconds: float, mix: Mapping[str, int], crew: Crew) -> list[Fault]:
-    """So many faults of each kind, evenly spread over the seconds, in an order that the seed decides.
+def schedule(seed: int, seconds: float, mix: Mapping[str, int], processes: ProcessCounts) -> list[Fault]:
+    """Spread so many faults of each kind evenly over the seconds, in an order that the seed decides.
 
-    Raises KeyError for a kind that there is not.
+    Raises KeyError for an unknown kind.
     """
-    rng, known = Random(seed), kinds(crew)
-    deck = [name for name, count in sorted(mix.items()) for _ in range(count)]
-    rng.shuffle(deck)
-    width = (seconds - LEAD_S) / max(1, len(deck))
+    rng, known = Random(seed), kinds(processes)
+    order = [name for name, count in sorted(mix.items()) for _ in range(count)]
+    rng.shuffle(order)
+    width = (seconds - LEAD_S) / max(1, len(order))
     return [
         _fault(rng, LEAD_S + (place + rng.uniform(0, 0.3)) * width, name, known[name])
-        for place, name in enumerate(deck)
+        for place, name in enumerate(order)
     ]
 
 
 def repeated(mix: Mapping[str, int], times: int) -> dict[str, int]:
-    """The same mix so many times."""
+    """Return the same mix so many times."""
     return {name: count * times for name, count in mix.items()}
 
 

@@ -1,1 +1,1 @@
-"""Proves that the fault runs can fail: one guard at a time is removed from a copy of the product, and the account must turn red."""
+"""Prove that the fault runs can fail: remove one guard at a time from a copy of the product, and see the verdict turn red."""

@@ -1,4 +1,4 @@
-"""The guards, each with the few lines that remove it and the faults by which its absence is seen.
+"""The guards, each with the few lines that remove it and the faults that show its absence.
 
 Where another guard would repair what the first lets through, that one is removed on both sides of the comparison.
 """
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tests.fault.chaos.run import Plan
-from tests.fault.chaos.schedule import Crew, Fault
+from tests.fault.chaos.schedule import Fault, ProcessCounts
 
 SEED = 1
-SMALL = Crew(apis=2, consumers=2)
+SMALL = ProcessCounts(apis=2, consumers=2)
 QUIESCE_S = 25.0
 """Longer than the intact product takes to find messages that RabbitMQ has lost."""
 FEW_SLOTS = '{"default":{"slots":8,"ids_per_message":4},"heavy":{"slots":1,"ids_per_message":1}}'
@@ -27,24 +27,24 @@ class Cut(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """What is removed, in words and in lines, and which wrongs show it: one of them is enough.
+    """What is removed, in words and in lines, and the violations that show it: one of them is enough.
 
-    `beside` is removed in both runs: the intact one has to be good without it as well.
+    `also_removed` is removed in both runs: the intact one has to be good without it as well.
     """
 
     name: str
     cuts: tuple[Cut, ...]
     plan: Plan
-    shows: frozenset[str]
-    beside: tuple[Cut, ...] = ()
+    shown_by: frozenset[str]
+    also_removed: tuple[Cut, ...] = ()
 
 
-KEEPER = "consumer/keeper/keeper.py"
-NO_SEARCH = (Cut(KEEPER, "        if opened.broker.configured:\n", "        if False:\n"),)
-"""Nobody looks for messages that RabbitMQ has lost."""
+KEEPER = "consumer/keeper/timetable.py"
+NO_SEARCH = (Cut(KEEPER, "        if ports.broker.configured:\n", "        if False:\n"),)
+"""Removes the search for messages that RabbitMQ has lost."""
 
-_DUE_MESSAGES = (
-    "        yield DueMessages(store, publisher, telemetry, lambda: opened.broker.connected), tick\n"
+_REPUBLISH_OUTBOX = (
+    "        yield RepublishOutbox(store, publisher, telemetry, lambda: ports.broker.connected), tick\n"
 )
 _BLIND_ACCEPT = """\
         try:
@@ -59,32 +59,32 @@ _BLIND_ACCEPT = """\
 
 
 def plan(
-    *script: Fault, seconds: float, rate: float = 60.0, visits: Mapping[str, int] | None = None, **settings: object
+    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, int] | None = None, **settings: object
 ) -> Plan:  # fmt: skip
-    """A short run with these faults, and with clients of these kinds alone."""
+    """Plan a short run with these faults, and with clients that behave in these ways alone."""
     usual = Plan(SEED, seconds, {}, rate, SMALL, script=script, settings=settings, quiesce_s=QUIESCE_S)
-    return usual._replace(visits=visits) if visits else usual
+    return usual._replace(client_mix=client_mix) if client_mix else usual
 
 
 def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
-    """One fault of a script."""
+    """Make one fault of a script."""
     return Fault(at_s, kind, target, lasts_s)
 
 
 GUARDS = (
     Guard(
         "the fence is not compared when an ending is written",
-        (Cut("sluice/adapters/postgres/queries/settle.sql", "join held using (id, fence)", "join held using (id)"),),
+        (Cut("sluice/adapters/postgres/queries/job_store/settle.sql", "join held using (id, fence)", "join held using (id)"),),
         plan(
             fault(4, "consumer-freeze", "consumer-0", 4.0),
             fault(11, "consumer-freeze", "consumer-1", 4.0),
-            seconds=18, rate=5, visits={"slow": 1},
+            seconds=18, rate=5, client_mix={"slow": 1},
         ),
         frozenset({"written by an older claim", "claims unexplained"}),
     ),
     Guard(
         "nobody publishes again what was not published",
-        (Cut(KEEPER, _DUE_MESSAGES, ""), *NO_SEARCH),
+        (Cut(KEEPER, _REPUBLISH_OUTBOX, ""), *NO_SEARCH),
         plan(fault(4, "rabbitmq-kill", "rabbitmq", 1.0), seconds=15),
         frozenset({"stuck"}),
     ),
@@ -93,14 +93,14 @@ GUARDS = (
         NO_SEARCH,
         plan(
             fault(6, "rabbitmq-purge", "rabbitmq"), fault(7, "rabbitmq-wipe", "rabbitmq"),
-            seconds=14, rate=9, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=14, rate=9, client_mix={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
         (Cut(KEEPER, "        yield RescueJobs(store, cache, telemetry), tick\n", ""),),
-        plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, visits={"slow": 1}),
+        plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, client_mix={"slow": 1}),
         frozenset({"stuck"}),
     ),
     Guard(
@@ -114,30 +114,30 @@ GUARDS = (
         ),
         plan(fault(5, "rabbitmq-hang", "rabbitmq", 3.0), seconds=16),
         frozenset({"stuck"}),
-        beside=NO_SEARCH,
+        also_removed=NO_SEARCH,
     ),
     Guard(
         "a message is acknowledged before its jobs are claimed",
         (
             Cut("consumer/intake/lane_buffer.py", "        ids = decode(delivery.body)\n", "        ids = decode(delivery.body)\n        delivery.acknowledge()\n"),
-            Cut("consumer/intake/lane_buffer.py", "            self._delivery.acknowledge()\n", "            pass\n"),
+            Cut("consumer/acknowledging.py", "            self._delivery.acknowledge()\n", "            pass\n"),
         ),
         plan(
             fault(6, "consumer-kill", "consumer-0"), fault(8, "consumer-kill", "consumer-1"),
-            seconds=10, rate=10, visits={"slow": 1}, lanes=FEW_SLOTS,
+            seconds=10, rate=10, client_mix={"slow": 1}, lanes=FEW_SLOTS,
         ),
         frozenset({"stuck"}),
-        beside=NO_SEARCH,
+        also_removed=NO_SEARCH,
     ),
     Guard(
         "PostgreSQL answers a commit before it is on disk",
         (
-            Cut("sluice/adapters/postgres/queries/server_settings.sql", "'on'", "'off'"),
-            Cut("sluice/adapters/postgres/queries/server_settings.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
+            Cut("sluice/adapters/postgres/queries/server_checks/server_settings.sql", "'on'", "'off'"),
+            Cut("sluice/adapters/postgres/queries/server_checks/server_settings.sql", "$1::bool and synchronous_commit not in ('off', 'local')", "$1::bool or true"),
         ),
         plan(
             *(fault(4 * number, "postgres-kill", "postgres") for number in range(1, 6)),
-            seconds=24, rate=150, visits={"plain": 1}, unsafe_durability="accept",
+            seconds=24, rate=150, client_mix={"plain": 1}, unsafe_durability="accept",
         ),
         frozenset({"lost"}),
     ),
@@ -151,30 +151,30 @@ GUARDS = (
         "the heartbeat shares the event loop with the handlers",
         (
             Cut(
-                "consumer/lease.py",
+                "consumer/heartbeat_thread.py",
                 "        self._thread.start()\n",
                 "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
             ),
         ),
-        plan(seconds=8, rate=0.25, visits={"blocking": 1}, lease_s=4)._replace(crew=Crew(1, 4)),
+        plan(seconds=8, rate=0.25, client_mix={"blocking": 1}, lease_s=4)._replace(processes=ProcessCounts(1, 4)),
         frozenset({"taken from a living consumer"}),
     ),
     Guard(
         "keys are not looked at when jobs are inserted",
         (
             Cut(
-                "sluice/adapters/postgres/queries/accept.sql",
+                "sluice/adapters/postgres/queries/job_store/accept.sql",
                 "where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))",
                 "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
             ),
         ),
-        plan(seconds=6, visits={"twins": 1}),
+        plan(seconds=6, client_mix={"twins": 1}),
         frozenset({"duplicated"}),
     ),
     Guard(
         "equal pure work does not share a flight",
         (Cut("api/jobs/submit.py", "fingerprint=digest, flight=True,", "fingerprint=digest, flight=False,"),),
-        plan(seconds=6, rate=100, visits={"pure": 1}),
+        plan(seconds=6, rate=100, client_mix={"pure": 1}),
         frozenset({"same work done twice"}),
     ),
     Guard(
@@ -182,7 +182,7 @@ GUARDS = (
         (
             Cut("api/jobs/lookup.py", "        if document and document.finished:\n", "        if document:\n"),
         ),
-        plan(seconds=8, visits={"followed": 1}),
+        plan(seconds=8, client_mix={"followed": 1}),
         frozenset({"went back", "shown unfinished after its end"}),
     ),
     Guard(
@@ -195,26 +195,26 @@ GUARDS = (
                 "        except ServerAway:\n            jobs = {}\n",
             ),
         ),
-        plan(fault(4, "postgres-kill", "postgres", 1.0), seconds=10, visits={"followed": 1}),
+        plan(fault(4, "postgres-kill", "postgres", 1.0), seconds=10, client_mix={"followed": 1}),
         frozenset({"not found after its 202"}),
     ),
     Guard(
         "the tenant of a document is not compared",
         (Cut("api/jobs/lookup.py", "if document is None or document.tenant != tenant:", "if document is None:"),),
-        plan(seconds=6, visits={"foreign": 1}),
+        plan(seconds=6, client_mix={"foreign": 1}),
         frozenset({"seen by a stranger"}),
     ),
     Guard(
         "a cancel is forgotten when a job ends",
         (
             Cut(
-                "sluice/adapters/postgres/queries/settle.sql",
+                "sluice/adapters/postgres/queries/job_store/settle.sql",
                 "case when cancel_requested_at is null then ended.state else 'cancelled' end",
                 "case when ended.state = 'queued' then 'succeeded' else ended.state end",
             ),
         ),
-        plan(seconds=8, visits={"cancelled": 1}),
+        plan(seconds=8, client_mix={"cancelled": 1}),
         frozenset({"succeeded although cancelled"}),
     ),
 )  # fmt: skip
-"""All that can be removed."""
+"""All guards that can be removed."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.fault.controls.guards import Cut
-from tests.fault.controls.tree import copied
+from tests.fault.controls.tree import copy_product
 from tests.support.stack import ROOT
 
 FAILED = 1
-"""Exit status of pytest where a test has failed; where there was none, or it could not start, it is another."""
+"""Exit status of pytest if a test has failed; if there was none, or it could not start, it is another."""
 
 
 class Mutant(NamedTuple):
@@ -25,7 +25,7 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
-_REDIS = "sluice/adapters/redis/cache.py"
+_REDIS = "sluice/adapters/redis/connection.py"
 _LEASE = "clock_timestamp() + $4::float8 * interval '1 second'"
 _RECORD = "sluice/adapters/postgres/migrations/versions/0001_the_record.sql"
 
@@ -54,10 +54,10 @@ MUTANTS = (
     Mutant(
         "a lease goes by the clock of the consumer",
         (
-            Cut("sluice/adapters/postgres/queries/claim.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/queries/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
-            Cut("sluice/adapters/postgres/heartbeat.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
+            Cut("sluice/adapters/postgres/queries/job_store/claim.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/queries/heartbeat_store/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
+            Cut("sluice/adapters/postgres/job_store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
+            Cut("sluice/adapters/postgres/heartbeat_store.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
         ),
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
     ),
@@ -67,21 +67,21 @@ MUTANTS = (
         ("tests/integration/test_bad_input.py",),
     ),
 )  # fmt: skip
-"""All that single tests watch."""
+"""All guards that single tests watch."""
 
 
 def noticed(mutant: Mutant, place: Path) -> bool:
-    """Whether its tests, green as they are, fail in a copy without the guard."""
-    return _run(mutant.tests, _whole(place / "intact", ())) == 0 and (
-        _run(mutant.tests, _whole(place / "removed", mutant.cuts)) == FAILED
+    """Tell whether its tests, green as they are, fail in a copy without the guard."""
+    return _run(mutant.tests, _copy_with_tests(place / "intact", ())) == 0 and (
+        _run(mutant.tests, _copy_with_tests(place / "removed", mutant.cuts)) == FAILED
     )
 
 
-def _whole(to: Path, cuts: Iterable[Cut]) -> Path:
-    """A copy of the product with its tests and what configures them."""
-    root = copied(to, cuts)
-    for room in ("tests", "infra", "loadtests", "docs"):
-        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+def _copy_with_tests(to: Path, cuts: Iterable[Cut]) -> Path:
+    """Copy the product with its tests and their configuration."""
+    root = copy_product(to, cuts)
+    for folder in ("tests", "infra", "loadtests", "docs"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in ROOT.glob("*.toml"):
         shutil.copy(path, root)
     return root

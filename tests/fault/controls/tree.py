@@ -1,4 +1,4 @@
-"""A copy of the product from which something was taken away."""
+"""A copy of the product from which something was removed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 from tests.fault.controls.guards import Cut
 from tests.support.stack import ROOT
 
-ROOMS = ("sluice", "api", "consumer")
+PACKAGES = ("sluice", "api", "consumer")
 
 
-def copied(to: Path, cuts: Iterable[Cut]) -> Path:
-    """The rooms of the product below this directory, without what the cuts take away. Raises LookupError as `cut`."""
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__"))
+def copy_product(to: Path, cuts: Iterable[Cut]) -> Path:
+    """Copy the product's packages into this directory, without what the cuts remove. Raises LookupError like `apply_cut`."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, to / package, ignore=shutil.ignore_patterns("__pycache__"))
     for each in cuts:
-        cut(to, each)
+        apply_cut(to, each)
     return to
 
 
-def cut(root: Path, this: Cut) -> None:
-    """Take one thing away. Raises LookupError where it is not there, exactly once: the guard has moved."""
-    file = root / this.file
+def apply_cut(root: Path, cut: Cut) -> None:
+    """Remove one thing. Raises LookupError unless it is there exactly once: the guard has moved."""
+    file = root / cut.file
     text = file.read_text()
-    if text.count(this.old) != 1:
-        raise LookupError(f"{this.file} has {text.count(this.old)} times {this.old!r}")
-    file.write_text(text.replace(this.old, this.new))
+    if text.count(cut.old) != 1:
+        raise LookupError(f"{cut.file} has {text.count(cut.old)} times {cut.old!r}")
+    file.write_text(text.replace(cut.old, cut.new))

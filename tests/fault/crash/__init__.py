@@ -1,1 +1,1 @@
-"""Crash points: where a process can be made to die, to freeze or to fail, between any two of its steps."""
+"""Crash points: where a process can be made to die, freeze or fail, between any two of its steps."""

@@ -1,4 +1,4 @@
-"""What a process is told to do at a crash point: a file, written by a test and taken by the process."""
+"""What a process is to do at a crash point: a file that a test writes and the process takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Order(NamedTuple):
 
     @classmethod
     def read(cls, file: Path) -> Order | None:
-        """The order in the file, None where there is none."""
+        """Return the order in the file, None if there is none."""
         try:
             point, action, nth, serial = file.read_text().split("|")
         except (FileNotFoundError, ValueError):
@@ -33,7 +33,7 @@ class Order(NamedTuple):
         new.rename(file)
 
     def take(self, file: Path) -> bool:
-        """Leave the mark that it is carried out now; false where that was done already."""
+        """Mark the order as carried out; return False if it already was."""
         try:
             file.rename(self.mark(file))
         except FileNotFoundError:
@@ -41,5 +41,5 @@ class Order(NamedTuple):
         return True
 
     def mark(self, file: Path) -> Path:
-        """The file that is there once the order was carried out."""
+        """Return the file that exists once the order was carried out."""
         return file.with_suffix(f".{self.serial}")

@@ -1,6 +1,6 @@
 """The table of crash points: each names a step of the product, and whether it is about to happen, under way or done.
 
-The product has no word of this: a launcher (`python -m tests.fault.crash api`) wraps the steps, then runs the real thing.
+The product knows nothing about them: a launcher (`python -m tests.fault.crash api`) wraps the steps, then runs the real thing.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any, Literal, NamedTuple
 from sluice.core.lifecycle import Transition
 
 When = Literal["before", "under way", "after"]
-Concerns = Callable[[tuple[Any, ...], Any], object]
+Applies = Callable[[tuple[Any, ...], Any], object]
 
 
 def always(_arguments: tuple[Any, ...], _answer: Any) -> object:
-    """Every call concerns the point."""
+    """Match every call."""
     return True
 
 
-def answered(_arguments: tuple[Any, ...], answer: Any) -> object:
-    """Only calls that found something to do."""
+def found_work(_arguments: tuple[Any, ...], answer: Any) -> object:
+    """Match calls that found something to do."""
     return answer
 
 
@@ -43,31 +43,32 @@ def _cancels_what_runs(_arguments: tuple[Any, ...], answer: Any) -> object:
     return answer is not None and answer.state == "running"
 
 
-def _sends(query: str) -> Concerns:
+def _sends(query: str) -> Applies:
     return lambda arguments, _answer: arguments[3] == query
 
 
 class Point(NamedTuple):
-    """`target` is the module and the name of the step; `work` says which clients (`play.STIMULI`) make it happen.
+    """`target` is the module and the name of the step; `work` names the clients (`scenario.CLIENT_ACTIONS`) that make it happen.
 
     `pause_s` passes between the step and the crash, for what else has to happen meanwhile.
     """
 
-    says: str
+    happens: str
     role: Literal["api", "consumer"]
     target: str
     when: When
-    concerns: Concerns = always
+    applies: Applies = always
     work: str = "plain"
     pause_s: float = 0.0
 
 
-_STORE, _HEARTBEAT = (
-    "sluice.adapters.postgres.store:Store.",
-    "sluice.adapters.postgres.heartbeat:HeartbeatConnection.",
-)
-_BROKER, _CACHE = "sluice.adapters.rabbitmq.broker:Broker.", "sluice.adapters.redis.cache:RedisCache."
-_ASK, _SEND = "sluice.adapters.postgres.pool:Database._ask", "aiormq.channel:Channel.basic_publish"
+_STORE = "sluice.adapters.postgres.job_store:PostgresJobStore."
+_CONTROL = "sluice.adapters.postgres.control_store:PostgresControlStore."
+_KEEPER = "sluice.adapters.postgres.keeper_store:PostgresKeeperStore."
+_HEARTBEAT = "sluice.adapters.postgres.heartbeat_store:PostgresHeartbeatStore."
+_BROKER = "sluice.adapters.rabbitmq.broker:Broker."
+_CACHE = "sluice.adapters.redis.document_cache:RedisDocumentCache."
+_FETCH, _SEND = "sluice.adapters.postgres.pool:Database._fetch_over", "aiormq.channel:Channel.basic_publish"
 
 POINTS: Mapping[str, Point] = {
     "FP1": Point("validated", "api", "api.jobs.submit:make_job", "after"),
@@ -77,24 +78,24 @@ POINTS: Mapping[str, Point] = {
     "FP5": Point("published, before the confirmation", "api", _SEND, "under way"),
     "FP6": Point("confirmed, before the outbox knows", "api", _STORE + "dispatched", "before"),
     "FP7": Point(
-        "swept, before the publish", "consumer", _STORE + "take_due_messages", "after", _swept, "delayed"
+        "swept, before the publish", "consumer", _KEEPER + "take_due_messages", "after", _swept, "delayed"
     ),
     "FP8": Point(
         "swept and published, before the outbox knows", "consumer", _STORE + "dispatched", "before", always, "delayed"
     ),
     "FP9": Point("delivered, before the claim", "consumer", _STORE + "claim", "before"),
-    "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", answered),
+    "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", found_work),
     "FP11": Point("acknowledged, before the start", "consumer", "consumer.running.runner:Runner.run", "before"),
     "FP12": Point("in the handler", "consumer", "tests.fault.chaos.kinds:note", "after", work="naps"),
     "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
     "FP14 accept": Point(
-        "accept sent, its reply cut", "api", _ASK, "under way", _sends("accept")
+        "accept sent, its reply cut", "api", _FETCH, "under way", _sends("accept")
     ),
     "FP14 claim": Point(
-        "claim sent, its reply cut", "consumer", _ASK, "under way", _sends("claim")
+        "claim sent, its reply cut", "consumer", _FETCH, "under way", _sends("claim")
     ),
     "FP14 settle": Point(
-        "settle sent, its reply cut", "consumer", _ASK, "under way", _sends("settle")
+        "settle sent, its reply cut", "consumer", _FETCH, "under way", _sends("settle")
     ),
     "FP15": Point(
         "settled, before the document is stored", "consumer", _CACHE + "announce", "before", _announces_an_end
@@ -105,11 +106,11 @@ POINTS: Mapping[str, Point] = {
     ),
     "FP17": Point("retry decided, before its commit", "consumer", _STORE + "settle", "before", _retries, "shaky"),
     "FP18": Point("heartbeat sent", "consumer", _HEARTBEAT + "beat", "under way", always, "naps"),
-    "FP19": Point("rescued, before it is told and dispatched", "consumer", _STORE + "rescue", "after", answered, "orphans"),
-    "FP21": Point("cancelled while it may be claimed", "api", _STORE + "cancel", "after", answered, "cancels"),
+    "FP19": Point("rescued, before it is told and dispatched", "consumer", _KEEPER + "rescue", "after", found_work, "orphans"),
+    "FP21": Point("cancelled while it may be claimed", "api", _CONTROL + "cancel", "after", found_work, "cancels"),
     "FP22": Point(
-        "cancel asked of what runs, before it is told", "api", _STORE + "cancel", "after", _cancels_what_runs,
+        "cancel asked of what runs, before it is told", "api", _CONTROL + "cancel", "after", _cancels_what_runs,
         "cancels late",
     ),
 }  # fmt: skip
-"""By number. FP20 would be a webhook posted and not marked: there are none."""
+"""By number. FP20 would be a webhook that was posted but not marked: there are none."""

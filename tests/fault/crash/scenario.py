@@ -1,6 +1,6 @@
-"""Plays crash points: clients work until a process reaches its point, it is brought back, and what was promised is checked.
+"""Run crash points: clients work until a process reaches its point, it is brought back, and every promise is checked.
 
-Several processes play at a time, on the same servers: what one leaves behind another takes up.
+Several processes run at a time on the same servers: what one leaves behind another takes over.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from uuid import uuid4
 import httpx2
 import orjson
 
+from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
 from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
-from tests.fault.claims import record
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
 from tests.support.make_jobs import new_job
@@ -34,7 +33,7 @@ from tests.support.waiting import until, until_found
 LAUNCHER = "tests.fault.crash"
 DEADLINE_S = 60.0
 FROZEN_S = 2.6
-"""Longer than a lease of tests.support.servers.QUICK: nothing tells that it is over."""
+"""Longer than a lease of tests.support.servers.QUICK: nothing signals its end."""
 
 
 class Case(NamedTuple):
@@ -48,48 +47,48 @@ class Case(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """What a client was told of the job of a key."""
+    """What a client was told about the job of a key."""
 
     id: str
     number: int
     cancelled: bool = False
 
 
-class Player:
-    """Plays cases with a process of its own: `process` obeys the orders in `file`, clients ask the api `door`."""
+class CaseRunner:
+    """Runs cases with a process of its own: `process` obeys the orders in `file`, clients ask `api`."""
 
     numbers = count(1)
 
-    def __init__(self, stack: Stack, process: Process, file: Path, door: Process) -> None:
-        self._stack, self._process, self._file, self._door = stack, process, file, door
-        self._client = stack.client(api=door)
+    def __init__(self, stack: Stack, process: Process, file: Path, api: Process) -> None:
+        self._stack, self._process, self._file, self._api = stack, process, file, api
+        self._client = stack.client(api=api)
         self.promises: dict[str, Promise] = {}
 
-    async def play(self, case: Case) -> None:
-        """Raises where the point was not reached, or a promise was broken."""
+    async def run(self, case: Case) -> None:
+        """Run one case. Raises if the point was not reached, or a promise was broken."""
         order = Order(case.point, case.action, serial=next(self.numbers))
         before = set(self.promises)
         order.write(self._file)
-        stimulate = STIMULI[POINTS[case.point].work]
+        act = CLIENT_ACTIONS[POINTS[case.point].work]
         async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
-            going = group.create_task(self._until_reached(order, stimulate))
+            task = group.create_task(self._until_reached(order, act))
             await self._bring_back(order)
-            await going
-        await self.submit()  # life goes on
+            await task
+        await self.submit()  # the product still works
         made = [promise for key, promise in self.promises.items() if key not in before]
         await self._check(made)
 
     async def submit(self, nap_s: float = 0.0, kind: str = "chaos.sum", **options: object) -> str:
-        """The id of an acknowledged job; it is asked for under one key until there is an answer."""
+        """Submit a job under one key until there is an answer; return its id."""
         number, key = next(self.numbers), str(uuid4())
         body = {"kind": kind, "input": {"number": number, "nap_s": nap_s}, "options": options}
         answer = await self._until_answered("/v1/jobs", json=body, headers={"Idempotency-Key": key})
-        assert answer.status_code in (200, 202), answer.text  # 200: it has finished meanwhile
+        assert answer.status_code in (200, 202), answer.text  # 200: it has already finished
         self.promises[key] = Promise(answer.json()["id"], number)
         return str(answer.json()["id"])
 
     async def cancel(self, job_id: str) -> None:
-        """Cancel; where the answer says that it ended otherwise before, that is the promise."""
+        """Cancel; if the answer says that the job had ended otherwise before, that is the promise."""
         answer = await self._until_answered(f"/v1/jobs/{job_id}/cancel")
         assert answer.status_code in (200, 202), answer.text
         if answer.json()["state"] not in ("succeeded", "failed"):
@@ -97,7 +96,7 @@ class Player:
             self.promises[key] = self.promises[key]._replace(cancelled=True)
 
     async def orphan(self) -> None:
-        """A job whose consumer is gone: it was claimed, and its lease is over."""
+        """Make a job whose consumer is gone: it was claimed, and its lease has run out."""
         number, key = next(self.numbers), str(uuid4())
         new = new_job(
             tenant="demo",
@@ -108,7 +107,7 @@ class Player:
         )
         database = Database(self._stack.servers.postgres.url, "tests", Telemetry(), size=1)
         try:
-            gone = Store(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
+            gone = PostgresJobStore(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
             await gone.accept([new])
             await gone.claim([new.id], ["chaos.sum"])
         finally:
@@ -116,19 +115,19 @@ class Player:
         self.promises[key] = Promise(new.id, number)
 
     async def state(self, job_id: str) -> str:
-        """As the record has it."""
-        async with record(self._stack) as sql:
+        """Return the state of the job in the record."""
+        async with self._stack.sql() as sql:
             return str(await sql.fetchval("select state from jobs where id = $1", job_id))
 
     async def recover(self) -> None:
-        """After a case that went wrong: a process that is as new."""
+        """Replace the process by a new one, after a case that went wrong."""
         self._file.unlink(missing_ok=True)
         self._process.kill()
         self._process.start()
         await self._process.ready()
 
     async def close(self) -> None:
-        """Close its client."""
+        """Close the client."""
         await self._client.aclose()
 
     async def _until_answered(self, path: str, **request: Any) -> httpx2.Response:
@@ -141,13 +140,13 @@ class Player:
                 pass
             await asyncio.sleep(0.05)
 
-    async def _until_reached(self, order: Order, stimulate: Callable[[Player], Awaitable[None]]) -> None:
+    async def _until_reached(self, order: Order, act: Callable[[CaseRunner], Awaitable[None]]) -> None:
         while not order.mark(self._file).exists():
-            await stimulate(self)
+            await act(self)
             await asyncio.sleep(0.02)
 
     async def _bring_back(self, order: Order) -> None:
-        """Once the order is carried out, and it shows."""
+        """Wait until the order has visibly been carried out, then restart or continue the process."""
         process = self._process.process
         assert process is not None
         await until(order.mark(self._file).exists)
@@ -165,7 +164,7 @@ class Player:
         assert self._process.process.poll() is None, "it died of it"
 
     async def _check(self, made: list[Promise]) -> None:
-        """Every promise that was made is kept, and the client sees it."""
+        """Check that every promise was kept, and that the client sees it."""
         rows = await self._stack.finished(promise.id for promise in made)
         for promise in made:
             row = rows[promise.id]
@@ -179,42 +178,42 @@ class Player:
                 assert shown["result"] == result
 
 
-async def _plain(player: Player) -> None:
-    await player.submit()
+async def _plain(runner: CaseRunner) -> None:
+    await runner.submit()
 
 
-async def _naps(player: Player) -> None:
-    await asyncio.gather(player.submit(nap_s=0.6), player.submit(nap_s=0.6))
+async def _naps(runner: CaseRunner) -> None:
+    await asyncio.gather(runner.submit(nap_s=0.6), runner.submit(nap_s=0.6))
 
 
-async def _delayed(player: Player) -> None:
-    await player.submit(delay_s=0.05)
+async def _delayed(runner: CaseRunner) -> None:
+    await runner.submit(delay_s=0.05)
 
 
-async def _shaky(player: Player) -> None:
-    await player.submit(kind="chaos.shaky")
+async def _shaky(runner: CaseRunner) -> None:
+    await runner.submit(kind="chaos.shaky")
 
 
-async def _orphans(player: Player) -> None:
-    await player.orphan()
+async def _orphans(runner: CaseRunner) -> None:
+    await runner.orphan()
     await asyncio.sleep(0.1)
 
 
-async def _cancels(player: Player) -> None:
-    await player.cancel(await player.submit(nap_s=0.5))
+async def _cancels(runner: CaseRunner) -> None:
+    await runner.cancel(await runner.submit(nap_s=0.5))
 
 
-async def _cancels_late(player: Player) -> None:
-    job_id = await player.submit(nap_s=3)
+async def _cancels_late(runner: CaseRunner) -> None:
+    job_id = await runner.submit(nap_s=3)
 
     async def runs() -> bool:
-        return await player.state(job_id) == "running"
+        return await runner.state(job_id) == "running"
 
     await until_found(runs)
-    await player.cancel(job_id)
+    await runner.cancel(job_id)
 
 
-STIMULI: Mapping[str, Callable[[Player], Awaitable[None]]] = {
+CLIENT_ACTIONS: Mapping[str, Callable[[CaseRunner], Awaitable[None]]] = {
     "plain": _plain,
     "naps": _naps,
     "delayed": _delayed,
@@ -223,10 +222,10 @@ STIMULI: Mapping[str, Callable[[Player], Awaitable[None]]] = {
     "cancels": _cancels,
     "cancels late": _cancels_late,
 }
-"""What clients do, by name; again and again until the point is reached."""
+"""What clients do, by name, again and again until the point is reached."""
 
 
-class Stage:
+class CrashStack:
     """Processes that obey orders, on a stack of their own."""
 
     def __init__(self, stack: Stack, directory: Path) -> None:
@@ -234,64 +233,66 @@ class Stage:
         self.ledger = directory / "ledger"
         stack.environment[LEDGER] = str(self.ledger)
         stack._settings |= {"handlers": "tests.fault.chaos.kinds"}
-        self.players: list[tuple[str, Player]] = []
+        self.runners: list[tuple[str, CaseRunner]] = []
 
     async def open(self, apis: int, consumers: int) -> None:
-        """A calm api, and so many of each that obey."""
+        """Start one api without orders, and so many of each that obey."""
         await self.stack.start(consumers=0)
-        calm = self.stack.apis[0]
+        plain_api = self.stack.apis[0]
         for number in range(apis):
-            with self._obeying(f"api-{number}") as file:
+            with self._orders_for(f"api-{number}") as file:
                 api = self.stack.add_api()
-            self.players.append(("api", Player(self.stack, api, file, api)))
+            self.runners.append(("api", CaseRunner(self.stack, api, file, api)))
         for number in range(consumers):
-            with self._obeying(f"consumer-{number}") as file:
+            with self._orders_for(f"consumer-{number}") as file:
                 consumer = self.stack.add_consumer()
-            self.players.append(("consumer", Player(self.stack, consumer, file, calm)))
+            self.runners.append(("consumer", CaseRunner(self.stack, consumer, file, plain_api)))
         await asyncio.gather(*(each.ready() for each in self.stack.apis + self.stack.consumers))
 
-    async def play(self, cases: list[Case]) -> dict[Case, str]:
-        """What went wrong in each case, empty where nothing did."""
+    async def run(self, cases: list[Case]) -> dict[Case, str]:
+        """Run the cases; return what went wrong in each, empty if nothing did."""
         left = {
             role: [case for case in cases if POINTS[case.point].role == role] for role in ("api", "consumer")
         }
         outcomes: dict[Case, str] = {}
-        await asyncio.gather(*(self._turns(player, left[role], outcomes) for role, player in self.players))
+        await asyncio.gather(
+            *(self._run_cases(runner, left[role], outcomes) for role, runner in self.runners)
+        )
         return outcomes
 
     @property
     def promises(self) -> dict[str, Promise]:
-        """Every key, and what its client was told."""
-        return {key: promise for _, player in self.players for key, promise in player.promises.items()}
+        """Return every key, and what its client was told."""
+        return {key: promise for _, runner in self.runners for key, promise in runner.promises.items()}
 
-    def runs(self) -> list[tuple[str, str]]:
-        """Job and fence of every run of a handler."""
+    def handler_runs(self) -> list[tuple[str, str]]:
+        """Return the job and the fence of every run of a handler."""
         lines = self.ledger.read_text().splitlines()
         return [(job_id, fence) for job_id, fence, *_ in map(str.split, lines)]
 
-    async def _turns(self, player: Player, left: list[Case], outcomes: dict[Case, str]) -> None:
+    async def _run_cases(self, runner: CaseRunner, left: list[Case], outcomes: dict[Case, str]) -> None:
         while left:
             case = left.pop(0)
             began = time.monotonic()
             try:
-                await player.play(case)
+                await runner.run(case)
                 outcomes[case] = ""
             except Exception as error:  # noqa: BLE001  it is told of the case, and the others go on
                 outcomes[case] = "".join(traceback.format_exception(error))
-                await player.recover()
-            print(f"{case} {time.monotonic() - began:.1f} s {outcomes[case]}")  # noqa: T201
-        await player.close()
+                await runner.recover()
+            print(f"{case} {time.monotonic() - began:.1f} s {outcomes[case]}")  # noqa: T201  shown when the test fails
+        await runner.close()
 
     @contextmanager
-    def _obeying(self, name: str) -> Iterator[Path]:
-        """What is started within the block obeys the orders in this file."""
+    def _orders_for(self, name: str) -> Iterator[Path]:
+        """Let what is started within the block obey the orders in this file."""
         file = self._directory / f"{name}.order"
-        self.stack.launcher, self.stack.environment[VARIABLE] = LAUNCHER, str(file)
+        self.stack.launcher, self.stack.environment[VARIABLE] = ("-m", LAUNCHER), str(file)
         yield file
-        self.stack.launcher = ""
+        self.stack.launcher = ("-m",)
         del self.stack.environment[VARIABLE]
 
 
 def state_of(pid: int) -> str:
-    """What the kernel says: R, S, T, ..."""
+    """Return the state of a process as the kernel has it: R, S, T, ..."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""A RabbitMQ of our own for the tests of its connection, put in order again after each of them."""
+"""A RabbitMQ server of its own for the tests of the connection, repaired after each of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.servers import RabbitMQ
-from sluice.adapters.rabbitmq import connection as link
-from sluice.adapters.rabbitmq import queues
+from sluice.adapters.rabbitmq import connection, queues
 from sluice.core.lanes import Lane
 
 lane_numbers = itertools.count()
@@ -33,13 +32,13 @@ def rabbitmq(server: RabbitMQ) -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reconnect at once and give up on a silent broker soon, so that a test of many faults stays short."""
-    monkeypatch.setattr(link, "PAUSE_S", 0.05)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect at once and give up on a silent broker soon, so that tests of many faults stay short."""
+    monkeypatch.setattr(connection, "PAUSE_S", 0.05)
     monkeypatch.setattr(queues, "CALL_S", 1.0)
 
 
 @pytest.fixture
 def lane() -> Lane:
-    """A lane whose queues no other test has used; holds 12 normal messages of one id each."""
+    """Make a lane whose queues no other test has used; it holds 12 normal messages of one id each."""
     return Lane(f"t{next(lane_numbers)}", slots=16, ids_per_message=1)

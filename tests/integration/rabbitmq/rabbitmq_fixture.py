@@ -1,11 +1,9 @@
-"""What the tests of the RabbitMQ connection share: a proxy that cuts lines, a consumer, and ways to wait."""
+"""What the tests of the RabbitMQ connection share: a proxy before the broker, a consumer, and ways to publish."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -21,80 +19,27 @@ from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.ports import Delivery
 from sluice.core.runtime.telemetry import Event, Telemetry
+from tests.support.proxy import Proxies, Proxy
+from tests.support.waiting import until
 
 BUDGET_S = 0.6
 ACK_FRAME = b"\x00\x3c\x00\x50"
-
-
-class Proxy:
-    """Stands between us and the broker, counts acknowledgements, and cuts every connection when told to."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._lines: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
-        self.accepted = 0
-        self.acknowledgements = 0
-
-    @property
-    def connections(self) -> int:
-        return len(self._lines)
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError:
-            writer.transport.abort()
-            return
-        line = (writer, broker_writer)
-        self._lines.add(line)
-        self.accepted += 1
-        try:
-            ways = [
-                asyncio.create_task(self._copy(reader, broker_writer, counting=True)),
-                asyncio.create_task(self._copy(broker_reader, writer, counting=False)),
-            ]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._lines.discard(line)
-            _reset(line)
-
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counting: bool
-    ) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                self.acknowledgements += data.count(ACK_FRAME) if counting else 0
-                writer.write(data)
-
-    def cut(self) -> None:
-        """Reset every connection, on both sides."""
-        for line in list(self._lines):
-            _reset(line)
-
-
-def _reset(line: Iterable[asyncio.StreamWriter]) -> None:
-    for writer in line:
-        sock: socket.socket | None = writer.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+"""Class and method of basic.ack, as it goes over the wire."""
 
 
 @asynccontextmanager
 async def proxied(rabbitmq: RabbitMQ) -> AsyncIterator[tuple[Proxy, str]]:
-    proxy = Proxy(rabbitmq.port)
-    listener = await asyncio.start_server(proxy.carry, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
+    """Put a proxy that counts acknowledgements before the broker; yield it and the URL that leads through it."""
+    proxies = Proxies()
+    proxy = proxies.add(rabbitmq.port, counting=ACK_FRAME)
     try:
-        yield proxy, str(URL(rabbitmq.url).with_port(port))
+        yield proxy, str(URL(rabbitmq.url).with_port(proxy.port))
     finally:
-        listener.close()
-        proxy.cut()
-        await until(lambda: proxy.connections == 0)
+        proxies.close()
 
 
 class Consumer:
-    """What a test does with deliveries: keeps them, and acknowledges them unless told to hold them."""
+    """Keeps deliveries, and acknowledges them unless it is to hold them."""
 
     def __init__(self, *, hold: bool = False) -> None:
         self.hold = hold
@@ -137,14 +82,7 @@ async def running(
         await broker.close()
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 45) -> None:
-    """Wait for a condition to hold, or fail."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  what is waited for happens in another process
-            await asyncio.sleep(0.005)
-
-
-async def in_place(broker: Broker) -> None:
+async def until_ready(broker: Broker) -> None:
     await until(lambda: broker.connected and broker.consuming)
 
 
@@ -152,8 +90,8 @@ def message(lane: Lane, priority: str = "normal", ids: int = 1) -> Message:
     return Message(1, lane.name, priority, tuple(str(uuid4()) for _ in range(ids)))
 
 
-async def published(broker: Broker, lane: Lane, timeout_s: float = 45) -> str:
-    """Publish as the keeper does, again and again, until it works; returns the id."""
+async def publish_until_confirmed(broker: Broker, lane: Lane, timeout_s: float = 45) -> str:
+    """Publish again and again, as the keeper does, until it works; return the id."""
     new = message(lane)
     async with asyncio.timeout(timeout_s):
         while True:
@@ -165,7 +103,7 @@ async def published(broker: Broker, lane: Lane, timeout_s: float = 45) -> str:
 
 
 async def until_refused(broker: Broker, lane: Lane) -> None:
-    """RabbitMQ tells a connection of an alarm only when it publishes."""
+    """Publish until RabbitMQ refuses: it announces an alarm to a connection only when that publishes."""
     async with asyncio.timeout(45):
         with suppress(ServerAway):
             while True:
@@ -174,7 +112,7 @@ async def until_refused(broker: Broker, lane: Lane) -> None:
 
 @asynccontextmanager
 async def operator(rabbitmq: RabbitMQ) -> AsyncIterator[aiormq.abc.AbstractChannel]:
-    """Somebody else's hand on the broker."""
+    """Open a channel of somebody else."""
     connection = await aiormq.connect(rabbitmq.url)
     try:
         yield await connection.channel()

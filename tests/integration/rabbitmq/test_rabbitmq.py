@@ -1,4 +1,4 @@
-"""Publishing, consuming and acknowledging on a real broker that is well."""
+"""Publishing, consuming and acknowledging on a healthy broker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
     Events,
-    in_place,
     message,
     operator,
     proxied,
-    published,
+    publish_until_confirmed,
     running,
-    until,
+    until_ready,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -32,7 +32,7 @@ async def test_a_published_message_is_delivered_with_its_ids_lane_and_priority(
 ) -> None:
     consumer = Consumer()
     async with running(rabbitmq.url, lane, consumer) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         sent = {priority: message(lane, priority, ids=3) for priority in lane.queues}
         for each in sent.values():
             await broker.publish(each)
@@ -58,7 +58,7 @@ async def test_two_programs_with_the_same_lanes_agree_on_the_queues(rabbitmq: Ra
     async with running(rabbitmq.url, lane, None, events) as api:
         await until(lambda: api.connected)
         async with running(rabbitmq.url, lane, consumer, events) as work:
-            await in_place(work)
+            await until_ready(work)
             await api.publish(message(lane))
             await until(lambda: consumer.deliveries)
     assert events == []
@@ -81,15 +81,15 @@ async def test_a_queue_that_exists_in_another_form_is_reported_and_not_worked_ar
 async def test_acknowledgements_of_one_turn_travel_as_one_frame(rabbitmq: RabbitMQ, lane: Lane) -> None:
     consumer = Consumer(hold=True)
     async with proxied(rabbitmq) as (proxy, url), running(url, lane, consumer) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         await asyncio.gather(*(broker.publish(message(lane)) for _ in range(10)))
         await until(lambda: len(consumer.deliveries) == 10)
         for delivery in reversed(consumer.deliveries[:8]):
             delivery.acknowledge()
-        await until(lambda: proxy.acknowledgements)
+        await until(lambda: proxy.counted)
         await broker.stop_consuming()
-        proxy.cut()  # whatever was not acknowledged by then comes again
-    assert proxy.acknowledgements == 1
+        proxy.reset()  # whatever was not acknowledged by then comes again
+    assert proxy.counted == 1
     again = Consumer()
     async with running(rabbitmq.url, lane, again):
         await until(lambda: again.ids)
@@ -102,15 +102,15 @@ async def test_what_is_behind_an_unfinished_delivery_is_not_acknowledged_before_
 ) -> None:
     consumer = Consumer(hold=True)
     async with proxied(rabbitmq) as (proxy, url), running(url, lane, consumer) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         for _ in range(5):
             await broker.publish(message(lane))
         await until(lambda: len(consumer.deliveries) == 5)
         for delivery in (*consumer.deliveries[:2], *consumer.deliveries[3:]):
             delivery.acknowledge()
-        await until(lambda: proxy.acknowledgements == 1)
+        await until(lambda: proxy.counted == 1)
         first = list(consumer.ids)
-        proxy.cut()
+        proxy.reset()
         await until(lambda: len(consumer.deliveries) == 8)
         assert consumer.ids[5:] == first[2:]
 
@@ -118,18 +118,18 @@ async def test_what_is_behind_an_unfinished_delivery_is_not_acknowledged_before_
 async def test_a_delivery_of_a_lost_channel_is_void(rabbitmq: RabbitMQ, lane: Lane) -> None:
     consumer = Consumer(hold=True)
     async with proxied(rabbitmq) as (proxy, url), running(url, lane, consumer) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         for _ in range(3):
             await broker.publish(message(lane))
         await until(lambda: len(consumer.deliveries) == 3)
-        proxy.cut()
+        proxy.reset()
         await until(lambda: len(consumer.deliveries) == 6)
         for delivery in consumer.deliveries[:3]:  # the same tags as on the new channel
             delivery.acknowledge()
-        proxy.cut()
+        proxy.reset()
         await until(lambda: len(consumer.deliveries) == 9)
         assert consumer.ids[:3] == consumer.ids[3:6] == consumer.ids[6:]
-        assert proxy.acknowledgements == 0
+        assert proxy.counted == 0
 
 
 async def test_after_consuming_was_stopped_what_is_in_hand_can_still_be_acknowledged(
@@ -137,12 +137,12 @@ async def test_after_consuming_was_stopped_what_is_in_hand_can_still_be_acknowle
 ) -> None:
     consumer = Consumer(hold=True)
     async with running(rabbitmq.url, lane, consumer) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         await broker.publish(message(lane))
         await until(lambda: consumer.deliveries)
         await broker.stop_consuming()
         assert not broker.consuming
-        later = await published(broker, lane)
+        later = await publish_until_confirmed(broker, lane)
         consumer.deliveries[0].acknowledge()
         consumer.deliveries[0].acknowledge()
     assert len(consumer.deliveries) == 1
@@ -157,8 +157,8 @@ async def test_what_rabbitmq_gives_up_arrives_as_a_dead_letter(rabbitmq: RabbitM
     broker = Broker(rabbitmq.url, "test", [lane], Telemetry(), BUDGET_S)
     broker.consume_dead(dead)
     await broker.start()
-    await in_place(broker)
-    new = await published(broker, lane)
+    await until_ready(broker)
+    new = await publish_until_confirmed(broker, lane)
     async with operator(rabbitmq) as channel:
         got = await channel.basic_get(lane.queues["normal"])
         assert got.delivery_tag is not None
@@ -178,7 +178,7 @@ async def test_what_rabbitmq_gives_up_arrives_as_a_dead_letter(rabbitmq: RabbitM
 )
 def test_the_ids_in_hand_are_at_most_twice_the_slots(lane: Lane, expected: dict[str, int]) -> None:
     assert queues.prefetch(lane) == expected
-    if 2 * lane.slots >= 4 * lane.ids_per_message:  # else one message of each queue is more already
+    if 2 * lane.slots >= 4 * lane.ids_per_message:  # otherwise one message of each queue is already more
         assert sum(expected.values()) * lane.ids_per_message <= 2 * lane.slots
 
 

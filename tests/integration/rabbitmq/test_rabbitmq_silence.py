@@ -1,4 +1,4 @@
-"""For how long RabbitMQ has been of no use: what decides when consumers pull."""
+"""For how long RabbitMQ has been of no use, which decides when consumers poll."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sluice.core.lanes import Lane
 from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
-    in_place,
     proxied,
     running,
-    until,
+    until_ready,
     until_refused,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
 
 def now() -> float:
-    """The clock of the loop."""
+    """Return the time of the loop's clock."""
     return asyncio.get_running_loop().time()
 
 
 def silent_since(broker: Broker) -> float:
-    """When it was last known to work."""
+    """Return when the broker was last known to work."""
     return now() - broker.silent_s
 
 
@@ -38,7 +38,7 @@ async def test_a_rabbitmq_that_works_is_not_silent_and_one_that_died_is_since_it
     rabbitmq: RabbitMQ, lane: Lane
 ) -> None:
     async with running(rabbitmq.url, lane, Consumer()) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         await asyncio.sleep(0.3)
         assert broker.silent_s == 0
         before = now()
@@ -51,11 +51,11 @@ async def test_a_frozen_rabbitmq_is_silent_since_it_was_last_heard_not_since_it_
     rabbitmq: RabbitMQ, lane: Lane
 ) -> None:
     async with running(rabbitmq.url, lane, Consumer()) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         rabbitmq.freeze()
         frozen_at = now()
         assert broker.silent_s == 0
-        await until(lambda: broker.silent_s, timeout_s=30)
+        await until(lambda: broker.silent_s, within_s=30)
         noticed_at = now()
         assert noticed_at - frozen_at > BUDGET_S
         assert silent_since(broker) <= frozen_at + 0.1
@@ -82,7 +82,7 @@ async def test_both_ways_count_where_something_is_consumed_and_one_where_nothing
         await asyncio.sleep(0.05)
         assert one_way.silent_s == 0
     async with running(rabbitmq.url, lane, Consumer()) as both_ways:
-        await in_place(both_ways)
+        await until_ready(both_ways)
         await both_ways._in.close()
         await until(lambda: both_ways.silent_s)
         assert both_ways.connected
@@ -91,9 +91,9 @@ async def test_both_ways_count_where_something_is_consumed_and_one_where_nothing
 async def test_an_alarm_that_holds_publishers_back_is_silence(
     rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Publishing, "look_every_s", 0.1)
+    monkeypatch.setattr(Publishing, "check_every_s", 0.1)
     async with running(rabbitmq.url, lane, Consumer()) as broker:
-        await in_place(broker)
+        await until_ready(broker)
         await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0")
         try:
             await until_refused(broker, lane)

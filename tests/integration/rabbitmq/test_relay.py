@@ -1,4 +1,4 @@
-"""From the outbox to RabbitMQ while it freezes, hangs up and loses queues: only what it has is forgotten."""
+"""From the outbox to RabbitMQ while it freezes, hangs up and loses queues: only confirmed rows leave the outbox."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from tests.integration.rabbitmq.rabbitmq_fixture import (
     operator,
     proxied,
     running,
-    until,
 )
 from tests.support.fakes import Events as Counted
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 
 
 class Relay:
-    """A dispatch over a real broker, and the outbox rows that it has forgotten."""
+    """A publisher over a real broker, and the outbox rows it has removed."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane, self.forgotten, self.events = lane, list[int](), Counted()
         self._sent: dict[int, Message] = {}
 
     def over(self, broker: object) -> Relay:
-        self._publisher = OutboxPublisher(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]
+        self._publisher = OutboxPublisher(broker, self, {self.lane.name: self.lane}, Telemetry(self.events))  # type: ignore[arg-type]  # this object counts for the outbox
         return self
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
-        """Be the outbox."""
+        """Remove these rows, as the outbox would."""
         self.forgotten += outbox_ids
 
     def send(self, count: int) -> None:
-        """So many new rows."""
+        """Publish so many new rows."""
         first = len(self._sent)
         self._sent |= {
             number: message(self.lane)._replace(outbox_id=number) for number in range(first, first + count)
@@ -53,7 +53,7 @@ class Relay:
         await self._publisher.drain()
 
     async def all_forgotten(self) -> None:
-        """Send again what was not confirmed, as the keeper does."""
+        """Publish again what was not confirmed, as the keeper does."""
         async with asyncio.timeout(30):
             while left := [each for number, each in self._sent.items() if number not in self.forgotten]:
                 self._publisher.send(left)
@@ -85,8 +85,8 @@ async def test_a_relay_outlives_a_connection_that_dies_under_its_messages(
         relay = Relay(lane).over(broker)
         rabbitmq.freeze()
         relay.send(50)
-        await asyncio.sleep(0.05)  # all of them wait for their confirmation
-        proxy.cut()
+        await asyncio.sleep(0.05)  # all of them wait for confirmation
+        proxy.reset()
         await asyncio.wait_for(relay.settled(), 20)
         assert relay.forgotten == []
         assert relay.events.count(Event.DISPATCH_DEFERRED) == 50
@@ -98,7 +98,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection(
     rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def cancelled(*_: object, **__: object) -> None:
-        """As the driver does to what is pending when a connection ends in certain ways."""
+        """Cancel what is pending, as the driver does when a connection ends in certain ways."""
         raise asyncio.CancelledError
 
     async with running(rabbitmq.url, lane) as broker:
@@ -113,7 +113,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection(
         await relay.all_forgotten()
 
 
-async def test_messages_for_a_queue_that_is_gone_are_told_and_stay_in_the_outbox(
+async def test_messages_for_a_queue_that_is_gone_are_reported_and_stay_in_the_outbox(
     rabbitmq: RabbitMQ, lane: Lane
 ) -> None:
     told = Events()

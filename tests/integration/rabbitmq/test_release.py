@@ -16,13 +16,20 @@ from sluice.adapters.rabbitmq import Broker
 from sluice.core.envelope import encode
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.rabbitmq.rabbitmq_fixture import BUDGET_S, Consumer, in_place, operator, proxied, until
+from tests.integration.rabbitmq.rabbitmq_fixture import (
+    BUDGET_S,
+    Consumer,
+    operator,
+    proxied,
+    until_ready,
+)
+from tests.support.waiting import until
 
 RETURNS = 25
 
 
-async def told_version(server: RabbitMQ) -> str:
-    """What the broker tells every client of itself."""
+async def reported_version(server: RabbitMQ) -> str:
+    """Return the version that the broker announces to every client."""
     connection = await aiormq.connect(server.url)
     try:
         told = connection.server_properties["version"]
@@ -39,7 +46,7 @@ async def test_the_brokers_of_this_run_are_of_the_release_it_is_about(
         pytest.skip("nothing says which release this machine has")
     shared_servers.rabbitmq.start()
     for server in (rabbitmq, shared_servers.rabbitmq):
-        told = await told_version(server)
+        told = await reported_version(server)
         assert told.startswith(expected)
         assert server.version == told
 
@@ -57,12 +64,12 @@ async def test_a_message_that_came_back_time_and_again_comes_once_more_or_is_a_d
         broker.consume(lane, consumer)
         broker.consume_dead(dead)
         await broker.start()
-        await in_place(broker)
+        await until_ready(broker)
         async with operator(rabbitmq) as channel:
             await channel.basic_publish(encode([new]), routing_key=lane.queues["normal"])
         for times in range(1, RETURNS + 1):
             await came(times)
-            proxy.cut()
+            proxy.reset()
         await came(RETURNS + 1)
         await broker.close()
     gives_up = int(rabbitmq.version.split(".")[0]) >= 4  # after twenty returns

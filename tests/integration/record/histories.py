@@ -28,7 +28,7 @@ from sluice.core.lifecycle import (
     succeeded,
 )
 from tests.integration.record.simulated_system import KINDS, Api, Hands, SimulatedSystem
-from tests.support.faulty_record import lost, refused
+from tests.support.faulty_store import lost, refused
 
 T = TypeVar("T")
 ROUNDS = 30
@@ -378,12 +378,14 @@ class Histories(RuleBasedStateMachine):
     async def _claim(self, hands: Hands, ids: Sequence[str]) -> list[Job]:
         """As consumers do: where the reply was lost, what runs under their own name is taken up."""
         try:
-            found: list[Job] = await hands.store.claim(ids, KINDS)
+            found: list[Job] = await hands.store.port.claim(ids, KINDS)
         except ServerAway:
             held = {job.claim for job in hands.claims.values()}
-            adopted = [job for job in await hands.store.recover_lost_claims(ids) if job.claim not in held]
+            adopted = [
+                job for job in await hands.store.port.recover_lost_claims(ids) if job.claim not in held
+            ]
             rest = [each for each in ids if each not in {job.id for job in adopted}]
-            return adopted + list(await hands.store.claim(rest, KINDS))
+            return adopted + list(await hands.store.port.claim(rest, KINDS))
         return found
 
     async def _both(self, step: Callable[[Api], Coroutine[Any, Any, T]]) -> list[T]:
@@ -391,7 +393,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _each_claims(self, rivals: Sequence[Hands], job_id: str) -> list[list[Job]]:
         found: list[list[Job]] = await asyncio.gather(
-            *(hands.store.claim([job_id], KINDS) for hands in rivals)
+            *(hands.store.port.claim([job_id], KINDS) for hands in rivals)
         )
         return found
 

@@ -10,9 +10,13 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from infra.local.servers import Servers
+from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
-from sluice.adapters.postgres.upkeep import Upkeep
+from sluice.adapters.postgres.prune_store import PostgresPruneStore
+from sluice.adapters.postgres.server import PostgresServer
+from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.document import render
 from sluice.core.job import Job, Message, NewJob
 from sluice.core.lifecycle import released
@@ -35,19 +39,23 @@ class Row(NamedTuple):
 
 
 class Record:
-    """`store` as a process with the id `owner` has it; `sql` is a connection of the test's own."""
+    """The stores as a process with the id `owner` has them; `sql` is a connection of the test's own."""
 
     def __init__(self, servers: Servers, sql: asyncpg.Connection[asyncpg.Record], **settings: object) -> None:
         self.events, self.owner, self.sql = Events(), uuid4(), sql
         self._servers = servers
         self.settings = settings_for(servers, **settings)
         self.database = Database(servers.postgres.url, "tests", Telemetry(self.events), size=10)
-        self.store = Store(self.database, self.owner, self.settings)
-        self.upkeep = Upkeep(self.database, self.owner)
+        self.store = PostgresJobStore(self.database, self.owner, self.settings)
+        self.control = PostgresControlStore(self.database, self.settings)
+        self.keeper = PostgresKeeperStore(self.database, self.settings.lease_s)
+        self.prune = PostgresPruneStore(self.database)
+        self.statistics = PostgresStatisticsStore(self.database, self.owner)
+        self.server = PostgresServer(self.database, self.settings.record_budget_s)
 
-    def other(self, **settings: object) -> Store:
+    def other(self, **settings: object) -> PostgresJobStore:
         """The store as another process has it, with other settings; the connections are shared."""
-        return Store(self.database, uuid4(), settings_for(self._servers, **settings))
+        return PostgresJobStore(self.database, uuid4(), settings_for(self._servers, **settings))
 
     async def accepted(self, *jobs: NewJob, **changes: Any) -> list[str]:
         """Ids of these jobs, or of one new job, once they are in the record."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import inf
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -23,26 +23,28 @@ from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission, SubmitRequest
-from consumer.keeper.due import DueJobs
 from consumer.keeper.duty import Duty
-from consumer.keeper.redispatch import DueMessages, OvertakenJobs, StrandedJobs
-from consumer.keeper.rescue import RescueJobs
+from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.republish_outbox import RepublishOutbox
+from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
-from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, Message
 from sluice.core.lanes import Lane, queue_name
 from sluice.core.lifecycle import Transition
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fakes import FakeCache
-from tests.support.faulty_record import FaultyStore
+from tests.support.faulty_store import FaultyStore
 from tests.support.servers import settings_for
 
 TENANT = "acme"
@@ -92,7 +94,7 @@ class Hands:
     """What one consumer has: messages not yet acknowledged, and claims that it believes to hold."""
 
     def __init__(self, world: SimulatedSystem) -> None:
-        self.store = FaultyStore(Store(world.database, uuid4(), world.patient))
+        self.store = FaultyStore(PostgresJobStore(world.database, uuid4(), world.patient))
         self.messages: list[Message] = []
         self.claims: dict[str, Job] = {}
 
@@ -106,17 +108,16 @@ class Api:
     """One api process: submit, cancel, look up."""
 
     def __init__(self, world: SimulatedSystem) -> None:
-        self.store = FaultyStore(Store(world.database, uuid4(), world.patient))
-        store, cache = cast(JobStore, self.store), cast(DocumentCache, world.cache)
+        self.store = FaultyStore(PostgresJobStore(world.database, uuid4(), world.patient))
+        self.control = FaultyStore(PostgresControlStore(world.database, world.patient), self.store.script)
+        store, cache = self.store.port, world.cache
         self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic))
         recall = ResultReuse(store, cache, self.lookup, inf, monotonic)
         self.publisher = world.new_dispatch()
         self._submission = Submission(
             Registry([work]), {LANE.name: LANE}, store, recall, self.publisher, world.telemetry
         )
-        self._control = Control(
-            cast(Store, self.store), cast(DocumentCache, world.cache), self.lookup, self.publisher, world.telemetry
-        )  # fmt: skip
+        self._control = Control(self.control.port, cache, self.lookup, self.publisher, world.telemetry)
 
     async def submit(self, number: int, key: str | None) -> str:
         """The id that the client is told."""
@@ -136,7 +137,7 @@ class SimulatedSystem:
 
     database: Database
     sql: asyncpg.Connection[asyncpg.Record]
-    heartbeat: HeartbeatConnection
+    heartbeat: PostgresHeartbeatStore
     patient: Settings
     telemetry: Telemetry
     cache: FakeCache
@@ -174,7 +175,7 @@ class SimulatedSystem:
 
     def new_dispatch(self) -> OutboxPublisher:
         """One per process."""
-        store = Store(self.database, uuid4(), self.patient)
+        store = PostgresJobStore(self.database, uuid4(), self.patient)
         return OutboxPublisher(self.broker, store, {LANE.name: LANE}, self.telemetry)
 
     async def keep(self, duty: str) -> None:
@@ -197,7 +198,7 @@ class SimulatedSystem:
 
     async def settle(self, hands: Hands, ending: Transition) -> str | None:
         """The state that the record took, None where it took none."""
-        settled = await hands.store.settle([ending])
+        settled = await hands.store.port.settle([ending])
         return str(settled[0].state) if settled else None
 
     async def expire(self, ids: Sequence[str]) -> None:
@@ -228,16 +229,15 @@ class SimulatedSystem:
         return {str(row["id"]): row for row in rows}
 
     def _made_keepers(self) -> dict[str, Duty]:
-        store = Store(self.database, uuid4(), self._impatient)
+        store = PostgresKeeperStore(self.database, SHORT_S)
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
-        cache = cast(DocumentCache, self.cache)
         return {
-            "due messages": DueMessages(
+            "due messages": RepublishOutbox(
                 store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
             ),
-            "stranded": StrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
-            "overtaken": OvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
-            "due jobs": DueJobs(store, cache, self.telemetry),
-            "rescue": RescueJobs(store, cache, self.telemetry),
+            "stranded": FindStrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
+            "overtaken": FindOvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
+            "due jobs": QueueDueJobs(store, self.cache, self.telemetry),
+            "rescue": RescueJobs(store, self.cache, self.telemetry),
         }

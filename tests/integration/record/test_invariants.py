@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from infra.local import env_file as variables
-from infra.local import verify as local
 from infra.local.servers import Servers
-from sluice.adapters.postgres import invariants as module
-from sluice.adapters.postgres.invariants import LOCK, Check, Invariants, load_checks
+from sluice.adapters.postgres import verifier as module
+from sluice.adapters.postgres.locks import Lock
+from sluice.adapters.postgres.verifier import Check, PostgresVerifier, load_checks
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
 from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from tests.integration.record.record_fixture import Record
-from tests.integration.test_http import run
+from tests.integration.test_http import sluice
 from tests.support.make_jobs import new_job, new_jobs
-from tests.support.servers import frozen, urls
+from tests.support.servers import frozen
 
 LONG_AGO = "now() - interval '1 hour'"
 WITHOUT_GUARDS = """
@@ -82,15 +80,17 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
 
 
 @pytest.fixture
-def invariants(record: Record, servers: Servers) -> Invariants:
-    impatient = Invariants(servers.postgres.url, record.settings)
+def verifier(record: Record, servers: Servers) -> PostgresVerifier:
+    impatient = PostgresVerifier(servers.postgres.url, record.settings)
     impatient._patience_s = 0.001  # PostgreSQL may have started a moment ago
     return impatient
 
 
-async def found(invariants: Invariants, sql: asyncpg.Connection, newest: int | None = None) -> dict[str, Any]:
+async def found(
+    verifier: PostgresVerifier, sql: asyncpg.Connection, newest: int | None = None
+) -> dict[str, Any]:
     """What is wrong, by check, as somebody sees it over this connection."""
-    findings = [await invariants.ask(sql, check, newest, 10) for check in invariants.checks.values()]
+    findings = [await verifier.run(sql, check, newest, 10) for check in verifier.checks.values()]
     assert len({each.check for each in findings}) == len(load_checks())
     return {each.check: each for each in findings if each.offenders}
 
@@ -129,12 +129,12 @@ def test_every_check_has_a_corruption_that_it_alone_can_find() -> None:
 
 @pytest.mark.parametrize(("check", "state", "damage"), CORRUPTIONS)
 async def test_what_was_made_wrong_by_hand_is_found(
-    record: Record, invariants: Invariants, jobs: Mapping[str, str], check: str, state: str, damage: str
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str], check: str, state: str, damage: str
 ) -> None:
     async with Undone(record.sql):
         await record.sql.execute(WITHOUT_GUARDS)
         await record.sql.execute(damage, jobs[state])
-        wrong, lately = [await found(invariants, record.sql, newest) for newest in (None, 100)]
+        wrong, lately = [await found(verifier, record.sql, newest) for newest in (None, 100)]
     assert set(wrong) == set(lately) == {check, "weakened_schema"}
     assert wrong[check].offenders == lately[check].offenders == 1
     if check not in ("late_messages", "foreign_keys", "false_retries"):
@@ -154,29 +154,29 @@ class Undone:
         await self._transaction.rollback()
 
 
-async def test_every_guard_that_was_taken_away_is_named(record: Record, invariants: Invariants) -> None:
-    check = invariants.checks["weakened_schema"]
+async def test_every_guard_that_was_taken_away_is_named(record: Record, verifier: PostgresVerifier) -> None:
+    check = verifier.checks["weakened_schema"]
     async with Undone(record.sql):
         await record.sql.execute(WITHOUT_GUARDS)
-        finding = await invariants.ask(record.sql, check, None, 10)
+        finding = await verifier.run(record.sql, check, None, 10)
     assert finding.offenders == len(GUARDS)
     assert set(finding.samples) < GUARDS
-    assert (await invariants.ask(record.sql, check, None, 10)).offenders == 0
+    assert (await verifier.run(record.sql, check, None, 10)).offenders == 0
 
 
 async def test_a_constraint_that_was_never_validated_does_not_count(
-    record: Record, invariants: Invariants
+    record: Record, verifier: PostgresVerifier
 ) -> None:
     async with Undone(record.sql):
         await record.sql.execute("alter table jobs drop constraint queued_has_time")
         await record.sql.execute(
             "alter table jobs add constraint queued_has_time check (state <> 'queued' or queued_at is not null) not valid"
         )
-        wrong = await found(invariants, record.sql)
+        wrong = await found(verifier, record.sql)
     assert wrong["weakened_schema"].samples == ("constraint queued_has_time",)
 
 
-async def test_two_flights_of_the_same_work_are_found(record: Record, invariants: Invariants) -> None:
+async def test_two_flights_of_the_same_work_are_found(record: Record, verifier: PostgresVerifier) -> None:
     async with Undone(record.sql):
         await record.sql.execute(WITHOUT_GUARDS)
         for _ in range(2):
@@ -184,11 +184,11 @@ async def test_two_flights_of_the_same_work_are_found(record: Record, invariants
                 "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, queued_at, input, fingerprint, flight)"
                 " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, now(), '', 'same', true)"
             )
-        wrong = await found(invariants, record.sql)
+        wrong = await found(verifier, record.sql)
     assert set(wrong) == {"double_flights", "weakened_schema"}
 
 
-async def test_whatever_the_product_does_is_right(record: Record, invariants: Invariants) -> None:
+async def test_whatever_the_product_does_is_right(record: Record, verifier: PostgresVerifier) -> None:
     why = Failure("handler-error", "no", retryable=True)
     done = [await record.claimed(new_job(fingerprint=b"f%d" % n, flight=True)) for n in range(9)]
     await record.ask_to_cancel(done[8].id)
@@ -205,103 +205,107 @@ async def test_whatever_the_product_does_is_right(record: Record, invariants: In
     await record.give_back(done[5])
     await record.expire(done[6].id, done[7].id)
     await record.ask_to_cancel(done[7].id)
-    assert len(await record.store.rescue(10)) == 2
+    assert len(await record.keeper.rescue(10)) == 2
     await record.accepted(new_job(key="k", request_hash=b"h"), *new_jobs(3), new_job(delay_s=50.0))
     (overdue,) = await record.accepted(new_job(deadline_s=0.0))
     assert len(await record.store.defer_unclaimed([overdue], ["demo.sum"])) == 1
     (unbegun,) = await record.accepted()
-    assert await record.store.cancel("acme", unbegun)
-    assert await record.store.retry("acme", done[1].id, new_job().id)
+    assert await record.control.cancel("acme", unbegun)
+    assert await record.control.retry("acme", done[1].id, new_job().id)
     for _ in range(LOST_LIMIT - 1):
         again = await record.claim(done[6].id)
         await record.expire(again.id)
-        await record.store.rescue(10)
+        await record.keeper.rescue(10)
     assert await record.state(done[6].id) == "failed"
-    assert await found(invariants, record.sql) == {}
-    assert await record.store.delete_job("acme", done[6].id)
-    assert [each for each in await invariants.verify(100) or () if each.offenders] == []
+    assert await found(verifier, record.sql) == {}
+    assert await record.control.delete_job("acme", done[6].id)
+    assert [each for each in await verifier.verify(100) or () if each.offenders] == []
 
 
 async def test_what_has_just_become_late_is_given_time(
-    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
     up_s = await record.sql.fetchval(
         "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"
     )
-    invariants._patience_s = up_s - 1
+    verifier._patience_s = up_s - 1
     just = "now() - interval '0.5 seconds'"
     await record.change(jobs["running"], f"lease_until = {just}")
     await record.change(jobs["scheduled"], f"run_at = {just}")
     await record.change(jobs["queued"], f"deadline = {just}, queued_at = now() - interval '9 minutes'")
     await record.sql.execute(f"update outbox set due = {just}")  # noqa: S608  of the test
-    assert await found(invariants, record.sql) == {}
+    assert await found(verifier, record.sql) == {}
 
 
 async def test_nobody_could_rescue_while_postgresql_was_away(
-    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
     await record.change(jobs["running"], "lease_until = now() - interval '2 days'")
-    invariants._patience_s = 86_400
-    assert await found(invariants, record.sql) == {}
-    invariants._patience_s = 0.001
-    assert set(await found(invariants, record.sql)) == {"expired_leases"}
+    verifier._patience_s = 86_400
+    assert await found(verifier, record.sql) == {}
+    verifier._patience_s = 0.001
+    assert set(await found(verifier, record.sql)) == {"expired_leases"}
 
 
 async def test_what_waits_in_a_paused_lane_is_not_overtaken(
-    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
     await record.change(jobs["queued"], f"queued_at = {LONG_AGO}")
-    assert set(await found(invariants, record.sql)) == {"overtaken_jobs"}
+    assert set(await found(verifier, record.sql)) == {"overtaken_jobs"}
     await record.sql.execute("insert into lanes (name, paused_at) values ('default', now())")
-    assert await found(invariants, record.sql) == {}
+    assert await found(verifier, record.sql) == {}
 
 
 async def test_only_the_newest_jobs_are_looked_at_where_so_many_are_asked_for(
-    record: Record, invariants: Invariants, jobs: Mapping[str, str]
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
     async with Undone(record.sql):
         await record.sql.execute(WITHOUT_GUARDS)
         await record.change(jobs["succeeded"], "result = null")
-        assert "false_endings" in await found(invariants, record.sql, 6)
-        assert "false_endings" not in await found(invariants, record.sql, 5)
+        assert "false_endings" in await found(verifier, record.sql, 6)
+        assert "false_endings" not in await found(verifier, record.sql, 5)
 
 
-async def test_one_keeper_looks_at_a_time(record: Record, invariants: Invariants) -> None:
-    async with record.locked("select pg_advisory_xact_lock($1)", LOCK):
-        assert await invariants.verify(10) is None
-    assert len(await invariants.verify(10) or ()) == len(load_checks())
-    locks = f"select pid::text from pg_locks where locktype = 'advisory' and objid = {LOCK} and granted"  # noqa: S608  a number
-    invariants.checks = {"locks": Check("locks", "", "", locks)}
-    assert [each.offenders for each in await invariants.verify(10) or ()] == [1], "it is held to the end"
+async def test_one_keeper_looks_at_a_time(record: Record, verifier: PostgresVerifier) -> None:
+    async with record.locked("select pg_advisory_xact_lock($1)", Lock.VERIFY):
+        assert await verifier.verify(10) is None
+    assert len(await verifier.verify(10) or ()) == len(load_checks())
+    locks = (
+        f"select pid::text from pg_locks where locktype = 'advisory' and objid = {Lock.VERIFY} and granted"  # noqa: S608  a number
+    )
+    verifier.checks = {"locks": Check("locks", "", "", locks)}
+    assert [each.offenders for each in await verifier.verify(10) or ()] == [1], "it is held to the end"
 
 
-async def test_nothing_can_be_written_while_looking(invariants: Invariants) -> None:
-    async with invariants._session(1) as connection:
+async def test_nothing_can_be_written_while_looking(verifier: PostgresVerifier) -> None:
+    async with verifier._session(1) as connection:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await connection.execute("delete from jobs")
 
 
-async def test_a_check_that_takes_too_long_asks_to_try_again(invariants: Invariants, record: Record) -> None:
-    slow = invariants.checks["late_messages"]._replace(sql="select pg_sleep(60)::text")
-    async with invariants._session(0.1) as connection:
+async def test_a_check_that_takes_too_long_asks_to_try_again(
+    verifier: PostgresVerifier, record: Record
+) -> None:
+    slow = verifier.checks["late_messages"]._replace(sql="select pg_sleep(60)::text")
+    async with verifier._session(0.1) as connection:
         with pytest.raises(TryAgain):
-            await invariants.ask(connection, slow, None, 0.1)
+            await verifier.run(connection, slow, None, 0.1)
 
 
 async def test_a_frozen_server_is_away_in_time(
-    invariants: Invariants, servers: Servers, monkeypatch: pytest.MonkeyPatch
+    verifier: PostgresVerifier, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEEPER_S", 0.1)
-    async with invariants._session(1) as connection:
+    async with verifier._session(1) as connection:
         with frozen(servers.postgres), pytest.raises(ServerAway):
-            await invariants.ask(connection, invariants.checks["late_messages"], None, 0.1)
+            await verifier.run(connection, verifier.checks["late_messages"], None, 0.1)
 
 
 async def test_a_record_without_tables_names_the_remedy(record: Record, servers: Servers) -> None:
     await record.sql.execute("create database bare")
     try:
-        bare = Invariants(servers.postgres.url.removesuffix("sluice") + "bare", record.settings)
-        with pytest.raises(ServerUnfit, match="run python -m"):
+        bare = PostgresVerifier(servers.postgres.url.removesuffix("sluice") + "bare", record.settings)
+        with pytest.raises(ServerUnfit, match="run sluice migrate"):
             await bare.verify(10)
     finally:
         await record.sql.execute("drop database bare with (force)")
@@ -310,11 +314,11 @@ async def test_a_record_without_tables_names_the_remedy(record: Record, servers:
 async def test_the_command_tells_by_its_exit_status(
     record: Record, servers: Servers, jobs: Mapping[str, str]
 ) -> None:
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--json")
+    status, out, err = await sluice(servers, "verify", "--json")
     assert (status, err) == (0, "")
     assert {each["check"]: each["count"] for each in json.loads(out)} == dict.fromkeys(load_checks(), 0)
     await record.change(jobs["running"], "max_attempts = 0")
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", "--newest", "10")
+    status, out, err = await sluice(servers, "verify", "--newest", "10")
     assert (status, err) == (1, "")
     assert f"{len(load_checks())} invariants, 1 violated" in out
     assert jobs["running"] in out
@@ -331,17 +335,6 @@ async def test_the_command_tells_by_its_exit_status(
 async def test_a_record_that_cannot_be_asked_is_another_exit_status(
     servers: Servers, settings: dict[str, str], words: str
 ) -> None:
-    status, out, err = await run(servers, "sluice.adapters.postgres.verify", **settings)
+    status, out, err = await sluice(servers, "verify", **settings)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert words in err
-
-
-def test_the_running_stack_is_found_by_what_it_was_started_with(
-    servers: Servers, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert local.main([], tmp_path) == 2
-    assert "make run" in capfd.readouterr().err
-    variables.write(tmp_path / ".local" / "settings", urls(servers))
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    assert local.main(["--json"], tmp_path) == 0
-    assert len(json.loads(capfd.readouterr().out)) == len(load_checks())

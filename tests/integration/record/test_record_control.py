@@ -39,7 +39,7 @@ async def ended(record: Record, ending: Ending = ENDINGS["failed"], **changes: o
 
 async def cancelled(record: Record, job_id: str) -> Job:
     """The job as its cancel answers."""
-    job = await record.store.cancel("acme", job_id)
+    job = await record.control.cancel("acme", job_id)
     assert job
     assert body(job) == body(await record.job(job_id))
     return job
@@ -52,7 +52,7 @@ async def test_what_has_not_begun_is_cancelled_at_once(record: Record, changes: 
     assert (job.state, job.version, job.fence, job.attempt) == ("cancelled", 2, 0, 0)
     assert job.finished_at == job.cancel_requested_at
     assert await record.store.claim([job_id], KINDS) == []
-    assert await record.store.queue_due(10) == {}
+    assert await record.keeper.queue_due(10) == {}
 
 
 async def test_what_waits_for_its_next_try_is_cancelled_at_once(record: Record) -> None:
@@ -75,7 +75,7 @@ async def test_what_runs_is_asked_to_stop_and_keeps_its_claim(record: Record) ->
 @endings
 async def test_what_has_ended_is_not_cancelled(record: Record, ending: Ending) -> None:
     job = await ended(record, ending)
-    assert await record.store.cancel("acme", job.id) is None
+    assert await record.control.cancel("acme", job.id) is None
     assert await record.job(job.id) == job
 
 
@@ -95,7 +95,7 @@ async def test_a_cancel_waits_for_a_claim_that_is_not_committed_and_heeds_its_en
     claim = """update jobs set state = 'running', fence = 1, attempt = 1, version = 2, owner = $2,
                lease_until = now() + interval '1 minute' where id = $1"""
     async with record.locked(claim, UUID(job_id), record.owner) as rival:
-        cancelling = asyncio.create_task(record.store.cancel("acme", job_id))
+        cancelling = asyncio.create_task(record.control.cancel("acme", job_id))
         await record.until_waiting()
         await rival.execute(ending)
         job = await cancelling
@@ -108,7 +108,7 @@ async def test_a_cancel_that_comes_while_the_job_is_settled_leaves_it_as_it_ende
     settle = """update jobs set state = 'succeeded', version = 3, owner = null, lease_until = null,
                 finished_at = now(), result = '1' where id = $1"""
     async with record.locked(settle, UUID(job.id)) as rival:
-        cancelling = asyncio.create_task(record.store.cancel("acme", job.id))
+        cancelling = asyncio.create_task(record.control.cancel("acme", job.id))
         await record.until_waiting()
         await rival.execute("commit")
         assert await cancelling is None
@@ -121,12 +121,12 @@ async def test_a_failed_job_is_tried_again_as_it_was_submitted(record: Record) -
     )
     await record.empty_outbox()
     new_id = an_id()
-    messages = await record.store.retry("acme", job.id, new_id)
+    messages = await record.control.retry("acme", job.id, new_id)
     (row,) = await record.outbox()
     assert messages == [Message(row.id, "heavy", "low", (new_id,))]
     assert (row.lane, row.priority, row.ids) == ("heavy", "low", [new_id])
     assert 0 < row.seconds <= record.settings.dispatch_due_s
-    again = await record.store.find_retry("acme", job.id)
+    again = await record.control.find_retry("acme", job.id)
     assert again
     assert again == await record.job(new_id)
     assert (again.retry_of, again.state, again.version, again.fence) == (job.id, "queued", 1, 0)
@@ -138,8 +138,8 @@ async def test_a_failed_job_is_tried_again_as_it_was_submitted(record: Record) -
 
 async def test_of_many_who_ask_at_once_one_makes_the_new_job(record: Record) -> None:
     job = await ended(record)
-    made = await asyncio.gather(*(record.store.retry("acme", job.id, an_id()) for _ in range(10)))
-    again = await record.store.find_retry("acme", job.id)
+    made = await asyncio.gather(*(record.control.retry("acme", job.id, an_id()) for _ in range(10)))
+    again = await record.control.find_retry("acme", job.id)
     assert again
     assert [each for messages in made for each in ids_in(messages)] == [again.id]
 
@@ -147,21 +147,21 @@ async def test_of_many_who_ask_at_once_one_makes_the_new_job(record: Record) -> 
 async def test_only_failed_jobs_are_tried_again(record: Record) -> None:
     (queued,) = await record.accepted()
     (gone,) = await record.accepted()
-    await record.store.cancel("acme", gone)
+    await record.control.cancel("acme", gone)
     running, done = await record.claimed(), await ended(record, ENDINGS["succeeded"])
     for job_id in (queued, gone, running.id, done.id, NOBODY):
-        assert await record.store.retry("acme", job_id, an_id()) == []
-        assert await record.store.find_retry("acme", job_id) is None
+        assert await record.control.retry("acme", job_id, an_id()) == []
+        assert await record.control.find_retry("acme", job_id) is None
 
 
 @endings
 async def test_a_deleted_job_and_its_attempts_are_gone(record: Record, ending: Ending) -> None:
     job, other = await ended(record, ending), await ended(record)
-    assert await record.store.delete_job("acme", job.id)
+    assert await record.control.delete_job("acme", job.id)
     assert await record.store.look_up([job.id]) == {}
-    assert await record.store.list_attempts(job.id) == []
-    assert len(await record.store.list_attempts(other.id)) == 1
-    assert not await record.store.delete_job("acme", job.id)
+    assert await record.control.list_attempts(job.id) == []
+    assert len(await record.control.list_attempts(other.id)) == 1
+    assert not await record.control.delete_job("acme", job.id)
 
 
 async def test_only_what_has_ended_is_deleted(record: Record) -> None:
@@ -169,14 +169,14 @@ async def test_only_what_has_ended_is_deleted(record: Record) -> None:
     (later,) = await record.accepted(delay_s=60)
     running = await record.claimed()
     for job_id in (queued, later, running.id, NOBODY):
-        assert not await record.store.delete_job("acme", job_id)
+        assert not await record.control.delete_job("acme", job_id)
     assert len(await record.store.look_up([queued, later, running.id])) == 3
 
 
 async def test_the_result_of_a_deleted_job_is_not_found_and_an_older_one_is(record: Record) -> None:
     older = await ended(record, ENDINGS["succeeded"], fingerprint=b"p" * 32)
     newer = await ended(record, ENDINGS["succeeded"], fingerprint=b"p" * 32)
-    await record.store.delete_job("acme", newer.id)
+    await record.control.delete_job("acme", newer.id)
     found = await record.store.find_same({b"p" * 32: 60.0})
     assert found[b"p" * 32].id == older.id
 
@@ -185,7 +185,7 @@ async def test_the_keys_of_a_deleted_job_stand_for_nothing_and_the_others_stay(r
     job = await ended(record, key="own", request_hash=b"h")
     other = await ended(record, key="other", request_hash=b"h")
     assert await record.store.bind_idempotency_key("acme", "shared", IdempotencyKeyUse(b"h", job.id))
-    await record.store.delete_job("acme", job.id)
+    await record.control.delete_job("acme", job.id)
     uses = await record.store.find_idempotency_keys([("acme", key) for key in ("own", "shared", "other")])
     assert {key: use.job_id for (_, key), use in uses.items()} == {
         "own": str(NONE),
@@ -199,11 +199,11 @@ async def test_the_keys_of_a_deleted_job_stand_for_nothing_and_the_others_stay(r
 async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Record) -> None:
     job = await record.claimed()
     await record.store.settle([retried(job, FAILURE, 0)])
-    await record.store.queue_due(10)
+    await record.keeper.queue_due(10)
     second = await record.claim(job.id)
     await record.expire(job.id)
-    await record.store.rescue(10)
-    first, lost = await record.store.list_attempts(job.id)
+    await record.keeper.rescue(10)
+    first, lost = await record.control.list_attempts(job.id)
     assert (first.fence, first.attempt, first.outcome) == (1, 1, "handler-error")
     assert (first.error, first.traceback) == (FAILURE.to_json("demo.sum", 1), "the traceback")
     assert first.started_at == job.started_at
@@ -221,11 +221,11 @@ async def test_nobody_changes_what_belongs_to_another_tenant(record: Record) -> 
     (queued,) = await record.accepted()
     bad = await ended(record)
     before = await record.store.look_up([queued, bad.id])
-    assert await record.store.cancel("other", queued) is None
-    assert await record.store.retry("other", bad.id, an_id()) == []
-    assert not await record.store.delete_job("other", bad.id)
-    assert await record.store.retry("acme", bad.id, an_id())
-    assert await record.store.find_retry("other", bad.id) is None
+    assert await record.control.cancel("other", queued) is None
+    assert await record.control.retry("other", bad.id, an_id()) == []
+    assert not await record.control.delete_job("other", bad.id)
+    assert await record.control.retry("acme", bad.id, an_id())
+    assert await record.control.find_retry("other", bad.id) is None
     assert await record.store.look_up([queued, bad.id]) == before
 
 
@@ -233,7 +233,7 @@ async def test_cancels_claims_and_accepts_at_once_end_without_deadlock(record: R
     ids = await record.accepted(*new_jobs(200))
 
     async def cancel(order: list[str]) -> list[Job | None]:
-        return [await record.store.cancel("acme", job_id) for job_id in order]
+        return [await record.control.cancel("acme", job_id) for job_id in order]
 
     claiming = [record.other().claim(ids[start::2], KINDS) for start in range(2)]
     accepting = [record.store.accept(new_jobs(50)) for _ in range(2)]

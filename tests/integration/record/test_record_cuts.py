@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from infra.local.servers import Servers
+from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store
+from sluice.adapters.postgres.server import PostgresServer
 from sluice.core.job import Job, NewJob
 from sluice.core.lifecycle import Failure, released, retried, succeeded
 from sluice.core.runtime.telemetry import Telemetry
@@ -71,11 +72,11 @@ class Attempted:
     def __init__(self, servers: Servers, record: Record) -> None:
         self._servers, self._record = servers, record
 
-    async def at(self, nth: int, how: str, operate: Callable[[Store], Awaitable[object]]) -> bool:
+    async def at(self, nth: int, how: str, operate: Callable[[PostgresJobStore], Awaitable[object]]) -> bool:
         """Whether there was such a wait; afterwards nothing is under way any more."""
         database = Database(self._servers.postgres.url, "cut", Telemetry(), size=1)
-        store = Store(database, self._record.owner, self._record.settings)
-        await store.ping()
+        store = PostgresJobStore(database, self._record.owner, self._record.settings)
+        await PostgresServer(database, 5).ping()
         cut = Cut(nth, how, database)
 
         async def work() -> None:

@@ -38,13 +38,13 @@ async def works_again(record: Record) -> None:
     """Return once a statement is answered; the breaker lets one through now and then."""
     while True:
         try:
-            return await record.store.ping()
+            return await record.server.ping()
         except ServerAway:
             await asyncio.sleep(0.02)
 
 
 async def test_a_read_from_a_frozen_server_fails_within_its_budget(record: Record, servers: Servers) -> None:
-    await record.store.ping()
+    await record.server.ping()
     with frozen(servers.postgres):
         began = monotonic()
         took = await seconds_of(record.store.look_up([SOME_ID]), ServerAway)
@@ -57,7 +57,7 @@ async def test_reads_that_a_frozen_server_swallowed_hold_no_connection_for_ever(
     record: Record, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "RELEASE_S", 0.1)
-    await asyncio.gather(*(record.store.ping() for _ in range(10)))
+    await asyncio.gather(*(record.server.ping() for _ in range(10)))
     with frozen(servers.postgres):
         reads = [record.store.look_up([SOME_ID]) for _ in range(10)]
         found = await asyncio.gather(*reads, return_exceptions=True)
@@ -70,7 +70,7 @@ async def test_reads_that_a_frozen_server_swallowed_hold_no_connection_for_ever(
 async def test_an_accept_that_a_frozen_server_took_has_an_unknown_outcome(
     record: Record, servers: Servers
 ) -> None:
-    await record.store.ping()
+    await record.server.ping()
     with frozen(servers.postgres):
         took = await seconds_of(record.store.accept([new_job()]), OutcomeUnknown)
         assert took < record.settings.accept_budget_s + SLACK_S
@@ -107,7 +107,7 @@ async def test_a_killed_server_is_away_at_once_and_works_again_after_its_restart
     (job_id,) = await record.accepted()
     servers.postgres.kill()
     calls: list[Callable[[], Awaitable[object]]] = [
-        record.store.ping,
+        record.server.ping,
         lambda: record.store.look_up([job_id]),
         lambda: record.store.claim([job_id], KINDS),
     ]
@@ -123,7 +123,7 @@ async def test_a_process_starts_without_postgresql_and_finds_it_later(
     record: Record, servers: Servers
 ) -> None:
     servers.postgres.kill()
-    await seconds_of(record.store.ping(), ServerAway)
+    await seconds_of(record.server.ping(), ServerAway)
     assert repr(record.database) == "<Database tests: 0 connections>"
     servers.postgres.start()
     await works_again(record)
@@ -132,11 +132,11 @@ async def test_a_process_starts_without_postgresql_and_finds_it_later(
 async def test_after_a_few_failures_nobody_waits_for_a_deadline_any_more(
     record: Record, servers: Servers
 ) -> None:
-    await record.store.ping()
+    await record.server.ping()
     with frozen(servers.postgres):
         for _ in range(3):
-            await seconds_of(record.store.ping(), ServerAway)
-        assert await seconds_of(record.store.ping(), ServerAway) < 0.1
+            await seconds_of(record.server.ping(), ServerAway)
+        assert await seconds_of(record.server.ping(), ServerAway) < 0.1
     assert record.events.count(Event.SERVER_AWAY) == 1
     await works_again(record)
     assert record.events.count(Event.SERVER_BACK) == 1
@@ -146,7 +146,7 @@ async def test_a_refused_row_does_not_make_the_server_look_away(record: Record) 
     for _ in range(5):
         with pytest.raises(BadRow):
             await record.store.accept([new_job(priority="urgent")])
-    await record.store.ping()
+    await record.server.ping()
     assert record.events.count(Event.SERVER_AWAY) == 0
 
 
@@ -159,7 +159,7 @@ async def test_a_caller_that_leaves_gives_its_connection_back(record: Record) ->
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaving
-    await asyncio.gather(*(record.store.ping() for _ in range(10)))
+    await asyncio.gather(*(record.server.ping() for _ in range(10)))
 
 
 async def test_a_deadlock_asks_to_try_again(record: Record) -> None:

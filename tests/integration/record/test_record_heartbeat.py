@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
+from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
 from sluice.core.errors import ServerAway
 from sluice.core.job import Claim, Job
 from sluice.core.lifecycle import succeeded
@@ -17,7 +17,7 @@ from tests.support.make_jobs import new_jobs
 
 
 @pytest.fixture
-async def heartbeat(servers: Servers) -> AsyncIterator[HeartbeatConnection]:
+async def heartbeat(servers: Servers) -> AsyncIterator[PostgresHeartbeatStore]:
     connection = await open_heartbeat(servers.postgres.url, 50)
     yield connection
     await connection.close()
@@ -28,7 +28,7 @@ def claim_of(job: Job) -> Claim:
 
 
 async def test_a_beat_extends_the_lease_and_shows_nothing_new(
-    record: Record, heartbeat: HeartbeatConnection
+    record: Record, heartbeat: PostgresHeartbeatStore
 ) -> None:
     job = await record.claimed()
     assert await heartbeat.beat([(claim_of(job), None)]) == [Beat(job.id, 1, False, 2, False)]
@@ -39,7 +39,7 @@ async def test_a_beat_extends_the_lease_and_shows_nothing_new(
 
 
 async def test_progress_is_kept_and_makes_a_new_version(
-    record: Record, heartbeat: HeartbeatConnection
+    record: Record, heartbeat: PostgresHeartbeatStore
 ) -> None:
     job = await record.claimed()
     assert await heartbeat.beat([(claim_of(job), b'{"percent":1}')]) == [Beat(job.id, 1, False, 3, True)]
@@ -47,7 +47,7 @@ async def test_progress_is_kept_and_makes_a_new_version(
     assert (await record.job(job.id)).progress == b'{"percent":1}'
 
 
-async def test_claims_that_are_lost_are_left_out(record: Record, heartbeat: HeartbeatConnection) -> None:
+async def test_claims_that_are_lost_are_left_out(record: Record, heartbeat: PostgresHeartbeatStore) -> None:
     jobs = await record.store.claim(await record.accepted(*new_jobs(4)), KINDS)
     kept, ended, taken, returned = jobs
     await record.store.settle([succeeded(ended, b"{}")])
@@ -59,7 +59,7 @@ async def test_claims_that_are_lost_are_left_out(record: Record, heartbeat: Hear
     assert await record.row(taken.id) == before
 
 
-async def test_a_cancel_is_told_with_the_beat(record: Record, heartbeat: HeartbeatConnection) -> None:
+async def test_a_cancel_is_told_with_the_beat(record: Record, heartbeat: PostgresHeartbeatStore) -> None:
     job = await record.claimed()
     await record.ask_to_cancel(job.id)
     (beat,) = await heartbeat.beat([(claim_of(job), None)])
@@ -67,16 +67,16 @@ async def test_a_cancel_is_told_with_the_beat(record: Record, heartbeat: Heartbe
 
 
 async def test_a_lease_that_ran_out_but_was_not_taken_can_still_be_extended(
-    record: Record, heartbeat: HeartbeatConnection
+    record: Record, heartbeat: PostgresHeartbeatStore
 ) -> None:
     job = await record.claimed()
     await record.expire(job.id)
     assert len(await heartbeat.beat([(claim_of(job), None)])) == 1
-    assert await record.store.rescue(10) == []
+    assert await record.keeper.rescue(10) == []
 
 
 async def test_a_heartbeat_without_postgresql_is_told_so(
-    servers: Servers, heartbeat: HeartbeatConnection
+    servers: Servers, heartbeat: PostgresHeartbeatStore
 ) -> None:
     servers.postgres.kill()
     with pytest.raises(ServerAway):

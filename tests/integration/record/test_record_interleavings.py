@@ -9,9 +9,9 @@ from itertools import product
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.heartbeat import HeartbeatConnection, open_heartbeat
-from sluice.adapters.postgres.pool import load_queries
-from sluice.adapters.postgres.store import Store
+from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import Claim
 from sluice.core.lifecycle import Transition, released, succeeded
 from tests.integration.record.record_fixture import KINDS, Record
@@ -90,9 +90,9 @@ class Model:
 class SimulatedSystem:
     """Two consumers and the record between them; each method does one thing to many jobs, and to their models."""
 
-    def __init__(self, record: Record, heartbeat: HeartbeatConnection) -> None:
+    def __init__(self, record: Record, heartbeat: PostgresHeartbeatStore) -> None:
         self.record, self.heartbeat = record, heartbeat
-        self.stores: dict[str, Store] = {name: record.other(lease_s=600) for name in "ab"}
+        self.stores: dict[str, PostgresJobStore] = {name: record.other(lease_s=600) for name in "ab"}
 
     async def claim(self, consumer: str, models: Sequence[Model]) -> None:
         found = {job.id: job.fence for job in await self.stores[consumer].claim(ids(models), KINDS)}
@@ -123,7 +123,7 @@ class SimulatedSystem:
             "update jobs set lease_until = now() - interval '1 s' where id = any($1) and state = 'running'"
         )
         await self.record.sql.execute(expire, ids(models))
-        found = {job.id: job.state for job in await self.record.store.rescue(len(models))}
+        found = {job.id: job.state for job in await self.record.keeper.rescue(len(models))}
         assert found == {model.id: model.state for model in models if model.rescue()}
 
     async def cancel(self, models: Sequence[Model]) -> None:

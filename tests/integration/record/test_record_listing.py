@@ -12,8 +12,9 @@ import orjson
 import pytest
 import uuid_utils
 
-from sluice.adapters.postgres.listing import AT_ONCE, PostgresListing
-from sluice.adapters.postgres.pool import SETTINGS, load_queries
+from sluice.adapters.postgres.listing_store import AT_ONCE, PostgresListingStore
+from sluice.adapters.postgres.pool import SETTINGS
+from sluice.adapters.postgres.statements import load_queries
 from sluice.core.document import render_item
 from sluice.core.errors import Overloaded
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
@@ -30,12 +31,12 @@ NOBODY = "01900000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-def listing(record: Record) -> PostgresListing:
+def listing(record: Record) -> PostgresListingStore:
     """Lists over the record."""
-    return PostgresListing(record.database, record.settings)
+    return PostgresListingStore(record.database, record.settings)
 
 
-async def listed(listing: PostgresListing, wanted: Filter = EVERY, open_only: bool = False) -> list[str]:
+async def listed(listing: PostgresListingStore, wanted: Filter = EVERY, open_only: bool = False) -> list[str]:
     """The ids of one page that is large enough."""
     found = await listing.list_jobs("acme", wanted, ABOVE_ALL, 100, open_only)
     assert found.below is None
@@ -58,18 +59,22 @@ async def one_of_each(record: Record) -> dict[str, str]:
     await record.claim(ids["running"])
     await end(record, [ids["succeeded"]], None)
     await end(record, [ids["failed"]])
-    await record.store.cancel("acme", ids["cancelled"])
+    await record.control.cancel("acme", ids["cancelled"])
     return ids
 
 
-async def test_jobs_come_newest_first_whatever_their_state(record: Record, listing: PostgresListing) -> None:
+async def test_jobs_come_newest_first_whatever_their_state(
+    record: Record, listing: PostgresListingStore
+) -> None:
     ids = list((await one_of_each(record)).values())
     for tenant in ("aaa", "acm", "acme0", "acmé", "other"):  # before and behind this one in the index
         await record.accepted(*new_jobs(3, tenant=tenant))
     assert await listed(listing) == ids[::-1]
 
 
-async def test_an_item_is_the_document_without_its_result(record: Record, listing: PostgresListing) -> None:
+async def test_an_item_is_the_document_without_its_result(
+    record: Record, listing: PostgresListingStore
+) -> None:
     await one_of_each(record)
     found = await listing.list_jobs("acme", EVERY, ABOVE_ALL, 100)
     for job in found.jobs:
@@ -84,14 +89,14 @@ async def test_an_item_is_the_document_without_its_result(record: Record, listin
     "states", [("queued",), ("running", "failed"), ("cancelled", "scheduled", "succeeded")]
 )
 async def test_states_are_told_apart(
-    record: Record, listing: PostgresListing, states: tuple[str, ...]
+    record: Record, listing: PostgresListingStore, states: tuple[str, ...]
 ) -> None:
     ids = await one_of_each(record)
     found = await listed(listing, Filter(states))
     assert found == [job_id for state, job_id in reversed(ids.items()) if state in states]
 
 
-async def test_kind_and_tag_are_told_apart(record: Record, listing: PostgresListing) -> None:
+async def test_kind_and_tag_are_told_apart(record: Record, listing: PostgresListingStore) -> None:
     tagged = new_job(tags=TAG_SEPARATOR.join(["nightly", "a"]))
     nearly = new_job(tags="nightly2", kind="demo.sleep")
     await record.accepted(tagged, nearly, new_job())
@@ -102,7 +107,7 @@ async def test_kind_and_tag_are_told_apart(record: Record, listing: PostgresList
 
 
 async def test_the_time_of_creation_bounds_a_list_to_the_microsecond(
-    record: Record, listing: PostgresListing
+    record: Record, listing: PostgresListingStore
 ) -> None:
     (old,), (new,) = await record.accepted(), await record.accepted()
     at = (await record.job(new)).created_at
@@ -113,7 +118,7 @@ async def test_the_time_of_creation_bounds_a_list_to_the_microsecond(
     assert await listed(listing, EVERY._replace(created_before=at + just)) == [new, old]
 
 
-async def test_clocks_may_differ_by_half_a_minute(record: Record, listing: PostgresListing) -> None:
+async def test_clocks_may_differ_by_half_a_minute(record: Record, listing: PostgresListingStore) -> None:
     now = datetime.now(UTC)
     early, late = (first_id(now.timestamp() + shift) for shift in (-30, 30))
     await record.accepted(new_job(id=early), new_job(id=late))
@@ -122,14 +127,16 @@ async def test_clocks_may_differ_by_half_a_minute(record: Record, listing: Postg
 
 
 @pytest.mark.parametrize("year", [1, 9999])
-async def test_any_time_may_bound_a_list(record: Record, listing: PostgresListing, year: int) -> None:
+async def test_any_time_may_bound_a_list(record: Record, listing: PostgresListingStore, year: int) -> None:
     ids = await record.accepted()
     at = datetime(year, 1, 1, tzinfo=UTC)
     assert await listed(listing, EVERY._replace(created_after=at)) == (ids if year == 1 else [])
     assert await listed(listing, EVERY._replace(created_before=at)) == ([] if year == 1 else ids)
 
 
-async def test_errors_are_told_apart_by_their_fingerprint(record: Record, listing: PostgresListing) -> None:
+async def test_errors_are_told_apart_by_their_fingerprint(
+    record: Record, listing: PostgresListingStore
+) -> None:
     one, two, three = await record.accepted(*new_jobs(3))
     await end(record, [one])
     await end(record, [two], FAILURE._replace(detail="row 200 is missing"))
@@ -147,7 +154,7 @@ async def test_pages_show_every_job_once_however_little_each_may_cost(
     ids = await record.accepted(*new, *new_jobs(5, tenant="other"))
     await end(record, ids[3:9])
     await end(record, ids[12:20], None)
-    listing = PostgresListing(record.database, record.settings, examined)
+    listing = PostgresListingStore(record.database, record.settings, examined)
     shown: list[Job] = []
     below: str | None = ABOVE_ALL
     while below:
@@ -183,7 +190,7 @@ async def _plan(record: Record, query: str) -> str:
     return "\n".join(row[0] for row in await record.sql.fetch(f"explain execute {query}_({nulls})"))
 
 
-async def test_lists_leave_connections_to_others(record: Record, listing: PostgresListing) -> None:
+async def test_lists_leave_connections_to_others(record: Record, listing: PostgresListingStore) -> None:
     (job_id,) = await record.accepted()
     async with record.locked("lock table jobs in access exclusive mode") as rival:
         waiting = [asyncio.create_task(listed(listing)) for _ in range(AT_ONCE)]
@@ -198,10 +205,10 @@ async def test_lists_leave_connections_to_others(record: Record, listing: Postgr
 # Many at once
 
 
-async def test_many_are_cancelled_as_one_is(record: Record, listing: PostgresListing) -> None:
+async def test_many_are_cancelled_as_one_is(record: Record, listing: PostgresListingStore) -> None:
     ids = await one_of_each(record)
     (twin,) = await record.accepted()
-    expected = await record.store.cancel("acme", twin)
+    expected = await record.control.cancel("acme", twin)
     changed = await listing.cancel_jobs("acme", [*ids.values(), NOBODY])
     assert expected
     assert {job.id: job.state for job in changed} == {
@@ -216,7 +223,7 @@ async def test_many_are_cancelled_as_one_is(record: Record, listing: PostgresLis
 
 
 async def test_many_are_tried_again_in_one_message_and_only_once(
-    record: Record, listing: PostgresListing
+    record: Record, listing: PostgresListingStore
 ) -> None:
     ids = await record.accepted(*new_jobs(8), *new_jobs(4, lane="heavy"))
     await end(record, ids)
@@ -235,7 +242,7 @@ async def test_many_are_tried_again_in_one_message_and_only_once(
 
 
 async def test_retries_of_many_in_opposite_orders_never_deadlock(
-    record: Record, listing: PostgresListing
+    record: Record, listing: PostgresListingStore
 ) -> None:
     ids = await record.accepted(*new_jobs(400))
     await end(record, ids)
@@ -245,7 +252,7 @@ async def test_retries_of_many_in_opposite_orders_never_deadlock(
         assert sum(len(message.ids) for messages in made for message in messages) == 200
 
 
-async def test_only_what_may_be_is_tried_again(record: Record, listing: PostgresListing) -> None:
+async def test_only_what_may_be_is_tried_again(record: Record, listing: PostgresListingStore) -> None:
     ids = await one_of_each(record)
     new_ids = {job_id: str(uuid_utils.uuid7()) for job_id in [*ids.values(), NOBODY]}
     assert await listing.retry_jobs("other", new_ids) == []
@@ -254,7 +261,7 @@ async def test_only_what_may_be_is_tried_again(record: Record, listing: Postgres
 
 
 async def test_what_cannot_be_changed_any_more_is_left_out_where_that_is_asked(
-    record: Record, listing: PostgresListing
+    record: Record, listing: PostgresListingStore
 ) -> None:
     ids = await one_of_each(record)
     assert await listed(listing, Filter(OPEN), open_only=True) == [
@@ -271,7 +278,7 @@ async def test_what_cannot_be_changed_any_more_is_left_out_where_that_is_asked(
 
 
 async def test_failures_are_grouped_by_error_the_most_frequent_first(
-    record: Record, listing: PostgresListing
+    record: Record, listing: PostgresListingStore
 ) -> None:
     ids = await record.accepted(*new_jobs(5), new_job(kind="demo.sleep"))
     await end(record, ids[:1], OTHER)
@@ -292,7 +299,7 @@ async def test_failures_are_grouped_by_error_the_most_frequent_first(
     assert (groups[0].newest, groups[0].error) == (newest.finished_at, newest.error)
 
 
-async def test_only_the_newest_failures_are_grouped(record: Record, listing: PostgresListing) -> None:
+async def test_only_the_newest_failures_are_grouped(record: Record, listing: PostgresListingStore) -> None:
     ids = await record.accepted(*new_jobs(3))
     await end(record, ids)
     for lowest, limit in ((first_id(0), 2), (ids[1], 100)):
@@ -300,7 +307,9 @@ async def test_only_the_newest_failures_are_grouped(record: Record, listing: Pos
         assert (group.failures, group.example) == (2, ids[2])
 
 
-async def test_failures_of_an_older_release_stand_together(record: Record, listing: PostgresListing) -> None:
+async def test_failures_of_an_older_release_stand_together(
+    record: Record, listing: PostgresListingStore
+) -> None:
     """As a consumer that knows no fingerprints leaves them."""
     ids = await record.accepted(*new_jobs(2))
     settle = """update jobs set state = 'failed', finished_at = now(), version = 2, error = '{"type":"gave-up"}'

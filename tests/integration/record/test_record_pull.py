@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from sluice.adapters.postgres.polling import Pulls
+from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.core.job import Job, NewJob
 from sluice.core.lanes import PRIORITIES, Turns
 from sluice.core.lifecycle import succeeded
@@ -17,9 +17,11 @@ from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 
-def puller(record: Record, owner: int | None = None) -> Pulls:
+def puller(record: Record, owner: int | None = None) -> PostgresPollingStore:
     """The pulls of this process, or of another."""
-    return Pulls(record.database, record.owner if owner is None else UUID(int=owner), lease_s=50)
+    return PostgresPollingStore(
+        record.database, record.owner if owner is None else UUID(int=owner), lease_s=50
+    )
 
 
 async def pull(
@@ -193,7 +195,7 @@ async def test_void_messages_are_dropped_and_wanted_ones_stay_as_due_as_they_are
     half = "select * from outbox where ids && $1::uuid[] order by id"
     before = await record.sql.fetch(half, waiting)
     assert len(before) == 2
-    assert await record.store.drop_void_messages(0, 100) == (0, len(pulled))
+    assert await record.keeper.drop_void_messages(0, 100) == (0, len(pulled))
     assert await record.sql.fetch("select * from outbox order by id") == before
 
 
@@ -203,7 +205,7 @@ async def test_the_outbox_is_walked_through_in_steps(record: Record) -> None:
     await pull(record)
     after, dropped, steps = -1, 0, 0
     while after:
-        after, found = await record.store.drop_void_messages(max(after, 0), 4)
+        after, found = await record.keeper.drop_void_messages(max(after, 0), 4)
         dropped, steps = dropped + found, steps + 1
     assert (dropped, steps) == (5, 3)
     assert sorted(each for row in await record.outbox() for each in row.ids) == sorted(wanted)

@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.api_keys import PostgresKeys
+from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.migrate import migrate
-from sluice.adapters.postgres.pool import QUERIES, Database, load_queries
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.server import PostgresServer
+from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import NewJob
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.ports import ApiKeyRecord
@@ -90,15 +92,14 @@ async def test_failures_and_unfinished_work_are_no_results(record: Record) -> No
 async def test_the_identity_is_the_same_for_everybody_and_another_for_another_database(
     record: Record, servers: Servers
 ) -> None:
-    here = await record.store.database_identity()
-    assert here == await record.other().database_identity()
+    here = await record.server.database_identity()
+    assert here == await PostgresServer(record.database, 5).database_identity()
     await record.sql.execute("create database elsewhere")
     url = servers.postgres.url.removesuffix("sluice") + "elsewhere"
     database = Database(url, "tests", Telemetry(), size=1)
     try:
         await migrate(url)
-        there = type(record.store)(database, uuid4(), record.settings)
-        assert await there.database_identity() != here
+        assert await PostgresServer(database, 5).database_identity() != here
     finally:
         await database.close()
         await record.sql.execute("drop database elsewhere")
@@ -106,13 +107,13 @@ async def test_the_identity_is_the_same_for_everybody_and_another_for_another_da
 
 async def test_a_sign_of_life(record: Record) -> None:
     assert repr(record.database) == "<Database tests: 0 connections>"
-    await record.store.ping()
+    await record.server.ping()
     assert repr(record.database) == "<Database tests: 1 connections>"
 
 
 async def test_a_consumer_leaves_one_note_and_keeps_it_fresh(record: Record) -> None:
     for _ in range(2):
-        await record.store.upsert_consumer("host", 7, ["default", "heavy"])
+        await record.statistics.upsert_consumer("host", 7, ["default", "heavy"])
     (row,) = await record.sql.fetch("select * from consumers")
     assert (row["id"], row["host"], row["pid"], row["lanes"]) == (
         record.owner,
@@ -134,30 +135,25 @@ def _code(statement: str) -> str:
     return re.sub(r"--.*", "", statement)
 
 
-def test_no_statement_is_there_for_nothing() -> None:
-    source = "".join(path.read_text() for path in QUERIES.parent.glob("*.py"))
-    assert [name for name in load_queries() if f'"{name}"' not in source] == []
-
-
 @pytest.fixture
-def keys(record: Record) -> PostgresKeys:
-    return PostgresKeys(record.database, 5)
+def keys(record: Record) -> PostgresApiKeyStore:
+    return PostgresApiKeyStore(record.database, 5)
 
 
-async def test_a_key_is_found_as_it_was_kept(keys: PostgresKeys) -> None:
+async def test_a_key_is_found_as_it_was_kept(keys: PostgresApiKeyStore) -> None:
     await keys.insert_api_key(KEY, None)
     assert await keys.find_api_key(KEY.key_id) == KEY
     assert await keys.find_api_key("nobodyskeyid") is None
 
 
-async def test_a_revoked_key_is_found_but_not_usable(keys: PostgresKeys) -> None:
+async def test_a_revoked_key_is_found_but_not_usable(keys: PostgresApiKeyStore) -> None:
     await keys.insert_api_key(KEY, None)
     assert await keys.revoke_api_key(KEY.key_id)
     assert await keys.find_api_key(KEY.key_id) == KEY._replace(usable=False)
     assert not await keys.revoke_api_key("nobodyskeyid")
 
 
-async def test_revoking_twice_keeps_the_first_time(keys: PostgresKeys) -> None:
+async def test_revoking_twice_keeps_the_first_time(keys: PostgresApiKeyStore) -> None:
     await keys.insert_api_key(KEY, None)
     await keys.revoke_api_key(KEY.key_id)
     (before,) = await keys.list_api_keys()
@@ -165,7 +161,7 @@ async def test_revoking_twice_keeps_the_first_time(keys: PostgresKeys) -> None:
     assert list(await keys.list_api_keys()) == [before]
 
 
-async def test_a_key_expires(keys: PostgresKeys, record: Record) -> None:
+async def test_a_key_expires(keys: PostgresApiKeyStore, record: Record) -> None:
     await keys.insert_api_key(KEY, 1)
     assert await keys.find_api_key(KEY.key_id) == KEY
     await record.sql.execute("update api_keys set expires_at = now()")
@@ -173,7 +169,7 @@ async def test_a_key_expires(keys: PostgresKeys, record: Record) -> None:
 
 
 async def test_keys_are_listed_newest_first_and_show_when_they_were_used(
-    keys: PostgresKeys, record: Record
+    keys: PostgresApiKeyStore, record: Record
 ) -> None:
     await keys.insert_api_key(KEY, None)
     await keys.insert_api_key(KEY._replace(key_id="mnopqrstuvwx", tenant="other"), None)

@@ -13,8 +13,8 @@ import orjson
 import pytest
 import uuid_utils
 
-from consumer.keeper.cron import FireSchedules
-from sluice.adapters.postgres.schedules import PostgresSchedules
+from consumer.keeper.fire_schedules import FireSchedules
+from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import BadRow
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, NewSchedule, Schedule
@@ -27,13 +27,13 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store(record: Record) -> PostgresSchedules:
+def store(record: Record) -> PostgresScheduleStore:
     """Schedules, over the connections of the record."""
-    return PostgresSchedules(record.database, 5)
+    return PostgresScheduleStore(record.database, 5)
 
 
 @pytest.fixture
-def keeper(record: Record, store: PostgresSchedules) -> FireSchedules:
+def keeper(record: Record, store: PostgresScheduleStore) -> FireSchedules:
     """One keeper's duty."""
     return FireSchedules(store, Telemetry(record.events))
 
@@ -55,21 +55,21 @@ def new_schedule(**changes: Any) -> NewSchedule:
     return usual._replace(**changes)
 
 
-async def kept(store: PostgresSchedules, **changes: Any) -> Schedule:
+async def kept(store: PostgresScheduleStore, **changes: Any) -> Schedule:
     """A schedule that is in the record now."""
     found = await store.keep_schedule(new_schedule(**changes), replace=False)
     assert found
     return found
 
 
-async def overdue(record: Record, store: PostgresSchedules, hours: int = 0, **changes: Any) -> Schedule:
+async def overdue(record: Record, store: PostgresScheduleStore, hours: int = 0, **changes: Any) -> Schedule:
     """One whose tick came so many whole hours and a moment ago."""
     before = timedelta(hours=hours, seconds=1)
     made = await kept(store, **({"next_at": datetime.now(UTC) - before} | changes))
     return await again(store, made)
 
 
-async def again(store: PostgresSchedules, schedule: Schedule) -> Schedule:
+async def again(store: PostgresScheduleStore, schedule: Schedule) -> Schedule:
     """The schedule as it is now."""
     found = await store.find_schedule(schedule.tenant, schedule.name)
     assert found
@@ -82,7 +82,7 @@ async def jobs(record: Record) -> list[asyncpg.Record]:
 
 
 async def test_a_schedule_is_kept_as_it_was_given_and_found_by_its_owner_alone(
-    store: PostgresSchedules,
+    store: PostgresScheduleStore,
 ) -> None:
     new = new_schedule(timezone="Europe/Berlin", catch_up="all")
     made = await store.keep_schedule(new, replace=False)
@@ -95,14 +95,14 @@ async def test_a_schedule_is_kept_as_it_was_given_and_found_by_its_owner_alone(
     assert await store.list_schedules("other", "", 10) == []
 
 
-async def test_a_name_is_taken_once_in_each_tenant(store: PostgresSchedules) -> None:
+async def test_a_name_is_taken_once_in_each_tenant(store: PostgresScheduleStore) -> None:
     made = await kept(store)
     assert await store.keep_schedule(new_schedule(), replace=False) is None
     assert await again(store, made) == made
     assert (await kept(store, tenant="other")).id != made.id
 
 
-async def test_schedules_are_listed_by_name_without_their_inputs(store: PostgresSchedules) -> None:
+async def test_schedules_are_listed_by_name_without_their_inputs(store: PostgresScheduleStore) -> None:
     for name in ("c", "a", "b"):
         await kept(store, name=name)
     await kept(store, name="a", tenant="other")
@@ -112,7 +112,7 @@ async def test_schedules_are_listed_by_name_without_their_inputs(store: Postgres
 
 
 async def test_a_replacement_has_another_id_and_keeps_what_was_paused_and_what_it_did(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     made = await overdue(record, store)
     await keeper.once()
@@ -128,7 +128,7 @@ async def test_a_replacement_has_another_id_and_keeps_what_was_paused_and_what_i
 
 
 async def test_a_replacement_that_fires_at_the_same_times_loses_no_tick_that_is_due(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     made = await overdue(record, store)
     after = await store.keep_schedule(new_schedule(input=b'{"values":[2]}'), replace=True)
@@ -140,7 +140,7 @@ async def test_a_replacement_that_fires_at_the_same_times_loses_no_tick_that_is_
 
 
 async def test_what_was_found_due_before_a_replacement_is_not_fired_by_the_old_rules(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     await overdue(record, store)
     (found,) = await store.due_schedules(10)
@@ -149,13 +149,13 @@ async def test_what_was_found_due_before_a_replacement_is_not_fired_by_the_old_r
     assert await jobs(record) == []
 
 
-async def fired(store: PostgresSchedules, found: DueSchedule) -> bool:
+async def fired(store: PostgresScheduleStore, found: DueSchedule) -> bool:
     """Whether this attempt to fire one job came first."""
     return await store.fire_schedule(found, found.now + HOUR, [(str(uuid_utils.uuid7()), found.due)])
 
 
 async def test_a_tick_becomes_a_job_with_the_options_of_its_schedule(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     made = await overdue(record, store)
     assert await keeper.once() == 1
@@ -177,7 +177,7 @@ async def test_a_tick_becomes_a_job_with_the_options_of_its_schedule(
 
 
 async def test_options_may_be_left_open(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     options = (
         '{"lane":"default","priority":"normal","max_attempts":1,"timeout_s":null,"deadline_s":null,"tags":[]}'
@@ -189,12 +189,12 @@ async def test_options_may_be_left_open(
 
 
 async def test_each_tick_makes_one_job_however_many_keepers_there_are(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     names = [f"s{number}" for number in range(20)]
     for name in names:
         await kept(store, name=name)
-    keepers = [FireSchedules(PostgresSchedules(record.database, 5), Telemetry()) for _ in range(8)]
+    keepers = [FireSchedules(PostgresScheduleStore(record.database, 5), Telemetry()) for _ in range(8)]
     ticks = 5
     made = 0
     for _ in range(ticks):
@@ -207,7 +207,7 @@ async def test_each_tick_makes_one_job_however_many_keepers_there_are(
 
 
 async def test_keepers_that_found_the_same_tick_due_fire_it_once(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     made = await overdue(record, store)
     founds = [(await store.due_schedules(10))[0] for _ in range(8)]
@@ -217,7 +217,7 @@ async def test_keepers_that_found_the_same_tick_due_fire_it_once(
 
 
 async def test_a_keeper_that_waited_for_another_one_finds_the_tick_taken(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     made = await overdue(record, store)
     (found,) = await store.due_schedules(10)
@@ -231,7 +231,7 @@ async def test_a_keeper_that_waited_for_another_one_finds_the_tick_taken(
 
 
 async def test_a_tick_that_cannot_become_a_job_stays_due_and_holds_up_no_other(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     bad = await overdue(record, store, hours=1, name="bad", options='{"lane":"default","priority":"urgent"}')
     gone = await overdue(record, store, hours=1, name="gone", timezone="Mars/Olympus")
@@ -247,7 +247,7 @@ async def test_a_tick_that_cannot_become_a_job_stays_due_and_holds_up_no_other(
 
 @pytest.mark.parametrize(("policy", "count"), [("one", 1), ("none", 0), ("all", 4)])
 async def test_missed_ticks_are_made_up_for_as_the_schedule_says(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules, policy: str, count: int
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules, policy: str, count: int
 ) -> None:
     now = datetime.now(UTC)
     first = now.replace(second=0, microsecond=0) - timedelta(hours=3, minutes=30)
@@ -262,7 +262,7 @@ async def test_missed_ticks_are_made_up_for_as_the_schedule_says(
 
 
 async def test_very_many_missed_ticks_are_made_up_for_bit_by_bit(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=150)
     await kept(store, catch_up="all", cron="* * * * *", next_at=start)
@@ -274,7 +274,7 @@ async def test_very_many_missed_ticks_are_made_up_for_bit_by_bit(
 
 
 async def test_what_is_paused_does_not_fire_and_on_resume_its_missed_ticks_are_gone(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     made = await overdue(record, store, hours=3, catch_up="all")
     (found,) = await store.due_schedules(10)
@@ -294,7 +294,7 @@ async def test_what_is_paused_does_not_fire_and_on_resume_its_missed_ticks_are_g
 
 
 async def test_a_schedule_is_run_by_hand_paused_or_not_and_its_ticks_stay(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     made = await kept(store)
     for paused in (False, True):
@@ -311,7 +311,7 @@ async def test_a_schedule_is_run_by_hand_paused_or_not_and_its_ticks_stay(
 
 
 async def test_a_deleted_schedule_fires_no_more_and_its_jobs_stay(
-    record: Record, store: PostgresSchedules, keeper: FireSchedules
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
     await overdue(record, store)
     await keeper.once()
@@ -324,7 +324,7 @@ async def test_a_deleted_schedule_fires_no_more_and_its_jobs_stay(
     assert len(await jobs(record)) == 1
 
 
-async def test_another_tenant_changes_nothing(record: Record, store: PostgresSchedules) -> None:
+async def test_another_tenant_changes_nothing(record: Record, store: PostgresScheduleStore) -> None:
     made = await kept(store)
     assert await store.pause_schedule("other", "nightly") is None
     assert not await store.delete_schedule("other", "nightly")
@@ -332,7 +332,7 @@ async def test_another_tenant_changes_nothing(record: Record, store: PostgresSch
 
 
 async def test_what_comes_first_is_due_first_and_what_is_to_come_is_not_due(
-    record: Record, store: PostgresSchedules
+    record: Record, store: PostgresScheduleStore
 ) -> None:
     await kept(store, name="later")
     await overdue(record, store, hours=1, name="second")

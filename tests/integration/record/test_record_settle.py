@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.settling import Settling
 from sluice.core.document import render
@@ -193,9 +194,11 @@ async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_sh
     if cancelled:
         await record.ask_to_cancel(job.id)
     cache, events = FakeCache(), Events()
-    settling = Settling(record.store, cache, Telemetry(events))
+    announcer = Announcer(record.store, cache, Telemetry(events))
+    settling = Settling(record.store, announcer, Telemetry(events))
     await settling.settle(Attempt(job, add_up), ending(job))
     await settling.drain()
+    await announcer.drain()
     assert cache.documents == {job.id: render(await record.job(job.id))}
     assert events.count(Event.CANCELLED) == cancelled
 
@@ -203,11 +206,13 @@ async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_sh
 async def test_a_job_retried_before_shows_the_same_document_at_its_end(record: Record) -> None:
     job = await record.claimed()
     await record.store.settle([retried(job, FAILURE, 0)])
-    assert job.id in await record.store.queue_due(10)
+    assert job.id in await record.keeper.queue_due(10)
     job, cache = await record.claim(job.id), FakeCache()
-    settling = Settling(record.store, cache, Telemetry())
+    announcer = Announcer(record.store, cache, Telemetry())
+    settling = Settling(record.store, announcer, Telemetry())
     await settling.settle(Attempt(job, add_up), succeeded(job, b"{}"))
     await settling.drain()
+    await announcer.drain()
     assert cache.documents == {job.id: render(await record.job(job.id))}
 
 

@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from sluice.adapters import admin_http as private_port
-from sluice.adapters.admin_http import AdminApp, listen, probe, serve_admin
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.http_server import listen
 from sluice.adapters.metrics import Metrics
 from sluice.core.errors import NotConfigured, ServerAway, ServerUnfit
 from sluice.errors import StartRefused
@@ -142,22 +143,6 @@ async def test_figures_are_shown(client: httpx2.AsyncClient) -> None:
 
 async def test_nothing_else_is_there(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/v1/jobs")).status_code == 404
-
-
-async def test_the_probe_tells_by_its_exit_status(
-    client: httpx2.AsyncClient, record: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    url = str(client.base_url.join("/readyz"))
-    assert await asyncio.to_thread(probe, url) == 0
-    record.away = True
-    assert await asyncio.to_thread(probe, url) == 1
-    assert "the record is away" in capsys.readouterr().out
-
-
-def test_the_probe_fails_where_nobody_listens() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-    assert probe(f"http://127.0.0.1:{port}/livez") == 1
 
 
 def test_a_taken_port_refuses_the_start() -> None:

@@ -13,13 +13,13 @@ from tests.support.fakes import Events
 def test_a_doubt_is_said_when_it_is_new_and_shown_while_it_lasts() -> None:
     events = Events()
     config_problems = ConfigProblems(Telemetry(events))
-    config_problems.note("redis", ["one"])
-    config_problems.note("redis", ["one", "two"])
-    config_problems.note("postgresql", ["three"])
+    config_problems.report("redis", ["one"])
+    config_problems.report("redis", ["one", "two"])
+    config_problems.report("postgresql", ["three"])
     assert config_problems.lines == ["one", "two", "three"]
-    config_problems.note("redis", [])
+    config_problems.report("redis", [])
     assert config_problems.lines == ["three"]
-    config_problems.note("redis", ["one"])
+    config_problems.report("redis", ["one"])
     assert [fields["why"] for fields in events.fields(Event.DOUBTED)] == ["one", "two", "three", "one"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.postgres.server_checks import Inspection, newest_revision
+from sluice.adapters.postgres.server_checks import ServerChecks, newest_revision
 from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
@@ -25,7 +25,7 @@ GOOD = {
 FILE = "configuration file"
 
 
-async def judge(inspection: Inspection, source: str = FILE, **changes: object) -> None:
+async def check(inspection: ServerChecks, source: str = FILE, **changes: object) -> None:
     """As if a server had answered so."""
 
     async def ask(query: str, *args: Any) -> list[Any]:
@@ -33,14 +33,14 @@ async def judge(inspection: Inspection, source: str = FILE, **changes: object) -
             return [GOOD | changes]
         return [(name, source, "sluice", "jobs") for name in args[0]]
 
-    await inspection.judge(ask)
+    await inspection.check(ask)
 
 
 async def final(source: str = FILE, **changes: object) -> str:
     """The line with which the process ends."""
     config_problems = ConfigProblems(Telemetry())
     with pytest.raises(ServerUnfit):
-        await judge(Inspection(config_problems), source, **changes)
+        await check(ServerChecks(config_problems), source, **changes)
     with pytest.raises(StartRefused) as refused:
         config_problems.check()
     return str(refused.value)
@@ -80,7 +80,7 @@ async def test_one_line_names_all_that_is_weak() -> None:
 @pytest.mark.parametrize("value", ["on", "remote_write", "remote_apply"])
 async def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
     config_problems = ConfigProblems(Telemetry())
-    await judge(Inspection(config_problems), synchronous_commit=value)
+    await check(ServerChecks(config_problems), synchronous_commit=value)
     config_problems.check()
     assert config_problems.lines == []
 
@@ -88,25 +88,25 @@ async def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
 async def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
     assert "release 13; it has to be 14 or newer" in await final(release=130_022)
     with pytest.raises(ServerUnfit):
-        await judge(Inspection(accept=True), release=130_022)
+        await check(ServerChecks(accept=True), release=130_022)
 
 
 async def test_weak_settings_that_were_accepted_are_noted_and_said() -> None:
     events = Events()
     config_problems = ConfigProblems(Telemetry(events))
-    await judge(Inspection(config_problems, accept=True), fsync="off")
+    await check(ServerChecks(config_problems, accept=True), fsync="off")
     config_problems.check()
     (line,) = config_problems.lines
     assert "fsync = off" in line
     assert events.count(Event.DOUBTED) == 1
-    await judge(Inspection(config_problems, accept=True))
+    await check(ServerChecks(config_problems, accept=True))
     assert config_problems.lines == []
 
 
 async def test_a_standby_is_waited_for() -> None:
     config_problems = ConfigProblems(Telemetry())
     with pytest.raises(ServerUnfit, match="takes no writes"):
-        await judge(Inspection(config_problems), read_only=True)
+        await check(ServerChecks(config_problems), read_only=True)
     config_problems.check()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -25,19 +24,18 @@ from api.listing.listing import Listing
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.metrics import Metrics
-from sluice.core.errors import ServerAway
-from sluice.core.job import Accepted, Job, JobState, Message, NewJob, as_accepted
+from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import ApiKeyRecord, AttemptRecord, JobStore, ScheduleStore
+from sluice.core.ports import ApiKeyRecord, ScheduleStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
+from tests.support.fake_api_key_store import FakeApiKeyStore
+from tests.support.fake_control_store import FakeControlStore
+from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fakes import FakeCache
-from tests.support.faulty_record import FaultyRecord
-from tests.support.make_jobs import new_job
-from tests.unit.api.fake_listing import FakeListing
 
 PEPPER = "0123456789abcdef"
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -78,66 +76,8 @@ class Clock:
         return self.now
 
 
-class Record(FaultyRecord):
-    """Jobs and keys in memory; `away` makes every call fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.keys: dict[str, ApiKeyRecord] = {}
-        self.attempts: dict[str, list[AttemptRecord]] = {}
-        self.away = False
-        self.asked = 0
-
-    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        self._check()
-        return await super().accept(jobs)
-
-    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
-        self._check()
-        return await super().look_up(ids)
-
-    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        self._check()
-        return await super().find_same(wanted)
-
-    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
-        self._check()
-
-    async def cancel(self, tenant: str, job_id: str) -> Job | None:
-        job = self._of(tenant, job_id)
-        if job is None or job.finished_at:
-            return None
-        if job.state == JobState.RUNNING:
-            return self._changed(job, cancel_requested_at=AT) if not job.cancel_requested_at else job
-        return self._changed(job, state=JobState.CANCELLED, cancel_requested_at=AT, finished_at=AT)
-
-    async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
-        job = self._of(tenant, job_id)
-        if job is None or job.state != JobState.FAILED or await self.find_retry(tenant, job_id):
-            return []
-        again = new_job(id=new_id, tenant=tenant, kind=job.kind)
-        self.add(as_accepted(again, AT), retry_of=job_id)
-        return [Message(1, "default", "normal", (new_id,))]
-
-    async def find_retry(self, tenant: str, job_id: str) -> Job | None:
-        found = (job for job in self.jobs.values() if (job.retry_of, job.tenant) == (job_id, tenant))
-        return next(found, None)
-
-    async def delete_job(self, tenant: str, job_id: str) -> bool:
-        job = self._of(tenant, job_id)
-        if job is None or not job.finished_at:
-            return False
-        del self.jobs[job_id]
-        return True
-
-    async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        self._check()
-        return self.attempts.get(job_id, [])
-
-    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
-        self.asked += 1
-        self._check()
-        return self.keys.get(key_id)
+class Record(FakeControlStore, FakeApiKeyStore):
+    """Jobs and keys in memory."""
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -157,15 +97,6 @@ class Record(FaultyRecord):
         self.jobs[job_id] = job._replace(
             state=state, version=job.version + 2, result=result, error=error, finished_at=AT
         )
-
-    def _of(self, tenant: str, job_id: str) -> Job | None:
-        self._check()
-        job = self.jobs.get(job_id)
-        return job if job and job.tenant == tenant else None
-
-    def _check(self) -> None:
-        if self.away:
-            raise ServerAway("postgresql")
 
 
 class NullBroker:
@@ -212,11 +143,11 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     """Make the parts of an api over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
-    store, events = cast(JobStore, record), Telemetry()
+    store, events = record, Telemetry()
     cache = cache or FakeCache()
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock))
-    listed = FakeListing(record)
+    listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(
         settings=chosen,

@@ -1,4 +1,4 @@
-"""A seed decides everything, and nothing else does."""
+"""The seed decides everything, and nothing else does."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections import Counter
 import pytest
 
 from tests.fault.chaos.fault_injector import FaultInjector
-from tests.fault.chaos.schedule import FULL, LEAD_S, SHORT, Crew, kinds, repeated, schedule
+from tests.fault.chaos.schedule import FULL, LEAD_S, SHORT, ProcessCounts, kinds, repeated, schedule
 from tests.support.stack import Stack
 
-CREW = Crew()
+PROCESSES = ProcessCounts()
 
 
 def test_the_same_seed_breaks_the_same_things_at_the_same_times() -> None:
-    assert schedule(7, 300, FULL, CREW) == schedule(7, 300, FULL, CREW)
+    assert schedule(7, 300, FULL, PROCESSES) == schedule(7, 300, FULL, PROCESSES)
 
 
 def test_another_seed_breaks_other_things() -> None:
-    assert schedule(7, 300, FULL, CREW) != schedule(8, 300, FULL, CREW)
+    assert schedule(7, 300, FULL, PROCESSES) != schedule(8, 300, FULL, PROCESSES)
 
 
 @pytest.mark.parametrize("mix", [FULL, SHORT, repeated(SHORT, 3)])
 def test_every_fault_of_the_mix_comes_in_time_and_order(mix: dict[str, int]) -> None:
-    faults = schedule(3, 200, mix, CREW)
+    faults = schedule(3, 200, mix, PROCESSES)
     assert Counter(fault.kind for fault in faults) == Counter(mix)
     times = [fault.at_s for fault in faults]
     assert times == sorted(times)
@@ -32,15 +32,15 @@ def test_every_fault_of_the_mix_comes_in_time_and_order(mix: dict[str, int]) -> 
 
 
 def test_faults_hit_what_they_may_for_as_long_as_they_may() -> None:
-    known = kinds(CREW)
-    for fault in schedule(5, 500, repeated(FULL, 10), CREW):
+    known = kinds(PROCESSES)
+    for fault in schedule(5, 500, repeated(FULL, 10), PROCESSES):
         kind = known[fault.kind]
         assert fault.target in kind.targets
         assert kind.least_s - 0.05 <= fault.lasts_s <= kind.most_s + 0.05
 
 
 def test_those_who_are_spared_are_left_alone() -> None:
-    hit = {fault.target for fault in schedule(5, 500, repeated(FULL, 10), Crew(2, 3, spared=1))}
+    hit = {fault.target for fault in schedule(5, 500, repeated(FULL, 10), ProcessCounts(2, 3, spared=1))}
     assert {"api-0", "consumer-0", "consumer-1"} <= hit
     assert hit.isdisjoint({"api-1", "consumer-2"})
 
@@ -57,4 +57,4 @@ def test_the_full_mix_is_what_it_is_said_to_be() -> None:
 
 
 def test_every_kind_of_fault_can_be_done() -> None:
-    assert set(FaultInjector(Stack.__new__(Stack), {}).kinds) == set(kinds(CREW)) == set(FULL)
+    assert set(FaultInjector(Stack.__new__(Stack), {}).kinds) == set(kinds(PROCESSES)) == set(FULL)

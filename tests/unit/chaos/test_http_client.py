@@ -1,4 +1,4 @@
-"""The client of the fault runs knows whether a request may have reached somebody."""
+"""The HTTP client of the fault runs knows whether a request may have reached a server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.local.ports import free_port
-from tests.fault.chaos.http_client import Door, Doors, Hung, NoAnswer, NotSent
+from tests.fault.chaos.http_client import ConnectionPool, Hung, LoadBalancer, NoAnswer, NotSent
 
 OK = b'HTTP/1.1 200 OK\r\ncontent-length: 8\r\nX-Some: thing\r\n\r\n{"a": 1}'
 
@@ -50,18 +50,18 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def door(server: Server) -> AsyncIterator[Door]:
-    made = Door(server.port)
+async def pool(server: Server) -> AsyncIterator[ConnectionPool]:
+    made = ConnectionPool(server.port)
     yield made
     made.close()
     await asyncio.sleep(0)
 
 
-async def test_requests_share_a_connection(server: Server, door: Door) -> None:
+async def test_requests_share_a_connection(server: Server, pool: ConnectionPool) -> None:
     server.replies = [OK, OK]
-    answer = await door.ask("POST", "/v1/jobs", b"{}", {"prefer": "wait=5"})
+    answer = await pool.ask("POST", "/v1/jobs", b"{}", {"prefer": "wait=5"})
     assert (answer.status, answer.headers["x-some"], answer.json) == (200, "thing", {"a": 1})
-    await door.ask("GET", "/v1/jobs/1")
+    await pool.ask("GET", "/v1/jobs/1")
     assert server.connections == 1
     first, second = server.heard
     assert first.startswith(b"POST /v1/jobs HTTP/1.1\r\n")
@@ -72,32 +72,36 @@ async def test_requests_share_a_connection(server: Server, door: Door) -> None:
 
 async def test_nobody_there_means_that_nothing_was_sent() -> None:
     with pytest.raises(NotSent):
-        await Door(free_port()).ask("GET", "/")
+        await ConnectionPool(free_port()).ask("GET", "/")
 
 
-async def test_a_lost_connection_means_that_the_outcome_is_unknown(server: Server, door: Door) -> None:
+async def test_a_lost_connection_means_that_the_outcome_is_unknown(
+    server: Server, pool: ConnectionPool
+) -> None:
     server.replies = [None, OK]
     with pytest.raises(NoAnswer):
-        await door.ask("GET", "/")
-    assert (await door.ask("GET", "/")).status == 200
+        await pool.ask("GET", "/")
+    assert (await pool.ask("GET", "/")).status == 200
 
 
-async def test_half_an_answer_is_none(server: Server, door: Door) -> None:
+async def test_half_an_answer_is_none(server: Server, pool: ConnectionPool) -> None:
     server.replies = [OK[:-2], None]
     with pytest.raises(Hung):
-        await door.ask("GET", "/", within_s=0.1)
+        await pool.ask("GET", "/", within_s=0.1)
 
 
-async def test_silence_means_that_it_hangs(server: Server, door: Door) -> None:
+async def test_silence_means_that_it_hangs(server: Server, pool: ConnectionPool) -> None:
     server.replies = [b""]
     with pytest.raises(Hung):
-        await door.ask("GET", "/", within_s=0.05)
+        await pool.ask("GET", "/", within_s=0.05)
 
 
-async def test_doors_are_taken_in_turn_and_closed_ones_passed_over(server: Server, door: Door) -> None:
+async def test_processes_are_asked_in_turn_and_closed_ones_skipped(
+    server: Server, pool: ConnectionPool
+) -> None:
     server.replies = [OK, OK, OK]
-    doors = Doors([Door(free_port()), door])
-    assert [(await doors.ask("GET", "/")).status for _ in range(3)] == [200, 200, 200]
+    balancer = LoadBalancer([ConnectionPool(free_port()), pool])
+    assert [(await balancer.ask("GET", "/")).status for _ in range(3)] == [200, 200, 200]
     with pytest.raises(NotSent):
-        await Doors([Door(free_port())]).ask("GET", "/")
-    doors.close()
+        await LoadBalancer([ConnectionPool(free_port())]).ask("GET", "/")
+    balancer.close()

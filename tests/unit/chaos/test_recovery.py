@@ -1,11 +1,11 @@
-"""Times are read from the record as they were, and only what nothing else explains counts as late."""
+"""Recovery times come from the record, and only what nothing else explains counts as late."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fault.chaos.fault_injector import Done
-from tests.fault.chaos.record_snapshot import Ended, Row
+from tests.fault.chaos.fault_injector import InjectedFault
+from tests.fault.chaos.record_snapshot import FailedAttempt, Row
 from tests.fault.chaos.recovery import RESCUED_S, Recovery, broken, recoveries, table
 from tests.fault.chaos.schedule import Fault
 
@@ -14,13 +14,13 @@ def row(created: float, finished: float | None) -> Row:
     return Row("a", "demo", 1, "chaos.sum", "succeeded", 1, 0, 0, 1, 1, None, created, finished)
 
 
-def done(kind: str, began: float, ended: float, pid: int | None = None) -> Done:
-    return Done(Fault(began, kind, "somebody", ended - began), began, ended, pid)
+def injected(kind: str, began: float, ended: float, pid: int | None = None) -> InjectedFault:
+    return InjectedFault(Fault(began, kind, "somebody", ended - began), began, ended, pid)
 
 
 def test_the_times_after_a_fault() -> None:
     rows = [row(100.0, 100.5), row(101.0, 118.0), row(103.5, 120.0), row(112.0, 113.0), row(113.0, 112.5)]
-    (found,) = recoveries([done("postgres-kill", 101.5, 110.0)], rows, [])
+    (found,) = recoveries([injected("postgres-kill", 101.5, 110.0)], rows, [])
     assert found.pause == pytest.approx(6.5)
     assert found.accepts == pytest.approx(2.0)
     assert found.works == pytest.approx(2.5)
@@ -28,25 +28,25 @@ def test_the_times_after_a_fault() -> None:
 
 
 def test_what_was_not_seen_has_no_time() -> None:
-    (found,) = recoveries([done("redis-kill", 10.0, 12.0)], [], [])
+    (found,) = recoveries([injected("redis-kill", 10.0, 12.0)], [], [])
     assert (found.pause, found.accepts, found.works) == (2.0, None, None)
 
 
 def test_jobs_are_taken_from_the_process_that_was_hit() -> None:
     attempts = [
-        Ended("a", 1, "lease-lost", 7, 12.0),
-        Ended("b", 1, "lease-lost", 7, 13.5),
-        Ended("c", 1, "lease-lost", 8, 19.0),
-        Ended("d", 1, "lease-lost", 7, 9.0),
-        Ended("e", 1, "released", 7, 15.0),
+        FailedAttempt("a", 1, "lease-lost", 7, 12.0),
+        FailedAttempt("b", 1, "lease-lost", 7, 13.5),
+        FailedAttempt("c", 1, "lease-lost", 8, 19.0),
+        FailedAttempt("d", 1, "lease-lost", 7, 9.0),
+        FailedAttempt("e", 1, "released", 7, 15.0),
     ]
-    (found,) = recoveries([done("consumer-kill", 10.0, 11.0, pid=7)], [], attempts)
+    (found,) = recoveries([injected("consumer-kill", 10.0, 11.0, pid=7)], [], attempts)
     assert found.rescued == pytest.approx(3.5)
 
 
 def recovery(kind: str, began: float, **times: float) -> Recovery:
     usual: dict[str, float | None] = {"accepts": 0.1, "works": 0.2, "rescued": None}
-    return Recovery(done(kind, began, began + 1), **({"pause": 0.1} | usual | times))  # type: ignore[arg-type]  # as named
+    return Recovery(injected(kind, began, began + 1), **({"pause": 0.1} | usual | times))  # type: ignore[arg-type]  # as named
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_another_outage_explains_is_not_late() -> None:
     assert len(broken([late, recovery("api-kill", 102.0)])) == 1
 
 
-def test_a_table_has_a_line_for_each_kind() -> None:
+def test_the_table_has_a_row_for_each_kind() -> None:
     lines = table(
         [
             recovery("redis-kill", 1, pause=1.0),

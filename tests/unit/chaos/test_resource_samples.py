@@ -1,4 +1,4 @@
-"""Memory and files that grow are told from those that only move."""
+"""Memory and files that grow are distinguished from those that fluctuate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fault.chaos.resource_samples import Sample, look, trends, watch, writ
 
 
 def life(name: str, pid: int, grows: float = 0.0, files: int = 0, until: int = 360) -> list[Sample]:
-    """An hour of a process: so many MiB in ten minutes, and so many files more at the end."""
+    """Sample an hour of a process: so many MiB more in ten minutes, and so many more files at the end."""
     return [
         Sample(at * 10.0, name, pid, 70 + (at % 3) + grows * at / 60, 30 + (at % 2) + files * (at > 300))
         for at in range(until)
@@ -49,6 +49,6 @@ async def test_this_process_is_watched_and_written_down(tmp_path: Path) -> None:
     assert {each.name for each in seen} == {"this"}
     assert seen[0].mib > 5
     assert seen[0].files > 2
-    write(seen, tmp_path / "vitals.csv")
-    assert (tmp_path / "vitals.csv").read_text().splitlines()[0] == "at_s,name,pid,mib,files"
+    write(seen, tmp_path / "samples.csv")
+    assert (tmp_path / "samples.csv").read_text().splitlines()[0] == "at_s,name,pid,mib,files"
     assert look("nobody", 2**22, 0.0) is None

@@ -103,10 +103,20 @@ DEAF = [True]
 """Emptied, the deaf can hear again."""
 
 
+@handler("t.self-cancelling")
+async def self_cancelling(ask: Ask) -> Reply:
+    """Cancels the task it runs in."""
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(60)
+    return Reply()
+
+
 @handler("t.block")
 async def block(ask: Ask) -> Reply:
     """Blocks the event loop."""
-    time.sleep(ask.seconds)  # noqa: ASYNC251
+    time.sleep(ask.seconds)  # noqa: ASYNC251  blocking the loop is what it is for
     return Reply(value="blocked")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consumer.loop_watchdog import Blocker, LoopWatchdog, blocker_in
+from consumer.loop_watchdog import Blocker, LoopWatchdog, find_blocker
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
@@ -19,7 +19,7 @@ from tests.unit.consumer.test_lease import Flow, Record, started
 BLOCKER = Blocker("t.block", "kinds.py:1 in block")
 
 
-class Room:
+class Scene:
     """A loop that answers or not, and what was heard of it."""
 
     def __init__(self) -> None:
@@ -40,76 +40,76 @@ class Room:
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    room = Room()
-    monkeypatch.setattr("consumer.loop_watchdog.monotonic", lambda: room.now)
-    return room
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    scene = Scene()
+    monkeypatch.setattr("consumer.loop_watchdog.monotonic", lambda: scene.now)
+    return scene
 
 
 @pytest.fixture
-def silence(room: Room) -> LoopWatchdog:
-    return LoopWatchdog(10.0, 0.5, room.end, room.find, room.tell)
+def watchdog(scene: Scene) -> LoopWatchdog:
+    return LoopWatchdog(10.0, 0.5, scene.end, scene.find, scene.tell)
 
 
-def pass_time(silence: LoopWatchdog, room: Room, seconds: float, answering: bool) -> None:
+def pass_time(watchdog: LoopWatchdog, scene: Scene, seconds: float, answering: bool) -> None:
     """Listen twice a second."""
     for _ in range(int(seconds * 2)):
-        room.now += 0.5
-        silence.listen(room.now)
+        scene.now += 0.5
+        watchdog.tick(scene.now)
         if answering:
-            silence.broken()
+            watchdog.hear()
 
 
-def test_a_loop_that_answers_is_left_in_peace(silence: LoopWatchdog, room: Room) -> None:
-    pass_time(silence, room, 60, answering=True)
-    silence.judge(room.now, 0)
-    assert (room.looks, room.told, room.ended, silence.long) == (0, [], False, False)
+def test_a_loop_that_answers_is_left_in_peace(watchdog: LoopWatchdog, scene: Scene) -> None:
+    pass_time(watchdog, scene, 60, answering=True)
+    watchdog.judge(scene.now, 0)
+    assert (scene.looks, scene.told, scene.ended, watchdog.too_long) == (0, [], False, False)
 
 
-def test_a_short_silence_is_nobodys_fault(silence: LoopWatchdog, room: Room) -> None:
-    pass_time(silence, room, 2, answering=True)
-    pass_time(silence, room, 0.5, answering=False)
-    pass_time(silence, room, 2, answering=True)
-    assert (room.looks, room.told) == (0, [])
+def test_a_short_silence_is_nobodys_fault(watchdog: LoopWatchdog, scene: Scene) -> None:
+    pass_time(watchdog, scene, 2, answering=True)
+    pass_time(watchdog, scene, 0.5, answering=False)
+    pass_time(watchdog, scene, 2, answering=True)
+    assert (scene.looks, scene.told) == (0, [])
 
 
-def test_a_process_that_was_frozen_is_not_called_blocked(silence: LoopWatchdog, room: Room) -> None:
-    pass_time(silence, room, 2, answering=True)
-    room.now += 0.5
-    silence.listen(room.now)  # frozen before the loop could answer
-    room.now += 3600
-    silence.listen(room.now)
-    silence.broken()
-    pass_time(silence, room, 2, answering=True)
-    assert (room.looks, room.told, silence.long) == (0, [], False)
+def test_a_process_that_was_frozen_is_not_called_blocked(watchdog: LoopWatchdog, scene: Scene) -> None:
+    pass_time(watchdog, scene, 2, answering=True)
+    scene.now += 0.5
+    watchdog.tick(scene.now)  # frozen before the loop could answer
+    scene.now += 3600
+    watchdog.tick(scene.now)
+    watchdog.hear()
+    pass_time(watchdog, scene, 2, answering=True)
+    assert (scene.looks, scene.told, watchdog.too_long) == (0, [], False)
 
 
 def test_a_blockage_is_named_at_once_and_measured_when_it_is_over(
-    silence: LoopWatchdog, room: Room, caplog: pytest.LogCaptureFixture
+    watchdog: LoopWatchdog, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pass_time(silence, room, 2, answering=True)
-    pass_time(silence, room, 5, answering=False)
-    assert silence.blocker == BLOCKER
+    pass_time(watchdog, scene, 2, answering=True)
+    pass_time(watchdog, scene, 5, answering=False)
+    assert watchdog.blocker == BLOCKER
     assert [record.message for record in caplog.records] == [
         "the event loop is blocked by t.block: kinds.py:1 in block"
     ]
-    assert room.told == []
-    silence.broken()
-    pass_time(silence, room, 2, answering=True)
-    assert room.told == [(BLOCKER, 5.0)]
-    assert silence.blocker is None
+    assert scene.told == []
+    watchdog.hear()
+    pass_time(watchdog, scene, 2, answering=True)
+    assert scene.told == [(BLOCKER, 5.0)]
+    assert watchdog.blocker is None
 
 
 def test_only_a_silence_longer_than_its_work_explains_ends_the_process(
-    silence: LoopWatchdog, room: Room
+    watchdog: LoopWatchdog, scene: Scene
 ) -> None:
-    pass_time(silence, room, 2, answering=True)
-    began = room.now
-    pass_time(silence, room, 20, answering=False)
-    silence.judge(room.now, began + 15)
-    assert not room.ended
-    silence.judge(room.now, began + 5)
-    assert room.ended
+    pass_time(watchdog, scene, 2, answering=True)
+    began = scene.now
+    pass_time(watchdog, scene, 20, answering=False)
+    watchdog.judge(scene.now, began + 15)
+    assert not scene.ended
+    watchdog.judge(scene.now, began + 5)
+    assert scene.ended
 
 
 def doze(let_go: threading.Event) -> None:
@@ -130,15 +130,15 @@ def test_the_handler_on_the_stack_is_to_blame(work: Callable[[threading.Event], 
     thread = threading.Thread(target=work, args=(let_go,))
     thread.start()
     try:
-        kind, where = blocker_in(thread.ident or 0, {doze.__code__: "t.doze"})
-        nobody = blocker_in(thread.ident or 0, {})
+        kind, where = find_blocker(thread.ident or 0, {doze.__code__: "t.doze"})
+        nobody = find_blocker(thread.ident or 0, {})
     finally:
         let_go.set()
         thread.join()
     assert kind == "t.doze"
     assert "threading.py" in where
     assert nobody.kind == ""
-    assert blocker_in(thread.ident or 0, {}) == ("", "the thread is gone")
+    assert find_blocker(thread.ident or 0, {}) == ("", "the thread is gone")
 
 
 async def test_leases_name_the_kind_that_blocks_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_runs_are_told_by_lane_and_kind() -> None:
     clock = Clock()
     run_stats = RunStats(clock)
     for kind, seconds in (("a", 1.0), ("b", 3.0), ("a", 2.0)):
-        run_stats.note("default", kind, seconds)
+        run_stats.add("default", kind, seconds)
     clock.now += 2
     work = run_stats.report(LANES)["default"]
     assert work.times == measured([1.0, 2.0, 3.0])
@@ -35,7 +35,7 @@ def test_the_rate_is_that_of_the_last_ticks() -> None:
     run_stats = RunStats(clock)
     for tick in range(3 * RATE_TICKS):
         for _ in range(4 if tick < RATE_TICKS else 2):
-            run_stats.note("default", "a", 0.1)
+            run_stats.add("default", "a", 0.1)
         clock.now += 1
         rate = run_stats.report(LANES)["default"].per_second
         assert rate == 4 if tick < RATE_TICKS else 2 <= rate <= 4
@@ -44,14 +44,14 @@ def test_the_rate_is_that_of_the_last_ticks() -> None:
 
 def test_reports_that_come_at_once_do_no_harm() -> None:
     run_stats = RunStats(Clock())
-    run_stats.note("default", "a", 0.1)
+    run_stats.add("default", "a", 0.1)
     assert run_stats.report(LANES)["default"].per_second > 0
 
 
 def test_only_the_newest_runs_count() -> None:
     run_stats = RunStats(Clock())
     for number in range(3 * NEWEST):
-        run_stats.note("default", "a", float(number))
+        run_stats.add("default", "a", float(number))
     times = run_stats.report(LANES)["default"].times
     assert times is not None
     assert (times.runs, times.p50_s) == (NEWEST, 2.5 * NEWEST)

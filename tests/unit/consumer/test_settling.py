@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from random import Random
-from typing import cast
 
 import pytest
 
-from consumer import settling as settling_module
+from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.settling import Settling
 from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
 from sluice.core.outcome import ChildDied, Ending, LeaseLost, Released, judge
-from sluice.core.ports import DocumentCache, JobStore, Wake
+from sluice.core.ports import Wake
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp
 from sluice.retry import RetryPolicy
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, lost, refused
-from tests.support.waiting import until
+from tests.support.faulty_store import FaultyStore, Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import a_job
 
@@ -31,13 +31,13 @@ class Setup:
     """Settling over a scripted record."""
 
     def __init__(self) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache = Events(), FakeCache()
-        self.settling = Settling(
-            cast(JobStore, self.store), cast(DocumentCache, self.cache), Telemetry(self.events)
-        )
+        store, telemetry = self.store.port, Telemetry(self.events)
+        self.announcer = Announcer(store, self.cache, telemetry)
+        self.settling = Settling(store, self.announcer, telemetry, pause_s=0)
 
     def attempt(self, **changes: object) -> Attempt:
         """An attempt at a job that the record shows as running."""
@@ -52,15 +52,18 @@ class Setup:
         transition = judge(attempt.job, ending, RetryPolicy(), Random(1))
         assert transition is not None
         await self.settling.settle(attempt, transition)
+        await self.drain()
+
+    async def drain(self) -> None:
         await self.settling.drain()
+        await self.announcer.drain()
 
 
 @pytest.fixture
-async def setup(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Setup]:
-    monkeypatch.setattr(settling_module, "PAUSE_S", 0)
+async def setup() -> AsyncIterator[Setup]:
     setup = Setup()
     yield setup
-    await asyncio.wait_for(setup.settling.drain(), 5)
+    await asyncio.wait_for(setup.drain(), 5)
 
 
 async def test_the_document_shown_is_byte_for_byte_that_of_the_record(setup: Setup) -> None:
@@ -237,16 +240,3 @@ async def test_a_batch_of_large_results_is_split_before_the_record_chokes_on_it(
     large = b'"' + b"x" * 1_000_000 + b'"'
     await asyncio.gather(*(setup.settle(setup.attempt(), large) for _ in range(10)))
     assert setup.store.calls["settle"] == 3
-
-
-async def test_jobs_that_changed_in_another_way_are_announced(setup: Setup) -> None:
-    attempt = setup.attempt()
-    setup.settling.announce([attempt.job])
-    await setup.settling.drain()
-    assert setup.cache.announced == [{attempt.job.id: 2}]
-
-
-async def test_progress_that_was_stored_is_announced_without_a_document(setup: Setup) -> None:
-    setup.settling.announce_versions({"some-job": 4})
-    await until(lambda: setup.cache.announced)
-    assert (setup.cache.announced, setup.cache.documents) == ([{"some-job": 4}], {})

@@ -1,4 +1,4 @@
-"""Failures of one cause meet under one fingerprint, and those of different causes do not."""
+"""Failures of one cause share a fingerprint, and those of different causes do not."""
 
 from __future__ import annotations
 

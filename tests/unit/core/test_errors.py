@@ -1,4 +1,4 @@
-"""Our errors in words."""
+"""The messages of our errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sluice.core.errors import (
 from sluice.errors import SluiceError
 
 
-def test_an_error_without_words_speaks_its_docstring() -> None:
+def test_an_error_without_a_message_uses_its_docstring() -> None:
     assert str(OutcomeUnknown()).startswith("The commit was sent and its reply was lost")
     assert str(SluiceError("said otherwise")) == "said otherwise"
 

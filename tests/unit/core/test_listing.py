@@ -1,4 +1,4 @@
-"""What is asked for has one spelling, and the time of creation bounds the ids."""
+"""A filter has one spelling, and times of creation bound the ids."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.unit.consumer.make_attempts import a_job
 
 
 def judged(ending: Ending, **fields: Any) -> Transition:
-    """What becomes of a job with this ending."""
+    """Return the transition that a job with this ending makes."""
     transition = judge(a_job(add_up, fence=3, **fields), ending, RetryPolicy(base_s=4), Random(1))
     assert transition is not None
     assert transition.fence == 3
@@ -37,15 +37,15 @@ def judged(ending: Ending, **fields: Any) -> Transition:
 
 
 def raised(error: Exception) -> Exception:
-    """The exception with a traceback."""
+    """Raise the exception, and return it with its traceback."""
     try:
         raise error
-    except Exception as caught:  # noqa: BLE001
+    except Exception as caught:  # noqa: BLE001  any error is the case at hand
         return caught
 
 
 def problem(transition: Transition) -> Any:
-    """What a client sees."""
+    """Return what a client sees."""
     return orjson.loads(transition.error or b"null")
 
 
@@ -114,7 +114,7 @@ def test_a_time_limit_counts_as_a_try(attempt: int, state: JobState) -> None:
     assert (end.state, end.outcome, problem(end)["detail"]) == (state, "timed-out", "too long")
 
 
-def test_an_error_in_another_process_brings_its_words() -> None:
+def test_an_error_in_another_process_keeps_its_message() -> None:
     end = judged(HandlerFailed("Odd", "it is odd", "File x, line 1"))
     assert (problem(end)["title"], problem(end)["detail"]) == ("Odd", "it is odd")
     assert end.traceback == "File x, line 1"
@@ -134,21 +134,21 @@ def test_the_third_crash_of_its_own_process_fails_a_job(
 
 
 class Mute(Exception):
-    """Has no words."""
+    """Raises if it is asked for its message."""
 
     def __str__(self) -> str:
         raise RuntimeError
 
 
 class Hostile(Exception):
-    """Has words that neither JSON nor the record takes."""
+    """Has a message that neither JSON nor the record takes."""
 
     def __str__(self) -> str:
         return "a\x00b\udce4c" + "x" * 5_000
 
 
 class Leaving(Exception):
-    """Ends the program of whoever asks for its words."""
+    """Ends the program that asks for its message."""
 
     def __str__(self) -> str:
         raise SystemExit(3)
@@ -162,7 +162,7 @@ def test_whatever_is_raised_can_be_recorded(error: BaseException) -> None:
     (end.traceback or "").encode()
 
 
-def test_an_exception_without_words_says_so() -> None:
+def test_an_exception_without_a_message_says_so() -> None:
     assert describe(Mute()).detail == "(its message could not be read: RuntimeError)"
 
 

@@ -1,4 +1,4 @@
-"""A page token holds for one tenant and one question, and for nothing that looks like it."""
+"""A page token is valid for one tenant and one filter, and nothing that looks like it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of each lane."""
+"""The statistics of each lane."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = Times(runs=10, mean_s=1, p50_s=1, p90_s=1)
 
 
 def statistics(**changes: object) -> LaneStatistics:
-    """A lane of which all is known, but for these changes."""
+    """Make the statistics of a lane, complete but for these changes."""
     return LaneStatistics(**({**dict(COUNT), "slots": 8, "times": SECOND} | changes))
 
 

@@ -1,4 +1,4 @@
-"""Loading kinds, and every doubt that keeps a process from starting."""
+"""Loading kinds, and every problem that keeps a process from starting."""
 
 import sys
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ async def one(given: Given) -> Given:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder from which modules load, and are forgotten."""
+    """Make a directory from which modules load, and unload them afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
     yield tmp_path

@@ -11,7 +11,7 @@ from sluice.handler import Options, handler
 
 
 class Value(BaseModel):
-    """In and out."""
+    """An input that is also the output."""
 
 
 async def give(value: Value) -> Value:
@@ -19,7 +19,7 @@ async def give(value: Value) -> Value:
 
 
 def kinds(**options: Options) -> Registry:
-    """A registry of these kinds."""
+    """Make a registry of these kinds."""
     return Registry(handler(f"t.{name}", **chosen)(give) for name, chosen in options.items())
 
 

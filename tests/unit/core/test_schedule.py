@@ -1,4 +1,4 @@
-"""When schedules fire, and what is done about the ticks they missed."""
+"""When schedules fire, and what happens to the ticks they missed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def at(text: str) -> datetime:
-    """A time in UTC."""
+    """Make a time in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def ticks(cron: str, after: str, count: int, zone: str = BERLIN) -> list[str]:
-    """The next ticks behind a time in UTC, as UTC."""
+    """Return the next ticks after a time in UTC, as UTC."""
     found, now = [], at(after)
     for _ in range(count):
         now = next_tick(Timing(cron, zone), now)
@@ -45,7 +45,7 @@ def ticks(cron: str, after: str, count: int, zone: str = BERLIN) -> list[str]:
 
 
 def part(least: int, most: int) -> st.SearchStrategy[str]:
-    """A field of an expression: anything between, a range, a list, a step."""
+    """Generate a field of an expression: any value, a range, a list, a step."""
     number = st.integers(least, most)
     spread = st.tuples(number, number).map(lambda two: f"{min(two)}-{max(two)}")
     step = st.tuples(st.sampled_from(["*", f"{least}-{most}"]), st.integers(1, 20)).map(
@@ -88,7 +88,7 @@ def test_on_a_day_of_24_hours_a_tick_is_the_first_minute_that_fits(
 
 
 def fitting(field: str, end: int) -> set[int]:
-    """What a field of an expression allows, worked out once more."""
+    """Work out again which values a field of an expression allows."""
     spread, _, step = field.partition("/")
     found: set[int] = set()
     for term in spread.split(","):
@@ -177,7 +177,7 @@ def test_what_is_no_zone_is_refused(zone: str) -> None:
     assert (flaw.pointer, flaw.code) == ("/timezone", "timezone")
 
 
-def test_both_flaws_are_told_at_once() -> None:
+def test_both_flaws_are_reported_at_once() -> None:
     with pytest.raises(Invalid) as refused:
         check(Timing("daily", "Berlin"))
     assert [flaw.pointer for flaw in refused.value.flaws] == ["/cron", "/timezone"]

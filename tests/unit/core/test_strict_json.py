@@ -1,4 +1,4 @@
-"""The one strict check of raw bodies."""
+"""The strict parser of request bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sluice.core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
 
 
 def short(value: object) -> str:
-    """A name for a case that may be a megabyte long."""
+    """Name a case that may be a megabyte long."""
     return repr(value)[:24]
 
 

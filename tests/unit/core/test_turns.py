@@ -1,4 +1,4 @@
-"""Turns: what is taken straight from the record goes to the priorities as buffers would give it."""
+"""Turns: what is taken from the record is shared out among the priorities as buffers would."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ counts_of_each = st.fixed_dictionaries({priority: st.integers(0, 40) for priorit
 
 
 class Backlog:
-    """So many waiting jobs of each priority, taken in the order in which the statement takes them."""
+    """So many waiting jobs of each priority, in the order in which the statement takes them."""
 
     def __init__(self, counts: dict[str, int]) -> None:
         self.counts, self.turns = Counter(counts), Turns()
 
     def take(self, limit: int) -> list[str]:
-        """The priorities of the next jobs."""
+        """Take the next jobs, and return their priorities."""
         order = [
             ((self.turns.had[priority] + place) // WEIGHTS[priority], rank, priority)
             for rank, priority in enumerate(PRIORITIES)

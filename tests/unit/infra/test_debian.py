@@ -1,4 +1,4 @@
-"""Roots of Debian: made once, from this machine's mirror, and nothing is left of one that could not be made."""
+"""Roots of Debian: made once, from this machine's mirror; one that could not be made leaves nothing behind."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ echo "$@" >>"$(dirname "$0")/calls"
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of programs that come before the real ones; apt knows two mirrors."""
+    """Make a directory of programs that shadow the real ones; apt knows two mirrors."""
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")

@@ -1,4 +1,4 @@
-"""Settings as lines of NAME=value: what a person wrote, what tools read."""
+"""Settings as lines of NAME=value, written by people and read by tools."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whose programs start a server, and what is said where there can be no others."""
+"""Whose programs start a server, and the message where there can be none."""
 
 import os
 import re
@@ -50,7 +50,7 @@ def test_programs_of_another_root_see_the_directory_of_their_server_alone(
         there.seen(Path("/etc/passwd"))
 
 
-def test_the_newest_installed_release_is_told_by_its_directory(tmp_path: Path) -> None:
+def test_the_newest_installed_release_is_known_by_its_directory(tmp_path: Path) -> None:
     assert installed_version(tmp_path) is None
     (tmp_path / "usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5").mkdir(parents=True)
     assert installed_version(tmp_path) == "4.0.5"

@@ -1,4 +1,4 @@
-"""What to do where server programs are missing."""
+"""What to do if server programs are missing."""
 
 import os
 from pathlib import Path

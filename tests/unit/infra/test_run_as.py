@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs when root starts it."""
+"""The account that PostgreSQL runs as when root starts it."""
 
 import os
 import pwd

@@ -18,7 +18,7 @@ from sluice.kinds.measurements_summary import summarize
 from sluice.testing import run_handler
 
 
-def test_the_numbers_told_are_those_of_the_output(tmp_path: Path) -> None:
+def test_the_numbers_reported_are_those_of_the_output(tmp_path: Path) -> None:
     first = samples(tmp_path, seed=1)[0]
     assert first.tell({"total": sum(first.input["values"])}).endswith(f"= {sum(first.input['values']):,}")
 

@@ -1,4 +1,4 @@
-"""RabbitMQ can be done without; the other two servers cannot."""
+"""RabbitMQ is optional; the other two servers are not."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ case "$*" in *{broken}*) exit 100;; *install*) for each in $*; do : > "{bin}/$ea
 
 
 class Machine:
-    """A bare machine, of which `bin` is all that is installed."""
+    """A bare machine on which only the programs in `bin` are installed."""
 
     def __init__(self, directory: Path) -> None:
         self.bin, self.log = directory / "bin", directory / "log"
@@ -27,12 +27,12 @@ class Machine:
         self.bin.mkdir()
 
     def has(self, *programs: str) -> None:
-        """Install these."""
+        """Install these programs."""
         for program in programs:
             self._write(program, "#!/bin/sh\n")
 
     def has_apt(self, broken: str) -> None:
-        """An apt that fails wherever this package is wanted."""
+        """Install an apt that fails wherever this package is wanted."""
         self._write("apt-get", APT.format(log=self.log, bin=self.bin, broken=broken))
 
     def _write(self, name: str, text: str) -> None:
@@ -42,7 +42,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    """Nothing is installed, and nobody is root."""
+    """Make a machine with nothing installed, used by an ordinary user."""
     machine = Machine(tmp_path)
     monkeypatch.setattr(programs, "_USUAL_PLACES", ())
     monkeypatch.setenv("PATH", f"{machine.bin}:/bin:/usr/bin")

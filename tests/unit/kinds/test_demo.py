@@ -1,4 +1,4 @@
-"""The demonstration kinds do what their schemas say."""
+"""The demo kinds do what their schemas say."""
 
 from typing import Any
 

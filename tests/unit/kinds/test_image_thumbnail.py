@@ -1,4 +1,4 @@
-"""Thumbnails of real pictures in every format and mode, and of bytes that only pretend."""
+"""Thumbnails of real pictures in every format and mode, and of bytes that only look like one."""
 
 from base64 import b64decode, b64encode
 from contextlib import suppress
@@ -17,21 +17,21 @@ RED, BLUE = (200, 30, 30), (20, 20, 220)
 
 
 def encoded(image: Image.Image, name: str = "PNG", **options: Any) -> str:
-    """A picture as a client sends it."""
+    """Encode a picture as a client sends it."""
     file = BytesIO()
     image.save(file, name, **options)
     return b64encode(file.getvalue()).decode()
 
 
 def two_halves() -> Image.Image:
-    """Blue on the left, red on the right."""
+    """Make a picture that is blue on the left and red on the right."""
     image = Image.new("RGB", (800, 400), RED)
     image.paste(BLUE, (0, 0, 400, 400))
     return image
 
 
 def shrunk(image: str, **options: Any) -> tuple[Thumbnail, Image.Image]:
-    """The answer, and the picture in it."""
+    """Run the handler; return its answer, and the picture in it."""
     answer = run_handler(thumbnail, {"image": image, **options})
     raw = b64decode(answer.image)
     assert len(raw) == answer.bytes
@@ -39,7 +39,7 @@ def shrunk(image: str, **options: Any) -> tuple[Thumbnail, Image.Image]:
 
 
 def near(colour: Any, wanted: tuple[int, ...]) -> bool:
-    """Equal but for what a lossy format changes."""
+    """Tell whether colours are equal but for what a lossy format changes."""
     return all(abs(one - other) < 16 for one, other in zip(colour, wanted, strict=True))
 
 
@@ -54,7 +54,7 @@ def test_fits_any_picture_into_the_box(source: str, wanted: str) -> None:
     assert near(picture.convert("RGB").getpixel((90, 25)), RED)
 
 
-def test_without_wishes_it_is_a_webp_of_256_pixels() -> None:
+def test_by_default_it_is_a_webp_of_256_pixels() -> None:
     answer, _ = shrunk(encoded(two_halves()))
     assert (answer.width, answer.height, answer.format) == (256, 128, "webp")
 
@@ -154,7 +154,7 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "wrong", [{"width": 0}, {"height": 4097}, {"format": "gif"}, {"width": "9"}, {"x": 1}]
 )
-def test_refuses_wishes_out_of_bounds(wrong: dict[str, Any]) -> None:
+def test_refuses_options_out_of_bounds(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         run_handler(thumbnail, {"image": encoded(two_halves())} | wrong)
 

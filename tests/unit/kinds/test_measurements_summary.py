@@ -32,12 +32,12 @@ START = datetime(2024, 5, 1)  # noqa: DTZ001  times without a zone are a case of
 
 
 def table(*rows: str, header: str = HEADER) -> str:
-    """A CSV as a client sends it."""
+    """Make a CSV as a client sends it."""
     return "\n".join([header, *rows]) + "\n"
 
 
 def hourly(*values: object, asset: str = "pump", signal: str = "bar") -> list[str]:
-    """One row per hour."""
+    """Make one row per hour."""
     return [
         f"{asset},{signal},{START + timedelta(hours=hour):%Y-%m-%d %H:%M},{value}"
         for hour, value in enumerate(values)
@@ -45,24 +45,24 @@ def hourly(*values: object, asset: str = "pump", signal: str = "bar") -> list[st
 
 
 def summed(text: str, **options: Any) -> Summary:
-    """The whole answer."""
+    """Run the handler and return its answer."""
     return run_handler(summarize, {"csv": text, **options})
 
 
 def only(text: str, **options: Any) -> Series:
-    """The answer about the one series there is."""
+    """Return the answer about the only series."""
     (series,) = summed(text, **options).series
     return series
 
 
 def rows_of(text: str, fence: float = 1.5, gap: float = 3) -> list[dict[str, Any]]:
-    """The numbers without the picture."""
+    """Return the numbers without the picture."""
     readings, zoned = reading.read(sheet.Sheet.of(text, ","))
-    return statistics.summaries(statistics.marked(readings, fence, gap), zoned=zoned)
+    return statistics.summarize_series(statistics.mark(readings, fence, gap), zoned=zoned)
 
 
 def refusal(text: str, **options: Any) -> str:
-    """The words of the GiveUp."""
+    """Return the message of the GiveUp."""
     with pytest.raises(GiveUp) as ended:
         summed(text, **options)
     return str(ended.value)
@@ -113,7 +113,7 @@ def test_one_reading_has_no_interval_no_deviation_and_no_trend() -> None:
     assert (series.interval_s, series.deviation, series.trend, series.gaps.count) == (None, None, None, 0)
 
 
-def test_series_are_told_by_asset_and_signal() -> None:
+def test_series_are_distinguished_by_asset_and_signal() -> None:
     text = table(*hourly(1, 2, asset="b"), *hourly(3, asset="a", signal="z"), *hourly(4, asset="a"))
     assert [(s.asset, s.signal, s.count) for s in summed(text).series] == [
         ("a", "bar", 1),
@@ -232,16 +232,16 @@ def test_gives_up_on_what_cannot_be_meant_and_says_where_and_what_to_do(text: st
     assert words in refusal(text)
 
 
-def test_gives_up_on_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "MAX_ROWS", 3)
-    assert summed(table(*hourly(1, 2, 3))).rows == 3
-    assert "has 4 rows, at most 3 are read" in refusal(table(*hourly(1, 2, 3, 4)))
+def test_gives_up_on_too_many_rows() -> None:
+    assert sheet.Sheet.of(table(*hourly(1, 2, 3)), ",", most_rows=3).cells().height == 3
+    with pytest.raises(GiveUp, match="has 4 rows, at most 3 are read"):
+        sheet.Sheet.of(table(*hourly(1, 2, 3, 4)), ",", most_rows=3).cells()
 
 
 @pytest.mark.parametrize(
     "wrong", [{"fence": -1}, {"gap": 0.5}, {"delimiter": ":"}, {"gap": "3"}, {"x": 1}, {"csv": None}]
 )
-def test_refuses_wishes_out_of_bounds(wrong: dict[str, Any]) -> None:
+def test_refuses_options_out_of_bounds(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         run_handler(summarize, {"csv": table(*hourly(1))} | wrong)
 
@@ -371,5 +371,5 @@ def test_its_example_runs() -> None:
 
 def test_the_api_does_not_load_what_only_the_work_needs() -> None:
     words = "import sys, sluice.kinds.measurements_summary; print({'polars', 'numpy', 'matplotlib'} & set(sys.modules))"
-    said = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert said.stdout == "set()\n"
+    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,4 +1,4 @@
-"""What the bench makes of its samples, and what it reads from the load generator."""
+"""What the bench makes of its samples, and what it reads from the load generator's output."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def no_input() -> Got:
     return Got()
 
 
-def bare_input(given) -> Got:  # type: ignore[no-untyped-def]
+def bare_input(given) -> Got:  # type: ignore[no-untyped-def]  # the missing annotation is the case
     return Got()
 
 
@@ -131,7 +131,7 @@ def any_model(given: BaseModel) -> Got:
     return Got()
 
 
-def no_output(given: Given):  # type: ignore[no-untyped-def]
+def no_output(given: Given):  # type: ignore[no-untyped-def]  # the missing annotation is the case
     return Got()
 
 
@@ -206,5 +206,5 @@ def test_later_needs_a_number() -> None:
         RetryLater(nan)
 
 
-def test_giving_up_has_its_words() -> None:
+def test_giving_up_has_a_message() -> None:
     assert str(GiveUp("no use")) == "no use"

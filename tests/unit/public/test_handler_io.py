@@ -1,4 +1,4 @@
-"""What crosses the borders of a handler."""
+"""What goes into and comes out of a handler."""
 
 from collections.abc import Iterable
 from math import inf, nan
@@ -13,7 +13,7 @@ from sluice.handler_io import MAX_OUTPUT, read_input, write_output
 
 
 class Thing(BaseModel):
-    """Input and output at once."""
+    """An input that is also an output."""
 
     number: float | None = 1
     more: Any = None
@@ -39,7 +39,7 @@ class Sly(BaseModel):
 
 
 class Special(Thing):
-    """More than was declared."""
+    """Has more fields than were declared."""
 
     extra: int = 1
 
@@ -105,7 +105,7 @@ A_WORD: Any = "x"
 
 
 def endless() -> Iterable[Any]:
-    """A list in itself."""
+    """Return a list that contains itself."""
     ring: list[Any] = []
     ring.append(ring)
     return ring

@@ -1,4 +1,4 @@
-"""The back-off grows, is capped, and is spread over its whole range."""
+"""The back-off grows up to its cap, and is spread over its whole range."""
 
 from math import inf, nan
 from random import Random
@@ -29,4 +29,4 @@ def test_waits_are_spread_so_that_a_crowd_does_not_return_at_once() -> None:
 )
 def test_refuses_a_policy_that_makes_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="retry policy"):
-        RetryPolicy(**wrong)  # type: ignore[arg-type]
+        RetryPolicy(**wrong)  # type: ignore[arg-type]  # the wrong values are the case

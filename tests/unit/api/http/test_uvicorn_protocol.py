@@ -13,7 +13,7 @@ from httptools import HttpResponseParser
 
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
 from api.http.uvicorn_protocol import JoinedWrites, Protocol
-from sluice.adapters.admin_http import QuietServer, listen
+from sluice.adapters.http_server import EmbeddedServer, listen
 
 PART = b"x" * 1_000
 
@@ -108,7 +108,7 @@ async def serving(app: AsgiApp) -> AsyncIterator[Server]:
         app, http=Watched, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=1, timeout_keep_alive=1,
     )  # fmt: skip
-    server = QuietServer(config)
+    server = EmbeddedServer(config)
     with listen("127.0.0.1", 0) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -16,11 +16,11 @@ from sluice.core.errors import Invalid
 from sluice.core.job import Job
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache, FakeMessagePublisher
-from tests.support.faulty_record import FaultyRecord, FaultyStore
+from tests.support.faulty_store import FaultyStore
 from tests.unit.api.in_memory_api import Clock, add, add_once
 
 
@@ -28,12 +28,12 @@ class SubmitSetup:
     """Submission over a scripted record."""
 
     def __init__(self, waiting: int = 5_000, most: int = MOST) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.broker = Events(), FakeMessagePublisher()
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
-        telemetry, store = Telemetry(self.events), cast(JobStore, self.store)
+        telemetry, store = Telemetry(self.events), self.store.port
         self.cache, clock = FakeCache(), Clock()
         lookup = Lookup(store, self.cache, DocumentMemory(1_000_000, 10, clock))
         self.submission = Submission(

@@ -17,7 +17,7 @@ from api.jobs.submit_body import read_submit
 from sluice.core.errors import IdempotencyKeyReused, JobExpired, OutcomeUnknown, Overloaded, ServerAway
 from sluice.core.job import IdempotencyKeyUse, JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_record import lost, refused
+from tests.support.faulty_store import lost, refused
 from tests.unit.api.jobs.submit_setup import SubmitSetup, nobody
 
 

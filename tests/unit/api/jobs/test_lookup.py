@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 import pytest
 import uuid_utils
@@ -13,10 +12,10 @@ from api.jobs.lookup import Lookup
 from sluice.core.document import render
 from sluice.core.errors import JobExpired, JobUnknown, ServerAway
 from sluice.core.job import Job, JobState
-from sluice.core.ports import DocumentCache, JobStore
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, refused
-from tests.support.make_jobs import aged_id
+from tests.support.faulty_store import FaultyStore, Gate, refused
+from tests.support.make_jobs import AT, aged_id
 from tests.unit.api.in_memory_api import Clock, add
 from tests.unit.consumer.make_attempts import a_job
 
@@ -25,11 +24,11 @@ class Setup:
     """A look-up over memory, a cache and a record that can be watched."""
 
     def __init__(self) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.memory = DocumentMemory(1_000_000, 10, Clock())
-        self.lookup = Lookup(cast(JobStore, self.store), cast(DocumentCache, self.cache_calls), self.memory)
+        self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory)
 
     def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0) -> Job:
         """A job in the record."""
@@ -103,7 +102,7 @@ async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(setup: Setu
 async def test_an_id_so_old_that_its_job_may_have_been_pruned_has_expired_for_all_tenants(
     setup: Setup,
 ) -> None:
-    lookup = Lookup(cast(JobStore, setup.record), setup.cache, setup.memory, kept_s=60)
+    lookup = Lookup(setup.record, setup.cache, setup.memory, kept_s=60)
     foreign = setup.job(age_s=61, tenant="other")
     for job_id in (aged_id(61), foreign.id):
         with pytest.raises(JobExpired):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,9 @@ from api.jobs.result_reuse import MOST, ResultReuse, ReusableResult
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, JobState
-from sluice.core.ports import DocumentCache, JobStore
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
-from tests.support.faulty_record import FaultyRecord, FaultyStore, refused
+from tests.support.faulty_store import FaultyStore, refused
 from tests.support.make_jobs import AT, finished_job
 from tests.unit.api.in_memory_api import Clock
 
@@ -28,14 +28,14 @@ class Setup:
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
-        self.record, self.clock = FaultyRecord(), Clock()
+        self.record, self.clock = FakeRecord(), Clock()
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.reuse = self.another()
 
     def another(self) -> ResultReuse:
         """The same in another process."""
-        store, cache = cast(JobStore, self.store), cast(DocumentCache, self.cache_calls)
+        store, cache = self.store.port, self.cache_calls.port
         lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, self.clock))
         return ResultReuse(store, cache, lookup, 10, self.clock, self.most)
 

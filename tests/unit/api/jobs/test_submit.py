@@ -17,7 +17,8 @@ from sluice.core.errors import Invalid, KindUnknown, OutcomeUnknown, Overloaded,
 from sluice.core.fingerprint import canonical
 from sluice.core.job import TAG_SEPARATOR, JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_record import AT, Gate, lost, refused
+from tests.support.faulty_store import Gate, lost, refused
+from tests.support.make_jobs import AT
 from tests.unit.api.jobs.submit_setup import SubmitSetup, flaws, nobody
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import uuid_utils
@@ -17,9 +17,11 @@ from api.jobs.wait import Waiting
 from sluice.core.document import Document
 from sluice.core.errors import JobUnknown, Overloaded, TryAgain
 from sluice.core.job import JobState
-from sluice.core.ports import DocumentCache, JobStore, Wake
+from sluice.core.ports import Wake
+from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
-from tests.support.faulty_record import AT, FaultyRecord, FaultyStore, Gate, refused
+from tests.support.faulty_store import FaultyStore, Gate, refused
+from tests.support.make_jobs import AT
 from tests.unit.api.in_memory_api import Clock, add
 from tests.unit.consumer.make_attempts import a_job
 
@@ -31,13 +33,13 @@ class WaitSetup:
     """Waiting requests over a record that can be slowed down."""
 
     def __init__(self, limit: int = 10) -> None:
-        self.record = FaultyRecord()
+        self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.listening = True
         self.gone = asyncio.Event()
-        cache = cast(DocumentCache, FakeCache())
-        self.lookup = Lookup(cast(JobStore, self.store), cache, DocumentMemory(1_000_000, 10, Clock()))
+        cache = FakeCache()
+        self.lookup = Lookup(self.store.port, cache, DocumentMemory(1_000_000, 10, Clock()))
         self.waiting = Waiting(self.lookup, limit, lambda: self.listening)
 
     async def job(self) -> Document:

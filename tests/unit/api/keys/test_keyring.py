@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from api.keys.api_key import hash_secret, make_key, parse_key
-from api.keys.keyring import AWAY_S, MOST_KEYS, REFUSED_S, Keyring, Unauthorized, _parser
+from api.keys.keyring import AWAY_S, MOST_KEYS, REFUSED_S, Keyring, Unauthorized
 from sluice.core.errors import ServerAway
 from sluice.core.ports import ApiKeyRecord
 from tests.unit.api.in_memory_api import PEPPER, Clock, Record
@@ -152,30 +152,6 @@ async def test_a_request_that_leaves_does_not_spoil_the_others(ring: Keyring, re
     await asyncio.sleep(0)
     leaving.cancel()
     assert (await staying).tenant == "acme"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["create"],
-        ["create", "--tenant", "No Spaces"],
-        ["create", "--tenant", "a", "--scopes", "submit,everything"],
-        ["create", "--tenant", "a", "--expires-days", "0"],
-        ["revoke"],
-        ["destroy"],
-        [],
-    ],
-)
-def test_a_wrong_command_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        _parser().parse_args(arguments)
-    assert ended.value.code == 2
-    assert "usage" in capsys.readouterr().err
-
-
-def test_a_key_submits_and_reads_unless_told_otherwise() -> None:
-    asked = _parser().parse_args(["create", "--tenant", "acme", "--expires-days", "30"])
-    assert (asked.scopes, asked.expires_days) == ({"submit", "read"}, 30)
 
 
 async def test_while_the_record_is_away_it_is_not_asked_with_every_request(

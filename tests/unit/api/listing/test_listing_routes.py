@@ -12,7 +12,7 @@ import pytest
 from api.listing import bulk
 from sluice.core.job import JobState, made_at
 from sluice.core.listing import ErrorGroup
-from tests.unit.api.fake_listing import FakeListing
+from tests.support.fake_listing_store import FakeListingStore
 from tests.unit.api.in_memory_api import InMemoryApi
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -22,10 +22,10 @@ QUEUED = {"filter": {"state": ["queued", "running"]}}
 
 
 @pytest.fixture
-def listed(api: InMemoryApi) -> FakeListing:
+def listed(api: InMemoryApi) -> FakeListingStore:
     """The record as lists see it."""
     store = api.state.listing._store
-    assert isinstance(store, FakeListing)
+    assert isinstance(store, FakeListingStore)
     return store
 
 
@@ -93,7 +93,7 @@ async def test_a_list_tells_its_time_where_asked(api: InMemoryApi) -> None:
     assert "record;dur=" in (await api.client.get("/v1/jobs?timing=1")).headers["server-timing"]
 
 
-async def test_errors_are_shown_in_groups_with_an_example(api: InMemoryApi, listed: FakeListing) -> None:
+async def test_errors_are_shown_in_groups_with_an_example(api: InMemoryApi, listed: FakeListingStore) -> None:
     error = b'{"type":"gave-up","title":"The handler gave up","detail":"%s"}' % (b"x" * 2_000)
     listed.errors = [
         ErrorGroup("0123456789abcdef", "demo.sum", 998, AT, "id", error),
@@ -178,7 +178,7 @@ async def test_many_are_tried_again_once(api: InMemoryApi, monkeypatch: pytest.M
 
 
 async def test_what_was_tried_again_meanwhile_is_not_counted(
-    api: InMemoryApi, listed: FakeListing, monkeypatch: pytest.MonkeyPatch
+    api: InMemoryApi, listed: FakeListingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await submitted(api, 3, JobState.FAILED)
     really = listed.retry_jobs

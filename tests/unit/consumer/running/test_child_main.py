@@ -1,4 +1,4 @@
-"""The child's own code, run here so that its steps can be looked at; `test_children.py` runs it in real processes."""
+"""The child's own code, run here so that its steps can be looked at; `test_process_pool.py` runs it in real processes."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from consumer.running.child_main import JobRequest, Reporter, live, log_as_json, perform
+from consumer.running.child_main import JobRequest, Reporter, log_as_json, main, perform
 from sluice.handler import AnyHandler
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.hostile_kinds import Ask
@@ -24,7 +24,7 @@ def ends() -> Iterator[Ends]:
     theirs.close()
 
 
-def an_errand(handler: AnyHandler, **given: object) -> JobRequest:
+def a_request(handler: AnyHandler, **given: object) -> JobRequest:
     return JobRequest(handler.kind, "id", 1, 1, Ask.model_validate(given).model_dump_json().encode())
 
 
@@ -45,7 +45,7 @@ def an_errand(handler: AnyHandler, **given: object) -> JobRequest:
 def test_every_ending_becomes_plain_values(
     ends: Ends, handler: AnyHandler, how: str, word: str, first: object
 ) -> None:
-    answer = perform(handler, an_errand(handler, how=how), Reporter(ends[1]))
+    answer = perform(handler, a_request(handler, how=how), Reporter(ends[1]))
     assert (answer.word, answer.values[0]) == (word, first)
 
 
@@ -55,7 +55,7 @@ def test_a_bad_input_is_an_ending_too(ends: Ends) -> None:
 
 
 def test_work_in_a_child_is_not_asked_to_stop(ends: Ends) -> None:
-    answer = perform(kinds.talk, an_errand(kinds.talk), Reporter(ends[1]))
+    answer = perform(kinds.talk, a_request(kinds.talk), Reporter(ends[1]))
     assert answer.values == (b'{"value":["id",1,1,false]}',)
     assert ends[0].recv() == ("progress", (b'{"percent":40.0,"note":"on the way"}',))
 
@@ -68,7 +68,7 @@ def test_progress_is_sent_at_most_twice_a_second_and_not_after_the_end(
     report = Reporter(ends[1])
     for clock[0], percent in ((100.0, 1), (100.4, 2), (100.5, 3), (100.9, 4), (101.1, 5)):
         report(percent, "")
-    report.end(perform(kinds.echo, an_errand(kinds.echo), report))
+    report.end(perform(kinds.echo, a_request(kinds.echo), report))
     clock[0] = 200.0
     report(6, "")
     heard = []
@@ -81,11 +81,11 @@ def test_progress_is_sent_at_most_twice_a_second_and_not_after_the_end(
 
 def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.running.child_main.go_to_background", lambda: None)
-    monkeypatch.setattr("consumer.running.child_main.bound_memory", lambda mib: None)
+    monkeypatch.setattr("consumer.running.child_main.limit_memory", lambda mib: None)
     monkeypatch.setattr("consumer.running.child_main.log_as_json", lambda level: None)
     ours, theirs = ends
-    ours.send(tuple(an_errand(kinds.echo, number=5)))
-    ours.send(tuple(an_errand(kinds.ends, how="dict")))
+    ours.send(tuple(a_request(kinds.echo, number=5)))
+    ours.send(tuple(a_request(kinds.ends, how="dict")))
 
     class Spy:
         """The child's end, which sees the parent go."""
@@ -101,15 +101,15 @@ def test_lives_until_the_pipe_closes(ends: Ends, monkeypatch: pytest.MonkeyPatch
             self.heard.append(message)
 
     spy = Spy()
-    live(spy, ["tests.unit.consumer.hostile_kinds"], logging.INFO, 0)  # type: ignore[arg-type]
+    main(spy, ["tests.unit.consumer.hostile_kinds"], logging.INFO, 0)  # type: ignore[arg-type]  # the spy stands in for a pipe
     assert spy.heard == [("begun", ()), ("output", (b'{"value":5}',))] * 2
 
 
 def test_says_so_where_its_kinds_do_not_load(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.running.child_main.go_to_background", lambda: None)
-    monkeypatch.setattr("consumer.running.child_main.bound_memory", lambda mib: None)
+    monkeypatch.setattr("consumer.running.child_main.limit_memory", lambda mib: None)
     monkeypatch.setattr("consumer.running.child_main.log_as_json", lambda level: None)
-    live(ends[1], ["no.such.module"], logging.INFO, 0)
+    main(ends[1], ["no.such.module"], logging.INFO, 0)
     word, (why,) = ends[0].recv()
     assert word == "refused"
     assert "no.such.module does not load" in why

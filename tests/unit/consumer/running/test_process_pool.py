@@ -290,8 +290,8 @@ async def test_children_that_cannot_load_their_kinds_fail_the_attempt_with_the_r
 async def test_pools_say_how_they_stand(runner: Runner) -> None:
     await value_of(runner)
     assert repr(runner) == (
-        "<Runner <Threads handler: 0 busy, 0 runaways, 0 of 2> <Children: 0 jobs in hand, 1 processes> "
-        "<Children: 0 jobs in hand, 0 processes>>"
+        "<Runner <ThreadPool handler: 0 busy, 0 runaways, 0 of 2> <ProcessPool: 0 jobs in hand, 1 processes> "
+        "<ProcessPool: 0 jobs in hand, 0 processes>>"
     )
 
 
@@ -357,7 +357,7 @@ PARENT = """
 async def test_children_end_with_their_parent(tmp_path: Path, how: str) -> None:
     script, mark = tmp_path / "parent.py", tmp_path / "pid"
     script.write_text(textwrap.dedent(PARENT))
-    parent = subprocess.run(  # noqa: ASYNC221
+    parent = subprocess.run(  # noqa: ASYNC221  nothing else runs in this loop
         [sys.executable, str(script), str(mark), how],
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
         timeout=60,

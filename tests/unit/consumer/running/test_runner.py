@@ -165,7 +165,15 @@ async def test_a_handler_that_cannot_be_closed_is_left_alone_and_counted(
     assert isinstance(ended, TimedOut)
     assert runner.runaways == 1
     assert "refuse to end" in caplog.text
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     kinds.DEAF.clear()  # else the collector of garbage complains of it, too
+
+
+async def test_a_handler_that_cancels_its_own_task_cancels_nothing_else(runner: Runner) -> None:
+    assert isinstance(await runner.run(an_attempt(kinds.self_cancelling)), asyncio.CancelledError)
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0
 
 
 async def test_the_callers_cancellation_is_raised(runner: Runner) -> None:

@@ -31,7 +31,7 @@ class Gate:
 def refusing(
     bad: Callable[[list[int]], bool], error: Exception
 ) -> tuple[list[list[int]], Callable[[list[int]], Awaitable[Sequence[int]]]]:
-    """A call that raises for some batches, and the list of all batches it was given."""
+    """Make a call that raises for some batches, and the list of all batches it was given."""
     batches: list[list[int]] = []
 
     async def call(items: list[int]) -> list[int]:
@@ -44,7 +44,7 @@ def refusing(
 
 
 async def answers(batcher: Batcher[int, int], items: Sequence[int]) -> list[int | BaseException]:
-    """What each item's caller gets."""
+    """Return what each item's caller gets."""
     return await asyncio.gather(*(batcher.put(item) for item in items), return_exceptions=True)
 
 
@@ -202,7 +202,7 @@ async def test_a_caller_that_left_spoils_nothing_for_the_others() -> None:
     assert await stays == 4
 
 
-async def test_a_caller_that_left_a_failing_batch_is_not_told() -> None:
+async def test_a_caller_that_left_a_failing_batch_gets_no_error() -> None:
     _, call = refusing(lambda _: True, ServerAway("redis"))
     batcher = Batcher("fail", call)
     left, stays = batcher.put(1), batcher.put(2)

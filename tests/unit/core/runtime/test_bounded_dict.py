@@ -5,7 +5,7 @@ from __future__ import annotations
 from sluice.core.runtime.bounded_dict import BoundedDict
 
 
-def test_the_oldest_makes_room() -> None:
+def test_the_oldest_is_dropped() -> None:
     table: BoundedDict[str, int] = BoundedDict(2)
     for number, key in enumerate("abc"):
         table[key] = number

@@ -1,4 +1,4 @@
-"""The breaker: open after a few failures in a row, closed by the first call that works."""
+"""The breaker opens after a few failures in a row; the first call that works closes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.fakes import Events
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 100.0

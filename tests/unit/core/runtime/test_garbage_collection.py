@@ -1,4 +1,4 @@
-"""The collector after the start of a process."""
+"""The garbage collector after the start of a process."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""What time it is where jobs begin and end."""
+"""The time as the record has it."""
 
 from __future__ import annotations
 

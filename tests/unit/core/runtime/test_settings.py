@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from sluice.core.runtime.settings import PREFIX, Settings, default_text, example, load_settings, processors
 from sluice.errors import StartRefused
 
-ROOT = Path(__file__).parents[4]
 REQUIRED = {
     "POSTGRES_URL": "postgresql://u:hidden@localhost/d",
     "REDIS_URL": "redis://localhost/0",
@@ -122,8 +120,3 @@ def test_the_example_names_every_setting_and_reads_back_as_the_defaults(
             monkeypatch.setenv(name, value)
     assert load_settings() == expected
     assert default_text("redis_url") == ""
-
-
-def test_the_module_prints_the_example(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "sluice/core/runtime/settings.py"), run_name="__main__")
-    assert capsys.readouterr().out == example()

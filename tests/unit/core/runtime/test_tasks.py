@@ -1,4 +1,4 @@
-"""Background tasks: held, repeated, and cancelled, those included that do not hear it the first time."""
+"""Background tasks: held, repeated, and cancelled, even those that lose the first cancellation."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from typing import Any
 
 import pytest
 
-from sluice.core.runtime import tasks as ending
 from sluice.core.runtime.tasks import TaskSet, cancel_and_wait, repeat
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "AGAIN_S", 0.01)
-
-
 async def started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """The work once it is under way."""
+    """Start the work, and return its task once it is under way."""
     task = asyncio.create_task(work)
     await asyncio.sleep(0)
     return task
 
 
-async def deaf(times: int) -> None:
+async def losing_cancellations(times: int) -> None:
     """Lose so many cancellations."""
     for _ in range(times):
         with suppress(asyncio.CancelledError):
@@ -40,11 +34,11 @@ async def failing() -> None:
         raise ValueError("while it ended")
 
 
-async def test_every_task_has_ended_afterwards_also_one_that_lost_what_it_was_told() -> None:
-    tasks = [await started(deaf(times)) for times in (0, 1, 3)]
+async def test_every_task_has_ended_afterwards_even_one_that_lost_its_cancellation() -> None:
+    tasks = [await started(losing_cancellations(times)) for times in (0, 1, 3)]
     try:
         async with asyncio.timeout(10):
-            await cancel_and_wait(tasks)
+            await cancel_and_wait(tasks, again_s=0.01)
         assert all(task.cancelled() for task in tasks)
     finally:
         for _ in range(4):  # else the loop of this test would wait for them
@@ -68,7 +62,7 @@ async def test_a_cancellation_that_wait_for_loses_is_sent_again() -> None:
     written.set()
     await asyncio.sleep(0)  # what is written is written, and the task is not yet told
     async with asyncio.timeout(10):
-        await cancel_and_wait([task])
+        await cancel_and_wait([task], again_s=0.01)
     assert task.cancelled()
 
 

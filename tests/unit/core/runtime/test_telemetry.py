@@ -14,7 +14,7 @@ def test_every_sink_hears_of_an_event_with_its_count_and_fields() -> None:
     assert heard == [(1, Event.ACCEPTED, 3, {"lane": "heavy"}), (2, Event.ACCEPTED, 3, {"lane": "heavy"})]
 
 
-def test_what_happened_no_times_is_not_told() -> None:
+def test_a_count_of_zero_is_not_emitted() -> None:
     heard: list[object] = []
     Telemetry(lambda *event: heard.append(event)).emit(Event.ACCEPTED, 0)
     assert heard == []

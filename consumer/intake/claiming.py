@@ -1,0 +1,119 @@
+"""Claiming, as both intakes do it: however long the record is away no lane ends, no claim is lost, none starts twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+
+from consumer.announcer import Announcer
+from consumer.execution import Execution
+from consumer.lane_slots import LaneSlots
+from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.job import Job
+from sluice.core.ports import JobStore, PollingStore
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+PAUSE_S = 0.5
+"""Seconds until a record that did not answer is asked again."""
+
+
+class Claims:
+    """Claims jobs of the kinds this consumer knows.
+
+    A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand.
+    """
+
+    def __init__(  # noqa: PLR0913  a pause that tests shorten
+        self,
+        jobs: JobStore,
+        polling: PollingStore,
+        kinds: Sequence[str],
+        execution: Execution,
+        announcer: Announcer,
+        telemetry: Telemetry,
+        *,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self._jobs, self._polling, self._kinds = jobs, polling, kinds
+        self._execution, self._announcer, self._telemetry = execution, announcer, telemetry
+        self._pause_s = pause_s
+
+    async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
+        """Claim these jobs; ids that are not returned were not to be had. Comes back early where the lane is closed."""
+        try:
+            jobs = await self._jobs.claim(ids, self._kinds)
+        except Exception as error:  # noqa: BLE001  a lane that died would be missed by nobody
+            self._report("claim", error)
+            jobs = await self._claim_again(slots, ids)
+        self._telemetry.emit(Event.CLAIMED, len(jobs))
+        return jobs
+
+    async def pull(self, slots: LaneSlots, limit: int, turns: Mapping[str, int]) -> list[Job]:
+        """Claim the oldest queued jobs of the lane, the priorities in turns; overdue jobs come back failed.
+
+        Where the reply was lost these are the claims that can be found, perhaps more than `limit`.
+        """
+        lane = slots.lane.name
+        try:
+            return await self._polling.pull(lane, limit, self._kinds, turns)
+        except Exception as error:  # noqa: BLE001  as above
+            self._report("pull", error)
+        found: list[Job] = []
+
+        async def recover() -> None:
+            found.extend(await self._recover(partial(self._polling.recover_lane_claims, lane)))
+
+        await self._try_until_answered(slots, "pull", recover)
+        return found
+
+    async def defer_unclaimed(self, ids: Collection[str]) -> None:
+        """Have the record decide what could not be claimed: it is void, overdue, or not for this consumer."""
+        if not ids:
+            return
+        self._telemetry.emit(Event.VOID, len(ids))
+        try:
+            overdue = await self._jobs.defer_unclaimed(list(ids), self._kinds)
+        except Exception as error:  # noqa: BLE001  the keeper finds later what was to be put off here
+            self._report("defer_unclaimed", error)
+            return
+        self.report_overdue(overdue)
+
+    def report_overdue(self, jobs: Sequence[Job]) -> None:
+        """Count and announce jobs that failed because their deadline had passed."""
+        self._telemetry.emit(Event.FAILED, len(jobs))
+        self._announcer.jobs_changed(*jobs)
+
+    async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
+        jobs: dict[str, Job] = {}
+
+        async def recover_and_claim() -> None:
+            found = await self._recover(partial(self._jobs.recover_lost_claims, ids))
+            jobs.update((job.id, job) for job in found)
+            rest = [job_id for job_id in ids if job_id not in jobs]
+            jobs.update((job.id, job) for job in await self._jobs.claim(rest, self._kinds))
+
+        await self._try_until_answered(slots, "claim", recover_and_claim)
+        return list(jobs.values())
+
+    async def _recover(self, find: Callable[[], Awaitable[list[Job]]]) -> list[Job]:
+        """Find claims whose reply was lost, among the jobs that run under this consumer's name."""
+        in_hand = self._execution.in_hand  # before the look: meanwhile a job may end, but none begin
+        return [job for job in await find() if job.claim not in in_hand]
+
+    async def _try_until_answered(
+        self, slots: LaneSlots, step: str, act: Callable[[], Awaitable[None]]
+    ) -> None:
+        while not slots.closed:
+            await asyncio.sleep(self._pause_s)
+            try:
+                await act()
+            except Exception as error:  # noqa: BLE001  as above
+                self._report(step, error)
+            else:
+                return
+
+    def _report(self, step: str, error: Exception) -> None:
+        """Report what was not foreseen. That a server is away is reported by its breaker."""
+        if not isinstance(error, ServerAway | TryAgain):
+            self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))

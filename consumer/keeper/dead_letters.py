@@ -1,0 +1,47 @@
+"""Reads dead letters, which RabbitMQ gave up, back into the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from consumer.acknowledging import PendingDelivery
+from sluice.core.envelope import decode
+from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.ports import Delivery, KeeperStore
+from sluice.core.runtime.tasks import TaskSet
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+PAUSE_S = 0.5
+"""Seconds until a record that did not answer is asked again."""
+
+
+class DeadLetters:
+    """Offers the jobs of dead letters again that are still queued."""
+
+    def __init__(self, store: KeeperStore, telemetry: Telemetry, pause_s: float = PAUSE_S) -> None:
+        self._store, self._telemetry, self._pause_s = store, telemetry, pause_s
+        self._reading: TaskSet[None] = TaskSet()
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Read one dead letter in the background."""
+        self._reading.start(self._read(delivery), "dead-letter")
+
+    async def _read(self, delivery: Delivery) -> None:
+        """Offer its jobs again, then forget it; until the record can be asked RabbitMQ keeps it."""
+        self._telemetry.emit(Event.DEAD_LETTER)
+        letter = PendingDelivery(delivery)
+        try:
+            found = await self._offer(decode(delivery.body))
+        except Malformed as error:
+            letter.drop_unreadable(error, self._telemetry)
+        else:
+            self._telemetry.emit(Event.REDISPATCHED, found, reason="dead-letter")
+            letter.drop_dead_letter()
+
+    async def _offer(self, ids: Sequence[str]) -> int:
+        while True:
+            try:
+                return await self._store.redispatch_ids(ids)
+            except (ServerAway, TryAgain):  # RabbitMQ would not deliver it a second time over this connection
+                await asyncio.sleep(self._pause_s)

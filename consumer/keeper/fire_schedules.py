@@ -1,0 +1,42 @@
+"""Fires schedules: those whose tick has come make their jobs."""
+
+from __future__ import annotations
+
+from sluice.core.errors import BadRow, Invalid
+from sluice.core.ports import ScheduleStore
+from sluice.core.runtime.ids import new_job_id
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.schedule import DueSchedule, plan
+
+SCHEDULES_PER_TICK = 500
+
+
+class FireSchedules:
+    """Fires by the clock of the database. All keepers may try at once: the statement lets one alone fire a tick."""
+
+    def __init__(self, store: ScheduleStore, telemetry: Telemetry) -> None:
+        self._store, self._telemetry = store, telemetry
+
+    async def once(self) -> int:
+        """Fire what is due; returns how many jobs that made."""
+        found = await self._store.due_schedules(SCHEDULES_PER_TICK)
+        return sum([await self._fire(each) for each in found])
+
+    async def _fire(self, found: DueSchedule) -> int:
+        """Fire one. Where it cannot be fired it holds up no other: it stays due, and is reported until it is mended."""
+        try:
+            return await self._plan_and_fire(found)
+        except (Invalid, BadRow) as error:
+            self._telemetry.emit(
+                Event.DUTY_FAILED, duty=type(self).__name__, schedule=found.name, why=str(error)
+            )
+            return 0
+
+    async def _plan_and_fire(self, found: DueSchedule) -> int:
+        firing = plan(found.timing, found.catch_up, found.due, found.now)
+        jobs = [(new_job_id(), tick) for tick in firing.ticks]
+        if not await self._store.fire_schedule(found, firing.next_at, jobs):
+            return 0
+        self._telemetry.emit(Event.FIRED, len(jobs))
+        self._telemetry.emit(Event.ACCEPTED, len(jobs))
+        return len(jobs)

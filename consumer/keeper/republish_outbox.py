@@ -1,0 +1,55 @@
+"""Republishes what was accepted but not dispatched: the outbox has a row for every message RabbitMQ has not confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import KeeperStore
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+IDS_PER_TICK = 2_000
+"""So that catching up after an outage does not starve live load."""
+
+ROWS_PER_TICK = 2_000
+"""Outbox rows looked at for what pulling has made void."""
+
+
+def _always() -> bool:
+    return True
+
+
+class RepublishOutbox:
+    """Publishes outbox rows whose time has come.
+
+    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s. Those whose
+    jobs were pulled meanwhile are dropped, or the outbox would grow for as long as RabbitMQ is away.
+    """
+
+    def __init__(
+        self,
+        store: KeeperStore,
+        publisher: OutboxPublisher,
+        telemetry: Telemetry,
+        connected: Callable[[], bool] = _always,
+    ) -> None:
+        self._store, self._publisher, self._telemetry = store, publisher, telemetry
+        self._connected = connected
+        self._looked_at = 0
+
+    async def once(self) -> int:
+        """Publish one tick's worth."""
+        if not self._connected():
+            return await self._drop_void()
+        messages, dropped = await self._store.take_due_messages(IDS_PER_TICK)
+        ids = sum(len(message.ids) for message in messages)
+        self._telemetry.emit(Event.DROPPED, dropped)
+        self._telemetry.emit(Event.REDISPATCHED, ids, reason="due")
+        self._publisher.send(messages)
+        return ids
+
+    async def _drop_void(self) -> int:
+        """Walk on through the outbox; at its end begin anew."""
+        self._looked_at, dropped = await self._store.drop_void_messages(self._looked_at, ROWS_PER_TICK)
+        self._telemetry.emit(Event.DROPPED, dropped)
+        return dropped

@@ -1,0 +1,28 @@
+"""Rescues jobs of dead consumers: they are queued again, or failed once they have proved to be the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sluice.core.announcement import announce
+from sluice.core.job import JobState
+from sluice.core.ports import DocumentCache, KeeperStore
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+JOBS_PER_TICK = 500
+EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.FAILED: Event.FAILED, JobState.CANCELLED: Event.CANCELLED}
+
+
+class RescueJobs:
+    """Takes jobs whose lease ran out; not until one lease after PostgreSQL came back."""
+
+    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
+
+    async def once(self) -> int:
+        """Rescue one tick's worth."""
+        jobs = await self._store.rescue(JOBS_PER_TICK)
+        for state, count in Counter(job.state for job in jobs).items():
+            self._telemetry.emit(EVENTS[JobState(state)], count)
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)

@@ -1,0 +1,90 @@
+"""The record as submit, look-up and execution use it: one method per statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sluice.adapters.postgres.pool import WRITE_S, Database
+from sluice.adapters.postgres.rows import jobs_of, messages_of
+from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
+from sluice.core.lifecycle import DEADLINE_PASSED, Transition
+from sluice.core.ports import Settled
+from sluice.core.runtime.settings import Settings
+
+
+class PostgresJobStore:
+    """Implements sluice.core.ports.JobStore. `owner` is this process in the record."""
+
+    def __init__(self, database: Database, owner: UUID, settings: Settings) -> None:
+        self._database, self._owner = database, owner
+        self._read_s, self._accept_s = settings.record_budget_s, settings.accept_budget_s
+        self._lease_s, self._due_s = settings.lease_s, settings.dispatch_due_s
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        """Write jobs and outbox in one statement."""
+        rows = await self._database.commit(
+            "accept", *zip(*jobs, strict=True), self._due_s, budget_s=self._accept_s
+        )
+        at = rows[0]["at"] if rows else datetime.now(UTC)
+        ids = frozenset(each for row in rows for each in row["ids"])
+        return Accepted(at, ids, messages_of(rows))
+
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way."""
+        prints, ages = list(wanted), list(wanted.values())
+        rows = await self._database.fetch("find_same_work", prints, ages, budget_s=self._read_s)
+        return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
+
+    async def find_idempotency_keys(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], IdempotencyKeyUse]:
+        """Find what each used (tenant, key) stands for."""
+        rows = await self._database.fetch(
+            "find_idempotency_keys", *zip(*keys, strict=True), budget_s=self._read_s
+        )
+        return {(tenant, key): IdempotencyKeyUse(*use) for tenant, key, *use in rows}
+
+    async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
+        """Let a key stand for a job that was there before it; false where it stands for another."""
+        values = (tenant, key, *use)
+        kept = await self._database.fetch("bind_idempotency_key", *values, budget_s=self._accept_s)
+        return bool(
+            kept or await self._database.fetch("repoint_idempotency_key", *values, budget_s=self._accept_s)
+        )
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Read jobs by id, with result and error."""
+        rows = await self._database.fetch("find_jobs", ids, budget_s=self._read_s)
+        return {job.id: job for job in map(Job._make, rows)}
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Delete outbox rows whose messages RabbitMQ has confirmed."""
+        await self._database.fetch("delete_dispatched", outbox_ids, budget_s=WRITE_S)
+
+    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Take queued jobs of these kinds, raising their fence."""
+        rows = await self._database.fetch("claim", ids, self._owner, kinds, self._lease_s, budget_s=WRITE_S)
+        return jobs_of(rows)
+
+    async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
+        """Read those of these jobs that this process already holds."""
+        return jobs_of(await self._database.fetch("recover_lost_claims", ids, self._owner, budget_s=WRITE_S))
+
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Deal with ids that could not be claimed; returns the overdue, now failed."""
+        overdue = await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=WRITE_S)
+        if not overdue:
+            return []
+        prints = {kind: DEADLINE_PASSED.fingerprint(kind) for _, kind in overdue}
+        rows = await self._database.fetch(
+            "fail_unclaimed", [job_id for job_id, _ in overdue], list(prints), list(prints.values()),
+            budget_s=WRITE_S,
+        )  # fmt: skip
+        return jobs_of(rows)
+
+    async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
+        """Write endings, guarded by fence and state."""
+        rows = await self._database.fetch("settle", *zip(*transitions, strict=True), budget_s=WRITE_S)
+        return [Settled._make(row) for row in rows]

@@ -1,0 +1,80 @@
+"""The record as lists and bulk changes use it: a page at a time, at a bounded cost however many jobs there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.rows import jobs_of, messages_of
+from sluice.core.errors import Overloaded
+from sluice.core.job import Job, Message
+from sluice.core.listing import ErrorGroup, Filter, Found
+from sluice.core.runtime.settings import Settings
+
+EXAMINED = 2_000
+"""Rows of each state that one page may cost."""
+BUDGET_S = 2.0
+"""Seconds for one statement: rows of long ago may have to come from disk."""
+AT_ONCE = 3
+"""Statements that run at once, so that look-ups and submits always find a connection."""
+TURN_S = 0.5
+"""Seconds that a statement waits for its turn."""
+_WIDTH = len(Job._fields)
+
+
+class PostgresListingStore:
+    """Implements sluice.core.ports.ListingStore."""
+
+    def __init__(self, database: Database, settings: Settings, examined: int = EXAMINED) -> None:
+        self._database, self._examined = database, examined
+        self._due_s = settings.dispatch_due_s
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def list_jobs(self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False) -> Found:  # fmt: skip
+        """List jobs below this id that fit, newest first."""
+        bounds = min(below, wanted.highest_id), wanted.lowest_id
+        rows = await self._fetch(
+            "list_jobs", tenant, wanted.states, *bounds, *wanted[1:], open_only, self._examined, limit + 1
+        )
+        return _page(rows, limit)
+
+    async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
+        """Group the newest failures, the largest group first."""
+        rows = await self._fetch("list_errors", tenant, lowest_id, limit)
+        return [ErrorGroup._make(row) for row in rows]
+
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
+        """Cancel those that have not begun, ask those that run to stop; the others are left out."""
+        return jobs_of(await self._fetch("cancel", tenant, ids))
+
+    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
+        """Insert a new job for each failed one that has none yet."""
+        rows = await self._fetch("retry", tenant, list(new_ids), list(new_ids.values()), self._due_s)
+        return list(messages_of(rows))
+
+    async def _fetch(self, query: str, *args: Any) -> list[Any]:
+        """Fetch the rows of a statement, few of which may run at once. Raises Overloaded, ServerAway, TryAgain."""
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded from None
+        try:
+            return await self._database.fetch(query, *args, budget_s=BUDGET_S)
+        finally:
+            self._turns.release()
+
+
+def _page(rows: Sequence[Any], limit: int) -> Found:
+    """Make a page of what fits, up to the first row below which some state was not examined."""
+    jobs: list[Job] = []
+    for row in rows:
+        if row["fits"]:
+            if len(jobs) == limit:
+                return Found(jobs, jobs[-1].id)
+            jobs.append(Job._make(row[:_WIDTH]))
+        if row["bound"]:
+            return Found(jobs, row["id"])
+    return Found(jobs, None)

@@ -1,0 +1,16 @@
+-- Defer: what could not be claimed. Kinds unknown here are offered again in 30 s; overdue jobs are answered; the rest is void.
+-- $1: ids; $2: kinds known here. Answers id and kind of the overdue ones.
+with seen as materialized (
+    select id, lane, priority, kind, deadline <= now() as overdue
+    from jobs
+    where id = any($1::uuid[]) and state = 'queued'
+    order by id
+    for update
+), deferred as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id), now() + interval '30 seconds'
+    from seen
+    where overdue is not true and not kind = any($2::text[])
+    group by lane, priority
+)
+select id::text, kind from seen where overdue

@@ -1,0 +1,12 @@
+-- Keep schedule: a new one, or with $11 also in place of the one of this name. A schedule that is replaced stays paused
+-- where it was, and keeps its next tick where it fires at the same times, or a tick that is due would get lost.
+-- $1..$10: the fields of NewSchedule; $11: whether it may replace. Answers nothing where the name is taken.
+insert into schedules as kept (id, tenant, name, cron, timezone, kind, input, options, catch_up, next_at)
+values ($1::uuid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10)
+on conflict (tenant, name) do update
+set id = excluded.id, cron = excluded.cron, timezone = excluded.timezone, kind = excluded.kind, input = excluded.input,
+    options = excluded.options, catch_up = excluded.catch_up,
+    next_at = case when (kept.cron, kept.timezone) = (excluded.cron, excluded.timezone) then kept.next_at
+                   else excluded.next_at end
+where $11::bool
+returning :schedule

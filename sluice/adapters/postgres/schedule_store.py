@@ -1,0 +1,74 @@
+"""Schedules in the record: kept for their owners, and fired by the keepers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sluice.adapters.postgres.pool import Database
+from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
+
+
+class PostgresScheduleStore:
+    """Implements sluice.core.ports.ScheduleStore. `budget_s` is the longest wait for a statement."""
+
+    def __init__(self, database: Database, budget_s: float) -> None:
+        self._database = database
+        self._budget_s = budget_s
+
+    async def clock(self) -> datetime:
+        """Say what time it is where schedules are decided."""
+        now: datetime = (await self._database.fetch("clock", budget_s=self._budget_s))[0][0]
+        return now
+
+    async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
+        """Store a new one, or one in place of another; None where its name is taken."""
+        rows = await self._database.commit("upsert_schedule", *new, replace, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
+
+    async def find_schedule(self, tenant: str, name: str) -> Schedule | None:
+        """Find the schedule of this name."""
+        rows = await self._database.fetch("find_schedule", tenant, name, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
+
+    async def list_schedules(self, tenant: str, behind: str, limit: int) -> list[Schedule]:
+        """List schedules by name, beginning behind one, without their inputs."""
+        rows = await self._database.fetch("list_schedules", tenant, behind, limit, budget_s=self._budget_s)
+        return [Schedule._make(row) for row in rows]
+
+    async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
+        """Fire no more of its ticks; None where there is none of this name."""
+        rows = await self._database.fetch("pause_schedule", tenant, name, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
+
+    async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
+        """Fire its ticks again, where it was paused from this one on; None where it was deleted or replaced."""
+        rows = await self._database.fetch("resume_schedule", schedule_id, next_at, budget_s=self._budget_s)
+        return Schedule._make(rows[0]) if rows else None
+
+    async def delete_schedule(self, tenant: str, name: str) -> bool:
+        """Forget it; false where there was none."""
+        rows = await self._database.fetch("delete_schedule", tenant, name, budget_s=self._budget_s)
+        return bool(rows)
+
+    async def due_schedules(self, limit: int) -> list[DueSchedule]:
+        """List those whose tick has come, the longest due first."""
+        rows = await self._database.fetch("due_schedules", limit, budget_s=self._budget_s)
+        return [DueSchedule._make(row) for row in rows]
+
+    async def fire_schedule(
+        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
+    ) -> bool:
+        """Make these jobs, of id and tick, and set the next tick; false where somebody else did, or it has changed."""
+        ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
+        rows = await self._database.fetch(
+            "fire_schedule", due.id, due.due, next_at, ids, ticks, budget_s=self._budget_s
+        )
+        return bool(rows[0][0])
+
+    async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
+        """Make one job now, whatever its ticks; false where the schedule was deleted or replaced."""
+        rows = await self._database.commit(
+            "fire_schedule", schedule_id, None, None, [job_id], [None], budget_s=self._budget_s
+        )
+        return bool(rows[0][0])

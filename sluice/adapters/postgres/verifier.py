@@ -1,0 +1,116 @@
+"""What must be true of the record at any moment, asked of a live one: a file of SQL per invariant, read-only, bounded.
+
+Each statement selects a line per offender. Work in flight is no offence: what takes time is given more of it than it
+needs, and everything else is read in one snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import asyncpg
+
+from sluice.adapters.postgres.locks import Lock
+from sluice.adapters.postgres.pool import connect, translated
+from sluice.adapters.postgres.statements import QUERIES, fill, load_fragments, load_queries, split_comment
+from sluice.core.errors import ServerUnfit
+from sluice.core.lifecycle import LOST_LIMIT, SOLO_CRASH_LIMIT
+from sluice.core.ports import Finding
+from sluice.core.runtime.settings import Settings
+
+INVARIANTS = QUERIES / "verifier" / "invariants"
+SESSION = {
+    "default_transaction_read_only": "on",
+    "enable_seqscan": "on",  # a check may well read a whole table
+    "plan_cache_mode": "auto",
+}
+KEEPER_S = 5.0
+"""Seconds for one check while a keeper verifies."""
+
+
+class Check(NamedTuple):
+    """One invariant: what an offender is, what an operator should do, and the statement that finds them."""
+
+    name: str
+    means: str
+    do: str
+    sql: str
+
+
+def load_checks() -> dict[str, Check]:
+    """Every check by the name of its file, whose first lines say what it means and what to do."""
+    return {path.stem: _parse(path.stem, path.read_text()) for path in sorted(INVARIANTS.glob("*.sql"))}
+
+
+def _parse(name: str, text: str) -> Check:
+    comment, sql = split_comment(text)
+    means, _, do = comment.partition(" Do: ")
+    return Check(name, means, do, sql)
+
+
+class PostgresVerifier:
+    """Implements sluice.core.ports.Verifier, over a connection of its own each time."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url, self.checks, self._fragments = url, load_checks(), load_fragments()
+        self._turn = load_queries()["verify_turn"]
+        self._patience_s = settings.lease_s + 5 * settings.keeper_s + 5
+
+    async def verify(self, newest: int) -> list[Finding] | None:
+        """Run every check; None while another keeper does."""
+        async with self._session(KEEPER_S) as connection:
+            try:
+                await connection.execute("begin")
+                mine = await connection.fetchval(self._turn, Lock.VERIFY, timeout=KEEPER_S)
+            except Exception as error:
+                raise translated(error) from error
+            return [found async for found in self._each(connection, newest, KEEPER_S)] if mine else None
+
+    async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:
+        """Run one check after the other, whoever else does. `newest` None: look at every job there is."""
+        async with self._session(check_s) as connection:
+            async for found in self._each(connection, newest, check_s):
+                yield found
+
+    async def run(
+        self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
+    ) -> Finding:
+        """Run one check. Raises TryAgain where it takes too long, ServerAway, ServerUnfit."""
+        try:
+            async with asyncio.timeout(check_s + 1):
+                rows = await connection.fetch(self._statement(check, newest))
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            raise ServerUnfit("postgresql", f"{error}: run sluice migrate") from error
+        except Exception as error:
+            raise translated(error) from error
+        return Finding(check.name, rows[0][0], tuple(rows[0][1]))
+
+    async def _each(
+        self, connection: asyncpg.Connection[asyncpg.Record], newest: int | None, check_s: float
+    ) -> AsyncIterator[Finding]:
+        for check in self.checks.values():
+            yield await self.run(connection, check, newest, check_s)
+
+    @asynccontextmanager
+    async def _session(self, check_s: float) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """Open a connection, and cut it off at the end: nothing is written, so there is nothing to end well."""
+        limit = {"statement_timeout": f"{check_s * 1000:.0f}"}
+        connection = await connect(self._url, "sluice-verify", SESSION | limit)
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    def _statement(self, check: Check, newest: int | None) -> str:
+        """Complete a check. Where it looks at history, `newest` bounds that: the last so many jobs that came."""
+        recent = fill(self._fragments["recent_jobs"], {"newest": f"{newest:d}"}) if newest else "jobs"
+        values = {
+            "recent_jobs": recent,
+            "patience": f"interval '{self._patience_s:f} seconds'",
+            "lost_limit": str(LOST_LIMIT),
+            "solo_crash_limit": str(SOLO_CRASH_LIMIT),
+        }
+        return fill(self._fragments["count_offenders"], {"check": fill(check.sql, values)})

@@ -1,0 +1,113 @@
+"""Commands to Redis, each of which is answered within its budget or fails."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from sluice.core.errors import ServerAway
+from sluice.core.runtime.breaker import Breaker
+from sluice.core.runtime.telemetry import Telemetry
+
+SERVER = "redis"
+BACKGROUND_S = 1.0
+"""Seconds for a command that no request waits for."""
+
+LOST = (RedisError, OSError, TimeoutError, RuntimeError)
+"""How a lost connection shows: uvloop raises RuntimeError for a write to a connection that was reset a moment before."""
+
+
+class RedisConnection:
+    """A client for one process. Keys carry the identity of the database, so that a restored one meets an empty cache."""
+
+    def __init__(self, url: str, name: str, telemetry: Telemetry, budget_s: float) -> None:
+        self._client = open_client(url, name, max(budget_s, BACKGROUND_S))
+        self._breaker = Breaker(SERVER, telemetry, monotonic)
+        self._budget_s = budget_s
+        self._identity = ""
+        self._identified = asyncio.Event()
+
+    @property
+    def identified(self) -> bool:
+        """Whether it is known which database the keys belong to."""
+        return bool(self._identity)
+
+    def belong_to(self, identity: str) -> None:
+        """From now on only keys of this database are read and written."""
+        self._identity = identity
+        self._identified.set()
+
+    def key(self, name: str) -> str:
+        """Name a key or a channel of the database."""
+        return f"sluice:{self._identity}:{name}"
+
+    def check_identified(self) -> None:
+        """Raises ServerAway while the database is not known."""
+        if not self._identity:
+            raise ServerAway(SERVER, "the database is not known yet")
+
+    async def until_identified(self) -> None:
+        """Return once the database is known."""
+        await self._identified.wait()
+
+    async def run(self, *command: Any, budget_s: float | None = None) -> Any:
+        """Run a command. Raises ServerAway within the budget, NoScriptError."""
+        self._breaker.check()
+        try:
+            async with asyncio.timeout(budget_s or self._budget_s):
+                answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
+        except NoScriptError:
+            raise
+        except LOST as error:
+            why = str(error) or "did not answer in time"
+            self._breaker.failed(why)
+            raise ServerAway(SERVER, why) from error
+        self._breaker.worked()
+        return answer
+
+    async def ping(self) -> None:
+        """Raises ServerAway where Redis does not answer."""
+        await self.run("PING")
+
+    async def settings(self) -> dict[str, str]:
+        """Read its settings, as far as it shows them: a hosted one may hide some. Raises ServerAway."""
+        memory = await self._read("INFO", "memory")
+        found: dict[str, str] = {
+            name: str(memory[name]) for name in ("maxmemory", "maxmemory_policy") if name in memory
+        }
+        for name in ("save", "stop-writes-on-bgsave-error"):
+            found |= await self._read("CONFIG GET", name)
+        return found
+
+    async def close(self) -> None:
+        """Close every connection to the server."""
+        await self._client.aclose()
+
+    async def _read(self, *command: str) -> dict[str, Any]:
+        """Run a command that may be refused; a refusal says nothing against the server."""
+        try:
+            async with asyncio.timeout(BACKGROUND_S):
+                return dict(await self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # as above
+        except ResponseError:
+            return {}
+        except (RedisError, OSError, TimeoutError) as error:
+            raise ServerAway(SERVER, str(error) or "did not answer in time") from error
+
+
+def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
+    """Make a client that never retries: redis-py does so for seconds by default, and a call must not outlast its budget."""
+    return redis.Redis.from_url(
+        url,
+        client_name=name,
+        socket_timeout=budget_s,
+        socket_connect_timeout=budget_s,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=64,
+        protocol=2,
+    )

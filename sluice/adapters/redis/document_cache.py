@@ -1,0 +1,98 @@
+"""Finished documents, results by fingerprint, and what is announced about jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from sluice.adapters.redis.connection import BACKGROUND_S, RedisConnection
+from sluice.adapters.redis.packing import pack_result, pack_wakes, unpack_result
+from sluice.adapters.redis.script import Script
+from sluice.core.document import Document, unpack
+from sluice.core.errors import Malformed, ServerAway
+from sluice.core.job import Job
+from sluice.core.ports import Result
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+TOMBSTONE_S = 60
+"""Seconds for which a deleted document cannot come back: longer than any announcement takes."""
+
+
+class RedisDocumentCache:
+    """Implements sluice.core.ports.DocumentCache. A document is kept for `keep_s` seconds.
+
+    Values carry tenant and id, so that a mixed-up reply can never leak (redis-py CVE-2023-28858).
+    """
+
+    def __init__(self, connection: RedisConnection, telemetry: Telemetry, keep_s: int) -> None:
+        self._redis, self._telemetry, self._keep_s = connection, telemetry, keep_s
+        self._announce = Script(connection, "announce", BACKGROUND_S)
+        self._forget = Script(connection, "forget")
+
+    async def get(self, ids: Sequence[str]) -> list[Document | None]:
+        """Read finished documents, in the order of the ids; all are missing until the database is known."""
+        if not self._redis.identified:
+            return [None] * len(ids)
+        values = await self._redis.run("MGET", *self._document_keys(ids))
+        return [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=True)]
+
+    async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
+        """Find the newest result of each fingerprint, in the order of the fingerprints."""
+        if not self._redis.identified:
+            return [None] * len(prints)
+        values = await self._redis.run("MGET", *map(self._result_key, prints))
+        return [unpack_result(value) for value in values]
+
+    async def announce(
+        self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
+    ) -> None:
+        """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
+        self._redis.check_identified()
+        wakes = pack_wakes(versions, {document.id for document in finished})
+        keys = [*self._document_keys([document.id for document in finished]), *map(self._result_key, results)]
+        values = [*(document.pack() for document in finished), *map(pack_result, results.values())]
+        await self._announce.run(
+            len(keys), *keys, self._keep_s, self._redis.key("wake"), wakes, len(finished), *values
+        )
+
+    async def forget(self, *job_ids: str) -> None:
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
+        if not job_ids:
+            return
+        self._redis.check_identified()
+        await self._forget.run(
+            len(job_ids),
+            *self._document_keys(job_ids),
+            TOMBSTONE_S,
+            self._redis.key("gone"),
+            ",".join(job_ids),
+        )
+
+    async def ask_stop(self, job_id: str) -> None:
+        """Tell the consumers that a cancel was requested; without Redis they learn it by the next heartbeat."""
+        with suppress(ServerAway):
+            await self._redis.run("PUBLISH", self._redis.key("stop"), job_id)
+
+    async def call_workers(self, lane: str) -> None:
+        """Tell the consumers that there is work in this lane, where no RabbitMQ does. Raises ServerAway."""
+        self._redis.check_identified()
+        await self._redis.run("PUBLISH", self._redis.key("call"), lane)
+
+    def _document_keys(self, ids: Sequence[str]) -> list[str]:
+        prefix = self._redis.key("document:")
+        return [prefix + job_id for job_id in ids]
+
+    def _result_key(self, fingerprint: bytes) -> str:
+        return self._redis.key(f"result:{fingerprint.hex()}")
+
+    def _unpack(self, job_id: str, value: bytes | None) -> Document | None:
+        if not value:  # missing, or a tombstone
+            return None
+        try:
+            document = unpack(value)
+        except Malformed:
+            document = None
+        if document is None or document.id != job_id:
+            self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)
+            return None
+        return document

@@ -1,0 +1,30 @@
+"""How results and wake-ups are written in Redis, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sluice.core.job import Job
+from sluice.core.ports import Result, Wake
+
+
+def pack_result(job: Job) -> bytes:
+    """Write which job has the result, and when it finished."""
+    return f"{job.id} {job.finished_at.timestamp() if job.finished_at else 0}".encode()
+
+
+def unpack_result(value: bytes | None) -> Result | None:
+    """Read what `pack_result` wrote; None where there is none."""
+    job_id, _, finished_at = (value or b"").decode().partition(" ")
+    return Result(job_id, float(finished_at)) if finished_at else None
+
+
+def pack_wakes(versions: Mapping[str, int], last: Collection[str]) -> str:
+    """Write `id:version` for each job, with `!` behind a last version, separated by commas."""
+    return ",".join(f"{job_id}:{version}{'!' * (job_id in last)}" for job_id, version in versions.items())
+
+
+def unpack_wakes(message: bytes) -> dict[str, Wake]:
+    """Read what `pack_wakes` wrote."""
+    pairs = (entry.partition(":") for entry in message.decode().split(",") if entry)
+    return {job_id: Wake(int(version.rstrip("!")), version.endswith("!")) for job_id, _, version in pairs}

@@ -1,0 +1,94 @@
+"""What a process hears of jobs: subscriptions that outlive every connection, and notice a server that has gone silent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sluice.adapters.redis.connection import LOST, SERVER, RedisConnection, open_client
+from sluice.adapters.redis.packing import unpack_wakes
+from sluice.core.errors import ServerAway
+from sluice.core.ports import Wake
+
+AGAIN_S = 0.5
+"""Seconds between two attempts to subscribe."""
+
+SILENCE_S = 5.0
+"""A subscription that is silent for so long is pinged; one that does not answer is replaced."""
+
+
+class RedisSubscriptions:
+    """Implements sluice.core.ports.Subscriptions, over connections of its own."""
+
+    def __init__(
+        self, url: str, name: str, connection: RedisConnection, silence_s: float = SILENCE_S
+    ) -> None:
+        self._redis, self._silence_s = connection, silence_s
+        self._client = open_client(url, f"{name}-waits", SILENCE_S)
+        self._subscribed: set[str] = set()
+
+    @property
+    def listening(self) -> bool:
+        """Whether wake-ups arrive."""
+        return "wake" in self._subscribed
+
+    async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
+        """Call `on_wake` with wake-ups by id for ever, through every reconnection."""
+        await self._listen("wake", lambda message: on_wake(unpack_wakes(message)))
+
+    async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
+        """Call `on_stop` with the ids of jobs that are to stop, for ever."""
+        await self._listen("stop", lambda message: on_stop(message.decode()) if message else None)
+
+    async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
+        """Call `on_gone` with the ids of deleted jobs, for ever."""
+
+        def receive(message: bytes) -> None:
+            for job_id in filter(None, message.decode().split(",")):
+                on_gone(job_id)
+
+        await self._listen("gone", receive)
+
+    async def listen_calls(self, on_call: Callable[[str], None]) -> None:
+        """Call `on_call` with lanes that have work, for ever; with an empty one where some may have been missed."""
+        await self._listen("call", lambda message: on_call(message.decode()))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def _listen(self, topic: str, receive: Callable[[bytes], None]) -> None:
+        while True:
+            try:
+                await self._subscribe(topic, receive)
+            except (*LOST, ServerAway):
+                await asyncio.sleep(AGAIN_S)
+
+    async def _subscribe(self, topic: str, receive: Callable[[bytes], None]) -> None:
+        """Hand on messages until the subscription is lost. An empty one says that some may have been missed."""
+        await self._redis.until_identified()
+        pubsub = self._client.pubsub()
+        try:
+            async with asyncio.timeout(self._silence_s):
+                await pubsub.subscribe(self._redis.key(topic))
+            await self._receive(pubsub, topic, receive)
+        finally:
+            self._subscribed.discard(topic)
+            receive(b"")
+            await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    async def _receive(self, pubsub: Any, topic: str, receive: Callable[[bytes], None]) -> None:
+        silent = False
+        while True:
+            message = await pubsub.get_message(timeout=self._silence_s)
+            if message is None and silent:
+                raise ServerAway(SERVER, "the subscription does not answer")
+            silent = message is None
+            if message is None:
+                await pubsub.ping()
+            elif message["type"] == "subscribe":
+                self._subscribed.add(topic)  # not before: what was published until now went to nobody
+                receive(b"")
+            elif message["type"] == "message" and message["data"]:
+                receive(message["data"])

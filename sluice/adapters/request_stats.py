@@ -1,0 +1,55 @@
+"""Requests, counted by method, route and status, with their durations."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+"""Upper bounds of the duration buckets, in seconds."""
+
+_LABELS = [*map(str, BOUNDS), "+Inf"]
+
+
+class RequestStats:
+    """Requests by method, route template and status, and how long they took. Labels never hold ids or tenants."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._series: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(_LABELS))
+        self._seconds: dict[tuple[str, str], float] = defaultdict(float)
+
+    def record(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._series[method, route, status][bisect_left(BOUNDS, seconds)] += 1
+        self._seconds[method, route] += seconds
+
+    def families(self) -> Iterator[Metric]:
+        """Show them to Prometheus."""
+        yield GaugeMetricFamily("sluice_http_in_flight", "Requests being answered", value=self.in_flight)
+        yield self._requests()
+        yield self._durations()
+
+    def _requests(self) -> Metric:
+        names = ["method", "route", "status"]
+        family = CounterMetricFamily("sluice_http_requests", "Requests answered", labels=names)
+        for (method, route, status), buckets in self._series.items():
+            family.add_metric([method, route, str(status)], sum(buckets))
+        return family
+
+    def _durations(self) -> Metric:
+        family = HistogramMetricFamily(
+            "sluice_http_request_seconds", "Time to the end of the answer", labels=["method", "route"]
+        )
+        for (method, route), seconds in self._seconds.items():
+            counts = accumulate(self._buckets(method, route))
+            family.add_metric([method, route], list(zip(_LABELS, counts, strict=True)), seconds)
+        return family
+
+    def _buckets(self, method: str, route: str) -> list[int]:
+        rows = [buckets for key, buckets in self._series.items() if key[:2] == (method, route)]
+        return [sum(column) for column in zip(*rows, strict=True)]

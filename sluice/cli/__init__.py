@@ -1,0 +1,87 @@
+"""The command `sluice`: its words, and what is said where one of them cannot be obeyed.
+
+Arguments are read here; what a word does stands where the servers are known, and is imported when the word is said. So help
+comes at once, and the command works without the libraries of the servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from sluice import __version__
+from sluice.cli import keys, processes, record, schedules
+from sluice.cli.usage import examples
+from sluice.errors import SluiceError
+
+SERVER_SIDE = ("api", "consumer")
+"""Packages that the distribution `sluice-jobs` does not hold."""
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Run Sluice, and look after its keys, its schedules and its record.",
+    epilog=examples("sluice keys create --tenant acme", "sluice schedules create --help", "sluice verify --json"),
+)  # fmt: skip
+app.command(epilog=processes.API)(processes.api)
+app.command(epilog=processes.CONSUMER)(processes.consumer)
+app.command(epilog=record.MIGRATE)(record.migrate)
+app.command(epilog=record.VERIFY)(record.verify)
+app.add_typer(keys.app, name="keys")
+app.add_typer(schedules.app, name="schedules")
+app.command(epilog=processes.SETTINGS)(processes.settings)
+app.command(epilog=processes.PROBE)(processes.probe)
+
+
+@app.callback()
+def _before_a_word(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"sluice {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Obey the words, and return the exit status. What is wrong is said on stderr, one line for each flaw."""
+    try:
+        return get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        return _refuse(_misused(error))
+    except ModuleNotFoundError as error:
+        return _refuse(_missing(error))
+    except SluiceError as error:
+        return _refuse(str(error))
+
+
+def _refuse(why: str) -> int:
+    for line in why.splitlines():
+        typer.echo(f"sluice: {line}", err=True)
+    return 2
+
+
+def _misused(error: typer.TyperException) -> str:
+    """What is wrong with the arguments, and where the right ones are told."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "sluice"
+    return f"{' '.join(error.format_message().split()).rstrip('.')}; see `{path} --help`"
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Which part of the product is not here, and how to get it. Raises the error where nothing is to be got."""
+    package = (error.name or "").partition(".")[0]
+    if error.name in SERVER_SIDE:
+        return (
+            f"the package {package} is not installed here: this word needs the server side, which a clone of the "
+            "repository has after `make setup`, as .venv/bin/sluice, and so has the container image"
+        )
+    if package in ("", "sluice", *SERVER_SIDE):
+        raise error
+    return f"{package} is not installed here: pip install 'sluice-jobs[server]'"

@@ -1,0 +1,67 @@
+"""`sluice keys`: API keys are made, listed and revoked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sluice.cli.usage import Tenant, examples, tell
+
+SCOPES = ("submit", "read", "admin")
+
+app = typer.Typer(rich_markup_mode=None, help="Make, list and revoke API keys. It needs PostgreSQL alone.")
+
+
+def _checked_scopes(text: str) -> str:
+    if not set(text.split(",")) <= set(SCOPES):
+        raise typer.BadParameter(f"scopes are of {', '.join(SCOPES)}, separated by commas")
+    return text
+
+
+@app.command(
+    epilog=examples(
+        "sluice keys create --tenant acme",
+        "sluice keys create --tenant acme --scopes submit,read,admin --expires-days 30",
+    )
+)
+def create(
+    tenant: Tenant,
+    scopes: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            callback=_checked_scopes,
+            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (schedules, tracebacks)",
+        ),
+    ] = "submit,read",
+    expires_days: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", min=1, max=36_500, help="Days until it ends (default: never)"),
+    ] = None,
+) -> None:
+    """Make a key and print it, this once.
+
+    The record keeps a hash of it, so nobody can show it again.
+    """
+    from api.keys.admin import create_key
+
+    tell(create_key, tenant, frozenset(scopes.split(",")), expires_days)
+
+
+@app.command("list", epilog=examples("sluice keys list"))
+def list_() -> None:
+    """Print every key, the newest first, and never a secret."""
+    from api.keys.admin import list_keys
+
+    tell(list_keys)
+
+
+@app.command(epilog=examples("sluice keys revoke 2r8Pi8FrTJgt"))
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `sluice keys list` shows it")],
+) -> None:
+    """Refuse a key from now on; every process does within a minute."""
+    from api.keys.admin import revoke_key
+
+    tell(revoke_key, key_id)

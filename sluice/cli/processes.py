@@ -1,0 +1,67 @@
+"""`sluice api` and `sluice consumer` start the processes, `sluice settings` and `sluice probe` help whoever runs them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sluice.cli.usage import add_working_directory, examples
+
+_STARTED = {
+    0: "stopped after SIGTERM or SIGINT",
+    2: "refused: a setting, a handler or a server is wrong; stderr says which",
+}
+API = examples("sluice api", "SLUICE_HANDLERS=jobs.shout SLUICE_API_PORT=9000 sluice api", status=_STARTED)
+CONSUMER = examples(
+    "sluice consumer", "SLUICE_HANDLERS=jobs.shout SLUICE_SERVE_LANES=heavy sluice consumer", status=_STARTED
+)
+SETTINGS = examples("sluice settings >.env", status={0: "done"})
+PROBE = examples(
+    "sluice probe http://127.0.0.1:8001/readyz",
+    status={0: "it answered 200", 1: "it answered anything else, or not within 2 s", 2: "this is not an address"},
+)  # fmt: skip
+
+
+def api() -> int:
+    """Answer HTTP until SIGTERM.
+
+    A second SIGTERM does not wait for what is under way. It reads the variables SLUICE_* and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    """
+    add_working_directory()
+    from api.__main__ import main
+
+    return main()
+
+
+def consumer() -> int:
+    """Run jobs until SIGTERM.
+
+    It reads the variables SLUICE_* and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    """
+    add_working_directory()
+    from consumer.__main__ import main
+
+    return main()
+
+
+def settings() -> None:
+    """Print every setting as a file .env.
+
+    Each has its default, and a line that says what it does.
+    """
+    from sluice.core.runtime.settings import example
+
+    typer.echo(example(), nl=False)
+
+
+def probe(
+    url: Annotated[str, typer.Argument(metavar="URL", help="http://HOST:PORT/PATH, such as a /readyz")],
+) -> int:
+    """Ask a health page whether it answers 200.
+
+    It prints what the page says, and waits for 2 s at most.
+    """
+    from sluice.adapters.probe import ask
+
+    return ask(url)

@@ -1,0 +1,178 @@
+"""The subjects of the suites: for each port the real adapter on a clean server, and the fake that unit tests use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import redis.asyncio as redis
+
+from infra.local.servers import Servers
+from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.listing_store import PostgresListingStore
+from sluice.adapters.postgres.polling_store import PostgresPollingStore
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.redis.ports import redis_ports
+from sluice.core.job import Job, NewJob
+from sluice.core.ports import (
+    ApiKeyRecord,
+    ApiKeyStore,
+    ControlStore,
+    DocumentCache,
+    JobStore,
+    KeeperStore,
+    ListingStore,
+    PollingStore,
+    StatisticsBoard,
+    Subscriptions,
+)
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fake_api_key_store import FakeApiKeyStore
+from tests.support.fake_control_store import FakeControlStore
+from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import new_job
+from tests.support.servers import empty_postgres, settings_for
+
+KINDS = ["demo.sum", "demo.sleep"]
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class FakeStores(FakeControlStore, FakeKeeperStore, FakeApiKeyStore):
+    """All that a record in memory can do for one process."""
+
+
+class Record(NamedTuple):
+    """The stores of one process, and what a test does to the record.
+
+    `change` sets columns of a job, `outbox` has lane, priority and ids of every message, `make_due` lets the time of all of
+    them come, `expire` ends the lease of a job.
+    """
+
+    jobs: JobStore
+    control: ControlStore
+    listing: ListingStore
+    polling: PollingStore
+    keeper: KeeperStore
+    api_keys: ApiKeyStore
+    change: Callable[[str, dict[str, Any]], Awaitable[object]]
+    outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
+    make_due: Callable[[], Awaitable[object]]
+    expire: Callable[[str], Awaitable[object]]
+    add_key: Callable[[ApiKeyRecord], Awaitable[object]]
+    leave: Callable[[], object]
+
+    async def accepted(self, *jobs: NewJob, **changes: Any) -> list[str]:
+        """Ids of these jobs, or of one new job, once they are in the record."""
+        new = list(jobs) or [new_job(**changes)]
+        assert (await self.jobs.accept(new)).ids == {job.id for job in new}
+        return [job.id for job in new]
+
+    async def claimed(self, **changes: Any) -> Job:
+        """A job that this process runs."""
+        (job,) = await self.jobs.claim(await self.accepted(**changes), KINDS)
+        return job
+
+    async def job(self, job_id: str) -> Job:
+        """As it is looked up."""
+        return (await self.jobs.look_up([job_id]))[job_id]
+
+
+@pytest.fixture
+async def record(servers: Servers | None) -> AsyncIterator[Record]:
+    """An empty one."""
+    if servers is None:
+        yield _in_memory()
+        return
+    servers.up(servers.postgres)
+    await empty_postgres(servers)
+    sql = await asyncpg.connect(servers.postgres.url)
+    database = Database(servers.postgres.url, "tests", Telemetry(), size=10)
+    yield _on_postgresql(servers, database, sql)
+    await database.close()
+    sql.terminate()  # it may have been cut off already
+
+
+def _in_memory() -> Record:
+    fake = FakeStores()
+
+    async def change(job_id: str, columns: dict[str, Any]) -> None:
+        fake.jobs[job_id] = fake.jobs[job_id]._replace(**columns)
+
+    async def outbox() -> list[tuple[str, str, tuple[str, ...]]]:
+        return [(each.lane, each.priority, each.ids) for each in fake.outbox.values()]
+
+    async def make_due() -> None:
+        fake.taken.clear()
+
+    async def expire(job_id: str) -> None:
+        fake.silent.add(job_id)
+
+    async def add_key(key: ApiKeyRecord) -> None:
+        fake.keys[key.key_id] = key
+
+    return Record(
+        fake, fake, FakeListingStore(fake), fake, fake, fake, change, outbox, make_due, expire, add_key,
+        lambda: setattr(fake, "away", True),
+    )  # fmt: skip
+
+
+def _on_postgresql(servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> Record:
+    owner, settings = uuid4(), settings_for(servers)
+    api_keys = PostgresApiKeyStore(database, 5)
+
+    async def change(job_id: str, columns: dict[str, Any]) -> None:
+        for name, value in columns.items():
+            await sql.execute(f"update jobs set {name} = $2 where id = $1", job_id, value)  # noqa: S608  a column
+
+    async def outbox() -> list[tuple[str, str, tuple[str, ...]]]:
+        rows = await sql.fetch("select lane, priority, ids::text[] from outbox order by id")
+        return [(lane, priority, tuple(ids)) for lane, priority, ids in rows]
+
+    return Record(
+        PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
+        PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60),
+        PostgresKeeperStore(database, lease_s=0.001), api_keys, change, outbox,
+        lambda: sql.execute("update outbox set due = now()"),
+        lambda job_id: sql.execute("update jobs set lease_until = now() where id = $1", job_id),
+        lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
+    )  # fmt: skip
+
+
+class Cache(NamedTuple):
+    """What Redis is for; `leave` makes it go away."""
+
+    documents: DocumentCache
+    subscriptions: Subscriptions
+    board: StatisticsBoard
+    leave: Callable[[], object]
+
+
+@pytest.fixture(params=["fake", "real"])
+def servers(request: pytest.FixtureRequest) -> Servers | None:
+    """The servers behind the subject; None for a fake. Not async: they start in a loop of their own."""
+    return None if request.param == "fake" else request.getfixturevalue("shared_servers")
+
+
+@pytest.fixture
+async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
+    """An empty one."""
+    if servers is None:
+        fake = FakeCache()
+        yield Cache(fake, fake, fake, lambda: setattr(fake, "away", True))
+        return
+    servers.up(servers.redis)
+    async with redis.Redis.from_url(servers.redis.url) as client:
+        await client.flushall()
+    real = redis_ports(settings_for(servers), "tests", Telemetry())
+    real.connection.belong_to("contract")
+    yield Cache(real.cache, real.subscriptions, real.board, servers.redis.kill)
+    await real.close()

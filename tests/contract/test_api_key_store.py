@@ -1,0 +1,15 @@
+"""What every ApiKeyStore does: the one in memory that unit tests use, and the one on PostgreSQL."""
+
+from __future__ import annotations
+
+from sluice.core.ports import ApiKeyRecord
+from tests.contract.conftest import Record
+
+KEY = ApiKeyRecord("abcdefabcdef", "acme", frozenset({"read", "submit"}), b"h" * 32, usable=True)
+
+
+async def test_a_key_is_found_by_its_id(record: Record) -> None:
+    await record.add_key(KEY)
+    await record.add_key(KEY._replace(key_id="another", tenant="other"))
+    assert await record.api_keys.find_api_key(KEY.key_id) == KEY
+    assert await record.api_keys.find_api_key("unknown") is None

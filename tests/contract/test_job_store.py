@@ -1,0 +1,184 @@
+"""What every JobStore does: the record in memory that unit tests use, and the one on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import orjson
+import pytest
+
+from sluice.core.errors import ServerAway
+from sluice.core.job import IdempotencyKeyUse, Job, as_accepted
+from sluice.core.lifecycle import (
+    DEADLINE_PASSED,
+    Failure,
+    Transition,
+    crashed,
+    failed,
+    postponed,
+    released,
+    retried,
+    succeeded,
+)
+from tests.contract.conftest import KINDS, PAST, Record
+from tests.support.make_jobs import new_job, new_jobs
+
+PRINT = b"p" * 32
+FAILURE = Failure("handler-error", "LookupError", "nothing there", retryable=True)
+NOBODY = "01a00000-0000-7000-8000-000000000000"
+
+
+async def test_what_was_accepted_is_looked_up_as_it_came(record: Record) -> None:
+    jobs = [
+        new_job(tags="a\x1fb", traceparent="00-1", timeout_s=5.0, deadline_s=60),
+        new_job(run_at=PAST),
+        new_job(delay_s=60.0),
+    ]
+    accepted = await record.jobs.accept(jobs)
+    found = await record.jobs.look_up([*accepted.ids, NOBODY])
+    assert accepted.ids == found.keys()
+    for new in jobs:
+        assert found[new.id] == as_accepted(new, found[new.id].created_at)
+        assert abs(found[new.id].created_at - accepted.at) < timedelta(seconds=1)
+
+
+async def test_messages_are_made_for_each_queue_and_size_and_forgotten_when_they_are_confirmed(
+    record: Record,
+) -> None:
+    normal, low = new_jobs(5, ids_per_message=2), new_jobs(1, priority="low", lane="heavy")
+    accepted = await record.jobs.accept([*normal, *low, new_job(delay_s=60)])
+    sizes = sorted((each.lane, each.priority, len(each.ids)) for each in accepted.messages)
+    assert sizes == [("default", "normal", size) for size in (1, 2, 2)] + [("heavy", "low", 1)]
+    assert sorted(each[1:] for each in accepted.messages) == sorted(await record.outbox())
+    await record.jobs.dispatched([each.outbox_id for each in accepted.messages[1:]])
+    assert await record.outbox() == [accepted.messages[0][1:]]
+
+
+async def test_a_job_is_accepted_once_and_a_key_stands_for_the_first(record: Record) -> None:
+    first, second = new_job(key="k", request_hash=b"h"), new_job(key="k", request_hash=b"h")
+    assert (await record.jobs.accept([first])).ids == {first.id}
+    again = await record.jobs.accept([first, second])
+    assert (again.ids, again.messages) == (frozenset(), ())
+    assert (await record.jobs.look_up([first.id, second.id])).keys() == {first.id}
+    keys = [("acme", "k"), ("other", "k"), ("acme", "unused")]
+    assert await record.jobs.find_idempotency_keys(keys) == {("acme", "k"): IdempotencyKeyUse(b"h", first.id)}
+
+
+async def test_a_key_can_be_bound_while_it_is_free_or_its_job_never_came(record: Record) -> None:
+    job_id, other = await record.accepted(*new_jobs(2))
+    assert await record.jobs.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", NOBODY))
+    assert not await record.jobs.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"other", job_id))
+    assert await record.jobs.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", job_id))
+    assert not await record.jobs.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", other))
+    assert (await record.jobs.find_idempotency_keys([("acme", "k")])).popitem()[1].job_id == job_id
+
+
+async def test_the_same_work_is_done_once_while_it_is_under_way_and_fresh(record: Record) -> None:
+    flight = {"fingerprint": PRINT, "flight": True, "fresh_s": 60.0}
+    (first,) = await record.accepted(**flight)
+    assert (await record.jobs.accept([new_job(**flight)])).ids == frozenset()
+    assert await record.jobs.find_same({PRINT: 60.0, b"x" * 32: 60.0}) == {PRINT: await record.job(first)}
+    (running,) = await record.jobs.claim([first], KINDS)
+    assert (await record.jobs.accept([new_job(**flight)])).ids == frozenset()
+    await record.jobs.settle([succeeded(running, b"{}")])
+    assert await record.jobs.find_same({PRINT: 60.0}) == {PRINT: await record.job(first)}
+    assert (await record.jobs.accept([new_job(**flight)])).ids == frozenset()
+    assert await record.jobs.find_same({PRINT: 0.0}) == {}
+    await record.accepted(**(flight | {"fresh_s": 0.0}))
+
+
+async def test_only_what_waits_in_time_and_is_known_can_be_claimed(record: Record) -> None:
+    free, also, late, strange, later = await record.accepted(
+        *new_jobs(2), new_job(deadline_s=60), new_job(kind="not.here"), new_job(delay_s=60)
+    )
+    await record.change(late, {"deadline": PAST})
+    claimed = await record.jobs.claim([also, late, strange, later, free, NOBODY], KINDS)
+    assert {job.id for job in claimed} == {free, also}
+    for job in claimed:
+        shown = await record.job(job.id)
+        assert job == shown._replace(input=b'{"values":[1,2]}')
+        assert (job.state, job.fence, job.attempt, job.version) == ("running", 1, 1, 2)
+        assert job.started_at is not None
+    assert await record.jobs.claim([free, also], KINDS) == []
+    assert sorted(await record.jobs.recover_lost_claims([free, also, late])) == sorted(claimed)
+
+
+async def test_what_could_not_be_claimed_fails_waits_or_is_void(record: Record) -> None:
+    late, strange, strange_and_late = await record.accepted(
+        new_job(deadline_s=60), new_job(kind="not.here"), new_job(kind="not.here", deadline_s=60)
+    )
+    running = await record.claimed()
+    for job_id in (late, strange_and_late):
+        await record.change(job_id, {"deadline": PAST})
+    before = await record.outbox()
+    overdue = await record.jobs.defer_unclaimed([late, strange, strange_and_late, running.id, NOBODY], KINDS)
+    assert {job.id for job in overdue} == {late, strange_and_late}
+    for job in overdue:
+        assert (job.state, job.finished_at is None) == ("failed", False)
+        assert orjson.loads(job.error or b"") == orjson.loads(DEADLINE_PASSED.to_json(job.kind, 0))
+        assert job == await record.job(job.id)
+    assert (await record.outbox())[len(before) :] == [("default", "normal", (strange,))]
+
+
+ENDINGS: list[tuple[str, Callable[[Job], Transition], dict[str, object]]] = [
+    ("succeeded", lambda job: succeeded(job, b"{}"), {"result": b"{}"}),
+    ("failed", lambda job: failed(job, FAILURE), {"error": FAILURE.to_json("demo.sum", 1)}),
+    ("scheduled", lambda job: retried(job, FAILURE, 60), {"error": FAILURE.to_json("demo.sum", 1)}),
+    ("scheduled", lambda job: postponed(job, 60), {"attempt": 0}),
+    ("queued", released, {"attempt": 0}),
+    (
+        "queued",
+        lambda job: crashed(job, FAILURE),
+        {"attempt": 0, "error": FAILURE.to_json("demo.sum", 1), "crash_count": 1, "solo_crashes": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "ending", "more"), ENDINGS)
+async def test_an_ending_is_written_once(
+    record: Record, state: str, ending: Callable[[Job], Transition], more: dict[str, object]
+) -> None:
+    job = await record.claimed()
+    (settled,) = await record.jobs.settle([ending(job)])
+    shown = await record.job(job.id)
+    assert settled == (job.id, 1, state, 3, shown.finished_at)
+    changed = more | {"state": state, "version": 3, "input": None}
+    moved = {name: getattr(shown, name) for name in ("finished_at", "queued_at", "run_at")}
+    assert shown == job._replace(**(changed | moved))  # type: ignore[arg-type]  # mypy sees no types there
+    assert (shown.finished_at is not None) == (state in ("succeeded", "failed"))
+    assert is_later(shown.run_at, job.created_at) == (state == "scheduled")
+    assert len(await record.outbox()) == (2 if state == "queued" else 1)
+    assert await record.jobs.settle([ending(job)]) == []
+    assert await record.job(job.id) == shown
+
+
+@pytest.mark.parametrize(("state", "ending", "more"), ENDINGS)
+async def test_a_job_that_was_to_be_cancelled_ends_so_whatever_came_of_it(
+    record: Record, state: str, ending: Callable[[Job], Transition], more: dict[str, object]
+) -> None:
+    job = await record.claimed()
+    await record.control.cancel("acme", job.id)
+    (settled,) = await record.jobs.settle([ending(job)])
+    shown = await record.job(job.id)
+    assert settled == (job.id, 1, "cancelled", 4, shown.finished_at)
+    assert (shown.state, shown.result, shown.finished_at is None) == ("cancelled", None, False)
+
+
+async def test_an_older_claim_ends_nothing(record: Record) -> None:
+    job = await record.claimed()
+    await record.jobs.settle([released(job)])
+    (again,) = await record.jobs.claim([job.id], KINDS)
+    assert (again.fence, again.attempt) == (2, 1)
+    assert await record.jobs.settle([succeeded(job, b"1")]) == []
+    assert len(await record.jobs.settle([succeeded(again, b"2")])) == 1
+
+
+async def test_a_record_that_is_away_says_so(record: Record) -> None:
+    record.leave()
+    with pytest.raises(ServerAway):
+        await record.jobs.look_up([NOBODY])
+
+
+def is_later(at: datetime | None, than: datetime) -> bool:
+    return at is not None and at > than + timedelta(seconds=30)

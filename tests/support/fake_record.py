@@ -1,0 +1,263 @@
+"""The record in memory: sluice.core.ports.JobStore and PollingStore under the guards of the real statements."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sluice.core.errors import ServerAway
+from sluice.core.job import TERMINAL, Accepted, IdempotencyKeyUse, Job, JobState, Message, NewJob, as_accepted
+from sluice.core.lanes import WEIGHTS
+from sluice.core.lifecycle import DEADLINE_PASSED, Transition
+from sluice.core.ports import Settled
+from tests.support.make_jobs import AT
+
+NO_JOB = "00000000-0000-0000-0000-000000000000"
+
+
+class FakeRecord:
+    """Jobs of one process in memory. `now` is its clock; `away` makes every call fail as if PostgreSQL were gone."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.flights: set[str] = set()
+        self.uses: dict[tuple[str, str], IdempotencyKeyUse] = {}
+        self.outbox: dict[int, Message] = {}
+        self.owned: set[str] = set()
+        self.put_off: list[str] = []
+        self.now = AT
+        self.away = False
+        self._rows = count(1)
+
+    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        """Every job but those whose work is under way or done, or whose key is taken."""
+        self.check()
+        accepted = [new for new in sorted(jobs, key=_order) if self._accept(new)]
+        queued = [new for new in accepted if self.jobs[new.id].state == JobState.QUEUED]
+        return Accepted(self.now, frozenset(new.id for new in accepted), tuple(self._send(queued)))
+
+    async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
+        """The newest success of each fingerprint that is young enough, or else its unfinished job."""
+        self.check()
+        same = {each: self._success(each, age) or self._flight(each) for each, age in wanted.items()}
+        return {each: _shown(job) for each, job in same.items() if job}
+
+    async def find_idempotency_keys(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], IdempotencyKeyUse]:
+        """What these keys stand for."""
+        self.check()
+        return {each: self.uses[each] for each in keys if each in self.uses}
+
+    async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
+        """Where the key is free, or its job never came."""
+        self.check()
+        known = self.uses.setdefault((tenant, key), use)
+        if known is use:
+            return True
+        if known.job_id in (NO_JOB, *self.jobs) or known.request_hash != use.request_hash:
+            return False
+        self.uses[tenant, key] = use
+        return True
+
+    async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id."""
+        self.check()
+        return {each: _shown(self.jobs[each]) for each in ids if each in self.jobs}
+
+    async def dispatched(self, outbox_ids: Sequence[int]) -> None:
+        """Forget these messages."""
+        self.check()
+        for each in outbox_ids:
+            self.outbox.pop(each, None)
+
+    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Queued jobs of these kinds that are not overdue."""
+        self.check()
+        found = [self.jobs[each] for each in sorted(ids) if each in self.jobs]
+        return [self._claim(job) for job in found if self._may_be_had(job, kinds)]
+
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+        """Fail the overdue, put off what is of another kind."""
+        self.check()
+        queued = [self.jobs[each] for each in ids if each in self.jobs and _is_queued(self.jobs[each])]
+        overdue = [job for job in queued if self._is_overdue(job)]
+        strange = [job for job in queued if job.kind not in kinds and job not in overdue]
+        self.put_off += [job.id for job in strange]
+        self.send(strange)
+        return [self._fail_overdue(job) for job in overdue]
+
+    async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
+        """What runs under our name."""
+        self.check()
+        held = [self.jobs[each] for each in ids if each in self.owned]
+        return [_claimed(job) for job in held if job.state == JobState.RUNNING]
+
+    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+        """The oldest queued jobs of these kinds, in turns; the overdue fail."""
+        self.check()
+        mine = [job for job in self.jobs.values() if job.lane == lane and job.kind in kinds]
+        waiting = sorted(filter(_is_queued, mine), key=lambda job: (job.queued_at or self.now, job.id))
+        rounds: list[tuple[int, int, Job]] = []
+        for rank, (priority, had) in enumerate(turns.items()):
+            same = [job for job in waiting if job.priority == priority]
+            rounds += [((had + place) // WEIGHTS[priority], rank, job) for place, job in enumerate(same)]
+        chosen = [job for *_, job in sorted(rounds, key=lambda each: each[:2])[:limit]]
+        return [self._fail_overdue(job) if self._is_overdue(job) else self._claim(job) for job in chosen]
+
+    async def recover_lane_claims(self, lane: str) -> list[Job]:
+        """What runs under our name in this lane."""
+        return [job for job in await self.recover_lost_claims(list(self.jobs)) if job.lane == lane]
+
+    async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
+        """Endings, guarded by fence and state."""
+        self.check()
+        return [self._settle(each) for each in transitions if self._holds(each)]
+
+    def add(self, job: Job, **changes: Any) -> str:
+        """A job as it stands; returns its id."""
+        self.jobs[job.id] = job._replace(**changes)
+        if job.fingerprint:
+            self.flights.add(job.id)
+        return job.id
+
+    def succeed(self, job_id: str, result: bytes = b'{"total":3}') -> None:
+        """As a consumer would."""
+        self.change(self.jobs[job_id], state=JobState.SUCCEEDED, result=result, finished_at=self.now)
+
+    def change(self, job: Job, **changes: Any) -> Job:
+        """A new version of a job."""
+        self.jobs[job.id] = job._replace(version=job.version + 1, **changes)
+        return self.jobs[job.id]
+
+    def send(self, jobs: Iterable[Job]) -> list[Message]:
+        """One message for each lane and priority."""
+        by_queue = defaultdict(list)
+        for job in jobs:
+            by_queue[job.lane, job.priority].append(job.id)
+        return [self._put(lane, priority, ids) for (lane, priority), ids in by_queue.items()]
+
+    def check(self) -> None:
+        """Raises ServerAway where it is away."""
+        if self.away:
+            raise ServerAway("postgresql")
+
+    def _accept(self, new: NewJob) -> bool:
+        use = IdempotencyKeyUse(new.request_hash or b"", new.id)
+        if new.key and self.uses.setdefault((new.tenant, new.key), use).job_id != new.id:
+            return False
+        if new.id in self.jobs or (new.flight and self._is_same(new)):
+            return False
+        self.jobs[new.id] = as_accepted(new, self.now)._replace(input=new.input)
+        if new.flight:
+            self.flights.add(new.id)
+        return True
+
+    def _is_same(self, new: NewJob) -> bool:
+        """Whether this work is under way, or was done not long ago."""
+        fingerprint = new.fingerprint or b""
+        return bool(self._flight(fingerprint) or self._success(fingerprint, new.fresh_s or 0))
+
+    def _success(self, fingerprint: bytes, fresh_s: float) -> Job | None:
+        """The newest; of two that ended at once the one that came later."""
+        since = self.now - timedelta(seconds=fresh_s)
+        done = [
+            (job.finished_at, place, job)
+            for place, job in enumerate(self.jobs.values())
+            if job.fingerprint == fingerprint
+            and job.state == JobState.SUCCEEDED
+            and job.finished_at
+            and job.finished_at > since
+        ]
+        return max(done)[-1] if done else None
+
+    def _flight(self, fingerprint: bytes) -> Job | None:
+        mine = (self.jobs[each] for each in self.flights if each in self.jobs)
+        return next(
+            (job for job in mine if job.fingerprint == fingerprint and job.state not in TERMINAL), None
+        )
+
+    def _send(self, new: Sequence[NewJob]) -> Iterable[Message]:
+        """Messages of so many ids at most."""
+        by_queue: defaultdict[tuple[str, str, int], list[str]] = defaultdict(list)
+        for each in new:
+            by_queue[each.lane, each.priority, each.ids_per_message].append(each.id)
+        for (lane, priority, size), ids in by_queue.items():
+            for start in range(0, len(ids), size):
+                yield self._put(lane, priority, ids[start : start + size])
+
+    def _put(self, lane: str, priority: str, ids: Sequence[str]) -> Message:
+        message = Message(next(self._rows), lane, priority, tuple(ids))
+        self.outbox[message.outbox_id] = message
+        return message
+
+    def _may_be_had(self, job: Job, kinds: Sequence[str]) -> bool:
+        return _is_queued(job) and job.kind in kinds and not self._is_overdue(job)
+
+    def _is_overdue(self, job: Job) -> bool:
+        return job.deadline is not None and job.deadline <= self.now
+
+    def _claim(self, job: Job) -> Job:
+        self.owned.add(job.id)
+        return _claimed(
+            self.change(
+                job,
+                state=JobState.RUNNING,
+                fence=job.fence + 1,
+                attempt=job.attempt + 1,
+                started_at=job.started_at or self.now,
+            )
+        )
+
+    def _fail_overdue(self, job: Job) -> Job:
+        error = DEADLINE_PASSED.to_json(job.kind, job.attempt)
+        return _shown(self.change(job, state=JobState.FAILED, error=error, finished_at=self.now))
+
+    def _holds(self, ending: Transition) -> bool:
+        job = self.jobs.get(ending.id)
+        return job is not None and (job.state, job.fence) == (JobState.RUNNING, ending.fence)
+
+    def _settle(self, ending: Transition) -> Settled:
+        job = self.jobs[ending.id]
+        cancelled = job.cancel_requested_at is not None
+        state = JobState.CANCELLED if cancelled else ending.state
+        job = self.change(
+            job,
+            state=state,
+            result=None if cancelled else ending.result,
+            error=ending.error,
+            attempt=job.attempt - ending.uncounted,
+            crash_count=job.crash_count + ending.solo_crash,
+            solo_crashes=job.solo_crashes + ending.solo_crash,
+            run_at=self._later(ending.delay_s) if ending.state == JobState.SCHEDULED else job.run_at,
+            queued_at=self.now if ending.state == JobState.QUEUED else job.queued_at,
+            finished_at=self.now if state in TERMINAL else None,
+            progress=None,
+        )
+        self.send([job] if state == JobState.QUEUED else [])
+        return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
+
+    def _later(self, delay_s: float | None) -> datetime:
+        return self.now + timedelta(seconds=delay_s or 0)
+
+
+def _order(new: NewJob) -> tuple[bytes, str]:
+    """In which the statement inserts."""
+    return new.fingerprint or b"", new.id
+
+
+def _is_queued(job: Job) -> bool:
+    return job.state == JobState.QUEUED
+
+
+def _shown(job: Job) -> Job:
+    """As statements read it that show a job: without its input."""
+    return job._replace(input=None)
+
+
+def _claimed(job: Job) -> Job:
+    """As statements read it that hand out a job to run."""
+    return job._replace(result=None, error=None)

@@ -1,0 +1,243 @@
+"""The command `sluice`: its help, what it refuses, and what it can do without the libraries of the servers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import typer
+
+from sluice import __version__
+from sluice.cli import app, main, schedules
+from sluice.core.runtime.settings import PREFIX, example
+from sluice.core.schedule import CatchUp
+from sluice.core.taken_names import OURS
+
+Said = tuple[int, str, str]
+HEAVY = {
+    "asyncpg",
+    "aio_pika",
+    "fastapi",
+    "sqlalchemy",
+    "redis",
+    "polars",
+    "matplotlib",
+    "cronsim",
+    "uvicorn",
+}
+REQUIRED = {
+    "POSTGRES_URL": "postgresql://u:p@127.0.0.1:1/d",
+    "REDIS_URL": "redis://h/",
+    "KEY_PEPPER": "x" * 16,
+}
+
+
+def words_of(application: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every word, with its group in front."""
+    for command in application.registered_commands:
+        assert command.callback is not None
+        yield (*before, command.name or command.callback.__name__)
+    for group in application.registered_groups:
+        assert group.typer_instance is not None
+        assert group.name is not None
+        yield from words_of(group.typer_instance, (*before, group.name))
+
+
+@pytest.fixture
+def say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Said]:
+    """The command in this process: exit status, stdout, stderr. PostgreSQL is away."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+
+    def run(*words: str) -> Said:
+        status = main(words)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("words", list(words_of(app)), ids=" ".join)
+def test_the_help_of_every_word_has_an_example_and_its_exit_statuses(
+    say: Callable[..., Said], words: tuple[str, ...]
+) -> None:
+    status, out, err = say(*words, "--help")
+    assert (status, err) == (0, "")
+    assert f"  sluice {' '.join(words)}" in out.split("Examples:\n")[1]
+    assert "\n    0  " in out.split("Exit status:")[1]
+
+
+def test_alone_it_shows_its_help(say: Callable[..., Said]) -> None:
+    assert say() == say("--help")
+    status, out, err = say()
+    assert (status, err) == (0, "")
+    assert all(f"  {word} " in out for word in ("keys", "schedules", "migrate", "verify", "api", "consumer"))
+
+
+def test_it_knows_its_version(say: Callable[..., Said]) -> None:
+    assert say("--version") == (0, f"sluice {__version__}\n", "")
+
+
+def test_settings_are_printed_as_the_file_of_the_example(say: Callable[..., Said]) -> None:
+    assert say("settings") == (0, example(), "")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("destroy", "destroy"),
+        ("--nothing", "--nothing"),
+        ("keys", "see `sluice keys --help`"),
+        ("keys destroy", "destroy"),
+        ("keys create", "--tenant"),
+        ("keys create --tenant No.Dots", "a tenant is 1 to 64"),
+        ("keys create --tenant a --scopes submit,everything", "scopes are of submit, read, admin"),
+        ("keys create --tenant a --scopes=", "scopes are of"),
+        ("keys create --tenant a --expires-days 0", "--expires-days"),
+        ("keys create --tenant a --expires-days 36501", "--expires-days"),
+        ("keys create --tenant a --expires-days soon", "--expires-days"),
+        ("keys revoke", "ID"),
+        ("keys list more", "more"),
+        ("schedules create n --tenant a", "--cron"),
+        ("schedules create n --tenant a --cron x --kind k --input 1 --catch-up some", "'one', 'none', 'all'"),
+        ("schedules list --tenant No.Dots", "a tenant is 1 to 64"),
+        ("schedules show", "NAME"),
+        ("verify --newest 0", "--newest"),
+        ("verify --newest 1000000001", "--newest"),
+        ("verify --seconds soon", "--seconds"),
+        ("probe", "URL"),
+        ("probe elsewhere", "elsewhere is not an address"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(say: Callable[..., Said], line: str, why: str) -> None:
+    status, out, err = say(*line.split())
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith("sluice: ")
+    assert why in err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "migrate",
+        "verify",
+        "keys list",
+        "keys create --tenant a",
+        "keys revoke 2r8Pi8FrTJgt",
+        "schedules list --tenant a",
+        "schedules run n --tenant a",
+    ],
+)
+def test_a_record_that_is_away_is_one_line(say: Callable[..., Said], line: str) -> None:
+    status, out, err = say(*line.split())
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith("sluice: ")
+
+
+def test_a_key_submits_and_reads_for_ever_unless_told_otherwise(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    async def create_key(_: object, *given: object) -> str:
+        asked.append(given)
+        return "slc_"
+
+    monkeypatch.setattr("api.keys.admin.create_key", create_key)
+    assert say("keys", "create", "--tenant", "acme") == (0, "slc_\n", "")
+    say("keys", "create", "--tenant", "acme", "--scopes", "admin", "--expires-days", "30")
+    assert asked == [("acme", {"submit", "read"}, None), ("acme", {"admin"}, 30)]
+
+
+@pytest.mark.parametrize("name", ["api", "consumer"])
+def test_a_process_is_started_by_its_word_and_ends_with_its_status(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(f"{name}.__main__.main", lambda: 7)
+    assert say(name) == (7, "", "")
+
+
+def test_what_missed_ticks_come_to_has_the_words_of_the_core() -> None:
+    assert get_args(schedules.CATCH_UP) == tuple(CatchUp)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("asyncpg", "pip install 'sluice-jobs[server]'"),
+        ("api", "make setup"),
+        ("consumer", "container image"),
+    ],
+)
+def test_what_is_not_installed_is_said_with_how_to_get_it(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("sluice.adapters.postgres.migrate.migrate", missing)
+    status, out, err = say("migrate")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("sluice: ")
+    assert name in err
+    assert words in err
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_and_not_hidden(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'sluice.gone'", name="sluice.gone")
+
+    monkeypatch.setattr("sluice.adapters.postgres.migrate.migrate", missing)
+    with pytest.raises(ModuleNotFoundError):
+        say("migrate")
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import sluice", HEAVY | {"pydantic", "typer", "rich"}),
+        ("from sluice.cli import main; main([])", HEAVY),
+    ],
+)
+def test_neither_a_handler_nor_help_waits_for_a_heavy_library(statement: str, heavy: set[str]) -> None:
+    code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=OURS, capture_output=True, text=True, check=True)
+    assert heavy.isdisjoint(ended.stderr.split())
+
+
+def test_modules_are_found_in_the_working_directory_before_all_others(
+    say: Callable[..., Said], tmp_path: Path
+) -> None:
+    (tmp_path / "tests.py").touch()
+    say("schedules", "list", "--tenant", "a")
+    found = PathFinder.find_spec("tests")
+    assert found is not None
+    assert found.origin == str(tmp_path / "tests.py")
+
+
+def test_our_own_tree_is_looked_at_last(say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(OURS)
+    say("schedules", "list", "--tenant", "a")
+    assert sys.path[-1] == str(OURS)
+
+
+@pytest.mark.parametrize("word", ["api", "consumer", "schedules list --tenant a"])
+def test_a_package_of_a_taken_name_in_the_working_directory_is_refused(
+    say: Callable[..., Said], tmp_path: Path, word: str
+) -> None:
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/__init__.py").touch()
+    status, out, err = say(*word.split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "api/__init__.py") in err
+    assert str(OURS / "api/__init__.py") in err
