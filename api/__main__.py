@@ -33,7 +33,7 @@ LINGER_S = 1.0
 
 
 class Server(EmbeddedServer):
-    """Stops to listen before it closes connections that have not sent a request yet."""
+    """Stops listening before it closes connections that have not sent a request yet."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, answer the requests of those there are, and close them."""
