@@ -10,10 +10,4 @@ with turn as materialized (
     where (select mine from turn)
     order by jobs.id limit $5::int
     for update of jobs skip locked
-), queued as (
-    update jobs set queued_at = now() from lost where jobs.id = lost.id returning jobs.id, lane, priority
-), sent as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from queued group by lane, priority
-)
-select count(*)::int from queued
+), :offer_lost
