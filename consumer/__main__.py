@@ -7,10 +7,8 @@ import sys
 
 import uvloop
 
+from consumer.start import prepare
 from consumer.worker import Worker
-from sluice.adapters.logs import log_to_stderr
-from sluice.core.registry import load
-from sluice.core.runtime.settings import load_settings
 from sluice.errors import StartRefused
 
 NICE = 5
@@ -20,9 +18,7 @@ NICE = 5
 def main() -> int:
     """Run one consumer; returns exit status 0 after a stop, 2 where the start was refused."""
     try:
-        settings = load_settings()
-        log_to_stderr(settings.log_level)
-        worker = Worker(settings, load(settings.handlers))
+        worker = Worker(*prepare())
         os.nice(NICE)
         uvloop.run(worker.run())
     except StartRefused as error:

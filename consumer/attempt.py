@@ -5,6 +5,7 @@ Made for every job that runs, so it is slotted and cheap.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
@@ -14,7 +15,7 @@ import orjson
 
 from sluice.context import Context
 from sluice.core.job import Job
-from sluice.core.outcome import LeaseLost, NotRenewed, Released, TimedOut, storable
+from sluice.core.outcome import Ending, LeaseLost, NotRenewed, Released, TimedOut, storable
 from sluice.errors import AttemptEnded
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input
@@ -80,6 +81,14 @@ class Attempt:
     def lose_lease(self) -> None:
         """Stop because the lease is lost, or could not be renewed in time."""
         self.stop(LeaseLost() if self.overdue else NotRenewed())
+
+    async def wait_for(self, ending: asyncio.Future[Ending]) -> Ending:
+        """Wait for the ending that a thread or a child hands in; a task that is cancelled meanwhile releases the job."""
+        try:
+            return await ending
+        except asyncio.CancelledError:
+            self.stop(Released())
+            raise
 
     def time_out(self) -> None:
         """Stop because the time limit has come."""

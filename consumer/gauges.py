@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
 from consumer.intake.polling import FallbackPoller
 from consumer.keeper.count_lanes import CountLanes
 from consumer.keeper.verify_record import VerifyRecord
 from consumer.loop_watchdog import BlockedTimes
-from sluice.adapters.metrics import Metrics
+
+
+class Metrics(Protocol):
+    """Where gauges are shown."""
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show `read()` as `sluice_<name>`."""
+
+    def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Show each of `read()` as `sluice_<name>` with its key as this label."""
 
 
 def show_own_gauges(metrics: Metrics, blocked: BlockedTimes, poller: FallbackPoller) -> None:

@@ -25,13 +25,20 @@ from consumer.running.runner import Runner
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
-from sluice.adapters.logs import LogSink
+from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.heartbeat_store import open_heartbeat
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.registry import Registry
-from sluice.core.runtime.settings import Settings, processors
+from sluice.core.registry import Registry, load
+from sluice.core.runtime.settings import Settings, load_settings, processors
 from sluice.core.runtime.telemetry import Event, Telemetry
+
+
+def prepare() -> tuple[Settings, Registry]:
+    """Read the settings, log as they say, and load the listed kinds. Raises StartRefused."""
+    settings = load_settings()
+    log_to_stderr(settings.log_level)
+    return settings, load(settings.handlers)
 
 
 @asynccontextmanager

@@ -1,30 +1,20 @@
-"""What a request asks for besides its path and body: how long to wait, its idempotency key, its validators, its timing."""
+"""What a request asks for besides its path and body: how long to wait, its validators, its timing."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Collection
-from hashlib import sha256
 from typing import NamedTuple
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from api.http.asgi import Header
-from api.http.errors import BadHeader
 from sluice.core.errors import Flaw, Invalid
 
-_KEY = re.compile(rb'"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
 _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
-
-
-class IdempotencyKey(NamedTuple):
-    """An Idempotency-Key, and the hash of the request it came with."""
-
-    key: str
-    request_hash: bytes
 
 
 class WaitRequest(NamedTuple):
@@ -70,20 +60,6 @@ def read_wait(request: Request, cap_s: float) -> WaitRequest:
             seconds = min(float(match[1]), cap_s)
             return WaitRequest(seconds, [(b"preference-applied", b"wait=%d" % seconds)])
     return WaitRequest(0.0, [])
-
-
-def read_idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
-    """Read the Idempotency-Key, quoted or bare, and hash method, path and body. Raises BadHeader."""
-    values = header_values(request, b"idempotency-key")
-    if not values:
-        return None
-    if len(values) > 1:
-        raise BadHeader("Send Idempotency-Key once.")
-    match = _KEY.fullmatch(values[0])
-    if match is None:
-        raise BadHeader("Idempotency-Key is 1 to 255 visible ASCII characters, quoted or bare.")
-    line = f"{request.method} {request.scope['path']}\n".encode()
-    return IdempotencyKey((match[1] or match[2]).decode(), sha256(line + body).digest())
 
 
 def read_validators(request: Request) -> bytes:

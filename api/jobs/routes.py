@@ -18,10 +18,11 @@ from api.http.dependencies import Caller, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.openapi import Json, problems
-from api.http.request import ServerTiming, read_idempotency_key, read_validators, read_wait
+from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
+from api.jobs.idempotency_key import read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
 from api.jobs.schemas import AttemptList, JobDocument

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from api.http.request import IdempotencyKey
 from api.http.schemas import flaws_of
+from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render

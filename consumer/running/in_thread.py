@@ -31,10 +31,7 @@ class ThreadRunner:
         run = ThreadRun(attempt, self._threads, self._grace_s)
         self._threads.submit(run.perform)
         try:
-            return await run.done
-        except asyncio.CancelledError:
-            attempt.stop(Released())
-            raise
+            return await attempt.wait_for(run.done)
         finally:
             run.leave()
 

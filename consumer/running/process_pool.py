@@ -115,10 +115,7 @@ class ProcessPool:
         self._runs.add(run)
         self._threads.submit(lambda: self._acquire_and_run(run))
         try:
-            return await run.done
-        except asyncio.CancelledError:
-            attempt.stop(Released())
-            raise
+            return await attempt.wait_for(run.done)
         finally:
             attempt.on_stop = None
             run.cancel_timer()

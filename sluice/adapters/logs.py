@@ -64,7 +64,7 @@ class JsonLines(OrjsonFormatter):
 
 
 def clean(value: Any, name: str = "") -> Any:
-    """A field as it may be logged."""
+    """Make a field fit to be logged: short, and without secrets."""
     if isinstance(value, int | float | bool | None):
         return value
     text = value.isoformat() if isinstance(value, datetime) else str(value)
@@ -79,7 +79,7 @@ def log_to_stderr(level: str) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    # Each attempt to reconnect would be an error with a traceback; the broker's own events say it once.
+    # Each attempt to reconnect would be an error with a traceback; the broker's own events report it once.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
 
@@ -96,7 +96,7 @@ class LogSink:
 
 
 def _safe(fields: dict[str, Any]) -> dict[str, Any]:
-    """A field may not be named as one that a log record has already: logging would raise."""
+    """Rename fields that a log record has already: logging would raise."""
     return {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
 
 

@@ -17,9 +17,9 @@ from uuid import uuid4
 import asyncpg
 from pydantic import BaseModel
 
-from api.http.request import IdempotencyKey
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
+from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission, SubmitRequest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from uuid import uuid4
 
 import pytest
@@ -12,7 +11,6 @@ from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server import PostgresServer
-from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import NewJob
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.ports import ApiKeyRecord
@@ -122,17 +120,6 @@ async def test_a_consumer_leaves_one_note_and_keeps_it_fresh(record: Record) -> 
         ["default", "heavy"],
     )
     assert row["seen_at"] > row["started_at"]
-
-
-async def test_every_statement_is_one_that_postgresql_understands(record: Record) -> None:
-    for name, statement in load_queries().items():
-        parameters = (await record.sql.prepare(statement)).get_parameters()
-        assert len(parameters) == len(set(re.findall(r"\$(\d+)\b", _code(statement)))), name
-
-
-def _code(statement: str) -> str:
-    """The statement without its comments."""
-    return re.sub(r"--.*", "", statement)
 
 
 @pytest.fixture

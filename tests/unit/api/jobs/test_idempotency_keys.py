@@ -11,7 +11,7 @@ import orjson
 import pytest
 import uuid_utils
 
-from api.http.request import IdempotencyKey
+from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.submit import ORPHAN_S, SubmitResult
 from api.jobs.submit_body import read_submit
 from sluice.core.errors import IdempotencyKeyReused, JobExpired, OutcomeUnknown, Overloaded, ServerAway

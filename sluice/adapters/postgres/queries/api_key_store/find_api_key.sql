@@ -1,4 +1,4 @@
--- Find key: who an API key speaks for. Also notes, at most once a minute, that it is in use.
+-- Find an API key and whose it is. Records, at most once a minute, that it is in use.
 -- $1: key id.
 with used as (
     update api_keys set last_used_at = now()

@@ -1,3 +1,3 @@
--- Look up: jobs by id, ready to be rendered.
+-- Find jobs by id, with all that is shown of them.
 -- $1: ids.
 select :job, null::bytea as input, result, error from jobs where id = any($1::uuid[])

@@ -1,7 +1,7 @@
--- Settle: write the endings of attempts, each guarded by its fence. What does not come back was refused as stale.
+-- Settle attempts: write their endings, each guarded by its fence. What does not come back was refused as stale.
 -- A requested cancel turns every ending into `cancelled`.
--- $1..$11: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, prints
--- of the errors that are final.
+-- $1..$11: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
+-- fingerprints of errors that are final.
 with held as materialized (
     select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
 ), ended as materialized (

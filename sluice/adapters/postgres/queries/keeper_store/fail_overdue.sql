@@ -1,4 +1,4 @@
--- Overdue: jobs that wait, for their time or for a slot, although their deadline has passed, fail.
+-- Fail jobs that wait, for their time or for a slot, although their deadline has passed.
 -- $1: lock; $2: the most jobs to take; $3: kinds, and $4: the fingerprint of this error for each. Jobs of other kinds are
 -- left for the next time.
 with turn as materialized (

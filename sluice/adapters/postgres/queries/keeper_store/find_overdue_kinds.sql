@@ -1,4 +1,4 @@
--- Overdue: the kinds of jobs that wait although their deadline has passed, as many jobs as are failed at once.
+-- Find the kinds of the jobs that wait although their deadline has passed, of as many jobs as are failed at once.
 -- $1: the most jobs.
 select distinct kind from (
     select kind from jobs

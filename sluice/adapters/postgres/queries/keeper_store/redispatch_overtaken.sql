@@ -1,5 +1,5 @@
--- Overtaken: queues are first in, first out, so a queued job that is much older than one claimed from its queue has
--- lost its message. It is offered again.
+-- Offer jobs again that were overtaken: queues are first in, first out, so a queued job that is much older than one claimed
+-- from its queue has lost its message.
 -- $1: lock; $2: lanes; $3: priorities; $4: queued_at of the newest claim from each; $5: seconds of patience; $6: the most jobs.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine
@@ -11,10 +11,4 @@ with turn as materialized (
     where (select mine from turn)
     order by jobs.id limit $6::int
     for update of jobs skip locked
-), queued as (
-    update jobs set queued_at = now() from lost where jobs.id = lost.id returning jobs.id, lane, priority
-), sent as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from queued group by lane, priority
-)
-select count(*)::int from queued
+), :offer_lost

@@ -1,4 +1,4 @@
--- Stranded: a queue of RabbitMQ was seen empty twice, yet jobs of it are queued: their messages are gone.
+-- Offer jobs again that are stranded: their queue in RabbitMQ was seen empty twice, so their messages are gone.
 -- $1: lock; $2: lanes; $3: priorities; $4: seconds since a job was queued; $5: the most jobs.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine
@@ -10,10 +10,4 @@ with turn as materialized (
     where (select mine from turn)
     order by jobs.id limit $5::int
     for update of jobs skip locked
-), queued as (
-    update jobs set queued_at = now() from lost where jobs.id = lost.id returning jobs.id, lane, priority
-), sent as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from queued group by lane, priority
-)
-select count(*)::int from queued
+), :offer_lost

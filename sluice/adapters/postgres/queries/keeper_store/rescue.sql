@@ -1,4 +1,4 @@
--- Rescue: jobs whose lease ran out. A job that loses its consumer is queued again and from then on runs alone, in a
+-- Rescue jobs whose lease ran out. A job that loses its consumer is queued again and from then on runs alone, in a
 -- process whose deaths are charged when they are settled. A consumer's death says nothing about one of its jobs, only
 -- very many do. Not until one lease after PostgreSQL came back: nobody could beat before.
 -- $1: lock; $2: lease in seconds; $3: the most jobs to take; $4: lost consumers after which a job fails; $5: kinds, and

@@ -1,4 +1,4 @@
--- Errors: the newest failed jobs of a tenant, grouped by fingerprint and kind; each group shows its newest.
+-- Group the newest failed jobs of a tenant by fingerprint and kind; each group shows its newest.
 -- $1: tenant; $2: not below this id; $3: the most jobs to look at.
 select error_fingerprint as fingerprint, kind, count(*)::int, max(finished_at) as newest,
        (array_agg(id::text order by id desc))[1] as example, (array_agg(error order by id desc))[1] as error

@@ -1,4 +1,4 @@
--- List: jobs of a tenant, newest first: the newest of each state, merged. The rows are compared as the index has them, so
+-- List jobs of a tenant, newest first: the newest of each state, merged. The rows are compared as the index has them, so
 -- that no other index and no scan will do. Other filters are applied to what the index gives, and the rows examined are
 -- counted: the last that may be examined of a state comes back (`bound`), fitting or not, as below it more may fit.
 -- Whether a job was tried again is asked by a scalar subquery: `not exists` may be planned as a hash of the whole table.

@@ -1,4 +1,4 @@
--- Due schedules: those whose next tick has come, and what time it is.
+-- List schedules whose next tick has come, and what time it is.
 -- $1: the most to answer.
 select id::text, name, cron, timezone, catch_up, next_at as due, now() as now
 from schedules where not paused and next_at <= now()

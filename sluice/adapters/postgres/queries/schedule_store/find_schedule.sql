@@ -1,3 +1,3 @@
--- Find schedule: by tenant and name.
+-- Find a schedule by tenant and name.
 select :schedule
 from schedules where tenant = $1 and name = $2

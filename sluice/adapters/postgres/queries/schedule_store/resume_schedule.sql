@@ -1,4 +1,4 @@
--- Resume schedule: a paused one goes on with another tick, so that what would have fired meanwhile is not fired.
+-- Resume a paused schedule with another tick, so that what would have fired meanwhile is not fired.
 -- $1: the schedule; $2: its next tick, where it was paused.
 update schedules set paused = false, next_at = case when paused then $2::timestamptz else next_at end
 where id = $1::uuid

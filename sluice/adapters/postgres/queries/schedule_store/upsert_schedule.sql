@@ -1,4 +1,4 @@
--- Keep schedule: a new one, or with $11 also in place of the one of this name. A schedule that is replaced stays paused
+-- Insert a schedule, or with $11 replace the one of this name. A schedule that is replaced stays paused
 -- where it was, and keeps its next tick where it fires at the same times, or a tick that is due would get lost.
 -- $1..$10: the fields of NewSchedule; $11: whether it may replace. Answers nothing where the name is taken.
 insert into schedules as kept (id, tenant, name, cron, timezone, kind, input, options, catch_up, next_at)

@@ -1,2 +1,2 @@
--- Ping: the record answers; true where it also takes writes.
+-- Answer; true where writes are taken as well.
 select not current_setting('transaction_read_only')::bool

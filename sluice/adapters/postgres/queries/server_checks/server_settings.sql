@@ -1,7 +1,6 @@
--- Fitness: the settings on which a 202 rests, and the revision of the schema, all at once because every new connection
--- waits for it. Then, if that is so today and is asked for, COMMIT goes on to answer this session only after the log is
--- on disk, whatever the server is told later.
--- $1: whether to see to that.
+-- Read the settings on which a 202 rests, and the revision of the schema, all at once because every new connection waits for
+-- it. Where COMMIT waits for the log to be on disk today, $1 has it do so for this session whatever is set later.
+-- $1: whether to pin that.
 with found as materialized (
     select current_setting('fsync') as fsync,
            current_setting('full_page_writes') as full_page_writes,

@@ -1,4 +1,4 @@
--- Cancel: at once where a job has not begun; where it runs its consumer is asked to stop, and settling decides.
+-- Cancel jobs: at once where one has not begun; where it runs its consumer is asked to stop, and settling decides.
 -- $1: tenant; $2: ids. Answers nothing for a job that is finished, unknown or of another tenant.
 with wanted as materialized (
     select id from jobs

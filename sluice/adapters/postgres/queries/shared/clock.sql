@@ -1,2 +1,2 @@
--- Clock: what time it is. Only this clock decides schedules.
+-- Say what time it is. Only this clock decides schedules.
 select now()

@@ -1,4 +1,4 @@
--- Retry: failed jobs again, each as a new job that says of which; at most one for each.
+-- Try failed jobs again, each as a new job that names the failed one; at most one for each.
 -- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not.
 with again as (
     insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, fingerprint,

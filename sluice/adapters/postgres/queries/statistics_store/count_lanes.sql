@@ -1,4 +1,4 @@
--- Count: what waits and runs in each lane, and for whom, by partial indexes alone.
+-- Count what waits and runs in each lane, and for whom, by partial indexes alone.
 -- $1: lock; $2: lanes; $3: priorities; $4: the most queued jobs to count of each lane; $5: seconds for which a count is good.
 -- Answers nothing where another keeper counts, or has just done so.
 with turn as materialized (

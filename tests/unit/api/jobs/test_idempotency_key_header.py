@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from api.http.errors import BadHeader
-from api.http.request import IdempotencyKey, read_idempotency_key
+from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from tests.unit.api.in_memory_api import InMemoryApi
 
 
