@@ -1,4 +1,4 @@
-"""The api process: `python -m api`. SIGTERM lets clients leave and requests finish; a second one does not wait."""
+"""Start the api process: `python -m api`. On SIGTERM clients can leave and requests finish; a second one does not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application: connections are opened, the flows built on them, FastAPI gets its routes, and middleware wraps it."""
+"""Build the application: open connections, build the flows on them, add the routes to FastAPI, wrap it in middleware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the application, each made once at start-up."""
+"""The parts of the application, each created once at start-up."""
 
 from __future__ import annotations
 

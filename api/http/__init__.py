@@ -1,1 +1,1 @@
-"""HTTP for every feature: the wrapper, keys and scopes, reading requests, making answers, problems, OpenAPI."""
+"""What every feature needs of HTTP: middleware, keys and scopes, reading requests, answers, problems, OpenAPI."""

@@ -1,4 +1,4 @@
-"""Who may use which route: the scope that each route needs, and the check of a request's key."""
+"""Check a request's API key, and the scope that each route needs."""
 
 from __future__ import annotations
 

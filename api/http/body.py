@@ -1,4 +1,4 @@
-"""Read a request's body: of which media type it must be, how large, and how long it may take to arrive."""
+"""Read a request's body: check its media type, its size, and how long it takes to arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a route can ask FastAPI for: a part of the application by its class, the caller, the body, how long to wait.
+"""FastAPI dependencies for routes: a part of the application by its class, the caller, the body, how long to wait.
 
 A part is given to the application once (`provide`), so that a feature's routes import no other feature. Everything here
 that reads a request depends on `Caller`: nothing of a request is judged before its key.

@@ -1,4 +1,4 @@
-"""The pages for people: /docs with its own assets, and a greeting at the root."""
+"""The pages for people: /docs with its own assets, and a short answer at the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outermost middleware: request id, security headers, trace, statistics, access log, and an answer whatever happens.
+"""The outermost middleware: request id, security headers, trace, statistics, access log, and an answer to every error.
 
 It is on the path of the hottest requests, so it makes one closure per request and nothing else.
 """

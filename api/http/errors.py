@@ -1,4 +1,4 @@
-"""What can go wrong only because there is HTTP: scopes, media types, slow or vanished clients, results that never come."""
+"""Errors that exist only in HTTP: scopes, media types, slow or vanished clients, results that will never exist."""
 
 from __future__ import annotations
 

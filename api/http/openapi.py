@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows of the routes, and what it cannot know of those that read requests themselves."""
+"""Build the OpenAPI document: what FastAPI knows of the routes, and what routes that read requests themselves add."""
 
 from __future__ import annotations
 

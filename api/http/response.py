@@ -1,4 +1,4 @@
-"""A whole answer as one value, the headers that all features use, and sending it."""
+"""A complete answer as one value, the headers that all features use, and sending it."""
 
 from __future__ import annotations
 

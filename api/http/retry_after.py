@@ -1,4 +1,4 @@
-"""Retry-After: when to ask again for an unfinished job, from what is known of its lane."""
+"""Compute Retry-After: when to ask again for an unfinished job, from the statistics of its lane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all features share of what HTTP takes and shows: times, problems, and how a model refuses a value."""
+"""Models that all features share: times, problems, and how a model refuses a value."""
 
 from __future__ import annotations
 

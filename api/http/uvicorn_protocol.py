@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, sending each answer with one system call instead of two.
+"""uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two.
 
 uvicorn writes head and body apart, and uvloop sends each at once: on small answers the second send, and the client's
 second wake-up, cost more than all of our own work (docs/performance.md).

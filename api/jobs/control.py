@@ -1,4 +1,4 @@
-"""What a client may do with a job after its submit: cancel it, retry it, delete it, see its attempts."""
+"""Change a job after its submit: cancel it, retry it, delete it, list its attempts."""
 
 from __future__ import annotations
 

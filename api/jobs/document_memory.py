@@ -1,4 +1,4 @@
-"""Finished documents in process memory, ready to send: the first place every look-up asks."""
+"""Keep finished documents in process memory, ready to send: every look-up tries here first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast path: answers the plain form of the two most frequent requests from the raw scope, before FastAPI.
+"""The fast path: answer plain submits and look-ups from the raw scope, before FastAPI.
 
 Submit one job, look up one job. It decides from the scope alone, before it receives anything, and passes whatever is
 unusual on to FastAPI; of look-ups it answers only those that succeed, and it uses the very functions that the routes use.

@@ -1,4 +1,4 @@
-"""The Idempotency-Key of a submit: how it is read, and what it is compared with when it comes again.
+"""The Idempotency-Key of a submit: read it, and compare the request with the first one that used it.
 
 draft-ietf-httpapi-idempotency-key-header: the same key with the same request answers with the same job.
 """

@@ -1,4 +1,4 @@
-"""The answers that show a job: status, headers and body, made cheaply and in one place for the routes and the fast path.
+"""Answers that show a job: status, headers and body, built cheaply in one place for the routes and the fast path.
 
 Finished documents never change, so clients may keep them; all others have to be looked up again.
 """

@@ -1,4 +1,4 @@
-"""Look up: process memory → Redis → PostgreSQL. The first two hold finished documents only, which never change."""
+"""Look up a job: process memory → Redis → PostgreSQL. The first two hold only finished documents, which never change."""
 
 from __future__ import annotations
 

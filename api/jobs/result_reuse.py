@@ -1,4 +1,4 @@
-"""Find the same pure work, done or under way: process memory → Redis → PostgreSQL."""
+"""Find the same pure work, finished or under way: process memory → Redis → PostgreSQL."""
 
 from __future__ import annotations
 

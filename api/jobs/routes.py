@@ -1,4 +1,4 @@
-"""One job: submit it, look it up, take its result, cancel it, retry it, delete it, see its attempts.
+"""Routes for one job: submit it, look it up, get its result, cancel it, retry it, delete it, list its attempts.
 
 Submits and look-ups are frequent, so they read the request themselves; the other routes leave that to FastAPI.
 """

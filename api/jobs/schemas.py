@@ -1,4 +1,4 @@
-"""What HTTP takes and shows of jobs: the options of a submit, the document, the attempts."""
+"""Models of one job: the options of a submit, the document, the attempts."""
 
 from __future__ import annotations
 

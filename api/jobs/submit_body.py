@@ -1,4 +1,4 @@
-"""The body of a submit: read into what it asks for, or answered unread where its very bytes were answered before."""
+"""Read the body of a submit, or answer it unread if the same bytes were answered before."""
 
 from __future__ import annotations
 

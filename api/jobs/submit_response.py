@@ -1,4 +1,4 @@
-"""The answer to a submit: the job, and whether it is new, shared, reused or replayed."""
+"""Build the answer to a submit: the job, and whether it is new, coalesced, reused or replayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wait: hold a request until its job changes. One Redis subscription per process wakes all who wait."""
+"""Wait: hold a request until its job changes. One Redis subscription per process wakes all waiting requests."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""API keys: their form, and checking them."""
+"""API keys: their form, and how they are checked."""

@@ -1,4 +1,4 @@
-"""What an operator does to API keys: make, list, revoke. Each answers with what `sluice keys` prints."""
+"""Create, list and revoke API keys for operators. Each function returns what `sluice keys` prints."""
 
 from __future__ import annotations
 

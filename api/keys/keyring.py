@@ -1,4 +1,4 @@
-"""The ring of API keys that were verified lately."""
+"""Verify API keys, and remember those that were verified lately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each kind's own input and output in the OpenAPI document: a path for each kind, and the choice among all of them."""
+"""Describe each kind's own input and output in the OpenAPI document: a path per kind, and the choice among all of them."""
 
 from __future__ import annotations
 

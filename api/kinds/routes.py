@@ -1,4 +1,4 @@
-"""The catalogue: which kinds there are, what they take and what they give."""
+"""Routes for the catalogue: which kinds there are, what they take and what they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP shows of kinds."""
+"""Models of kinds."""
 
 from __future__ import annotations
 

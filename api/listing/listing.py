@@ -1,4 +1,4 @@
-"""List: pages of jobs behind sealed tokens, and failed jobs by their error."""
+"""List jobs page by page, with signed page tokens, and group failed jobs by their error."""
 
 from __future__ import annotations
 

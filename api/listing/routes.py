@@ -1,4 +1,4 @@
-"""Many jobs: list them, group failed ones by their error, cancel or retry them by a filter."""
+"""Routes for many jobs: list them, group failed ones by their error, cancel or retry them by a filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP takes and shows of many jobs: the same filter in a query and in a body, pages, groups of errors."""
+"""Models of many jobs: the same filter in a query and in a body, pages, groups of errors."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Schedules: jobs made by the clock."""
+"""Schedules: jobs created at the ticks of cron expressions."""

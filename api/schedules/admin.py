@@ -1,4 +1,4 @@
-"""What an operator does to schedules. Each answers with what `sluice schedules` prints.
+"""Manage schedules for operators. Each function returns what `sluice schedules` prints.
 
 It goes the way of the routes, so what they refuse it refuses. It needs PostgreSQL alone: keepers do the rest.
 """

@@ -1,4 +1,4 @@
-"""Schedules: list, make, show, replace, delete, pause, resume, run."""
+"""Routes for schedules: list, create, show, replace, delete, pause, resume, run."""
 
 from __future__ import annotations
 

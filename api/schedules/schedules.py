@@ -1,4 +1,4 @@
-"""What an owner does with schedules: make, replace, find, pause, resume, run, delete. Keepers fire them."""
+"""Manage a tenant's schedules: create, replace, find, pause, resume, run, delete. Keepers fire them."""
 
 from __future__ import annotations
 

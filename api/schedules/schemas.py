@@ -1,4 +1,4 @@
-"""What HTTP takes and shows of schedules."""
+"""Models of schedules."""
 
 from __future__ import annotations
 
