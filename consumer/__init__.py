@@ -1,1 +1,1 @@
-"""The work room: takes deliveries, runs handlers, keeps the record tidy."""
+"""The consumer process: take jobs, run their handlers, repair the record."""

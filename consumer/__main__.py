@@ -1,4 +1,4 @@
-"""`python -m consumer`: runs jobs until SIGTERM."""
+"""Start the consumer process: `python -m consumer` runs jobs until SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a message is acknowledged: no other file does it. Nothing is ever rejected or requeued."""
+"""Acknowledge messages: no other file does it, and nothing is ever rejected or requeued."""
 
 from __future__ import annotations
 

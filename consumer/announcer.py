@@ -1,4 +1,4 @@
-"""Tells those who wait what this consumer has committed, in batches and in the background."""
+"""Announce what this consumer has committed, in batches and in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses settings under which this consumer could not do what it promises."""
+"""Refuse settings under which this consumer could not keep its promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs claimed jobs: hold the lease → perform → judge → settle."""
+"""Run claimed jobs: hold the lease → perform → judge → settle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gauges of a consumer under /metrics; what is counted comes from telemetry by itself."""
+"""The consumer's gauges in /metrics; telemetry counts the events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that keeps claims alive: it has an event loop of its own and goes on when a handler blocks the main one."""
+"""The thread that renews leases: it has its own event loop, so it continues while a handler blocks the main one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps claims alive: one heartbeat for all attempts in hand, from a thread of its own.
+"""Renew leases: one heartbeat for all attempts in hand, from a thread of its own.
 
 It also knows when to stop: an attempt whose time is over is not renewed, a claim that could not be renewed in time is
 given up before the record gives it to another consumer, and a process whose event loop stays silent is ended.

@@ -1,4 +1,4 @@
-"""The event-loop watchdog: notices when the loop does not answer, names what blocks it, ends a process that stays silent."""
+"""The event-loop watchdog: notices a blocked loop, names what blocks it, and ends a process whose loop stays blocked."""
 
 from __future__ import annotations
 

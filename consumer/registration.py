@@ -1,4 +1,4 @@
-"""Keeps this consumer's row in the table `consumers`, by which people and keepers see that it is there."""
+"""Keep this consumer's row in the table `consumers`, which shows people and keepers that it is running."""
 
 from __future__ import annotations
 

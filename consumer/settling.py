@@ -1,4 +1,4 @@
-"""Settle: write endings in batches, each guarded by its fence, and have what became visible announced."""
+"""Settle: write endings in batches, each guarded by its fence, and announce what became visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a consumer: its connections, its private port and its parts. The one place where the parts are put together."""
+"""Start a consumer: open its connections and private port, and build its parts. No other file puts parts together."""
 
 from __future__ import annotations
 

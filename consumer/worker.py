@@ -1,4 +1,4 @@
-"""The consumer process: open → serve → stop. Stopping is a visible sequence with a deadline."""
+"""The consumer process: open → serve → stop. Stopping is a sequence of steps with a deadline."""
 
 from __future__ import annotations
 

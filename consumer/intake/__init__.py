@@ -1,1 +1,1 @@
-"""How jobs come in: from the deliveries of RabbitMQ, or by polling the record."""
+"""How jobs come in: from RabbitMQ's deliveries, or by polling the record."""

@@ -1,4 +1,4 @@
-"""Claiming, as both intakes do it: however long the record is away no lane ends, no claim is lost, none starts twice."""
+"""Claim jobs for both intakes: if the record goes away, no lane stops, no claim is lost, and no job starts twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ids that the deliveries of a lane brought, waiting in this process for free slots."""
+"""Hold the ids that a lane's deliveries brought until slots are free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other intake: while RabbitMQ is away, jobs are claimed straight from the record, into the same slots and shares.
+"""The other intake: while RabbitMQ is away, claim jobs straight from the record, into the same slots and shares.
 
 It goes back by itself. An id that comes by a message for a job that was pulled is void, as any other that comes twice.
 """

@@ -1,1 +1,1 @@
-"""The keeper: duties that keep the record and RabbitMQ honest. It runs in every consumer and has no leader."""
+"""The keeper: duties that repair the record and RabbitMQ. It runs in every consumer and has no leader."""

@@ -1,4 +1,4 @@
-"""Counts what waits in each lane and how quickly it goes, so that those who answer clients need not count."""
+"""Count the waiting jobs of each lane and how quickly they go, so that the apis need not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads dead letters, which RabbitMQ gave up, back into the record."""
+"""Offer jobs again whose messages RabbitMQ gave up delivering (dead letters)."""
 
 from __future__ import annotations
 

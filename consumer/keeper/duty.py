@@ -1,4 +1,4 @@
-"""What a duty of the keeper is, and the loop that does it again and again, whatever goes wrong."""
+"""A duty of the keeper, and the loop that performs it again and again, whatever fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fails jobs that wait although their deadline has passed, at once and not only when they would be started."""
+"""Fail waiting jobs as soon as their deadline has passed, not only when they would start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds queued jobs whose messages RabbitMQ has lost, and offers them again."""
+"""Find queued jobs whose messages RabbitMQ has lost, and offer them again."""
 
 from __future__ import annotations
 

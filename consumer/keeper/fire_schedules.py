@@ -1,4 +1,4 @@
-"""Fires schedules: those whose tick has come make their jobs."""
+"""Fire schedules: create the jobs of those whose tick has come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prunes finished jobs that were kept for long enough."""
+"""Delete finished jobs after their retention time."""
 
 from __future__ import annotations
 

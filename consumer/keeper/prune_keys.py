@@ -1,4 +1,4 @@
-"""Prunes idempotency keys that were kept for long enough, and rows of consumers that are gone."""
+"""Delete idempotency keys after their retention time, and rows of consumers that are gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues scheduled jobs whose time has come."""
+"""Queue scheduled jobs whose time has come."""
 
 from __future__ import annotations
 

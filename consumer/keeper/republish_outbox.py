@@ -1,4 +1,4 @@
-"""Republishes what was accepted but not dispatched: the outbox has a row for every message RabbitMQ has not confirmed."""
+"""Publish what was accepted but not dispatched: the outbox has a row for every message RabbitMQ has not confirmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rescues jobs of dead consumers: they are queued again, or failed once they have proved to be the reason."""
+"""Rescue jobs of dead consumers: queue them again, or fail those that have proved to be the cause."""
 
 from __future__ import annotations
 

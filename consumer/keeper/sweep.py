@@ -1,4 +1,4 @@
-"""When a walk along an index, a little at every tick, begins anew."""
+"""Decide when a walk along an index, a little at every tick, starts over."""
 
 from __future__ import annotations
 

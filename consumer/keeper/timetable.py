@@ -1,4 +1,4 @@
-"""All duties of the keeper, and how often each is done."""
+"""All duties of the keeper, and how often each is performed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifies that the record is as it must be at any moment, and says so in figures and in the log."""
+"""Check the invariants of the record, and report violations in metrics and in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main function of a child process: runs one job at a time, in the background of the machine, until the pipe closes.
+"""The main function of a child process: runs one job at a time, at low priority, until the pipe closes.
 
 Everything crosses the pipe as plain values, so that no answer can fail to be read on the other side.
 """

@@ -1,4 +1,4 @@
-"""Runs `async def` handlers in the event loop, each in a task of its own."""
+"""Run `async def` handlers in the event loop, each in its own task."""
 
 from __future__ import annotations
 

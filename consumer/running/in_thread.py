@@ -1,4 +1,4 @@
-"""Runs plain functions in threads, which can be asked to stop but not be made to."""
+"""Run plain functions in threads, which can be asked to stop but not forced to."""
 
 from __future__ import annotations
 

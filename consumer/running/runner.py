@@ -1,4 +1,4 @@
-"""Chooses where a handler runs, in the event loop, a thread or a child process, and returns how it ended."""
+"""Choose where a handler runs (event loop, thread or child process), and return how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that can be given up: a handler that ignores its time limit must not cost a place for ever.
+"""Threads that can be abandoned: a handler that ignores its time limit must not occupy a place for ever.
 
 Unlike an executor's, these are daemons, so that a handler that never returns cannot keep the process from ending.
 """

@@ -1,4 +1,4 @@
-"""The time limit of one attempt, which does not count it against a job that another held up the event loop."""
+"""The time limit of one attempt, which ignores time in which another job blocked the event loop."""
 
 from __future__ import annotations
 
