@@ -1,4 +1,4 @@
-"""Sluice: a typed function becomes a REST endpoint with a durable queue behind it.
+"""Sluice turns a typed function into a REST endpoint with a durable queue behind it.
 
     from sluice import handler
 

@@ -1,4 +1,4 @@
-"""The context that a handler may take: the attempt in which it runs, progress, and being asked to stop."""
+"""The context that a handler may take: its attempt, progress, and whether it should stop."""
 
 from __future__ import annotations
 

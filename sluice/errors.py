@@ -1,4 +1,4 @@
-"""How a handler ends an attempt on purpose, and what is raised where a kind is written wrong.
+"""Exceptions that end an attempt on purpose, and those raised if a kind is defined wrongly.
 
 SluiceError
 └── StartRefused        a setting or a handler is wrong; the process does not start

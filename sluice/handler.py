@@ -1,4 +1,4 @@
-"""The decorator `@handler`: it makes a kind of one typed function.
+"""The decorator `@handler`: it makes a kind from one typed function.
 
 Handlers run at least once, normally once: write them so that running twice does no harm.
 """

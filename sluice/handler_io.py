@@ -1,4 +1,4 @@
-"""Parses the stored bytes into a handler's Input, and writes its Output as the bytes that are stored.
+"""Parse the stored bytes into a handler's Input, and write its Output as the bytes to store.
 
 Used wherever a handler runs: in the consumer, in a child process and in users' own tests.
 """

@@ -1,1 +1,1 @@
-"""How each server is spoken to: one server, one room."""
+"""How to talk to each server: one folder per server."""

@@ -1,4 +1,4 @@
-"""The private port of both processes: whether it is alive and ready, what it is missing, and its metrics."""
+"""The private port of both processes: liveness, readiness, the state of each server, and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens what a process speaks to: in order, named after the process, closed in reverse even when the start fails.
+"""Open a process's connections: in order, named after the process, closed in reverse even if the start fails.
 
 Nothing here waits for a server: a process starts with everything down and becomes ready by itself.
 """

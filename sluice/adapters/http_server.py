@@ -1,4 +1,4 @@
-"""Serving HTTP inside this process: a socket that is opened first, and a server that leaves signals alone."""
+"""Serve HTTP inside this process: a socket that is opened first, and a server that leaves signals alone."""
 
 from __future__ import annotations
 

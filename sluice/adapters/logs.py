@@ -1,4 +1,4 @@
-"""One JSON line per event on stderr: short fields, no secrets."""
+"""Log events as JSON lines on stderr: short fields, no secrets."""
 
 from __future__ import annotations
 

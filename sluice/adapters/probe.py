@@ -1,4 +1,4 @@
-"""A probe of a health page, for containers without curl. It loads no library: it runs every few seconds."""
+"""Probe a health page, for containers without curl. It imports no library, because it runs every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests, counted by method, route and status, with their durations."""
+"""Count requests by method, route and status, with their durations."""
 
 from __future__ import annotations
 

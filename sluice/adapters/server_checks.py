@@ -1,4 +1,4 @@
-"""What the settings of the servers put at risk: some of it ends the process, the rest is logged and shown.
+"""Act on risky settings of servers: some end the process, the others are logged and shown.
 
 A server can be checked only once it answers, which may be long after the start; so whoever can stop the process
 registers here how that is done.

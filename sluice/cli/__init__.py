@@ -1,4 +1,4 @@
-"""The command `sluice`: its words, and what is said where one of them cannot be obeyed.
+"""The command `sluice`: its words, and the errors it prints.
 
 Arguments are read here; what a word does stands where the servers are known, and is imported when the word is said. So help
 comes at once, and the command works without the libraries of the servers.

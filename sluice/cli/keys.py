@@ -1,4 +1,4 @@
-"""`sluice keys`: API keys are made, listed and revoked."""
+"""`sluice keys`: create, list and revoke API keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sluice api` and `sluice consumer` start the processes, `sluice settings` and `sluice probe` help whoever runs them."""
+"""`sluice api` and `sluice consumer` start the processes; `sluice settings` and `sluice probe` help to run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sluice migrate` and `sluice verify`: the schema of the record, and whether what it holds is as it must be."""
+"""`sluice migrate` and `sluice verify`: update the schema of the record, and check its invariants."""
 
 from __future__ import annotations
 

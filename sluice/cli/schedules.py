@@ -1,4 +1,4 @@
-"""`sluice schedules`: jobs that are made by the clock."""
+"""`sluice schedules`: manage cron schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What words have in common: the form of their help, whom a thing belongs to, and how an answer is printed."""
+"""What the words share: the form of their help, the option for the tenant, and how an answer is printed."""
 
 from __future__ import annotations
 

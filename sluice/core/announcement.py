@@ -1,4 +1,4 @@
-"""Whoever commits a visible transition announces it, through this one function."""
+"""Announce visible transitions: whoever commits one calls this function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short hash that groups failures by their cause, whatever numbers, ids and names each message mentions."""
+"""Hash failures by their cause, whatever numbers, ids and names each message mentions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree of our errors, in domain words; `api/http/problems.py` alone knows their HTTP status.
+"""The tree of our errors, in words of the domain; only `api/http/problems.py` knows their HTTP status.
 
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection

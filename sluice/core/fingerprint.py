@@ -1,4 +1,4 @@
-"""Canonical input, and the hash by which equal work is found."""
+"""Canonical input, and the hash that finds equal work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job, and the frozen values that the flows and the record exchange."""
+"""The job, and the frozen values that flows and record exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state machine: which changes of state are legal, and one constructor for each that an attempt can cause.
+"""The state machine: the legal changes of state, and one constructor for each that an attempt can cause.
 
 Only these constructors make a `Transition`, and the record takes nothing else to end an attempt, so an impossible
 mix of fields cannot be written. The changes that statements make by themselves (claim, due, rescue, cancel) are

@@ -1,4 +1,4 @@
-"""Which jobs a list or a bulk change wants, and how far a page of them reached."""
+"""Which jobs a list or a bulk change selects, and how far a page of them reached."""
 
 from __future__ import annotations
 

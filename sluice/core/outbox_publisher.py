@@ -1,4 +1,4 @@
-"""Publishes the ids of committed jobs to RabbitMQ, and deletes the outbox rows of what it confirmed.
+"""Publish the ids of committed jobs to RabbitMQ, and delete the outbox rows of what it confirmed.
 
 Nobody waits for this: what is not confirmed in time stays in the outbox, and the keeper publishes it.
 """

@@ -1,4 +1,4 @@
-"""Decides what an attempt came to: turns the ending of a handler into the transition that records it."""
+"""Judge an attempt: turn the ending of a handler into the transition that records it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of each lane: what waits and runs according to the record, and how fast the consumers work.
+"""Statistics of each lane: what waits and runs in the record, and how fast the consumers work.
 
 Each consumer reports on its own runs; the keeper that counts combines the reports with what the record holds.
 """

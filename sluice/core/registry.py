@@ -1,4 +1,4 @@
-"""The registry of kinds: loads the listed modules, and refuses to start where one is wrong."""
+"""The registry of kinds: loads the listed modules, and refuses to start if one is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long finished jobs are kept, by kind. A job that is not found has expired if it is old enough to have been pruned."""
+"""How long finished jobs are kept, by kind. A missing job has expired if it is old enough to have been pruned."""
 
 from __future__ import annotations
 

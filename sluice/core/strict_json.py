@@ -1,4 +1,4 @@
-"""The one strict parser of JSON that every body passes first.
+"""The strict JSON parser that every body passes first.
 
 orjson alone is too lenient: it turns whole numbers beyond 2^64 into floats, lets the last of two equal keys win, takes
 U+0000 (which PostgreSQL's text refuses), and parses deeper than it can render. Infinite numbers it refuses itself.

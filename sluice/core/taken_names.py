@@ -1,4 +1,4 @@
-"""Three names of packages are taken: `api`, `consumer` and `sluice`. A user's package with one of them is refused.
+"""Refuse a user's package called `api`, `consumer` or `sluice`: these three names are taken.
 
 Either it comes first on Python's path and hides ours, or ours comes first and hides the kinds in it.
 """

@@ -1,4 +1,4 @@
-"""`demo.sleep`: work that only waits, like a call to another service; thousands at a time cost little."""
+"""`demo.sleep`: work that only waits, like a call to another service; thousands at once cost little."""
 
 import asyncio
 from time import monotonic

@@ -1,4 +1,4 @@
-"""`demo.spin`: work that burns processor time, to see that nothing else slows down."""
+"""`demo.spin`: work that uses processor time, to see that nothing else slows down."""
 
 from time import process_time
 

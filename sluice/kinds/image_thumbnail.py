@@ -1,4 +1,4 @@
-"""`image.thumbnail`: scale a picture down. A real example: heavy, pure, and fed with untrusted bytes."""
+"""`image.thumbnail`: scale a picture down. A real example: heavy, pure, and given untrusted bytes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The record: everything that knows a table, a column or a statement."""
+"""PostgreSQL, the record: everything that knows a table, a column or a statement."""

@@ -1,4 +1,4 @@
-"""API keys in the record: found on behalf of requests, made and revoked by the command."""
+"""API keys in the record: requests look them up, the command creates and revokes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record as clients change a job after its submit: one method per statement."""
+"""The record for changes to a job after its submit: one method per statement."""
 
 from __future__ import annotations
 

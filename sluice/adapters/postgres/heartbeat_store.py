@@ -1,4 +1,4 @@
-"""The heartbeat's own connection, used from the heartbeat's own thread and loop."""
+"""The record for heartbeats, over their own connection, from their own thread and loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record as submit, look-up and execution use it: one method per statement."""
+"""The record for submit, look-up and execution: one method per statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record as the keeper repairs it: one method per statement, or two where the kinds concerned must be known first."""
+"""The record for the keeper's repairs: one method per statement, or two if the kinds concerned must be known first."""
 
 from __future__ import annotations
 

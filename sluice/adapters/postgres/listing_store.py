@@ -1,4 +1,4 @@
-"""The record as lists and bulk changes use it: a page at a time, at a bounded cost however many jobs there are."""
+"""The record for lists and bulk changes: a page at a time, at a bounded cost however many jobs there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The advisory locks by which one keeper at a time does a duty.
+"""Advisory locks that let one keeper at a time perform a duty.
 
 Releases that run side by side have to agree on the numbers: they never change.
 """

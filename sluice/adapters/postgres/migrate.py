@@ -1,4 +1,4 @@
-"""Brings the schema to the newest revision. Running it again does nothing."""
+"""Bring the schema to the newest revision. Running it again does nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record as consumers poll it while RabbitMQ is away: jobs are claimed without a hint."""
+"""The record for polling while RabbitMQ is away: jobs are claimed without a hint."""
 
 from __future__ import annotations
 

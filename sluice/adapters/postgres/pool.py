@@ -1,4 +1,4 @@
-"""The pool of connections to PostgreSQL, and the border where its errors become ours."""
+"""The pool of connections to PostgreSQL, and the place where its errors become ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record as the keeper prunes it: one method per statement."""
+"""The record for pruning: one method per statement."""
 
 from __future__ import annotations
 

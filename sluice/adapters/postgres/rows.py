@@ -1,4 +1,4 @@
-"""Rows of the driver as the values that flows use."""
+"""Turn rows of the driver into the values that flows use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules in the record: kept for their owners, and fired by the keepers."""
+"""Schedules in the record: managed for their owners, fired by keepers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of itself: whether it answers, which database it is, and what time it is there."""
+"""Questions to PostgreSQL itself: whether it answers, which database it is, and what time it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL is fit to be the record, checked at every new connection and now and then in between.
+"""Check that a PostgreSQL is fit to be the record, on every new connection and from time to time.
 
 What only a person can change (a setting under which accepted jobs could be lost, a server that is too old) ends the
 process. What others are about to change (a standby that will be promoted, a schema that will be migrated) is waited for.

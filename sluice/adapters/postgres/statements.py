@@ -1,4 +1,4 @@
-"""The SQL statements by name: a folder of files for each Python file that sends them, `shared` for those that several send.
+"""The SQL statements by name: a folder for each Python file that sends them, `shared` for those that several send.
 
 A `:word` in a statement stands for the text of `queries/fragments/word.sql`.
 """

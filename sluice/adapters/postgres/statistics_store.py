@@ -1,4 +1,4 @@
-"""The record as consumers report to it and count it: one method per statement."""
+"""The record for statistics: consumers report to it and count in it, one method per statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true of the record at any moment, asked of a live one: a file of SQL per invariant, read-only, bounded.
+"""Check the invariants of a live record: one SQL file per invariant, read-only, bounded in time.
 
 Each statement selects a line per offender. Work in flight is no offence: what takes time is given more of it than it
 needs, and everything else is read in one snapshot.

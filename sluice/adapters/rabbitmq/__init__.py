@@ -1,4 +1,4 @@
-"""RabbitMQ: confirmed publishing and consuming over connections that always come back."""
+"""RabbitMQ: confirmed publishing and consuming over connections that are always restored."""
 
 from sluice.adapters.rabbitmq.broker import Broker
 from sluice.adapters.rabbitmq.null_broker import NullBroker

@@ -1,4 +1,4 @@
-"""RabbitMQ as the rest of the program sees it: a publisher of messages, deliveries, and a few questions."""
+"""RabbitMQ as the rest of the program sees it: publishing, deliveries, and a few questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection to RabbitMQ that is remade for ever: the only place that connects, watches and reconnects.
+"""One connection to RabbitMQ, restored for ever: the only place that connects, watches and reconnects.
 
 The driver's own reconnecting is not used: it has been seen to come back without its consumers. Here anything doubtful
 ends the connection, and a new one is set up from nothing, so there is one way back and it is always the same.

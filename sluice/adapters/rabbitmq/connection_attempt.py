@@ -1,4 +1,4 @@
-"""One attempt to connect to RabbitMQ, with a hold on its socket: only that ends the talk with a frozen broker in time."""
+"""One attempt to connect to RabbitMQ. It keeps its socket: only closing that ends a handshake with a frozen broker in time."""
 
 from __future__ import annotations
 

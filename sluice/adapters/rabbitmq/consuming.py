@@ -1,4 +1,4 @@
-"""The connection that consumes: one consumer per queue, and a watch for consumers that have silently died."""
+"""The connection that consumes: one consumer per queue, and a watch for consumers that died silently."""
 
 from __future__ import annotations
 

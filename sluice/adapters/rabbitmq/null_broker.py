@@ -1,4 +1,4 @@
-"""What stands in the place of RabbitMQ where none is configured: consumers pull, and are called when there is work."""
+"""The broker where RabbitMQ is not configured: consumers poll, and are woken when there is work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection that publishes: persistent, mandatory, confirmed, many at once on one channel."""
+"""The connection that publishes: persistent, mandatory, confirmed, many messages at once on one channel."""
 
 from __future__ import annotations
 

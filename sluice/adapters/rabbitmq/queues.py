@@ -1,4 +1,4 @@
-"""Which queues there are, how they are declared, and how many messages of each one consumer holds."""
+"""Which queues exist, how they are declared, and how many messages of each a consumer holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to RabbitMQ that end in time and fail in one way: ServerAway.
+"""Call RabbitMQ with a deadline and one kind of failure: ServerAway.
 
 The driver cancels what is pending when a connection dies, and may wait for a dead socket while it is being cancelled.
 So each call runs in a task of its own, which is left behind when its time is over.

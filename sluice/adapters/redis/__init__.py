@@ -1,1 +1,1 @@
-"""Redis: finished documents, news of jobs, and statistics. Losing all of it changes speed, never truth."""
+"""Redis: finished documents, wake-ups and statistics. Losing all of it makes Sluice slower, never wrong."""

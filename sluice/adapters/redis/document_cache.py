@@ -1,4 +1,4 @@
-"""Finished documents, results by fingerprint, and what is announced about jobs."""
+"""Finished documents in Redis, results by fingerprint, and announcements about jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How results and wake-ups are written in Redis, and read again."""
+"""Encode and decode results and wake-ups for Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports that Redis implements, over connections of one process."""
+"""The ports that Redis implements, over the connections of one process."""
 
 from __future__ import annotations
 

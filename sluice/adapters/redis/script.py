@@ -1,4 +1,4 @@
-"""Lua scripts: sent once, then named by their hash."""
+"""Lua scripts: sent once, then called by their hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of Redis that surprise: it would serve well until the day on which it suddenly takes no more writes.
+"""Check settings of Redis under which it works well until one day it refuses all writes.
 
 Every key of ours has a time to live and may go at any moment, so whatever Redis evicts, no answer can be wrong.
 """

@@ -1,4 +1,4 @@
-"""The newest statistics, for every process to read."""
+"""The newest statistics in Redis, for every process to read."""
 
 from __future__ import annotations
 

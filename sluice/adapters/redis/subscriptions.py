@@ -1,4 +1,4 @@
-"""What a process hears of jobs: subscriptions that outlive every connection, and notice a server that has gone silent."""
+"""Redis subscriptions of a process, which survive lost connections and notice a silent server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the flows need from the outside, a port a file: each has a real adapter, and a fake held to the same contract tests.
+"""What the flows need from servers, one port a file: each has a real adapter, and fakes pass the same contract tests.
 
 Every method ends within the deadline of its server or raises ServerAway.
 """

@@ -1,4 +1,4 @@
-"""The record, as clients change a job after its submit."""
+"""The record for changes to a job after its submit."""
 
 from __future__ import annotations
 

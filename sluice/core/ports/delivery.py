@@ -1,4 +1,4 @@
-"""RabbitMQ, inwards: a message in hand."""
+"""Messages received from RabbitMQ."""
 
 from __future__ import annotations
 

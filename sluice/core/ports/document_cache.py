@@ -1,4 +1,4 @@
-"""Finished documents, and what is announced about jobs: losing all of it changes speed, never truth."""
+"""Finished documents, and announcements about jobs. Losing all of it makes Sluice slower, never wrong."""
 
 from __future__ import annotations
 

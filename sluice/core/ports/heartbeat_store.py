@@ -1,4 +1,4 @@
-"""The record, as the heartbeat thread uses it."""
+"""The record for heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record, as submit, look-up and execution use it."""
+"""The record for submit, look-up and execution."""
 
 from __future__ import annotations
 

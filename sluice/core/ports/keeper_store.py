@@ -1,4 +1,4 @@
-"""The record, as the keeper repairs it."""
+"""The record for the keeper's repairs."""
 
 from __future__ import annotations
 

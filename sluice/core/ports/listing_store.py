@@ -1,4 +1,4 @@
-"""The record, as lists and bulk changes use it."""
+"""The record for lists and bulk changes."""
 
 from __future__ import annotations
 

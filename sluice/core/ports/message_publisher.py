@@ -1,4 +1,4 @@
-"""RabbitMQ, outwards: ids of jobs are published."""
+"""Publishing ids of jobs to RabbitMQ."""
 
 from __future__ import annotations
 

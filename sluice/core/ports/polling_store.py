@@ -1,4 +1,4 @@
-"""The record, as consumers use it while RabbitMQ is away."""
+"""The record for consumers that poll while RabbitMQ is away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record, as the keeper prunes it."""
+"""The record for pruning."""
 
 from __future__ import annotations
 

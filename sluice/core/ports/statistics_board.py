@@ -1,4 +1,4 @@
-"""Where statistics are put up for everybody to read."""
+"""The newest statistics, for every process to read."""
 
 from __future__ import annotations
 

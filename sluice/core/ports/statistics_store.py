@@ -1,4 +1,4 @@
-"""The record, as consumers report their work to it and count what waits."""
+"""The record for statistics: consumers report their work to it and count what waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process hears of jobs from the others."""
+"""Announcements that a process receives about jobs."""
 
 from __future__ import annotations
 

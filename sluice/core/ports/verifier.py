@@ -1,4 +1,4 @@
-"""The record, as whoever verifies it uses it."""
+"""The record for checks of its invariants."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every process runs on: batches, breakers, tasks, clocks, settings, telemetry."""
+"""What every process needs at run time: batches, breakers, tasks, clocks, settings, telemetry."""

@@ -1,4 +1,4 @@
-"""Batches that form by themselves: items that arrive while one call is in flight go together into the next.
+"""Batches that form by themselves: items that arrive while one call is in flight form the next.
 
 At low load a batch is one item and adds no delay; at high load it is hundreds. Used in front of every server.
 """

@@ -1,4 +1,4 @@
-"""A circuit breaker per server: after a few failures in a row, calls fail at once instead of waiting for their deadlines."""
+"""A circuit breaker per server: after a few failures in a row, calls fail at once instead of timing out."""
 
 from __future__ import annotations
 

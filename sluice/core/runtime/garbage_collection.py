@@ -1,4 +1,4 @@
-"""How Python collects garbage in a process that makes tens of thousands of short-lived objects a second."""
+"""Tune garbage collection for a process that creates tens of thousands of short-lived objects a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New ids for jobs."""
+"""Make new job ids."""
 
 from __future__ import annotations
 

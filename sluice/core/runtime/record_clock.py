@@ -1,4 +1,4 @@
-"""PostgreSQL's clock, by which jobs start and end; the clock of this machine may be off by an hour."""
+"""Follow PostgreSQL's clock, by which jobs start and end; the clock of this machine may be an hour off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background tasks: held while they run, repeated for ever, and cancelled until they have heard it."""
+"""Background tasks: keep them while they run, repeat them for ever, and cancel them until they have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named events: the flows emit them, logs and metrics subscribe from outside."""
+"""Named events: flows emit them; logs and metrics subscribe from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From cells to readings: names, times and numbers, or a refusal that says how many are wrong and where the first one is."""
+"""Turn cells into readings (names, times, numbers), or refuse them, saying how many are wrong and where the first is."""
 
 from __future__ import annotations
 

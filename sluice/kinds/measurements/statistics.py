@@ -1,4 +1,4 @@
-"""What the summary says about each series, as polars expressions; `sluice.kinds.measurements_summary` defines the terms."""
+"""Compute the summary of each series with polars expressions; `sluice.kinds.measurements_summary` defines the terms."""
 
 from __future__ import annotations
 

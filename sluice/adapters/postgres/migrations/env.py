@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations over the connection that `sluice.adapters.postgres.migrate` hands in."""
+"""Alembic's entry point: runs migrations over the connection that `sluice.adapters.postgres.migrate` passes in."""
 
 from __future__ import annotations
 

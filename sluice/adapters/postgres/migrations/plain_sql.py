@@ -1,4 +1,4 @@
-"""Lets a migration be a file of plain SQL."""
+"""Run a migration from a file of plain SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record, whole.
+"""Create the record.
 
 Revision ID: 0001
 Revises:

@@ -1,4 +1,4 @@
-"""Idempotency keys by their job.
+"""Find idempotency keys by their job.
 
 Revision ID: 0002
 Revises: 0001

@@ -1,4 +1,4 @@
-"""Jobs by tenant, newest first, and failed ones by their error.
+"""List jobs by tenant, newest first, and failed ones by their error.
 
 Revision ID: 0003
 Revises: 0002

@@ -1,4 +1,4 @@
-"""Upkeep: the overdue by deadline, and what consumers know of their work.
+"""Find overdue jobs by deadline, and store what consumers report of their work.
 
 Revision ID: 0004
 Revises: 0003

@@ -1,4 +1,4 @@
-"""What schedules do about missed ticks, and the job each made last.
+"""Store what schedules do about missed ticks, and the last job of each.
 
 Revision ID: 0005
 Revises: 0004
