@@ -40,13 +40,14 @@ class EventLoopRunner:
 class LoopRun:
     """One handler in its task. Told to stop, the task is cancelled; where that does not end it in time, it is cut off."""
 
-    __slots__ = ("_attempt", "_grace_s", "_loop", "_task", "_timer", "_unclosable", "_work", "done")
+    __slots__ = ("_attempt", "_begun", "_grace_s", "_loop", "_task", "_timer", "_unclosable", "_work", "done")
 
     def __init__(self, attempt: Attempt, grace_s: float, unclosable: list[Coroutine[Any, Any, Any]]) -> None:
         self._attempt = attempt
         self._grace_s = grace_s
         self._unclosable = unclosable
         self._loop = asyncio.get_running_loop()
+        self._begun = False
         self._work: Coroutine[Any, Any, Any] | None = None
         self.done: asyncio.Future[Ending] = self._loop.create_future()
         self._task = self._loop.create_task(self._perform())
@@ -61,6 +62,7 @@ class LoopRun:
             self._task.cancel()
 
     async def _perform(self) -> None:
+        self._begun = True
         try:
             self._work = call_handler(self._attempt)
             self._end(write_output(self._attempt.handler, await self._work))
@@ -75,6 +77,10 @@ class LoopRun:
         self._timer.cancel()
         self._timer = self._loop.call_later(self._grace_s, self._cut_off)
         self._task.cancel()
+        if not self._begun:
+            self._end(
+                Released()
+            )  # a task that is cancelled before its first step does not even enter `_perform`
 
     def _cut_off(self) -> None:
         """End a handler that swallowed its cancellation; keep one that cannot even be closed, and say so."""

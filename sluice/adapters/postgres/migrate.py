@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from sluice.errors import SluiceError
@@ -26,17 +26,26 @@ async def migrate(url: str) -> str | None:
 
     Raises SluiceError where the database cannot be reached, or refuses.
     """
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    engine = _make_engine(url)
     try:
         async with engine.connect() as connection:
             await _take_turn(connection)
             await connection.execute(text("set lock_timeout = '2s'"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
-    except (OSError, DBAPIError) as error:
+    except (OSError, OverflowError, DBAPIError) as error:
         raise SluiceError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
     finally:
         await engine.dispose()
+
+
+def _make_engine(url: str) -> AsyncEngine:
+    try:
+        return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    except (ArgumentError, ValueError) as error:
+        raise SluiceError(
+            "SLUICE_POSTGRES_URL has the form postgresql://user:password@host:port/database"
+        ) from error
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

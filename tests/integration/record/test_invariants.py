@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres import verifier as module
 from sluice.adapters.postgres.locks import Lock
 from sluice.adapters.postgres.verifier import Check, PostgresVerifier, load_checks
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
@@ -298,10 +297,7 @@ async def test_a_check_that_takes_too_long_asks_to_try_again(
             await verifier.run(connection, slow, None, 0.1)
 
 
-async def test_a_frozen_server_is_away_in_time(
-    verifier: PostgresVerifier, servers: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "KEEPER_S", 0.1)
+async def test_a_frozen_server_is_away_in_time(verifier: PostgresVerifier, servers: Servers) -> None:
     async with verifier._session(1) as connection:
         with frozen(servers.postgres), pytest.raises(ServerAway):
             await verifier.run(connection, verifier.checks["late_messages"], None, 0.1)

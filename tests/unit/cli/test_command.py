@@ -142,6 +142,17 @@ def test_a_record_that_is_away_is_one_line(say: Callable[..., Said], line: str) 
     assert err.startswith("sluice: ")
 
 
+@pytest.mark.parametrize(
+    "address", ["nonsense", "postgresql://a:b@127.0.0.1:x/c", "postgresql://a:b@127.0.0.1:99999/c"]
+)
+def test_a_wrong_address_of_the_record_is_one_line(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("SLUICE_POSTGRES_URL", address)
+    status, out, err = say("migrate")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
 def test_a_key_submits_and_reads_for_ever_unless_told_otherwise(
     say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,16 @@ async def test_an_attempt_that_was_stopped_before_it_ran_does_not_run(runner: Ru
     assert isinstance(await runner.run(attempt), LeaseLost)
 
 
+async def test_an_attempt_that_is_stopped_before_its_first_step_ends_at_once() -> None:
+    patient = Runner(["tests.unit.consumer.hostile_kinds"], threads=1, processes=1, grace_s=3_600)
+    attempt = an_attempt(kinds.ends)
+    run = asyncio.create_task(patient.run(attempt))
+    await asyncio.sleep(0)  # the handler has a task now, which has not begun
+    attempt.stop(Released("cancelled"))
+    assert await run is attempt.stopped
+    await patient.close()
+
+
 async def test_stopping_after_the_end_changes_nothing(runner: Runner) -> None:
     attempt = an_attempt(kinds.echo)
     ended = await runner.run(attempt)
