@@ -165,10 +165,10 @@ def _raise(error: BaseException) -> None:
 
 
 def _hungry(ask: Ask) -> Reply:
-    """Fill the memory in small pieces, and keep them all."""
+    """Fill the memory and keep it all, in pieces that leave the interpreter room to say so: without any it may crash."""
     hoard: list[bytes] = []
     while ask.seconds:
-        hoard.append(bytes(400))
+        hoard.append(bytes(65_536))
     raise MemoryError("for the test")
 
 
