@@ -47,6 +47,6 @@ class Announcer:
     async def _read_back(self, cancelled: Sequence[str]) -> dict[str, Job]:
         """Look up cancelled jobs: the record knows when the cancel was asked for, this process does not."""
         if cancelled:
-            with suppress(SluiceError):  # they are not shown then, but their waiters wake and look themselves
+            with suppress(SluiceError):  # not shown then, but their waiters wake and look for themselves
                 return await self._store.look_up(cancelled)
         return {}

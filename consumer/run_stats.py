@@ -17,7 +17,7 @@ RATE_TICKS = 10
 
 
 class RunStats:
-    """Counts runs by lane and kind. `add` is on the path of every job, so it only puts numbers away."""
+    """Counts runs by lane and kind. `add` is on the path of every job, so it only stores numbers."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

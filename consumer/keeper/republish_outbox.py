@@ -49,7 +49,7 @@ class RepublishOutbox:
         return ids
 
     async def _drop_void(self) -> int:
-        """Walk on through the outbox; at its end begin anew."""
+        """Continue through the outbox; at its end, start over."""
         self._looked_at, dropped = await self._store.drop_void_messages(self._looked_at, ROWS_PER_TICK)
         self._telemetry.emit(Event.DROPPED, dropped)
         return dropped

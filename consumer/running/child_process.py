@@ -46,7 +46,7 @@ class ChildProcess:
         self._spent = False
 
     def start(self) -> None:
-        """Start the process. Raises OSError where the machine has none to give."""
+        """Start the process. Raises OSError if the machine cannot start another."""
         try:
             with _SPAWN_LOCK:
                 # The fork server inherits this mask: a signal for the whole group must not end it before us.
@@ -100,7 +100,7 @@ class ChildProcess:
                     kill(pid, signal.SIGKILL)
 
     def retire(self) -> None:
-        """Let it end by itself; kill it where it does not."""
+        """Let it end by itself; kill it if it does not."""
         self._pipe.close()
         with suppress(OSError):
             wait([self._process.sentinel], timeout=EXIT_GRACE_S)
