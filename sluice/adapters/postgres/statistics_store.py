@@ -51,7 +51,7 @@ class PostgresStatisticsStore:
         return found
 
     async def count(self, lanes: Sequence[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
-        """Count these lanes; None where another keeper is counting or has just done so."""
+        """Count these lanes; None if another keeper is counting or has just done so."""
         rows = await self._database.fetch(
             "count_lanes", Lock.COUNT, lanes, PRIORITIES, most, every_s, budget_s=WRITE_S
         )

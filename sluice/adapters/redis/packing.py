@@ -20,7 +20,7 @@ def unpack_result(value: bytes | None) -> Result | None:
 
 
 def pack_wakes(versions: Mapping[str, int], last: Collection[str]) -> str:
-    """Write `id:version` for each job, with `!` behind a last version, separated by commas."""
+    """Write `id:version` for each job, with `!` after a last version, separated by commas."""
     return ",".join(f"{job_id}:{version}{'!' * (job_id in last)}" for job_id, version in versions.items())
 
 
