@@ -16,7 +16,7 @@ _ID, _SEAL = 16, 16
 
 
 def paging_key(pepper: str) -> bytes:
-    """Derive the signing key, from which the pepper cannot be found."""
+    """Derive the signing key, from which the pepper cannot be recovered."""
     return hmac.digest(pepper.encode(), b"page tokens", "sha256")
 
 
