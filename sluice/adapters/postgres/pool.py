@@ -59,7 +59,7 @@ _AWAY = (
 
 
 def translated(error: Exception) -> Exception:
-    """Translate a driver's error into ours; one that is not expected comes back as it is."""
+    """Translate a driver's error into ours; return any other as it is."""
     if isinstance(error, _AGAIN):
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
