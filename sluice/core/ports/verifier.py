@@ -17,4 +17,4 @@ class Verifier(Protocol):
     """The record, as its checks read it. Nothing is written."""
 
     async def verify(self, newest: int) -> list[Finding] | None:
-        """Run every check, of finished jobs on the newest alone; None while another process does."""
+        """Run every check, on finished jobs only among the newest; None while another process does."""
