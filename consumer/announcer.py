@@ -16,7 +16,7 @@ from sluice.errors import SluiceError
 
 
 class Announcer:
-    """Announces jobs that this consumer has changed, without making anybody wait."""
+    """Announces jobs that this consumer has changed, without holding up the jobs."""
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry

@@ -46,7 +46,7 @@ class Execution:
 
     @property
     def in_hand(self) -> frozenset[Claim]:
-        """The claims in hand: of one job perhaps two, where the older has lost its lease and does not know it yet."""
+        """The claims in hand: of one job perhaps two, if the older has lost its lease and does not know it yet."""
         return frozenset(self._held)
 
     def start(self, jobs: Sequence[Job], slots: LaneSlots) -> None:

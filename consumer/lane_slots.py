@@ -57,6 +57,6 @@ class LaneSlots:
         self.on_free()
 
     def close(self) -> None:
-        """Let nobody take a slot any more."""
+        """Hand out no more slots."""
         self.closed = True
         self._freed.set()

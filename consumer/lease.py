@@ -110,7 +110,7 @@ class Leases:
             self._thread.call_soon(self._asked_for.set)
 
     async def close(self) -> None:
-        """Stop beating. Bounded, even where the record is frozen."""
+        """Stop beating. Bounded, even if the record is frozen."""
         await self._thread.close()
 
     async def _keep(self) -> None:

@@ -27,7 +27,7 @@ class RunStats:
         self._seen: deque[tuple[float, Counter[str]]] = deque([(clock(), Counter())], maxlen=RATE_TICKS)
 
     def add(self, lane: str, kind: str, seconds: float) -> None:
-        """Count a run that has ended, after so many seconds in its slot."""
+        """Count a run that has ended, with the seconds it spent in its slot."""
         self._ended[lane] += 1
         self._times[lane].append(seconds)
         self._kinds[lane][kind].append(seconds)

@@ -76,5 +76,5 @@ def _in_a_loop(handler: Handler[Any, Any], arguments: list[Any]) -> Any:
     async def call() -> Any:
         return await handler(*arguments)
 
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own, even where the test runs in one
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own, even if the test runs in one
         return thread.submit(asyncio.run, call()).result()

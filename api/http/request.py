@@ -63,7 +63,7 @@ def read_wait(request: Request, cap_s: float) -> WaitRequest:
 
 
 def read_validators(request: Request) -> bytes:
-    """Join all If-None-Match headers; empty where there is none."""
+    """Join all If-None-Match headers; empty if there is none."""
     return b", ".join(header_values(request, b"if-none-match"))
 
 

@@ -77,7 +77,7 @@ class RetryAfterAdvisor:
         self.learn(statistics)
 
     def _seconds_left(self, document: Document, wait_s: float, typical_s: float) -> float:
-        """Estimate the seconds until the end. A clock that is behind the record's makes nobody wait longer."""
+        """Estimate the seconds until the end. A clock behind the record's does not lengthen the wait."""
         expected_s = typical_s if document.state == RUNNING else wait_s + typical_s
         passed_s = self._clock() - document.since
         return expected_s - (passed_s if document.state == SCHEDULED else max(passed_s, 0.0))

@@ -75,7 +75,7 @@ class FastPath:
         await self._app(scope, receive, send)
 
     async def _look_up(self, scope: Scope) -> Reply | None:
-        """Answer with the job's document, or return None where the request is not plain or does not succeed."""
+        """Answer with the job's document, or return None if the request is not plain or does not succeed."""
         plain = _read_plain(scope["headers"])
         if plain is None or b"content-length" in plain:
             return None
@@ -131,7 +131,7 @@ class FastPath:
 
 
 def _read_plain(headers: list[Header]) -> dict[bytes, bytes] | None:
-    """Return the headers that matter here, or None where one is unusual or comes twice."""
+    """Return the headers that matter here, or None if one is unusual or comes twice."""
     plain: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in ONCE:

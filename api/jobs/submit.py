@@ -61,7 +61,7 @@ class SubmitResult(NamedTuple):
 
 
 class Submission:
-    """Takes jobs into the record. `now` tells the time by the record's clock."""
+    """Takes jobs into the record. `now` returns the time by the record's clock."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,

@@ -104,7 +104,7 @@ async def _open_schedules(settings: Settings, tenant: str, name: str = "") -> As
 
 
 def _read_json(option: str, text: str) -> Any:
-    """Read the JSON of an option, or of the file that it names behind `@`."""
+    """Read the JSON of an option, or of the file that it names after `@`."""
     try:
         return parse(Path(text[1:]).read_bytes() if text.startswith("@") else text.encode())
     except OSError as error:

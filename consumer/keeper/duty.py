@@ -18,7 +18,7 @@ class Duty(Protocol):
 
 
 async def keep(duty: Duty, every_s: float, telemetry: Telemetry) -> None:
-    """Do a duty for ever, about every so many seconds (± 20 %, so that keepers do not all act at once)."""
+    """Do a duty for ever, at this interval in seconds (± 20 %, so that keepers do not all act at once)."""
     rng = Random()  # noqa: S311  jitter
 
     async def try_once() -> None:

@@ -22,7 +22,7 @@ def _always() -> bool:
 class RepublishOutbox:
     """Publishes outbox rows whose time has come.
 
-    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s. Those whose
+    While RabbitMQ is not `connected` none are taken: a row taken for nothing would not be due again for 30 s. Those whose
     jobs were pulled meanwhile are dropped, or the outbox would grow for as long as RabbitMQ is away.
     """
 

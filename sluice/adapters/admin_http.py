@@ -107,7 +107,7 @@ def _ms_since(started: float) -> float:
 
 @contextlib.asynccontextmanager
 async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the private port in this loop until the block ends; yields the port, which matters where 0 was asked for.
+    """Serve the private port in this loop until the block ends; yields the port, which matters if 0 was asked for.
 
     Raises StartRefused if the address cannot be bound.
     """

@@ -1,6 +1,6 @@
 """Page tokens: where a page ended, signed for one tenant and one query.
 
-A token holds nothing but an id and a signature (HMAC-SHA256): the query is sent again with it, and the signature tells
+A token holds nothing but an id and a signature (HMAC-SHA256): the query is sent again with it, and the signature shows
 whether it is the same query.
 """
 

@@ -29,7 +29,7 @@ class Times(_Values):
 
 
 class LaneWork(_Values):
-    """One consumer's report on a lane. `per_second` counts runs that ended lately."""
+    """One consumer's report on a lane. `per_second` counts runs that ended recently."""
 
     slots: int
     per_second: float

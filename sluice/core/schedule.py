@@ -77,7 +77,7 @@ class NewSchedule(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """A row of `schedules`. `last_at` is the last tick that made a job; `input` is left out where many are listed."""
+    """A row of `schedules`. `last_at` is the last tick that made a job; `input` is left out of lists."""
 
     id: str
     tenant: str

@@ -17,7 +17,7 @@ def jobs_of(rows: Rows) -> list[Job]:
 
 
 def messages_of(rows: Rows) -> tuple[Message, ...]:
-    """Make a message from each row of the outbox; rows without an id tell something else."""
+    """Make a message from each row of the outbox; rows without an id are no messages."""
     return tuple(
         Message(row["outbox_id"], row["lane"], row["priority"], tuple(row["ids"]))
         for row in rows

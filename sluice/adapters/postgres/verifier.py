@@ -78,7 +78,7 @@ class PostgresVerifier:
     async def run(
         self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
     ) -> Finding:
-        """Run one check. Raises TryAgain where it takes too long, ServerAway, ServerUnfit."""
+        """Run one check. Raises TryAgain if it takes too long, ServerAway, ServerUnfit."""
         try:
             async with asyncio.timeout(check_s + 1):
                 rows = await connection.fetch(self._statement(check, newest))

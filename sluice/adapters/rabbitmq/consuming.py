@@ -52,7 +52,7 @@ class Consuming:
         if lost := [each.source.queue for each in self.consumers if each.lost]:
             raise away(f"consumer lost: {', '.join(lost)}")
         silent = self._silent()
-        asked = {DEAD_QUEUE, *(each.source.queue for each in silent)}  # at least one, to hear that it answers
+        asked = {DEAD_QUEUE, *(each.source.queue for each in silent)}  # at least one, to see that it answers
         self._find_dead(silent, await queues.depths(connection, asked))
 
     def discard(self) -> None:

@@ -19,7 +19,7 @@ _SHARES: Mapping[str, int] = {"high": 3, "normal": 3, "low": 1, "overflow": 1}
 
 
 def names(lanes: Sequence[Lane]) -> list[str]:
-    """Name every queue of these lanes; the dead-letter queue comes first, so that nothing is dropped for want of it."""
+    """Name every queue of these lanes; the dead-letter queue comes first, so that nothing is dropped for lack of it."""
     return [DEAD_QUEUE, *(name for lane in lanes for name in lane.queues.values())]
 
 

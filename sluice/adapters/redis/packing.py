@@ -14,7 +14,7 @@ def pack_result(job: Job) -> bytes:
 
 
 def unpack_result(value: bytes | None) -> Result | None:
-    """Read what `pack_result` wrote; None where there is none."""
+    """Read what `pack_result` wrote; None if there is none."""
     job_id, _, finished_at = (value or b"").decode().partition(" ")
     return Result(job_id, float(finished_at)) if finished_at else None
 

@@ -88,7 +88,7 @@ class RedisSubscriptions:
             if message is None:
                 await pubsub.ping()
             elif message["type"] == "subscribe":
-                self._subscribed.add(topic)  # not before: what was published until now went to nobody
+                self._subscribed.add(topic)  # not before: what was published until now was not received
                 receive(b"")
             elif message["type"] == "message" and message["data"]:
                 receive(message["data"])

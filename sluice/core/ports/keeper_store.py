@@ -10,7 +10,7 @@ from sluice.core.job import Job, Message
 
 
 class KeeperStore(Protocol):
-    """The record, as the keeper repairs it. Each call is one tick's work; while another keeper does it, there is none."""
+    """The record, as the keeper repairs it. Each call does one tick's work, or nothing while another keeper does it."""
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Take outbox rows whose time has come, putting them off by 30 s; also says how many void ids were dropped."""

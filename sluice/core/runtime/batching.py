@@ -126,7 +126,7 @@ class Batcher(Generic[T, R]):
                     future.set_result(answer)
 
     async def _retry(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, tries: int) -> None:
-        """Call again: with halves where a row is bad, with single items once the whole was tried often enough."""
+        """Call again: with halves if a row is bad, with single items once the whole was tried often enough."""
         if isinstance(error, BadRow):
             step = (len(batch) + 1) // 2
         else:
@@ -139,4 +139,4 @@ def _fail(batch: Sequence[tuple[object, asyncio.Future[R]]], error: BaseExceptio
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
-            future.exception()  # retrieved, or asyncio would warn where the caller has left
+            future.exception()  # retrieved, or asyncio would warn if the caller has left

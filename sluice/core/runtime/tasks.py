@@ -63,4 +63,4 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], again_s: float = A
         ended, left = await asyncio.wait(left, timeout=again_s)
         for task in ended:
             if not task.cancelled():
-                task.exception()  # seen, or asyncio complains that nobody looked
+                task.exception()  # retrieved, or asyncio complains that it never was
