@@ -1,4 +1,4 @@
-"""Start the api process: `python -m api`. On SIGTERM clients can leave and requests finish; a second one does not wait."""
+"""Start the api process: `python -m api`. SIGTERM lets clients leave and requests finish; a second one does not wait."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Server(EmbeddedServer):
     """Stops listening before it closes connections that have not sent a request yet."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, answer the requests of those there are, and close them."""
+        """Accept no more connections, answer the requests on the open ones, and close them."""
         for each in self.servers:
             each.close()
         with suppress(TimeoutError):
@@ -47,7 +47,7 @@ class Server(EmbeddedServer):
 
 
 async def serve(settings: Settings, registry: Registry) -> None:
-    """Answer requests until told to stop. Raises StartRefused, also where a server turns out to be unfit."""
+    """Answer requests until told to stop. Raises StartRefused, also if a server turns out to be unfit."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
@@ -93,10 +93,10 @@ def _on_signals(stop: partial[None]) -> None:
 
 
 def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemetry) -> None:
-    """Be ready no longer, and answer those who wait with what is known.
+    """Report not ready, and answer waiting requests with what is known.
 
-    For a while requests are still answered, each with the last answer of its connection: a connection that is closed
-    while it is idle may be closed under a request that is on its way.
+    Requests are still answered for a while, each as the last one on its connection: closing an idle connection could cut
+    off a request that is on its way.
     """
     if private.draining:
         server.should_exit = server.force_exit = True
@@ -110,7 +110,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
 
 
 def main() -> int:
-    """Run the process; return 2, after one line on stderr, where a setting or a handler is wrong."""
+    """Run the process; return 2, after one line on stderr, if a setting or a handler is wrong."""
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)

@@ -61,7 +61,7 @@ DRAIN_S = 4.0
 
 
 class RunningApi(NamedTuple):
-    """The open api: the whole ASGI stack, what its routes work with, and how to ask the servers for a sign of life."""
+    """A running api: the whole ASGI stack, what its routes work with, and how to ping the servers."""
 
     app: EdgeMiddleware
     state: ApiState
@@ -73,7 +73,7 @@ class RunningApi(NamedTuple):
 async def open_api(
     settings: Settings, registry: Registry, metrics: Metrics, telemetry: Telemetry
 ) -> AsyncIterator[RunningApi]:
-    """Open everything the api process is made of; it is closed in reverse order, also where the start fails half-way.
+    """Open everything the api process needs; close it in reverse order, even if the start fails half-way.
 
     Raises StartRefused.
     """
@@ -150,14 +150,14 @@ def create_app(state: ApiState) -> FastAPI:
 
 
 def document_of(app: FastAPI, registry: Registry) -> Json:
-    """Make the OpenAPI document: every route, and what every kind takes and gives."""
+    """Make the OpenAPI document: every route, and what every kind takes and returns."""
     document = describe(app)
     describe_kinds(document, registry)
     return document
 
 
 def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
-    """Start to hear of changed jobs, deleted jobs and the statistics of lanes."""
+    """Start listening for changed jobs, deleted jobs and the statistics of lanes."""
     subscriptions, tasks = connections.subscriptions, TaskSet[None]()
     tasks.start(subscriptions.listen(state.waiting.wake), name="wake-ups")
     tasks.start(subscriptions.listen_gone(state.lookup.memory.forget), name="gone")
@@ -190,7 +190,7 @@ async def _show_query_flaws(request: Request, error: Exception) -> Response:
 
 
 async def _show_http_error(request: Request, error: Exception) -> Response:
-    """Answer where there is no such route, or none with this method; for OPTIONS the right methods are the answer."""
+    """Answer if there is no such route, or none with this method; OPTIONS is answered with the allowed methods."""
     assert isinstance(error, HTTPException)  # noqa: S101  it is registered for nothing else
     headers = [(b"allow", _allowed_methods(request).encode())] if error.status_code == 405 else []
     if headers and request.method == "OPTIONS":

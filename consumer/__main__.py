@@ -16,7 +16,7 @@ NICE = 5
 
 
 def main() -> int:
-    """Run one consumer; returns exit status 0 after a stop, 2 where the start was refused."""
+    """Run one consumer; return exit status 0 after a stop, 2 if the start was refused."""
     try:
         worker = Worker(*prepare())
         os.nice(NICE)

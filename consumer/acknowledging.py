@@ -17,7 +17,7 @@ class PendingDelivery:
         self._left = ids
 
     def account_for_one(self) -> None:
-        """Count one more id that is claimed, or of which the record knows why it is not."""
+        """Count one more id that is claimed, or that the record has dealt with otherwise."""
         self._left -= 1
         if self._left == 0:
             # The record knows who runs its jobs. From here on their leases keep them, not RabbitMQ.
@@ -31,5 +31,5 @@ class PendingDelivery:
 
     def drop_dead_letter(self) -> None:
         """Forget a dead letter whose jobs were offered again."""
-        # The jobs of it that are still queued have new outbox rows: other messages will bring them.
+        # # Its jobs that are still queued have new outbox rows: other messages will bring them.
         self._delivery.acknowledge()

@@ -16,7 +16,7 @@ from sluice.errors import SluiceError
 
 
 class Announcer:
-    """Announces jobs that this consumer has changed, without making anybody wait."""
+    """Announces jobs that this consumer has changed, without holding up the jobs."""
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
@@ -47,6 +47,6 @@ class Announcer:
     async def _read_back(self, cancelled: Sequence[str]) -> dict[str, Job]:
         """Look up cancelled jobs: the record knows when the cancel was asked for, this process does not."""
         if cancelled:
-            with suppress(SluiceError):  # they are not shown then, but their waiters wake and look themselves
+            with suppress(SluiceError):  # not shown then, but their waiters wake and look for themselves
                 return await self._store.look_up(cancelled)
         return {}

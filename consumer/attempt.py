@@ -24,12 +24,11 @@ LOG = logging.getLogger("sluice.handler")
 
 
 class Attempt:
-    """A job, its handler and how the run is going. Belongs to the event loop, except where said otherwise.
+    """A job, its handler and how the run is going. Belongs to the event loop, except where noted.
 
-    `started` is the monotonic time from which the time limit counts: that of the claim, or of the moment in which a
-    place was found where there was none (`waiting` is true until then). `time_limit_s` is the smaller of the kind's
-    and the job's. `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler
-    returns.
+    `started` is the monotonic time from which the time limit counts: that of the claim or, if no place was free, of the
+    moment one was found (`waiting` is true until then). `time_limit_s` is the smaller of the kind's and the job's.
+    `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     """
 
     __slots__ = (
@@ -63,9 +62,9 @@ class Attempt:
         )
 
     def stop(self, why: AttemptEnded) -> None:
-        """End the work: cancelled in the loop, told in a thread, killed in a process.
+        """End the work: cancel it in the loop, ask it in a thread, kill it in a process.
 
-        The first reason counts, except that a lost lease outdoes the others: then nothing may be written.
+        The first reason counts, but a lost lease overrides the others: then nothing may be written.
         """
         if self.stopped is None:
             self.stopped = why
@@ -83,7 +82,7 @@ class Attempt:
         self.stop(LeaseLost() if self.overdue else NotRenewed())
 
     async def wait_for(self, ending: asyncio.Future[Ending]) -> Ending:
-        """Wait for the ending that a thread or a child hands in; a task that is cancelled meanwhile releases the job."""
+        """Wait for the ending that a thread or a child reports; if the task is cancelled meanwhile, the job is released."""
         try:
             return await ending
         except asyncio.CancelledError:
@@ -96,7 +95,7 @@ class Attempt:
 
     @property
     def overdue(self) -> bool:
-        """True where it has run longer than its time limit."""
+        """True if it has run longer than its time limit."""
         return not self.waiting and monotonic() > self.started + self.time_limit_s
 
     def begin(self) -> None:
@@ -113,7 +112,7 @@ class Attempt:
         self.progress = progress_json(percent, note)
 
     def context(self) -> Context:
-        """Make what the handler may know, where it runs in this process."""
+        """Make the handler's Context for a run in this process."""
         return make_context(
             self.job.kind, (self.job.id, self.job.attempt, self.job.fence), self.report, self.is_stopped
         )
@@ -132,7 +131,7 @@ def make_context(
     report: Callable[[float, str], None],
     stop_asked: Callable[[], bool],
 ) -> Context:
-    """Make a Context for this job id, attempt and fence, with a logger that says which job speaks."""
+    """Make a Context for this job id, attempt and fence, with a logger that names the job."""
     job_id, attempt, fence = numbers
     log = logging.LoggerAdapter(LOG, {"job_id": job_id, "kind": kind, "attempt": attempt})
     return Context(job_id, attempt, fence, log, report, stop_asked)

@@ -8,7 +8,7 @@ from sluice.errors import StartRefused
 
 
 def check_configuration(settings: Settings, registry: Registry) -> None:
-    """Raise StartRefused where lanes, kinds and pools do not fit together."""
+    """Raise StartRefused if lanes, kinds and pools do not fit together."""
     unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
     if unknown:
         raise StartRefused(f"SLUICE_SERVE_LANES: there is no lane {unknown[0]!r} in SLUICE_LANES")

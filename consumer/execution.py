@@ -23,8 +23,8 @@ from sluice.core.runtime.tasks import TaskSet
 class Execution:
     """Runs the jobs of all lanes that this consumer serves.
 
-    `newest_claimed` is when the newest claimed job was queued, by lane and priority: how far each queue was read, by
-    which the keeper sees jobs that were overtaken.
+    `newest_claimed` is when the newest claimed job was queued, by lane and priority: how far each queue has been read, from
+    which the keeper can tell which jobs were overtaken.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Execution:
 
     @property
     def in_hand(self) -> frozenset[Claim]:
-        """The claims in hand: of one job perhaps two, where the older has lost its lease and does not know it yet."""
+        """The claims in hand: of one job perhaps two, if the older has lost its lease and does not know it yet."""
         return frozenset(self._held)
 
     def start(self, jobs: Sequence[Job], slots: LaneSlots) -> None:
-        """Run jobs claimed for slots of this lane; where it was closed meanwhile they are queued again, never begun."""
+        """Run jobs claimed for slots of this lane; if it was closed meanwhile, queue them again without starting them."""
         if not slots.closed:
             self._announcer.jobs_changed(*jobs)
         for job in jobs:

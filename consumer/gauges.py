@@ -22,7 +22,7 @@ class Metrics(Protocol):
 
 
 def show_own_gauges(metrics: Metrics, blocked: BlockedTimes, poller: FallbackPoller) -> None:
-    """Show how this process fares."""
+    """Show the gauges of this process alone."""
     metrics.gauges(
         "loop_blocked_seconds", "How long handlers blocked the event loop", "kind", lambda: blocked.seconds
     )
@@ -49,7 +49,7 @@ def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
 
 
 def show_verification_gauges(metrics: Metrics, verification: VerifyRecord) -> None:
-    """Show whether the record is as it must be."""
+    """Show whether the invariants of the record hold."""
     metrics.gauges(
         "invariant_violations", "Offenders against each invariant", "check", lambda: verification.violations
     )

@@ -14,7 +14,7 @@ JOIN_S = 3.0
 
 
 class HeartbeatThread:
-    """Runs `work` until it is closed. Where that ends by itself, `exit_hard` is called in the thread."""
+    """Runs `work` until it is closed. If that ends by itself, `exit_hard` is called in the thread."""
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, None]], exit_hard: Callable[[], None]) -> None:
         self._work, self._exit_hard = work, exit_hard
@@ -28,7 +28,7 @@ class HeartbeatThread:
         self._thread.start()
 
     def call_soon(self, act: Callable[[], object]) -> None:
-        """Call this in the thread, if it runs."""
+        """Call this in the thread, if that is running."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the thread has ended already
                 self._loop.call_soon_threadsafe(act)

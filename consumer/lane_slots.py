@@ -9,11 +9,11 @@ from sluice.core.lanes import Lane
 
 
 def _wake_nobody() -> None:
-    """Stand in for `on_free` where there is no buffer."""
+    """Stand in for `on_free` if there is no buffer."""
 
 
 class LaneSlots:
-    """A lane's slots, which both intakes take and the end of a run frees. `on_free` is called when some came free.
+    """A lane's slots, which both intakes take and the end of a run frees. `on_free` is called when some become free.
 
     `claiming` is held from a claim to the start of its jobs. So claims of one lane are made one at a time, and jobs which
     run under this consumer's name and are not in hand are known to be claims whose reply was lost.
@@ -57,6 +57,6 @@ class LaneSlots:
         self.on_free()
 
     def close(self) -> None:
-        """Let nobody take a slot any more."""
+        """Hand out no more slots."""
         self.closed = True
         self._freed.set()

@@ -53,10 +53,10 @@ class Leases:
     attempt is kept beyond its time limit, `silence_s` how long beyond that the event loop `loop` may be silent before
     `exit_hard` is called in the thread. `on_lost` and `on_cancel` are called in the loop, once per attempt; `on_moved`
     with the new versions of jobs whose progress was stored; `on_blocked` with what blocked the loop, and for how long.
-    `hold` and `drop` belong to the loop; they are a step in a dict that the thread only ever copies.
+    `hold` and `drop` belong to the loop; each is one step in a dict that the thread only ever copies.
     """
 
-    def __init__(  # noqa: PLR0913  durations that tests shorten, and the four ways to be heard
+    def __init__(  # noqa: PLR0913  durations that tests shorten, and the four callbacks
         self,
         open_store: Callable[[], Awaitable[HeartbeatStore]],
         *,
@@ -93,7 +93,7 @@ class Leases:
         return f"<Leases: {len(self._held)} held>"
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the heartbeat."""
         self._thread.start()
 
     def hold(self, attempt: Attempt) -> None:
@@ -105,12 +105,12 @@ class Leases:
         self._held.pop(attempt.claim, None)
 
     def beat_soon(self, job_id: str) -> None:
-        """Ask the record at once where this job is in hand: its cancel was requested."""
+        """Ask the record at once if this job is in hand: its cancel was requested."""
         if any(claim.id == job_id for claim in self._held):
             self._thread.call_soon(self._asked_for.set)
 
     async def close(self) -> None:
-        """Stop beating. Bounded, even where the record is frozen."""
+        """Stop beating. Bounded, even if the record is frozen."""
         await self._thread.close()
 
     async def _keep(self) -> None:
@@ -129,7 +129,7 @@ class Leases:
             await self._rest(began + (self._beat_s if good else self._beat_s / 5))
 
     async def _rest(self, until: float) -> None:
-        """Wait for the next heartbeat, which comes early where a client is to see progress or asked for a stop."""
+        """Wait for the next heartbeat, which comes early if there is progress to show or a client asked for a stop."""
         while (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, PROGRESS_S)):
@@ -138,7 +138,7 @@ class Leases:
                 return
 
     async def _beat_once(self) -> bool:
-        """Send one heartbeat for everything in hand; false where the record did not answer."""
+        """Send one heartbeat for everything in hand; false if the record did not answer."""
         holds = [held for held in self._held.copy().values() if self._may_renew(held, monotonic())]
         if not holds:
             return True
@@ -176,7 +176,7 @@ class Leases:
                 self._call_in_main_loop(self._report_if_held, self._on_cancel, held)
 
     async def _watch(self) -> None:
-        """Look after the clock and the event loop, whatever the record does meanwhile."""
+        """Watch the clock and the event loop, whatever the record does meanwhile."""
         while True:
             now = monotonic()
             holds = list(self._held.copy().values())
@@ -189,7 +189,7 @@ class Leases:
             await asyncio.sleep(self._tick_s)
 
     def _find_blamed(self, holds: Sequence[HeldAttempt]) -> Sequence[HeldAttempt]:
-        """Find whose time has to be over before a silent loop ends the process: the blocker's, or else everybody's."""
+        """Find the attempts whose time must be over before a silent loop ends the process: the blocker's, or else all."""
         kind = self._watchdog.blocker.kind if self._watchdog.blocker else ""
         return [held for held in holds if held.attempt.handler.kind == kind] or holds
 

@@ -20,7 +20,7 @@ BLOCKED_S = 1.0
 
 
 class Blocker(NamedTuple):
-    """What runs in a loop that does not answer: the kind of its handler (empty: none of them), and the line."""
+    """What runs in a loop that does not answer: the kind of its handler (empty: no handler), and the line."""
 
     kind: str
     where: str
@@ -30,7 +30,7 @@ class LoopWatchdog:
     """Counts in ticks how long the event loop has not answered, so that a frozen process is not taken for a blocked one.
 
     `find` looks at what runs in the loop's thread; `on_blocked` is called, in the thread that ticks, for every blockage
-    that is over, with its seconds.
+    once it is over, with its length in seconds.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LoopWatchdog:
 
     @property
     def too_long(self) -> bool:
-        """True once it lasts longer than is forgiven to a loop with nothing to do."""
+        """True once it has lasted longer than an idle loop is allowed."""
         return self._lasted_s > self._limit_s
 
     def hear(self) -> None:
@@ -71,7 +71,7 @@ class LoopWatchdog:
         self._seen_at = now
 
     def judge(self, now: float, allowed_until: float) -> None:
-        """End the process where the loop is silent longer than its work (until `allowed_until`) could explain."""
+        """End the process if the loop has been silent for longer than its work (until `allowed_until`) could explain."""
         if self.too_long and now > allowed_until + self._limit_s:
             LOG.critical("the event loop is silent; this process ends itself")
             self._exit_hard()

@@ -17,7 +17,7 @@ RATE_TICKS = 10
 
 
 class RunStats:
-    """Counts runs by lane and kind. `add` is on the path of every job, so it only puts numbers away."""
+    """Counts runs by lane and kind. `add` is on the path of every job, so it only stores numbers."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class RunStats:
         self._seen: deque[tuple[float, Counter[str]]] = deque([(clock(), Counter())], maxlen=RATE_TICKS)
 
     def add(self, lane: str, kind: str, seconds: float) -> None:
-        """Count a run that has ended, after so many seconds in its slot."""
+        """Count a run that has ended, with the seconds it spent in its slot."""
         self._ended[lane] += 1
         self._times[lane].append(seconds)
         self._kinds[lane][kind].append(seconds)

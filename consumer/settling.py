@@ -40,9 +40,9 @@ class Settling:
         self._endings: Batcher[Transition, Settled | None] = Batcher("settle", self._write, limits, _size)
 
     async def settle(self, attempt: Attempt, ending: Transition) -> None:
-        """Write one ending, however long the record is away: the fence refuses it where it comes too late.
+        """Write one ending, however long the record is away: the fence refuses it if it comes too late.
 
-        What the record refuses for another reason is tried until the lease is lost.
+        What the record refuses for another reason is retried until the lease is lost.
         """
         tries = 0
         while True:

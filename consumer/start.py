@@ -58,7 +58,7 @@ async def open_consumer(settings: Settings, registry: Registry) -> AsyncIterator
 
 
 class PrivatePort(NamedTuple):
-    """The port for health and metrics, which answers already."""
+    """The port for health and metrics, already serving."""
 
     app: AdminApp
     number: int

@@ -30,7 +30,7 @@ class Worker:
         self._background: TaskSet[None] = TaskSet()
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises StartRefused where a server turns out to be unfit."""
+        """Serve until SIGTERM or SIGINT. Raises StartRefused if a server turns out to be unfit."""
         stop = _listen_for_stop()
         async with open_consumer(self._settings, self._registry) as consumer:
             await self._serve(consumer)
@@ -58,7 +58,7 @@ class Worker:
         broker.consume_dead(consumer.dead_letters.deliver)
 
     def _poll_while_rabbitmq_is_away(self, consumer: Consumer) -> None:
-        """Let the poller take over while RabbitMQ is away, or for good where there is none."""
+        """Let the poller take over while RabbitMQ is away, or for good if there is none."""
         poller = consumer.poller
         for slots in consumer.slots:
             self._lanes.start(poller.serve(slots), f"pull-{slots.lane.name}")
@@ -72,7 +72,7 @@ class Worker:
             self._background.start(keep(duty, every_s, consumer.telemetry), f"keeper-{type(duty).__name__}")
 
     def _stay_in_touch(self, consumer: Consumer) -> None:
-        """Let others see that this consumer is here, and hear at once of cancels that clients asked for."""
+        """Show others that this consumer is here, and learn at once of cancels that clients asked for."""
         opened = consumer.opened
         lanes = [slots.lane.name for slots in consumer.slots]
         register = keep_registered(opened.statistics.upsert_consumer, lanes, self._settings.lease_s)

@@ -2,7 +2,7 @@
 
     from sluice import handler
 
-Here is all that a handler needs. Importing it is quick: neither pydantic nor a driver nor a framework is loaded.
+It exports everything that a handler needs. Importing it is quick: it loads neither pydantic nor a driver nor a framework.
 """
 
 from sluice.context import Context

@@ -27,5 +27,5 @@ class Context:
         self.report(min(100.0, max(0.0, float(percent))), note[:200])
 
     def should_stop(self) -> bool:
-        """True once the job was cancelled, its time ran out or the consumer stops: end as soon as is convenient."""
+        """True once the job was cancelled, its time ran out or the consumer is stopping: end as soon as is convenient."""
         return self.stop_asked()

@@ -36,7 +36,7 @@ class GiveUp(Exception):
 class RetryLater(Exception):
     """Raise to be called again after `after_s` seconds (at most 30 days); the attempt is not counted.
 
-    Raises ValueError where `after_s` is NaN.
+    Raises ValueError if `after_s` is NaN.
     """
 
     def __init__(self, after_s: float, why: str = "") -> None:

@@ -58,7 +58,7 @@ class Handler(Generic[I, O]):
 
     @property
     def pure(self) -> bool:
-        """True where a cache time was declared: equal input gives equal output, so results may be reused."""
+        """True if a cache time was declared: equal input gives equal output, so results may be reused."""
         return self.cache_s > 0
 
     def __call__(self, *args: Any) -> O | Awaitable[O]:
@@ -106,7 +106,7 @@ class Decorator(Protocol):
 def handler(kind: str, **options: Unpack[Options]) -> Decorator:
     """Declare a kind: the function takes its Input model (and a Context) and returns its Output model.
 
-    Raises StartRefused where the name, an option or an annotation is wrong.
+    Raises StartRefused if the name, an option or an annotation is wrong.
     """
 
     def decorate(function: Callable[..., Any], /) -> Handler[Any, Any]:

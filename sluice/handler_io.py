@@ -23,7 +23,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
-    """Parse the Input. Raises BadInput where a kind no longer takes what was stored for it."""
+    """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it."""
     try:
         model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
     except ValidationError as error:

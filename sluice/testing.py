@@ -29,7 +29,7 @@ O = TypeVar("O", bound=BaseModel)  # noqa: E741  the output model
 
 @dataclass
 class FakeContext:
-    """Stands in for the consumer: `progress` collects (percent, note), `stop` makes the handler be asked to end."""
+    """Stands in for the consumer: `progress` collects (percent, note), `stop` asks the handler to end."""
 
     job_id: str = "01900000-0000-7000-8000-000000000000"
     attempt: int = 1
@@ -76,5 +76,5 @@ def _in_a_loop(handler: Handler[Any, Any], arguments: list[Any]) -> Any:
     async def call() -> Any:
         return await handler(*arguments)
 
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own, even where the test runs in one
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own, even if the test runs in one
         return thread.submit(asyncio.run, call()).result()

@@ -1,1 +1,1 @@
-"""What every feature needs of HTTP: middleware, keys and scopes, reading requests, answers, problems, OpenAPI."""
+"""The HTTP parts that every feature uses: middleware, keys and scopes, reading requests, answers, problems, OpenAPI."""

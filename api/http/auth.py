@@ -48,7 +48,7 @@ async def authenticate(request: Request, keyring: Keyring) -> Identity:
 
 
 def require(identity: Identity, method: str, route: str) -> None:
-    """Raise Forbidden where the key lacks the scope of this route."""
+    """Raise Forbidden if the key lacks the scope of this route."""
     scope = ROUTE_SCOPES[method, route]
     if scope not in identity.scopes:
         raise Forbidden(scope)

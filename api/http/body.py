@@ -29,7 +29,7 @@ class BodyLimits:
 
 
 def body_limits(registry: Registry, timeout_s: float) -> BodyLimits:
-    """Make the limits that have room for the largest input of any kind."""
+    """Compute limits that fit the largest input of any kind."""
     largest = max((registry[kind].max_input for kind in registry), default=0)
     return BodyLimits(largest + ENVELOPE, timeout_s)
 
@@ -41,7 +41,7 @@ async def read_json_body(request: Request, limit: int, timeout_s: float) -> byte
 
 
 def check_headers(headers: Iterable[Header], limit: int) -> None:
-    """Check a body by the headers alone, before any of it is read. Raises UnsupportedMediaType, TooLarge."""
+    """Check the headers of a body before reading any of it. Raises UnsupportedMediaType, TooLarge."""
     types = []
     for name, value in headers:
         if name == b"content-type":

@@ -1,7 +1,7 @@
 """FastAPI dependencies for routes: a part of the application by its class, the caller, the body, how long to wait.
 
 A part is given to the application once (`provide`), so that a feature's routes import no other feature. Everything here
-that reads a request depends on `Caller`: nothing of a request is judged before its key.
+that reads a request depends on `Caller`: nothing in a request is checked before its key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ P = TypeVar("P")
 
 
 class Parts:
-    """What an application was made with, each by its class: `parts[Lookup]`."""
+    """The parts of an application, each by its class: `parts[Lookup]`."""
 
     __slots__ = ("_parts",)
 
@@ -64,7 +64,7 @@ Caller = Annotated[Identity, Depends(check_caller)]
 
 
 async def start_timing(request: Request) -> ServerTiming:
-    """Start to measure the parts of the request's time."""
+    """Start measuring where the request's time goes."""
     return ServerTiming(request)
 
 

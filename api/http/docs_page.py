@@ -1,4 +1,4 @@
-"""The pages for people: /docs with its own assets, and a short answer at the root."""
+"""The pages for people: /docs with its own assets, and a greeting at the root."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ START = b"""SwaggerUIBundle({
 
 
 def add_routes(app: FastAPI, document: Json | None) -> None:
-    """Add the greeting, and where there is an OpenAPI document to show, that and its page."""
+    """Add the greeting and, if there is an OpenAPI document to show, the document and its page."""
     links = {"kinds": "/v1/kinds"} | ({"docs": "/docs", "openapi": "/openapi.json"} if document else {})
     _add_fixed(app, "/", "application/json", _greeting(links))
     if document:

@@ -58,7 +58,7 @@ class RequestStats(Protocol):
 class EdgeMiddleware:
     """Wraps the whole stack. `access_log` writes one line per request.
 
-    Once `leaving` is set, every answer tells its client to use another connection from now on.
+    Once `leaving` is set, every answer tells its client to open a new connection next time.
     """
 
     def __init__(self, app: AsgiApp, stats: RequestStats, access_log: bool = False) -> None:
@@ -99,7 +99,7 @@ class EdgeMiddleware:
             self._record(scope, inner, status, time.perf_counter() - started)
 
     def _read_headers(self, scope: Scope) -> bytes:
-        """Put the request id and the trace into the scope where they are well-formed; return the request id."""
+        """Put the request id and the trace into the scope if they are well-formed; return the request id."""
         request_id = trace = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
@@ -126,11 +126,11 @@ class EdgeMiddleware:
 
 
 def _request_ids() -> Iterator[bytes]:
-    """Make ids that are unique across processes: a random beginning, then a number."""
+    """Make ids that are unique across processes: a random prefix, then a counter."""
     head = os.urandom(6).hex().encode()
     return (b"%b-%x" % (head, number) for number in count(1))
 
 
 def request_id_of(scope: Any) -> str:
-    """Return the id of this request; empty where this middleware is missing (unit tests of what it wraps)."""
+    """Return the id of this request; empty if this middleware is missing (unit tests of what it wraps)."""
     return str(scope.get(REQUEST_ID, ""))

@@ -1,4 +1,4 @@
-"""Build the OpenAPI document: what FastAPI knows of the routes, and what routes that read requests themselves add."""
+"""Build the OpenAPI document: what FastAPI knows about the routes, and what it cannot know about some of them."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def describe(app: FastAPI) -> Json:
 
 
 def schemas_of(model: type[BaseModel], name: str = "", prefix: str = "", mode: Any = "serialization") -> Json:
-    """Make the schema of a model under this name, and beside it those it refers to, under names with this prefix."""
+    """Make the schema of a model under this name, and the schemas it refers to under names with this prefix."""
     schema = model.model_json_schema(ref_template=f"{REF}{prefix}{{model}}", mode=mode)
     definitions = {prefix + key: value for key, value in schema.pop("$defs", {}).items()}
     return definitions | {name or model.__name__: schema}
 
 
 def _route_schemas(route: APIRoute) -> Json:
-    """Make the schemas of what a route takes and shows, with the defaults that are null, which FastAPI leaves out."""
+    """Make the schemas of what a route takes and returns, including null defaults, which FastAPI leaves out."""
     schemas: Json = {}
     for model in (route.response_model, *(each.get("model") for each in route.responses.values())):
         if model is not None:
@@ -110,7 +110,7 @@ def _tidy_problems(operation: Json) -> None:
 
 
 def _tidy_query(operation: Json) -> None:
-    """Drop null where a parameter may be left out: a query cannot hold it."""
+    """Drop null from optional parameters: a query cannot carry it."""
     for parameter in operation.get("parameters", ()):
         choices = [each for each in parameter["schema"].get("anyOf", ()) if each != _NULL]
         if len(choices) == 1:
@@ -118,7 +118,7 @@ def _tidy_query(operation: Json) -> None:
 
 
 def _tidy_body(operation: Json) -> None:
-    """Refer to the schema of a body, which is among the components."""
+    """Replace the schema of a body by a reference to the components."""
     if "requestBody" in operation:
         media = _body_media(operation)
         media["schema"] = {"$ref": REF + media["schema"]["title"]}

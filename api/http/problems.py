@@ -50,7 +50,7 @@ FLAWS = 32
 
 
 class ProblemType(NamedTuple):
-    """A row of the table. `retry_s` is set where the same request may succeed later."""
+    """A row of the table. `retry_s` is set if the same request may succeed later."""
 
     type: str
     status: int
@@ -108,7 +108,7 @@ DETAILS: dict[type[BaseException] | None, str] = {
 
 
 def problem(error: BaseException, request_id: str) -> Reply:
-    """Answer a request that ended in this error; anything unforeseen is a 500 that tells nothing of the error."""
+    """Answer a request that ended in this error; anything unforeseen is a 500 that reveals nothing about the error."""
     kind, known = _find_type(error)
     flaws = error.flaws if isinstance(error, Invalid) else []
     detail = DETAILS.get(known, str(error)) if known else "The request id helps us to find out what."

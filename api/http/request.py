@@ -25,7 +25,7 @@ class WaitRequest(NamedTuple):
 
 
 class ServerTiming:
-    """Measures the parts of a request's time for Server-Timing, where the client asked for it."""
+    """Measures where a request's time goes, for Server-Timing, if the client asked for it."""
 
     def __init__(self, request: Request) -> None:
         self._wanted = request.query_params.get("timing") == "1"
@@ -63,7 +63,7 @@ def read_wait(request: Request, cap_s: float) -> WaitRequest:
 
 
 def read_validators(request: Request) -> bytes:
-    """Join all If-None-Match headers; empty where there is none."""
+    """Join all If-None-Match headers; empty if there is none."""
     return b", ".join(header_values(request, b"if-none-match"))
 
 
@@ -73,7 +73,7 @@ def header_values(request: Request, name: bytes) -> list[bytes]:
 
 
 def refuse_unknown(request: Request, model: type[BaseModel], repeatable: Collection[str] = ()) -> None:
-    """Raise Invalid where the query has a parameter that the model does not know, or repeats one that comes once."""
+    """Raise Invalid if the query has a parameter that the model does not know, or repeats one that may come only once."""
     seen = set()
     for name, _ in request.query_params.multi_items():
         if name not in model.model_fields:

@@ -38,7 +38,7 @@ class ReplyResponse(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; where it closes the connection, give the client time to read it."""
+        """Send it; if it closes the connection, give the client time to read it."""
         reply = Reply(self.status_code, self.raw_headers, bytes(self.body))
         if CLOSE in self.raw_headers:
             await send_last(reply, receive, send)
@@ -47,12 +47,12 @@ class ReplyResponse(Response):
 
 
 def json_reply(status: int, body: bytes, cache: Header = NO_STORE) -> Reply:
-    """Make an answer that is this JSON."""
+    """Make an answer with this JSON as its body."""
     return Reply(status, [JSON, content_length(body), cache, VARY], body)
 
 
 def no_content() -> Reply:
-    """Make a 204, for what is done and has nothing to show."""
+    """Make a 204, for what is done and has nothing to return."""
     return Reply(204, [NO_STORE], b"")
 
 
@@ -68,7 +68,7 @@ async def send_reply(reply: Reply, send: Send) -> None:
 
 
 async def send_last(reply: Reply, receive: Receive, send: Send) -> None:
-    """Send the last answer of a connection, and take for a moment what the client is still sending.
+    """Send the last answer of a connection, and for a moment keep reading what the client still sends.
 
     Closing with unread bytes resets the connection, and the client might never see why it was refused.
     """

@@ -36,14 +36,13 @@ RetryAfter = Callable[[Document], Header]
 
 
 def retry_soon(document: Document) -> Header:
-    """Ask for another look in 1 or 2 seconds. It differs from job to job, so that pollers who began together do not stay together."""
+    """Suggest another look in 1 or 2 seconds. It differs from job to job, so that pollers that start together drift apart."""
     return RETRY_AFTER[1 + (ord(document.id[-1]) & 1)]
 
 
 class RetryAfterAdvisor:
-    """Reads the statistics of all lanes in the background, and makes `Retry-After` of them.
-
-    Without statistics it says what `retry_soon` says, except for jobs whose time is known.
+    """Reads the statistics of all lanes in the background, and computes `Retry-After` from them. Without statistics it
+    answers as `retry_soon` does, except for jobs whose time is known.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
@@ -51,7 +50,7 @@ class RetryAfterAdvisor:
         self._lanes: dict[str, tuple[float, float]] = {}
 
     def __call__(self, document: Document) -> Header:
-        """Make the header for an unfinished job. It differs from job to job, so that pollers do not stay together."""
+        """Make the header for an unfinished job. It differs from job to job, so that pollers drift apart."""
         lane = self._lanes.get(document.lane)
         if lane is None and document.state != SCHEDULED:
             return retry_soon(document)
@@ -62,12 +61,12 @@ class RetryAfterAdvisor:
         return RETRY_AFTER[1 + int((left_s - 1) * (0.9 + part / 5) + part * 2)]
 
     def learn(self, statistics: Statistics) -> None:
-        """Go by these from now on. Nothing is kept of quick lanes: most answers are for those."""
+        """Use these from now on. Nothing is kept about quick lanes, which most answers are for."""
         known = {name: (lane.wait_s, lane.typical_s) for name, lane in statistics.items()}
         self._lanes = {name: times for name, times in known.items() if sum(times) > SOON_S}
 
     async def follow(self, board: StatisticsBoard, every_s: float = FOLLOW_S) -> None:
-        """Learn from the board again and again, for ever."""
+        """Keep learning from the board, for ever."""
         await repeat(partial(self._read, board), every_s)
 
     async def _read(self, board: StatisticsBoard) -> None:
@@ -78,7 +77,7 @@ class RetryAfterAdvisor:
         self.learn(statistics)
 
     def _seconds_left(self, document: Document, wait_s: float, typical_s: float) -> float:
-        """Estimate the seconds until the end. A clock that is behind the record's makes nobody wait longer."""
+        """Estimate the seconds until the end. A clock behind the record's does not lengthen the wait."""
         expected_s = typical_s if document.state == RUNNING else wait_s + typical_s
         passed_s = self._clock() - document.since
         return expected_s - (passed_s if document.state == SCHEDULED else max(passed_s, 0.0))

@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two.
 
-uvicorn writes head and body apart, and uvloop sends each at once: on small answers the second send, and the client's
+uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
 second wake-up, cost more than all of our own work (docs/performance.md).
 """
 
@@ -16,7 +16,7 @@ MOST_JOINED = 64 * 1024
 
 
 class JoinedWrites:
-    """A transport that sends what was written in one turn of the loop together; all else is the real one's."""
+    """A transport that sends everything written in one turn of the loop at once; the rest is left to the real one."""
 
     __slots__ = ("_call_soon", "_parts", "_size", "_transport")
 
@@ -30,7 +30,7 @@ class JoinedWrites:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send these bytes at the end of this turn, or now where they are many."""
+        """Send these bytes at the end of this turn, or at once if they are many."""
         if not self._parts:
             self._call_soon(self.flush)
         self._parts.append(data)

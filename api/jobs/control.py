@@ -36,7 +36,7 @@ class Control:
         self._announcements: TaskSet[None] = TaskSet()
 
     async def cancel(self, tenant: str, job_id: str) -> Document:
-        """Cancel a job, or ask it to stop where it runs. One that has ended stays as it is, and asking again changes nothing."""
+        """Cancel a job, or ask it to stop if it runs. One that has ended stays as it is; asking again changes nothing."""
         job = await self._store.cancel(tenant, check_id(job_id))
         if job is None:
             return await self._lookup.find(tenant, job_id)
@@ -59,9 +59,9 @@ class Control:
         return render(again)
 
     async def delete(self, tenant: str, job_id: str) -> None:
-        """Delete a finished job and all copies of it. Raises JobNotFinished; CacheAway where copies cannot be reached.
+        """Delete a finished job and all copies of it. Raises JobNotFinished; CacheAway if copies cannot be reached.
 
-        Copies go first: what is left of a delete that dies in between is a job that can be deleted.
+        Copies go first: if this process dies in between, the job is still there to be deleted again.
         """
         if not (await self._lookup.find(tenant, check_id(job_id))).finished:
             raise JobNotFinished
@@ -81,7 +81,7 @@ class Control:
         return await self._store.list_attempts(job_id)
 
     async def _announce(self, job: Job) -> None:
-        """Wake those who wait for the job, and tell its consumer where it still runs."""
+        """Wake those who wait for the job, and tell its consumer if it is still running."""
         await announce(self._cache, self._telemetry, [job])
         if job.state not in TERMINAL:
             await self._cache.ask_stop(job.id)

@@ -1,7 +1,7 @@
 """The fast path: answer plain submits and look-ups from the raw scope, before FastAPI.
 
 Submit one job, look up one job. It decides from the scope alone, before it receives anything, and passes whatever is
-unusual on to FastAPI; of look-ups it answers only those that succeed, and it uses the very functions that the routes use.
+unusual on to FastAPI; of look-ups it answers only those that succeed, and it uses the same functions as the routes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class FastPath:
         await self._app(scope, receive, send)
 
     async def _look_up(self, scope: Scope) -> Reply | None:
-        """Answer with the job's document, or return None where the request is not plain or does not succeed."""
+        """Answer with the job's document, or return None if the request is not plain or does not succeed."""
         plain = _read_plain(scope["headers"])
         if plain is None or b"content-length" in plain:
             return None
@@ -101,7 +101,7 @@ class FastPath:
         return found(document, self._retry_after)
 
     def _may_submit(self, scope: Scope) -> str | None:
-        """Return the tenant, where this is a plain submit with a verified key."""
+        """Return the tenant if this is a plain submit with a verified key."""
         plain = _read_plain(scope["headers"])
         if plain is None or plain.get(b"content-type") != b"application/json" or b"if-none-match" in plain:
             return None
@@ -112,7 +112,7 @@ class FastPath:
         return caller.tenant if caller else None
 
     async def _submit(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer whatever comes of it: the body is read here, so FastAPI could not read it any more."""
+        """Answer in any case: the body is read here, so FastAPI could no longer read it."""
         scope[ROUTE] = SUBMIT
         try:
             body = await read_body(receive, self._most_body, self._body_timeout_s)
@@ -131,7 +131,7 @@ class FastPath:
 
 
 def _read_plain(headers: list[Header]) -> dict[bytes, bytes] | None:
-    """Return the headers that matter here, or None where one is unusual or comes twice."""
+    """Return the headers that matter here, or None if one is unusual or comes twice."""
     plain: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in ONCE:

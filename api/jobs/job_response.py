@@ -27,7 +27,7 @@ def not_modified(document: Document, retry_after: RetryAfter = retry_soon) -> Re
 
 
 def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """Answer 202 with the document and where to look it up, or 200 where the job is finished already."""
+    """Answer 202 with the document and where to look it up, or 200 if the job is finished already."""
     headers = _headers(document, document.body, retry_after)
     headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
     return Reply(200 if document.finished else 202, headers, document.body)
@@ -46,7 +46,7 @@ def result(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
 
 
 def matches(if_none_match: bytes, document: Document) -> bool:
-    """Say whether the client's validators include the document's (weak comparison, RFC 9110 §8.8.3.2)."""
+    """Return whether the client's validators include the document's (weak comparison, RFC 9110 §8.8.3.2)."""
     if if_none_match == b'"%d"' % document.version:
         return True
     wanted = b'"%d"' % document.version

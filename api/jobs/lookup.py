@@ -50,7 +50,7 @@ class Lookup:
         self._refill: Batcher[Document, None] = Batcher("refill", self._write_cache, Limits(rows=200))
 
     async def find(self, tenant: str, job_id: str) -> Document:
-        """Find the document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired where its id is old enough for that."""
+        """Find the document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired if its id is old enough for that."""
         document = (
             self._find_in_memory(job_id)
             or await self._find_in_cache(job_id)

@@ -106,7 +106,7 @@ class ResultReuse:
         return result if self._clock() < until else None
 
     def _remember(self, fingerprint: bytes, result: Result) -> None:
-        """Remember a result, unless it is there already: its time must not grow longer each time it is asked for."""
+        """Remember a result, unless it is there already: asking for it must not prolong its time."""
         now = self._clock()
         if self._find_in_memory(fingerprint) or result.finished_at < self._superseded.get(fingerprint, 0.0):
             return
@@ -124,5 +124,5 @@ class ResultReuse:
 
 
 def _digest(body: bytes) -> bytes:
-    """Shorten a body to what it is remembered by, whatever its length."""
+    """Hash a body to the short key it is remembered by."""
     return blake2b(body, digest_size=32).digest()

@@ -96,7 +96,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
 )
 async def submit_job(request: Request) -> Response:
-    """Answers 202 with the job as it stands, or 200 where its result is known already or arrives while the request waits."""
+    """Answers 202 with the job as it stands, or 200 if its result is known already or arrives while the request waits."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
@@ -167,7 +167,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     waiting: Waits,
     advice: Advice,
 ) -> Response:
-    """Answers 202 while there is none yet, and 409 where there never will be one."""
+    """Answers 202 while there is none yet, and 409 if there never will be one."""
     document = await lookup.find(caller.tenant, job_id)
     document = await waiting.until_finished(document, wait.seconds, request.receive)
     watch.lap("look-up")
@@ -188,7 +188,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     },
 )
 async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
-    """Answers 200 with the cancelled job, or with one that had ended before; 202 where it runs and was asked to stop."""
+    """Answers 200 with the cancelled job, or with one that had ended before; 202 if it is running and was asked to stop."""
     document = await control.cancel(caller.tenant, job_id)
     reply = found(document, advice)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))

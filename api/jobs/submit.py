@@ -37,7 +37,7 @@ ORPHAN_S = 3_600.0
 
 
 class SubmitRequest(NamedTuple):
-    """What a client asks for, before anything but its JSON was checked. `pointer` says where in the body the input is."""
+    """What a client asks for, with nothing checked yet but its JSON. `pointer` says where in the body the input is."""
 
     kind: str
     input: Any
@@ -61,7 +61,7 @@ class SubmitResult(NamedTuple):
 
 
 class Submission:
-    """Takes jobs into the record. `now` tells the time by the record's clock."""
+    """Takes jobs into the record. `now` returns the time by the record's clock."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -137,14 +137,14 @@ class Submission:
         return job._replace(fingerprint=digest, flight=True, fresh_s=float(handler.cache_s))
 
     async def _find_key(self, job: NewJob) -> IdempotencyKeyUse | None:
-        """Look up what the job's key was used for. Raises IdempotencyKeyReused where that was another request."""
+        """Look up what the job's key was used for. Raises IdempotencyKeyReused if that was another request."""
         use = await self._keys.put((job.tenant, job.key or ""))
         if use is not None and use.request_hash != job.request_hash:
             raise IdempotencyKeyReused
         return use
 
     async def _find_by_key(self, use: IdempotencyKeyUse) -> SubmitResult | None:
-        """Find the job that a key stands for. Raises JobExpired where it was there once."""
+        """Find the job that a key stands for. Raises JobExpired if it is no longer there."""
         job = (await self._store.look_up([use.job_id])).get(use.job_id)
         if job is not None:
             return SubmitResult(render(job), replayed=True)
@@ -153,7 +153,7 @@ class Submission:
         return None
 
     async def _find_same_work(self, job: NewJob) -> SubmitResult | None:
-        """Find the same work, done or under way, where it may be shared."""
+        """Find the same work, done or under way, if it may be shared."""
         if job.fingerprint is None or job.fresh_s is None:
             return None
         now = self._now()
@@ -166,7 +166,7 @@ class Submission:
         return self._answer_with_result(found.document, now - found.finished_at, job.fresh_s)
 
     async def _bind_key(self, job: NewJob, job_id: str) -> bool:
-        """Let the key, if there is one, stand for this job; false where another request was quicker."""
+        """Bind the key, if there is one, to this job; false if another request was quicker."""
         if job.key is None or job.request_hash is None:
             return True
         return await self._store.bind_idempotency_key(
@@ -174,7 +174,7 @@ class Submission:
         )
 
     async def _insert(self, job: NewJob) -> SubmitResult:
-        """Insert the job, or find what came in between.
+        """Insert the job, or find the one that came first.
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
@@ -225,7 +225,7 @@ def make_job(
     request: SubmitRequest,
     traceparent: str | None = None,
 ) -> NewJob:
-    """Make a job that the kind takes: size, input and options fit. Raises Invalid, TooLarge."""
+    """Make a job, checking that the kind takes its size, input and options. Raises Invalid, TooLarge."""
     options = request.options
     lane = _find_lane(lanes, options.lane or handler.lane)
     return NewJob(

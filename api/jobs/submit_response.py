@@ -13,7 +13,7 @@ _REPLAYED: Header = (b"idempotent-replayed", b"true")
 
 
 def answer_submit(submitted: SubmitResult, retry_after: RetryAfter = retry_soon) -> Reply:
-    """Make the answer: 202, or 200 where the job is finished already."""
+    """Make the answer: 202, or 200 if the job is finished already."""
     reply = accepted(submitted.document, retry_after)
     if submitted.reused:
         reply.headers.append((b"cache-status", b"sluice; hit; ttl=%d" % submitted.ttl_s))

@@ -64,16 +64,16 @@ class Waiting:
                     waiter.wakeup.set()
 
     def release(self) -> None:
-        """Answer everybody with what is known: the process stops."""
+        """Answer everybody with what is known: the process is stopping."""
         self._stopping = True
         self._wake_all()
 
     async def wait(
         self, tenant: str, document: Document, timeout_s: float, receive: Receive, to_the_end: bool = False
     ) -> Document:
-        """Wait until the document is another version than this one, or finished where it is waited for to the end.
+        """Wait until the document has another version than this one or, if the end is waited for, until it is finished.
 
-        Returns what is known when the time is up, the client is gone, the process stops or too many wait.
+        Returns what is known when the time is up, the client is gone, the process is stopping or too many wait.
         """
         if document.finished or self._stopping or self._count >= self._limit:
             return document
@@ -87,13 +87,13 @@ class Waiting:
         return document
 
     async def until_finished(self, document: Document, timeout_s: float, receive: Receive) -> Document:
-        """Wait until the job has finished, where there is time to wait at all."""
+        """Wait until the job has finished, if there is time to wait at all."""
         if not timeout_s:
             return document
         return await self.wait(document.tenant, document, timeout_s, receive, to_the_end=True)
 
     async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
-        """Read again; where that is not yet what was announced, or nothing new, wait for a wake-up first."""
+        """Read again; if that is older than what was announced, or nothing new, wait for a wake-up first."""
         timeout_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
         try:
             found = await self._lookup.find(tenant, document.id)

@@ -20,7 +20,7 @@ HEADINGS = f"{'id':<13} {'tenant':<20} {'scopes':<20} {'created':<17} {'last use
 async def create_key(
     settings: Settings, tenant: str, scopes: frozenset[str], expires_days: int | None = None
 ) -> str:
-    """Make a key and return it; it cannot be had again. Raises SluiceError where the record does not take it."""
+    """Create a key and return it; it cannot be shown again. Raises SluiceError if the record refuses it."""
     text = make_key()
     key = parse_key(text.encode())
     assert key is not None  # noqa: S101  it was made a line ago
@@ -31,13 +31,13 @@ async def create_key(
 
 
 async def list_keys(settings: Settings) -> str:
-    """List every key below the headings, the newest first, without secrets. Raises SluiceError."""
+    """List every key under headings, newest first, without secrets. Raises SluiceError."""
     async with _open_keys(settings) as keys:
         return "\n".join([HEADINGS, *map(_line, await keys.list_api_keys())])
 
 
 async def revoke_key(settings: Settings, key_id: str) -> str:
-    """Revoke a key by its id. Raises SluiceError where there is none."""
+    """Revoke a key by its id. Raises SluiceError if there is none."""
     async with _open_keys(settings) as keys:
         if not await keys.revoke_api_key(key_id):
             raise SluiceError(f"there is no key with the id {key_id[:64]}; `sluice keys list` shows them")

@@ -1,6 +1,6 @@
 """The form of an API key: `slc_<id>_<secret>_<crc>`.
 
-The prefix is for secret scanners, the checksum refuses typing errors without a look-up. The record keeps an HMAC of the
+The prefix is for secret scanners; the checksum catches typing errors without a look-up. The record keeps an HMAC of the
 secret, whose key (the pepper) is not in the database.
 """
 
@@ -34,7 +34,7 @@ def make_key() -> str:
 
 
 def parse_key(key: bytes) -> ApiKey | None:
-    """Take a key apart, or return None where it cannot be one."""
+    """Split a key into its parts, or return None if it cannot be one."""
     match = _KEY.fullmatch(key)
     if match is None or crc32(key[:-9]) != int(match[3], 16):
         return None

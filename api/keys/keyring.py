@@ -1,4 +1,4 @@
-"""Verify API keys, and remember those that were verified lately."""
+"""Verify API keys, and remember those that were verified recently."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Keyring:
     def _end_lookup(self, authorization: bytes, task: asyncio.Task[Identity]) -> None:
         del self._lookups[authorization]
         if not task.cancelled():
-            task.exception()  # where every request has left, nobody else takes the error
+            task.exception()  # if every request has left, nobody else retrieves the error
 
     async def _look_up(self, authorization: bytes) -> Identity:
         now = self._clock()
@@ -126,7 +126,7 @@ class Keyring:
         return identity
 
     def _use_stale(self, authorization: bytes, now: float) -> Identity:
-        """Go on with a key that was verified before the record went away. Raises ServerAway where there is none."""
+        """Accept a key that was verified before the record went away. Raises ServerAway if there is none."""
         found = self._verified.get(authorization)
         if found is None or now >= found.verified_at + self._stale_s:
             raise ServerAway("postgresql")

@@ -13,7 +13,7 @@ from sluice.handler import AnyHandler
 
 
 def describe_kinds(document: Json, registry: Registry) -> None:
-    """Add what every kind takes and gives to the document of all routes."""
+    """Add what every kind takes and returns to the document of all routes."""
     schemas = document["components"]["schemas"]
     schemas |= schemas_of(SubmitOptions, mode="validation")
     for kind in registry:
@@ -25,7 +25,7 @@ def describe_kinds(document: Json, registry: Registry) -> None:
 
 
 def find_example(schema: Json) -> Any:
-    """Find an input as its model's examples show it, or None where a required field shows none."""
+    """Find an input as its model's examples show it, or None if a required field shows none."""
     if schema.get("examples"):
         return schema["examples"][0]
     fields: Json = schema.get("properties", {})

@@ -22,7 +22,7 @@ AT_ONCE = 200
 
 
 class BulkResult(NamedTuple):
-    """The jobs that matched, how many of them were changed, and the new jobs by those that they try again."""
+    """The jobs that matched, how many of them were changed, and the new jobs, by the jobs that they retry."""
 
     page: Page
     changed: int
@@ -44,7 +44,7 @@ class Bulk:
         self._publisher, self._telemetry = publisher, telemetry
 
     async def cancel(self, tenant: str, request: BulkRequest) -> BulkResult:
-        """Cancel what has not begun, and ask what runs to stop."""
+        """Cancel what has not begun, and ask running ones to stop."""
         page = await self._find(tenant, "cancel", request, _narrow_to_cancel(request.filter.wanted))
         changed = 0
         if not request.dry_run:
@@ -83,7 +83,7 @@ class Bulk:
 
 
 def _narrow_to_cancel(wanted: Filter) -> Filter:
-    """Narrow a filter to what a cancel changes. Raises Invalid where it names nothing, or what no cancel changes."""
+    """Narrow a filter to what a cancel changes. Raises Invalid if it names nothing, or states that no cancel changes."""
     if wanted == Filter():
         raise _invalid("empty", "An empty filter would cancel everything; name at least one thing.")
     if not UNFINISHED.issuperset(wanted.states):
@@ -92,7 +92,7 @@ def _narrow_to_cancel(wanted: Filter) -> Filter:
 
 
 def _narrow_to_retry(wanted: Filter) -> Filter:
-    """Narrow a filter to failed jobs. Raises Invalid where it names others."""
+    """Narrow a filter to failed jobs. Raises Invalid if it names others."""
     if not {JobState.FAILED}.issuperset(wanted.states):
         raise _invalid("state", "Only failed jobs can be tried again.")
     return wanted._replace(states=(JobState.FAILED,))

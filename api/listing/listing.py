@@ -22,7 +22,7 @@ _POINTERS = {"list": "?page_token"}
 
 
 class JobQuery(NamedTuple):
-    """Which jobs of which tenant are wanted, and for what: a token of one purpose is none of another."""
+    """Which jobs of which tenant are wanted, and for what: a token made for one purpose is not valid for another."""
 
     tenant: str
     purpose: str
@@ -35,14 +35,14 @@ class JobQuery(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Jobs, newest first, and the token that goes on behind them; None at the end."""
+    """Jobs, newest first, and the token of the next page; None at the end."""
 
     jobs: list[Job]
     next_token: str | None
 
 
 class Errors(NamedTuple):
-    """Groups of failures, of how many failures, and whether there may be more than were looked at."""
+    """Groups of failures, how many failures they hold, and whether there may be more than were looked at."""
 
     groups: list[ErrorGroup]
     failures: int

@@ -28,7 +28,7 @@ BulkChanges = Annotated[Bulk, provided(Bulk)]
 
 
 async def check_query(request: Request, _: Caller) -> None:
-    """Refuse what is no parameter of a list, and what comes twice; states alone may be several."""
+    """Refuse parameters that a list does not have, or that come twice; only states may be several."""
     refuse_unknown(request, ListQuery, repeatable={"state"})
 
 

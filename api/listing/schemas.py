@@ -74,7 +74,7 @@ class JobFilter(BaseModel):
 
     @property
     def wanted(self) -> Filter:
-        """The filter as the record takes it. Raises Invalid for what no job can be."""
+        """Build the filter that the record takes. Raises Invalid for values that no job can have."""
         states = tuple(sorted(set(self.state or ())))
         if self.error is not None:
             if states and JobState.FAILED not in states:

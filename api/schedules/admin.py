@@ -1,6 +1,6 @@
 """Manage schedules for operators. Each function returns what `sluice schedules` prints.
 
-It goes the way of the routes, so what they refuse it refuses. It needs PostgreSQL alone: keepers do the rest.
+They pass the same checks as the routes, and need only PostgreSQL: keepers do the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADINGS = f"{'name':<24} {'state':<7} {'next (UTC)':<17} {'last (UTC)':<17} {'k
 
 
 async def create_schedule(settings: Settings, tenant: str, given: dict[str, str], replace: bool) -> str:
-    """Make a schedule of these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
+    """Create a schedule from these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
     fields = given | {name: _read_json(f"--{name}", given[name]) for name in ("input", "options")}
     async with _open_schedules(settings, tenant, given["name"]) as schedules:
         body = validate(ScheduleBody, fields)
@@ -40,7 +40,7 @@ async def create_schedule(settings: Settings, tenant: str, given: dict[str, str]
 
 
 async def list_schedules(settings: Settings, tenant: str, page_size: int = PAGE) -> str:
-    """List every schedule of a tenant below the headings, by name. Raises SluiceError."""
+    """List every schedule of a tenant under headings, by name. Raises SluiceError."""
     async with _open_schedules(settings, tenant) as schedules:
         found, more = await schedules.page(tenant, page_size)
         while more:
@@ -50,7 +50,7 @@ async def list_schedules(settings: Settings, tenant: str, page_size: int = PAGE)
 
 
 async def show_schedule(settings: Settings, tenant: str, name: str) -> str:
-    """Show one with its input, as JSON. Raises SluiceError."""
+    """Show a schedule with its input, as JSON. Raises SluiceError."""
     async with _open_schedules(settings, tenant, name) as schedules:
         found = document(await schedules.find(tenant, name))
     return orjson.dumps(found, option=orjson.OPT_UTC_Z | orjson.OPT_INDENT_2).decode()
@@ -63,7 +63,7 @@ async def pause_schedule(settings: Settings, tenant: str, name: str) -> str:
 
 
 async def resume_schedule(settings: Settings, tenant: str, name: str) -> str:
-    """Go on with the next tick to come. Raises SluiceError."""
+    """Make jobs again, from the next tick on. Raises SluiceError."""
     async with _open_schedules(settings, tenant, name) as schedules:
         return _announce(await schedules.resume(tenant, name))
 
@@ -75,7 +75,7 @@ async def run_schedule(settings: Settings, tenant: str, name: str) -> str:
 
 
 async def delete_schedule(settings: Settings, tenant: str, name: str) -> str:
-    """Forget it; its jobs stay. Raises SluiceError."""
+    """Delete a schedule; its jobs stay. Raises SluiceError."""
     async with _open_schedules(settings, tenant, name) as schedules:
         await schedules.delete(tenant, name)
     return f"{name} is deleted; its jobs stay"
@@ -83,7 +83,7 @@ async def delete_schedule(settings: Settings, tenant: str, name: str) -> str:
 
 @asynccontextmanager
 async def _open_schedules(settings: Settings, tenant: str, name: str = "") -> AsyncIterator[Scheduling]:
-    """Within the block, errors that are about this schedule speak of the command, not of HTTP."""
+    """Open the flow; within the block, errors about this schedule are worded for the command, not for HTTP."""
     registry = load(settings.handlers)
     database = Database(settings.postgres_url.get_secret_value(), "sluice-schedules", Telemetry(), size=1)
     try:
@@ -104,7 +104,7 @@ async def _open_schedules(settings: Settings, tenant: str, name: str = "") -> As
 
 
 def _read_json(option: str, text: str) -> Any:
-    """Read the JSON of an option, or of the file that it names behind `@`."""
+    """Read the JSON of an option, or of the file that it names after `@`."""
     try:
         return parse(Path(text[1:]).read_bytes() if text.startswith("@") else text.encode())
     except OSError as error:

@@ -52,7 +52,7 @@ async def list_schedules(
     openapi_extra=takes(ScheduleBody),
 )
 async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
-    """Answers 201 with the schedule, or 409 where its name is taken."""
+    """Answers 201 with the schedule, or 409 if its name is taken."""
     return _show(await schedules.create(caller.tenant, read_schedule(body)), 201)
 
 
@@ -80,7 +80,7 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Resp
     openapi_extra=takes(ScheduleBody),
 )
 async def replace_schedule(name: str, body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
-    """Answers 201 where there was none of this name, else 200: then it stays paused if it was."""
+    """Answers 201 if there was none of this name, else 200: then it stays paused if it was."""
     kept, new = await schedules.replace(caller.tenant, read_schedule(body, name))
     return _show(kept, 201 if new else 200)
 

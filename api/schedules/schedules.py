@@ -32,12 +32,12 @@ class Scheduling:
         self._registry, self._lanes, self._store = registry, lanes, store
 
     async def create(self, tenant: str, body: ScheduleBody) -> Schedule:
-        """Make one. Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
+        """Create a schedule. Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
         made, _ = await self._keep(tenant, body, replace=False)
         return made
 
     async def replace(self, tenant: str, body: ScheduleBody) -> tuple[Schedule, bool]:
-        """Make it, or put it in place of the one of its name; also say whether it is new. Raises as `create`."""
+        """Create it, or replace the one of its name; also say whether it is new. Raises what `create` raises."""
         return await self._keep(tenant, body, replace=True)
 
     async def find(self, tenant: str, name: str) -> Schedule:
@@ -45,7 +45,7 @@ class Scheduling:
         return _require(await self._store.find_schedule(tenant, _check_name(name)))
 
     async def page(self, tenant: str, size: int, behind: str = "") -> tuple[list[Schedule], bool]:
-        """List so many that follow a name, and say whether there are more. Raises Invalid."""
+        """List up to this many that follow a name, and say whether there are more. Raises Invalid."""
         if behind and not _NAME.fullmatch(behind):
             raise Invalid([Flaw("?page_token", "unknown", "page_token is the `next_page_token` of a page.")])
         found = await self._store.list_schedules(tenant, behind, size + 1)
@@ -125,7 +125,7 @@ def _require(found: S | None) -> S:
 
 
 def _require_still(found: S | None) -> S:
-    """Return what was there a moment ago. Raises TryAgain where it was replaced or deleted meanwhile."""
+    """Return what was there a moment ago. Raises TryAgain if it was replaced or deleted meanwhile."""
     if not found:
         raise TryAgain
     return found
@@ -136,7 +136,7 @@ def _to_request(body: ScheduleBody) -> SubmitRequest:
 
 
 def _options(job: NewJob, body: ScheduleBody) -> str:
-    """Write the options of its jobs, with what the kind says today where the schedule says nothing."""
+    """Write the options of its jobs, with the kind's present values where the schedule has none."""
     options = body.options.model_dump() | {
         "lane": job.lane,
         "priority": job.priority,

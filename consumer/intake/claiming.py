@@ -40,10 +40,10 @@ class Claims:
         self._pause_s = pause_s
 
     async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
-        """Claim these jobs; ids that are not returned were not to be had. Comes back early where the lane is closed."""
+        """Claim these jobs; ids that are not returned could not be claimed. Returns early if the lane is closed."""
         try:
             jobs = await self._jobs.claim(ids, self._kinds)
-        except Exception as error:  # noqa: BLE001  a lane that died would be missed by nobody
+        except Exception as error:  # noqa: BLE001  nobody would notice a lane that died
             self._report("claim", error)
             jobs = await self._claim_again(slots, ids)
         self._telemetry.emit(Event.CLAIMED, len(jobs))
@@ -52,7 +52,7 @@ class Claims:
     async def pull(self, slots: LaneSlots, limit: int, turns: Mapping[str, int]) -> list[Job]:
         """Claim the oldest queued jobs of the lane, the priorities in turns; overdue jobs come back failed.
 
-        Where the reply was lost these are the claims that can be found, perhaps more than `limit`.
+        If the reply was lost, these are the claims that can be found, perhaps more than `limit`.
         """
         lane = slots.lane.name
         try:
@@ -68,7 +68,7 @@ class Claims:
         return found
 
     async def defer_unclaimed(self, ids: Collection[str]) -> None:
-        """Have the record decide what could not be claimed: it is void, overdue, or not for this consumer."""
+        """Have the record deal with ids that could not be claimed: they are void, overdue, or not for this consumer."""
         if not ids:
             return
         self._telemetry.emit(Event.VOID, len(ids))
@@ -114,6 +114,6 @@ class Claims:
                 return
 
     def _report(self, step: str, error: Exception) -> None:
-        """Report what was not foreseen. That a server is away is reported by its breaker."""
+        """Report an unforeseen error. That a server is away is reported by its breaker."""
         if not isinstance(error, ServerAway | TryAgain):
             self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))

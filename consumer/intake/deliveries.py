@@ -45,7 +45,7 @@ class DeliveryIntake:
                 self._execution.start(jobs, self._slots)
 
     def close(self) -> None:
-        """Take nothing more in."""
+        """Take in nothing more."""
         self._buffer.close()
 
 

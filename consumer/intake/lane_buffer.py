@@ -38,7 +38,7 @@ class LaneBuffer:
     async def take(self) -> dict[str, list[PendingDelivery]]:
         """Wait for ids and free slots; then as many ids as there are free slots, with their deliveries, taking those slots.
 
-        Nothing once the lane is closed.
+        Returns nothing once the lane is closed.
         """
         while not (self._slots.closed or self._can_take()):
             self._ready.clear()

@@ -1,6 +1,7 @@
 """The other intake: while RabbitMQ is away, claim jobs straight from the record, into the same slots and shares.
 
-It goes back by itself. An id that comes by a message for a job that was pulled is void, as any other that comes twice.
+It switches back by itself. If a message brings the id of a job that was pulled before, that id is void, like any that comes
+twice.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ REST_S = (0.25, 1.0)
 class FallbackPoller:
     """Fills the slots of lanes from the record while `silent_s`, the seconds since RabbitMQ worked, is `after_s` or more.
 
-    `on` says whether it does.
+    `on` says whether it is doing so.
     """
 
     def __init__(  # noqa: PLR0913  pauses that tests shorten
@@ -82,7 +83,7 @@ class FallbackPoller:
                 await called.wait()
 
     async def _pull(self, slots: LaneSlots, turns: Turns) -> bool:
-        """Look once for all free slots; true where there was something for each, and so perhaps more."""
+        """Look once for all free slots; true if there was something for each, and so perhaps more."""
         free = await slots.take_all()
         async with slots.claiming:
             found = await self._claim(slots, free, turns) if self.on and free else []

@@ -25,7 +25,7 @@ SILENT_S = 15.0
 
 
 class CountLanes:
-    """Reports this consumer's work, and counts for all where no other keeper has done so within `every_s`."""
+    """Reports this consumer's work, and counts for all if no other keeper has done so within `every_s`."""
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ class CountLanes:
         return len(counted)
 
     def read(self, figure: Callable[[LaneStatistics], float]) -> Mapping[str, float]:
-        """Read one figure of every lane; none where what was found is out of date."""
+        """Read one figure of every lane; none if what was found is out of date."""
         at, statistics = self._found
         return {lane: figure(each) for lane, each in statistics.items() if self._clock() < at + KNOWN_S}
 
     def oldest_undispatched_s(self) -> float:
-        """Read how long the oldest job has waited of those whose messages RabbitMQ has not confirmed."""
+        """Read how long the oldest of the jobs has waited whose messages RabbitMQ has not confirmed."""
         return max(self.read(lambda lane: lane.oldest_undispatched_s).values(), default=0.0)
 
     async def _count(self) -> Statistics:
-        """Count every `every_s`, or less often where it takes long, also where it takes too long."""
+        """Count every `every_s`, or less often if counting takes long, even if it takes too long to succeed."""
         began, least_s = self._clock(), max(self._every_s * 0.8, self._rest_s)
         if began < self._not_before:
             return {}

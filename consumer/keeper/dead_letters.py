@@ -28,7 +28,7 @@ class DeadLetters:
         self._reading.start(self._read(delivery), "dead-letter")
 
     async def _read(self, delivery: Delivery) -> None:
-        """Offer its jobs again, then forget it; until the record can be asked RabbitMQ keeps it."""
+        """Offer its jobs again, then forget it; until the record answers, RabbitMQ keeps it."""
         self._telemetry.emit(Event.DEAD_LETTER)
         letter = PendingDelivery(delivery)
         try:

@@ -18,7 +18,7 @@ class Duty(Protocol):
 
 
 async def keep(duty: Duty, every_s: float, telemetry: Telemetry) -> None:
-    """Do a duty for ever, about every so many seconds (± 20 %, so that keepers do not march in step)."""
+    """Do a duty for ever, at this interval in seconds (± 20 %, so that keepers do not all act at once)."""
     rng = Random()  # noqa: S311  jitter
 
     async def try_once() -> None:
@@ -26,7 +26,7 @@ async def keep(duty: Duty, every_s: float, telemetry: Telemetry) -> None:
             await duty.once()
         except (ServerAway, TryAgain):
             pass  # reported by the breaker; the next tick tries again
-        except Exception as error:  # noqa: BLE001  a duty that died would be missed by nobody
+        except Exception as error:  # noqa: BLE001  nobody would notice a duty that died
             telemetry.emit(Event.DUTY_FAILED, duty=type(duty).__name__, why=repr(error))
 
     await repeat(try_once, lambda: every_s * rng.uniform(0.8, 1.2))

@@ -47,7 +47,7 @@ class FindOvertakenJobs:
 
 
 class FindStrandedJobs:
-    """Finds jobs whose queue was seen empty twice, although they are queued and in nobody's hands."""
+    """Finds jobs whose queue was seen empty twice, although they are queued and no consumer holds them."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class FindStrandedJobs:
         self._empty: set[str] = set()
 
     async def once(self) -> int:
-        """Look at every queue; what was empty last time as well has lost its messages."""
+        """Look at every queue; one that was empty last time as well has lost its messages."""
         depths = await self._broker.depths()
         empty = {queue for queue in self._queues if depths.get(queue) == 0}
         twice, self._empty = empty & self._empty, empty

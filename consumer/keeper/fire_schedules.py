@@ -12,7 +12,7 @@ SCHEDULES_PER_TICK = 500
 
 
 class FireSchedules:
-    """Fires by the clock of the database. All keepers may try at once: the statement lets one alone fire a tick."""
+    """Fires by the clock of the database. All keepers may try at once: the statement lets only one of them fire a tick."""
 
     def __init__(self, store: ScheduleStore, telemetry: Telemetry) -> None:
         self._store, self._telemetry = store, telemetry
@@ -23,7 +23,7 @@ class FireSchedules:
         return sum([await self._fire(each) for each in found])
 
     async def _fire(self, found: DueSchedule) -> int:
-        """Fire one. Where it cannot be fired it holds up no other: it stays due, and is reported until it is mended."""
+        """Fire one. If that fails it holds up no other: it stays due, and is reported until it is fixed."""
         try:
             return await self._plan_and_fire(found)
         except (Invalid, BadRow) as error:

@@ -22,7 +22,7 @@ def _always() -> bool:
 class RepublishOutbox:
     """Publishes outbox rows whose time has come.
 
-    While RabbitMQ is not `connected` none are taken: what is taken in vain would not be due again for 30 s. Those whose
+    While RabbitMQ is not `connected` none are taken: a row taken for nothing would not be due again for 30 s. Those whose
     jobs were pulled meanwhile are dropped, or the outbox would grow for as long as RabbitMQ is away.
     """
 
@@ -49,7 +49,7 @@ class RepublishOutbox:
         return ids
 
     async def _drop_void(self) -> int:
-        """Walk on through the outbox; at its end begin anew."""
+        """Continue through the outbox; at its end, start over."""
         self._looked_at, dropped = await self._store.drop_void_messages(self._looked_at, ROWS_PER_TICK)
         self._telemetry.emit(Event.DROPPED, dropped)
         return dropped

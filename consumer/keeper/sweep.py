@@ -13,9 +13,10 @@ AGAIN_S, AGAIN_PART = 300.0, 0.1
 
 
 class Sweep:
-    """Says when to begin anew: once the walk has come to the end, and some time after it has begun.
+    """Says when to start over: once the walk has come to the end, and some time after it began.
 
-    Until then every tick goes on where the last one ended, so that what has to stay is not looked at again and again.
+    Until then every tick continues where the last one ended, so that rows which must stay are not looked at again and
+    again.
     """
 
     def __init__(self, keep_s: float, clock: Callable[[], float]) -> None:
@@ -24,12 +25,12 @@ class Sweep:
         self._at_end = False
 
     def is_over(self) -> bool:
-        """Return whether the next tick has to begin at the beginning; to be asked once before each."""
+        """Return whether the next tick has to start at the beginning; call it once before each."""
         if not self._at_end or self._clock() < self._began + self._again_s:
             return False
         self._began, self._at_end = self._clock(), False
         return True
 
     def advance(self, looked_at: int) -> None:
-        """Take in how many rows there were to look at."""
+        """Note how many rows there were to look at."""
         self._at_end = looked_at < ROWS_PER_TICK

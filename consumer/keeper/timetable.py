@@ -43,7 +43,7 @@ class KeeperBroker(QueueDepths, Protocol):
 
     @property
     def configured(self) -> bool:
-        """Whether there is one at all."""
+        """Whether a RabbitMQ is configured at all."""
 
     @property
     def connected(self) -> bool:
@@ -51,7 +51,7 @@ class KeeperBroker(QueueDepths, Protocol):
 
 
 class KeeperPorts(NamedTuple):
-    """What the keeper needs from the outside."""
+    """What the keeper needs from outside."""
 
     keeper: KeeperStore
     prune: PruneStore
@@ -86,7 +86,7 @@ class Timetable:
     def duties(
         self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime]
     ) -> Iterator[tuple[Duty, float]]:
-        """Every duty, and the seconds from one time it is done to the next."""
+        """List every duty, and the seconds from one run of it to the next."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache, tick = ports.keeper, ports.cache, settings.keeper_s
         yield RepublishOutbox(store, publisher, telemetry, lambda: ports.broker.connected), tick

@@ -21,7 +21,7 @@ class VerifyRecord:
         self.verified_at = 0.0
 
     async def once(self) -> int:
-        """Look once; the first tick passes, because what waited for a consumer is not done yet when it starts."""
+        """Check once; skip the first tick, because work that waited for a consumer is not done yet when it starts."""
         if self._settling_in:
             self._settling_in = False
             return 0

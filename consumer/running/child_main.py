@@ -73,7 +73,7 @@ def main(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: i
 
 
 def go_to_background() -> None:
-    """Run at nice 19, in a process group of its own, and leave it to the parent when to end."""
+    """Run at nice 19, in a process group of its own, and let the parent decide when to end."""
     os.setpriority(os.PRIO_PROCESS, 0, NICEST)
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -85,7 +85,7 @@ def go_to_background() -> None:
 
 
 def _end_with_fork_server() -> None:
-    """Have the kernel end this process with the fork server, which ends when the consumer was killed."""
+    """Have the kernel end this process with the fork server, which ends when the consumer is killed."""
     keeps_it_alive = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_alive_fd", None)
     if keeps_it_alive is not None:
         os.close(keeps_it_alive)
@@ -93,9 +93,9 @@ def _end_with_fork_server() -> None:
 
 
 def limit_memory(mib: int) -> None:
-    """Allocate at most so much (0: no bound), and be the first process that the kernel ends when memory runs out.
+    """Limit what this process may allocate (0: no bound), and make it the first that the kernel ends when memory runs out.
 
-    The bound counts what can be written to, used or not; what is merely reserved, or shared as libraries are, is free.
+    The bound counts memory that can be written to, used or not; what is merely reserved, or shared like libraries, is free.
     """
     with suppress(OSError):  # another system, or a locked one
         Path("/proc/self/oom_score_adj").write_text(str(MOST_OOM_SCORE_ADJ))

@@ -46,11 +46,11 @@ class ChildProcess:
         self._spent = False
 
     def start(self) -> None:
-        """Start the process. Raises OSError where the machine has none to give."""
+        """Start the process. Raises OSError if the machine cannot start another."""
         try:
             with _SPAWN_LOCK:
                 # The fork server inherits this mask: a signal for the whole group must not end it before us.
-                # The tracker, where it is not running yet, would undo it.
+                # # The tracker, if it is not running yet, would undo it.
                 resource_tracker.ensure_running()
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
                 self._process.start()
@@ -63,7 +63,7 @@ class ChildProcess:
             self.kill()
 
     def perform(self, request: JobRequest, on_begun: Callable[[], None], attempt: Attempt) -> Ending:
-        """Run one job and return how it ended. Raises NotBegun where it never began."""
+        """Run one job and return how it ended. Raises NotBegun if it never began."""
         begun = False
         try:
             self._pipe.send(tuple(request))
@@ -100,7 +100,7 @@ class ChildProcess:
                     kill(pid, signal.SIGKILL)
 
     def retire(self) -> None:
-        """Let it end by itself; kill it where it does not."""
+        """Let it end by itself; kill it if it does not."""
         self._pipe.close()
         with suppress(OSError):
             wait([self._process.sentinel], timeout=EXIT_GRACE_S)

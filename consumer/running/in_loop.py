@@ -38,7 +38,7 @@ class EventLoopRunner:
 
 
 class LoopRun:
-    """One handler in its task. Told to stop, the task is cancelled; where that does not end it in time, it is cut off."""
+    """One handler in its task. A stop cancels the task; if that does not end it in time, it is cut off."""
 
     __slots__ = ("_attempt", "_begun", "_grace_s", "_loop", "_task", "_timer", "_unclosable", "_work", "done")
 
@@ -55,7 +55,7 @@ class LoopRun:
         attempt.on_stop = self._stop
 
     def leave(self) -> None:
-        """End what still runs: nobody waits for it any more."""
+        """End what is still running: nobody waits for it any more."""
         self._timer.cancel()
         self._attempt.on_stop = None
         if not self._task.done():
@@ -94,6 +94,6 @@ class LoopRun:
 
 
 def _look_at(task: asyncio.Task[None]) -> None:
-    """Spare the log asyncio's complaint that nobody looked at how the task ended."""
+    """Retrieve the task's error, or asyncio would log that nobody did."""
     if not task.cancelled():
         task.exception()

@@ -41,7 +41,7 @@ class ThreadRunner:
 
 
 class ThreadRun:
-    """One handler in its thread. Told to stop, it is asked; where it goes on, the attempt ends without it."""
+    """One handler in its thread. A stop asks it to end; if it goes on, the attempt ends without it."""
 
     def __init__(self, attempt: Attempt, threads: ThreadPool, grace_s: float) -> None:
         self._attempt = attempt

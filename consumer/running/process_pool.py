@@ -44,7 +44,7 @@ class PooledRun:
                 child.kill()
 
     def stop(self, grace_s: float) -> None:
-        """Kill the child; where there is none yet, or it cannot be killed in time, go on without it."""
+        """Kill the child; if there is none yet, or it cannot be killed in time, go on without it."""
         with self._lock:
             if self._child is not None:
                 self._child.kill()
@@ -105,7 +105,7 @@ class ProcessPool:
         return f"<ProcessPool: {len(self._runs)} jobs in hand, {len(self._all)} processes>"
 
     async def run(self, attempt: Attempt) -> Ending:
-        """Run it in a child. The time limit counts from the moment in which the child begins."""
+        """Run it in a child. The time limit counts from the moment the child begins."""
         job = attempt.job
         run = PooledRun(
             attempt, JobRequest(attempt.handler.kind, job.id, job.attempt, job.fence, job.input or b"")
@@ -122,7 +122,7 @@ class ProcessPool:
             self._runs.discard(run)
 
     async def close(self) -> None:
-        """Stop what runs, kill every child."""
+        """Stop what is running, and kill every child."""
         for run in tuple(self._runs):
             run.attempt.stop(Released())
         self._threads.close()

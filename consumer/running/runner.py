@@ -19,7 +19,7 @@ class Runner:
     """Every place where a handler can run.
 
     `modules` are what child processes load; `threads` and `processes` how many places there are of each.
-    Work that was told to stop has `grace_s` seconds to end; then its slot goes on without it. `memory_mib` is what each
+    Work that was told to stop has `grace_s` seconds to end; then its slot is freed without it. `memory_mib` is what each
     process may allocate (0: no bound).
     """
 

@@ -47,7 +47,7 @@ class ThreadPool:
         LOG.warning("%d of %d threads ran past their time limit and still run", self.runaways, self._size)
 
     def remove_runaway(self) -> None:
-        """Take off a thread that has ended its work after all."""
+        """Uncount a thread that has ended its work after all."""
         self.runaways -= 1
 
     def close(self) -> None:

@@ -17,8 +17,8 @@ SPARE_S = 1.0
 class TimeLimit:
     """Tells an attempt that its time is up; cancelled like any timer.
 
-    Where a handler blocked the loop past that moment, everybody's time seems to be up at once, also that of work which
-    ended meanwhile and could not be heard. So a timer that fires late is set once more, for a moment later.
+    If a handler blocked the loop past that moment, the time of all attempts seems to be up at once, even of work that has
+    ended but could not report it. So a timer that fires late is set once more, for a moment later.
     """
 
     __slots__ = ("_attempt", "_due", "_loop", "_timer")

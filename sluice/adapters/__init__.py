@@ -1,1 +1,1 @@
-"""How to talk to each server: one folder per server."""
+"""The adapters that talk to the servers: one folder per server."""

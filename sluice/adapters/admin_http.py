@@ -28,7 +28,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 
 class AdminApp:
-    """A bare ASGI application; `pings` maps each dependency to what raises where it is away.
+    """A bare ASGI application; `pings` maps each server to a call that raises if it is away.
 
     `/check` also shows what `notes` return by name, and `config_problems`: the settings of servers that put jobs at risk.
     While the process is `draining` it is not ready.
@@ -107,9 +107,9 @@ def _ms_since(started: float) -> float:
 
 @contextlib.asynccontextmanager
 async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the private port in this loop until the block ends; yields the port, which matters where 0 was asked for.
+    """Serve the private port in this loop until the block ends; yields the port, which matters if 0 was asked for.
 
-    Raises StartRefused where the address cannot be had.
+    Raises StartRefused if the address cannot be bound.
     """
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none",

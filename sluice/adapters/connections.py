@@ -160,7 +160,7 @@ async def _watch_record(servers: Servers, checks: ServerChecks, clock: RecordClo
 
 
 async def _watch_cache(redis: RedisConnection, config_problems: ConfigProblems) -> None:
-    """Refuse only at the start: what runs without Redis goes on as well with one that is set up badly."""
+    """Refuse only at the start: what runs without Redis can go on with a badly configured one as well."""
     await _check_cache(redis, config_problems, starting=True)
     await asyncio.sleep(CHECK_S)
     await repeat(partial(_check_cache, redis, config_problems, starting=False), CHECK_S)

@@ -21,7 +21,7 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
-    """Open a listening socket, before anything else starts. Raises StartRefused where the address cannot be had."""
+    """Open a listening socket, before anything else starts. Raises StartRefused if the address cannot be bound."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=backlog)

@@ -96,7 +96,7 @@ class LogSink:
 
 
 def _safe(fields: dict[str, Any]) -> dict[str, Any]:
-    """Rename fields that a log record has already: logging would raise."""
+    """Rename fields that a log record already has, as logging would raise."""
     return {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
 
 

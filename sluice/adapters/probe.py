@@ -13,7 +13,7 @@ ANSWER_S = 2
 
 
 def ask(url: str) -> int:
-    """Print what the page says; 0 where it answers 200 in time, else 1. Raises SluiceError for what is no address."""
+    """Print what the page says; return 0 if it answers 200 in time, else 1. Raises SluiceError if this is not an address."""
     connection = http.client.HTTPConnection(*_host_and_port(url), timeout=ANSWER_S)
     try:
         connection.request("GET", urlsplit(url).path or "/")

@@ -1,7 +1,7 @@
 """Act on risky settings of servers: some end the process, the others are logged and shown.
 
-A server can be checked only once it answers, which may be long after the start; so whoever can stop the process
-registers here how that is done.
+A server can be checked only once it answers, which may be long after the start; so the code that can stop the process
+registers here how to do so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sluice.errors import StartRefused
 
 
 class ConfigProblems:
-    """The problems known to one process. `lines` are those it works with all the same, for people to read."""
+    """The problems known to one process. `lines` are those it works with nevertheless, for people to read."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -42,12 +42,12 @@ class ConfigProblems:
                 self._stop()
 
     def on_refusal(self, stop: Callable[[], object]) -> None:
-        """Call `stop` when the process must not go on: at once where that is known already."""
+        """Call `stop` when the process must not go on: at once if that is known already."""
         self._stop = stop
         if self._refusal is not None:
             stop()
 
     def check(self) -> None:
-        """Raises StartRefused where the process had to stop."""
+        """Raise StartRefused if the process had to stop."""
         if self._refusal is not None:
             raise self._refusal

@@ -1,7 +1,7 @@
-"""The command `sluice`: its words, and the errors it prints.
+"""The command `sluice`: its subcommands, and the errors it prints.
 
-Arguments are read here; what a word does stands where the servers are known, and is imported when the word is said. So help
-comes at once, and the command works without the libraries of the servers.
+Only arguments are read here; the code behind a subcommand is imported when it runs. So help comes at once, and the command
+works without the libraries of the servers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Run Sluice, and look after its keys, its schedules and its record.",
+    help="Run Sluice, and manage its keys, its schedules and its record.",
     epilog=examples("sluice keys create --tenant acme", "sluice schedules create --help", "sluice verify --json"),
 )  # fmt: skip
 app.command(epilog=processes.API)(processes.api)
@@ -50,7 +50,7 @@ def _before_a_word(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Obey the words, and return the exit status. What is wrong is said on stderr, one line for each flaw."""
+    """Run the command, and return the exit status. Errors go to stderr, one line each."""
     try:
         return get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
     except typer.TyperException as error:
@@ -68,18 +68,18 @@ def _refuse(why: str) -> int:
 
 
 def _misused(error: typer.TyperException) -> str:
-    """What is wrong with the arguments, and where the right ones are told."""
+    """Say what is wrong with the arguments, and where to read about the right ones."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "sluice"
     return f"{' '.join(error.format_message().split()).rstrip('.')}; see `{path} --help`"
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    """Which part of the product is not here, and how to get it. Raises the error where nothing is to be got."""
+    """Say which part of the product is not installed, and how to get it. Raises the error if installing would not help."""
     package = (error.name or "").partition(".")[0]
     if error.name in SERVER_SIDE:
         return (
-            f"the package {package} is not installed here: this word needs the server side, which a clone of the "
+            f"the package {package} is not installed here: this command needs the server side, which a clone of the "
             "repository has after `make setup`, as .venv/bin/sluice, and so has the container image"
         )
     if package in ("", "sluice", *SERVER_SIDE):

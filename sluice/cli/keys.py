@@ -10,7 +10,7 @@ from sluice.cli.usage import Tenant, examples, tell
 
 SCOPES = ("submit", "read", "admin")
 
-app = typer.Typer(rich_markup_mode=None, help="Make, list and revoke API keys. It needs PostgreSQL alone.")
+app = typer.Typer(rich_markup_mode=None, help="Create, list and revoke API keys. It needs only PostgreSQL.")
 
 
 def _checked_scopes(text: str) -> str:
@@ -37,12 +37,12 @@ def create(
     ] = "submit,read",
     expires_days: Annotated[
         int | None,
-        typer.Option(metavar="DAYS", min=1, max=36_500, help="Days until it ends (default: never)"),
+        typer.Option(metavar="DAYS", min=1, max=36_500, help="Days until it expires (default: never)"),
     ] = None,
 ) -> None:
-    """Make a key and print it, this once.
+    """Create a key and print it, this once.
 
-    The record keeps a hash of it, so nobody can show it again.
+    The record keeps only a hash of it, so it cannot be shown again.
     """
     from api.keys.admin import create_key
 
@@ -51,7 +51,7 @@ def create(
 
 @app.command("list", epilog=examples("sluice keys list"))
 def list_() -> None:
-    """Print every key, the newest first, and never a secret."""
+    """Print every key, newest first, without secrets."""
     from api.keys.admin import list_keys
 
     tell(list_keys)
@@ -61,7 +61,7 @@ def list_() -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `sluice keys list` shows it")],
 ) -> None:
-    """Refuse a key from now on; every process does within a minute."""
+    """Revoke a key; within a minute every process refuses it."""
     from api.keys.admin import revoke_key
 
     tell(revoke_key, key_id)

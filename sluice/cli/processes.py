@@ -26,7 +26,7 @@ PROBE = examples(
 def api() -> int:
     """Answer HTTP until SIGTERM.
 
-    A second SIGTERM does not wait for what is under way. It reads the variables SLUICE_* and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    A second SIGTERM does not wait for open requests. It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
     """
     add_working_directory()
     from api.__main__ import main
@@ -37,7 +37,7 @@ def api() -> int:
 def consumer() -> int:
     """Run jobs until SIGTERM.
 
-    It reads the variables SLUICE_* and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
     """
     add_working_directory()
     from consumer.__main__ import main
@@ -46,9 +46,9 @@ def consumer() -> int:
 
 
 def settings() -> None:
-    """Print every setting as a file .env.
+    """Print every setting in the form of a .env file.
 
-    Each has its default, and a line that says what it does.
+    Each has its default and a line that says what it does.
     """
     from sluice.core.runtime.settings import example
 
@@ -56,11 +56,11 @@ def settings() -> None:
 
 
 def probe(
-    url: Annotated[str, typer.Argument(metavar="URL", help="http://HOST:PORT/PATH, such as a /readyz")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the page: http://HOST:PORT/PATH")],
 ) -> int:
     """Ask a health page whether it answers 200.
 
-    It prints what the page says, and waits for 2 s at most.
+    It prints the page, and waits at most 2 s for it.
     """
     from sluice.adapters.probe import ask
 

@@ -20,15 +20,15 @@ MIGRATE = examples("sluice migrate")
 VERIFY = examples(
     "sluice verify",
     "sluice verify --newest 100000 --json",
-    status={0: "every invariant holds", 1: "one does not", 2: "the record could not be asked"},
+    status={0: "every invariant holds", 1: "one does not", 2: "the record could not be checked"},
 )
 _MOST = 1_000_000_000
 
 
 def migrate() -> None:
-    """Bring the schema to this release.
+    """Migrate the schema to this release.
 
-    It works on the database of SLUICE_POSTGRES_URL, and prints its revision. Doing it again, or many times at once, does no harm. Run it before the processes of a new release start.
+    It migrates the database of SLUICE_POSTGRES_URL, and prints its revision. Running it again, or several times at once, does no harm. Run it before the processes of a new release start.
     """
     from sluice.adapters.postgres.migrate import migrate
     from sluice.core.runtime.settings import load_settings
@@ -45,16 +45,16 @@ def verify(
             metavar="N",
             min=1,
             max=_MOST,
-            help="Of finished jobs, look at the last N that came (default: all)",
+            help="Check finished jobs only among the newest N (default: all)",
         ),
     ] = None,
     seconds: Annotated[
-        int, typer.Option(metavar="S", min=1, max=_MOST, help="Longest time for one check, in seconds")
+        int, typer.Option(metavar="S", min=1, max=_MOST, help="Time limit of each check, in seconds")
     ] = 60,
 ) -> int:
-    """Ask a live record whether every invariant holds.
+    """Check every invariant of a live record.
 
-    It changes nothing. Of each that is violated it prints what that means, what to do, and some offenders.
+    It changes nothing. For each violated invariant it prints what that means, what to do, and some offenders.
     """
     verifier, found = _ask(newest, seconds)
     show = _show_json if as_json else _show
@@ -81,7 +81,7 @@ async def _verify(verifier: PostgresVerifier, newest: int | None, check_s: int) 
 
 
 def _show(found: Sequence[Finding], verifier: PostgresVerifier) -> None:
-    """Print a row per check; of those that are violated, what it means, what to do, and some offenders."""
+    """Print a row per check; for violated ones also what that means, what to do, and some offenders."""
     from rich.console import Console
     from rich.table import Table
 

@@ -13,8 +13,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name: 1 to 55 of 
 
 app = typer.Typer(
     rich_markup_mode=None,
-    help="Make, list and change cron schedules. Each tick becomes one job, however many consumers there are. "
-    "It needs PostgreSQL alone.",
+    help="Create, list and change cron schedules. Each tick becomes one job, however many consumers there are. "
+    "It needs only PostgreSQL.",
 )
 
 
@@ -43,7 +43,7 @@ def create(
     kind: Annotated[str, typer.Option(metavar="KIND", help="The kind of its jobs, such as demo.sum")],
     input: Annotated[str, typer.Option(metavar="JSON", help="Their input: JSON, or @FILE")],
     timezone: Annotated[
-        str, typer.Option(metavar="ZONE", help="IANA zone in whose time --cron is read")
+        str, typer.Option(metavar="ZONE", help="IANA time zone in which --cron is read")
     ] = "UTC",
     options: Annotated[
         str,
@@ -53,13 +53,14 @@ def create(
         ),
     ] = "{}",
     catch_up: Annotated[
-        CATCH_UP, typer.Option(help="What missed ticks come to: one job together, none, or one job each")
+        CATCH_UP,
+        typer.Option(help="What missed ticks make: one job for all of them, none, or one job each"),
     ] = "one",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in place of the schedule of this name, if there is one")
+        bool, typer.Option("--replace", help="Replace the schedule of this name, if there is one")
     ] = False,
 ) -> None:
-    """Make a schedule, and print when it fires next."""
+    """Create a schedule, and print when it fires next."""
     from api.schedules.admin import create_schedule
 
     given = {"name": name, "cron": cron, "timezone": timezone, "kind": kind, "catch_up": catch_up}
@@ -84,7 +85,7 @@ def show(name: Name, tenant: Tenant) -> None:
 
 @app.command(epilog=examples("sluice schedules pause nightly --tenant acme"))
 def pause(name: Name, tenant: Tenant) -> None:
-    """Make no more jobs until it is resumed."""
+    """Pause a schedule: it makes no jobs until it is resumed."""
     from api.schedules.admin import pause_schedule
 
     tell(pause_schedule, tenant, name)
@@ -92,7 +93,7 @@ def pause(name: Name, tenant: Tenant) -> None:
 
 @app.command(epilog=examples("sluice schedules resume nightly --tenant acme"))
 def resume(name: Name, tenant: Tenant) -> None:
-    """Go on with the next tick to come."""
+    """Resume a schedule, from its next tick on."""
     from api.schedules.admin import resume_schedule
 
     tell(resume_schedule, tenant, name)
@@ -108,7 +109,7 @@ def run(name: Name, tenant: Tenant) -> None:
 
 @app.command(epilog=examples("sluice schedules delete nightly --tenant acme"))
 def delete(name: Name, tenant: Tenant) -> None:
-    """Forget a schedule; its jobs stay."""
+    """Delete a schedule; its jobs stay."""
     from api.schedules.admin import delete_schedule
 
     tell(delete_schedule, tenant, name)

@@ -1,4 +1,4 @@
-"""What the words share: the form of their help, the option for the tenant, and how an answer is printed."""
+"""What the subcommands share: the form of their help, the option for the tenant, and how an answer is printed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TENANT = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def examples(*lines: str, status: Mapping[int, str] = DONE_OR_REFUSED) -> str:
-    """Return the end of a word's help; `\\b` makes typer keep the lines as they are."""
+    """Return the end of a subcommand's help; `\\b` makes typer keep the lines as they are."""
     shown = "\n".join(f"  {line}" for line in lines)
     ends = "\n".join(f"  {number}  {meaning}" for number, meaning in status.items())
     return f"\b\nExamples:\n{shown}\n\n\b\nExit status:\n{ends}"
@@ -35,16 +35,16 @@ def examples(*lines: str, status: Mapping[int, str] = DONE_OR_REFUSED) -> str:
 def tell(
     answer: Callable[Concatenate[Settings, P], Coroutine[Any, Any, str]], *args: P.args, **kwargs: P.kwargs
 ) -> None:
-    """Print what this answers, given the settings of the environment. Raises SluiceError."""
+    """Print what this returns, given the settings of the environment. Raises SluiceError."""
     from sluice.core.runtime.settings import load_settings
 
     typer.echo(asyncio.run(answer(load_settings(), *args, **kwargs)))
 
 
 def add_working_directory() -> None:
-    """Let modules be found in the working directory, before all others. Raises StartRefused where one hides ours.
+    """Let modules be found in the working directory, before all others. Raises StartRefused if one hides ours.
 
-    Our own tree comes last: it has packages of names that are not taken, such as `tests`.
+    Our own tree comes last: it has packages whose names users may use too, such as `tests`.
     """
     here = Path.cwd()
     sys.path.insert(len(sys.path) if here.resolve() == OURS else 0, str(here))
@@ -58,5 +58,8 @@ def _checked_tenant(text: str) -> str:
 
 
 Tenant = Annotated[
-    str, typer.Option(metavar="NAME", callback=_checked_tenant, help="Who owns it: 1 to 64 of a-z 0-9 _ -")
+    str,
+    typer.Option(
+        metavar="NAME", callback=_checked_tenant, help="The tenant that owns it: 1 to 64 of a-z 0-9 _ -"
+    ),
 ]

@@ -18,7 +18,7 @@ async def announce(
 
     Results of pure work are stored under their fingerprints as well, the newest replacing any before.
 
-    `moved` are further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
+    `moved` holds further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
     """
     jobs = list(jobs)
     finished = [render(job) for job in jobs if job.state in TERMINAL]

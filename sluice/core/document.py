@@ -16,7 +16,7 @@ _OPTIONS = orjson.OPT_UTC_Z
 
 
 class Document(NamedTuple):
-    """A rendered job. `body[result_start:result_end]` is the output alone (empty where there is none).
+    """A rendered job. `body[result_start:result_end]` is the output alone (empty if there is none).
 
     Set for unfinished jobs only: `lane`, and `since`, in seconds since the epoch: when it was queued, when it started, or
     when a scheduled job is due.
@@ -34,7 +34,7 @@ class Document(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """True where the document will never change again."""
+        """True if the document will never change again."""
         return self.state in TERMINAL
 
     @property

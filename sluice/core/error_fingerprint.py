@@ -11,7 +11,7 @@ SEPARATOR = "\x1f"
 MOST = 200
 """Characters of the generalised detail that are hashed: what follows is often a dump."""
 
-# A quote opens where no word ends, so that an apostrophe is none, and an unclosed one reaches to the end: nothing is read
+# A quote opens where no word ends, so an apostrophe does not open one; an unclosed quote reaches to the end: nothing is read
 # twice. Whatever has a digit varies (numbers, times, addresses, most ids), and so does a long word of hexadecimal letters.
 _QUOTED = re.compile(
     r"""(?<!\w)(?:'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?|`[^`]*+`?|“[^”]*+”?|\u2018[^\u2019]*+\u2019?|«[^»]*+»?)""",

@@ -16,7 +16,7 @@ SluiceError
 ├── KindUnknown
 ├── JobUnknown
 │   └── JobExpired      it was there, or may have been, so long ago that it is not kept any more
-├── KeyReused           an idempotency key came with another request before
+├── IdempotencyKeyReused   an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
 ├── ScheduleUnknown · ScheduleExists
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start

@@ -97,7 +97,7 @@ class NewJob(NamedTuple):
 
 
 def made_at(job_id: str) -> float:
-    """Read from a UUIDv7 when it was made, in seconds since the epoch (RFC 9562 §5.7)."""
+    """Read the time at which a UUIDv7 was made, in seconds since the epoch (RFC 9562 §5.7)."""
     return int(job_id[:8] + job_id[9:13], 16) / 1000
 
 

@@ -73,9 +73,10 @@ class WeightedBuffers(Generic[T]):
 
 
 class Turns:
-    """Turns of the priorities where jobs are claimed from the record by polling: 8 : 4 : 1 : 1 again, but without buffers.
+    """Turns of the priorities when jobs are claimed from the record by polling: 8 : 4 : 1 : 1 again, but without buffers.
 
-    `had` counts the turns that each priority had in the present round. A priority without waiting jobs saves up none.
+    `had` counts the turns that each priority had in the current round. A priority without waiting jobs does not save up
+    turns.
     """
 
     def __init__(self) -> None:

@@ -70,9 +70,9 @@ WORKER_LOST = Failure("worker-lost", "The process running the job died")
 class Transition(NamedTuple):
     """The end of an attempt, guarded by `(id, fence, state = running)` when it is written.
 
-    `uncounted` is 1 where the attempt is not counted; `solo_crash` is 1 where the job died alone in its process;
-    `delay_s` is the wait before a scheduled job is due; `outcome` is the word in the table of attempts;
-    `error_fingerprint` is set where the job has failed for good.
+    `uncounted` is 1 if the attempt is not counted; `solo_crash` is 1 if the job died alone in its process; `delay_s` is the
+    wait before a scheduled job is due; `outcome` is the word in the table of attempts; `error_fingerprint` is set if the
+    job has failed for good.
     """
 
     id: str

@@ -50,7 +50,7 @@ Ending = bytes | BaseException
 
 
 def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transition | None:
-    """Choose the transition that records this ending, or None where nothing may be written."""
+    """Choose the transition that records this ending, or None if nothing may be written."""
     match ending:
         case bytes():
             return lifecycle.succeeded(job, ending)

@@ -1,6 +1,6 @@
 """Page tokens: where a page ended, signed for one tenant and one query.
 
-A token holds nothing but an id and a signature (HMAC-SHA256): the query is sent again with it, and the signature tells
+A token holds nothing but an id and a signature (HMAC-SHA256): the query is sent again with it, and the signature shows
 whether it is the same query.
 """
 
@@ -16,7 +16,7 @@ _ID, _SEAL = 16, 16
 
 
 def paging_key(pepper: str) -> bytes:
-    """Derive the signing key, from which the pepper cannot be found."""
+    """Derive the signing key, from which the pepper cannot be recovered."""
     return hmac.digest(pepper.encode(), b"page tokens", "sha256")
 
 

@@ -29,7 +29,7 @@ class Times(_Values):
 
 
 class LaneWork(_Values):
-    """One consumer's report on a lane. `per_second` counts runs that ended lately."""
+    """One consumer's report on a lane. `per_second` counts runs that ended recently."""
 
     slots: int
     per_second: float
@@ -38,7 +38,7 @@ class LaneWork(_Values):
 
 
 class LaneCount(_Values):
-    """What the record holds of a lane. Ages are in seconds, 0 where nothing waits; `tenants` are those with most jobs queued."""
+    """What the record holds about a lane. Ages are in seconds, 0 if nothing waits; `tenants` are those with most queued."""
 
     queued: int
     running: int
@@ -59,8 +59,8 @@ class LaneStatistics(LaneCount):
     def wait_s(self) -> float:
         """Estimate how many seconds a job that is queued now will wait for a slot (Little's law).
 
-        Slots divided by the mean run time are jobs per second. Where that is unknown, a new job is expected to wait as
-        long as the oldest one has waited.
+        Slots divided by the mean run time are jobs per second. If that is unknown, a new job is expected to wait as long as
+        the oldest one has waited.
         """
         if self.slots and self.times:
             return self.queued * self.times.mean_s / self.slots
@@ -68,7 +68,7 @@ class LaneStatistics(LaneCount):
 
     @property
     def typical_s(self) -> float:
-        """Seconds that a run takes (median); 0 where nothing is known."""
+        """Seconds that a run takes (median); 0 if nothing is known."""
         return self.times.p50_s if self.times else 0.0
 
 

@@ -54,7 +54,7 @@ class Registry(Mapping[str, AnyHandler]):
 def load(modules: Iterable[str]) -> Registry:
     """Load these modules and return the registry of their kinds.
 
-    Raises StartRefused, naming the module and what to do, where one does not load or defines no kind.
+    Raises StartRefused, naming the module and what to do, if one does not load or defines no kind.
     """
     refuse_what_hides_us()
     found: list[AnyHandler] = []
@@ -70,7 +70,7 @@ def load(modules: Iterable[str]) -> Registry:
 
 
 def check_lanes(registry: Registry, lanes: Collection[str]) -> None:
-    """Raise StartRefused where a kind belongs to a lane that is not among these."""
+    """Raise StartRefused if a kind belongs to a lane that is not among these."""
     for kind in registry:
         if registry[kind].lane not in lanes:
             raise StartRefused(

@@ -16,7 +16,7 @@ class Retention(NamedTuple):
 
     @property
     def shortest_s(self) -> float:
-        """Seconds: no job younger than this has been pruned."""
+        """Seconds: no job younger than this can have been pruned."""
         return min(self.otherwise_s, *self.by_kind.values()) if self.by_kind else self.otherwise_s
 
 

@@ -1,7 +1,7 @@
 """Schedules: when cron expressions fire, what happens to missed ticks, and the values of a schedule.
 
-Times of day are those of the schedule's zone. Where clocks are put forward, a fixed time that does not exist fires when
-the gap ends; where they are put back, it fires the first time only. Expressions with `*` in minute or hour follow real
+Times of day are those of the schedule's zone. When clocks go forward, a fixed time that does not exist fires when the gap
+ends; when they go back, one that comes twice fires the first time only. Expressions with `*` in minute or hour follow real
 time. The caller passes in the time.
 """
 
@@ -48,14 +48,14 @@ class CatchUp(StrEnum):
 
 
 class Timing(NamedTuple):
-    """A cron expression of five fields, and the IANA zone in whose time it is read."""
+    """A cron expression of five fields, and the IANA time zone in which it is read."""
 
     cron: str
     timezone: str
 
 
 class Firing(NamedTuple):
-    """What to do about a schedule that is due: ticks to make jobs for, and its next tick, all in UTC."""
+    """What to do about a schedule that is due: the ticks to make jobs for, and its next tick, all in UTC."""
 
     ticks: tuple[datetime, ...]
     next_at: datetime
@@ -77,7 +77,7 @@ class NewSchedule(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """A row of `schedules`. `last_at` is the last tick that made a job; `input` is left out where many are listed."""
+    """A row of `schedules`. `last_at` is the last tick that made a job; `input` is left out of lists."""
 
     id: str
     tenant: str
@@ -113,14 +113,14 @@ class DueSchedule(NamedTuple):
 
 
 def check(timing: Timing) -> None:
-    """Raise Invalid where the expression or the zone is wrong, saying why."""
+    """Raise Invalid if the expression or the zone is wrong, saying why."""
     flaws = [*_flaws_of_cron(timing.cron), *_flaws_of_zone(timing.timezone)]
     if flaws:
         raise Invalid(flaws)
 
 
 def next_tick(timing: Timing, after: datetime) -> datetime:
-    """Return the first tick later than `after`, in UTC. Raises Invalid, also where none comes in fifty years."""
+    """Return the first tick later than `after`, in UTC. Raises Invalid, also if none comes in fifty years."""
     check(timing)
     for tick in CronSim(timing.cron, after.astimezone(ZoneInfo(timing.timezone))):
         found = tick.astimezone(UTC)

@@ -17,7 +17,7 @@ _REMEDY = "The names api, consumer and sluice are taken: give your package anoth
 
 
 def refuse_what_hides_us() -> None:
-    """Raises StartRefused where another package comes before one of ours, naming both files."""
+    """Raise StartRefused if another package comes before one of ours, naming both files."""
     for name in NAMES:
         ours = OURS / name / "__init__.py"
         first = next(_files(name), ours)
@@ -26,7 +26,7 @@ def refuse_what_hides_us() -> None:
 
 
 def refuse_what_we_hide(module: str) -> None:
-    """Raises StartRefused where a module of this name cannot be had because a package of ours hides it."""
+    """Raise StartRefused if a module of this name cannot be imported because a package of ours hides it."""
     name = module.partition(".")[0]
     if name not in NAMES:
         return

@@ -55,5 +55,5 @@ class PostgresApiKeyStore:
         return [KeyLine._make(row) for row in rows]
 
     async def revoke_api_key(self, key_id: str) -> bool:
-        """Refuse this key from now on. False where there is none with this id."""
+        """Refuse this key from now on. False if there is none with this id."""
         return bool(await self._database.fetch("revoke_api_key", key_id, budget_s=self._budget_s))

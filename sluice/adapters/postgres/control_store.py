@@ -34,7 +34,7 @@ class PostgresControlStore:
         return next(iter(jobs_of(rows)), None)
 
     async def delete_job(self, tenant: str, job_id: str) -> bool:
-        """Forget a finished job."""
+        """Delete a finished job."""
         return bool(await self._database.fetch("delete_job", tenant, job_id, budget_s=self._accept_s))
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:

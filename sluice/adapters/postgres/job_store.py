@@ -47,7 +47,7 @@ class PostgresJobStore:
         return {(tenant, key): IdempotencyKeyUse(*use) for tenant, key, *use in rows}
 
     async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
-        """Let a key stand for a job that was there before it; false where it stands for another."""
+        """Let a key stand for a job that was there before it; false if it stands for another."""
         values = (tenant, key, *use)
         kept = await self._database.fetch("bind_idempotency_key", *values, budget_s=self._accept_s)
         return bool(

@@ -85,6 +85,6 @@ class PostgresKeeperStore:
         return int(rows[0][0])
 
     async def _fingerprints(self, query: str, limit: int, failure: Failure) -> dict[str, str]:
-        """The fingerprint of this failure for each kind that the statement finds."""
+        """Compute the fingerprint of this failure for each kind that the statement finds."""
         rows = await self._database.fetch(query, limit, budget_s=WRITE_S)
         return {kind: failure.fingerprint(kind) for (kind,) in rows}

@@ -24,7 +24,7 @@ PAUSE_S = 0.1
 async def migrate(url: str) -> str | None:
     """Migrate to the newest revision and return it. `url` is a postgresql:// address.
 
-    Raises SluiceError where the database cannot be reached, or refuses.
+    Raises SluiceError if the database cannot be reached, or refuses.
     """
     engine = _make_engine(url)
     try:
@@ -49,8 +49,8 @@ def _make_engine(url: str) -> AsyncEngine:
 
 
 async def _take_turn(connection: AsyncConnection) -> None:
-    """Ask for the lock until it is ours: a statement that waits for it would be a transaction under way, for which the
-    making of an index waits."""
+    """Ask for the lock until it is ours: a statement that waited for it would be an open transaction, and building an index
+    waits for those."""
     while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
         await connection.commit()
         await asyncio.sleep(PAUSE_S)

@@ -59,7 +59,7 @@ _AWAY = (
 
 
 def translated(error: Exception) -> Exception:
-    """Return our error for a driver's; what is neither expected nor ours comes back as it is."""
+    """Translate a driver's error into ours; return any other as it is."""
     if isinstance(error, _AGAIN):
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
@@ -95,7 +95,7 @@ class Database:
 
     @property
     def refusal(self) -> WritesRefused | None:
-        """Why a write was refused a moment ago, where one was."""
+        """Why a write was refused a moment ago, if one was."""
         at, why = self._refusal or (0.0, None)
         return why if monotonic() - at < REFUSAL_S else None
 
@@ -104,7 +104,7 @@ class Database:
         return await self._run(query, args, budget_s, lost=None)
 
     async def commit(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
-        """Fetch, for a write that must not be repeated: raises OutcomeUnknown once it was sent and lost."""
+        """Fetch, for a write that must not be repeated: raises OutcomeUnknown if it was sent and its reply was lost."""
         return await self._run(query, args, budget_s, lost=OutcomeUnknown)
 
     async def _run(
@@ -131,7 +131,7 @@ class Database:
         return rows
 
     def _remember(self, refusal: WritesRefused) -> None:
-        """Keep the refusal. The breaker stays closed: the server answers, and what only reads goes on."""
+        """Keep the refusal. The breaker stays closed: the server answers, and reads go on."""
         if self.refusal is None:
             self._telemetry.emit(Event.WRITES_REFUSED, server=SERVER, why=str(refusal))
         self._refusal = monotonic(), refusal
@@ -189,7 +189,7 @@ class Database:
 async def connect(
     url: str, name: str, more: Mapping[str, str] | None = None
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection outside any pool, with these settings more. Raises ServerAway."""
+    """Open a connection outside any pool, with these additional settings. Raises ServerAway."""
     settings = {**SETTINGS, "application_name": name, **(more or {})}
     try:
         return await asyncpg.connect(url, server_settings=settings, timeout=5)

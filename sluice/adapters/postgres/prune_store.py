@@ -15,7 +15,7 @@ class PostgresPruneStore:
         self._database = database
 
     async def prune_jobs(self, after: str, kept: Retention, limit: int) -> Pruned | None:
-        """Look at so many jobs behind the id `after`, and delete those kept for long enough."""
+        """Look at so many jobs after the id `after`, and delete those kept for long enough."""
         rows = await self._database.fetch(
             "prune_jobs", Lock.PRUNE_JOBS, after, list(kept.by_kind), list(kept.by_kind.values()), kept.otherwise_s,
             kept.shortest_s, limit, budget_s=WRITE_S,
@@ -25,7 +25,7 @@ class PostgresPruneStore:
     async def prune_idempotency_keys(
         self, after: IdempotencyKeyCursor, keep_s: float, limit: int
     ) -> PrunedKeys | None:
-        """Look at so many keys behind `after`, and delete those whose jobs are gone."""
+        """Look at so many keys after `after`, and delete those whose jobs are gone."""
         rows = await self._database.fetch(
             "prune_idempotency_keys", Lock.PRUNE_KEYS, *after, keep_s, limit, budget_s=WRITE_S
         )

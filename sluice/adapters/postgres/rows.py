@@ -12,12 +12,12 @@ Rows = Sequence[asyncpg.Record]
 
 
 def jobs_of(rows: Rows) -> list[Job]:
-    """A job from each row, which has the columns of the fragment `job`, input, result and error."""
+    """Make a job from each row, which has the columns of the fragment `job`, input, result and error."""
     return [Job._make(row) for row in rows]
 
 
 def messages_of(rows: Rows) -> tuple[Message, ...]:
-    """A message from each row of the outbox; rows without an id tell something else."""
+    """Make a message from each row of the outbox; rows without an id are no messages."""
     return tuple(
         Message(row["outbox_id"], row["lane"], row["priority"], tuple(row["ids"]))
         for row in rows

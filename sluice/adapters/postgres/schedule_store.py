@@ -17,12 +17,12 @@ class PostgresScheduleStore:
         self._budget_s = budget_s
 
     async def clock(self) -> datetime:
-        """Say what time it is where schedules are decided."""
+        """Return the time by which schedules fire."""
         now: datetime = (await self._database.fetch("clock", budget_s=self._budget_s))[0][0]
         return now
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
-        """Store a new one, or one in place of another; None where its name is taken."""
+        """Store a new one, or one in place of another; None if its name is taken."""
         rows = await self._database.commit("upsert_schedule", *new, replace, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None
 
@@ -32,22 +32,22 @@ class PostgresScheduleStore:
         return Schedule._make(rows[0]) if rows else None
 
     async def list_schedules(self, tenant: str, behind: str, limit: int) -> list[Schedule]:
-        """List schedules by name, beginning behind one, without their inputs."""
+        """List schedules by name, those after this one, without their inputs."""
         rows = await self._database.fetch("list_schedules", tenant, behind, limit, budget_s=self._budget_s)
         return [Schedule._make(row) for row in rows]
 
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
-        """Fire no more of its ticks; None where there is none of this name."""
+        """Fire no more of its ticks; None if there is none of this name."""
         rows = await self._database.fetch("pause_schedule", tenant, name, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None
 
     async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
-        """Fire its ticks again, where it was paused from this one on; None where it was deleted or replaced."""
+        """Fire its ticks again, from this one on if it was paused; None if it was deleted or replaced."""
         rows = await self._database.fetch("resume_schedule", schedule_id, next_at, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
-        """Forget it; false where there was none."""
+        """Delete it; false if there was none."""
         rows = await self._database.fetch("delete_schedule", tenant, name, budget_s=self._budget_s)
         return bool(rows)
 
@@ -59,7 +59,7 @@ class PostgresScheduleStore:
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
     ) -> bool:
-        """Make these jobs, of id and tick, and set the next tick; false where somebody else did, or it has changed."""
+        """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
         rows = await self._database.fetch(
             "fire_schedule", due.id, due.due, next_at, ids, ticks, budget_s=self._budget_s
@@ -67,7 +67,7 @@ class PostgresScheduleStore:
         return bool(rows[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        """Make one job now, whatever its ticks; false where the schedule was deleted or replaced."""
+        """Make one job now, whatever its ticks; false if the schedule was deleted or replaced."""
         rows = await self._database.commit(
             "fire_schedule", schedule_id, None, None, [job_id], [None], budget_s=self._budget_s
         )

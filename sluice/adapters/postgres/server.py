@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL itself: whether it answers, which database it is, and what time it has."""
+"""Questions to PostgreSQL itself: whether it answers, which database it is, and what its time is."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class PostgresServer:
         self._database, self._budget_s = database, budget_s
 
     async def ping(self) -> None:
-        """Raises ServerAway where it does not answer, takes no writes, or has just refused one."""
+        """Ping it. Raises ServerAway if it does not answer, takes no writes, or has just refused one."""
         if not (await self.ask("ping"))[0][0]:
             raise ServerUnfit(SERVER, READ_ONLY)
         if refusal := self._database.refusal:
             raise refusal
 
     async def database_identity(self) -> str:
-        """Say which database this is, and which of its histories: a restored one meets empty caches."""
+        """Return which database this is, and which of its histories: after a restore the caches are empty."""
         return str((await self.ask("database_identity"))[0][0])
 
     async def clock(self) -> datetime:
-        """Say what time it is there."""
+        """Return the time by its clock."""
         now: datetime = (await self.ask("clock"))[0][0]
         return now
 

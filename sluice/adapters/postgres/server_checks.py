@@ -64,7 +64,7 @@ class ServerChecks:
         await self.check(fetch)
 
     async def check(self, fetch: Fetch) -> None:
-        """Check a server that can be asked. Raises ServerUnfit, and stops the process where that is final."""
+        """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
         try:
             found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
@@ -96,12 +96,12 @@ class ServerChecks:
 
 
 def newest_revision() -> str:
-    """Name the revision that this release brings along; a newer one in the database does no harm."""
+    """Name the newest revision that this release ships; a newer one in the database does no harm."""
     return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
 
 
 def too_old(release: int) -> str:
-    """Say what is wrong with the release of the server; empty where nothing is."""
+    """Say what is wrong with the release of the server; empty if nothing is."""
     if release >= OLDEST:
         return ""
     return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
@@ -120,7 +120,7 @@ def weakness(weak: Mapping[str, str], sources: Mapping[str, SettingSource]) -> s
 
 
 def remedy(name: str, source: SettingSource) -> str:
-    """Name the SQL or the change that helps, by what set it: ALTER SYSTEM is overruled by most other sources."""
+    """Name the SQL or the change that helps, depending on what set it: most other sources overrule ALTER SYSTEM."""
     match source.source:
         case "database":
             return f"ALTER DATABASE {source.database} RESET {name};"

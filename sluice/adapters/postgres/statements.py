@@ -15,24 +15,24 @@ _HOLE = re.compile(r"(?<!:):([a-z]\w*)")
 
 
 def load_queries() -> dict[str, str]:
-    """Every statement by the name of its file, complete."""
+    """Load every statement by the name of its file, with its fragments filled in."""
     parts = load_fragments()
     paths = sorted(path for path in QUERIES.glob("*/*.sql") if path.parent != FRAGMENTS)
     return {path.stem: fill(path.read_text(), parts) for path in paths}
 
 
 def load_fragments() -> dict[str, str]:
-    """The text of every fragment by the name of its file, without the comment on top."""
+    """Load the text of every fragment by the name of its file, without the comment on top."""
     return {path.stem: split_comment(path.read_text())[1] for path in FRAGMENTS.glob("*.sql")}
 
 
 def fill(text: str, parts: Mapping[str, str]) -> str:
-    """Put these parts in the places of their names."""
+    """Replace each name by its part."""
     return _HOLE.sub(lambda hole: parts[hole[1]], text)
 
 
 def split_comment(text: str) -> tuple[str, str]:
-    """The comment on top as one line of prose, and the SQL below it."""
+    """Return the comment on top as one line of prose, and the SQL below it."""
     lines = text.splitlines()
     head = [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
     return " ".join(head), "\n".join(lines[len(head) :])

@@ -43,7 +43,7 @@ class PostgresStatisticsStore:
         )
 
     async def list_work(self, silent_s: float) -> list[Works]:
-        """List the reports of consumers seen within so many seconds, without what another release wrote."""
+        """List the reports of consumers seen within so many seconds, leaving out what another release wrote differently."""
         found: list[Works] = []
         for row in await self._database.fetch("list_run_stats", silent_s, budget_s=WRITE_S):
             with suppress(Malformed):
@@ -51,7 +51,7 @@ class PostgresStatisticsStore:
         return found
 
     async def count(self, lanes: Sequence[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
-        """Count these lanes; None where another keeper is counting or has just done so."""
+        """Count these lanes; None if another keeper is counting or has just done so."""
         rows = await self._database.fetch(
             "count_lanes", Lock.COUNT, lanes, PRIORITIES, most, every_s, budget_s=WRITE_S
         )
@@ -63,7 +63,7 @@ class PostgresStatisticsStore:
         await self._database.fetch("upsert_statistics", list(statistics), texts, budget_s=WRITE_S)
 
     async def latest_statistics(self, every_s: float) -> Statistics:
-        """Read what was stored within so many seconds, without what another release wrote."""
+        """Read what was stored within so many seconds, leaving out what another release wrote differently."""
         found: dict[str, LaneStatistics] = {}
         for name, text in await self._database.fetch("latest_statistics", every_s, budget_s=WRITE_S):
             with suppress(Malformed):

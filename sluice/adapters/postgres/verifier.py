@@ -1,7 +1,7 @@
 """Check the invariants of a live record: one SQL file per invariant, read-only, bounded in time.
 
-Each statement selects a line per offender. Work in flight is no offence: what takes time is given more of it than it
-needs, and everything else is read in one snapshot.
+Each statement selects a row per offender. Work in flight is no offence: what takes time is given more of it than it needs,
+and everything else is read in one snapshot.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Check(NamedTuple):
 
 
 def load_checks() -> dict[str, Check]:
-    """Every check by the name of its file, whose first lines say what it means and what to do."""
+    """Load every check by the name of its file, whose first lines say what it means and what to do."""
     return {path.stem: _parse(path.stem, path.read_text()) for path in sorted(INVARIANTS.glob("*.sql"))}
 
 
@@ -70,7 +70,7 @@ class PostgresVerifier:
             return [found async for found in self._each(connection, newest, KEEPER_S)] if mine else None
 
     async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:
-        """Run one check after the other, whoever else does. `newest` None: look at every job there is."""
+        """Run one check after the other, even if another process does. `newest` None: look at every job there is."""
         async with self._session(check_s) as connection:
             async for found in self._each(connection, newest, check_s):
                 yield found
@@ -78,7 +78,7 @@ class PostgresVerifier:
     async def run(
         self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
     ) -> Finding:
-        """Run one check. Raises TryAgain where it takes too long, ServerAway, ServerUnfit."""
+        """Run one check. Raises TryAgain if it takes too long, ServerAway, ServerUnfit."""
         try:
             async with asyncio.timeout(check_s + 1):
                 rows = await connection.fetch(self._statement(check, newest))
@@ -96,7 +96,7 @@ class PostgresVerifier:
 
     @asynccontextmanager
     async def _session(self, check_s: float) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """Open a connection, and cut it off at the end: nothing is written, so there is nothing to end well."""
+        """Open a connection, and cut it off at the end: nothing is written, so nothing needs a clean end."""
         limit = {"statement_timeout": f"{check_s * 1000:.0f}"}
         connection = await connect(self._url, "sluice-verify", SESSION | limit)
         try:
@@ -105,7 +105,7 @@ class PostgresVerifier:
             connection.terminate()
 
     def _statement(self, check: Check, newest: int | None) -> str:
-        """Complete a check. Where it looks at history, `newest` bounds that: the last so many jobs that came."""
+        """Complete a check. If it looks at history, `newest` limits that to so many of the jobs that came last."""
         recent = fill(self._fragments["recent_jobs"], {"newest": f"{newest:d}"}) if newest else "jobs"
         values = {
             "recent_jobs": recent,

@@ -28,7 +28,7 @@ class Broker:
     """Publishes over one connection and consumes over another; each comes back by itself, for ever.
 
     `lanes` are all lanes there are, the same in every process, because each declares every queue. `name` is what
-    RabbitMQ shows for the connections. `publish_budget_s` bounds a publish, `watch_s` the silence of a dead consumer.
+    RabbitMQ shows for the connections. `publish_budget_s` bounds a publish, `watch_s` how long a dead consumer goes unnoticed.
     """
 
     configured = True
@@ -76,7 +76,7 @@ class Broker:
             self._consuming.sources.append(ConsumedQueue(queue, lane.name, priority, messages, on_delivery))
 
     def consume_dead(self, on_delivery: OnDelivery) -> None:
-        """Consume what RabbitMQ gave up; call before start(). These deliveries have no lane and no priority."""
+        """Consume what RabbitMQ gave up delivering; call before start(). These deliveries have no lane and no priority."""
         self._consuming.sources.append(ConsumedQueue(DEAD_QUEUE, "", "", DEAD_PREFETCH, on_delivery))
 
     async def start(self) -> None:
@@ -104,11 +104,11 @@ class Broker:
         await asyncio.gather(self._out.close(), self._in.close())
 
     async def ping(self, timeout_s: float) -> None:
-        """Ask RabbitMQ for a sign of life. Raises ServerAway."""
+        """Check that RabbitMQ answers. Raises ServerAway."""
         await within(timeout_s, queues.depths(self._connection(), [DEAD_QUEUE]))
 
     async def depths(self) -> dict[str, int]:
-        """Ready messages by queue name, for every lane and the dead letters. Raises ServerAway within 2 s."""
+        """Count ready messages by queue name, for every lane and the dead letters. Raises ServerAway within 2 s."""
         return await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
 
     def _connection(self) -> Connection:

@@ -1,7 +1,7 @@
 """One connection to RabbitMQ, restored for ever: the only place that connects, watches and reconnects.
 
 The driver's own reconnecting is not used: it has been seen to come back without its consumers. Here anything doubtful
-ends the connection, and a new one is set up from nothing, so there is one way back and it is always the same.
+ends the connection, and a new one is set up from scratch, so there is one way back and it is always the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ConnectionUse(Protocol):
         """Declare and open channels on a new connection. `check_soon` asks for a check. Raises ServerAway."""
 
     async def check(self, connection: Connection) -> None:
-        """Raises ServerAway to have it remade. Called every `check_every_s` seconds and whenever that is asked for."""
+        """Raise ServerAway to have it remade. Called every `check_every_s` seconds and whenever a check is asked for."""
 
     def discard(self) -> None:
         """Forget the connection: it is gone, or is about to be."""
@@ -126,7 +126,7 @@ class BrokerConnection:
             self._record_alive()
 
     async def _wait_until_unblocked(self, connection: Connection) -> None:
-        """RabbitMQ has an alarm and reads nothing from us: asking it anything would only time out."""
+        """Wait while RabbitMQ has an alarm and reads nothing from us: asking it anything would only time out."""
         self._change(up=False, why="blocked by an alarm")
         relief = asyncio.ensure_future(connection.ready())
         await asyncio.wait({relief, connection.closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +143,7 @@ class BrokerConnection:
 
 
 def is_blocked(connection: Connection) -> bool:
-    """Say whether RabbitMQ holds publishers back. The driver tells only by waiting: ready() returns at once unless blocked."""
+    """Return whether RabbitMQ blocks publishers. The driver only waits: ready() returns at once unless blocked."""
     asking = connection.ready()
     try:
         asking.send(None)

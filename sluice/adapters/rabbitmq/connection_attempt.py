@@ -40,7 +40,7 @@ class ConnectionAttempt(TransportFactory):
         return self._connection
 
     async def close(self) -> None:
-        """Close the connection where the broker answers, and the socket in any case."""
+        """Close the connection if the broker answers, and the socket in any case."""
         if self._connection:
             with suppress(ServerAway):
                 await within(CLOSE_S, self._connection.close())

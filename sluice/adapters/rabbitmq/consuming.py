@@ -24,8 +24,8 @@ UNANSWERED_TIMES = 2
 class Consuming:
     """Consumes the queues that were added before the connection came up (a ConnectionUse).
 
-    `watch_s`: a queue with room under its prefetch that was silent so long is asked whether it has messages. Where it
-    has, and stays silent until the next check, the connection is remade: the consumer is not there any more.
+    `watch_s`: a queue with room under its prefetch that was silent so long is asked whether it has messages. If it has, and
+    stays silent until the next check, the connection is remade: the consumer is gone.
     """
 
     def __init__(self, lanes: Sequence[Lane], watch_s: float) -> None:
@@ -46,13 +46,13 @@ class Consuming:
             await self._consume(source, connection, check_soon)
 
     async def check(self, connection: Connection) -> None:
-        """Raises ServerAway where a consumer is lost, or leaves messages lying."""
+        """Check the consumers; raises ServerAway if one is lost, or leaves messages in its queue."""
         if self.stopped:
             return
         if lost := [each.source.queue for each in self.consumers if each.lost]:
             raise away(f"consumer lost: {', '.join(lost)}")
         silent = self._silent()
-        asked = {DEAD_QUEUE, *(each.source.queue for each in silent)}  # at least one, to hear that it answers
+        asked = {DEAD_QUEUE, *(each.source.queue for each in silent)}  # at least one, to see that it answers
         self._find_dead(silent, await queues.depths(connection, asked))
 
     def discard(self) -> None:
@@ -62,7 +62,7 @@ class Consuming:
         self.consumers = []
 
     async def stop(self) -> None:
-        """Cancel the consumers, for good; what was delivered can still be acknowledged."""
+        """Cancel the consumers for good; what was delivered can still be acknowledged."""
         self.stopped = True
         with suppress(ServerAway):
             await within(STOP_S, _all(each.stop() for each in self.consumers))
@@ -86,12 +86,12 @@ class Consuming:
         self._unanswered.pop(source.queue, None)
 
     async def _delete_dead_queue(self, connection: Connection, queue: str) -> None:
-        """Delete a queue that stays mute although RabbitMQ answers; it will be declared anew, and hints are sent again.
+        """Delete a queue that stays silent although RabbitMQ answers; it will be declared anew, and hints are sent again.
 
         RabbitMQ (3.10 and 4.0), killed within half a second of a queue's declaration, forgets where the queue's files are: from
         then on it can be declared and counted, but nothing can be published to it or consumed from it, for ever.
         """
-        await queues.depths(connection, [DEAD_QUEUE])  # raises where all of RabbitMQ is mute
+        await queues.depths(connection, [DEAD_QUEUE])  # raises if all of RabbitMQ is silent
         self._unanswered[queue] += 1
         if self._unanswered[queue] >= UNANSWERED_TIMES:
             await queues.delete(connection, queue)
@@ -105,7 +105,7 @@ class Consuming:
         ]
 
     def _find_dead(self, silent: Sequence[QueueConsumer], ready: dict[str, int]) -> None:
-        """Twice in a row messages were ready and none came: not a race but a dead consumer."""
+        """Raise ServerAway if messages were ready twice in a row and none came: not a race but a dead consumer."""
         waiting = {each.source.queue: each.delivered for each in silent if ready[each.source.queue]}
         for queue, delivered in waiting.items():
             if self._suspects.get(queue) == delivered:

@@ -44,7 +44,7 @@ class QueueDelivery:
         self.priority = consumer.source.priority
 
     def acknowledge(self) -> None:
-        """Forget the message; does nothing where its channel was lost, because then it comes again."""
+        """Forget the message; does nothing if its channel was lost, because then it comes again."""
         self._consumer.acknowledge(self._tag)
 
 
@@ -79,7 +79,7 @@ class QueueConsumer:
         return self.delivered - self._sent_to
 
     async def open(self) -> None:
-        """Begin to consume. Raises ServerAway; NoAnswer where the queue is silent."""
+        """Begin to consume. Raises ServerAway; NoAnswer if the queue is silent."""
         self._channel.closing.add_done_callback(self._on_lost)
         self._channel.on_consumer_cancel_callbacks.add(self._on_lost)
         await within(CALL_S, self._channel.basic_qos(prefetch_count=self.source.prefetch))
@@ -123,7 +123,7 @@ class QueueConsumer:
             self.source.on_delivery(QueueDelivery(self, self.delivered, message.body))
 
     async def _flush(self) -> None:
-        """Runs in the next turn of the loop, so everything finished in this one travels together."""
+        """Send acknowledgements in the next turn of the loop, so that everything finished in this one travels together."""
         while self._sent_to < self._finished_to:
             upto = self._finished_to
             await self._channel.basic_ack(upto, multiple=True)
@@ -134,6 +134,6 @@ class QueueConsumer:
             self._on_lost()
 
     def _on_lost(self, *_: object) -> None:
-        """RabbitMQ cancelled the consumer (its queue was deleted), or closed the channel."""
+        """Note that RabbitMQ cancelled the consumer (its queue was deleted), or closed the channel."""
         self.lost = True
         self._check_soon()

@@ -1,4 +1,4 @@
-"""The broker where RabbitMQ is not configured: consumers poll, and are woken when there is work."""
+"""The broker for when RabbitMQ is not configured: consumers poll, and are woken when there is work."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Publishing:
         self._connection, self._check_soon = connection, check_soon
 
     async def check(self, connection: Connection) -> None:
-        """Raises ServerAway where the channel is closed or the broker frozen; queues that are gone are declared again."""
+        """Check the channel; declare queues again that are gone. Raises ServerAway if it is closed or the broker frozen."""
         if self._channel is None or self._channel.is_closed:
             raise away("publishing channel lost")
         await queues.declare(connection, self._lanes)
@@ -75,11 +75,11 @@ class Publishing:
 
 
 def _do_nothing() -> None:
-    """Before the first connection there is nothing to check."""
+    """Do nothing: before the first connection there is nothing to check."""
 
 
 def _is_cancelled() -> bool:
-    """Say whether a CancelledError is meant for us; where it is not, the driver raised it for a lost connection."""
+    """Return whether a CancelledError is meant for us; if not, the driver raised it for a lost connection."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

@@ -19,7 +19,7 @@ _SHARES: Mapping[str, int] = {"high": 3, "normal": 3, "low": 1, "overflow": 1}
 
 
 def names(lanes: Sequence[Lane]) -> list[str]:
-    """Name every queue of these lanes; the dead-letter queue comes first, so that nothing is dropped for want of it."""
+    """Name every queue of these lanes; the dead-letter queue comes first, so that nothing is dropped for lack of it."""
     return [DEAD_QUEUE, *(name for lane in lanes for name in lane.queues.values())]
 
 
@@ -42,7 +42,7 @@ def prefetch(lane: Lane) -> dict[str, int]:
 
 
 async def declare(connection: AbstractConnection, lanes: Sequence[Lane]) -> None:
-    """Declare every queue. Raises ServerAway, also where one is there with other arguments."""
+    """Declare every queue. Raises ServerAway, also if one exists with other arguments."""
     channel = await _side_channel(connection)
     for name in names(lanes):
         call = channel.queue_declare(name, durable=True, arguments=arguments(name))  # type: ignore[arg-type]  # dict is invariant
@@ -58,7 +58,7 @@ async def delete(connection: AbstractConnection, name: str) -> None:
 
 
 async def depths(connection: AbstractConnection, wanted: Iterable[str]) -> dict[str, int]:
-    """Count ready messages by queue name. Raises ServerAway, also where one of the queues is missing."""
+    """Count ready messages by queue name. Raises ServerAway, also if one of the queues is missing."""
     channel = await _side_channel(connection)
     found = {}
     for name in wanted:

@@ -28,7 +28,7 @@ class NoQueue(ServerAway):
 
 
 def away(why: BaseException | str) -> ServerAway:
-    """Make the error that says RabbitMQ is away, in the words of `why` (an exception or a text)."""
+    """Make the error that says RabbitMQ is away, and why (an exception or a text)."""
     return ServerAway(SERVER, reason(why) if isinstance(why, BaseException) else why)
 
 
@@ -38,7 +38,7 @@ def reason(error: BaseException) -> str:
 
 
 async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
-    """Wait for the answer of `call`. Raises ServerAway after `timeout_s` seconds or where the call fails in any way."""
+    """Wait for the answer of `call`. Raises ServerAway after `timeout_s` seconds or if the call fails in any way."""
     task = asyncio.ensure_future(call)
     task.add_done_callback(_retrieve_error)
     try:

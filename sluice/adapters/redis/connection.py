@@ -39,7 +39,7 @@ class RedisConnection:
         return bool(self._identity)
 
     def belong_to(self, identity: str) -> None:
-        """From now on only keys of this database are read and written."""
+        """Read and write only keys of this database from now on."""
         self._identity = identity
         self._identified.set()
 
@@ -48,7 +48,7 @@ class RedisConnection:
         return f"sluice:{self._identity}:{name}"
 
     def check_identified(self) -> None:
-        """Raises ServerAway while the database is not known."""
+        """Raise ServerAway while the database is not known."""
         if not self._identity:
             raise ServerAway(SERVER, "the database is not known yet")
 
@@ -72,7 +72,7 @@ class RedisConnection:
         return answer
 
     async def ping(self) -> None:
-        """Raises ServerAway where Redis does not answer."""
+        """Ping it. Raises ServerAway if Redis does not answer."""
         await self.run("PING")
 
     async def settings(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class RedisConnection:
         await self._client.aclose()
 
     async def _read(self, *command: str) -> dict[str, Any]:
-        """Run a command that may be refused; a refusal says nothing against the server."""
+        """Run a command that may be refused; a refusal does not count as a failure of the server."""
         try:
             async with asyncio.timeout(BACKGROUND_S):
                 return dict(await self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # as above

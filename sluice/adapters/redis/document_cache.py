@@ -56,7 +56,7 @@ class RedisDocumentCache:
         )
 
     async def forget(self, *job_ids: str) -> None:
-        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so."""
+        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and announce it."""
         if not job_ids:
             return
         self._redis.check_identified()
@@ -69,12 +69,12 @@ class RedisDocumentCache:
         )
 
     async def ask_stop(self, job_id: str) -> None:
-        """Tell the consumers that a cancel was requested; without Redis they learn it by the next heartbeat."""
+        """Tell the consumers that a cancel was requested; without Redis they learn of it with the next heartbeat."""
         with suppress(ServerAway):
             await self._redis.run("PUBLISH", self._redis.key("stop"), job_id)
 
     async def call_workers(self, lane: str) -> None:
-        """Tell the consumers that there is work in this lane, where no RabbitMQ does. Raises ServerAway."""
+        """Tell the consumers that there is work in this lane, if there is no RabbitMQ to do so. Raises ServerAway."""
         self._redis.check_identified()
         await self._redis.run("PUBLISH", self._redis.key("call"), lane)
 

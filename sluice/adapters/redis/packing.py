@@ -14,13 +14,13 @@ def pack_result(job: Job) -> bytes:
 
 
 def unpack_result(value: bytes | None) -> Result | None:
-    """Read what `pack_result` wrote; None where there is none."""
+    """Read what `pack_result` wrote; None if there is none."""
     job_id, _, finished_at = (value or b"").decode().partition(" ")
     return Result(job_id, float(finished_at)) if finished_at else None
 
 
 def pack_wakes(versions: Mapping[str, int], last: Collection[str]) -> str:
-    """Write `id:version` for each job, with `!` behind a last version, separated by commas."""
+    """Write `id:version` for each job, with `!` after a last version, separated by commas."""
     return ",".join(f"{job_id}:{version}{'!' * (job_id in last)}" for job_id, version in versions.items())
 
 

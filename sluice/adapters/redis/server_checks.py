@@ -1,4 +1,4 @@
-"""Check settings of Redis under which it works well until one day it refuses all writes.
+"""Check for settings under which Redis works well until one day it refuses all writes.
 
 Every key of ours has a time to live and may go at any moment, so whatever Redis evicts, no answer can be wrong.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def refuses_writes(found: Mapping[str, str]) -> str:
-    """What happens when its memory is full, and what to do; empty where it evicts, has no bound, or does not tell."""
+    """What happens when its memory is full, and what to do; empty if it evicts, has no bound, or does not say."""
     if found.get("maxmemory_policy") != "noeviction" or found.get("maxmemory", "0") == "0":
         return ""
     return (
@@ -19,7 +19,7 @@ def refuses_writes(found: Mapping[str, str]) -> str:
 
 
 def stops_after_snapshot(found: Mapping[str, str]) -> str:
-    """What happens when a snapshot fails, and what to do; empty where nothing does, or it does not tell."""
+    """What happens when a snapshot fails, and what to do; empty if nothing does, or it does not say."""
     if found.get("stop-writes-on-bgsave-error") != "yes" or not found.get("save"):
         return ""
     return (

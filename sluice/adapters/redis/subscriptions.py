@@ -51,7 +51,7 @@ class RedisSubscriptions:
         await self._listen("gone", receive)
 
     async def listen_calls(self, on_call: Callable[[str], None]) -> None:
-        """Call `on_call` with lanes that have work, for ever; with an empty one where some may have been missed."""
+        """Call `on_call` with lanes that have work, for ever; with an empty one if some may have been missed."""
         await self._listen("call", lambda message: on_call(message.decode()))
 
     async def close(self) -> None:
@@ -88,7 +88,7 @@ class RedisSubscriptions:
             if message is None:
                 await pubsub.ping()
             elif message["type"] == "subscribe":
-                self._subscribed.add(topic)  # not before: what was published until now went to nobody
+                self._subscribed.add(topic)  # not before: what was published until now was not received
                 receive(b"")
             elif message["type"] == "message" and message["data"]:
                 receive(message["data"])

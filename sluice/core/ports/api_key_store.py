@@ -19,4 +19,4 @@ class ApiKeyStore(Protocol):
     """API keys in the record."""
 
     async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
-        """The key with this id, usable or not."""
+        """Find the key with this id, usable or not."""

@@ -24,16 +24,16 @@ class ControlStore(Protocol):
     """The record, as clients change it after a submit. Every method asks for the tenant as well."""
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
-        """Cancel what has not begun, ask what runs to stop; None where there is nothing to cancel."""
+        """Cancel a job that has not begun, ask a running one to stop; None if there is nothing to cancel."""
 
     async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
-        """Insert a new job that tries a failed one again; empty where it has not failed or has one already."""
+        """Insert a new job that tries a failed one again; empty if it has not failed or has one already."""
 
     async def find_retry(self, tenant: str, job_id: str) -> Job | None:
-        """The job that tries this one again."""
+        """Find the job that tries this one again."""
 
     async def delete_job(self, tenant: str, job_id: str) -> bool:
-        """Forget a finished job; false where there is none."""
+        """Delete a finished job; false if there is none."""
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """Every attempt of a job that did not succeed, in order."""
+        """List every attempt of a job that did not succeed, in order."""

@@ -18,7 +18,7 @@ class Delivery(Protocol):
         """Which of the lane's queues it came from."""
 
     def acknowledge(self) -> None:
-        """All ids are claimed or accounted for: forget the message. Never blocks, never raises."""
+        """Forget the message: all its ids are claimed or accounted for. Never blocks, never raises."""
 
 
 OnDelivery = Callable[[Delivery], None]

@@ -17,7 +17,7 @@ class Result(NamedTuple):
 
 
 class DocumentCache(Protocol):
-    """Finished documents, and what is announced about jobs: losing all of it changes speed, never truth."""
+    """Finished documents, and announcements about jobs."""
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
         """Read finished documents, in the order of the ids."""
@@ -31,7 +31,7 @@ class DocumentCache(Protocol):
         """Store finished documents, note results by fingerprint, and wake the waiters of all these ids."""
 
     async def forget(self, *job_ids: str) -> None:
-        """Put a tombstone over documents whose jobs are gone, so that no late writer brings them back, and say so. Raises ServerAway."""
+        """Put a tombstone over documents of deleted jobs, so that no late writer restores them; announce it. Raises ServerAway."""
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested, so that the one that runs the job beats at once."""

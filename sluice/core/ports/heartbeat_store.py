@@ -22,7 +22,7 @@ class HeartbeatStore(Protocol):
     """The record, as the heartbeat thread uses it over a connection of its own."""
 
     async def beat(self, held: Sequence[tuple[Claim, bytes | None]]) -> list[Beat]:
-        """Extend the lease of every claim that still holds, storing progress (JSON bytes) where there is some new."""
+        """Extend the lease of every claim that still holds, storing progress (JSON bytes) where there is any."""
 
     async def close(self) -> None:
         """Close the connection."""

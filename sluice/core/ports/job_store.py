@@ -27,30 +27,30 @@ class JobStore(Protocol):
         """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
 
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """Of each fingerprint the newest success that is younger than so many seconds, or else the job under way."""
+        """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way."""
 
     async def find_idempotency_keys(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], IdempotencyKeyUse]:
-        """What these (tenant, key) stand for, where they were used."""
+        """Find what each used (tenant, key) stands for."""
 
     async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
-        """Let a key stand for a job that was there before it; false where it stands for another already."""
+        """Let a key stand for a job that was there before it; false if it stands for another already."""
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
-        """Jobs by id, with result and error; unknown ids are left out."""
+        """Read jobs by id, with result and error; unknown ids are left out."""
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
 
     async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Take queued jobs of these kinds, raising their fence; ids that are not returned were not to be had."""
+        """Take queued jobs of these kinds, raising their fence; ids that are not returned could not be claimed."""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds unknown here."""
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
-        """Jobs of these that this process holds already: claims whose reply was lost."""
+        """Read those of these jobs that this process already holds: claims whose reply was lost."""
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state; refused ones are left out."""

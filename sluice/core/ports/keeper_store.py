@@ -10,13 +10,13 @@ from sluice.core.job import Job, Message
 
 
 class KeeperStore(Protocol):
-    """The record, as the keeper repairs it. Each call is one tick's work; while another keeper does it, there is none."""
+    """The record, as the keeper repairs it. Each call does one tick's work, or nothing while another keeper does it."""
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
-        """Outbox rows whose time has come, put off by 30 s; and how many were dropped as they name no queued job."""
+        """Take outbox rows whose time has come, putting them off by 30 s; also says how many void ids were dropped."""
 
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
-        """Delete outbox rows with higher ids that name no queued job; the last id looked at (0: the end), ids dropped."""
+        """Delete outbox rows with higher ids that name no queued job; returns the last id seen (0: the end), and ids dropped."""
 
     async def rescue(self, limit: int) -> list[Job]:
         """Queue, fail or cancel jobs whose lease ran out; returns them as they are now."""

@@ -15,16 +15,16 @@ class ListingStore(Protocol):
     async def list_jobs(
         self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False
     ) -> Found:
-        """Jobs below this id that fit, newest first, without results; at most `limit`, and fewer where many do not fit.
+        """List jobs below this id that fit, newest first, without results; at most `limit`, fewer if many do not fit.
 
-        `open_only` leaves out what neither a cancel nor a retry would change any more.
+        `open_only` leaves out jobs that neither a cancel nor a retry would change any more.
         """
 
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
-        """Of the newest failures, at most `limit` and none below this id, the groups, the largest first."""
+        """Group the newest failures, at most `limit` and none below this id, the largest group first."""
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
-        """Cancel those of these that have not begun, ask those that run to stop; returns both."""
+        """Cancel those of these jobs that have not begun, ask those that run to stop; returns both."""
 
     async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
-        """Insert the new job named for each failed one, but for those that have not failed or have one already."""
+        """Insert the new job given for each failed one, except for those that have not failed or have one already."""

@@ -1,4 +1,4 @@
-"""Publishing ids of jobs to RabbitMQ."""
+"""The publishing of job ids to RabbitMQ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sluice.core.job import Message
 
 
 class MessagePublisher(Protocol):
-    """Puts ids on RabbitMQ."""
+    """Publishes job ids to RabbitMQ."""
 
     async def publish(self, message: Message) -> None:
         """Return once RabbitMQ has confirmed the message. Raises ServerAway; the message may still arrive later."""

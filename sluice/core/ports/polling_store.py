@@ -15,4 +15,4 @@ class PollingStore(Protocol):
         """Claim the oldest queued jobs of a lane, in turns by priority (sluice.core.lanes.Turns); the overdue come back failed."""
 
     async def recover_lane_claims(self, lane: str) -> list[Job]:
-        """Jobs of this lane that this process holds."""
+        """Read the jobs of this lane that this process holds."""

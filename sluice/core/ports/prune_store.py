@@ -9,10 +9,10 @@ from sluice.core.retention import Retention
 
 
 class Pruned(NamedTuple):
-    """What one tick of pruning came to.
+    """What one tick of pruning did.
 
     `gone` jobs are deleted; `looked_at` is how many rows were judged, of which `last` was the last in the order of
-    ids (None where there was none).
+    ids (None if there was none).
     """
 
     gone: tuple[str, ...]
@@ -29,7 +29,7 @@ class IdempotencyKeyCursor(NamedTuple):
 
 
 class PrunedKeys(NamedTuple):
-    """What one tick of pruning idempotency keys came to, as in Pruned."""
+    """What one tick of pruning idempotency keys did, as in Pruned."""
 
     gone: int
     looked_at: int
@@ -40,12 +40,12 @@ class PruneStore(Protocol):
     """The record, as the keeper prunes it. While another keeper is pruning, the answer is None."""
 
     async def prune_jobs(self, after: str, kept: Retention, limit: int) -> Pruned | None:
-        """Look at so many old jobs behind the id `after`, and delete those that were kept for long enough."""
+        """Look at so many old jobs after the id `after`, and delete those that were kept for long enough."""
 
     async def prune_idempotency_keys(
         self, after: IdempotencyKeyCursor, keep_s: float, limit: int
     ) -> PrunedKeys | None:
-        """Look at so many keys behind `after` that are older than this, and delete those whose jobs are gone."""
+        """Look at so many keys after `after` that are older than this, and delete those whose jobs are gone."""
 
     async def prune_consumers(self, silent_s: float) -> int:
         """Delete the rows of consumers that have not been seen for so many seconds."""

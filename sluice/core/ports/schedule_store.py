@@ -13,33 +13,33 @@ class ScheduleStore(Protocol):
     """Schedules in the record, for their owners and for the keeper."""
 
     async def clock(self) -> datetime:
-        """What time it is where schedules are decided."""
+        """Return the time by which schedules fire."""
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
-        """Keep a new one, or one in place of another; None where its name is taken. Raises OutcomeUnknown, too."""
+        """Store a new one, or one in place of another; None if its name is taken. Also raises OutcomeUnknown."""
 
     async def find_schedule(self, tenant: str, name: str) -> Schedule | None:
-        """The schedule of this name."""
+        """Find the schedule of this name."""
 
     async def list_schedules(self, tenant: str, behind: str, limit: int) -> list[Schedule]:
-        """By name, beginning behind one, without their inputs."""
+        """List schedules by name, those after this one, without their inputs."""
 
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
-        """Fire no more of its ticks; None where there is none of this name."""
+        """Fire no more of its ticks; None if there is none of this name."""
 
     async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
-        """Fire its ticks again, where it was paused from this one on; None where it was deleted or replaced."""
+        """Fire its ticks again, from this one on if it was paused; None if it was deleted or replaced."""
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
-        """Forget it; false where there was none."""
+        """Delete it; false if there was none."""
 
     async def due_schedules(self, limit: int) -> list[DueSchedule]:
-        """Those whose tick has come, the longest due first."""
+        """List those whose tick has come, the longest due first."""
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
     ) -> bool:
-        """Make these jobs, of id and tick, and set the next tick; false where somebody else did, or it has changed."""
+        """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        """Make one job now; false where the schedule was deleted or replaced. Raises OutcomeUnknown, too."""
+        """Make one job now; false if the schedule was deleted or replaced. Also raises OutcomeUnknown."""

@@ -21,7 +21,7 @@ class StatisticsStore(Protocol):
         """List the reports of the consumers seen within so many seconds."""
 
     async def count(self, lanes: Sequence[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
-        """Count these lanes, up to `most` queued jobs of each; None where that was done within `every_s` seconds."""
+        """Count these lanes, up to `most` queued jobs of each; None if that was done within `every_s` seconds."""
 
     async def keep_statistics(self, statistics: Statistics) -> None:
         """Store what is known of each lane."""

@@ -7,14 +7,14 @@ from typing import NamedTuple, Protocol
 
 
 class Wake(NamedTuple):
-    """What a wake-up says of a job: its new version, and whether that is its last."""
+    """What a wake-up says about a job: its new version, and whether that is its last."""
 
     version: int
     finished: bool
 
 
 class Subscriptions(Protocol):
-    """What a process hears of jobs from the others. Each call runs until it is cancelled, through every reconnection."""
+    """What other processes announce about jobs. Each call runs until it is cancelled, through every reconnection."""
 
     @property
     def listening(self) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class Finding(NamedTuple):
-    """What a check of an invariant found: how many offend against it, and a few of them."""
+    """What a check of an invariant found: how many rows violate it, and a few of them."""
 
     check: str
     offenders: int
@@ -14,7 +14,7 @@ class Finding(NamedTuple):
 
 
 class Verifier(Protocol):
-    """The record, as whoever verifies it uses it. Nothing is written."""
+    """The record, as its checks read it. Nothing is written."""
 
     async def verify(self, newest: int) -> list[Finding] | None:
-        """What every check finds, of finished jobs among the newest; None while another process looks."""
+        """Run every check, on finished jobs only among the newest; None while another process does."""

@@ -20,7 +20,7 @@ TRIES = 4
 
 
 def one(_: object) -> int:
-    """Count each item as one, where only the number of items matters."""
+    """Count each item as one, for batches where only their number matters."""
     return 1
 
 
@@ -28,7 +28,7 @@ def one(_: object) -> int:
 class Limits:
     """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how many items may wait.
 
-    `rest_s` is a pause between two batches, in seconds: where nobody waits for the answer, more items gather meanwhile.
+    `rest_s` is a pause between two batches, in seconds: if nobody waits for the answer, more items gather meanwhile.
     """
 
     rows: int = 500
@@ -41,8 +41,8 @@ class Limits:
 class Batcher(Generic[T, R]):
     """Collects items and hands them to `call` in batches; each caller gets the answer to its own item.
 
-    `call` returns one answer per item, in order. Where it raises TryAgain the batch is called again, at last singly;
-    where it raises BadRow the batch is halved until the bad items stand alone. Any other error goes to all callers.
+    `call` returns one answer per item, in order. If it raises TryAgain the batch is called again, in the end item by item;
+    if it raises BadRow the batch is halved until the bad items are alone. Any other error goes to all callers.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Batcher(Generic[T, R]):
         return len(self._waiting)
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch. Raises Overloaded where too many items wait already."""
+        """Join the next batch. Raises Overloaded if too many items wait already."""
         if len(self._waiting) >= self._limits.waiting:
             raise Overloaded
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -126,7 +126,7 @@ class Batcher(Generic[T, R]):
                     future.set_result(answer)
 
     async def _retry(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, tries: int) -> None:
-        """Call again: with halves where a row is bad, with single items once the whole was tried often enough."""
+        """Call again: with halves if a row is bad, with single items once the whole was tried often enough."""
         if isinstance(error, BadRow):
             step = (len(batch) + 1) // 2
         else:
@@ -139,4 +139,4 @@ def _fail(batch: Sequence[tuple[object, asyncio.Future[R]]], error: BaseExceptio
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
-            future.exception()  # retrieved, or asyncio would warn where the caller has left
+            future.exception()  # retrieved, or asyncio would warn if the caller has left

@@ -33,7 +33,7 @@ class Breaker:
         return self._failures >= self._limit
 
     def check(self) -> None:
-        """Raise ServerAway where the server is away and the next probe is not due yet."""
+        """Raise ServerAway if the server is away and the next probe is not due yet."""
         if self._failures >= self._limit:
             now = self._clock()
             if now < self._next_probe:

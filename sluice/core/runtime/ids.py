@@ -6,5 +6,5 @@ import uuid_utils
 
 
 def new_job_id() -> str:
-    """The text of a UUIDv7 (RFC 9562 §5.7), so that ids sort by the time in which they were made."""
+    """Make the text of a UUIDv7 (RFC 9562 §5.7), so that ids sort by the time at which they were made."""
     return str(uuid_utils.uuid7())

@@ -7,7 +7,7 @@ from time import time
 
 
 class RecordClock:
-    """Call it for the time at the record, in seconds since the epoch; until that is known, it is the time of this machine."""
+    """Call it for the record's time, in seconds since the epoch; until that is known, it returns the time of this machine."""
 
     def __init__(self, here: Callable[[], float] = time) -> None:
         self._here = here
@@ -17,7 +17,7 @@ class RecordClock:
         return self._here() + self._ahead_s
 
     def learn(self, there: float, asked: float) -> None:
-        """Take over that the record's clock showed `there` when it answered a question sent at `asked`, by this machine's clock."""
+        """Learn that the record's clock showed `there` in answer to a question sent at `asked` by this machine's clock."""
         self._ahead_s = there - (asked + self._here()) / 2
 
     def here(self) -> float:

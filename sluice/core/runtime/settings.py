@@ -1,6 +1,6 @@
 """Every setting: its default, its bounds, and one line that says what it does.
 
-One instance is made in each `__main__` and handed down. `sluice settings` prints `.env.example`.
+Each `__main__` makes one instance and hands it down. `sluice settings` prints `.env.example`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Settings(BaseSettings):
         description="PostgreSQL, the record: postgresql://user:password@host:port/database"
     )
     redis_url: SecretStr = Field(
-        description="Redis, finished documents and wake-ups: redis://:password@host:port/0"
+        description="Redis, for finished documents and wake-ups: redis://:password@host:port/0"
     )
     rabbitmq_url: SecretStr = Field(
         default=SecretStr(""),
-        description="RabbitMQ, the distribution of work: amqp://user:password@host:port/; empty: consumers pull instead",
+        description="RabbitMQ, for the distribution of work: amqp://user:password@host:port/; empty: consumers pull instead",
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"
@@ -70,14 +70,18 @@ class Settings(BaseSettings):
     serve_lanes: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Lanes this consumer serves, separated by commas; empty: all"
     )
-    threads: int = Field(
-        default=128, ge=1, le=1_000, description="Threads behind handlers that run in a thread"
-    )
+    threads: int = Field(default=128, ge=1, le=1_000, description="Threads for handlers that run in a thread")
     processes: int = Field(
-        default=0, ge=0, le=256, description="Processes behind handlers that run in one; 0: one per processor"
+        default=0,
+        ge=0,
+        le=256,
+        description="Processes for handlers that run in a process; 0: one per processor",
     )
     process_memory_mib: int = Field(
-        default=2_048, ge=0, le=1_048_576, description="MiB that each such process may allocate; 0: no bound"
+        default=2_048,
+        ge=0,
+        le=1_048_576,
+        description="MiB that each of these processes may allocate; 0: no bound",
     )
 
     # api
@@ -93,7 +97,7 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
     waiters: int = Field(
-        default=5_000, ge=0, le=100_000, description="Waiting requests one api process holds"
+        default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
     )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
     memory_mib: int = Field(
@@ -106,14 +110,18 @@ class Settings(BaseSettings):
     )
 
     # time limits of servers
-    record_budget_s: Seconds = Field(default=0.4, description="Longest wait of a request for PostgreSQL")
-    accept_budget_s: Seconds = Field(default=0.9, description="Longest wait of a request for its commit")
-    redis_budget_s: Seconds = Field(default=0.1, description="Longest wait for Redis")
+    record_budget_s: Seconds = Field(
+        default=0.4, description="Seconds a request waits for PostgreSQL at most"
+    )
+    accept_budget_s: Seconds = Field(
+        default=0.9, description="Seconds a request waits for its commit at most"
+    )
+    redis_budget_s: Seconds = Field(default=0.1, description="Seconds to wait for Redis at most")
     publish_budget_s: Seconds = Field(
         default=2.5, description="Seconds until the api leaves a message to the keeper"
     )
     admit_queue: int = Field(
-        default=5_000, ge=1, le=100_000, description="Submits that may wait for their commit"
+        default=5_000, ge=1, le=100_000, description="How many submits may wait for their commit"
     )
     document_ttl_s: int = Field(
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
@@ -121,7 +129,7 @@ class Settings(BaseSettings):
 
     unsafe_durability: Literal["", "accept"] = Field(
         default="",
-        description="For experiments only: accept works with a PostgreSQL that may lose jobs answered with 202",
+        description="For experiments only: `accept` works with a PostgreSQL that may lose jobs answered with 202",
     )
 
     # consumer
@@ -136,23 +144,24 @@ class Settings(BaseSettings):
     pull_after_s: Seconds = Field(
         default=10, description="Seconds without RabbitMQ until consumers pull jobs from the record"
     )
-    keeper_s: Seconds = Field(default=1, description="Seconds between two ticks of a keeper's duty")
+    keeper_s: Seconds = Field(default=1, description="Seconds between two runs of a keeper's duty")
     keep_s: Kept = Field(
         default=604_800, description="Seconds a finished job is kept, unless its kind says otherwise"
     )
     idempotency_keep_s: Kept = Field(
-        default=604_800, description="Seconds an Idempotency-Key is kept at least; never less than its job"
+        default=604_800,
+        description="Seconds an Idempotency-Key is kept at least, and never for less than its job",
     )
     lame_duck_s: float = Field(
         default=5,
         ge=0,
         le=60,
-        description="Seconds an api process that was told to stop still answers, so that clients can go elsewhere",
+        description="Seconds an api process still answers after it was told to stop, so that clients can go elsewhere",
     )
     verify_s: Seconds = Field(
-        default=60, description="Seconds between two looks of a keeper at the invariants of the record"
+        default=60, description="Seconds between two checks of the record's invariants by a keeper"
     )
-    stop_s: Seconds = Field(default=25, description="Seconds running work has to end after SIGTERM")
+    stop_s: Seconds = Field(default=25, description="Seconds that running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -177,7 +186,7 @@ class Settings(BaseSettings):
         return value
 
     def lane(self, name: str) -> Lane:
-        """The lane of this name, with its slots counted out for this machine."""
+        """Return the lane of this name, with its slots for this machine."""
         found = self.lanes[name]
         return Lane(name, found.slots or processors(), found.ids_per_message)
 
@@ -209,7 +218,7 @@ def load_settings() -> Settings:
 
 
 def example() -> str:
-    """Write `.env.example`: every setting, its default and its line."""
+    """Write `.env.example`: every setting, its default and its description."""
     blocks = []
     for name, field in Settings.model_fields.items():
         blocks.append(f"# {field.description}\n{PREFIX}{name.upper()}={default_text(name)}\n")
@@ -220,7 +229,7 @@ def example() -> str:
 
 
 def default_text(name: str) -> str:
-    """Write a setting's default as in a file of variables; empty for those that have none."""
+    """Write a setting's default as `.env` has it; empty for those that have none."""
     field = Settings.model_fields[name]
     if field.is_required():
         return ""

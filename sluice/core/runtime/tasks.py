@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class TaskSet(Generic[T]):
-    """Tasks that somebody has to hold: asyncio keeps only weak references, so others may vanish under way."""
+    """Holds background tasks: asyncio keeps only weak references, so a task that nobody holds may vanish while it runs."""
 
     __slots__ = ("_tasks",)
 
@@ -44,7 +44,7 @@ class TaskSet(Generic[T]):
 
 
 async def repeat(act: Callable[[], Awaitable[object]], pause_s: Callable[[], float] | float) -> None:
-    """Do this now and again for ever, resting `pause_s` seconds in between. Raises what `act` raises."""
+    """Do this for ever, at once and then after rests of `pause_s` seconds. Raises what `act` raises."""
     while True:
         await act()
         await asyncio.sleep(pause_s() if callable(pause_s) else pause_s)
@@ -53,8 +53,8 @@ async def repeat(act: Callable[[], Awaitable[object]], pause_s: Callable[[], flo
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> None:
     """Cancel these and return when all have ended, however they did.
 
-    Once is not enough: `asyncio.wait_for` of Python 3.11, with which redis-py writes, loses a cancellation that comes in
-    the moment in which its work is done, and the task would go on for ever.
+    Once is not enough: `asyncio.wait_for` of Python 3.11, with which redis-py writes, loses a cancellation that comes at
+    the very moment its work is done, and the task would go on for ever.
     """
     left = set(tasks)
     while left:
@@ -63,4 +63,4 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], again_s: float = A
         ended, left = await asyncio.wait(left, timeout=again_s)
         for task in ended:
             if not task.cancelled():
-                task.exception()  # seen, or asyncio complains that nobody looked
+                task.exception()  # retrieved, or asyncio complains that it never was

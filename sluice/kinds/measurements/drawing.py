@@ -108,7 +108,7 @@ def _span() -> pl.Expr:
 
 
 def _add_breaks(points: pl.DataFrame) -> pl.DataFrame:
-    """Add a point without a value behind every stretch, where the line is interrupted."""
+    """Add a point without a value after every stretch, so that the line is interrupted there."""
     ends = points.group_by("stretch", maintain_order=True).agg(time=pl.col("time").last())
     return pl.concat([points, ends], how="diagonal").sort(["stretch", "time"], maintain_order=True)
 

@@ -16,10 +16,10 @@ def run(name: str) -> None:
 
 
 def run_apart(name: str) -> None:
-    """Execute every statement of a file in `versions/` for itself, outside any transaction; a blank line ends each.
+    """Execute every statement of a file in `versions/` on its own, outside any transaction; a blank line ends each.
 
-    Indexes of tables in use are made like this. What was done before in the migration is committed, and a run may end
-    half-way: the whole migration has to bear being run again.
+    Indexes on tables in use are built like this. What the migration did before is committed, and a run may end half-way: it
+    must be safe to run the whole migration again.
     """
     with op.get_context().autocommit_block():
         for statement in (VERSIONS / name).read_text().split("\n\n"):

@@ -1,5 +1,5 @@
--- Delete a finished job and its attempts. Idempotency keys outlive it: from now on they stand for no job at all, so that no
--- request under one of them is taken for the first.
+-- Delete a finished job and its attempts. Its idempotency keys stay and then stand for no job, so that no later request
+-- with one of them counts as the first.
 -- $1: tenant; $2: id.
 with gone as (
     delete from jobs

@@ -1,4 +1,4 @@
--- Offers the jobs that are `lost` again: they count as queued from now on. Answers how many these are.
+-- Offers the jobs that are `lost` again: they count as queued from now on. Returns how many there are.
 queued as (
     update jobs set queued_at = now() from lost where jobs.id = lost.id returning jobs.id, lane, priority
 ), sent as (

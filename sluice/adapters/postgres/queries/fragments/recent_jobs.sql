@@ -1,2 +1,2 @@
--- The jobs that came last.
+-- The jobs that were accepted last.
 (select * from jobs order by id desc limit :newest) as jobs

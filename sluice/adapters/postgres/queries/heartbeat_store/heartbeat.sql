@@ -1,4 +1,4 @@
--- Extend the lease of every claim that still holds, and store progress where there is some new.
+-- Extend the lease of every claim that still holds, and store progress where there is any.
 -- $1: ids; $2: fences; $3: progress or null; $4: lease in seconds. Claims that do not come back are lost.
 with held as materialized (
     select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update

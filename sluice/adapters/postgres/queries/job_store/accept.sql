@@ -1,9 +1,9 @@
 -- Accept jobs: insert them and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
 -- $1..$19: one array per field of NewJob; $20: seconds until the keeper publishes what the api did not.
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
--- is taken. What is unique is inserted in one order, or batches deadlock. A key that was won although its job was skipped
--- points to a job that is not there: it is pointed to another, or its job is inserted by the next try.
--- Answers one row per message, and one without id that lists the scheduled jobs.
+-- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
+-- skipped points to a job that is not there: the next try points it to another job, or inserts its job.
+-- Returns one row per message, and one without id that lists the scheduled jobs.
 with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[],

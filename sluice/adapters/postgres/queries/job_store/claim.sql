@@ -1,5 +1,5 @@
--- Claim queued jobs to run them, raising the fence. A row locked by somebody is waited for: a cancel that rolls
--- back must not make its job look void.
+-- Claim queued jobs to run them, raising the fence. Waits for rows that are locked: a cancel that rolls back must not make
+-- its job look void.
 -- $1: ids; $2: owner; $3: kinds known here; $4: lease in seconds.
 with wanted as materialized (
     select id from jobs

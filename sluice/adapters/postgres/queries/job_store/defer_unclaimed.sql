@@ -1,6 +1,6 @@
--- Deal with jobs that could not be claimed: those of kinds unknown here are offered again in 30 s, the overdue are answered,
--- the rest is void.
--- $1: ids; $2: kinds known here. Answers id and kind of the overdue ones.
+-- Deal with jobs that could not be claimed: those of kinds unknown here are offered again in 30 s, the overdue are
+-- returned, the rest are void.
+-- $1: ids; $2: kinds known here. Returns id and kind of the overdue ones.
 with seen as materialized (
     select id, lane, priority, kind, deadline <= now() as overdue
     from jobs

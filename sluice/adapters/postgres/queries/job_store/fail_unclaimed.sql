@@ -1,4 +1,4 @@
--- Fail jobs that could not be claimed because their deadline has passed, unless somebody was quicker.
+-- Fail jobs that could not be claimed because their deadline has passed, unless another statement was quicker.
 -- $1: ids; $2: kinds, and $3: the fingerprint of this error for each.
 with seen as materialized (
     select id, kind from jobs

@@ -1,5 +1,5 @@
--- Point an idempotency key whose job never came, because its request died, to a job that is there. A statement of its own,
--- after the one that found the key taken: that one cannot see the job of a rival that it waited for.
+-- Point an idempotency key whose job was never inserted, because its request died, to a job that exists. It is a statement
+-- of its own, after the one that found the key taken: that one cannot see the job of a rival that it waited for.
 -- $1: tenant; $2: key; $3: request hash; $4: job.
 update idempotency_keys as known set job_id = $4::uuid
 where tenant = $1 and key = $2 and request_hash = $3 and job_id <> '00000000-0000-0000-0000-000000000000'

@@ -1,7 +1,7 @@
--- Drop outbox rows that name no queued job any more, while RabbitMQ is away and nobody publishes them. Rows that are wanted
--- are passed over and stay as due as they are, so that they are published as soon as it is back.
+-- Drop outbox rows that name no queued job any more, while RabbitMQ is away and nobody publishes them. Rows that are still
+-- needed are skipped and stay due, so that they are published as soon as it is back.
 -- $1: lock; $2: the last id looked at before; $3: the most rows to look at.
--- Answers the last id looked at, or 0 where this was the end; and how many ids were dropped.
+-- Returns the last id looked at, or 0 if this was the end; and how many ids were dropped.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine
 ), seen as materialized (

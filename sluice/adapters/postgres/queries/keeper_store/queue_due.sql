@@ -1,5 +1,5 @@
 -- Queue scheduled jobs whose time has come.
--- $1: lock; $2: the most jobs to take. Answers id and version of each.
+-- $1: lock; $2: the most jobs to take. Returns id and version of each.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine
 ), due as materialized (

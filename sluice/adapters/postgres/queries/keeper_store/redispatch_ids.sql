@@ -1,4 +1,4 @@
--- Offer those of these jobs again that are still queued: RabbitMQ gave up their message.
+-- Offer those of these jobs again that are still queued: RabbitMQ gave up delivering their message.
 -- $1: ids.
 with queued as materialized (
     select id, lane, priority from jobs where id = any($1::uuid[]) and state = 'queued'

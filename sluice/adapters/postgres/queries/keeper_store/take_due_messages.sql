@@ -1,5 +1,5 @@
 -- Take outbox rows whose time has come, and put them off by 30 s so that a lost publish is tried again. Rows that name no
--- queued job are dropped. One keeper at a time: the lock goes with the statement.
+-- queued job are dropped. One keeper does so at a time: the lock ends with the statement.
 -- $1: lock; $2: the most ids to take.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine

@@ -1,10 +1,10 @@
--- List jobs of a tenant, newest first: the newest of each state, merged. The rows are compared as the index has them, so
--- that no other index and no scan will do. Other filters are applied to what the index gives, and the rows examined are
--- counted: the last that may be examined of a state comes back (`bound`), fitting or not, as below it more may fit.
--- Whether a job was tried again is asked by a scalar subquery: `not exists` may be planned as a hash of the whole table.
+-- List jobs of a tenant, newest first: the newest of each state, merged. The rows are compared in the form the index has,
+-- so that no other index and no scan can serve. Other filters are applied to what the index yields, and the rows examined
+-- are counted: the last one that may be examined of a state is returned (`bound`), whether it fits or not, as more may fit
+-- below it. A scalar subquery tells whether a job was retried: `not exists` may be planned as a hash of the whole table.
 -- $1: tenant; $2: states; $3: below this id; $4: not below this one; $5: kind; $6: tag; $7: created from; $8: created
--- before; $9: error fingerprint (null asks nothing); $10: only what a cancel or a retry would change; $11: the most rows
--- to examine of a state; $12: the most rows to answer.
+-- before; $9: error fingerprint (null: any); $10: only what a cancel or a retry would change; $11: the most rows to examine
+-- of a state; $12: the most rows to return.
 with hits as materialized (
     select hit.*
     from unnest($2::text[]) as wanted(state)

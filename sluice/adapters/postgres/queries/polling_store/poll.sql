@@ -1,6 +1,6 @@
--- Claim the oldest queued jobs of a lane without a hint, a priority as often as its weight in every round. A row
--- that somebody has locked is passed over: another consumer is just taking it, or it will be there at the next look.
--- Overdue jobs whose turn it is fail. A paused lane is not polled.
+-- Claim the oldest queued jobs of a lane without a hint, a priority as often as its weight in every round. A locked row is
+-- skipped: another consumer is just taking it, or it will be there at the next poll. Overdue jobs whose turn it is fail. A
+-- paused lane is not polled.
 -- $1: lane; $2: the most jobs; $3: owner; $4: kinds known here; $5: lease in seconds; $6..$8: priorities, their weights, and
 -- the turns each has had in this round; $9: of each kind the fingerprint of a passed deadline.
 with share as (

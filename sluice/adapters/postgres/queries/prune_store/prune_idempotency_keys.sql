@@ -1,7 +1,7 @@
--- Delete idempotency keys that were kept for long enough, unless their jobs are still there. It goes along the time at which
--- they were made, from where the last tick ended.
--- $1: lock; $2, $3, $4: time, tenant and key to begin behind; $5: seconds for which keys are kept; $6: the most to look at.
--- Answers nothing while another keeper does it.
+-- Delete idempotency keys that were kept for long enough, unless their jobs are still there. Goes through them in the order
+-- in which they were made, from where the last tick ended.
+-- $1: lock; $2, $3, $4: time, tenant and key to begin after; $5: seconds for which keys are kept; $6: the most to look at.
+-- Returns nothing while another keeper does it.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine
 ), seen as materialized (

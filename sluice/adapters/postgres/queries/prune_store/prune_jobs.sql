@@ -1,8 +1,8 @@
--- Delete finished jobs that were kept for long enough, with their attempts. It goes along the primary key, whose UUIDv7 says
--- when a job was made, from where the last tick ended: what was made early and is kept for longer, or
--- has not finished, is passed by. Idempotency keys outlive their jobs: from now on they stand for no job at all.
--- $1: lock; $2: the id to begin behind; $3: kinds, $4: seconds for which each is kept; $5: seconds for all others;
--- $6: the shortest of these; $7: the most jobs to look at. Answers nothing while another keeper does it.
+-- Delete finished jobs that were kept for long enough, with their attempts. Goes along the primary key, whose UUIDv7 says
+-- when a job was made, from where the last tick ended, skipping jobs that are kept for longer or have not finished.
+-- Idempotency keys outlive their jobs: from then on they stand for no job.
+-- $1: lock; $2: the id to begin after; $3: kinds, $4: seconds for which each is kept; $5: seconds for all others;
+-- $6: the shortest of these; $7: the most jobs to look at. Returns nothing while another keeper does it.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint) as mine,
            (lpad(to_hex((greatest(0, extract(epoch from now()) - $6::float8) * 1000)::bigint), 12, '0')

@@ -1,7 +1,7 @@
--- Fire a schedule: its ticks become jobs and its next tick is set in one statement, so that of all keepers that found it due
--- one alone fires it, and none halfway.
--- $1: the schedule; $2: the tick it was found due for, null where it is fired by hand, paused or not; $3: its next tick,
--- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand. Answers whether it was to be fired.
+-- Fire a schedule: its ticks become jobs and its next tick is set in one statement, so that only one of the keepers that
+-- found it due fires it, and never half-way.
+-- $1: the schedule; $2: the tick it was found due for, null if it is fired by hand, paused or not; $3: its next tick,
+-- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand. Returns whether it was to be fired.
 with turn as (
     update schedules
     set next_at = coalesce($3::timestamptz, next_at),

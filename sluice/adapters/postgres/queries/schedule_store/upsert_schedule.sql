@@ -1,6 +1,6 @@
--- Insert a schedule, or with $11 replace the one of this name. A schedule that is replaced stays paused
--- where it was, and keeps its next tick where it fires at the same times, or a tick that is due would get lost.
--- $1..$10: the fields of NewSchedule; $11: whether it may replace. Answers nothing where the name is taken.
+-- Insert a schedule, or with $11 replace the one of this name. A schedule that is replaced stays paused if it was, and
+-- keeps its next tick if it fires at the same times, or a tick that is due would be lost.
+-- $1..$10: the fields of NewSchedule; $11: whether it may replace. Returns nothing if the name is taken.
 insert into schedules as kept (id, tenant, name, cron, timezone, kind, input, options, catch_up, next_at)
 values ($1::uuid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10)
 on conflict (tenant, name) do update

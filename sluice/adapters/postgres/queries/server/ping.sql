@@ -1,2 +1,2 @@
--- Answer; true where writes are taken as well.
+-- Answer; true if writes are accepted as well.
 select not current_setting('transaction_read_only')::bool

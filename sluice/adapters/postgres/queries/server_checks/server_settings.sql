@@ -1,5 +1,5 @@
 -- Read the settings on which a 202 rests, and the revision of the schema, all at once because every new connection waits for
--- it. Where COMMIT waits for the log to be on disk today, $1 has it do so for this session whatever is set later.
+-- it. If COMMIT now waits for the log to be on disk, $1 makes it do so for this session whatever is set later.
 -- $1: whether to pin that.
 with found as materialized (
     select current_setting('fsync') as fsync,

@@ -1,5 +1,5 @@
--- Cancel jobs: at once where one has not begun; where it runs its consumer is asked to stop, and settling decides.
--- $1: tenant; $2: ids. Answers nothing for a job that is finished, unknown or of another tenant.
+-- Cancel jobs: at once if they have not begun; if one runs, its consumer is asked to stop, and settling decides.
+-- $1: tenant; $2: ids. Returns nothing for a job that is finished, unknown or of another tenant.
 with wanted as materialized (
     select id from jobs
     where id = any($2::uuid[]) and tenant = $1 and state in ('scheduled', 'queued', 'running')

@@ -1,2 +1,2 @@
--- Say what time it is. Only this clock decides schedules.
+-- Return the time. Only this clock decides when schedules fire.
 select now()

@@ -1,6 +1,6 @@
--- Count what waits and runs in each lane, and for whom, by partial indexes alone.
+-- Count what waits and runs in each lane, and for whom, by partial indexes only.
 -- $1: lock; $2: lanes; $3: priorities; $4: the most queued jobs to count of each lane; $5: seconds for which a count is good.
--- Answers nothing where another keeper counts, or has just done so.
+-- Returns nothing if another keeper counts, or has just done so.
 with turn as materialized (
     select pg_try_advisory_xact_lock($1::bigint)
            and not exists (select from lanes where name = any($2::text[]) and statistics <> '{}'

@@ -1,5 +1,5 @@
--- A job that killed its process three times while it was alone, or lost ten consumers, and was not given up, or that
--- counts more lone deaths than deaths.
+-- A job that killed its process three times while running alone, or lost ten consumers, and has not been failed, or whose
+-- count of deaths while alone is higher than its count of all deaths.
 -- Do: cancel it before it is claimed again.
 select id::text from :recent_jobs
 where solo_crashes > crash_count

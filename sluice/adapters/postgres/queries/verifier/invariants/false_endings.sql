@@ -1,5 +1,5 @@
--- A job whose state and ending disagree: finished without a time, a success without result, a failure without error, or
--- the reverse of one of these.
+-- A job whose state and ending disagree: finished without a time, a success without a result, a failure without an error,
+-- or the reverse of one of these.
 -- Do: see who wrote to the table by hand; restore the row from a backup.
 select id::text from :recent_jobs
 where (state in ('succeeded', 'failed', 'cancelled')) <> (finished_at is not null)

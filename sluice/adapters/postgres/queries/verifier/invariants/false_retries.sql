@@ -1,4 +1,4 @@
--- A job that says it tries another again, which has not failed or is of another tenant.
+-- A job marked as the retry of a job that has not failed or belongs to another tenant.
 -- Do: see who wrote to the table by hand; set retry_of to null.
 select jobs.id::text
 from :recent_jobs join jobs as first on first.id = jobs.retry_of

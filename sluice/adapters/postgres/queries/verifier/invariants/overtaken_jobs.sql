@@ -1,4 +1,4 @@
--- A queued job that others of its queue have overtaken by ten minutes: its message is lost, and nobody has noticed.
+-- A queued job that others of its queue have overtaken by ten minutes: its message is lost, and no keeper has noticed.
 -- Do: see that a consumer runs and RabbitMQ answers; if they do, look for `duties_failed` in the log of the consumer.
 with marks as materialized (
     select lane, priority, max(queued_at) as newest from :recent_jobs

@@ -1,4 +1,4 @@
--- A job that is in no known state or priority, or waits without a time by which it would be found.
+-- A job whose state or priority is unknown, or that waits without the time by which it would be found.
 -- Do: see who wrote to the table by hand; set run_at or queued_at to now() to let the job run.
 select id::text from jobs
 where (state = 'queued' and queued_at is null) or (state = 'scheduled' and run_at is null)

@@ -1,4 +1,4 @@
--- A job with a claim of which nobody can say how it ended, or with more endings than claims.
+-- A job with a claim whose ending is not recorded, or with more endings than claims.
 -- Do: report it, with the row and its attempts: each claim ends in the statement that writes its attempt.
 select id::text
 from :recent_jobs

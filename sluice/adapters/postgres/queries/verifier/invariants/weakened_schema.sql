@@ -1,5 +1,5 @@
 -- A constraint, trigger or index that guards the record is missing, switched off or not valid.
--- Do: run sluice migrate; make what is still missing again, as the first migration has it.
+-- Do: run sluice migrate; create what is still missing by hand, as the first migration does.
 with wanted(kind, name) as (values
     ('constraint', 'jobs_pkey'), ('constraint', 'jobs_retry_of_key'),
     ('constraint', 'jobs_state_check'), ('constraint', 'jobs_priority_check'),
