@@ -159,7 +159,7 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
         ),
         (
             (built.runs_in == "loop") != inspect.iscoroutinefunction(built.function),
-            "'async def' runs in the loop; use 'def' for a thread or a process",
+            "runs_in='loop' needs 'async def'; a thread or a process needs 'def'",
         ),
         (built.runs_in not in get_args(RunsIn), "runs_in is 'loop', 'thread' or 'process'"),
         (not 0 < built.timeout_s < math.inf, "timeout_s must be a number of seconds above 0"),

@@ -18,7 +18,7 @@ from api.schedules.schemas import ScheduleBody
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import Invalid, Malformed, ScheduleExists, ScheduleUnknown
-from sluice.core.registry import load
+from sluice.core.registry import Registry, load
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.schedule import Schedule, describe
@@ -26,13 +26,14 @@ from sluice.core.strict_json import parse
 from sluice.errors import SluiceError
 
 PAGE = 1_000
+NO_KINDS = Registry(())
 HEADINGS = f"{'name':<24} {'state':<7} {'next (UTC)':<17} {'last (UTC)':<17} {'kind':<24} when"
 
 
 async def create_schedule(settings: Settings, tenant: str, given: dict[str, str], replace: bool) -> str:
     """Create a schedule from these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
     fields = given | {name: _read_json(f"--{name}", given[name]) for name in ("input", "options")}
-    async with _open_schedules(settings, tenant, given["name"]) as schedules:
+    async with _open_schedules(settings, tenant, given["name"], load(settings.handlers)) as schedules:
         body = validate(ScheduleBody, fields)
         if replace:
             return _announce((await schedules.replace(tenant, body))[0])
@@ -82,15 +83,19 @@ async def delete_schedule(settings: Settings, tenant: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def _open_schedules(settings: Settings, tenant: str, name: str = "") -> AsyncIterator[Scheduling]:
-    """Open the flow; within the block, errors about this schedule are worded for the command, not for HTTP."""
-    registry = load(settings.handlers)
+async def _open_schedules(
+    settings: Settings, tenant: str, name: str = "", registry: Registry = NO_KINDS
+) -> AsyncIterator[Scheduling]:
+    """Open the flow; within the block, errors about this schedule are worded for the command, not for HTTP.
+
+    Only a schedule that is made needs to know the kinds; the others work in any directory.
+    """
     database = Database(settings.postgres_url.get_secret_value(), "sluice-schedules", Telemetry(), size=1)
     try:
         yield Scheduling(registry, settings.all_lanes, PostgresScheduleStore(database, budget_s=5))
     except ScheduleUnknown as error:
         raise SluiceError(
-            f"{tenant} has no schedule {name[:64]!r}; `sluice schedules list` shows them"
+            f"{tenant} has no schedule {name[:64]!r}; `sluice schedules list --tenant {tenant}` shows them"
         ) from error
     except ScheduleExists as error:
         raise SluiceError(

@@ -62,7 +62,7 @@ class ScheduleBody(BaseModel):
         pattern=f"^{NAME}$", description="Its name among those of the tenant; in a PUT the path says it"
     )
     cron: str = Field(description="Minute, hour, day of month, month, day of week")
-    timezone: str = Field("UTC", max_length=LONGEST, description="IANA zone in whose time `cron` is read")
+    timezone: str = Field("UTC", max_length=LONGEST, description="IANA time zone in which `cron` is read")
     kind: str = Field(description="The kind of the jobs it makes; GET /v1/kinds lists them")
     input: Any = Field(description="Their input, checked when the schedule is made")
     options: RunOptions = Field(

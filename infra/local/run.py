@@ -126,7 +126,8 @@ def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
     chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
     with display.Bars(start.console).shown() as bars:
         runs = asyncio.run(run_samples(stack.url, key, chosen, bars.watch))
-    display.show_results(start.console, runs)
+    if runs:
+        display.show_results(start.console, runs)
     _refuse_failures(runs, stack)
     return [
         f"no sample for {kind}: try it at /docs" for kind in offered if kind not in {s.kind for s in chosen}
@@ -166,11 +167,9 @@ def _described(started: list[str], addresses: dict[str, str]) -> str:
 
 def _refuse_failures(runs: list[SampleRun], stack: Stack) -> None:
     failed = [each.sample.kind for each in runs if not each.succeeded]
-    if failed or not runs:
-        what = ", ".join(failed) or "no kind was offered: nothing"
-        raise JobsFailed(
-            f"{what} did not succeed. Last lines of {stack.consumer.log}:\n{stack.consumer.log_tail()}"
-        )
+    if failed:
+        log = stack.consumer
+        raise JobsFailed(f"{', '.join(failed)} did not succeed. Last lines of {log.log}:\n{log.log_tail()}")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,10 @@ class Stack:
         file = self.root / ".local" / "bin" / "sluice"
         file.parent.mkdir(parents=True, exist_ok=True)
         settings, command = shlex.quote(f"{self.root}/.local/settings"), shlex.join(COMMAND)
-        file.write_text(f'#!/bin/sh\nset -a\n. {settings}\nexec {command} "$@"\n')
+        given = "$(export -p | grep '^export SLUICE_')"
+        file.write_text(
+            f'#!/bin/sh\ngiven="{given}"\nset -a\n. {settings}\neval "$given"  # the environment wins\nexec {command} "$@"\n'
+        )
         file.chmod(0o755)
         return file.parent
 

@@ -84,4 +84,4 @@ def _missing(error: ModuleNotFoundError) -> str:
         )
     if package in ("", "sluice", *SERVER_SIDE):
         raise error
-    return f"{package} is not installed here: pip install 'sluice-jobs[server]'"
+    return f"{package} is not installed here: pip install the extra 'server' of sluice-jobs, in a clone: pip install '.[server]'"

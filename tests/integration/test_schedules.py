@@ -350,7 +350,7 @@ def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
 def test_the_command_reports_an_unknown_schedule(run: Command, verb: str) -> None:
     run.create()
     assert run(verb, "nightly", tenant="other") == (
-        2, "", "sluice: other has no schedule 'nightly'; `sluice schedules list` shows them\n"
+        2, "", "sluice: other has no schedule 'nightly'; `sluice schedules list --tenant other` shows them\n"
     )  # fmt: skip
 
 

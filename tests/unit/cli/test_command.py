@@ -183,7 +183,7 @@ def test_what_missed_ticks_come_to_has_the_words_of_the_core() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("asyncpg", "pip install 'sluice-jobs[server]'"),
+        ("asyncpg", "pip install '.[server]'"),
         ("api", "make setup"),
         ("consumer", "container image"),
     ],

@@ -75,9 +75,9 @@ def test_the_command_helps(tmp_path: Path, words: list[str]) -> None:
         ("consumer", "make setup"),
         ("keys list", "make setup"),
         ("schedules list --tenant a", "make setup"),
-        ("migrate", "pip install 'sluice-jobs[server]'"),
-        ("verify", "pip install 'sluice-jobs[server]'"),
-        ("settings", "pip install 'sluice-jobs[server]'"),
+        ("migrate", "pip install '.[server]'"),
+        ("verify", "pip install '.[server]'"),
+        ("settings", "pip install '.[server]'"),
     ],
 )
 def test_a_word_that_needs_more_says_what_and_how_to_get_it(tmp_path: Path, line: str, what: str) -> None:

@@ -82,8 +82,8 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        ({"runs_in": "thread"}, "'async def' runs in the loop"),
-        ({"runs_in": "cloud"}, "'async def' runs in the loop|runs_in is"),
+        ({"runs_in": "thread"}, "needs 'async def'"),
+        ({"runs_in": "cloud"}, "needs 'async def'|runs_in is"),
         ({"timeout_s": 0}, "timeout_s"),
         ({"timeout_s": inf}, "timeout_s"),
         ({"timeout_s": nan}, "timeout_s"),
@@ -111,7 +111,7 @@ def test_refuses_a_place_that_does_not_exist() -> None:
 
 
 def test_refuses_a_plain_function_in_the_loop() -> None:
-    with pytest.raises(StartRefused, match="use 'def' for a thread"):
+    with pytest.raises(StartRefused, match="needs 'async def'"):
         handler("t.works", runs_in="loop")(works)
 
 
