@@ -31,5 +31,5 @@ class PendingDelivery:
 
     def drop_dead_letter(self) -> None:
         """Forget a dead letter whose jobs were offered again."""
-        # # Its jobs that are still queued have new outbox rows: other messages will bring them.
+        # Its jobs that are still queued have new outbox rows: other messages will bring them.
         self._delivery.acknowledge()

@@ -50,7 +50,7 @@ class ChildProcess:
         try:
             with _SPAWN_LOCK:
                 # The fork server inherits this mask: a signal for the whole group must not end it before us.
-                # # The tracker, if it is not running yet, would undo it.
+                # The tracker, if it is not running yet, would undo it.
                 resource_tracker.ensure_running()
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
                 self._process.start()
