@@ -1,4 +1,4 @@
-# One word per task. CI says the same words and no others.
+# One command per task. CI runs the same commands and no others.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
@@ -25,7 +25,7 @@ WORKERS ?= 3
 .PHONY: help setup run down logs status key verify test check fmt unit fault crash soak controls bench load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
-help:  ## list these words
+help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup  ## bring everything up, run one job of every kind, leave it running
@@ -78,7 +78,7 @@ fault: setup  ## break everything under load, check every promise (8 min): make 
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
-crash: setup  ## die at every step of a flow, and in a thousand histories made up anew (6 min): make crash ARGS=-x
+crash: setup  ## die at every step of a flow, and in a thousand random histories (6 min): make crash ARGS=-x
 	@$(PYTHON) -m infra.local ensure
 	HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
