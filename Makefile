@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
-COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11
+COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --no-strip-extras --python-version 3.11
 
 # The command, with the settings of the stack that `make run` started.
 SLUICE := .local/bin/sluice

@@ -240,3 +240,9 @@ def test_the_lock_holds_no_release_with_a_known_flaw(name: str, least: tuple[int
     found = re.search(rf"^{name}==([\d.]+)", page("requirements.txt"), re.MULTILINE)
     assert found is not None
     assert tuple(map(int, found[1].split("."))) >= least
+
+
+def test_the_lock_names_extras_as_old_releases_of_pip_need_them() -> None:
+    """Debian 12's pip 23.0 refuses a hashed lock if a package asks for `coverage[toml]` and the lock names `coverage`."""
+    assert re.search(r"^sqlalchemy\[asyncio\]==", page("requirements.txt"), re.MULTILINE)
+    assert re.search(r"^coverage\[toml\]==", page("requirements-dev.txt"), re.MULTILINE)
