@@ -96,10 +96,8 @@ class Submission:
         """
         job = self._build_job(tenant, request, traceparent, key)
         use = await self._find_key(job) if job.key else None
-        if use is not None:
-            job = job._replace(
-                id=use.job_id
-            )  # the request that used the key may have died before its job was there
+        if use is not None:  # the request that used the key may have died before it inserted its job
+            job = job._replace(id=use.job_id)
         result = (
             (use and await self._find_by_key(use))
             or await self._find_same_work(job)

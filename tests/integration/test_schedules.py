@@ -346,6 +346,17 @@ def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
     assert run(*words) == (0, "nightly: At 00:00 every day, UTC; it is paused\n", "")
 
 
+def test_only_a_schedule_that_is_made_needs_the_kinds(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.create()
+    monkeypatch.setenv("SLUICE_HANDLERS", "a_module_of_another_directory")
+    assert [
+        run(verb, *names)[0] for verb, names in (("list", ()), ("pause", ("nightly",)), ("run", ("nightly",)))
+    ] == [0] * 3
+    assert run("delete", "nightly")[0] == 0
+    status, _, err = run.create()
+    assert (status, "a_module_of_another_directory" in err) == (2, True)
+
+
 @pytest.mark.parametrize("verb", ["show", "pause", "resume", "run", "delete"])
 def test_the_command_reports_an_unknown_schedule(run: Command, verb: str) -> None:
     run.create()
