@@ -1,0 +1,1 @@
+"""The host: the program in which handlers run, a child process of the consumer."""
