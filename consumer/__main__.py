@@ -18,7 +18,7 @@ NICE = 5
 def main() -> int:
     """Run one consumer; return exit status 0 after a stop, 2 if the start was refused."""
     try:
-        worker = Worker(*prepare())
+        worker = Worker(prepare())
         os.nice(NICE)
         uvloop.run(worker.run())
     except StartRefused as error:
