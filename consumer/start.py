@@ -29,17 +29,18 @@ from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.heartbeat_store import open_heartbeat
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.registry import Registry, load
+from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, load_settings, processors
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.handler import AnyHandler
+from sluice.host.loading import load_watched
 
 
 def prepare() -> tuple[Settings, Registry[AnyHandler]]:
     """Read the settings, log as they say, and load the listed kinds. Raises StartRefused."""
     settings = load_settings()
     log_to_stderr(settings.log_level)
-    return settings, load(settings.handlers)
+    return settings, load_watched(settings.handlers)
 
 
 @asynccontextmanager

@@ -25,10 +25,11 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 from consumer.attempt import make_context, progress_json
 from sluice.core.outcome import storable, trace_of, words
-from sluice.core.registry import Registry, load
+from sluice.core.registry import Registry
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater, SluiceError
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input, write_output
+from sluice.host.loading import load_watched
 
 NICEST = 19
 MOST_OOM_SCORE_ADJ = 1000
@@ -63,7 +64,7 @@ def main(pipe: Connection, modules: Sequence[str], log_level: int, memory_mib: i
     limit_memory(memory_mib)
     log_as_json(log_level)
     try:
-        registry = load(modules)
+        registry = load_watched(modules)
     except SluiceError as error:
         pipe.send(tuple(ChildMessage("refused", (words(error),))))
         return
