@@ -25,7 +25,7 @@ from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
-from sluice.host.loading import load_watched
+from sluice.host.check import load_checked
 
 BACKLOG = 4_096
 
@@ -116,7 +116,7 @@ def main() -> int:
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)
-        uvloop.run(serve(settings, load_watched(settings.handlers)))
+        uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
         return 2

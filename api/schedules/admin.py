@@ -25,7 +25,7 @@ from sluice.core.schedule import Schedule, describe
 from sluice.core.strict_json import parse
 from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
-from sluice.host.loading import load_watched
+from sluice.host.check import load_checked
 
 PAGE = 1_000
 NO_KINDS = Registry[AnyHandler](())
@@ -35,7 +35,7 @@ HEADINGS = f"{'name':<24} {'state':<7} {'next (UTC)':<17} {'last (UTC)':<17} {'k
 async def create_schedule(settings: Settings, tenant: str, given: dict[str, str], replace: bool) -> str:
     """Create a schedule from these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
     fields = given | {name: _read_json(f"--{name}", given[name]) for name in ("input", "options")}
-    registry = load_watched(settings.handlers)
+    registry = load_checked(settings.handlers, settings.start_s)
     async with _open_schedules(settings, tenant, given["name"], registry) as schedules:
         body = validate(ScheduleBody, fields)
         if replace:
