@@ -60,6 +60,7 @@ class Settings(BaseSettings):
         ),
         description="Modules that define kinds, separated by commas",
     )
+    start_s: Seconds = Field(default=30, description="Seconds that handlers' modules may take to load")
     lanes: dict[str, LaneSettings] = Field(
         default={
             "default": LaneSettings(slots=128, ids_per_message=64),
