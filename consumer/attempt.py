@@ -15,7 +15,8 @@ import orjson
 
 from sluice.context import Context
 from sluice.core.job import Job
-from sluice.core.outcome import Ending, LeaseLost, NotRenewed, Released, TimedOut, storable
+from sluice.core.outcome import Ending, LeaseLost, NotRenewed, Released, TimedOut
+from sluice.error_text import storable
 from sluice.errors import AttemptEnded
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input

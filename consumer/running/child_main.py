@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from consumer.attempt import make_context, progress_json
-from sluice.core.outcome import storable, trace_of, words
 from sluice.core.registry import Registry, load
-from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater, SluiceError
+from sluice.error_text import words
+from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input, write_output
+from sluice.host.ending import encode_ending
 
 NICEST = 19
 MOST_OOM_SCORE_ADJ = 1000
@@ -48,10 +49,7 @@ class JobRequest(NamedTuple):
 
 
 class ChildMessage(NamedTuple):
-    """What the child sends: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended.
-
-    Endings are `output`, `gave-up`, `later`, `bad-input`, `bad-output`, `out-of-memory` and `raised`.
-    """
+    """What the child sends: `begun`, `progress`, `refused` (it cannot work at all), or how the job ended."""
 
     word: str
     values: tuple[str | bytes | float, ...] = ()
@@ -118,20 +116,9 @@ def log_as_json(level: int) -> None:
 def perform(handler: AnyHandler, request: JobRequest, report: Reporter) -> ChildMessage:
     """Run the handler and say how it ended, in plain values."""
     try:
-        return ChildMessage("output", (_run_handler(handler, request, report),))
-    except GiveUp as end:
-        return ChildMessage("gave-up", (words(end),))
-    except RetryLater as end:
-        return ChildMessage("later", (end.after_s, storable(str(end.why))))
-    except BadInput as end:
-        return ChildMessage("bad-input", (words(end),))
-    except BadOutput as end:
-        return ChildMessage("bad-output", (words(end),))
-    except MemoryError as end:
-        end.__traceback__ = end.__context__ = end.__cause__ = None  # its frames hold what filled the memory
-        return ChildMessage("out-of-memory", (_describe_memory_error(end),))
+        return ChildMessage(*encode_ending(_run_handler(handler, request, report)))
     except BaseException as end:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the process
-        return ChildMessage("raised", (storable(type(end).__name__), words(end), trace_of(end)))
+        return ChildMessage(*encode_ending(end))
 
 
 def _run_handler(handler: AnyHandler, request: JobRequest, report: Reporter) -> bytes:
@@ -142,12 +129,6 @@ def _run_handler(handler: AnyHandler, request: JobRequest, report: Reporter) -> 
     function: Any = handler.function
     output = function(*arguments)
     return write_output(handler, asyncio.run(output) if handler.runs_in == "loop" else output)
-
-
-def _describe_memory_error(error: MemoryError) -> str:
-    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    bound = "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
-    return f"It asked for more memory than {bound}. {words(error)}".rstrip()
 
 
 class Reporter:

@@ -14,8 +14,8 @@ from threading import Lock
 
 from consumer.attempt import Attempt
 from consumer.running.child_main import ChildMessage, JobRequest, main
-from sluice.core.outcome import ChildDied, Ending, HandlerFailed, OutOfMemory
-from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
+from sluice.core.outcome import ChildDied, Ending
+from sluice.host.ending import decode_ending
 
 EXIT_GRACE_S = 1.0
 """Seconds a child has to end by itself once its pipe is closed."""
@@ -78,7 +78,7 @@ class ChildProcess:
                     raise NotBegun(answer.values[0])
                 else:
                     self._spent = self._spent or answer.word == "out-of-memory"
-                    return _read_ending(answer)
+                    return decode_ending(*answer)
         except (EOFError, OSError):
             how = self._describe_death()
             if begun:
@@ -128,22 +128,3 @@ class ChildProcess:
             self._process.join(0)
             code: int | None = self._process.exitcode
             return code
-
-
-def _read_ending(answer: ChildMessage) -> Ending:
-    values: tuple[object, ...] = answer.values
-    match answer.word, values:
-        case "output", (bytes() as output,):
-            return output
-        case "gave-up", (str() as text,):
-            return GiveUp(text)
-        case "later", (float() | int() as after_s, str() as why):
-            return RetryLater(after_s, why)
-        case "bad-input", (str() as text,):
-            return BadInput(text)
-        case "bad-output", (str() as text,):
-            return BadOutput(text)
-        case "out-of-memory", (str() as text,):
-            return OutOfMemory(text)
-        case _:
-            return HandlerFailed(*map(str, values))
