@@ -89,7 +89,6 @@ class Settings(BaseSettings):
     host_memory_mib: int = Field(
         default=1_024, ge=64, le=1_048_576, description="MiB of memory from which on a host is renewed"
     )
-    start_s: Seconds = Field(default=30, description="Seconds that the modules of handlers may take to load")
     blocked_s: Seconds = Field(
         default=10, description="Seconds a handler may block the event loop that it shares before it is ended"
     )
