@@ -6,7 +6,6 @@ Made for every job that runs, so it is slotted and cheap.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -19,8 +18,7 @@ from sluice.core.outcome import Ending, LeaseLost, NotRenewed, Released, TimedOu
 from sluice.errors import AttemptEnded
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input
-
-LOG = logging.getLogger("sluice.handler")
+from sluice.job_logger import JobLogger
 
 
 class Attempt:
@@ -133,7 +131,7 @@ def make_context(
 ) -> Context:
     """Make a Context for this job id, attempt and fence, with a logger that names the job."""
     job_id, attempt, fence = numbers
-    log = logging.LoggerAdapter(LOG, {"job_id": job_id, "kind": kind, "attempt": attempt})
+    log = JobLogger({"job_id": job_id, "kind": kind, "attempt": attempt})
     return Context(job_id, attempt, fence, log, report, stop_asked)
 
 
