@@ -36,11 +36,19 @@ def show_own_gauges(
         "host_memory_bytes", "Resident memory of hosts", "host",
         lambda: hosts.add_up(lambda host: host.uses.memory_mib << 20),
     )  # fmt: skip
-    metrics.gauges("host_threads", "Threads of hosts", "host", lambda: hosts.add_up(lambda host: host.uses.threads))
-    metrics.gauges("host_files", "Open files of hosts", "host", lambda: hosts.add_up(lambda host: host.uses.files))
+    metrics.gauges(
+        "host_threads", "Threads of hosts", "host", lambda: hosts.add_up(lambda host: host.uses.threads)
+    )
+    metrics.gauges(
+        "host_files", "Open files of hosts", "host", lambda: hosts.add_up(lambda host: host.uses.files)
+    )
     metrics.gauges("hosts_replaced", "Hosts replaced since the start", "why", lambda: stats.replaced)
-    metrics.gauges("loop_blocked_seconds", "How long handlers blocked the event loop", "kind", lambda: stats.blocked_s)
-    metrics.gauges("stuck_handlers", "Handlers that went on after their jobs were over", "kind", lambda: stats.stuck)
+    metrics.gauges(
+        "loop_blocked_seconds", "How long handlers blocked the event loop", "kind", lambda: stats.blocked_s
+    )
+    metrics.gauges(
+        "stuck_handlers", "Handlers that went on after their jobs were over", "kind", lambda: stats.stuck
+    )
     metrics.gauges(
         "quarantined", "1 for each kind that has a host of its own because it blocked or killed a shared one twice",
         "kind", lambda: dict.fromkeys(hosts.places.blame.kinds, 1),

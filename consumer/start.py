@@ -13,16 +13,16 @@ from consumer.attempt import Attempt
 from consumer.configuration import check_configuration
 from consumer.execution import Execution
 from consumer.gauges import describe_hosts, show_lane_gauges, show_own_gauges, show_verification_gauges
+from consumer.hosts.child import HostSpec
+from consumer.hosts.descendants import Descendants
+from consumer.hosts.host_stats import HostStats
+from consumer.hosts.hosts import Hosts, Wear
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.intake.polling import FallbackPoller
 from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
-from consumer.hosts.child import HostSpec
-from consumer.hosts.descendants import Descendants
-from consumer.hosts.host_stats import HostStats
-from consumer.hosts.hosts import Hosts, Wear
 from consumer.lease import Leases
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
@@ -30,14 +30,12 @@ from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.heartbeat_store import open_heartbeat
-from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.catalogue import KindInfo
+from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.errors import StartRefused
 from sluice.host.processes import adopt_orphans
-
 
 SPARE_S = 10.0
 """Seconds that a host may need to end a job, beyond the time it has for that, before the job's lease is let go."""
@@ -51,9 +49,7 @@ def prepare() -> Settings:
 
 
 @asynccontextmanager
-async def open_consumer(
-    settings: Settings, on_refused: Callable[[StartRefused], None]
-) -> AsyncIterator[Consumer]:
+async def open_consumer(settings: Settings, on_refused: Callable[[], object]) -> AsyncIterator[Consumer]:
     """Start the hosts, open the connections and the private port, and put the parts together; all is closed at the end.
 
     `on_refused` is called if no host can be started any more. Raises StartRefused.
@@ -77,7 +73,7 @@ async def open_consumer(
 
 @asynccontextmanager
 async def _open_hosts(
-    settings: Settings, telemetry: Telemetry, on_refused: Callable[[StartRefused], None]
+    settings: Settings, telemetry: Telemetry, on_refused: Callable[[], object]
 ) -> AsyncIterator[tuple[Hosts, Registry[KindInfo]]]:
     spec = HostSpec(
         settings.handlers, settings.process_memory_mib, settings.start_s, settings.grace_s, settings.blocked_s,
@@ -101,7 +97,7 @@ class PrivatePort(NamedTuple):
 class Consumer:
     """The parts of one consumer, put together. None of them does anything yet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts that are opened for it
         self,
         settings: Settings,
         hosts: Hosts,

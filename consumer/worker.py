@@ -13,7 +13,6 @@ from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, cancel_and_wait
 from sluice.core.runtime.telemetry import Event
-from sluice.errors import StartRefused
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
@@ -30,15 +29,13 @@ class Worker:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartRefused if a server or the handlers turn out to be unfit."""
         stop = _listen_for_stop()
-        refused: list[StartRefused] = []
-        async with open_consumer(self._settings, lambda why: (refused.append(why), stop.set())) as consumer:
+        async with open_consumer(self._settings, stop.set) as consumer:
             await self._serve(consumer)
             consumer.opened.config_problems.on_refusal(stop.set)
             await stop.wait()
             await self._stop(consumer)
             consumer.opened.config_problems.check()
-        if refused:
-            raise refused[0]
+            consumer.hosts.check()
 
     async def _serve(self, consumer: Consumer) -> None:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""

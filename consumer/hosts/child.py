@@ -55,7 +55,7 @@ class Child(asyncio.Protocol):
         self._waiting: list[bytes] = []
         self._why: str | None = None
         self._stopping = False
-        self.output = HostOutput(write, listener.only_job, name)
+        self.output = HostOutput(write, listener.only_job)
 
     @property
     def pid(self) -> int:
@@ -132,8 +132,12 @@ class Child(asyncio.Protocol):
     async def _watch(self) -> None:
         """Wait for its end, read its last words, and leave none of its descendants."""
         process = self._process
-        assert process.stdout is not None and process.stderr is not None  # both are pipes
-        output = [asyncio.ensure_future(self.output.pump(each)) for each in (process.stdout, process.stderr)]
+        pipes = {"stdout": process.stdout, "stderr": process.stderr}
+        output = [
+            asyncio.ensure_future(self.output.pump(pipe, name))
+            for name, pipe in pipes.items()
+            if pipe is not None
+        ]
         code = await process.wait()
         self._transport.close()
         await self._spec.descendants.forget(process.pid)

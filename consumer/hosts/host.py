@@ -53,7 +53,9 @@ class Host:
 
     def __init__(self, spec: HostSpec, name: str, slot: bool, listener: HostListener) -> None:
         self.name, self._spec, self._listener = name, spec, listener
-        self._child = Child(spec, name, slot, ChildListener(self._hear, self._lose, lambda: self._jobs.only_job))
+        self._child = Child(
+            spec, name, slot, ChildListener(self._hear, self._lose, lambda: self._jobs.only_job)
+        )
         stopping = Stopping(
             kill=self._child.kill if slot else None,
             grace_s=spec.grace_s,
@@ -71,9 +73,11 @@ class Host:
         self.weight = ""
 
     def __repr__(self) -> str:
-        return f"<Host {self.name}: {len(self)} jobs in hand{', gone' if self.gone.is_set() else ''}>"
+        return f"<Host {self.name}: {self.in_hand} jobs in hand{', gone' if self.gone.is_set() else ''}>"
 
-    def __len__(self) -> int:
+    @property
+    def in_hand(self) -> int:
+        """How many jobs it has."""
         return len(self._jobs)
 
     @property
@@ -175,7 +179,9 @@ class Host:
         where = self._blockage.where if self._blockage else self._find_last_line()
         how = f"{how.rstrip('.')}{f', at {where}' if where else ''}."
         if not self._ready.done():
-            self._ready.set_exception(StartRefused(f"SLUICE_HANDLERS: {self._loading} ended its process: {how}"))
+            self._ready.set_exception(
+                StartRefused(f"SLUICE_HANDLERS: {self._loading} ended its process: {how}")
+            )
         if self.ending and self._blockage is None:
             self._blockage = self._guess_blockage(where)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -40,9 +40,10 @@ class Hosts:
     """Every place where a job can run. `on_refused` is called if no host can be started any more."""
 
     def __init__(
-        self, spec: HostSpec, wear: Wear, stats: HostStats, on_refused: Callable[[StartRefused], None]
+        self, spec: HostSpec, wear: Wear, stats: HostStats, on_refused: Callable[[], object]
     ) -> None:
         self._spec, self.stats, self._on_refused = spec, stats, on_refused
+        self._refused: StartRefused | None = None
         self.places = Places(self._start, wear.reason, spec.blocked_s, stats)
         self._listener = HostListener(self.places.replace_late, stats.add_blocked, stats.add_died)
         self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason)
@@ -54,12 +55,12 @@ class Hosts:
     @property
     def all(self) -> list[Host]:
         """Every host that is alive."""
-        pools = (self.places, self.slots, *self._fresh)
-        return [host for pool in pools for host in pool.hosts]
+        slots = (self.slots, *self._fresh)
+        return [*self.places.hosts, *(host for each in slots for host in each.hosts)]
 
     def add_up(self, value: Callable[[Host], float]) -> dict[str, float]:
         """Add up a value of all hosts by what they are for: `shared`, `slot`, `alone`, or the kind that has one to itself."""
-        sums: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
         for host in self.all:
             sums[host.name] += value(host)
         return sums
@@ -68,7 +69,9 @@ class Hosts:
         """Say which hosts there are, and which of them are blocked, in one line."""
         counts = self.add_up(lambda _: 1)
         alive = ", ".join(f"{count:g} {name}" for name, count in counts.items()) or "none"
-        blocked = "; ".join(f"{host.name} is blocked at {host.blocked_at}" for host in self.all if host.blocked_at)
+        blocked = "; ".join(
+            f"{host.name} is blocked at {host.blocked_at}" for host in self.all if host.blocked_at
+        )
         return f"{alive}; {blocked}" if blocked else alive
 
     def describe_weight(self) -> str:
@@ -103,6 +106,11 @@ class Hosts:
             return ending
         return Released()
 
+    def check(self) -> None:
+        """Raise StartRefused if hosts could not be started any more."""
+        if self._refused is not None:
+            raise self._refused
+
     async def close(self) -> None:
         """End every host. Bounded."""
         await asyncio.gather(
@@ -132,7 +140,9 @@ class Hosts:
         return await self._run_at(self._fresh[attempt.info.runs_in == "process"], attempt)
 
     async def _run_at(self, place: Place | Slots, attempt: Attempt) -> Ending:
-        host = place.take() or await _wait_for_host(place, attempt)
+        host = place.take()
+        if host is None:
+            host = await _wait_for_host(place, attempt)
         if host is None:
             return Released()
         try:
@@ -141,15 +151,21 @@ class Hosts:
             place.put_back(host)
 
     async def _start(self, name: str, slot: bool = False) -> Host:
-        return await start_host(lambda: Host(self._spec, name, slot, self._listener), self._on_refused)
+        return await start_host(lambda: Host(self._spec, name, slot, self._listener), self._refuse)
+
+    def _refuse(self, why: StartRefused) -> None:
+        self._refused = why
+        self._on_refused()
 
 
 async def _wait_for_host(place: Place | Slots, attempt: Attempt) -> Host | None:
     """Wait for a host; None if the attempt was stopped meanwhile."""
-    coming = asyncio.ensure_future(place.wait())
+    coming: asyncio.Future[Host] = asyncio.ensure_future(place.wait())
     with attempt.wait_for_host() as stopped:
-        await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures of two types
     if attempt.stopped is None:
         return coming.result()
-    coming.add_done_callback(lambda late: late.cancelled() or late.exception() or place.put_back(late.result()))
+    coming.add_done_callback(
+        lambda late: late.cancelled() or late.exception() or place.put_back(late.result())
+    )
     return None

@@ -35,7 +35,8 @@ class Place:
     @property
     def current(self) -> Host | None:
         """The host that takes new jobs, if it is there."""
-        return self._newest if self._newest and not self._newest.gone.is_set() else None
+        host = self._newest
+        return None if host is None or host.ending or host.gone.is_set() else host
 
     @property
     def renewing(self) -> bool:
@@ -45,7 +46,7 @@ class Place:
     @property
     def idle_s(self) -> float:
         """Seconds since a host was last wanted, while none has a job."""
-        return 0.0 if self.renewing or any(map(len, self.hosts)) else monotonic() - self._used
+        return 0.0 if self.renewing or any(host.in_hand for host in self.hosts) else monotonic() - self._used
 
     def take(self) -> Host | None:
         """Return the host that takes new jobs, if it is there."""
@@ -75,7 +76,7 @@ class Place:
         """End old hosts that have finished, and the oldest of too many."""
         for host in self._draining[:-MOST_DRAINING]:
             host.replace()
-        for host in [each for each in self._draining if not len(each)]:
+        for host in [each for each in self._draining if not each.in_hand]:
             self._draining.remove(host)
             self._closing.start(host.close(), f"close-{host.name}")
 

@@ -18,6 +18,7 @@ from consumer.keeper.queue_due_jobs import QueueDueJobs
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import VerifyRecord
+from sluice.core.catalogue import KindInfo
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     DocumentCache,
@@ -33,7 +34,6 @@ from sluice.core.registry import Registry
 from sluice.core.retention import retention
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
-from sluice.core.catalogue import KindInfo
 
 LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""

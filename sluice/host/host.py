@@ -60,7 +60,9 @@ class Host:
             self._pipe.send(("alive", *measure()))
         self._ticks += 1
 
-    def create_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    def create_task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
         """Create a task and remember whose it is: the loop's task factory."""
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
         if (job := CURRENT.get()) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import threading
 from contextlib import suppress
@@ -33,7 +32,7 @@ def measure() -> tuple[int, int, int]:
     """Return the resident memory of this process in MiB, its threads, and its open files."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        files = len(os.listdir("/proc/self/fd"))
+        files = len(list(Path("/proc/self/fd").iterdir()))
     except OSError:
         pages = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // resource.getpagesize()
         files = 0

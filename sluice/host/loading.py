@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from sluice.core.outcome import words
 from sluice.core.registry import Registry
 from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
+from sluice.error_text import words
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler, Handler
 from sluice.host.user_files import UserFiles

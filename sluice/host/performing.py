@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, NamedTuple
@@ -10,13 +9,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from sluice.context import Context
-from sluice.core.outcome import storable
+from sluice.error_text import storable
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input
 from sluice.host.current_job import JobRef
-from sluice.host.job_logger import JobLogger
+from sluice.job_logger import JobLogger
 
-LOG = logging.getLogger("sluice.handler")
 PROGRESS_EVERY_S = 0.5
 
 
@@ -66,6 +64,6 @@ def call(handler: AnyHandler, request: Request, report: Reporter, stop_asked: Ca
     value = read_input(handler, request.input)
     if not handler.takes_context:
         return handler.function(value)
-    log = JobLogger(LOG, request.job)
+    log = JobLogger(request.job._asdict())
     context = Context(request.job_id, request.attempt, request.fence, log, report, stop_asked)
     return handler.function(value, context)

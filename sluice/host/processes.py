@@ -22,7 +22,7 @@ PAUSE_S = 0.002
 
 def adopt_orphans() -> bool:
     """Become the parent of every descendant whose parent ends, so that none escapes; returns whether the system can do that."""
-    return sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def children_of(pid: int) -> set[int]:

@@ -149,7 +149,9 @@ def _helpers_of_multiprocessing() -> set[int]:
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
         ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
     )
-    found = (getattr(getattr(sys.modules.get(module), name, None), pid, None) for module, name, pid in helpers)
+    found = (
+        getattr(getattr(sys.modules.get(module), name, None), pid, None) for module, name, pid in helpers
+    )
     return {pid for pid in found if pid is not None}
 
 

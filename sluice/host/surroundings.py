@@ -14,13 +14,14 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 
 class Surroundings:
     """What a handler can change for the whole process, as it was once the modules had been loaded."""
 
     def __init__(self) -> None:
-        self._directory = os.getcwd()
+        self._directory = Path.cwd()
         self._environment = dict(os.environ)
         self._umask = os.umask(0o022)
         os.umask(self._umask)

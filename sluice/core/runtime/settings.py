@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         description="MiB that each of these processes may allocate, and half of what a shared host may; 0: no bound",
     )
     host_jobs: int = Field(
-        default=250_000, ge=1, description="Jobs after which a host is renewed: a process in which handlers run"
+        default=250_000,
+        ge=1,
+        description="Jobs after which a host is renewed: a process in which handlers run",
     )
     host_memory_mib: int = Field(
         default=1_024, ge=64, le=1_048_576, description="MiB of memory from which on a host is renewed"
@@ -145,7 +147,8 @@ class Settings(BaseSettings):
     lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
     beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
     grace_s: Seconds = Field(
-        default=2, description="Seconds a handler has to end after it was asked to, before its host is replaced"
+        default=2,
+        description="Seconds a handler has to end after it was asked to, before its host is replaced",
     )
     dispatch_due_s: Seconds = Field(
         default=3, description="Seconds until the keeper publishes what the api did not"
