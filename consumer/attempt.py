@@ -83,6 +83,10 @@ class Attempt:
         """True if it has run longer than its time limit."""
         return not self.waiting and monotonic() > self.started + self.time_limit_s
 
+    def report(self, progress: bytes) -> None:
+        """Keep the newest progress, as JSON, which the heartbeat fetches."""
+        self.progress = progress
+
     def begin(self, on_stop: Callable[[], object]) -> None:
         """Count the time limit from now: a host has it. `on_stop` is called to end the work."""
         self.started = monotonic()

@@ -17,6 +17,7 @@ from consumer.hosts.child import HostSpec
 from consumer.hosts.descendants import Descendants
 from consumer.hosts.host_stats import HostStats
 from consumer.hosts.hosts import Hosts, Wear
+from consumer.hosts.in_process import InProcess
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.intake.polling import FallbackPoller
@@ -41,15 +42,23 @@ SPARE_S = 10.0
 """Seconds that a host may need to end a job, beyond the time it has for that, before the job's lease is let go."""
 
 
-def prepare() -> Settings:
+DEBUG_LEASE_S = 3_600.0
+"""Seconds that a job stays with a consumer whose event loop may stand still at a breakpoint."""
+
+
+def prepare(debug: bool = False) -> Settings:
     """Read the settings and log as they say. Raises StartRefused."""
     settings = load_settings()
+    if debug:
+        settings = settings.model_copy(update={"lease_s": DEBUG_LEASE_S})
     log_to_stderr(settings.log_level)
     return settings
 
 
 @asynccontextmanager
-async def open_consumer(settings: Settings, on_refused: Callable[[], object]) -> AsyncIterator[Consumer]:
+async def open_consumer(
+    settings: Settings, on_refused: Callable[[], object], debug: bool = False
+) -> AsyncIterator[Consumer]:
     """Start the hosts, open the connections and the private port, and put the parts together; all is closed at the end.
 
     `on_refused` is called if no host can be started any more. Raises StartRefused.
@@ -57,7 +66,7 @@ async def open_consumer(settings: Settings, on_refused: Callable[[], object]) ->
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("consumer"))
     owner = uuid4()
-    async with _open_hosts(settings, telemetry, on_refused) as (hosts, kinds):
+    async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
         check_configuration(settings, kinds)
         async with open_connections(settings, "consumer", owner, telemetry) as opened:
             admin = AdminApp("consumer", opened.pings, metrics, lambda: opened.config_problems.lines)
@@ -73,14 +82,14 @@ async def open_consumer(settings: Settings, on_refused: Callable[[], object]) ->
 
 @asynccontextmanager
 async def _open_hosts(
-    settings: Settings, telemetry: Telemetry, on_refused: Callable[[], object]
+    settings: Settings, telemetry: Telemetry, on_refused: Callable[[], object], debug: bool
 ) -> AsyncIterator[tuple[Hosts, Registry[KindInfo]]]:
     spec = HostSpec(
         settings.handlers, settings.process_memory_mib, settings.start_s, settings.grace_s, settings.blocked_s,
         Descendants(adopt_orphans()),
     )  # fmt: skip
     wear = Wear(settings.host_jobs, settings.host_memory_mib)
-    hosts = Hosts(spec, wear, HostStats(telemetry), on_refused)
+    hosts = (InProcess if debug else Hosts)(spec, wear, HostStats(telemetry), on_refused)
     try:
         yield hosts, await hosts.open()
     finally:

@@ -19,17 +19,17 @@ GIVE_BACK_S = 3.0
 
 
 class Worker:
-    """One consumer, from start to stop."""
+    """One consumer, from start to stop. `debug`: handlers run in this very process."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, debug: bool = False) -> None:
+        self._settings, self._debug = settings, debug
         self._lanes: TaskSet[None] = TaskSet()
         self._background: TaskSet[None] = TaskSet()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartRefused if a server or the handlers turn out to be unfit."""
         stop = _listen_for_stop()
-        async with open_consumer(self._settings, stop.set) as consumer:
+        async with open_consumer(self._settings, stop.set, self._debug) as consumer:
             await self._serve(consumer)
             consumer.opened.config_problems.on_refusal(stop.set)
             await stop.wait()
@@ -41,7 +41,7 @@ class Worker:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""
         self._take_deliveries(consumer)
         consumer.leases.start()
-        self._background.start(consumer.hosts.places.keep(), "hosts")
+        self._background.start(consumer.hosts.keep(), "hosts")
         await consumer.opened.broker.start()
         self._poll_while_rabbitmq_is_away(consumer)
         self._do_duties(consumer)

@@ -16,7 +16,10 @@ from sluice.core.outcome import Ending
 from sluice.errors import StartRefused
 from sluice.host.dumps import innermost_line
 from sluice.host.frames import Message
+from sluice.host.limits import waited_for_processor_s
+from sluice.host.loading import MEND, NO_EXIT, does_not_load
 from sluice.host.log_line import LogLine, write
+from sluice.host.user_files import UserFiles
 
 LOG = logging.getLogger("sluice.hosts")
 QUIET_S = 2.0
@@ -24,11 +27,12 @@ QUIET_S = 2.0
 
 
 class Measures(NamedTuple):
-    """What a host uses: MiB of memory, threads, open files."""
+    """What a host uses: MiB of memory, threads, open files; and seconds in which it waited for a processor."""
 
     memory_mib: int = 0
     threads: int = 0
     files: int = 0
+    waited_s: float = 0.0
 
 
 class Blockage(NamedTuple):
@@ -64,7 +68,8 @@ class Host:
         )
         self._jobs = InHand(self._child.send, stopping)
         self._ready: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._loading = "nothing yet"
+        self._loading = "no module yet"
+        self._user_files = UserFiles(spec.modules)
         self._heard = monotonic()
         self._blockage: Blockage | None = None
         self.ending, self.gone = False, asyncio.Event()
@@ -86,6 +91,11 @@ class Host:
         return monotonic() - self._heard
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since its event loop was last heard of, but for those in which it could not run: a busy machine blames nobody."""
+        return self.quiet_s - (waited_for_processor_s(self._child.pid) - self.uses.waited_s)
+
+    @property
     def blocked_at(self) -> str:
         """The line at which its event loop is blocked; empty: it is not."""
         return self._blockage.where if self._blockage else ""
@@ -93,16 +103,13 @@ class Host:
     async def start(self) -> list[KindInfo]:
         """Start the process and load the modules; returns the kinds. Raises StartRefused, or OSError."""
         await self._child.start()
-        try:
-            async with asyncio.timeout(self._spec.start_s):
-                kinds = await asyncio.shield(self._ready)
-        except TimeoutError:
-            await self._abort("")
-            raise StartRefused(
-                f"SLUICE_HANDLERS: {self._loading} was still loading after {self._spec.start_s:g} s, "
-                f"at {self._find_last_line()}"
-            ) from None
-        return [from_wire(each) for each in kinds]
+        while not self._ready.done():
+            left = self._spec.start_s - self.silent_s
+            if left < 0:
+                await self._abort("")
+                raise StartRefused(self._describe_hang())
+            await asyncio.wait([self._ready], timeout=left)
+        return [from_wire(each) for each in self._ready.result()]
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run one job; returns how it ended. Raises Interrupted if the host was lost, and another job may be the cause."""
@@ -153,7 +160,7 @@ class Host:
     def _hear_log(self, *values: Any) -> None:
         write(LogLine(*values))
 
-    def _hear_alive(self, *uses: int) -> None:
+    def _hear_alive(self, *uses: Any) -> None:
         self._heard = monotonic()
         self.uses = Measures(*uses)
 
@@ -179,9 +186,7 @@ class Host:
         where = self._blockage.where if self._blockage else self._find_last_line()
         how = f"{how.rstrip('.')}{f', at {where}' if where else ''}."
         if not self._ready.done():
-            self._ready.set_exception(
-                StartRefused(f"SLUICE_HANDLERS: {self._loading} ended its process: {how}")
-            )
+            self._ready.set_exception(StartRefused(does_not_load(self._loading, how, "", NO_EXIT)))
         if self.ending and self._blockage is None:
             self._blockage = self._guess_blockage(where)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)
@@ -190,12 +195,16 @@ class Host:
             self._listener.on_died(self, how)
         self.gone.set()
 
+    def _describe_hang(self) -> str:
+        why = f"it is still loading after {self._spec.start_s:g} s"
+        return does_not_load(self._loading, why, self._find_last_line(), MEND)
+
     def _find_last_line(self) -> str:
-        return innermost_line("\n".join(self._child.output.tail))
+        return innermost_line("\n".join(self._child.output.tail), self._user_files)
 
     def _guess_blockage(self, where: str) -> Blockage | None:
         """Find what blocked a loop that could not say it, from what the process wrote when it was ended."""
         job_id = self._jobs.find_on_stack("\n".join(self._child.output.tail))
-        if job_id is None and self.quiet_s < self._spec.blocked_s:
+        if job_id is None and self.silent_s < self._spec.blocked_s:
             return None
         return Blockage(self._jobs.kind_of(job_id or ""), job_id, where, self._heard)

@@ -106,6 +106,10 @@ class Hosts:
             return ending
         return Released()
 
+    async def keep(self) -> None:
+        """Look after the hosts, for ever."""
+        await self.places.keep()
+
     def check(self) -> None:
         """Raise StartRefused if hosts could not be started any more."""
         if self._refused is not None:

@@ -100,7 +100,7 @@ class InHand:
         """Take in progress, which the heartbeat fetches."""
         run = self._runs.get(number)
         if run is not None:
-            run.attempt.progress = progress
+            run.attempt.report(progress)
 
     def lose(self, how: str, blamed: str | None) -> None:
         """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.

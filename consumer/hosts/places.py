@@ -104,7 +104,7 @@ class Places:
 
     def _end_blocked(self, place: Place) -> None:
         for host in place.hosts:
-            if host.quiet_s > self._blocked_s and not host.ending:
+            if host.silent_s > self._blocked_s and not host.ending:
                 self._background.start(host.end_blocked(), f"blocked-{host.name}")
 
     def _renew_worn(self, place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 from contextlib import suppress
@@ -22,21 +23,27 @@ def limit_memory(mib: int) -> None:
         _limit(resource.RLIMIT_DATA, mib << 20)
 
 
-def memory_bound() -> str:
-    """Say how much this process may allocate, for an error."""
-    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    return "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
-
-
-def measure() -> tuple[int, int, int]:
-    """Return the resident memory of this process in MiB, its threads, and its open files."""
+def measure() -> tuple[int, int, int, float]:
+    """Return this process's resident memory in MiB, threads, open files, and seconds in which it waited for a processor."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         files = len(list(Path("/proc/self/fd").iterdir()))
     except OSError:
         pages = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // resource.getpagesize()
         files = 0
-    return pages * resource.getpagesize() >> 20, threading.active_count(), files
+    memory_mib = pages * resource.getpagesize() >> 20
+    return memory_mib, threading.active_count(), files, waited_for_processor_s(os.getpid())
+
+
+def waited_for_processor_s(pid: int) -> float:
+    """Return for how many seconds a process has been ready to run and did not; 0 if the system does not tell.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, `/proc/<pid>/schedstat`; the main thread alone.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _limit(which: int, most: int) -> None:

@@ -88,7 +88,9 @@ def _set_up_process(start: Start) -> str:
 
 def _load(modules: list[str], pipe: Pipe) -> Registry[Any]:
     try:
-        return load_watched(modules, lambda module: pipe.send(("loading", module)))
+        return load_watched(
+            modules, lambda module: pipe.send(("loading", module)), lambda why: pipe.send(("refused", why))
+        )
     except StartRefused as error:
         pipe.send(("refused", str(error)))
         _leave()
