@@ -46,7 +46,7 @@ def prepare() -> tuple[Settings, Registry[AnyHandler]]:
 async def open_consumer(settings: Settings, registry: Registry[AnyHandler]) -> AsyncIterator[Consumer]:
     """Open the connections and the private port, and put the parts together; what was opened is closed at the end."""
     metrics = Metrics()
-    telemetry = Telemetry(metrics.sink, LogSink("consumer"))
+    telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
     owner = uuid4()
     async with open_connections(settings, "consumer", owner, telemetry) as opened:
         admin = AdminApp("consumer", opened.pings, metrics, lambda: opened.config_problems.lines)
