@@ -64,7 +64,7 @@ async def open_consumer(
     `on_refused` is called if no host can be started any more. Raises StartRefused.
     """
     metrics = Metrics()
-    telemetry = Telemetry(metrics.sink, LogSink("consumer"))
+    telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
     owner = uuid4()
     async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
         check_configuration(settings, kinds)

@@ -43,7 +43,7 @@ LEVELS: dict[Event, int] = {
     Event.UNROUTABLE: logging.WARNING,
     Event.DEAD_LETTER: logging.WARNING,
     Event.UNREADABLE: logging.WARNING,
-    Event.FAILED: logging.INFO,
+    Event.FAILED: logging.WARNING,
     Event.RETRIED: logging.INFO,
 }
 """Events worth a line; the others are only counted."""
@@ -73,7 +73,7 @@ def clean(value: Any, name: str = "") -> Any:
         return value
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     text = _SECRET.sub(r"\1\2***", text)
-    short = text[-TRACE:] if name == "trace" else text[:FIELD]
+    short = text[-TRACE:] if name in ("trace", "traceback") else text[:FIELD]
     return short.encode("utf-8", "replace").decode()
 
 
@@ -88,15 +88,17 @@ def log_to_stderr(level: str) -> None:
 
 
 class LogSink:
-    """A telemetry sink that writes the events worth a line."""
+    """A telemetry sink that writes the events worth a line, if asked to with the tracebacks of handlers."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, tracebacks: bool = False) -> None:
         self._log = logging.getLogger(f"sluice.{process}")
+        self._left_out = () if tracebacks else ("traceback",)
 
     def __call__(self, event: Event, count: int, fields: dict[str, Any]) -> None:
         level = LEVELS.get(event)
         if level is not None and self._log.isEnabledFor(level):
-            self._log.log(level, event.value, extra=_safe(fields) | {"count": count})
+            told = {name: value for name, value in fields.items() if name not in self._left_out}
+            self._log.log(level, event.value, extra=_safe(told) | {"count": count})
 
 
 def _safe(fields: dict[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+    log_tracebacks: bool = Field(
+        default=False, description="Log the tracebacks of handlers with their errors"
+    )
 
     @field_validator("handlers", "serve_lanes", mode="before")
     @classmethod

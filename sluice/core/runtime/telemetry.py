@@ -26,6 +26,7 @@ class Event(StrEnum):
     SUCCEEDED = "jobs_succeeded"
     FAILED = "jobs_failed"
     RETRIED = "attempts_retried"
+    POSTPONED = "attempts_postponed"
     RELEASED = "jobs_released"
     CANCELLED = "jobs_cancelled"
     STALE = "stale_outcomes"

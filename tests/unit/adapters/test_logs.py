@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.keys.api_key import make_key
-from sluice.adapters.logs import FIELD, JsonLines, LogSink, clean, log_to_stderr
+from sluice.adapters.logs import FIELD, TRACE, JsonLines, LogSink, clean, log_to_stderr
 from sluice.core.runtime.telemetry import Event
 
 
@@ -87,3 +87,16 @@ def test_only_events_worth_it_are_logged(caplog: pytest.LogCaptureFixture) -> No
     (record,) = caplog.records
     assert (record.name, record.levelname, record.getMessage()) == ("sluice.api", "WARNING", "server_away")
     assert record.__dict__["server"] == "redis"
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(False, None), (True, "x" * TRACE)])
+def test_tracebacks_of_handlers_are_logged_only_if_asked_for(
+    asked: bool, kept: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        fields = {"job_id": "1", "kind": "demo.sum", "attempt": 2, "type": "gave-up", "error": "no"}
+        LogSink("consumer", asked)(Event.FAILED, 1, fields | {"traceback": "y" + "x" * TRACE})
+    (record,) = caplog.records
+    told = json.loads(JsonLines().format(record))
+    assert (told["level"], told["message"], told.get("traceback")) == ("WARNING", "jobs_failed", kept)
+    assert told.items() >= fields.items()

@@ -229,8 +229,10 @@ def test_an_import_that_fails_is_not_tried_again_and_names_its_module(
     assert "test_outcome.py" in (end.traceback or "")
 
 
-def test_the_bound_of_memory_is_named() -> None:
-    assert problem(judged(MemoryError("x")))["detail"].startswith("It asked for more memory than ")
+def test_lack_of_memory_names_the_bound_and_lets_go_of_what_filled_it() -> None:
+    error = raised(MemoryError("x"))
+    assert problem(judged(in_group(error)))["detail"].startswith("It asked for more memory than ")
+    assert error.__traceback__ is None
 
 
 class Deceiving(RetryLater):
