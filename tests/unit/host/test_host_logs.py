@@ -240,6 +240,7 @@ def test_a_fork_writes_to_the_real_streams_and_takes_no_half_lines_along() -> No
                 raise ValueError("in the child")
             except ValueError:
                 logging.exception("it failed")
+            flush_partial()
             os._exit(0)
         os.waitpid(child, 0)
         print("of the parent")
@@ -247,6 +248,7 @@ def test_a_fork_writes_to_the_real_streams_and_takes_no_half_lines_along() -> No
     assert said.messages == [("stdout", "half a line of the parent")]
     assert said.stdout == "of the child\n"
     assert said.stderr.startswith("ERROR root: it failed\nTraceback")
+    assert said.stderr.endswith("ValueError: in the child\n")
 
 
 def test_the_last_words_of_the_host_itself_are_written() -> None:

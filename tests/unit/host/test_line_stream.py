@@ -110,6 +110,7 @@ def test_it_is_what_libraries_expect_of_a_stream(stream: Printed) -> None:
     stream.reconfigure(encoding="latin-1", line_buffering=True)
     stream.writelines(["a\n", "b\n"])
     stream.close()
+    assert not stream.closed
     print("still open", file=stream)
     assert stream.lines == ["a", "b", "still open"]
     assert stream.detach() is stream.buffer
