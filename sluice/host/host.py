@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
-from sluice.host.current_job import CURRENT, JobRef
+from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
-from sluice.host.logs import finish_job, flush_partial
+from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
 from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
@@ -36,9 +36,11 @@ class Host:
         registry: Registry[Any],
         submit: Submit,
         clean_up: Callable[[], None],
+        *,
+        one_at_a_time: bool = False,
     ) -> None:
         self._loop, self._pipe, self._registry = loop, pipe, registry
-        self._submit, self._clean_up = submit, clean_up
+        self._submit, self._clean_up, self._one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
@@ -80,6 +82,8 @@ class Host:
         in_loop = handler.runs_in == "loop"
         run = LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
         self._runs[request.number] = run
+        if self._one_at_a_time:
+            set_only_job(request.job)
         run.start()
 
     def _end(self, run: Run, ending: Ending) -> None:
@@ -87,7 +91,6 @@ class Host:
         self._pipe.leave_if_forked()
         if self._runs.pop(run.request.number, None) is None:
             return
-        flush_partial()
         finish_job(run.request.job)
         word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
         if not self._ended:

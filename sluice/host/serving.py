@@ -109,7 +109,9 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     loop = uvloop.new_event_loop()
     work: SimpleQueue[Callable[[], None]] = SimpleQueue()
     own_helpers = children_of(os.getpid())
-    host = Host(loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers))
+    host = Host(
+        loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers), one_at_a_time=True
+    )
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
     surroundings = Surroundings()
     while True:
