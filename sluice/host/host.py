@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
+from sluice.host.background import SessionWeight
 from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
@@ -45,6 +46,7 @@ class Host:
         self._ended: list[tuple[object, ...]] = []
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
         self._ticks = 0
+        self._weight = None if one_at_a_time else SessionWeight()
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
@@ -55,9 +57,11 @@ class Host:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited for its turn and, every second time, what this process uses."""
+        """Send progress that waited, adjust the weight, and tell, every second time, what this process uses."""
         for run in self._runs.values():
             run.report.flush()
+        if self._weight is not None:
+            self._weight.adjust()
         if self._ticks % MEASURE_TICKS == 0:
             self._pipe.send(("alive", *measure()))
         self._ticks += 1
