@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from sluice.errors import BadInput, BadOutput
+from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from sluice.handler import AnyHandler
 
 MAX_OUTPUT = 1024 * 1024
@@ -23,11 +23,18 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
-    """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it."""
+    """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it, or stumbles over it.
+
+    GiveUp, RetryLater and MemoryError mean in a validator what they mean in a handler.
+    """
     try:
         model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
     except ValidationError as error:
         raise BadInput(_flaws(error)) from None
+    except (GiveUp, RetryLater, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"The kind's own check of this ended in {type(error).__name__}.") from error
     return model
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from math import inf, nan
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict, field_serializer, model_validator
 
-from sluice.errors import BadInput, BadOutput
-from sluice.handler import handler
+from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
+from sluice.handler import AnyHandler, handler
 from sluice.handler_io import MAX_OUTPUT, read_input, write_output
 
 
@@ -83,6 +83,35 @@ def test_refuses_an_input_without_repeating_it(raw: bytes | None) -> None:
     with pytest.raises(BadInput) as refused:
         read_input(thing, raw)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "raised", [KeyError("secret"), ZeroDivisionError(), SystemExit(0), ValueError("\ud800")], ids=repr
+)
+def test_an_input_over_which_its_validator_stumbles_is_bad_input(raised: BaseException) -> None:
+    with pytest.raises(BadInput, match=r"The kind's own check of this ended in \w+\."):
+        read_input(stumbling(raised), b"{}")
+
+
+@pytest.mark.parametrize("raised", [GiveUp(), RetryLater(1), MemoryError(), KeyboardInterrupt()], ids=repr)
+def test_what_a_validator_raises_on_purpose_stays_what_it_is(raised: BaseException) -> None:
+    with pytest.raises(type(raised)):
+        read_input(stumbling(raised), b"{}")
+
+
+def stumbling(raised: BaseException) -> AnyHandler:
+    """Make a kind whose validator raises this."""
+
+    class Stumbling(BaseModel):
+        @model_validator(mode="after")
+        def look(self) -> Self:
+            raise raised
+
+    def give(given: Stumbling) -> Thing:
+        return Thing()
+
+    give.__annotations__["given"] = Stumbling
+    return handler("t.stumbling")(give)
 
 
 @pytest.mark.parametrize(
