@@ -88,7 +88,9 @@ class Consumer:
             opened.jobs, opened.polling, registry.names, self.execution, self.announcer, telemetry
         )
         self.slots = [LaneSlots(lane) for lane in settings.served]
-        self.intakes = [DeliveryIntake(each, claims, self.execution, telemetry) for each in self.slots]
+        self.intakes = [
+            DeliveryIntake(each, claims, opened.keeper, self.execution, telemetry) for each in self.slots
+        ]
         self.poller = FallbackPoller(
             claims, self.execution, telemetry, lambda: opened.broker.silent_s, settings.pull_after_s
         )
