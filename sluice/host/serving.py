@@ -116,9 +116,8 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
     while True:
-        with contextlib.suppress(
-            BaseException
-        ):  # the signal handler of a job may raise when the job has ended
+        # The signal handler of a job may raise when the job has ended.
+        with contextlib.suppress(BaseException):
             surroundings.restore_signals()
             next_job = work.get()
             surroundings.restore()

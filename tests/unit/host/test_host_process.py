@@ -241,9 +241,10 @@ def test_a_fork_that_comes_back_ends_without_an_answer(host: HostProcess, kind: 
 def test_a_fork_that_goes_on_waiting_ends_when_it_gives_up_its_turn(host: HostProcess) -> None:
     code = """
 import os
+never = asyncio.get_running_loop().create_future()
 pid = os.fork()
 if pid == 0:
-    await asyncio.Event().wait()
+    await never
 return os.waitpid(pid, 0)[1]
 """
     assert host.run("code.task", code) == ("output", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import indent
 
 import pytest
 
@@ -128,31 +127,44 @@ def test_what_cannot_be_restored_does_not_keep_the_rest_from_it(slot: HostProces
     assert slot.say("code.process", "import os\nreturn os.umask(0o22)") == 0o22
 
 
-@pytest.mark.parametrize("handler", ["raise TimeoutError", "raise SystemExit(1)", "raise KeyboardInterrupt"])
-def test_a_signal_handler_that_still_raises_afterwards_loses_no_job(slot: HostProcess, handler: str) -> None:
-    """It raises wherever the main thread is, as soon as that has left the function of the job."""
-    code = f"""
-import signal
+RAISES_LATER = """
+import signal, subprocess
 def late(_, frame):
     while frame is not None:
         if frame.f_code.co_name == "main":
             return
         frame = frame.f_back
-{indent(handler, "    ")}
+    raise {}
+"""
+"""The handler of a signal that raises wherever the main thread is, as soon as that has left the function of the job."""
+
+
+@pytest.mark.parametrize("error", ["TimeoutError", "SystemExit(1)", "KeyboardInterrupt"])
+def test_a_signal_handler_that_still_raises_afterwards_loses_no_job(slot: HostProcess, error: str) -> None:
+    code = f"""
+{RAISES_LATER.format(error)}
 signal.signal(signal.SIGALRM, late)
 signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-return 1
 """
     numbers = [slot.start("code.process", code) for _ in range(50)]
     assert list(slot.endings(numbers)) == numbers
 
 
 def test_what_a_job_has_started_ends_with_it(slot: HostProcess) -> None:
-    pid = slot.say(
-        "code.process",
-        "import subprocess\nreturn subprocess.Popen(['sleep', '600'], start_new_session=True).pid",
-    )
+    start = "import subprocess\nreturn subprocess.Popen(['sleep', '600'], start_new_session=True).pid"
+    pid = slot.say("code.process", start)
     assert slot.say("code.process", f"import os\nreturn os.path.exists('/proc/{pid}')") is False
+
+
+def test_its_signal_handlers_do_not_keep_what_it_has_started_from_ending(slot: HostProcess) -> None:
+    code = f"""
+{RAISES_LATER.format("TimeoutError")}
+signal.signal(signal.SIGCHLD, late)
+return [subprocess.Popen(["sleep", "600"]).pid for _ in range(8)]
+"""
+    pids = slot.say("code.process", code)
+    look = f"import os\nreturn [pid for pid in {pids} if os.path.exists(f'/proc/{{pid}}')]"
+    assert slot.say("code.process", look) == []
 
 
 def test_the_helpers_of_multiprocessing_stay(slot: HostProcess) -> None:
