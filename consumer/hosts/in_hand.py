@@ -17,6 +17,8 @@ NUMBERS = count(1)
 AGAIN_S = 0.5
 """Seconds until a run whose time is up is looked at again, if something else holds its host up."""
 
+CANCELLED_ITSELF = HandlerFailed("CancelledError", "The handler cancelled its own task.", "")
+
 
 class Interrupted(Exception):
     """The run was ended by something that may have been another job's doing."""
@@ -94,7 +96,7 @@ class InHand:
         elif len(self) > 1:
             run.done.set_exception(Interrupted())
         else:
-            run.done.set_result(HandlerFailed("CancelledError", "The handler cancelled its own task.", ""))
+            run.done.set_result(CANCELLED_ITSELF)
 
     def progress(self, number: int, progress: bytes) -> None:
         """Take in progress, which the heartbeat fetches."""

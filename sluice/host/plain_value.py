@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sluice.core.outcome import storable
+from sluice.error_text import storable
 
 Plain = str | int | float | bool | None
 LARGEST = 1 << 63
