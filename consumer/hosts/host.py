@@ -61,7 +61,7 @@ class Host:
             spec, name, slot, ChildListener(self._hear, self._lose, lambda: self._jobs.only_job)
         )
         stopping = Stopping(
-            kill=self._child.kill if slot else None,
+            kill=self._kill if slot else None,
             grace_s=spec.grace_s,
             held_up=lambda: self.quiet_s > QUIET_S,
             on_late=lambda attempt: listener.on_late(self, attempt),
@@ -131,6 +131,11 @@ class Host:
         """Let it end, and wait for that. Bounded."""
         self.ending = True
         await self._child.retire()
+
+    def _kill(self) -> None:
+        """End it now: its only job is to stop."""
+        self.ending = True
+        self._child.kill()
 
     async def _abort(self, why: str) -> None:
         """Have it say what it is doing, and end."""

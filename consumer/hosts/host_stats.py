@@ -41,7 +41,6 @@ class HostStats:
 
     def add_stuck(self, host: str, attempt: Attempt) -> None:
         """Count a handler that went on although its job was over."""
-        self.replaced["stuck"] += 1
         self.stuck[attempt.info.kind] += 1
         self._telemetry.emit(
             Event.STUCK, host=host, kind=attempt.info.kind, job_id=attempt.job.id, attempt=attempt.job.attempt

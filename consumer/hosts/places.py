@@ -71,7 +71,8 @@ class Places:
         self._stats.add_stuck(host.name, attempt)
         self.strike(attempt.info.kind)
         for place in self._places.values():
-            if place.current is host:
+            if place.current is host and not place.renewing:
+                self._stats.replaced["stuck"] += 1
                 place.renew()
 
     async def keep(self) -> None:

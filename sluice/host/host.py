@@ -9,10 +9,11 @@ from weakref import WeakKeyDictionary
 
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
-from sluice.host.current_job import CURRENT, JobRef
+from sluice.host.background import SessionWeight
+from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
-from sluice.host.logs import finish_job, flush_partial
+from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
 from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
@@ -36,13 +37,16 @@ class Host:
         registry: Registry[Any],
         submit: Submit,
         clean_up: Callable[[], None],
+        *,
+        one_at_a_time: bool = False,
     ) -> None:
         self._loop, self._pipe, self._registry = loop, pipe, registry
-        self._submit, self._clean_up = submit, clean_up
+        self._submit, self._clean_up, self._one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
         self._ticks = 0
+        self._weight = None if one_at_a_time else SessionWeight()
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
@@ -53,9 +57,11 @@ class Host:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited for its turn and, every second time, what this process uses."""
+        """Send progress that waited, adjust the weight, and tell, every second time, what this process uses."""
         for run in self._runs.values():
             run.report.flush()
+        if self._weight is not None:
+            self._weight.adjust()
         if self._ticks % MEASURE_TICKS == 0:
             self._pipe.send(("alive", *measure()))
         self._ticks += 1
@@ -80,6 +86,8 @@ class Host:
         in_loop = handler.runs_in == "loop"
         run = LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
         self._runs[request.number] = run
+        if self._one_at_a_time:
+            set_only_job(request.job)
         run.start()
 
     def _end(self, run: Run, ending: Ending) -> None:
@@ -87,7 +95,6 @@ class Host:
         self._pipe.leave_if_forked()
         if self._runs.pop(run.request.number, None) is None:
             return
-        flush_partial()
         finish_job(run.request.job)
         word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
         if not self._ended:

@@ -23,7 +23,7 @@ from sluice.core.catalogue import describe, to_wire
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
-from sluice.host.background import run_in_background
+from sluice.host.background import run_in_background, set_session_weight
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
 from sluice.host.loading import load_watched
@@ -60,9 +60,10 @@ def serve(fd: int) -> NoReturn:
     pipe = Pipe(_move_high(fd))
     _, *values = pipe.receive()[0]
     start = Start(*values)
-    weight = _set_up_process(start)
+    _set_up_process(start)
     capture(start.log_level, lambda line: pipe.send(("log", *line)))
     registry = _load(start.modules, pipe)
+    weight = run_in_background() if start.slot else set_session_weight(0)
     pipe.send(("ready", [to_wire(describe(registry[kind])) for kind in registry], weight))
     settle_garbage_collection()
     (_serve_in_main_thread if start.slot else _serve_in_loop)(pipe, registry)
@@ -74,8 +75,8 @@ def _move_high(fd: int) -> socket.socket:
     return socket.socket(fileno=high)
 
 
-def _set_up_process(start: Start) -> str:
-    """Prepare for strangers' code; returns how this process gives way to others."""
+def _set_up_process(start: Start) -> None:
+    """Prepare for strangers' code."""
     sys.path[:] = start.path
     os.environ.pop("PYTHONPATH", None)
     if start.python_path is not None:
@@ -83,7 +84,6 @@ def _set_up_process(start: Start) -> str:
     faulthandler.enable(os.dup(2))
     adopt_orphans()
     limit_memory(start.memory_mib)
-    return run_in_background()
 
 
 def _load(modules: list[str], pipe: Pipe) -> Registry[Any]:
@@ -109,7 +109,9 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     loop = uvloop.new_event_loop()
     work: SimpleQueue[Callable[[], None]] = SimpleQueue()
     own_helpers = children_of(os.getpid())
-    host = Host(loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers))
+    host = Host(
+        loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers), one_at_a_time=True
+    )
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
     surroundings = Surroundings()
     while True:
