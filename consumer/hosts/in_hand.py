@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from consumer.attempt import Attempt
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released
 from sluice.host.current_job import JobRef
+from sluice.host.dumps import functions_that_block
 from sluice.host.ending import decode_ending
 
 NUMBERS = count(1)
@@ -32,7 +33,7 @@ class Run(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """How the host's jobs are ended: `kill` (if it has but one at a time), or asked to end in `grace_s` seconds.
+    """How the host's jobs are ended: asked to, and then `grace_s` seconds later by `kill`, if there is but one at a time.
 
     `held_up` tells that the host does not answer at present. `on_late` is called for a job that did not end in time.
     """
@@ -71,8 +72,7 @@ class InHand:
         number, loop = next(NUMBERS), asyncio.get_running_loop()
         run = self._runs[number] = Run(attempt, loop.create_future())
         attempt.begin(partial(self._ask, number))
-        grace_s = 0 if self._stopping.kill else self._stopping.grace_s
-        timer = loop.call_later(attempt.time_limit_s + grace_s, self._expire, number)
+        timer = loop.call_later(attempt.time_limit_s + self._stopping.grace_s, self._expire, number)
         job, kind = attempt.job, attempt.info.kind
         limit, given = attempt.time_limit_s, job.input or b""
         self._send(("run", number, job.id, kind, job.attempt, job.fence, limit, given))
@@ -127,38 +127,35 @@ class InHand:
                 run.done.set_result(Released())
 
     def find_on_stack(self, dump: str) -> str | None:
-        """Find the one job whose function stands in a dump of the stack."""
+        """Find the one job whose function stands on the stack that a blocked host has written; None if it is not one alone."""
+        standing = functions_that_block(dump)
+        places = {run.attempt.job.id: run.attempt.info for run in self._runs.values()}
         found = [
-            run.attempt.job.id
-            for run in self._runs.values()
-            if stands_in(dump, run.attempt.info.file, run.attempt.info.function)
+            job_id
+            for job_id, info in places.items()
+            if (info.file, info.function.rpartition(".")[2]) in standing
         ]
         return found[0] if len(found) == 1 else None
 
     def _ask(self, number: int) -> None:
-        if self._stopping.kill:
-            self._stopping.kill()
-        else:
+        if self._stopping.grace_s:
             self._send(("cancel", number))
             asyncio.get_running_loop().call_later(self._stopping.grace_s, self._expire, number)
+        else:
+            self._expire(number)
 
     def _expire(self, number: int) -> None:
         """End a run whose time is up, although it was asked to end; one that is alone in its process is killed."""
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if self._stopping.kill:
-            run.attempt.time_out()
-        elif self._stopping.held_up():
+        if self._stopping.kill is None and self._stopping.held_up():
             asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
+            return
+        run.attempt.on_stop = None
+        run.attempt.time_out()
+        if self._stopping.kill is not None:
+            self._stopping.kill()
         else:
-            run.attempt.on_stop = None
-            run.attempt.time_out()
             run.done.set_result(Released())
             self._stopping.on_late(run.attempt)
-
-
-def stands_in(dump: str, file: str, function: str) -> bool:
-    """Tell whether a function is on the stack that faulthandler wrote."""
-    name = function.rpartition(".")[2]
-    return any(f'"{file}"' in line and line.endswith(f" in {name}") for line in dump.splitlines())
