@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -15,7 +14,7 @@ from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
 from sluice.error_text import words
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler, Handler
-from sluice.host.user_files import UserFiles
+from sluice.host.user_files import UserFiles, innermost_user_line
 
 Tell = Callable[[str], None]
 
@@ -80,8 +79,7 @@ def _place(error: BaseException, module: str) -> str:
     users = UserFiles([module])
     if isinstance(error, SyntaxError) and error.filename in users:
         return f"{error.filename}:{error.lineno}"
-    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return next((f"{file}:{line}" for file, line in reversed(frames) if file in users), "")
+    return innermost_user_line(error, users)
 
 
 @contextmanager

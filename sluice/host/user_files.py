@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class UserFiles:
             return True
         foreign = name.startswith((_PYTHON, *_OURS)) or any(part in name for part in _INSTALLED)
         return Path(name).is_absolute() and not foreign
+
+
+def innermost_user_line(error: BaseException, users: UserFiles) -> str:
+    """Find where in users' code an exception was raised, as "file:line"; empty if that was elsewhere."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return next((f"{file}:{line}" for file, line in reversed(frames) if file in users), "")
 
 
 def _places(module: str) -> Iterator[str]:
