@@ -148,18 +148,6 @@ GUARDS = (
         frozenset({"lost"}),
     ),
     Guard(
-        "the heartbeat shares the event loop with the handlers",
-        (
-            Cut(
-                "consumer/heartbeat_thread.py",
-                "        self._thread.start()\n",
-                "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
-            ),
-        ),
-        plan(seconds=8, rate=0.25, client_mix={"blocking": 1}, lease_s=4)._replace(processes=ProcessCounts(1, 4)),
-        frozenset({"taken from a living consumer"}),
-    ),
-    Guard(
         "keys are not looked at when jobs are inserted",
         (
             Cut(
