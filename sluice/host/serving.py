@@ -24,6 +24,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
 from sluice.host.background import run_in_background, set_session_weight
+from sluice.host.breaking_off import break_off
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
 from sluice.host.loading import load_watched
@@ -140,6 +141,8 @@ def _receive(host: Host) -> None:
         host.receive()
     except EOFError:
         _leave()
+    except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
+        break_off(error)
 
 
 def _end_what_was_started(pipe: Pipe, spared: set[int]) -> None:
