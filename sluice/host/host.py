@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
+from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
@@ -109,4 +110,7 @@ class Host:
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []
         self.ended_jobs += len(ended)
-        self._pipe.send(*ended)
+        try:
+            self._pipe.send(*ended)
+        except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost
+            break_off(error)

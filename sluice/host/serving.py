@@ -23,6 +23,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
 from sluice.host.background import Load, SessionWeight, be_nice
+from sluice.host.breaking_off import break_off
 from sluice.host.high_fd import copy_high
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
@@ -149,6 +150,8 @@ def _receive(host: Host) -> None:
         host.receive()
     except EOFError:
         _leave()
+    except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
+        break_off(error)
 
 
 def _helpers_of_multiprocessing() -> set[int]:
