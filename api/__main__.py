@@ -24,6 +24,7 @@ from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
+from sluice.handler import AnyHandler
 
 BACKLOG = 4_096
 
@@ -46,7 +47,7 @@ class Server(EmbeddedServer):
         await super().shutdown(sockets)
 
 
-async def serve(settings: Settings, registry: Registry) -> None:
+async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     """Answer requests until told to stop. Raises StartRefused, also if a server turns out to be unfit."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))

@@ -55,6 +55,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
+from sluice.handler import AnyHandler
 
 DRAIN_S = 4.0
 """Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
@@ -71,7 +72,7 @@ class RunningApi(NamedTuple):
 
 @asynccontextmanager
 async def open_api(
-    settings: Settings, registry: Registry, metrics: Metrics, telemetry: Telemetry
+    settings: Settings, registry: Registry[AnyHandler], metrics: Metrics, telemetry: Telemetry
 ) -> AsyncIterator[RunningApi]:
     """Open everything the api process needs; close it in reverse order, even if the start fails half-way.
 
@@ -91,7 +92,7 @@ async def open_api(
 
 
 def build_state(
-    settings: Settings, registry: Registry, connections: Connections, telemetry: Telemetry
+    settings: Settings, registry: Registry[AnyHandler], connections: Connections, telemetry: Telemetry
 ) -> ApiState:
     """Make every flow over these connections."""
     lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
@@ -149,7 +150,7 @@ def create_app(state: ApiState) -> FastAPI:
     return app
 
 
-def document_of(app: FastAPI, registry: Registry) -> Json:
+def document_of(app: FastAPI, registry: Registry[AnyHandler]) -> Json:
     """Make the OpenAPI document: every route, and what every kind takes and returns."""
     document = describe(app)
     describe_kinds(document, registry)

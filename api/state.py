@@ -16,6 +16,7 @@ from api.listing.listing import Listing
 from api.schedules.schedules import Scheduling
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
+from sluice.handler import AnyHandler
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ApiState:
     """The flows and what they were made with. Routes find each by its class (`api.http.dependencies`)."""
 
     settings: Settings
-    registry: Registry
+    registry: Registry[AnyHandler]
     limits: BodyLimits
     keyring: Keyring
     submission: Submission

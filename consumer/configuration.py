@@ -5,9 +5,10 @@ from __future__ import annotations
 from sluice.core.registry import Registry, check_lanes
 from sluice.core.runtime.settings import Settings, processors
 from sluice.errors import StartRefused
+from sluice.handler import AnyHandler
 
 
-def check_configuration(settings: Settings, registry: Registry) -> None:
+def check_configuration(settings: Settings, registry: Registry[AnyHandler]) -> None:
     """Raise StartRefused if lanes, kinds and pools do not fit together."""
     unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
     if unknown:

@@ -18,6 +18,7 @@ from sluice.core.job import Claim, Job
 from sluice.core.outcome import Ending, Released, judge
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
+from sluice.handler import AnyHandler
 
 
 class Execution:
@@ -28,7 +29,12 @@ class Execution:
     """
 
     def __init__(
-        self, registry: Registry, runner: Runner, leases: Leases, settling: Settling, announcer: Announcer
+        self,
+        registry: Registry[AnyHandler],
+        runner: Runner,
+        leases: Leases,
+        settling: Settling,
+        announcer: Announcer,
     ) -> None:
         self._registry, self._runner, self._leases = registry, runner, leases
         self._settling, self._announcer = settling, announcer

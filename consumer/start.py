@@ -32,9 +32,10 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry, load
 from sluice.core.runtime.settings import Settings, load_settings, processors
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.handler import AnyHandler
 
 
-def prepare() -> tuple[Settings, Registry]:
+def prepare() -> tuple[Settings, Registry[AnyHandler]]:
     """Read the settings, log as they say, and load the listed kinds. Raises StartRefused."""
     settings = load_settings()
     log_to_stderr(settings.log_level)
@@ -42,7 +43,7 @@ def prepare() -> tuple[Settings, Registry]:
 
 
 @asynccontextmanager
-async def open_consumer(settings: Settings, registry: Registry) -> AsyncIterator[Consumer]:
+async def open_consumer(settings: Settings, registry: Registry[AnyHandler]) -> AsyncIterator[Consumer]:
     """Open the connections and the private port, and put the parts together; what was opened is closed at the end."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("consumer"))
@@ -70,7 +71,7 @@ class Consumer:
     def __init__(
         self,
         settings: Settings,
-        registry: Registry,
+        registry: Registry[AnyHandler],
         opened: Connections,
         telemetry: Telemetry,
         owner: UUID,
@@ -113,7 +114,7 @@ class Consumer:
         self.telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
         attempt.lose_lease()
 
-    def _make_timetable(self, settings: Settings, registry: Registry) -> Timetable:
+    def _make_timetable(self, settings: Settings, registry: Registry[AnyHandler]) -> Timetable:
         opened = self.opened
         ports = KeeperPorts(
             keeper=opened.keeper,

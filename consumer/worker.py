@@ -15,6 +15,7 @@ from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, cancel_and_wait
 from sluice.core.runtime.telemetry import Event
+from sluice.handler import AnyHandler
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
@@ -23,7 +24,7 @@ GIVE_BACK_S = 3.0
 class Worker:
     """One consumer, from start to stop."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry[AnyHandler]) -> None:
         check_configuration(settings, registry)
         self._settings, self._registry = settings, registry
         self._lanes: TaskSet[None] = TaskSet()

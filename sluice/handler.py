@@ -61,6 +61,11 @@ class Handler(Generic[I, O]):
         """True if a cache time was declared: equal input gives equal output, so results may be reused."""
         return self.cache_s > 0
 
+    @property
+    def where(self) -> str:
+        """File and line of the function."""
+        return _place(self.function)
+
     def __call__(self, *args: Any) -> O | Awaitable[O]:
         return self.function(*args)
 
@@ -208,5 +213,9 @@ def _is_model(hint: Any) -> bool:
 
 
 def _refused(kind: str, function: Callable[..., Any], remedy: str) -> StartRefused:
+    return StartRefused(f"kind {kind!r} ({_place(function)}): {remedy}")
+
+
+def _place(function: Callable[..., Any]) -> str:
     code = function.__code__
-    return StartRefused(f"kind {kind!r} ({code.co_filename}:{code.co_firstlineno}): {remedy}")
+    return f"{code.co_filename}:{code.co_firstlineno}"

@@ -13,6 +13,7 @@ from api.http.asgi import Header, Receive
 from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
 from sluice.core.errors import TooLarge
 from sluice.core.registry import Registry
+from sluice.handler import AnyHandler
 
 ENVELOPE = 16 * 1024
 """Bytes that a body may have besides an input: kind, options, white space."""
@@ -28,7 +29,7 @@ class BodyLimits:
     timeout_s: float
 
 
-def body_limits(registry: Registry, timeout_s: float) -> BodyLimits:
+def body_limits(registry: Registry[AnyHandler], timeout_s: float) -> BodyLimits:
     """Compute limits that fit the largest input of any kind."""
     largest = max((registry[kind].max_input for kind in registry), default=0)
     return BodyLimits(largest + ENVELOPE, timeout_s)

@@ -65,7 +65,7 @@ class Submission:
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
-        registry: Registry,
+        registry: Registry[AnyHandler],
         lanes: Mapping[str, Lane],
         store: JobStore,
         reuse: ResultReuse,

@@ -12,7 +12,7 @@ from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
 
 
-def describe_kinds(document: Json, registry: Registry) -> None:
+def describe_kinds(document: Json, registry: Registry[AnyHandler]) -> None:
     """Add what every kind takes and returns to the document of all routes."""
     schemas = document["components"]["schemas"]
     schemas |= schemas_of(SubmitOptions, mode="validation")
@@ -62,7 +62,7 @@ def _job_schema(kind: str) -> Json:
     return {"title": f"Job {kind}", "allOf": [{"$ref": f"{REF}JobDocument"}, narrowed]}
 
 
-def _any_kind(registry: Registry, schemas: Json) -> Json:
+def _any_kind(registry: Registry[AnyHandler], schemas: Json) -> Json:
     """Describe the body of POST /v1/jobs: one of the kinds, told apart by `kind`."""
     refs = {kind: f"{REF}{kind}.submit" for kind in registry}
     schema = {

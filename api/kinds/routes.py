@@ -21,7 +21,7 @@ from sluice.handler import AnyHandler
 MINUTE: Header = (b"cache-control", b"private, max-age=60")
 
 router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)])
-Kinds = Annotated[Registry, provided(Registry)]
+Kinds = Annotated[Registry[AnyHandler], provided(Registry)]
 
 
 @router.get(

@@ -24,9 +24,10 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.schedule import Schedule, describe
 from sluice.core.strict_json import parse
 from sluice.errors import SluiceError
+from sluice.handler import AnyHandler
 
 PAGE = 1_000
-NO_KINDS = Registry(())
+NO_KINDS = Registry[AnyHandler](())
 HEADINGS = f"{'name':<24} {'state':<7} {'next (UTC)':<17} {'last (UTC)':<17} {'kind':<24} when"
 
 
@@ -84,7 +85,7 @@ async def delete_schedule(settings: Settings, tenant: str, name: str) -> str:
 
 @asynccontextmanager
 async def _open_schedules(
-    settings: Settings, tenant: str, name: str = "", registry: Registry = NO_KINDS
+    settings: Settings, tenant: str, name: str = "", registry: Registry[AnyHandler] = NO_KINDS
 ) -> AsyncIterator[Scheduling]:
     """Open the flow; within the block, errors about this schedule are worded for the command, not for HTTP.
 

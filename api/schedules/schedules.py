@@ -19,6 +19,7 @@ from sluice.core.ports import ScheduleStore
 from sluice.core.registry import Registry
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
+from sluice.handler import AnyHandler
 
 S = TypeVar("S")
 
@@ -28,7 +29,9 @@ _NAME = re.compile(NAME)
 class Scheduling:
     """Makes and changes schedules. Each method that names one raises ScheduleUnknown, also for those of other tenants, and ServerAway."""
 
-    def __init__(self, registry: Registry, lanes: Mapping[str, Lane], store: ScheduleStore) -> None:
+    def __init__(
+        self, registry: Registry[AnyHandler], lanes: Mapping[str, Lane], store: ScheduleStore
+    ) -> None:
         self._registry, self._lanes, self._store = registry, lanes, store
 
     async def create(self, tenant: str, body: ScheduleBody) -> Schedule:

@@ -33,6 +33,7 @@ from sluice.core.registry import Registry
 from sluice.core.retention import retention
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import AnyHandler
 
 LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
@@ -73,7 +74,7 @@ class Timetable:
         self,
         ports: KeeperPorts,
         settings: Settings,
-        registry: Registry,
+        registry: Registry[AnyHandler],
         telemetry: Telemetry,
         report_work: Callable[[], Works],
     ) -> None:

@@ -172,7 +172,7 @@ class Reporter:
             self._pipe.send(tuple(answer))
 
 
-def _run_next(pipe: Connection, registry: Registry) -> None:
+def _run_next(pipe: Connection, registry: Registry[AnyHandler]) -> None:
     request = JobRequest(*pipe.recv())
     pipe.send(tuple(ChildMessage("begun")))
     report = Reporter(pipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from sluice.core.errors import KindUnknown
 from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
@@ -11,16 +12,44 @@ from sluice.errors import StartRefused
 from sluice.handler import AnyHandler, Handler
 
 
-class Registry(Mapping[str, AnyHandler]):
-    """All kinds of this process by name; former names (aliases) find their kind, but are not listed."""
+class Kind(Protocol):
+    """What handlers and their descriptions (`KindInfo`) have in common."""
 
-    def __init__(self, handlers: Iterable[AnyHandler]) -> None:
-        self._kinds: dict[str, AnyHandler] = {}
+    @property
+    def kind(self) -> str: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+    @property
+    def lane(self) -> str: ...
+    @property
+    def cache_s(self) -> float: ...
+    @property
+    def keep_s(self) -> float | None: ...
+    @property
+    def where(self) -> str:
+        """File and line of its function."""
+
+
+K_co = TypeVar("K_co", bound=Kind, covariant=True)
+
+
+class Registry(Mapping[str, K_co]):
+    """All kinds of this process by name; former names (aliases) find their kind, but are not listed.
+
+    Raises StartRefused if two kinds have a name in common.
+    """
+
+    def __init__(self, kinds: Iterable[K_co]) -> None:
+        self._kinds: dict[str, K_co] = {}
         self._aliases: dict[str, str] = {}
-        for each in handlers:
-            self._add(each)
+        for each in kinds:
+            for name in (each.kind, *each.aliases):
+                if name in self:
+                    raise _defined_twice(name, self[name], each)
+            self._kinds[each.kind] = each
+            self._aliases |= dict.fromkeys(each.aliases, each.kind)
 
-    def __getitem__(self, kind: str) -> AnyHandler:
+    def __getitem__(self, kind: str) -> K_co:
         found = self._kinds.get(kind) or self._kinds.get(self._aliases.get(kind, ""))
         if found is None:
             raise KindUnknown(kind)
@@ -40,18 +69,8 @@ class Registry(Mapping[str, AnyHandler]):
         """Every name under which a job may be waiting: kinds and aliases."""
         return [*self._kinds, *self._aliases]
 
-    def _add(self, handler: AnyHandler) -> None:
-        for name in (handler.kind, *handler.aliases):
-            if name in self:
-                first, second = self[name].function.__module__, handler.function.__module__
-                raise StartRefused(
-                    f"kind {name!r} is defined twice, in {first} and in {second}: rename one of them"
-                )
-        self._kinds[handler.kind] = handler
-        self._aliases |= dict.fromkeys(handler.aliases, handler.kind)
 
-
-def load(modules: Iterable[str]) -> Registry:
+def load(modules: Iterable[str]) -> Registry[AnyHandler]:
     """Load these modules and return the registry of their kinds.
 
     Raises StartRefused, naming the module and what to do, if one does not load or defines no kind.
@@ -69,13 +88,18 @@ def load(modules: Iterable[str]) -> Registry:
     return Registry(found)
 
 
-def check_lanes(registry: Registry, lanes: Collection[str]) -> None:
+def check_lanes(registry: Registry[Kind], lanes: Collection[str]) -> None:
     """Raise StartRefused if a kind belongs to a lane that is not among these."""
     for kind in registry:
         if registry[kind].lane not in lanes:
             raise StartRefused(
                 f"SLUICE_LANES: there is no lane {registry[kind].lane!r}, to which the kind {kind!r} belongs"
             )
+
+
+def _defined_twice(name: str, first: Kind, second: Kind) -> StartRefused:
+    places = f"at {first.where} and at {second.where}"
+    return StartRefused(f"kind {name!r} is defined twice, {places}: rename one of them")
 
 
 def _import(name: str) -> object:

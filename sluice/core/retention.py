@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sluice.core.registry import Registry
+from sluice.core.registry import Kind, Registry
 
 
 class Retention(NamedTuple):
@@ -20,7 +20,7 @@ class Retention(NamedTuple):
         return min(self.otherwise_s, *self.by_kind.values()) if self.by_kind else self.otherwise_s
 
 
-def retention(registry: Registry, keep_s: float) -> Retention:
+def retention(registry: Registry[Kind], keep_s: float) -> Retention:
     """Collect what the kinds declare, under every name they have; those that declare nothing get `keep_s`.
 
     A result that may still be reused is kept at least for that long.

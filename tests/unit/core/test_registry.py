@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from sluice.core.catalogue import describe
 from sluice.core.errors import KindUnknown
 from sluice.core.registry import Registry, check_lanes, load
 from sluice.errors import StartRefused
@@ -66,8 +67,20 @@ def test_a_kind_that_another_module_imports_is_one_kind(package: Path) -> None:
 
 def test_refuses_two_kinds_of_one_name_and_names_both(package: Path) -> None:
     first, second = write(package, "reg_a", ONE), write(package, "reg_b", ONE)
-    with pytest.raises(StartRefused, match=r"'one.kind' is defined twice, in reg_a and in reg_b"):
+    with pytest.raises(
+        StartRefused, match=r"'one.kind' is defined twice, at \S+/reg_a.py:8 and at \S+/reg_b.py:8: "
+    ):
         load([first, second])
+
+
+def test_kinds_without_their_code_are_told_apart_in_the_same_way(package: Path) -> None:
+    one = describe(load([write(package, "reg_e", ONE)])["one.kind"])
+    registry = Registry([one])
+    assert registry["old.kind"] is one
+    with pytest.raises(StartRefused, match=r"'one.kind' is defined twice, at \S+/reg_e.py:8 and at "):
+        Registry([one, one])
+    with pytest.raises(StartRefused, match=r"SLUICE_LANES: .*'default'"):
+        check_lanes(registry, ["heavy"])
 
 
 def test_refuses_a_former_name_that_is_taken(package: Path) -> None:

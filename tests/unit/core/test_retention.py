@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from sluice.core.registry import Registry
 from sluice.core.retention import Retention, retention
-from sluice.handler import Options, handler
+from sluice.handler import AnyHandler, Options, handler
 
 
 class Value(BaseModel):
@@ -18,7 +18,7 @@ async def give(value: Value) -> Value:
     return value
 
 
-def kinds(**options: Options) -> Registry:
+def kinds(**options: Options) -> Registry[AnyHandler]:
     """Make a registry of these kinds."""
     return Registry(handler(f"t.{name}", **chosen)(give) for name, chosen in options.items())
 
