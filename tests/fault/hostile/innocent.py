@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,9 @@ from sluice import RetryPolicy, handler
 
 ONCE = RetryPolicy(max_attempts=1)
 RANDOM = random.Random()
+CONNECTION, _ = socket.socketpair()
+THREAD = threading.Thread(target=time.sleep, args=(3_600,), daemon=True)
+THREAD.start()
 
 
 class Ask(BaseModel):
@@ -31,10 +35,15 @@ class Ask(BaseModel):
 
 
 class Told(BaseModel):
-    """The number, two random ones (of the module, and of a generator made at import), and what a process has one of."""
+    """The number, and what it saw.
+
+    `random`: numbers of the module, and of a generator made at import; `connection`: the process, and the inode of a socket
+    made at import; `surroundings`: what a process has one of.
+    """
 
     number: int
-    random: tuple[float, float] = (0, 0)
+    random: tuple[float, ...] = ()
+    connection: tuple[int, ...] = ()
     surroundings: dict[str, Any] = {}
 
 
@@ -60,8 +69,12 @@ def in_thread(ask: Ask) -> Told:
 @handler("innocent.process", timeout_s=60, retry=ONCE, runs_in="process")
 def in_process(ask: Ask) -> Told:
     time.sleep(ask.seconds)
-    drawn = random.random(), RANDOM.random()
-    return Told(number=ask.number, random=drawn, surroundings=surroundings())
+    return Told(
+        number=ask.number,
+        random=(random.random(), RANDOM.random()),
+        connection=(os.getpid(), os.fstat(CONNECTION.fileno()).st_ino),
+        surroundings=surroundings(),
+    )
 
 
 def surroundings() -> dict[str, Any]:
@@ -83,6 +96,7 @@ def surroundings() -> dict[str, Any]:
         "files": resource.getrlimit(resource.RLIMIT_NOFILE),
         "output": [stream is not None for stream in (sys.stdin, sys.stdout, sys.stderr)],
         "traced": sys.getprofile() is not None,
+        "thread made at import": THREAD.is_alive(),
     }
 
 

@@ -17,7 +17,15 @@ from tests.fault.hostile import processes
 from tests.fault.hostile.case import Case
 from tests.fault.hostile.stray import RUN
 from tests.fault.hostile.traffic import MIX, Traffic
-from tests.fault.hostile.verdict import LOST, Seen, Wrong, judge_hostile, judge_innocent, seen
+from tests.fault.hostile.verdict import (
+    LOST,
+    Seen,
+    Wrong,
+    judge_hostile,
+    judge_innocent,
+    judge_what_is_shared,
+    seen,
+)
 from tests.support.servers import urls
 from tests.support.stack import COMMAND, Stack
 from tests.support.waiting import answers
@@ -127,14 +135,9 @@ def judge(traffic: Traffic, rows: dict[str, Seen], normal: dict[str, Any]) -> It
     """Compare every job with what it should have come to."""
     for job_id, case in traffic.hostile.items():
         yield from judge_hostile(case, rows.get(job_id, LOST))
-    drawn: set[float] = set()
     for job_id, innocent in traffic.innocent.items():
-        found = rows.get(job_id, LOST)
-        yield from judge_innocent(innocent, found, normal)
-        numbers = found.result.get("random", ())
-        if any(number and number in drawn for number in numbers):
-            yield Wrong(innocent.kind, "random numbers of its own", "another's")
-        drawn.update(numbers)
+        yield from judge_innocent(innocent, rows.get(job_id, LOST), normal)
+    yield from judge_what_is_shared([each.result for each in rows.values()])
 
 
 async def judge_consumers(stack: Stack, pids: list[int]) -> list[Wrong]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -87,6 +87,19 @@ def _difference(should: Any, did: Any) -> tuple[str, str]:
         names = [name for name in should | did if should.get(name) != did.get(name)]
         should, did = ({name: each.get(name) for name in names} for each in (should, did))
     return str(should)[:160], str(did)[:160]
+
+
+def judge_what_is_shared(results: Sequence[Mapping[str, Any]]) -> Iterator[Wrong]:
+    """Check that no two jobs drew the same number, and that no two processes have the same connection."""
+    drawn = Counter(number for each in results for number in each.get("random", ()))
+    for number, times in drawn.items():
+        if times > 1:
+            yield Wrong("random numbers", "of its own", f"{number} {times} times")
+    connections = {tuple(each["connection"]) for each in results if each.get("connection")}
+    processes = Counter(inode for _, inode in connections)
+    for inode, times in processes.items():
+        if times > 1:
+            yield Wrong("a connection made at import", "of one process", f"{inode} of {times}")
 
 
 def table(wrong: list[Wrong]) -> str:
