@@ -19,12 +19,13 @@ from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
-from sluice.core.registry import Registry, load
+from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
+from sluice.host.check import load_checked
 
 BACKLOG = 4_096
 
@@ -115,7 +116,7 @@ def main() -> int:
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)
-        uvloop.run(serve(settings, load(settings.handlers)))
+        uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
         return 2

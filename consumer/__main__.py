@@ -12,13 +12,16 @@ from consumer.worker import Worker
 from sluice.errors import StartRefused
 
 NICE = 5
-"""So that work takes no processor time from an api on the same machine; child processes are nicer still."""
+"""So that work takes no processor time from an api on the same machine; hosts are nicer still."""
 
 
-def main() -> int:
-    """Run one consumer; return exit status 0 after a stop, 2 if the start was refused."""
+def main(debug: bool = False) -> int:
+    """Run one consumer; return exit status 0 after a stop, 2 if the start was refused.
+
+    `debug`: handlers run in this very process, where `breakpoint()` works.
+    """
     try:
-        worker = Worker(*prepare())
+        worker = Worker(prepare(debug), debug)
         os.nice(NICE)
         uvloop.run(worker.run())
     except StartRefused as error:

@@ -1,4 +1,4 @@
-"""One claimed job in hand: what runner, leases and flow know about it while it runs.
+"""One claimed job in hand: what hosts, leases and flow know about it while it runs.
 
 Made for every job that runs, so it is slotted and cheap.
 """
@@ -6,34 +6,27 @@ Made for every job that runs, so it is slotted and cheap.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
-from typing import Any
 
-import orjson
-
-from sluice.context import Context
+from sluice.core.catalogue import KindInfo
 from sluice.core.job import Job
-from sluice.core.outcome import Ending, LeaseLost, NotRenewed, Released, TimedOut, storable
+from sluice.core.outcome import LeaseLost, NotRenewed, Released, TimedOut
 from sluice.errors import AttemptEnded
-from sluice.handler import AnyHandler
-from sluice.handler_io import read_input
-
-LOG = logging.getLogger("sluice.handler")
 
 
 class Attempt:
-    """A job, its handler and how the run is going. Belongs to the event loop, except where noted.
+    """A job, its kind and how the run is going.
 
-    `started` is the monotonic time from which the time limit counts: that of the claim or, if no place was free, of the
+    `started` is the monotonic time from which the time limit counts: that of the claim or, if no host was free, of the
     moment one was found (`waiting` is true until then). `time_limit_s` is the smaller of the kind's and the job's.
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     """
 
     __slots__ = (
         "claim",
-        "handler",
+        "info",
         "job",
         "on_stop",
         "progress",
@@ -43,11 +36,11 @@ class Attempt:
         "waiting",
     )
 
-    def __init__(self, job: Job, handler: AnyHandler) -> None:
+    def __init__(self, job: Job, info: KindInfo) -> None:
         self.job = job
-        self.handler = handler
+        self.info = info
         self.claim = job.claim
-        limit = handler.timeout_s
+        limit = info.timeout_s
         self.time_limit_s = limit if job.timeout_s is None else min(limit, job.timeout_s)
         self.started = monotonic()
         self.waiting = False
@@ -62,7 +55,7 @@ class Attempt:
         )
 
     def stop(self, why: AttemptEnded) -> None:
-        """End the work: cancel it in the loop, ask it in a thread, kill it in a process.
+        """End the work: ask it to, or kill it if it has a process to itself.
 
         The first reason counts, but a lost lease overrides the others: then nothing may be written.
         """
@@ -81,14 +74,6 @@ class Attempt:
         """Stop because the lease is lost, or could not be renewed in time."""
         self.stop(LeaseLost() if self.overdue else NotRenewed())
 
-    async def wait_for(self, ending: asyncio.Future[Ending]) -> Ending:
-        """Wait for the ending that a thread or a child reports; if the task is cancelled meanwhile, the job is released."""
-        try:
-            return await ending
-        except asyncio.CancelledError:
-            self.stop(Released())
-            raise
-
     def time_out(self) -> None:
         """Stop because the time limit has come."""
         self.stop(TimedOut(f"The time limit of {self.time_limit_s:g} s was reached."))
@@ -98,45 +83,23 @@ class Attempt:
         """True if it has run longer than its time limit."""
         return not self.waiting and monotonic() > self.started + self.time_limit_s
 
-    def begin(self) -> None:
-        """Count the time limit from now: a place was found."""
+    def report(self, progress: bytes) -> None:
+        """Keep the newest progress, as JSON, which the heartbeat fetches."""
+        self.progress = progress
+
+    def begin(self, on_stop: Callable[[], object]) -> None:
+        """Count the time limit from now: a host has it. `on_stop` is called to end the work."""
         self.started = monotonic()
-        self.waiting = False
+        self.on_stop = on_stop
 
-    def is_stopped(self) -> bool:
-        """True once the work was told to end. Safe in every thread."""
-        return self.stopped is not None
-
-    def report(self, percent: float, note: str) -> None:
-        """Keep the newest progress, which the heartbeat fetches. Safe in every thread."""
-        self.progress = progress_json(percent, note)
-
-    def context(self) -> Context:
-        """Make the handler's Context for a run in this process."""
-        return make_context(
-            self.job.kind, (self.job.id, self.job.attempt, self.job.fence), self.report, self.is_stopped
-        )
-
-
-def call_handler(attempt: Attempt) -> Any:
-    """Call the handler: its output, or for `async def` the coroutine. Raises BadInput, and what the handler raises."""
-    handler = attempt.handler
-    value = read_input(handler, attempt.job.input)
-    return handler.function(value, attempt.context()) if handler.takes_context else handler.function(value)
-
-
-def make_context(
-    kind: str,
-    numbers: tuple[str, int, int],
-    report: Callable[[float, str], None],
-    stop_asked: Callable[[], bool],
-) -> Context:
-    """Make a Context for this job id, attempt and fence, with a logger that names the job."""
-    job_id, attempt, fence = numbers
-    log = logging.LoggerAdapter(LOG, {"job_id": job_id, "kind": kind, "attempt": attempt})
-    return Context(job_id, attempt, fence, log, report, stop_asked)
-
-
-def progress_json(percent: float, note: str) -> bytes:
-    """Write progress as it is stored and shown."""
-    return orjson.dumps({"percent": percent, "note": storable(note)})
+    @contextmanager
+    def wait_for_host(self) -> Iterator[asyncio.Future[None]]:
+        """Wait for a host: the time limit does not count. The future is done if the attempt is stopped meanwhile."""
+        stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting = True
+        self.on_stop = lambda: stopped.set_result(None)
+        try:
+            yield stopped
+        finally:
+            self.waiting = False
+            self.on_stop = None

@@ -6,19 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from random import Random
 from time import monotonic
+from typing import Protocol
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Leases
 from consumer.run_stats import RunStats
-from consumer.running.runner import Runner
 from consumer.settling import Settling
+from sluice.core.catalogue import KindInfo
 from sluice.core.job import Claim, Job
 from sluice.core.outcome import Ending, Released, judge
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
-from sluice.handler import AnyHandler
+
+
+class Runner(Protocol):
+    """Where jobs run: hosts, or this very process."""
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run a job; returns how it ended."""
 
 
 class Execution:
@@ -30,13 +37,13 @@ class Execution:
 
     def __init__(
         self,
-        registry: Registry[AnyHandler],
-        runner: Runner,
+        kinds: Registry[KindInfo],
+        hosts: Runner,
         leases: Leases,
         settling: Settling,
         announcer: Announcer,
     ) -> None:
-        self._registry, self._runner, self._leases = registry, runner, leases
+        self._kinds, self._hosts, self._leases = kinds, hosts, leases
         self._settling, self._announcer = settling, announcer
         self._rng = Random()  # noqa: S311  jitter
         self._held: dict[Claim, Attempt] = {}
@@ -81,7 +88,7 @@ class Execution:
         await self._runs.drain()
 
     def _hold(self, job: Job) -> Attempt:
-        attempt = Attempt(job, self._registry[job.kind])
+        attempt = Attempt(job, self._kinds[job.kind])
         self._held[attempt.claim] = attempt
         self._leases.hold(attempt)
         queue = (job.lane, job.priority)
@@ -92,7 +99,7 @@ class Execution:
     async def _run(self, attempt: Attempt, slots: LaneSlots) -> None:
         try:
             ending = await self._perform(attempt, slots)
-            transition = judge(attempt.job, ending, attempt.handler.retry, self._rng)
+            transition = judge(attempt.job, ending, attempt.info.retry, self._rng)
             if transition is not None:
                 await self._settling.settle(attempt, transition)
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
@@ -100,10 +107,11 @@ class Execution:
             del self._held[attempt.claim]
 
     async def _perform(self, attempt: Attempt, slots: LaneSlots) -> Ending:
-        """Run the handler in its slot."""
+        """Run the job in its slot."""
         began = monotonic()
         try:
-            return await self._runner.run(attempt)
+            ending = await self._hosts.run(attempt)
+            return attempt.stopped or ending
         finally:
             slots.free()
             self.run_stats.add(slots.lane.name, attempt.job.kind, monotonic() - began)

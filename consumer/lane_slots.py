@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 from sluice.core.lanes import Lane
 
@@ -25,6 +26,7 @@ class LaneSlots:
         self.closed = False
         self.claiming = asyncio.Lock()
         self.on_free: Callable[[], None] = _wake_nobody
+        self._freed_at = monotonic()
         self._freed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -35,8 +37,15 @@ class LaneSlots:
         """Slots that are free."""
         return self.lane.slots - self.busy
 
+    @property
+    def full_s(self) -> float:
+        """Seconds since a slot became free, while all are taken."""
+        return 0.0 if self.left > 0 else monotonic() - self._freed_at
+
     def take(self, slots: int) -> None:
         """Take slots that are free."""
+        if self.left == slots:
+            self._freed_at = monotonic()
         self.busy += slots
 
     async def take_all(self) -> int:
@@ -53,6 +62,7 @@ class LaneSlots:
     def free(self, slots: int = 1) -> None:
         """Give slots back."""
         self.busy -= slots
+        self._freed_at = monotonic()
         self._freed.set()
         self.on_free()
 

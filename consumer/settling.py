@@ -7,6 +7,7 @@ from collections import Counter
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
+from consumer.failure_report import report_failure
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Transition
@@ -21,11 +22,11 @@ PAUSE_S = 0.25
 
 EVENTS = {
     JobState.SUCCEEDED: Event.SUCCEEDED,
-    JobState.FAILED: Event.FAILED,
     JobState.CANCELLED: Event.CANCELLED,
-    JobState.SCHEDULED: Event.RETRIED,
+    JobState.SCHEDULED: Event.POSTPONED,
     JobState.QUEUED: Event.RELEASED,
 }
+"""What is counted of endings without an error; those with one are reported one by one."""
 
 
 class Settling:
@@ -59,18 +60,28 @@ class Settling:
             if settled is None:
                 self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
             else:
-                self._announcer.jobs_changed(_build_settled(attempt.job, ending, settled))
+                job = _build_settled(attempt.job, ending, settled)
+                self._announcer.jobs_changed(job)
+                self._report_failure(job, ending)
             return
 
     async def drain(self) -> None:
         """Wait until everything is written."""
         await self._endings.drain()
 
+    def _report_failure(self, job: Job, ending: Transition) -> None:
+        if _is_failure(ending, job):
+            event = Event.FAILED if job.state == JobState.FAILED else Event.RETRIED
+            report_failure(self._telemetry, event, job, ending.traceback)
+
     async def _write(self, endings: list[Transition]) -> list[Settled | None]:
         settled = {(each.id, each.fence): each for each in await self._store.settle(endings)}
-        for state, count in Counter(each.state for each in settled.values()).items():
-            self._telemetry.emit(EVENTS[JobState(state)], count)
-        return [settled.get((each.id, each.fence)) for each in endings]
+        found = [settled.get((each.id, each.fence)) for each in endings]
+        pairs = zip(endings, found, strict=True)
+        states = Counter(now.state for each, now in pairs if now and not _is_failure(each, now))
+        for state, event in EVENTS.items():
+            self._telemetry.emit(event, states[state])
+        return found
 
     async def _find_own_write(self, ending: Transition) -> Settled | None:
         """Find out whether a refused ending is this process's own earlier write, whose reply was lost."""
@@ -78,6 +89,11 @@ class Settling:
         if job is None or job.fence != ending.fence or job.state not in (ending.state, JobState.CANCELLED):
             return None
         return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
+
+
+def _is_failure(ending: Transition, now: Settled | Job) -> bool:
+    """True if the record took an error as such; a cancel that was asked for turns every ending into `cancelled`."""
+    return ending.error is not None and now.state == ending.state
 
 
 def _build_settled(job: Job, ending: Transition, settled: Settled) -> Job:

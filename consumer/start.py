@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -11,8 +10,14 @@ from uuid import UUID, uuid4
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
+from consumer.configuration import check_configuration
 from consumer.execution import Execution
-from consumer.gauges import show_lane_gauges, show_own_gauges, show_verification_gauges
+from consumer.gauges import describe_hosts, show_lane_gauges, show_own_gauges, show_verification_gauges
+from consumer.hosts.child import HostSpec
+from consumer.hosts.descendants import Descendants
+from consumer.hosts.host_stats import HostStats
+from consumer.hosts.hosts import Hosts, Wear
+from consumer.hosts.in_process import InProcess
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.intake.polling import FallbackPoller
@@ -20,42 +25,75 @@ from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Leases
-from consumer.loop_watchdog import BlockedTimes
-from consumer.running.runner import Runner
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.heartbeat_store import open_heartbeat
+from sluice.core.catalogue import KindInfo
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.registry import Registry, load
-from sluice.core.runtime.settings import Settings, load_settings, processors
+from sluice.core.registry import Registry
+from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.handler import AnyHandler
+from sluice.host.processes import adopt_orphans
+
+SPARE_S = 10.0
+"""Seconds that a host may need to end a job, beyond the time it has for that, before the job's lease is let go."""
 
 
-def prepare() -> tuple[Settings, Registry[AnyHandler]]:
-    """Read the settings, log as they say, and load the listed kinds. Raises StartRefused."""
+DEBUG_LEASE_S = 3_600.0
+"""Seconds that a job stays with a consumer whose event loop may stand still at a breakpoint."""
+
+
+def prepare(debug: bool = False) -> Settings:
+    """Read the settings and log as they say. Raises StartRefused."""
     settings = load_settings()
+    if debug:
+        settings = settings.model_copy(update={"lease_s": DEBUG_LEASE_S})
     log_to_stderr(settings.log_level)
-    return settings, load(settings.handlers)
+    return settings
 
 
 @asynccontextmanager
-async def open_consumer(settings: Settings, registry: Registry[AnyHandler]) -> AsyncIterator[Consumer]:
-    """Open the connections and the private port, and put the parts together; what was opened is closed at the end."""
+async def open_consumer(
+    settings: Settings, on_refused: Callable[[], object], debug: bool = False
+) -> AsyncIterator[Consumer]:
+    """Start the hosts, open the connections and the private port, and put the parts together; all is closed at the end.
+
+    `on_refused` is called if no host can be started any more. Raises StartRefused.
+    """
     metrics = Metrics()
-    telemetry = Telemetry(metrics.sink, LogSink("consumer"))
+    telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
     owner = uuid4()
-    async with open_connections(settings, "consumer", owner, telemetry) as opened:
-        admin = AdminApp("consumer", opened.pings, metrics, lambda: opened.config_problems.lines)
-        async with serve_admin(admin, settings.private_host, settings.consumer_private_port) as port:
-            consumer = Consumer(settings, registry, opened, telemetry, owner, PrivatePort(admin, port))
-            show_own_gauges(metrics, consumer.blocked, consumer.poller)
-            show_lane_gauges(metrics, consumer.timetable.lane_counts)
-            show_verification_gauges(metrics, consumer.timetable.verification)
-            yield consumer
+    async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
+        check_configuration(settings, kinds)
+        async with open_connections(settings, "consumer", owner, telemetry) as opened:
+            admin = AdminApp("consumer", opened.pings, metrics, lambda: opened.config_problems.lines)
+            async with serve_admin(admin, settings.private_host, settings.consumer_private_port) as port:
+                parts = hosts, kinds, opened, telemetry, owner, PrivatePort(admin, port)
+                consumer = Consumer(settings, *parts)
+                show_own_gauges(metrics, hosts, consumer.slots, consumer.poller)
+                show_lane_gauges(metrics, consumer.timetable.lane_counts)
+                show_verification_gauges(metrics, consumer.timetable.verification)
+                admin.notes |= describe_hosts(hosts, consumer.slots)
+                yield consumer
+
+
+@asynccontextmanager
+async def _open_hosts(
+    settings: Settings, telemetry: Telemetry, on_refused: Callable[[], object], debug: bool
+) -> AsyncIterator[tuple[Hosts, Registry[KindInfo]]]:
+    spec = HostSpec(
+        settings.handlers, settings.process_memory_mib, settings.start_s, settings.grace_s, settings.blocked_s,
+        Descendants(adopt_orphans()),
+    )  # fmt: skip
+    wear = Wear(settings.host_jobs, settings.host_memory_mib)
+    hosts = (InProcess if debug else Hosts)(spec, wear, HostStats(telemetry), on_refused)
+    try:
+        yield hosts, await hosts.open()
+    finally:
+        await hosts.close()
 
 
 class PrivatePort(NamedTuple):
@@ -68,26 +106,23 @@ class PrivatePort(NamedTuple):
 class Consumer:
     """The parts of one consumer, put together. None of them does anything yet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts that are opened for it
         self,
         settings: Settings,
-        registry: Registry[AnyHandler],
+        hosts: Hosts,
+        kinds: Registry[KindInfo],
         opened: Connections,
         telemetry: Telemetry,
         owner: UUID,
         private_port: PrivatePort,
     ) -> None:
-        self.opened, self.telemetry = opened, telemetry
+        self.hosts, self.opened, self.telemetry = hosts, opened, telemetry
         self.owner, self.private_port = owner, private_port
-        self.runner = _make_runner(settings)
         self.announcer = Announcer(opened.jobs, opened.cache, telemetry)
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
-        self.blocked = BlockedTimes(telemetry)
         self.leases = self._make_leases(settings)
-        self.execution = Execution(registry, self.runner, self.leases, self.settling, self.announcer)
-        claims = Claims(
-            opened.jobs, opened.polling, registry.names, self.execution, self.announcer, telemetry
-        )
+        self.execution = Execution(kinds, hosts, self.leases, self.settling, self.announcer)
+        claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [DeliveryIntake(each, claims, self.execution, telemetry) for each in self.slots]
         self.poller = FallbackPoller(
@@ -95,26 +130,24 @@ class Consumer:
         )
         self.publisher = OutboxPublisher(opened.broker, opened.jobs, settings.all_lanes, telemetry)
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
-        self.timetable = self._make_timetable(settings, registry)
+        self.timetable = self._make_timetable(settings, kinds)
 
     def _make_leases(self, settings: Settings) -> Leases:
         return Leases(
             partial(open_heartbeat, settings.postgres_url.get_secret_value(), settings.lease_s),
             lease_s=settings.lease_s,
             beat_s=settings.beat_s,
-            grace_s=settings.grace_s,
-            loop=asyncio.get_running_loop(),
+            spare_s=settings.grace_s + settings.blocked_s + SPARE_S,
             on_lost=self._stop_lost,
             on_cancel=Attempt.cancel,
             on_moved=self.announcer.versions_changed,
-            on_blocked=self.blocked.add,
         )
 
     def _stop_lost(self, attempt: Attempt) -> None:
         self.telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
         attempt.lose_lease()
 
-    def _make_timetable(self, settings: Settings, registry: Registry[AnyHandler]) -> Timetable:
+    def _make_timetable(self, settings: Settings, kinds: Registry[KindInfo]) -> Timetable:
         opened = self.opened
         ports = KeeperPorts(
             keeper=opened.keeper,
@@ -127,13 +160,4 @@ class Consumer:
             broker=opened.broker,
         )
         report_work = partial(self.execution.run_stats.report, settings.served)
-        return Timetable(ports, settings, registry, self.telemetry, report_work)
-
-
-def _make_runner(settings: Settings) -> Runner:
-    return Runner(
-        settings.handlers,
-        settings.threads,
-        settings.processes or processors(),
-        memory_mib=settings.process_memory_mib,
-    )
+        return Timetable(ports, settings, kinds, self.telemetry, report_work)

@@ -6,44 +6,42 @@ import asyncio
 import signal
 from contextlib import suppress
 
-from consumer.configuration import check_configuration
 from consumer.keeper.duty import keep
 from consumer.registration import keep_registered
 from consumer.start import Consumer, open_consumer
-from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, cancel_and_wait
 from sluice.core.runtime.telemetry import Event
-from sluice.handler import AnyHandler
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
 
 
 class Worker:
-    """One consumer, from start to stop."""
+    """One consumer, from start to stop. `debug`: handlers run in this very process."""
 
-    def __init__(self, settings: Settings, registry: Registry[AnyHandler]) -> None:
-        check_configuration(settings, registry)
-        self._settings, self._registry = settings, registry
+    def __init__(self, settings: Settings, debug: bool = False) -> None:
+        self._settings, self._debug = settings, debug
         self._lanes: TaskSet[None] = TaskSet()
         self._background: TaskSet[None] = TaskSet()
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises StartRefused if a server turns out to be unfit."""
+        """Serve until SIGTERM or SIGINT. Raises StartRefused if a server or the handlers turn out to be unfit."""
         stop = _listen_for_stop()
-        async with open_consumer(self._settings, self._registry) as consumer:
+        async with open_consumer(self._settings, stop.set, self._debug) as consumer:
             await self._serve(consumer)
             consumer.opened.config_problems.on_refusal(stop.set)
             await stop.wait()
             await self._stop(consumer)
             consumer.opened.config_problems.check()
+            consumer.hosts.check()
 
     async def _serve(self, consumer: Consumer) -> None:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""
         self._take_deliveries(consumer)
         consumer.leases.start()
+        self._background.start(consumer.hosts.keep(), "hosts")
         await consumer.opened.broker.start()
         self._poll_while_rabbitmq_is_away(consumer)
         self._do_duties(consumer)
@@ -124,7 +122,6 @@ class Worker:
                 await consumer.announcer.drain()
                 await consumer.publisher.drain()
         await consumer.leases.close()
-        await consumer.runner.close()
 
 
 def _listen_for_stop() -> asyncio.Event:

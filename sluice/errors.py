@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 
-LONGEST_WAIT_S = 30 * 86_400.0
+LEAST_WAIT_S, LONGEST_WAIT_S = 1.0, 30 * 86_400.0
+"""Seconds that RetryLater waits. The keeper looks for due jobs once a second, so less could not be kept."""
 
 
 class SluiceError(Exception):
@@ -34,16 +35,14 @@ class GiveUp(Exception):
 
 
 class RetryLater(Exception):
-    """Raise to be called again after `after_s` seconds (at most 30 days); the attempt is not counted.
+    """Raise to be called again after `after_s` seconds (1 s to 30 days); the attempt is not counted.
 
-    Raises ValueError if `after_s` is NaN.
+    Raises TypeError or ValueError if `after_s` is not a number.
     """
 
     def __init__(self, after_s: float, why: str = "") -> None:
         super().__init__(after_s, why)
-        if math.isnan(after_s):
-            raise ValueError("RetryLater needs a number of seconds")
-        self.after_s = min(max(0.0, after_s), LONGEST_WAIT_S)
+        self.after_s = _bound_wait(after_s)
         self.why = why
 
 
@@ -57,3 +56,13 @@ class BadInput(AttemptEnded):
 
 class BadOutput(AttemptEnded):
     """The handler returned something that is not its Output or cannot be sent as JSON."""
+
+
+def _bound_wait(after_s: float) -> float:
+    try:
+        wait_s = float(min(max(after_s, LEAST_WAIT_S), LONGEST_WAIT_S))
+    except TypeError:
+        raise TypeError(f"RetryLater needs a number of seconds, not {type(after_s).__name__}") from None
+    if math.isnan(wait_s):
+        raise ValueError("RetryLater needs a number of seconds, not NaN")
+    return wait_s

@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from sluice.error_text import type_name, words
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler
 
@@ -23,11 +24,11 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
-    """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it."""
+    """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it, or its validators stumble."""
     try:
         model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
-    except ValidationError as error:
-        raise BadInput(_flaws(error)) from None
+    except BaseException as error:  # noqa: BLE001  validators are user code: they raise anything, and may even exit
+        raise _refusal(BadInput, error) from None
     return model
 
 
@@ -55,21 +56,25 @@ def _as_model(model: type[BaseModel], value: Any) -> BaseModel:
         raise BadOutput(f"The handler returned {type(value).__name__} and not {model.__name__}.")
     try:
         return model.model_validate(value)
-    except ValidationError as error:
-        raise BadOutput(_flaws(error)) from None
+    except BaseException as error:  # noqa: BLE001  as above
+        raise _refusal(BadOutput, error) from None
 
 
 def _serialised(model: type[BaseModel], value: BaseModel) -> bytes:
     try:
         raw: bytes = model.__pydantic_serializer__.to_json(value, warnings="error")
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise BadOutput(str(error)) from None
+    except BaseException as error:  # noqa: BLE001  serializers are user code, too
+        raise _refusal(BadOutput, error) from None
     return raw
 
 
 def _refuse_infinite(value: BaseModel, raw: bytes) -> None:
     """Look for NaN and infinity: pydantic writes `null`, or words that are not JSON, without an error."""
-    if _is_infinite(value.model_dump()):
+    try:
+        infinite = _is_infinite(value.model_dump())
+    except BaseException as error:  # noqa: BLE001  as above
+        raise _refusal(BadOutput, error) from None
+    if infinite:
         raise BadOutput("The output holds NaN or an infinite number, which JSON does not have.")
     try:
         orjson.loads(raw)
@@ -83,6 +88,17 @@ def _is_infinite(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_is_infinite, value.values()))
     return isinstance(value, list | tuple | set | frozenset) and any(map(_is_infinite, value))
+
+
+def _refusal(refused: type[BadInput | BadOutput], error: BaseException) -> BaseException:
+    """Return what to raise instead of `error`; lack of memory says nothing about the value."""
+    if isinstance(error, MemoryError):
+        return error
+    if isinstance(error, ValidationError):
+        return refused(_flaws(error))
+    if isinstance(error, PydanticSerializationError):
+        return refused(words(error))
+    return refused(f"{type_name(error)}: {words(error)}")
 
 
 def _flaws(error: ValidationError) -> str:

@@ -10,7 +10,6 @@ def test_shrinks() -> None:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from pydantic import BaseModel
 from sluice.context import Context
 from sluice.handler import Handler
 from sluice.handler_io import read_input, write_output
+from sluice.job_logger import JobLogger
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741  the input model
 O = TypeVar("O", bound=BaseModel)  # noqa: E741  the output model
@@ -39,7 +39,7 @@ class FakeContext:
 
     def context(self) -> Context:
         """Make the Context that the handler is given."""
-        log = logging.LoggerAdapter(logging.getLogger("sluice.handler"), {"job_id": self.job_id})
+        log = JobLogger({"job_id": self.job_id, "attempt": self.attempt})
         return Context(self.job_id, self.attempt, self.fence, log, self._report, lambda: self.stop)
 
     def _report(self, percent: float, note: str) -> None:

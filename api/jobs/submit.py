@@ -10,10 +10,8 @@ from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from api.http.schemas import flaws_of
 from api.jobs.idempotency_key import IdempotencyKey
+from api.jobs.input_check import check_input
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render
@@ -256,10 +254,7 @@ def _check_input(handler: AnyHandler, request: SubmitRequest) -> bytes:
     raw = canonical(request.input)
     if len(raw) > handler.max_input:
         raise TooLarge(handler.max_input)
-    try:
-        handler.input_model.__pydantic_validator__.validate_json(raw, strict=True)
-    except ValidationError as error:
-        raise Invalid(flaws_of(error, request.pointer)) from None
+    check_input(handler, raw, request.pointer)
     return raw
 
 

@@ -18,13 +18,14 @@ from api.schedules.schemas import ScheduleBody
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import Invalid, Malformed, ScheduleExists, ScheduleUnknown
-from sluice.core.registry import Registry, load
+from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.schedule import Schedule, describe
 from sluice.core.strict_json import parse
 from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
+from sluice.host.check import load_checked
 
 PAGE = 1_000
 NO_KINDS = Registry[AnyHandler](())
@@ -34,7 +35,8 @@ HEADINGS = f"{'name':<24} {'state':<7} {'next (UTC)':<17} {'last (UTC)':<17} {'k
 async def create_schedule(settings: Settings, tenant: str, given: dict[str, str], replace: bool) -> str:
     """Create a schedule from these fields; `input` and `options` are JSON, or `@` and a file. Raises SluiceError."""
     fields = given | {name: _read_json(f"--{name}", given[name]) for name in ("input", "options")}
-    async with _open_schedules(settings, tenant, given["name"], load(settings.handlers)) as schedules:
+    registry = load_checked(settings.handlers, settings.start_s)
+    async with _open_schedules(settings, tenant, given["name"], registry) as schedules:
         body = validate(ScheduleBody, fields)
         if replace:
             return _announce((await schedules.replace(tenant, body))[0])

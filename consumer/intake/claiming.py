@@ -8,6 +8,7 @@ from functools import partial
 
 from consumer.announcer import Announcer
 from consumer.execution import Execution
+from consumer.failure_report import report_failed
 from consumer.lane_slots import LaneSlots
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import Job
@@ -80,8 +81,8 @@ class Claims:
         self.report_overdue(overdue)
 
     def report_overdue(self, jobs: Sequence[Job]) -> None:
-        """Count and announce jobs that failed because their deadline had passed."""
-        self._telemetry.emit(Event.FAILED, len(jobs))
+        """Report and announce jobs that failed because their deadline had passed."""
+        report_failed(self._telemetry, jobs)
         self._announcer.jobs_changed(*jobs)
 
     async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:

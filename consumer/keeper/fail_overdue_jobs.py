@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
 from sluice.core.ports import DocumentCache, KeeperStore
-from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.telemetry import Telemetry
 
 JOBS_PER_TICK = 500
 
@@ -18,6 +19,6 @@ class FailOverdueJobs:
     async def once(self) -> int:
         """Fail one tick's worth."""
         jobs = await self._store.fail_overdue(JOBS_PER_TICK)
-        self._telemetry.emit(Event.FAILED, len(jobs))
+        report_failed(self._telemetry, jobs)
         await announce(self._cache, self._telemetry, jobs)
         return len(jobs)

@@ -18,6 +18,7 @@ from consumer.keeper.queue_due_jobs import QueueDueJobs
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import VerifyRecord
+from sluice.core.catalogue import KindInfo
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     DocumentCache,
@@ -33,7 +34,6 @@ from sluice.core.registry import Registry
 from sluice.core.retention import retention
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
-from sluice.handler import AnyHandler
 
 LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
@@ -74,11 +74,11 @@ class Timetable:
         self,
         ports: KeeperPorts,
         settings: Settings,
-        registry: Registry[AnyHandler],
+        kinds: Registry[KindInfo],
         telemetry: Telemetry,
         report_work: Callable[[], Works],
     ) -> None:
-        self._ports, self._settings, self._registry, self._telemetry = ports, settings, registry, telemetry
+        self._ports, self._settings, self._kinds, self._telemetry = ports, settings, kinds, telemetry
         self.lane_counts = CountLanes(
             ports.statistics, ports.board, list(settings.lanes), report_work, settings.keeper_s
         )
@@ -98,7 +98,7 @@ class Timetable:
         yield RescueJobs(store, cache, telemetry), tick
         yield FailOverdueJobs(store, cache, telemetry), tick
         yield FireSchedules(ports.schedules, telemetry), tick
-        yield PruneJobs(ports.prune, cache, telemetry, retention(self._registry, settings.keep_s)), tick
+        yield PruneJobs(ports.prune, cache, telemetry, retention(self._kinds, settings.keep_s)), tick
         yield PruneKeysAndConsumers(ports.prune, settings.idempotency_keep_s), tick
         yield self.lane_counts, tick
         yield self.verification, settings.verify_s

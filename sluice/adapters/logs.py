@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import re
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from pythonjsonlogger.orjson import OrjsonFormatter
+import orjson
 
+from sluice.adapters.blanking import BLANK, blank_secrets, names_secret
 from sluice.core.runtime.telemetry import Event
+from sluice.host.log_line import line_of
+from sluice.host.plain_value import Plain, cut
+from sluice.job_logger import RECORD_NAMES, free_name
 
-FIELD = 256
-"""Characters of one field."""
+MESSAGE = 4_000
+FIELD = 1_000
+"""Characters of a message and of one field: with a trace they stay under 16 KiB, where Docker cuts a line in two."""
 TRACE = 4_000
 """Characters of a traceback, of which the end is kept."""
 
@@ -32,6 +37,10 @@ LEVELS: dict[Event, int] = {
     Event.DUTY_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
     Event.BLOCKED: logging.WARNING,
+    Event.STUCK: logging.WARNING,
+    Event.HOST_DIED: logging.WARNING,
+    Event.HOST_RENEWED: logging.INFO,
+    Event.QUARANTINED: logging.WARNING,
     Event.LEASE_LOST: logging.WARNING,
     Event.STALE: logging.WARNING,
     Event.RESCUED: logging.WARNING,
@@ -39,42 +48,46 @@ LEVELS: dict[Event, int] = {
     Event.UNROUTABLE: logging.WARNING,
     Event.DEAD_LETTER: logging.WARNING,
     Event.UNREADABLE: logging.WARNING,
-    Event.FAILED: logging.INFO,
+    Event.FAILED: logging.WARNING,
     Event.RETRIED: logging.INFO,
 }
 """Events worth a line; the others are only counted."""
 
-_SECRET = re.compile(r"(slc_[A-Za-z0-9]{12})_[A-Za-z0-9]{32}_[0-9a-f]{8}|(://[^:/@\s]*:)[^@/\s]+(?=@)")
+
+class JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON; whatever was passed as `extra` is a field. Nothing makes it fail."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the line."""
+        line = line_of(record)
+        written: dict[str, Any] = {
+            "level": logging.getLevelName(line.level),
+            "logger": line.logger,
+            "message": _clean(line.message, MESSAGE),
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        for name, value in line.fields.items():
+            written[name] = _clean_field(name, value)
+        if line.trace:
+            written["trace"] = blank_secrets(line.trace)[-TRACE:]
+        return orjson.dumps(written).decode()
 
 
-class JsonLines(OrjsonFormatter):
-    """A record as one line; whatever was passed as `extra` becomes a field."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "{levelname}{name}{message}",
-            style="{",
-            rename_fields={"levelname": "level", "name": "logger", "exc_info": "trace"},
-            timestamp="at",
-        )
-
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Cut and clean every field."""
-        return {name: clean(value, name) for name, value in super().process_log_record(log_data).items()}
+def _clean(text: str, most: int) -> str:
+    """Blank first: a secret that is cut in half no longer looks like one."""
+    return cut(blank_secrets(text), most)
 
 
-def clean(value: Any, name: str = "") -> Any:
-    """Make a field fit to be logged: short, and without secrets."""
-    if isinstance(value, int | float | bool | None):
-        return value
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    text = _SECRET.sub(r"\1\2***", text)
-    short = text[-TRACE:] if name == "trace" else text[:FIELD]
-    return short.encode("utf-8", "replace").decode()
+def _clean_field(name: str, value: Plain) -> Plain:
+    if names_secret(name) and value is not None:
+        return BLANK
+    return _clean(value, FIELD) if isinstance(value, str) else value
 
 
 def log_to_stderr(level: str) -> None:
     """Send every logger of this process to stderr as JSON lines. Called once, at start-up."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8")  # JSON, whatever the locale
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -84,20 +97,22 @@ def log_to_stderr(level: str) -> None:
 
 
 class LogSink:
-    """A telemetry sink that writes the events worth a line."""
+    """A telemetry sink that writes the events worth a line, if asked to with the tracebacks of handlers."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, tracebacks: bool = False) -> None:
         self._log = logging.getLogger(f"sluice.{process}")
+        self._tracebacks = tracebacks
 
     def __call__(self, event: Event, count: int, fields: dict[str, Any]) -> None:
         level = LEVELS.get(event)
-        if level is not None and self._log.isEnabledFor(level):
-            self._log.log(level, event.value, extra=_safe(fields) | {"count": count})
+        if level is None or not self._log.isEnabledFor(level):
+            return
+        named = {free_name(name, _TAKEN): value for name, value in fields.items() if name != "traceback"}
+        record = self._log.makeRecord(
+            self._log.name, level, "", 0, event.value, (), None, extra=named | {"count": count}
+        )
+        record.exc_text = fields.get("traceback") if self._tracebacks else None
+        self._log.handle(record)
 
 
-def _safe(fields: dict[str, Any]) -> dict[str, Any]:
-    """Rename fields that a log record already has, as logging would raise."""
-    return {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
-
-
-_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "count"}
+_TAKEN = RECORD_NAMES | {"count"}

@@ -14,7 +14,10 @@ _STARTED = {
 }
 API = examples("sluice api", "SLUICE_HANDLERS=jobs.shout SLUICE_API_PORT=9000 sluice api", status=_STARTED)
 CONSUMER = examples(
-    "sluice consumer", "SLUICE_HANDLERS=jobs.shout SLUICE_SERVE_LANES=heavy sluice consumer", status=_STARTED
+    "sluice consumer",
+    "SLUICE_HANDLERS=jobs.shout SLUICE_SERVE_LANES=heavy sluice consumer",
+    "SLUICE_HANDLERS=jobs.shout sluice consumer --debug",
+    status=_STARTED,
 )
 SETTINGS = examples("sluice settings >.env", status={0: "done"})
 PROBE = examples(
@@ -34,7 +37,12 @@ def api() -> int:
     return main()
 
 
-def consumer() -> int:
+def consumer(
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Run handlers in this process, where breakpoint() works, one at a time"),
+    ] = False,
+) -> int:
     """Run jobs until SIGTERM.
 
     It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
@@ -42,7 +50,7 @@ def consumer() -> int:
     add_working_directory()
     from consumer.__main__ import main
 
-    return main()
+    return main(debug)
 
 
 def settings() -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from sluice.core.error_fingerprint import error_fingerprint
 from sluice.core.job import Job, JobState
+from sluice.error_text import MOST_TEXT
 
 EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
     {
@@ -53,11 +54,11 @@ class Failure(NamedTuple):
 
     def fingerprint(self, kind: str) -> str:
         """Hash by which failures of a kind with the same cause are grouped."""
-        return error_fingerprint(kind, self.type, self.title, self.detail[:2000])
+        return error_fingerprint(kind, self.type, self.title, self.detail[:MOST_TEXT])
 
     def to_json(self, kind: str, attempt: int) -> bytes:
         """Encode the problem object that a client sees."""
-        problem = {"type": self.type, "title": self.title, "detail": self.detail[:2000]}
+        problem = {"type": self.type, "title": self.title, "detail": self.detail[:MOST_TEXT]}
         more = {"retryable": self.retryable, "attempt": attempt, "fingerprint": self.fingerprint(kind)}
         return orjson.dumps(problem | more)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
+import resource
 from random import Random
 
 from sluice.core import lifecycle
+from sluice.core.exception_groups import describe_causes, drop_frames, unwrap
 from sluice.core.job import Job
 from sluice.core.lifecycle import Failure, Transition
+from sluice.error_text import MOST_NAME, MOST_TEXT, storable, trace_of, type_name, words
 from sluice.errors import AttemptEnded, BadInput, BadOutput, GiveUp, RetryLater
 from sluice.retry import RetryPolicy
 
@@ -37,12 +39,16 @@ class NotRenewed(LeaseLost):
 
 
 class HandlerFailed(Exception):
-    """An exception that a handler raised in another process, as text: its type, its message, its traceback."""
+    """An exception that a handler raised, as text: its type, its message, its traceback."""
 
     def __init__(self, title: str, detail: str, trace: str) -> None:
         super().__init__(detail)
         self.title = title
         self.trace = trace
+
+
+class ImportFailed(HandlerFailed):
+    """An import that failed in a handler, and would fail again."""
 
 
 Ending = bytes | BaseException
@@ -51,25 +57,37 @@ Ending = bytes | BaseException
 
 def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transition | None:
     """Choose the transition that records this ending, or None if nothing may be written."""
-    match ending:
-        case bytes():
-            return lifecycle.succeeded(job, ending)
+    match plain_ending(ending):
+        case bytes() as result:
+            return lifecycle.succeeded(job, result)
         case Released() | NotRenewed():
             return lifecycle.released(job)
         case LeaseLost():
             return None
-        case RetryLater():
-            return lifecycle.postponed(job, ending.after_s)
-        case ChildDied():
-            return lifecycle.crashed(job, describe(ending, retryable=True))
-        case _ if _is_final(job, ending):
-            return lifecycle.failed(job, describe(ending))
-        case _:
-            return lifecycle.retried(job, describe(ending, retryable=True), policy.delay_s(job.attempt, rng))
+        case RetryLater() as later:
+            return lifecycle.postponed(job, later.after_s)
+        case ChildDied() as death:
+            return lifecycle.crashed(job, describe(death, retryable=True))
+        case error if _is_final(job, error):
+            return lifecycle.failed(job, describe(error))
+        case error:
+            return lifecycle.retried(job, describe(error, retryable=True), policy.delay_s(job.attempt, rng))
+
+
+def plain_ending(ending: Ending) -> Ending:
+    """Read whatever a handler raised, alone or in a group, as an ending that has a meaning, or else as HandlerFailed."""
+    if isinstance(ending, bytes):
+        return ending
+    try:
+        return _read_error(ending)
+    except BaseException as worse:  # noqa: BLE001  the attributes of an exception are user code, too
+        return HandlerFailed(
+            type_name(worse), "(the error of the handler could not be read)", trace_of(worse)
+        )
 
 
 def describe(error: BaseException, retryable: bool = False) -> Failure:
-    """Describe a failure as a client may see it, with the traceback kept apart."""
+    """Describe a plain ending as a client may see it, with the traceback kept apart."""
     match error:
         case GiveUp():
             return Failure("gave-up", "The handler gave up", words(error))
@@ -86,26 +104,38 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
         case HandlerFailed():
             return Failure("handler-error", error.title, words(error), retryable, error.trace)
         case _:
-            return Failure("handler-error", type(error).__name__, words(error), retryable, trace_of(error))
+            return Failure("handler-error", type_name(error), words(error), retryable)
 
 
-def words(error: BaseException) -> str:
-    """Return the message of an exception, even of one that fails to give it."""
-    try:
-        return storable(str(error))
-    except BaseException as worse:  # noqa: BLE001  the __str__ of an exception is user code, and may even exit
-        return f"(its message could not be read: {type(worse).__name__})"
+def _read_error(error: BaseException) -> BaseException:
+    cause = unwrap(error)
+    match cause:
+        case MemoryError():
+            drop_frames(error)  # they hold what filled the memory
+            return OutOfMemory(_describe_memory_error(cause))
+        case RetryLater():
+            return RetryLater(cause.after_s, storable(str(cause.why)[:MOST_TEXT]))
+        case GiveUp() | AttemptEnded() | HandlerFailed():
+            return cause
+        case ImportError():
+            return ImportFailed(type_name(cause), _name_module(cause), trace_of(error))
+        case BaseExceptionGroup():
+            return HandlerFailed(*describe_causes(cause), trace_of(error))
+        case _:
+            return HandlerFailed(type_name(cause), words(cause), trace_of(error))
 
 
-def trace_of(error: BaseException) -> str:
-    """Format the traceback; long ones keep their end, where the cause is."""
-    return storable("".join(traceback.format_exception(error)))[-20_000:]
+def _describe_memory_error(error: MemoryError) -> str:
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
+    return f"It asked for more memory than {bound}. {words(error)}".rstrip()
 
 
-def storable(text: str) -> str:
-    """Replace what neither JSON nor the record takes: lone surrogates and U+0000."""
-    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
+def _name_module(error: ImportError) -> str:
+    text, name = words(error), storable(str(error.name or "")[:MOST_NAME])
+    return text if name in text else f"{text} ({name})".lstrip()
 
 
 def _is_final(job: Job, error: BaseException) -> bool:
-    return isinstance(error, GiveUp | BadInput | BadOutput | OutOfMemory) or job.attempt >= job.max_attempts
+    would_fail_again = isinstance(error, GiveUp | BadInput | BadOutput | OutOfMemory | ImportFailed)
+    return would_fail_again or job.attempt >= job.max_attempts

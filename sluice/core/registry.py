@@ -1,15 +1,12 @@
-"""The registry of kinds: loads the listed modules, and refuses to start if one is wrong."""
+"""The registry of kinds by name, and what refuses the start because of them."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from sluice.core.errors import KindUnknown
-from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
 from sluice.errors import StartRefused
-from sluice.handler import AnyHandler, Handler
 
 
 class Kind(Protocol):
@@ -70,24 +67,6 @@ class Registry(Mapping[str, K_co]):
         return [*self._kinds, *self._aliases]
 
 
-def load(modules: Iterable[str]) -> Registry[AnyHandler]:
-    """Load these modules and return the registry of their kinds.
-
-    Raises StartRefused, naming the module and what to do, if one does not load or defines no kind.
-    """
-    refuse_what_hides_us()
-    found: list[AnyHandler] = []
-    for name in modules:
-        kinds = [value for value in vars(_import(name)).values() if isinstance(value, Handler)]
-        if not kinds:
-            refuse_what_we_hide(name)
-            raise StartRefused(
-                f"SLUICE_HANDLERS: {name} defines no kind: decorate a function with @handler or drop it"
-            )
-        found.extend(kind for kind in kinds if kind not in found)
-    return Registry(found)
-
-
 def check_lanes(registry: Registry[Kind], lanes: Collection[str]) -> None:
     """Raise StartRefused if a kind belongs to a lane that is not among these."""
     for kind in registry:
@@ -100,17 +79,3 @@ def check_lanes(registry: Registry[Kind], lanes: Collection[str]) -> None:
 def _defined_twice(name: str, first: Kind, second: Kind) -> StartRefused:
     places = f"at {first.where} and at {second.where}"
     return StartRefused(f"kind {name!r} is defined twice, {places}: rename one of them")
-
-
-def _import(name: str) -> object:
-    try:
-        return importlib.import_module(name)
-    except StartRefused:
-        raise
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError):
-            refuse_what_we_hide(name)
-            refuse_what_we_hide(str(error.name))
-        raise StartRefused(
-            f"SLUICE_HANDLERS: {name} does not load: {type(error).__name__}: {error}"
-        ) from error

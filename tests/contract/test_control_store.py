@@ -90,4 +90,5 @@ async def test_attempts_that_did_not_succeed_are_listed_in_order(record: Record)
     error = FAILURE.to_json(job.kind, 1)
     assert [each[:3] for each in attempts] == [(1, 1, "released"), (2, 1, "handler-error")]
     assert [each[5:] for each in attempts] == [(None, None), (error, "in line 1")]
+    assert [each.started_at for each in attempts] == [job.started_at, again.started_at]
     assert all(each.started_at and each.started_at <= each.finished_at for each in attempts)

@@ -16,8 +16,8 @@ from api.app import RunningApi, open_api
 from infra.local.servers import Servers
 from sluice.adapters.metrics import Metrics
 from sluice.core.errors import ServerAway
-from sluice.core.registry import load
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.host.loading import load_watched
 from tests.fault.chaos.schedule import SERVERS
 from tests.support.job_client import SUM
 from tests.support.proxy import NORMAL, Behaviour, Proxies, Proxy
@@ -89,7 +89,7 @@ async def _start_in_order(servers: ProxiedServers, order: tuple[str, ...], share
 @asynccontextmanager
 async def _opened(servers: ProxiedServers) -> AsyncIterator[RunningApi]:
     settings = settings_for(servers._servers, **(PATIENT | servers.addresses))
-    async with open_api(settings, load(["sluice.kinds.demo_sum"]), Metrics(), Telemetry()) as api:
+    async with open_api(settings, load_watched(["sluice.kinds.demo_sum"]), Metrics(), Telemetry()) as api:
         yield api
 
 

@@ -21,9 +21,9 @@ from api.app import RunningApi, open_api
 from api.http.uvicorn_protocol import Protocol
 from infra.local.servers import Servers
 from sluice.adapters.metrics import Metrics
-from sluice.core.registry import load
 from sluice.core.runtime.batching import Batcher
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.host.loading import load_watched
 from tests.support.servers import settings_for
 from tests.support.stack import make_a_key
 from tests.support.waiting import until
@@ -86,7 +86,9 @@ async def serving(servers: Servers) -> AsyncIterator[Api]:
         servers, waiters=WAITERS, record_budget_s=10, accept_budget_s=20, redis_budget_s=2
     )
     key, metrics = await make_a_key(servers, "demo", ["submit", "read", "admin"]), Metrics()
-    async with open_api(settings, load(settings.handlers), metrics, Telemetry(metrics.sink)) as running:
+    async with open_api(
+        settings, load_watched(settings.handlers), metrics, Telemetry(metrics.sink)
+    ) as running:
         config = uvicorn.Config(
             running.app, http=Protocol, ws="none", lifespan="off", log_config=None, port=0
         )

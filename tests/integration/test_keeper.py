@@ -190,6 +190,8 @@ async def test_silent_consumers_lose_their_jobs_and_waiters_are_woken(setup: Kee
     assert [await duty.once() for _ in range(2)] == [3, 0]
     counted = {event: count for event, count, _ in setup.events}
     assert counted == {Event.RESCUED: 1, Event.FAILED: 1, Event.CANCELLED: 1}
+    (said,) = setup.events.fields(Event.FAILED)
+    assert (said["job_id"], said["attempt"], said["type"]) == (hopeless.id, 1, "worker-lost")
     assert [set(each) for each in setup.cache.announced] == [{again.id, hopeless.id, cancelled.id}]
     expected = {job.id: render(await setup.record.job(job.id)) for job in (hopeless, cancelled)}
     assert setup.cache.documents == expected

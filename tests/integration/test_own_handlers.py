@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 
 from infra.local.servers import Servers
@@ -96,6 +97,23 @@ def abort(ask: Ask) -> Reply:
     os.abort()
 
 
+def fail(ask: Ask) -> Reply:
+    if ask.mark == "import":
+        import not_there
+    errors = {"give up": GiveUp("no such customer"), "memory": MemoryError()}
+    raise ExceptionGroup("many", [KeyError("a"), ExceptionGroup("more", [errors[ask.mark]])])
+
+
+@handler("own.fail_in_loop", retry=QUICK)
+async def fail_in_loop(ask: Ask) -> Reply:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(fail, ask))
+
+
+fail_in_thread = handler("own.fail_in_thread", retry=QUICK)(fail)
+fail_in_process = handler("own.fail_in_process", runs_in="process", retry=QUICK)(fail)
+
+
 @handler("own.wrong", retry=QUICK)
 def wrong(ask: Ask) -> Reply:
     return {"number": "many"}
@@ -108,7 +126,7 @@ def own(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> It
     directory = tmp_path_factory.mktemp("own")
     (directory / "their_work.py").write_text(PACKAGE)
     shared_servers.up()
-    stack = Stack(shared_servers, directory, handlers="their_work")
+    stack = Stack(shared_servers, directory, handlers="their_work", log_tracebacks="true")
     stack.environment["PYTHONPATH"] = str(directory)
     try:
         asyncio.run(empty(shared_servers))
@@ -166,6 +184,41 @@ async def test_an_exception_is_tried_again_by_policy_and_shown_without_its_trace
     rows = await tries(own, document)
     assert [(row["attempt"], row["outcome"]) for row in rows] == [(n, "handler-error") for n in (1, 2, 3)]
     assert all("in stumble" in row["traceback"] for row in rows)
+
+
+async def test_the_log_tells_of_every_failed_attempt_and_why(own: Stack) -> None:
+    document = await ended(own, "own.stumble", number=7)
+    lines = [orjson.loads(line) for line in own.consumers[0].log.read_bytes().splitlines()]
+    told = [line for line in lines if line.get("job_id") == document["id"]]
+    expected = [
+        ("INFO", "attempts_retried", 1),
+        ("INFO", "attempts_retried", 2),
+        ("WARNING", "jobs_failed", 3),
+    ]
+    assert [(line["level"], line["message"], line["attempt"]) for line in told] == expected
+    for line in told:
+        said = (line["kind"], line["type"], line["error"])
+        assert said == ("own.stumble", "handler-error", "LookupError: 7 is not there")
+        assert "in stumble" in line["traceback"]
+
+
+@pytest.mark.parametrize("place", ["loop", "thread", "process"])
+@pytest.mark.parametrize(
+    ("how", "type", "title"),
+    [
+        ("give up", "gave-up", "The handler gave up"),
+        ("memory", "out-of-memory", "The handler ran out of memory"),
+        ("import", "handler-error", "ModuleNotFoundError"),
+    ],
+)
+async def test_what_would_fail_again_fails_at_once_in_a_group_too(
+    own: Stack, place: str, how: str, type: str, title: str
+) -> None:
+    document = await ended(own, f"own.fail_in_{place}", mark=how)
+    error = document["error"]
+    assert (document["state"], document["attempt"], error["retryable"]) == ("failed", 1, False)
+    assert (error["type"], error["title"]) == (type, title)
+    assert {"give up": "no such customer", "memory": "memory", "import": "not_there"}[how] in error["detail"]
 
 
 async def test_work_that_recovers_succeeds_and_shows_no_error(own: Stack) -> None:

@@ -107,6 +107,23 @@ async def test_handlers_that_cannot_be_used_are_named_with_what_to_do(
     assert [word for word in words if word not in lines[0]] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import os\nos._exit(0)", ["os._exit(0)", "own_one.py:2"]),
+        ("import ctypes\nctypes.string_at(0)", ["SIGSEGV", "own_one.py:2"]),
+        ("print('loading')\nwhile True: pass", ["after 1 s", "own_one.py:2"]),
+    ],
+)
+async def test_a_module_that_ends_or_holds_up_its_process_is_refused(
+    servers: Servers, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    (tmp_path / "own_one.py").write_text(text)
+    settings = {"SLUICE_HANDLERS": "own_one", "SLUICE_START_S": "1", "PYTHONPATH": str(tmp_path)}
+    line = refused(*await run(servers, "api", **settings))
+    assert [word for word in ["own_one does not load", *words] if word not in line] == []
+
+
 async def test_what_starts_with_every_server_down_is_ready_once_they_come(bare_stack: Stack) -> None:
     await asyncio.to_thread(bare_stack.servers.down)
     try:

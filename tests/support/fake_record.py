@@ -208,7 +208,7 @@ class FakeRecord:
                 state=JobState.RUNNING,
                 fence=job.fence + 1,
                 attempt=job.attempt + 1,
-                started_at=job.started_at or self.now,
+                started_at=self.now,
             )
         )
 

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
         ),
         description="Modules that define kinds, separated by commas",
     )
+    start_s: Seconds = Field(default=30, description="Seconds that handlers' modules may take to load")
     lanes: dict[str, LaneSettings] = Field(
         default={
             "default": LaneSettings(slots=128, ids_per_message=64),
@@ -70,7 +71,6 @@ class Settings(BaseSettings):
     serve_lanes: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Lanes this consumer serves, separated by commas; empty: all"
     )
-    threads: int = Field(default=128, ge=1, le=1_000, description="Threads for handlers that run in a thread")
     processes: int = Field(
         default=0,
         ge=0,
@@ -81,7 +81,18 @@ class Settings(BaseSettings):
         default=2_048,
         ge=0,
         le=1_048_576,
-        description="MiB that each of these processes may allocate; 0: no bound",
+        description="MiB that each of these processes may allocate, and half of what a shared host may; 0: no bound",
+    )
+    host_jobs: int = Field(
+        default=250_000,
+        ge=1,
+        description="Jobs after which a host is renewed: a process in which handlers run",
+    )
+    host_memory_mib: int = Field(
+        default=1_024, ge=64, le=1_048_576, description="MiB of memory from which on a host is renewed"
+    )
+    blocked_s: Seconds = Field(
+        default=10, description="Seconds a handler may block the event loop that it shares before it is ended"
     )
 
     # api
@@ -136,7 +147,8 @@ class Settings(BaseSettings):
     lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
     beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
     grace_s: Seconds = Field(
-        default=5, description="Seconds a handler may overrun its time limit before its lease ends"
+        default=2,
+        description="Seconds a handler has to end after it was asked to, before its host is replaced",
     )
     dispatch_due_s: Seconds = Field(
         default=3, description="Seconds until the keeper publishes what the api did not"
@@ -164,6 +176,9 @@ class Settings(BaseSettings):
     stop_s: Seconds = Field(default=25, description="Seconds that running work has to end after SIGTERM")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
+    log_tracebacks: bool = Field(
+        default=False, description="Log the tracebacks of handlers with their errors"
     )
 
     @field_validator("handlers", "serve_lanes", mode="before")

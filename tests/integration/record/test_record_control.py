@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -196,6 +198,20 @@ async def test_the_keys_of_a_deleted_job_stand_for_nothing_and_the_others_stay(r
     assert not await record.store.bind_idempotency_key("acme", "own", IdempotencyKeyUse(b"h", running))
 
 
+async def test_each_attempt_has_its_own_start_and_end(record: Record) -> None:
+    job = await record.claimed()
+    moments: list[datetime | None] = []
+    for number in range(3):
+        await record.store.settle([retried(job, FAILURE, 0)])
+        attempt = (await record.control.list_attempts(job.id))[number]
+        assert attempt.started_at == job.started_at == (await record.job(job.id)).started_at
+        moments += [attempt.started_at, attempt.finished_at]
+        await record.keeper.queue_due(10)
+        job = await record.claim(job.id)
+    moments.append(job.started_at)
+    assert all(one and other and one < other for one, other in pairwise(moments))
+
+
 async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Record) -> None:
     job = await record.claimed()
     await record.store.settle([retried(job, FAILURE, 0)])
@@ -206,7 +222,7 @@ async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Recor
     first, lost = await record.control.list_attempts(job.id)
     assert (first.fence, first.attempt, first.outcome) == (1, 1, "handler-error")
     assert (first.error, first.traceback) == (FAILURE.to_json("demo.sum", 1), "the traceback")
-    assert first.started_at == job.started_at
+    assert (first.started_at, lost.started_at) == (job.started_at, second.started_at)
     assert (lost.fence, lost.attempt, lost.outcome, lost.error, lost.traceback) == (
         2,
         second.attempt,

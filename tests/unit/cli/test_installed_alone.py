@@ -12,7 +12,7 @@ import pytest
 
 from sluice.core.taken_names import OURS
 
-IMPORTED_AS = {"pillow": "PIL", "python_json_logger": "pythonjsonlogger"}
+IMPORTED_AS = {"pillow": "PIL"}
 ALONE = """
 import sys
 

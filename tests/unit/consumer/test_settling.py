@@ -14,10 +14,10 @@ from consumer.settling import Settling
 from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
-from sluice.core.outcome import ChildDied, Ending, LeaseLost, Released, judge
+from sluice.core.outcome import ChildDied, Ending, HandlerFailed, LeaseLost, Released, judge
 from sluice.core.ports import Wake
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.errors import GiveUp
+from sluice.errors import GiveUp, RetryLater
 from sluice.retry import RetryPolicy
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
@@ -81,7 +81,8 @@ async def test_the_document_shown_is_byte_for_byte_that_of_the_record(setup: Set
         (GiveUp("no"), "failed", Event.FAILED),
         (ValueError("again"), "scheduled", Event.RETRIED),
         (Released(), "queued", Event.RELEASED),
-        (ChildDied("killed"), "queued", Event.RELEASED),
+        (RetryLater(5), "scheduled", Event.POSTPONED),
+        (ChildDied("killed"), "queued", Event.RETRIED),
     ],
 )
 async def test_every_ending_is_written_counted_and_announced(
@@ -92,6 +93,29 @@ async def test_every_ending_is_written_counted_and_announced(
     assert (setup.job(attempt).state, setup.events.count(event)) == (state, 1)
     assert setup.cache.announced == [{attempt.job.id: 3}]
     assert bool(setup.cache.documents) == (state in ("succeeded", "failed"))
+
+
+async def test_each_failure_is_reported_with_all_that_its_line_says(setup: Setup) -> None:
+    again, last = setup.attempt(attempt=2), setup.attempt(attempt=5)
+    for attempt in (again, last):
+        await setup.settle(attempt, HandlerFailed("KeyError", "'a'", "in line 1"))
+    said = {"kind": "t.echo", "type": "handler-error", "error": "KeyError: 'a'", "traceback": "in line 1"}
+    assert setup.events == [
+        (Event.RETRIED, 1, {"job_id": again.job.id, "attempt": 2} | said),
+        (Event.FAILED, 1, {"job_id": last.job.id, "attempt": 5} | said),
+    ]
+
+
+async def test_a_failure_after_a_cancel_is_a_cancel(setup: Setup) -> None:
+    attempt = setup.attempt(cancel_requested_at=AT)
+    await setup.settle(attempt, GiveUp("no"))
+    assert setup.events == [(Event.CANCELLED, 1, {})]
+
+
+async def test_a_failure_is_reported_once_though_the_reply_was_lost(setup: Setup) -> None:
+    setup.script["settle"].append(lost())
+    await setup.settle(setup.attempt(), GiveUp("no"))
+    assert [each["error"] for each in setup.events.fields(Event.FAILED)] == ["The handler gave up: no"]
 
 
 @pytest.mark.parametrize("error", [None, TryAgain(), BadRow()])

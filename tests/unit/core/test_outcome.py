@@ -1,5 +1,6 @@
 """Every ending of an attempt, and the one transition that records it."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -18,9 +19,7 @@ from sluice.core.outcome import (
     OutOfMemory,
     Released,
     TimedOut,
-    describe,
     judge,
-    storable,
 )
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from sluice.kinds.demo_sum import add_up
@@ -42,6 +41,11 @@ def raised(error: Exception) -> Exception:
         raise error
     except Exception as caught:  # noqa: BLE001  any error is the case at hand
         return caught
+
+
+def in_group(*errors: BaseException) -> BaseException:
+    """A raised group, as of an asyncio.TaskGroup."""
+    return raised(ExceptionGroup("many", errors))  # type: ignore[type-var]  # all are Exceptions
 
 
 def problem(transition: Transition) -> Any:
@@ -163,14 +167,84 @@ def test_whatever_is_raised_can_be_recorded(error: BaseException) -> None:
 
 
 def test_an_exception_without_a_message_says_so() -> None:
-    assert describe(Mute()).detail == "(its message could not be read: RuntimeError)"
+    assert problem(judged(Mute()))["detail"] == "(its message could not be read: RuntimeError)"
 
 
-def test_long_tracebacks_keep_their_end() -> None:
-    trace = describe(ValueError("x" * 100_000 + "the end")).traceback or ""
-    assert len(trace) == 20_000
-    assert trace.endswith("the end\n")
+MANY = [KeyError("a"), IndexError("b")]
 
 
-def test_text_is_made_storable() -> None:
-    assert storable("a\x00\udce4ß") == "a\ufffd?ß"
+@pytest.mark.parametrize(
+    "wrap", [lambda error: error, in_group, lambda error: in_group(in_group(error), *MANY)]
+)
+@pytest.mark.parametrize(
+    ("error", "state", "outcome", "attempts"),
+    [
+        (GiveUp("no such customer"), "failed", "gave-up", 0),
+        (RetryLater(7, "not now"), "scheduled", "postponed", 1),
+        (MemoryError(), "failed", "out-of-memory", 0),
+        (ModuleNotFoundError("No module named 'x'"), "failed", "handler-error", 0),
+    ],
+)
+def test_what_decides_counts_in_a_group_as_if_raised_alone(
+    wrap: Callable[[BaseException], BaseException],
+    error: BaseException,
+    state: str,
+    outcome: str,
+    attempts: int,
+) -> None:
+    end = judged(wrap(error))
+    assert (end.state, end.outcome, end.uncounted) == (state, outcome, attempts)
+
+
+def test_an_error_alone_in_a_group_has_the_title_and_the_fingerprint_that_it_has_without() -> None:
+    alone, grouped = judged(KeyError("a")), judged(in_group(KeyError("a")))
+    assert (grouped.state, grouped.error) == (alone.state, alone.error)
+    assert "ExceptionGroup" in (grouped.traceback or "")
+
+
+def test_groups_of_different_causes_have_different_titles_and_fingerprints() -> None:
+    groups = [in_group(*MANY), in_group(MANY[0], ValueError("b")), in_group(*reversed(MANY))]
+    seen = [problem(judged(each)) for each in groups]
+    assert seen[0] == seen[2]
+    assert (seen[0]["title"], seen[0]["detail"]) == ("IndexError, KeyError", "IndexError: b; KeyError: 'a'")
+    assert seen[0]["fingerprint"] != seen[1]["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ModuleNotFoundError("No module named 'x.y'", name="x.y"), "No module named 'x.y'"),
+        (ImportError(name="x.y"), "(x.y)"),
+        (ImportError("broken", name="x.y"), "broken (x.y)"),
+        (ImportError(), ""),
+    ],
+)
+def test_an_import_that_fails_is_not_tried_again_and_names_its_module(
+    error: ImportError, detail: str
+) -> None:
+    end = judged(raised(error))
+    told = problem(end)
+    assert (end.state, told["type"], told["retryable"]) == (JobState.FAILED, "handler-error", False)
+    assert (told["title"], told["detail"]) == (type(error).__name__, detail)
+    assert "test_outcome.py" in (end.traceback or "")
+
+
+def test_lack_of_memory_names_the_bound_and_lets_go_of_what_filled_it() -> None:
+    error = raised(MemoryError("x"))
+    assert problem(judged(in_group(error)))["detail"].startswith("It asked for more memory than ")
+    assert error.__traceback__ is None
+
+
+class Deceiving(RetryLater):
+    """Has nothing of what its parent promises."""
+
+    def __init__(self) -> None:
+        pass
+
+
+def test_an_error_that_cannot_be_read_is_an_error() -> None:
+    told = problem(judged(Deceiving()))
+    assert (told["title"], told["detail"]) == (
+        "AttributeError",
+        "(the error of the handler could not be read)",
+    )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sluice.core.registry import load
 from sluice.core.taken_names import NAMES, OURS, refuse_what_hides_us, refuse_what_we_hide
 from sluice.errors import StartRefused
+from sluice.host.loading import load_watched
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_comes_before_ours_is_refused(project: Path, name: str, form: str) 
     refuse_what_hides_us()
     sys.path.insert(0, str(project))
     with pytest.raises(StartRefused, match=f"{file} hides {OURS / name}/__init__.py"):
-        load([])
+        load_watched([])
 
 
 def test_what_is_not_installed_hides_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,14 +54,14 @@ def test_a_listed_module_that_ours_hides_is_refused(project: Path, module: str) 
     file = write(project, f"{module.replace('.', '/')}.py")
     name = module.partition(".")[0]
     with pytest.raises(StartRefused, match=f"{module}: {OURS / name}/__init__.py hides {file}"):
-        load([module])
+        load_watched([module])
 
 
 def test_a_module_that_needs_one_that_ours_hides_is_refused(project: Path) -> None:
     file = write(project, "api/models.py")
     write(project, "own_kinds.py", "import api.models")
     with pytest.raises(StartRefused, match=f"api.models: {OURS}/api/__init__.py hides {file}"):
-        load(["own_kinds"])
+        load_watched(["own_kinds"])
 
 
 @pytest.mark.parametrize("module", ["jobs.shout", "sluice.kinds.demo_sum", "api.nothing"])

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from infra.local import sample_weather as weather
 from infra.local.sample_jobs import samples
-from sluice.core.registry import load
 from sluice.core.runtime.settings import Settings
+from sluice.host.loading import load_watched
 from sluice.kinds.measurements_summary import summarize
 from sluice.testing import run_handler
 
@@ -75,7 +75,7 @@ def test_every_window_of_the_weather_has_all_series_of_equal_length(seed: int) -
 
 
 def test_every_shipped_kind_has_a_sample_that_its_input_model_accepts(tmp_path: Path) -> None:
-    registry = load(Settings.model_fields["handlers"].default)
+    registry = load_watched(Settings.model_fields["handlers"].default)
     given = {sample.kind: json.dumps(sample.input) for sample in samples(tmp_path, seed=1)}
     assert given.keys() == set(registry)
     for kind, handler in registry.items():

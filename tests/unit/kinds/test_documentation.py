@@ -32,7 +32,7 @@ def run(directory: Path, *arguments: str) -> str:
 
 def kinds_of(directory: Path, *modules: str) -> str:
     """The kinds that a process would offer with these modules."""
-    code = f"from sluice.core.registry import load; print(*load({modules}))"
+    code = f"from sluice.host.loading import load_watched; print(*load_watched({modules}))"
     return run(directory, "-c", code).strip()
 
 

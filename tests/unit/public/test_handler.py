@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from math import inf, nan
 from typing import Any
 
@@ -195,7 +196,9 @@ def test_a_handler_can_ask_whether_to_stop() -> None:
     assert a_context([]).should_stop()
 
 
-@pytest.mark.parametrize(("asked", "kept"), [(5, 5), (-1, 0), (inf, 30 * 86_400)])
+@pytest.mark.parametrize(
+    ("asked", "kept"), [(5, 5), (0, 1), (-1, 1), (-inf, 1), (inf, 30 * 86_400), (10**400, 30 * 86_400)]
+)
 def test_later_is_a_time_that_can_be_kept(asked: float, kept: float) -> None:
     end = RetryLater(asked, "busy")
     assert (end.after_s, end.why) == (kept, "busy")
@@ -204,6 +207,12 @@ def test_later_is_a_time_that_can_be_kept(asked: float, kept: float) -> None:
 def test_later_needs_a_number() -> None:
     with pytest.raises(ValueError, match="number of seconds"):
         RetryLater(nan)
+
+
+@pytest.mark.parametrize("wrong", ["5", None, timedelta(seconds=5), 1j])
+def test_later_names_what_is_no_number(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"number of seconds, not {type(wrong).__name__}"):
+        RetryLater(wrong)
 
 
 def test_giving_up_has_a_message() -> None:

@@ -5,9 +5,9 @@ from math import inf, nan
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict, field_serializer, field_validator, model_serializer
 
-from sluice.errors import BadInput, BadOutput
+from sluice.errors import BadInput, BadOutput, RetryLater
 from sluice.handler import handler
 from sluice.handler_io import MAX_OUTPUT, read_input, write_output
 
@@ -153,3 +153,86 @@ def test_refuses_what_turns_out_not_to_be_json() -> None:
 def test_refuses_an_output_that_fails_while_it_is_written() -> None:
     with pytest.raises(BadOutput):
         write_output(rude, Rude())
+
+
+class Unspeakable(ValueError):
+    """Cannot say what is wrong."""
+
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+STUMBLES: dict[str, BaseException] = {
+    "key": KeyError("a"),
+    "type": TypeError("x"),
+    "recursion": RecursionError("deep"),
+    "surrogate": ValueError("\ud800"),
+    "unspeakable": Unspeakable(),
+    "exit": SystemExit(3),
+    "interrupt": KeyboardInterrupt(),
+    "later": RetryLater(5),
+    "memory": MemoryError(),
+}
+
+
+class Stumbling(BaseModel):
+    """Raises whatever it is told to, when it is read and when it is written."""
+
+    how: str = ""
+    write: bool = False
+
+    @field_validator("how")
+    @classmethod
+    def _read(cls, how: str) -> str:
+        raise STUMBLES[how]
+
+    @field_serializer("how")
+    def _write(self, how: str) -> str:
+        raise STUMBLES[how]
+
+
+@handler("t.stumbling")
+async def stumbling(given: Stumbling) -> Stumbling:
+    return given
+
+
+@pytest.mark.parametrize("how", [how for how in STUMBLES if how != "memory"])
+def test_a_validator_or_serializer_may_raise_anything(how: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_input(stumbling, b'{"how":"%s"}' % how.encode())
+    assert str(refused.value).split(":")[0] in (
+        type(STUMBLES[how]).__name__,
+        "KeyError",
+        "UnicodeEncodeError",
+    )
+    for output in ({"how": how}, Stumbling.model_construct(how=how)):
+        with pytest.raises(BadOutput):
+            write_output(stumbling, output)
+
+
+def test_a_validator_without_memory_is_no_flaw_of_the_input() -> None:
+    with pytest.raises(MemoryError):
+        read_input(stumbling, b'{"how":"memory"}')
+
+
+class Late(BaseModel):
+    """Fails when it is looked through for NaN, and not before."""
+
+    number: float | None = None
+
+    @model_serializer(mode="plain", when_used="json")
+    def _write(self) -> dict[str, Any]:
+        return {"number": None}
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        raise SystemExit(3)
+
+
+@handler("t.late")
+async def late(given: Thing) -> Late:
+    return Late()
+
+
+def test_an_output_may_fail_when_it_is_looked_through() -> None:
+    with pytest.raises(BadOutput, match="SystemExit: 3"):
+        write_output(late, Late())

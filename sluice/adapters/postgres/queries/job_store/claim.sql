@@ -10,7 +10,7 @@ with wanted as materialized (
 )
 update jobs
 set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = $2,
-    lease_until = clock_timestamp() + $4::float8 * interval '1 second', started_at = coalesce(started_at, now())
+    lease_until = clock_timestamp() + $4::float8 * interval '1 second', started_at = now()
 from wanted
 where jobs.id = wanted.id
 returning :job, input, null::bytea as result, null::bytea as error

@@ -27,7 +27,7 @@ with share as (
 ), claimed as (
     update jobs
     set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = $3,
-        lease_until = clock_timestamp() + $5::float8 * interval '1 second', started_at = coalesce(started_at, now())
+        lease_until = clock_timestamp() + $5::float8 * interval '1 second', started_at = now()
     from wanted
     where jobs.id = wanted.id and not wanted.overdue
     returning :job, input, null::bytea as result, null::bytea as error

@@ -1,0 +1,160 @@
+"""One host's process and our end of the socket to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from consumer.hosts.descendants import Descendants, kill_with_descendants
+from consumer.hosts.output import HostOutput
+from sluice.host.current_job import JobRef
+from sluice.host.frames import Decoder, Message, encode
+from sluice.host.log_line import write
+
+LOG = logging.getLogger("sluice.hosts")
+EXIT_GRACE_S = 1.0
+"""Seconds a host has to end by itself: once its socket is closed, or to say what it was doing."""
+
+
+class HostSpec(NamedTuple):
+    """What all hosts of a consumer have in common.
+
+    `memory_mib` is what a process slot may allocate (0: no bound), and half of what a shared host may. Seconds: `start_s` to load the
+    modules, `grace_s` for a job to end after it was asked to, `blocked_s` without a sign of life.
+    """
+
+    modules: tuple[str, ...]
+    memory_mib: int
+    start_s: float
+    grace_s: float
+    blocked_s: float
+    descendants: Descendants
+
+
+class ChildListener(NamedTuple):
+    """Who hears of a child: each message as it comes, and that it is gone, with how that came about."""
+
+    on_message: Callable[[Message], None]
+    on_gone: Callable[[str], None]
+    only_job: Callable[[], JobRef | None]
+
+
+class Child(asyncio.Protocol):
+    """A process that runs `python -m sluice.host`. Everything that descends from it ends with it."""
+
+    def __init__(self, spec: HostSpec, name: str, slot: bool, listener: ChildListener) -> None:
+        self._spec, self._name, self._slot, self._listener = spec, name, slot, listener
+        self._decoder = Decoder()
+        self._waiting: list[bytes] = []
+        self._why: str | None = None
+        self._stopping = False
+        self.output = HostOutput(write, listener.only_job)
+
+    @property
+    def pid(self) -> int:
+        """The process's pid."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start the process and tell it what to be. Raises OSError if the machine cannot start another."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = await self._spec.descendants.start(self._spawn(theirs.fileno()))
+            except BaseException:
+                ours.close()
+                raise
+        self._transport, _ = await loop.create_unix_connection(lambda: self, sock=ours)
+        self._watcher = loop.create_task(self._watch(), name=f"host-{self._name}")
+        memory_mib = self._spec.memory_mib * (1 if self._slot else 2)
+        level = logging.getLogger().getEffectiveLevel()
+        path = os.environ.get("PYTHONPATH")
+        self.send(("load", list(self._spec.modules), sys.path, level, memory_mib, self._slot, path))
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        """Send a message, together with what else is sent in this turn of the loop."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._send_waiting)
+        self._waiting.append(encode(message))
+
+    def kill(self, why: str | None = None) -> None:
+        """Kill it now, with whatever it started; `why` is then how it ended."""
+        self._why = self._why or why
+        self._stopping = True
+        kill_with_descendants(self.pid)
+
+    def abort(self, why: str) -> None:
+        """Have it say on stderr what it was doing, and end."""
+        self._why = why
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGABRT)
+        asyncio.get_running_loop().call_later(EXIT_GRACE_S, self.kill)
+
+    async def retire(self) -> None:
+        """Let it end by itself; kill it if it does not."""
+        self._stopping = True
+        self._transport.close()
+        await asyncio.wait([self._watcher], timeout=EXIT_GRACE_S)
+        self.kill()
+        await asyncio.wait([self._watcher], timeout=EXIT_GRACE_S)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what the host has sent; garbage ends it."""
+        try:
+            for message in self._decoder.feed(data):
+                self._listener.on_message(message)
+        except Exception as error:  # noqa: BLE001  whatever it was that cannot be read
+            self.kill(f"It sent what cannot be read: {type(error).__name__}: {error}.")
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End a process that no longer listens, unless it is ending by itself."""
+        if not self._stopping:
+            asyncio.get_running_loop().call_later(
+                EXIT_GRACE_S / 4, self.kill, "It closed the pipe on which it answers."
+            )
+
+    async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sluice.host", self._name, str(fd),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            pass_fds=(fd,), env=environment, start_new_session=True,
+        )  # fmt: skip
+
+    async def _watch(self) -> None:
+        """Wait for its end, read its last words, and leave none of its descendants."""
+        process = self._process
+        pipes = {"stdout": process.stdout, "stderr": process.stderr}
+        output = [
+            asyncio.ensure_future(self.output.pump(pipe, name))
+            for name, pipe in pipes.items()
+            if pipe is not None
+        ]
+        code = await process.wait()
+        self._transport.close()
+        await self._spec.descendants.forget(process.pid)
+        await asyncio.wait(output, timeout=EXIT_GRACE_S)
+        for each in output:
+            each.cancel()
+        self._listener.on_gone(self._why or describe_exit(code))
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(waiting))
+
+
+def describe_exit(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"It ended with exit status {code}."
+    hint = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
+    return f"It was ended by {signal.Signals(-code).name}{hint}."

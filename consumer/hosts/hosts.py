@@ -1,0 +1,175 @@
+"""Run each job in a host: find one, run it there, and go on elsewhere if it was lost by what may be another job's doing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from consumer.attempt import Attempt
+from consumer.hosts.child import HostSpec
+from consumer.hosts.host import Host, HostListener
+from consumer.hosts.host_stats import HostStats
+from consumer.hosts.in_hand import Interrupted
+from consumer.hosts.place import Place
+from consumer.hosts.places import SHARED, Places
+from consumer.hosts.slots import FreshSlots, Slots
+from consumer.hosts.starting import start_host
+from sluice.core.catalogue import KindInfo
+from sluice.core.outcome import ChildDied, Ending, OutOfMemory, Released
+from sluice.core.registry import Registry
+from sluice.errors import StartRefused
+
+
+class Wear(NamedTuple):
+    """When a host is renewed: after this many jobs, or from this many MiB of memory on."""
+
+    jobs: int
+    memory_mib: int
+
+    def reason(self, host: Host) -> str:
+        """Say why this host should be renewed; empty: it should not."""
+        if host.started_jobs >= self.jobs:
+            return "jobs"
+        return "memory" if host.uses.memory_mib >= self.memory_mib else ""
+
+
+class Hosts:
+    """Every place where a job can run. `on_refused` is called if no host can be started any more."""
+
+    def __init__(
+        self, spec: HostSpec, wear: Wear, stats: HostStats, on_refused: Callable[[], object]
+    ) -> None:
+        self._spec, self.stats, self._on_refused = spec, stats, on_refused
+        self._refused: StartRefused | None = None
+        self.places = Places(self._start, wear.reason, spec.blocked_s, stats)
+        self._listener = HostListener(self.places.replace_late, stats.add_blocked, stats.add_died)
+        self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason)
+        self._fresh = [FreshSlots(partial(self._start, "alone", slot=slot)) for slot in (False, True)]
+
+    def __repr__(self) -> str:
+        return f"<Hosts {self.places} {self.slots}>"
+
+    @property
+    def all(self) -> list[Host]:
+        """Every host that is alive."""
+        slots = (self.slots, *self._fresh)
+        return [*self.places.hosts, *(host for each in slots for host in each.hosts)]
+
+    def add_up(self, value: Callable[[Host], float]) -> dict[str, float]:
+        """Add up a value of all hosts by what they are for: `shared`, `slot`, `alone`, or the kind that has one to itself."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for host in self.all:
+            sums[host.name] += value(host)
+        return sums
+
+    def describe(self) -> str:
+        """Say which hosts there are, and which of them are blocked, in one line."""
+        counts = self.add_up(lambda _: 1)
+        alive = ", ".join(f"{count:g} {name}" for name, count in counts.items()) or "none"
+        blocked = "; ".join(
+            f"{host.name} is blocked at {host.blocked_at}" for host in self.all if host.blocked_at
+        )
+        return f"{alive}; {blocked}" if blocked else alive
+
+    def describe_weight(self) -> str:
+        """Say how hosts give way to other processes."""
+        return next((host.weight for host in self.all), "no host")
+
+    async def open(self) -> Registry[KindInfo]:
+        """Start the shared host; returns the kinds that it has loaded. Raises StartRefused, or OSError."""
+        host = Host(self._spec, SHARED, False, self._listener)
+        kinds = Registry(await host.start())
+        self.places.shared.put(host)
+        return kinds
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run a job; returns how it ended. Raises only its own task's CancelledError.
+
+        A job whose host was lost, and nobody knows by whose fault, goes on among its own kind; if that is lost as well, alone.
+        One that ran out of memory is tried once more, alone: what filled it may have been another job's.
+        """
+        steps = [self._run_among_all, self._run_among_own_kind, self._run_alone]
+        if attempt.job.crash_count > 0:
+            del steps[:-1]
+        for run in steps:
+            if attempt.stopped is not None:
+                break
+            try:
+                ending = await run(attempt)
+            except Interrupted:
+                continue
+            if isinstance(ending, OutOfMemory) and run != self._run_alone:
+                ending = await self._run_alone(attempt)
+            return ending
+        return Released()
+
+    async def keep(self) -> None:
+        """Look after the hosts, for ever."""
+        await self.places.keep()
+
+    def check(self) -> None:
+        """Raise StartRefused if hosts could not be started any more."""
+        if self._refused is not None:
+            raise self._refused
+
+    async def close(self) -> None:
+        """End every host. Bounded."""
+        await asyncio.gather(
+            self.places.close(), self.slots.close(), *(fresh.close() for fresh in self._fresh)
+        )
+
+    async def _run_among_all(self, attempt: Attempt) -> Ending:
+        if attempt.info.runs_in == "process":
+            return await self._run_at(self.slots, attempt)
+        return await self._run_with_others(self.places.find(attempt), attempt)
+
+    async def _run_among_own_kind(self, attempt: Attempt) -> Ending:
+        try:
+            return await self._run_with_others(self.places.own(attempt.info.kind), attempt)
+        except Interrupted:
+            self.places.strike(attempt.info.kind)
+            raise
+
+    async def _run_with_others(self, place: Place, attempt: Attempt) -> Ending:
+        ending = await self._run_at(place, attempt)
+        if isinstance(ending, ChildDied):
+            self.places.strike(attempt.info.kind)
+        return ending
+
+    async def _run_alone(self, attempt: Attempt) -> Ending:
+        """Run a job in a new host, which ends with it."""
+        return await self._run_at(self._fresh[attempt.info.runs_in == "process"], attempt)
+
+    async def _run_at(self, place: Place | Slots, attempt: Attempt) -> Ending:
+        host = place.take()
+        if host is None:
+            host = await _wait_for_host(place, attempt)
+        if host is None:
+            return Released()
+        try:
+            return await host.run(attempt)
+        finally:
+            place.put_back(host)
+
+    async def _start(self, name: str, slot: bool = False) -> Host:
+        return await start_host(lambda: Host(self._spec, name, slot, self._listener), self._refuse)
+
+    def _refuse(self, why: StartRefused) -> None:
+        self._refused = why
+        self._on_refused()
+
+
+async def _wait_for_host(place: Place | Slots, attempt: Attempt) -> Host | None:
+    """Wait for a host; None if the attempt was stopped meanwhile."""
+    coming: asyncio.Future[Host] = asyncio.ensure_future(place.wait())
+    with attempt.wait_for_host() as stopped:
+        await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures of two types
+    if attempt.stopped is None:
+        return coming.result()
+    coming.add_done_callback(
+        lambda late: late.cancelled() or late.exception() or place.put_back(late.result())
+    )
+    return None

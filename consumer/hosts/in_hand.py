@@ -1,0 +1,162 @@
+"""The attempts that one host has in hand: sent, asked to end, ended, or lost with the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+from consumer.attempt import Attempt
+from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released
+from sluice.host.current_job import JobRef
+from sluice.host.ending import decode_ending
+
+NUMBERS = count(1)
+AGAIN_S = 0.5
+"""Seconds until a run whose time is up is looked at again, if something else holds its host up."""
+
+
+class Interrupted(Exception):
+    """The run was ended by something that may have been another job's doing."""
+
+
+class Run(NamedTuple):
+    """An attempt, and who waits for its ending."""
+
+    attempt: Attempt
+    done: asyncio.Future[Ending]
+
+
+class Stopping(NamedTuple):
+    """How the host's jobs are ended: `kill` (if it has but one at a time), or asked to end in `grace_s` seconds.
+
+    `held_up` tells that the host does not answer at present. `on_late` is called for a job that did not end in time.
+    """
+
+    kill: Callable[[], None] | None
+    grace_s: float
+    held_up: Callable[[], bool]
+    on_late: Callable[[Attempt], None]
+
+
+class InHand:
+    """Runs attempts in a host to which `send` sends."""
+
+    def __init__(self, send: Callable[[tuple[Any, ...]], None], stopping: Stopping) -> None:
+        self._send, self._stopping = send, stopping
+        self._runs: dict[int, Run] = {}
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def only_job(self) -> JobRef | None:
+        """The job in hand, if there is exactly one."""
+        if len(self._runs) != 1:
+            return None
+        job = next(iter(self._runs.values())).attempt.job
+        return JobRef(job.id, job.kind, job.attempt)
+
+    def kind_of(self, job_id: str) -> str:
+        """Return the kind of a job in hand; empty if it is not."""
+        kinds = (run.attempt.info.kind for run in self._runs.values() if run.attempt.job.id == job_id)
+        return next(kinds, "")
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run one job; returns how it ended. Raises Interrupted if its host was lost and another job may be the cause."""
+        number, loop = next(NUMBERS), asyncio.get_running_loop()
+        run = self._runs[number] = Run(attempt, loop.create_future())
+        attempt.begin(partial(self._ask, number))
+        grace_s = 0 if self._stopping.kill else self._stopping.grace_s
+        timer = loop.call_later(attempt.time_limit_s + grace_s, self._expire, number)
+        job, kind = attempt.job, attempt.info.kind
+        limit, given = attempt.time_limit_s, job.input or b""
+        self._send(("run", number, job.id, kind, job.attempt, job.fence, limit, given))
+        try:
+            return await run.done
+        except asyncio.CancelledError:
+            attempt.stop(Released())
+            raise
+        finally:
+            timer.cancel()
+            attempt.on_stop = None
+            del self._runs[number]
+
+    def end(self, number: int, word: str, values: list[Any]) -> None:
+        """Take in an ending that the host has sent. Raises ValueError if it is none."""
+        run = self._runs.get(number)
+        if run is None or run.done.done():
+            return
+        if word != "disturbed":
+            run.done.set_result(decode_ending(word, tuple(values)))
+        elif len(self) > 1:
+            run.done.set_exception(Interrupted())
+        else:
+            run.done.set_result(HandlerFailed("CancelledError", "The handler cancelled its own task.", ""))
+
+    def progress(self, number: int, progress: bytes) -> None:
+        """Take in progress, which the heartbeat fetches."""
+        run = self._runs.get(number)
+        if run is not None:
+            run.attempt.report(progress)
+
+    def lose(self, how: str, blamed: str | None) -> None:
+        """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.
+
+        Else the only job in hand is charged; several are suspects.
+        """
+        left = [run for run in self._runs.values() if not run.done.done()]
+        if len(left) == 1:
+            blamed = left[0].attempt.job.id
+        for attempt, done in left:
+            if attempt.stopped is not None:
+                done.set_result(attempt.stopped)
+            elif blamed is None:
+                done.set_exception(Interrupted())
+            else:
+                done.set_result(ChildDied(how) if attempt.job.id == blamed else Released())
+
+    def give_back(self) -> None:
+        """Give back what is left: its host is about to be ended, by nobody's fault."""
+        for run in self._runs.values():
+            if not run.done.done():
+                run.done.set_result(Released())
+
+    def find_on_stack(self, dump: str) -> str | None:
+        """Find the one job whose function stands in a dump of the stack."""
+        found = [
+            run.attempt.job.id
+            for run in self._runs.values()
+            if stands_in(dump, run.attempt.info.file, run.attempt.info.function)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _ask(self, number: int) -> None:
+        if self._stopping.kill:
+            self._stopping.kill()
+        else:
+            self._send(("cancel", number))
+            asyncio.get_running_loop().call_later(self._stopping.grace_s, self._expire, number)
+
+    def _expire(self, number: int) -> None:
+        """End a run whose time is up, although it was asked to end; one that is alone in its process is killed."""
+        run = self._runs.get(number)
+        if run is None or run.done.done():
+            return
+        if self._stopping.kill:
+            run.attempt.time_out()
+        elif self._stopping.held_up():
+            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
+        else:
+            run.attempt.on_stop = None
+            run.attempt.time_out()
+            run.done.set_result(Released())
+            self._stopping.on_late(run.attempt)
+
+
+def stands_in(dump: str, file: str, function: str) -> bool:
+    """Tell whether a function is on the stack that faulthandler wrote."""
+    name = function.rpartition(".")[2]
+    return any(f'"{file}"' in line and line.endswith(f" in {name}") for line in dump.splitlines())

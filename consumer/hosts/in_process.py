@@ -1,0 +1,53 @@
+"""Run handlers in the consumer's own process, where a debugger can reach them. Nothing protects the consumer then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from consumer.attempt import Attempt
+from consumer.hosts.hosts import Hosts
+from sluice.core.catalogue import KindInfo, describe
+from sluice.core.outcome import Ending
+from sluice.core.registry import Registry
+from sluice.host.loading import load_watched
+from sluice.host.performing import Reporter, Request
+from sluice.host.runs import LoopRun, Run, ThreadRun
+
+NO_LIMIT_S = 1e9
+"""Time limits do not count while somebody looks at a breakpoint."""
+
+
+class InProcess(Hosts):
+    """Runs coroutines in the event loop, and plain functions in the main thread, one at a time."""
+
+    async def open(self) -> Registry[KindInfo]:
+        """Load the modules in this process. Raises StartRefused."""
+        self._handlers = load_watched(self._spec.modules)
+        return Registry(describe(self._handlers[kind]) for kind in self._handlers)
+
+    async def keep(self) -> None:
+        """Do nothing: there are no hosts."""
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run a job; returns how it ended."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Ending] = loop.create_future()
+
+        def end(_: Run, ending: Ending) -> None:
+            if not done.done():
+                done.set_result(ending)
+
+        run = self._make_run(attempt, loop, end)
+        attempt.begin(lambda: run.stop(attempt.stopped or asyncio.CancelledError()))
+        run.start()
+        return await done
+
+    def _make_run(self, attempt: Attempt, loop: asyncio.AbstractEventLoop, end: Any) -> Run:
+        job, handler = attempt.job, self._handlers[attempt.info.kind]
+        given = job.input or b""
+        request = Request(0, job.id, attempt.info.kind, job.attempt, job.fence, NO_LIMIT_S, given)
+        common = request, handler, loop, Reporter(attempt.report), end
+        if handler.runs_in == "loop":
+            return LoopRun(*common)
+        return ThreadRun(loop.call_soon, lambda: None, *common)

@@ -1,0 +1,33 @@
+"""Start a host, however often that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from consumer.hosts.host import Host
+from sluice.errors import StartRefused
+
+LOG = logging.getLogger("sluice.hosts")
+TRIES = 5
+"""Failures in a row after which the consumer gives its jobs back and ends: others may be able to run them."""
+
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+
+
+async def start_host(make: Callable[[], Host], on_refused: Callable[[StartRefused], None]) -> Host:
+    """Start a host; `on_refused` is called when that has failed several times, and it goes on trying."""
+    tries = 0
+    while True:
+        host = make()
+        try:
+            await host.start()
+        except (StartRefused, OSError) as error:
+            tries += 1
+            LOG.error("a host did not start (%d times in a row): %s", tries, error)
+            if tries == TRIES:
+                on_refused(StartRefused(str(error)))
+            await asyncio.sleep(min(PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S))
+        else:
+            return host

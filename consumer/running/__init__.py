@@ -1,1 +1,0 @@
-"""Where handlers run: in the event loop, in a thread, in a child process."""

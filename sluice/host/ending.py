@@ -1,0 +1,81 @@
+"""Carry the ending of an attempt from a host to its consumer, as plain values that cannot fail to be read there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sluice.core.outcome import (
+    Ending,
+    HandlerFailed,
+    ImportFailed,
+    OutOfMemory,
+    Released,
+    TimedOut,
+    plain_ending,
+)
+from sluice.error_text import MOST_NAME, MOST_TEXT, MOST_TRACE, storable, type_name, words
+from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
+
+Value = str | bytes | float
+
+_TEXTS: dict[str, type[Exception]] = {
+    "gave-up": GiveUp,
+    "bad-input": BadInput,
+    "bad-output": BadOutput,
+    "out-of-memory": OutOfMemory,
+    "timed-out": TimedOut,
+    "released": Released,
+}
+"""Endings that are a word and a text."""
+
+_ERRORS: dict[str, type[HandlerFailed]] = {"import-failed": ImportFailed, "raised": HandlerFailed}
+"""Endings that are a word, a title, a text and a traceback."""
+
+
+class Ended(NamedTuple):
+    """How an attempt ended: `output`, `later`, or a word of the tables above, and its values."""
+
+    word: str
+    values: tuple[Value, ...]
+
+
+def encode_ending(ending: Ending) -> Ended:
+    """Write an ending, whatever a handler raised."""
+    match plain_ending(ending):
+        case bytes() as output:
+            return Ended("output", (output,))
+        case RetryLater() as later:
+            return Ended("later", (later.after_s, later.why))
+        case HandlerFailed() as error:
+            word = next(word for word, kind in _ERRORS.items() if isinstance(error, kind))
+            return Ended(word, (error.title, words(error), error.trace))
+        case error:
+            return _encode_text(error)
+
+
+def decode_ending(word: str, values: Sequence[Value]) -> Ending:
+    """Read an ending. Raises ValueError if it is none that a host may send."""
+    match word, values:
+        case "output", (bytes() as output,):
+            return output
+        case "later", (float() | int() as after_s, str() as why):
+            return RetryLater(after_s, _cut(why, MOST_TEXT))
+        case _, (str() as text,) if word in _TEXTS:
+            return _TEXTS[word](_cut(text, MOST_TEXT))
+        case _, (str() as title, str() as text, str() as trace) if word in _ERRORS:
+            return _ERRORS[word](_cut(title, MOST_NAME), _cut(text, MOST_TEXT), _cut(trace, MOST_TRACE))
+        case _:
+            raise ValueError(f"a host sent an ending that there is not: {word!r:.100}")
+
+
+def _encode_text(error: BaseException) -> Ended:
+    for word, kind in _TEXTS.items():
+        if isinstance(error, kind):
+            return Ended(word, (words(error),))
+    return Ended("raised", (type_name(error), words(error), ""))
+
+
+def _cut(text: str, most: int) -> str:
+    """Trust no host to have done this: a handler can write to its pipe."""
+    return storable(text[:most])

@@ -1,0 +1,53 @@
+"""What one host may use: memory, and its place in the order in which the kernel ends processes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+MOST_OOM_SCORE_ADJ = 1000
+
+
+def limit_memory(mib: int) -> None:
+    """Limit what this process may allocate (0: no bound), and make it the first that the kernel ends when memory runs out.
+
+    The bound counts memory that can be written to, used or not; what is merely reserved, or shared like libraries, is free.
+    """
+    with suppress(OSError):  # another system, or a locked one
+        Path("/proc/self/oom_score_adj").write_text(str(MOST_OOM_SCORE_ADJ))
+    _limit(resource.RLIMIT_CORE, 0)
+    if mib:
+        _limit(resource.RLIMIT_DATA, mib << 20)
+
+
+def measure() -> tuple[int, int, int, float]:
+    """Return this process's resident memory in MiB, threads, open files, and seconds in which it waited for a processor."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        files = len(list(Path("/proc/self/fd").iterdir()))
+    except OSError:
+        pages = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // resource.getpagesize()
+        files = 0
+    memory_mib = pages * resource.getpagesize() >> 20
+    return memory_mib, threading.active_count(), files, waited_for_processor_s(os.getpid())
+
+
+def waited_for_processor_s(pid: int) -> float:
+    """Return for how many seconds a process has been ready to run and did not; 0 if the system does not tell.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, `/proc/<pid>/schedstat`; the main thread alone.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _limit(which: int, most: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(which, (most, hard))

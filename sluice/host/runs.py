@@ -1,0 +1,142 @@
+"""One job in a host: in a task of the event loop, in a thread, or in the main thread of a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from time import monotonic
+from typing import Any
+
+from sluice.core.outcome import Ending, TimedOut
+from sluice.handler import AnyHandler
+from sluice.handler_io import write_output
+from sluice.host.current_job import CURRENT
+from sluice.host.performing import Reporter, Request, call
+
+LATE_S = 0.25
+"""Seconds by which a timer may be late before the event loop counts as held up."""
+
+SPARE_S = 1.0
+"""Seconds that a job then has, for an ending that is on its way to be heard."""
+
+
+class Disturbed(Exception):
+    """The task of a handler was cancelled, and not because its job was asked to stop."""
+
+
+class Run:
+    """A job under way. `on_end` is called with how it ended, in the event loop.
+
+    The time limit counts from the start. If another handler blocked the loop past that moment, the time of all runs seems to
+    be up at once, even of those that have ended but could not say so: a timer that fires late is set once more.
+    """
+
+    __slots__ = ("_due", "_loop", "_on_end", "_timer", "handler", "report", "request", "stopped")
+
+    def __init__(
+        self,
+        request: Request,
+        handler: AnyHandler,
+        loop: asyncio.AbstractEventLoop,
+        report: Reporter,
+        on_end: Callable[[Run, Ending], None],
+    ) -> None:
+        self.request, self.handler, self.report = request, handler, report
+        self.stopped: BaseException | None = None
+        self._loop, self._on_end = loop, on_end
+        self._due = monotonic() + request.time_limit_s
+        self._timer = loop.call_later(request.time_limit_s, self._expire)
+
+    def start(self) -> None:
+        """Begin. Called in the event loop."""
+        raise NotImplementedError
+
+    def stop(self, why: BaseException) -> None:
+        """Ask the work to end; that is then how it ended, whatever the handler returns."""
+        if self.stopped is None:
+            self.stopped = why
+            self._ask(why)
+
+    def is_stopped(self) -> bool:
+        """True once the work was told to end. Safe in every thread."""
+        return self.stopped is not None
+
+    def _ask(self, why: BaseException) -> None:
+        """Tell the work that it should end. A plain function asks `is_stopped` itself."""
+
+    def _end(self, ending: Ending) -> None:
+        self._timer.cancel()
+        self.report.ended = True
+        self._on_end(self, self.stopped or ending)
+
+    def _expire(self) -> None:
+        if monotonic() > self._due + LATE_S:
+            self._due = monotonic() + SPARE_S
+            self._timer = self._loop.call_later(SPARE_S, self._expire)
+        else:
+            self.stop(TimedOut(f"The time limit of {self.request.time_limit_s:g} s was reached."))
+
+
+class LoopRun(Run):
+    """An `async def` handler in its task. A stop cancels the task."""
+
+    __slots__ = ("_begun", "_task")
+
+    def start(self) -> None:
+        """Begin in a task of its own, and in a context that names the job."""
+        self._begun = False
+        context = CURRENT.set(self.request.job)
+        self._task: asyncio.Task[None] = self._loop.create_task(self._perform())
+        CURRENT.reset(context)
+
+    def _ask(self, why: BaseException) -> None:
+        """Cancel the task; one that is cancelled before its first step does not even begin."""
+        self._task.cancel()
+        if not self._begun:
+            self._end(why)
+
+    async def _perform(self) -> None:
+        self._begun = True
+        try:
+            work: Any = call(self.handler, self.request, self.report, self.is_stopped)
+            ending: Ending = write_output(self.handler, await work)
+        except asyncio.CancelledError as error:
+            ending = Disturbed() if self._task.cancelling() else error
+        except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
+            ending = error
+        self._end(ending)
+
+
+class ThreadRun(Run):
+    """A plain function in another thread, which can be asked to stop but not forced to.
+
+    `submit` hands it to that thread; there `clean_up` is called before the job is said to have ended.
+    """
+
+    __slots__ = ("_clean_up", "_submit")
+
+    def __init__(
+        self,
+        submit: Callable[[Callable[[], None]], object],
+        clean_up: Callable[[], None],
+        *arguments: Any,
+    ) -> None:
+        super().__init__(*arguments)
+        self._submit, self._clean_up = submit, clean_up
+
+    def start(self) -> None:
+        """Begin as soon as the thread takes it."""
+        self._submit(self._perform)
+
+    def _perform(self) -> None:
+        ending = copy_context().run(self._call)
+        self._clean_up()
+        self._loop.call_soon_threadsafe(self._end, ending)
+
+    def _call(self) -> Ending:
+        CURRENT.set(self.request.job)
+        try:
+            return write_output(self.handler, call(self.handler, self.request, self.report, self.is_stopped))
+        except BaseException as error:  # noqa: BLE001  as in a task
+            return error

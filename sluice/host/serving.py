@@ -1,0 +1,166 @@
+"""Serve a consumer: set up the process → load the modules → run jobs until the consumer is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, NoReturn
+
+import uvloop
+
+from sluice.core.catalogue import describe, to_wire
+from sluice.core.registry import Registry
+from sluice.core.runtime.garbage_collection import settle_garbage_collection
+from sluice.errors import StartRefused
+from sluice.host.background import run_in_background, set_session_weight
+from sluice.host.host import Host
+from sluice.host.limits import limit_memory
+from sluice.host.loading import load_watched
+from sluice.host.logs import capture
+from sluice.host.pipe import Pipe
+from sluice.host.processes import adopt_orphans, children_of, end_descendants
+from sluice.host.surroundings import Surroundings
+from sluice.host.watch import Watch
+
+LOG = logging.getLogger("sluice.host")
+HIGH_FD = 500
+"""Where the socket is kept: what handlers close by number, in a loop, is lower."""
+
+MOST_THREADS = 10_000
+"""More than any lane has slots; threads are started as they are needed."""
+
+
+class Start(NamedTuple):
+    """What a host is told first.
+
+    `slot`: run one job at a time, plain functions in the main thread. `python_path`: the consumer's PYTHONPATH.
+    """
+
+    modules: list[str]
+    path: list[str]
+    log_level: int
+    memory_mib: int
+    slot: bool
+    python_path: str | None
+
+
+def serve(fd: int) -> NoReturn:
+    """Serve the consumer at the other end of this socket, and end with it."""
+    pipe = Pipe(_move_high(fd))
+    _, *values = pipe.receive()[0]
+    start = Start(*values)
+    _set_up_process(start)
+    capture(start.log_level, lambda line: pipe.send(("log", *line)))
+    registry = _load(start.modules, pipe)
+    weight = run_in_background() if start.slot else set_session_weight(0)
+    pipe.send(("ready", [to_wire(describe(registry[kind])) for kind in registry], weight))
+    settle_garbage_collection()
+    (_serve_in_main_thread if start.slot else _serve_in_loop)(pipe, registry)
+
+
+def _move_high(fd: int) -> socket.socket:
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    os.close(fd)
+    return socket.socket(fileno=high)
+
+
+def _set_up_process(start: Start) -> None:
+    """Prepare for strangers' code."""
+    sys.path[:] = start.path
+    os.environ.pop("PYTHONPATH", None)
+    if start.python_path is not None:
+        os.environ["PYTHONPATH"] = start.python_path
+    faulthandler.enable(os.dup(2))
+    adopt_orphans()
+    limit_memory(start.memory_mib)
+
+
+def _load(modules: list[str], pipe: Pipe) -> Registry[Any]:
+    try:
+        return load_watched(
+            modules, lambda module: pipe.send(("loading", module)), lambda why: pipe.send(("refused", why))
+        )
+    except StartRefused as error:
+        pipe.send(("refused", str(error)))
+        _leave()
+
+
+def _serve_in_loop(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
+    """Run coroutines in the main thread and plain functions in others, many at once."""
+    loop = uvloop.new_event_loop()
+    threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="handler")
+    host = Host(loop, pipe, registry, threads.submit, pipe.leave_if_forked)
+    _run(loop, host, pipe)
+
+
+def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
+    """Run plain functions in the main thread, each as if it were the first; the loop has a thread of its own."""
+    loop = uvloop.new_event_loop()
+    work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    own_helpers = children_of(os.getpid())
+    host = Host(
+        loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers), one_at_a_time=True
+    )
+    Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
+    surroundings = Surroundings()
+    while True:
+        with contextlib.suppress(BaseException):  # a signal of the last job may still arrive here
+            next_job = work.get()
+            surroundings.restore()
+            next_job()
+
+
+def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
+    """Run the loop for ever: whatever a task or a callback raises, the jobs beside it go on."""
+    asyncio.set_event_loop(loop)
+    loop.set_task_factory(host.create_task)
+    loop.add_reader(pipe.fileno(), lambda: _receive(host))
+    os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
+    Watch(loop, pipe, host.tick, host.owner_of, _leave).start()
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt leave a loop by design
+            LOG.warning("%s left a task or a callback, and is ignored: %s", type(error).__name__, error)
+
+
+def _receive(host: Host) -> None:
+    try:
+        host.receive()
+    except EOFError:
+        _leave()
+
+
+def _end_what_was_started(pipe: Pipe, spared: set[int]) -> None:
+    """Kill what the job has started, but for the helpers that multiprocessing keeps for this process."""
+    pipe.leave_if_forked()
+    end_descendants(spared | _helpers_of_multiprocessing())
+
+
+def _helpers_of_multiprocessing() -> set[int]:
+    helpers = (
+        ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+        ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+    )
+    found = (
+        getattr(getattr(sys.modules.get(module), name, None), pid, None) for module, name, pid in helpers
+    )
+    return {pid for pid in found if pid is not None}
+
+
+def _leave() -> NoReturn:
+    """End this process at once, with all that it has started."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    end_descendants()
+    os._exit(0)

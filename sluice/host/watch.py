@@ -1,0 +1,83 @@
+"""Watch the event loop and the consumer from a thread: say what blocks the loop, and end with the consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import sys
+from collections.abc import Callable
+from threading import Thread, main_thread
+from time import monotonic
+from types import FrameType
+
+from sluice.host.current_job import JobRef
+from sluice.host.pipe import Pipe
+
+TICK_S = 0.5
+BLOCKED_S = 1.0
+"""Seconds of silence from which on a loop is called blocked."""
+
+
+class Watch:
+    """Calls `on_tick` in the event loop twice a second, and tells the consumer when the loop does not answer.
+
+    `owner_of` finds the job to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pipe: Pipe,
+        on_tick: Callable[[], None],
+        owner_of: Callable[[asyncio.Task[object] | None], JobRef | None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        self._loop, self._pipe = loop, pipe
+        self._on_tick, self._owner_of, self._on_gone = on_tick, owner_of, on_gone
+        self._heard = self._asked = monotonic()
+        self._blocked = False
+
+    def start(self) -> None:
+        """Watch from now on."""
+        Thread(target=self._watch, name="sluice-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
+        while not poll.poll(TICK_S * 1000):
+            self._judge(monotonic())
+        self._on_gone()
+
+    def _judge(self, now: float) -> None:
+        """Ask the loop for an answer; if it owes the last one for long, say what runs in it."""
+        if self._heard >= self._asked:
+            if self._blocked:
+                self._blocked = False
+                self._pipe.send(("resumed",))
+            self._asked = now
+            self._loop.call_soon_threadsafe(self._hear)
+        elif now - self._asked >= BLOCKED_S:
+            self._blocked = True
+            job = self._owner_of(asyncio.current_task(self._loop))
+            self._pipe.send(("blocked", job.job_id if job else "", find_line(), now - self._asked))
+
+    def _hear(self) -> None:
+        self._heard = monotonic()
+        self._on_tick()
+
+
+def find_line() -> str:
+    """Find the line that the main thread is running: the innermost one outside the standard library, if there is any."""
+    frame: FrameType | None = sys._current_frames().get(main_thread().ident or 0)
+    innermost = frame
+    while frame is not None and not _is_users(frame):
+        frame = frame.f_back
+    found = frame or innermost
+    if found is None:
+        return "the thread is gone"
+    return f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}"
+
+
+def _is_users(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "").partition(".")[0]
+    return name not in sys.stdlib_module_names and name not in ("sluice", "uvloop")
