@@ -72,6 +72,8 @@ def dies(words: str = "") -> Ending:
 
 
 TIMES_OUT = fails("timed-out")
+BLOCKS = dies("The event loop was blocked for")
+HANGS = (TIMES_OUT, BLOCKS)
 
 
 class Case(NamedTuple):

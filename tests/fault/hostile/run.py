@@ -37,7 +37,7 @@ SETTINGS: dict[str, object] = {
     "process_memory_mib": 400,
     "host_memory_mib": 400,
     "host_jobs": 500,
-    "blocked_s": 3,
+    "blocked_s": 5,
     "grace_s": 1,
     "lease_s": 6,
     "beat_s": 1,

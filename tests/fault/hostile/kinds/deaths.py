@@ -12,7 +12,17 @@ import time
 from typing import Any
 
 from tests.fault.hostile import stray
-from tests.fault.hostile.case import EVERYWHERE, LOOP, PROCESS, TIMES_OUT, dies, hostile, succeeds
+from tests.fault.hostile.case import (
+    EVERYWHERE,
+    HANGS,
+    LOOP,
+    PROCESS,
+    TIMES_OUT,
+    dies,
+    hostile,
+    raises,
+    succeeds,
+)
 
 
 @hostile(*EVERYWHERE, ends=dies("exit status 7"))
@@ -55,12 +65,12 @@ def terminates_itself() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@hostile(*EVERYWHERE, ends=[succeeds(), dies("SIGINT")])
+@hostile(*EVERYWHERE, ends=[succeeds(), raises("KeyboardInterrupt"), dies("SIGINT")])
 def interrupts_its_group() -> None:
     os.killpg(0, signal.SIGINT)
 
 
-@hostile(*EVERYWHERE, ends=[TIMES_OUT, dies()], timeout_s=2)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=2)
 def stops_itself() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -84,7 +94,7 @@ def closes_everything() -> None:
 
 @hostile(*EVERYWHERE, ends=[dies(), TIMES_OUT], timeout_s=5)
 def writes_garbage_to_every_socket() -> None:
-    for number in range(3, 256):
+    for number in range(3, 1024):
         try:
             socket.socket(fileno=os.dup(number)).send(b"\xff\xff\xff\x7fgarbage" * 3, socket.MSG_DONTWAIT)
         except OSError:
@@ -94,7 +104,7 @@ def writes_garbage_to_every_socket() -> None:
 
 @hostile(*EVERYWHERE, ends=[dies(), TIMES_OUT], timeout_s=5)
 def shuts_every_socket_down() -> None:
-    for number in range(3, 256):
+    for number in range(3, 1024):
         try:
             socket.socket(fileno=os.dup(number)).shutdown(socket.SHUT_WR)
         except OSError:
@@ -107,7 +117,7 @@ def takes_its_own_files_away() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
 
 
-@hostile(PROCESS, ends=[dies("SIGXCPU|SIGKILL")], timeout_s=10)
+@hostile(PROCESS, ends=dies("SIGXCPU|SIGKILL"), timeout_s=60)
 def takes_its_own_time_away() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
     while True:

@@ -20,6 +20,7 @@ from tests.fault.hostile.case import (
     LOOP,
     SHARED,
     THREAD,
+    TIMES_OUT,
     dies,
     fails,
     hostile,
@@ -169,7 +170,7 @@ def interrupts_main() -> None:
     _thread.interrupt_main()
 
 
-@hostile(THREAD, ends=[succeeds(), raises("SystemExit"), dies()])
+@hostile(THREAD, ends=[succeeds(), raises("SystemExit"), dies(), TIMES_OUT], timeout_s=5)
 def throws_into_main_thread() -> None:
     main = ctypes.c_ulong(threading.main_thread().ident or 0)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(main, ctypes.py_object(SystemExit))

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from sluice import Context, RetryLater
 from tests.fault.hostile.case import (
     EVERYWHERE,
+    HANGS,
     OUTSIDE,
-    TIMES_OUT,
     Reply,
     Whole,
     fails,
@@ -87,7 +87,7 @@ def raises_what_kills() -> None:
     raise Dying
 
 
-@hostile(*EVERYWHERE, ends=[TIMES_OUT, raises("Slow")], timeout_s=1)
+@hostile(*EVERYWHERE, ends=[*HANGS, raises("Slow")], timeout_s=1)
 def raises_what_hangs() -> None:
     raise Slow
 

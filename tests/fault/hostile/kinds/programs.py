@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.fault.hostile import stray
-from tests.fault.hostile.case import EVERYWHERE, LOOP, TIMES_OUT, hostile, raises, succeeds
+from tests.fault.hostile.case import EVERYWHERE, HANGS, LOOP, TIMES_OUT, hostile, raises, succeeds
 from tests.fault.hostile.stray import PLACE
 
 
@@ -85,7 +85,7 @@ def leaves_a_daemon() -> None:
         os._exit(0)
 
 
-@hostile(*EVERYWHERE, ends=TIMES_OUT, timeout_s=1)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=1)
 def waits_for_a_session() -> None:
     stray.program(start_new_session=True).wait()
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 
-from tests.fault.hostile.case import EVERYWHERE, LOOP, OUTSIDE, THREAD, TIMES_OUT, hostile, succeeds
+from tests.fault.hostile.case import EVERYWHERE, HANGS, LOOP, THREAD, TIMES_OUT, hostile, succeeds
 
 KEPT: list[object] = []
 
@@ -18,7 +18,7 @@ async def awaits_what_never_comes() -> None:
     await asyncio.Future()
 
 
-@hostile(LOOP, *OUTSIDE, ends=TIMES_OUT, timeout_s=1)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=1)
 def sleeps() -> None:
     time.sleep(600)
 
@@ -28,18 +28,18 @@ def sleeps_often() -> None:
     time.sleep(600)
 
 
-@hostile(*EVERYWHERE, ends=TIMES_OUT, timeout_s=1)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=1)
 def spins() -> None:
     while True:
         pass
 
 
-@hostile(*EVERYWHERE, ends=TIMES_OUT, timeout_s=1)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=1)
 def holds_the_interpreter() -> None:
     re.match("(a+)+$", "a" * 60 + "b")
 
 
-@hostile(*EVERYWHERE, ends=TIMES_OUT, timeout_s=1)
+@hostile(*EVERYWHERE, ends=HANGS, timeout_s=1)
 def waits_for_itself() -> None:
     lock = threading.Lock()
     with lock, lock:
@@ -64,7 +64,7 @@ async def cannot_be_closed() -> None:
             continue
 
 
-@hostile(LOOP, ends=TIMES_OUT, timeout_s=1)
+@hostile(LOOP, ends=HANGS, timeout_s=1)
 async def blocks_when_cancelled() -> None:
     try:
         await asyncio.sleep(600)
