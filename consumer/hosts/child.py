@@ -117,12 +117,9 @@ class Child(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """End a process that no longer listens, unless it is ending by itself."""
         if not self._stopping:
-            asyncio.get_running_loop().call_later(EXIT_GRACE_S, self._end_deaf)
-
-    def _end_deaf(self) -> None:
-        """End a process that has closed its socket, or what keeps the output of a dead one open."""
-        dead = self._process.returncode is not None
-        self.kill(None if dead else "It closed the pipe on which it answers.")
+            asyncio.get_running_loop().call_later(
+                EXIT_GRACE_S / 4, self.kill, "It closed the pipe on which it answers."
+            )
 
     async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

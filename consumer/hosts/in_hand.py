@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from time import monotonic
 from typing import Any, NamedTuple
 
 from consumer.attempt import Attempt
@@ -90,9 +89,7 @@ class InHand:
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if word == "not-started":
-            run.done.set_exception(Interrupted())
-        elif word != "disturbed":
+        if word != "disturbed":
             run.done.set_result(decode_ending(word, tuple(values)))
         elif len(self) > 1:
             run.done.set_exception(Interrupted())
@@ -136,12 +133,6 @@ class InHand:
         ]
         return found[0] if len(found) == 1 else None
 
-    def _start_anew(self, number: int, attempt: Attempt) -> None:
-        """Count the time limit from now; one that was asked to end has only the grace once more."""
-        attempt.started = monotonic()
-        limit_s = attempt.time_limit_s if attempt.stopped is None else 0
-        asyncio.get_running_loop().call_later(limit_s + self._stopping.grace_s, self._expire, number)
-
     def _ask(self, number: int) -> None:
         if self._stopping.kill:
             self._stopping.kill()
@@ -149,20 +140,15 @@ class InHand:
             self._send(("cancel", number))
             asyncio.get_running_loop().call_later(self._stopping.grace_s, self._expire, number)
 
-    def _expire(self, number: int, late: bool = False) -> None:
-        """End a run whose time is up, although it was asked to end; one that is alone in its process is killed.
-
-        While another job holds the host up, look again later; `late`: that was so, and the run may have begun only now.
-        """
+    def _expire(self, number: int) -> None:
+        """End a run whose time is up, although it was asked to end; one that is alone in its process is killed."""
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
         if self._stopping.kill:
             run.attempt.time_out()
-        elif len(self) > 1 and self._stopping.held_up():
-            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number, True)
-        elif late:
-            self._start_anew(number, run.attempt)
+        elif self._stopping.held_up():
+            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
         else:
             run.attempt.on_stop = None
             run.attempt.time_out()

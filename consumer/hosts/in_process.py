@@ -49,5 +49,5 @@ class InProcess(Hosts):
         request = Request(0, job.id, attempt.info.kind, job.attempt, job.fence, NO_LIMIT_S, given)
         common = request, handler, loop, Reporter(attempt.report), end
         if handler.runs_in == "loop":
-            return LoopRun(asyncio.AbstractEventLoop.create_task, *common)
+            return LoopRun(*common)
         return ThreadRun(loop.call_soon, lambda: None, *common)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +18,6 @@ from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
 from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
 
-LOG = logging.getLogger("sluice.host")
 MEASURE_TICKS = 2
 """Ticks from one measurement to the next."""
 
@@ -54,7 +52,7 @@ class Host:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
         for word, *values in self._pipe.receive_now():
             if word == "run":
-                self._start_or_give_back(Request(*values))
+                self._start(Request(*values))
             elif word == "cancel" and (run := self._runs.get(values[0])):
                 run.stop(Released())
 
@@ -81,27 +79,12 @@ class Host:
         """Find the job to which a task belongs. Safe in every thread."""
         return None if task is None else self._owners.get(task)
 
-    def _start_or_give_back(self, request: Request) -> None:
-        """Start a run; give it back if there is no memory or no thread left for it."""
-        try:
-            self._start(request)
-        except Exception as error:  # noqa: BLE001  whatever it is, the runs beside it go on
-            LOG.warning("a job could not be started: %s: %s", type(error).__name__, error)
-            run = self._runs.pop(request.number, None)
-            if run is not None:
-                run.give_back()
-            self._pipe.send(("ended", request.number, "not-started", ()))
-
     def _start(self, request: Request) -> None:
         handler = self._registry[request.kind]
         report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
         common = (request, handler, self._loop, report, self._end)
         in_loop = handler.runs_in == "loop"
-        run = (
-            LoopRun(self.create_task, *common)
-            if in_loop
-            else ThreadRun(self._submit, self._clean_up, *common)
-        )
+        run = LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
         self._runs[request.number] = run
         if self._one_at_a_time:
             set_only_job(request.job)

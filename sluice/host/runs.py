@@ -8,7 +8,7 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any
 
-from sluice.core.outcome import Ending, Released, TimedOut
+from sluice.core.outcome import Ending, TimedOut
 from sluice.handler import AnyHandler
 from sluice.handler_io import write_output
 from sluice.host.current_job import CURRENT
@@ -58,11 +58,6 @@ class Run:
             self.stopped = why
             self._ask(why)
 
-    def give_back(self) -> None:
-        """Have it not begin, should it still be waiting to."""
-        self.stopped = Released()
-        self._timer.cancel()
-
     def is_stopped(self) -> bool:
         """True once the work was told to end. Safe in every thread."""
         return self.stopped is not None
@@ -84,22 +79,15 @@ class Run:
 
 
 class LoopRun(Run):
-    """An `async def` handler in its task. A stop cancels the task.
+    """An `async def` handler in its task. A stop cancels the task."""
 
-    `create_task` makes it, as handlers can change what the loop does to make one.
-    """
-
-    __slots__ = ("_begun", "_create_task", "_task")
-
-    def __init__(self, create_task: Callable[..., asyncio.Task[Any]], *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._create_task = create_task
+    __slots__ = ("_begun", "_task")
 
     def start(self) -> None:
         """Begin in a task of its own, and in a context that names the job."""
         self._begun = False
         context = CURRENT.set(self.request.job)
-        self._task = self._create_task(self._loop, self._perform())
+        self._task: asyncio.Task[None] = self._loop.create_task(self._perform())
         CURRENT.reset(context)
 
     def _ask(self, why: BaseException) -> None:
@@ -142,7 +130,7 @@ class ThreadRun(Run):
         self._submit(self._perform)
 
     def _perform(self) -> None:
-        ending = self.stopped or copy_context().run(self._call)
+        ending = copy_context().run(self._call)
         self._clean_up()
         self._loop.call_soon_threadsafe(self._end, ending)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import decimal
-import fcntl
 import gc
 import locale
 import logging
 import os
 import random
-import resource
 import signal
 import socket
 import sys
@@ -17,11 +15,6 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-
-HIGH_FD = 400
-"""Where copies of stdin, stdout and stderr are kept: what handlers close by number, in a loop, is lower."""
-
-LIMITS = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
 
 
 class Surroundings:
@@ -36,9 +29,7 @@ class Surroundings:
         self._path, self._meta_path = list(sys.path), list(sys.meta_path)
         self._streams = sys.stdin, sys.stdout, sys.stderr
         self._recursion, self._switch_s = sys.getrecursionlimit(), sys.getswitchinterval()
-        self._collects, self._thresholds = gc.isenabled(), gc.get_threshold()
-        self._limits = {which: resource.getrlimit(which) for which in LIMITS}
-        self._files = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, HIGH_FD) for number in range(3)]
+        self._collects = gc.isenabled()
         self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._decimals = decimal.getcontext().copy()
 
@@ -55,11 +46,6 @@ class Surroundings:
             os.environ.clear()
             os.environ.update(self._environment)
         os.umask(self._umask)
-        self._restore_files()
-        for which, limit in self._limits.items():
-            if resource.getrlimit(which) != limit:
-                with suppress(OSError, ValueError):  # only a privileged process may raise what it has lowered
-                    resource.setrlimit(which, limit)
         with suppress(locale.Error):
             locale.setlocale(locale.LC_ALL, self._locale)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -69,24 +55,12 @@ class Surroundings:
                     signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    def _restore_files(self) -> None:
-        """Open stdin, stdout and stderr again where they were closed, or are other files now."""
-        for number, kept in enumerate(self._files):
-            try:
-                found = os.fstat(number)
-            except OSError:
-                found = None
-            if found is None or not os.path.samestat(found, os.fstat(kept)):
-                with suppress(OSError):
-                    os.dup2(kept, number)
-
     def _restore_python(self) -> None:
         sys.path[:], sys.meta_path[:] = self._path, self._meta_path
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.setrecursionlimit(self._recursion)
         sys.setswitchinterval(self._switch_s)
         (gc.enable if self._collects else gc.disable)()
-        gc.set_threshold(*self._thresholds)
         sys.settrace(None)
         sys.setprofile(None)
         threading.stack_size(0)

@@ -96,7 +96,7 @@ CASES: dict[str, Case] = {}
 def hostile(
     *places: RunsIn,
     ends: Ending | Sequence[Ending],
-    timeout_s: float = 20,
+    timeout_s: float = 60,
     attempts: int = 1,
     copies: int = 1,
 ) -> Callable[[Body], Body]:

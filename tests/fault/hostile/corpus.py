@@ -20,7 +20,7 @@ SHORT = (
     "leaves.loop", "kills-itself.process", "closes-everything.thread", "pools-by-fork.thread",
     "forks-into-the-handler.loop", "leaves-a-session.process", "sleeps.loop", "sleeps.thread",
     "cancels-everybody.loop", "swallows-its-cancelling.loop", "changes-into-a-directory-that-goes.process",
-    "forbids-everything.process", "closes-its-output.loop", "returns-too-much.process", "raises-what-exits.loop",
+    "forbids-everything.process", "sets-a-task-factory.loop", "closes-its-output.loop", "returns-too-much.process", "raises-what-exits.loop",
     "prints-without-end.thread",
 )  # fmt: skip
 """Names of cases that take a second or two, one or more of each sort."""

@@ -53,7 +53,7 @@ async def in_loop(ask: Ask) -> Told:
     return Told(number=ask.number)
 
 
-@handler("innocent.hasty", timeout_s=2.5, retry=ONCE)
+@handler("innocent.hasty", timeout_s=4, retry=ONCE)
 async def hasty(ask: Ask) -> Told:
     """Have little time, which is not up because somebody else held everything up."""
     await asyncio.sleep(ask.seconds)

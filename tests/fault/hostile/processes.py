@@ -29,7 +29,9 @@ def belonging_to(run: str) -> list[Found]:
 
 def left_by_processes(run: str) -> list[Found]:
     """Return what handlers that run in a process have left behind."""
-    return [found for found in belonging_to(run) if name(PROCESS) in found.title or "yes" in found.title]
+    return [
+        found for found in belonging_to(run) if name(PROCESS) in found.title or found.title == "/usr/bin/yes"
+    ]
 
 
 def end_all(run: str) -> None:

@@ -25,25 +25,25 @@ class Unspeakable:
         raise self.error("no words")
 
 
-@hostile(*EVERYWHERE, ends=succeeds(), timeout_s=60)
+@hostile(*EVERYWHERE, ends=succeeds())
 def prints_without_end() -> None:
     for number in range(MANY):
         print(number)  # noqa: T201  what it is for
 
 
-@hostile(*OUTSIDE, ends=succeeds(), timeout_s=60)
+@hostile(*OUTSIDE, ends=succeeds())
 def writes_without_end() -> None:
     for _ in range(200):
         os.write(1, b"x" * 49_999 + b"\n")
 
 
-@hostile(LOOP, ends=[succeeds(), *HANGS], timeout_s=60)
+@hostile(LOOP, ends=[succeeds(), *HANGS])
 def writes_without_end_in_the_loop() -> None:
     for _ in range(200):
         os.write(1, b"x" * 49_999 + b"\n")
 
 
-@hostile(*OUTSIDE, ends=succeeds(), timeout_s=60)
+@hostile(*OUTSIDE, ends=succeeds())
 def says_yes() -> None:
     child = subprocess.Popen(["/usr/bin/yes"])
     time.sleep(1)
@@ -51,23 +51,23 @@ def says_yes() -> None:
     child.wait()
 
 
-@hostile(PROCESS, ends=succeeds(), timeout_s=60)
+@hostile(PROCESS, ends=succeeds())
 def says_yes_for_ever() -> None:
     subprocess.Popen(["/usr/bin/yes"], start_new_session=True)
 
 
-@hostile(*EVERYWHERE, ends=succeeds(), timeout_s=60)
+@hostile(*EVERYWHERE, ends=succeeds())
 def logs_without_end() -> None:
     for number in range(MANY):
         LOG.info("line %d", number)
 
 
-@hostile(*EVERYWHERE, ends=succeeds(), timeout_s=60)
+@hostile(*EVERYWHERE, ends=succeeds())
 def logs_a_huge_line() -> None:
     LOG.warning("x" * 10_000_000, extra={"more": "y" * 1_000_000})
 
 
-@hostile(*EVERYWHERE, ends=succeeds(), timeout_s=60)
+@hostile(*EVERYWHERE, ends=succeeds())
 def logs_what_cannot_be_said() -> None:
     LOG.info("%d of %s", "three", Unspeakable())
     LOG.info("%r", Unspeakable(), extra={"level": Unspeakable(), "number": 10**400, "nan": float("nan")})
@@ -80,7 +80,7 @@ def logs_what_exits() -> None:
     LOG.info("%s", Unspeakable(SystemExit))
 
 
-@hostile(*EVERYWHERE, ends=succeeds(), timeout_s=60)
+@hostile(*EVERYWHERE, ends=succeeds())
 def reports_without_end(context: Context) -> None:
     for number in range(MANY):
         context.progress(number, "\udce4 \x00" * 100)

@@ -26,7 +26,7 @@ def leaks_memory() -> None:
     KEPT.append(bytearray(b"x") * (50 * MIB))
 
 
-@hostile(*EVERYWHERE, ends=[fails("out-of-memory"), dies()], timeout_s=30)
+@hostile(*EVERYWHERE, ends=[fails("out-of-memory"), dies()], timeout_s=120)
 def fills_the_memory() -> None:
     KEPT.extend(bytearray(b"x") * MIB for _ in range(ENOUGH_MIB))
     time.sleep(3)
