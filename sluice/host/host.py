@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
-from sluice.host.background import SessionWeight
+from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
@@ -42,12 +42,11 @@ class Host:
         one_at_a_time: bool = False,
     ) -> None:
         self._loop, self._pipe, self._registry = loop, pipe, registry
-        self._submit, self._clean_up, self._one_at_a_time = submit, clean_up, one_at_a_time
+        self._submit, self._clean_up, self.one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
-        self._ticks = 0
-        self._weight = None if one_at_a_time else SessionWeight()
+        self._ticks = self.ended_jobs = 0
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
@@ -58,11 +57,9 @@ class Host:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited, adjust the weight, and tell, every second time, what this process uses."""
+        """Send progress that waited and tell, every second time, what this process uses."""
         for run in self._runs.values():
             run.report.flush()
-        if self._weight is not None:
-            self._weight.adjust()
         if self._ticks % MEASURE_TICKS == 0:
             self._pipe.send(("alive", *measure()))
         self._ticks += 1
@@ -86,7 +83,7 @@ class Host:
         except KindUnknown as error:  # its module has changed since another host listed it
             self._gather_ending(request.number, error)
             return
-        if self._one_at_a_time:
+        if self.one_at_a_time:
             set_only_job(request.job)
         run.start()
 
@@ -112,4 +109,8 @@ class Host:
 
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []
-        self._pipe.send(*ended)
+        self.ended_jobs += len(ended)
+        try:
+            self._pipe.send(*ended)
+        except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost
+            break_off(error)

@@ -11,6 +11,7 @@ from typing import Any
 from sluice.core.outcome import Ending, TimedOut
 from sluice.handler import AnyHandler
 from sluice.handler_io import write_output
+from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT
 from sluice.host.performing import Reporter, Request, call
 
@@ -68,7 +69,10 @@ class Run:
     def _end(self, ending: Ending) -> None:
         self._timer.cancel()
         self.report.ended = True
-        self._on_end(self, self.stopped or ending)
+        try:
+            self._on_end(self, self.stopped or ending)
+        except BaseException as error:  # noqa: BLE001  for lack of memory, say: the ending is lost
+            break_off(error)
 
     def _expire(self) -> None:
         if monotonic() > self._due + LATE_S:

@@ -22,7 +22,8 @@ from sluice.core.catalogue import describe, to_wire
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
-from sluice.host.background import run_in_background, set_session_weight
+from sluice.host.background import Load, SessionWeight, be_nice
+from sluice.host.breaking_off import break_off
 from sluice.host.high_fd import copy_high
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
@@ -30,8 +31,10 @@ from sluice.host.loading import load_watched
 from sluice.host.logs import capture
 from sluice.host.pipe import Pipe
 from sluice.host.processes import adopt_orphans, children_of, end_descendants
+from sluice.host.processor_time import used_s, waited_s
 from sluice.host.surroundings import Surroundings
 from sluice.host.watch import Watch
+from sluice.host.weight_note import describe_weight, read_scheduling
 
 LOG = logging.getLogger("sluice.host")
 MOST_THREADS = 10_000
@@ -61,8 +64,10 @@ def serve(fd: int) -> NoReturn:
     capture(start.log_level, lambda line: pipe.send(("log", *line)))
     registry = _load(start.modules, pipe)
     pipe.leave_if_forked()
-    weight = run_in_background() if start.slot else set_session_weight(0)
-    pipe.send(("ready", [to_wire(describe(registry[kind])) for kind in registry], weight))
+    if start.slot:
+        be_nice()
+    kinds = [to_wire(describe(registry[kind])) for kind in registry]
+    pipe.send(("ready", kinds, describe_weight(read_scheduling())))
     settle_garbage_collection()
     (_serve_in_main_thread if start.slot else _serve_in_loop)(pipe, registry)
 
@@ -130,7 +135,9 @@ def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
     loop.set_task_factory(host.create_task)
     loop.add_reader(pipe.fileno(), lambda: _receive(host))
     os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
-    Watch(loop, pipe, host.tick, host.owner_of, _leave).start()
+    weight = SessionWeight(None if host.one_at_a_time else Load(used_s, waited_s, lambda: host.ended_jobs))
+    weight.keep()
+    Watch(loop, pipe, host.tick, weight.keep, host.owner_of, _leave).start()
     while True:
         try:
             loop.run_forever()
@@ -143,6 +150,8 @@ def _receive(host: Host) -> None:
         host.receive()
     except EOFError:
         _leave()
+    except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
+        break_off(error)
 
 
 def _helpers_of_multiprocessing() -> set[int]:

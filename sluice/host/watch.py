@@ -22,7 +22,8 @@ BLOCKED_S = 1.0
 class Watch:
     """Calls `on_tick` in the event loop twice a second, and tells the consumer when the loop does not answer.
 
-    `owner_of` finds the job to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
+    `keep_weight` is called in the thread as often, as a loop that is blocked may burn a processor. `owner_of` finds the job
+    to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Watch:
         loop: asyncio.AbstractEventLoop,
         pipe: Pipe,
         on_tick: Callable[[], None],
+        keep_weight: Callable[[], None],
         owner_of: Callable[[asyncio.Task[object] | None], JobRef | None],
         on_gone: Callable[[], None],
     ) -> None:
         self._loop, self._pipe = loop, pipe
-        self._on_tick, self._owner_of, self._on_gone = on_tick, owner_of, on_gone
+        self._on_tick, self._keep_weight = on_tick, keep_weight
+        self._owner_of, self._on_gone = owner_of, on_gone
         self._heard = self._asked = monotonic()
         self._blocked = False
 
@@ -48,6 +51,7 @@ class Watch:
         try:
             while not poll.poll(TICK_S * 1000):
                 self._judge(monotonic())
+                self._keep_weight()
         finally:
             self._on_gone()
 
