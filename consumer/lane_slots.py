@@ -16,13 +16,14 @@ def _wake_nobody() -> None:
 class LaneSlots:
     """A lane's slots, which both intakes take and the end of a run frees. `on_free` is called when some become free.
 
-    `claiming` is held from a claim to the start of its jobs. So claims of one lane are made one at a time, and jobs which
+    `freed` counts how often one came free. `claiming` is held from a claim to the start of its jobs. So claims of one lane are made one at a time, and jobs which
     run under this consumer's name and are not in hand are known to be claims whose reply was lost.
     """
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.busy = 0
+        self.freed = 0
         self.closed = False
         self.claiming = asyncio.Lock()
         self.on_free: Callable[[], None] = _wake_nobody
@@ -63,6 +64,7 @@ class LaneSlots:
         """Give slots back."""
         self.busy -= slots
         self._freed_at = monotonic()
+        self.freed += slots
         self._freed.set()
         self.on_free()
 

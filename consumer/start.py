@@ -124,7 +124,9 @@ class Consumer:
         self.execution = Execution(kinds, hosts, self.leases, self.settling, self.announcer)
         claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
         self.slots = [LaneSlots(lane) for lane in settings.served]
-        self.intakes = [DeliveryIntake(each, claims, self.execution, telemetry) for each in self.slots]
+        self.intakes = [
+            DeliveryIntake(each, claims, opened.keeper, self.execution, telemetry) for each in self.slots
+        ]
         self.poller = FallbackPoller(
             claims, self.execution, telemetry, lambda: opened.broker.silent_s, settings.pull_after_s
         )

@@ -52,8 +52,10 @@ class Worker:
     def _take_deliveries(self, consumer: Consumer) -> None:
         broker = consumer.opened.broker
         for slots, intake in zip(consumer.slots, consumer.intakes, strict=True):
-            broker.consume(slots.lane, intake.deliver)
+            source = broker.consume(slots.lane, intake.deliver)
             self._lanes.start(intake.serve(), f"lane-{slots.lane.name}")
+            if source:
+                self._background.start(intake.watch(source), f"pauses-{slots.lane.name}")
         broker.consume_dead(consumer.dead_letters.deliver)
 
     def _poll_while_rabbitmq_is_away(self, consumer: Consumer) -> None:

@@ -6,22 +6,34 @@ keeps them, not RabbitMQ.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from consumer.acknowledging import PendingDelivery
 from consumer.execution import Execution
 from consumer.intake.claiming import Claims
 from consumer.intake.lane_buffer import LaneBuffer
+from consumer.intake.pausing import LanePauses
 from consumer.lane_slots import LaneSlots
-from sluice.core.errors import Malformed
-from sluice.core.ports import Delivery
+from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.ports import Delivery, DeliverySource, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 
 class DeliveryIntake:
     """Takes in the deliveries of one lane."""
 
-    def __init__(self, slots: LaneSlots, claims: Claims, execution: Execution, telemetry: Telemetry) -> None:
-        self._slots, self._claims, self._execution, self._telemetry = slots, claims, execution, telemetry
+    def __init__(
+        self,
+        slots: LaneSlots,
+        claims: Claims,
+        keeper: KeeperStore,
+        execution: Execution,
+        telemetry: Telemetry,
+    ) -> None:
+        self._slots, self._claims, self._keeper = slots, claims, keeper
+        self._execution, self._telemetry = execution, telemetry
         self._buffer = LaneBuffer(slots)
+        self._left_over: list[str] = []
 
     def __repr__(self) -> str:
         return f"<DeliveryIntake {self._buffer}>"
@@ -43,10 +55,21 @@ class DeliveryIntake:
                     _account_for(taken)
                     self._slots.free(len(taken) - len(jobs))
                 self._execution.start(jobs, self._slots)
+        await self._offer_left_over()
+
+    async def watch(self, source: DeliverySource) -> None:
+        """Have this source of the deliveries keep what would wait here for long, for ever."""
+        await LanePauses(source, self._buffer, self._slots).watch()
 
     def close(self) -> None:
         """Take in nothing more."""
-        self._buffer.close()
+        self._left_over = self._buffer.close()
+
+    async def _offer_left_over(self) -> None:
+        """Offer the jobs again that RabbitMQ knows no longer; if the record is away, the keeper finds them later."""
+        if self._left_over:
+            with suppress(ServerAway, TryAgain):
+                await self._keeper.redispatch_ids(self._left_over)
 
 
 def _account_for(taken: dict[str, list[PendingDelivery]]) -> None:

@@ -5,8 +5,11 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import islice
 from pathlib import Path
 
 from infra.local import env_file as variables
@@ -18,6 +21,8 @@ COMMAND = (sys.executable, str(Path(sys.executable).with_name("sluice")))
 _ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  recognised, not bound
+_MOST_FILES = 5_000
+"""Of one module of the user: a directory with more, a home for example, is not read to its end."""
 _LOG_LIMIT = 8 * 1024 * 1024
 
 
@@ -203,11 +208,18 @@ def _sources(root: Path) -> list[Path]:
 
 
 def _sources_of(handlers: str, root: Path) -> list[Path]:
-    """The files of users' own kinds: a changed one takes a process that is started again."""
+    """The files of users' own kinds, found without a line of them run: a changed one takes a process that is started again."""
     names = {module.strip().partition(".")[0] for module in handlers.split(",")} - {"", *_ROOMS}
-    places = [Path(entry, name) for entry in [str(root), *_python_path()] for name in sorted(names)]
-    found = [file for each in places for file in (each.with_suffix(".py"), *each.rglob("*.py"))]
-    return [file for file in found if file.is_file()]
+    path = [str(root), *_python_path(), *sys.path]
+    specs = [PathFinder.find_spec(name, path) for name in sorted(names)]
+    return sorted(file for spec in specs if spec for file in islice(_files_of(spec), _MOST_FILES))
+
+
+def _files_of(spec: ModuleSpec) -> Iterable[Path]:
+    """The files of a package; of a single module also those beside it, which it may import."""
+    if spec.submodule_search_locations is not None:
+        return (file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py"))
+    return Path(spec.origin).parent.glob("*.py") if spec.has_location and spec.origin else ()
 
 
 def _python_path() -> list[str]:

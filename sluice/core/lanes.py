@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -58,6 +59,22 @@ class WeightedBuffers(Generic[T]):
     def take(self, count: int) -> list[T]:
         """Take up to `count` items, in the order in which slots are to be filled."""
         return [self._next() for _ in range(min(count, len(self)))]
+
+    def order(self) -> list[str]:
+        """List the priorities in the order in which they are to give the next item."""
+        return sorted(self._buffers, key=lambda priority: self._credit[priority] == 0)
+
+    def holds(self, priority: str) -> bool:
+        """Tell whether there are items of a priority."""
+        return bool(self._buffers[priority])
+
+    def keep(self, wanted: Callable[[T], bool]) -> None:
+        """Drop the items that are not wanted."""
+        for priority, buffer in self._buffers.items():
+            self._buffers[priority] = deque(filter(wanted, buffer))
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(self._buffers.values())
 
     def clear(self) -> list[T]:
         """Empty the buffers; return what was in them."""

@@ -11,6 +11,7 @@ from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import BrokerConnection
 from sluice.adapters.rabbitmq.consuming import Consuming
 from sluice.adapters.rabbitmq.deliveries import ConsumedQueue
+from sluice.adapters.rabbitmq.lane_source import LaneSource
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import SERVER, NoQueue, away, within
 from sluice.core.envelope import encode
@@ -69,11 +70,12 @@ class Broker:
         used = [self._out, self._in] if self._consuming.sources else [self._out]
         return max(each.silent_s() for each in used)
 
-    def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
+    def consume(self, lane: Lane, on_delivery: OnDelivery) -> LaneSource:
         """Consume the queues of a lane; call before start()."""
         for priority, messages in queues.prefetch(lane).items():
             queue = queue_name(lane.name, priority)
             self._consuming.sources.append(ConsumedQueue(queue, lane.name, priority, messages, on_delivery))
+        return LaneSource(lane.name, self._consuming)
 
     def consume_dead(self, on_delivery: OnDelivery) -> None:
         """Consume what RabbitMQ gave up delivering; call before start(). These deliveries have no lane and no priority."""

@@ -24,6 +24,7 @@ UNANSWERED_TIMES = 2
 class Consuming:
     """Consumes the queues that were added before the connection came up (a ConnectionUse).
 
+    `paused` names the lanes whose messages are only fetched.
     `watch_s`: a queue with room under its prefetch that was silent so long is asked whether it has messages. If it has, and
     stays silent until the next check, the connection is remade: the consumer is gone.
     """
@@ -32,6 +33,7 @@ class Consuming:
         self.check_every_s = min(CHECK_EVERY_S, watch_s / 2)
         self.sources: list[ConsumedQueue] = []
         self.consumers: list[QueueConsumer] = []
+        self.paused: set[str] = set()
         self.stopped = False
         self._lanes = lanes
         self._watch_s = watch_s
@@ -78,8 +80,11 @@ class Consuming:
         channel = await within(CALL_S, connection.channel(publisher_confirms=False))
         consumer = QueueConsumer(source, channel, check_soon)
         self.consumers.append(consumer)
+        await consumer.open()
+        if source.lane in self.paused:
+            return
         try:
-            await consumer.open()
+            await consumer.consume()
         except NoAnswer:
             await self._delete_dead_queue(connection, source.queue)
             raise
@@ -101,7 +106,7 @@ class Consuming:
         return [
             each
             for each in self.consumers
-            if each.delivered_at < since and each.unacknowledged < each.source.prefetch
+            if each.pushed and each.delivered_at < since and each.unacknowledged < each.source.prefetch
         ]
 
     def _find_dead(self, silent: Sequence[QueueConsumer], ready: dict[str, int]) -> None:

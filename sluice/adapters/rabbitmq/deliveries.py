@@ -7,15 +7,18 @@ One channel per queue, one consumer per channel: delivery tags then count 1, 2, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from aiormq import spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from sluice.adapters.rabbitmq.timeouts import CALL_S, within
 from sluice.core.errors import ServerAway
 from sluice.core.ports import OnDelivery
+
+T = TypeVar("T")
 
 CONSUME_S = 3.0
 
@@ -47,11 +50,16 @@ class QueueDelivery:
         """Forget the message; does nothing if its channel was lost, because then it comes again."""
         self._consumer.acknowledge(self._tag)
 
+    def hand_back(self) -> None:
+        """Put the message back into its queue; does nothing if its channel was lost, because then it is there already."""
+        self._consumer.hand_back(self._tag)
+
 
 class QueueConsumer:
     """The consumer of one queue on one channel; useless once the channel is lost.
 
-    `delivered` is the tag of the last message, and `delivered_at` when it came, by the clock of the loop.
+    `pushed` says whether RabbitMQ sends messages by itself. `delivered` is the tag of the last message, and `delivered_at` when
+    it came, by the clock of the loop.
     """
 
     def __init__(
@@ -61,12 +69,14 @@ class QueueConsumer:
         self.delivered = 0
         self.delivered_at = asyncio.get_running_loop().time()
         self.lost = False
+        self.pushed = False
         self._channel = channel
         self._check_soon = check_soon
-        self._tag = ""
         self._accepting = True
         self._finished: set[int] = set()
+        self._handed_back: set[int] = set()
         self._finished_to = 0
+        self._looked_at = 0
         self._sent_to = 0
         self._flushing: asyncio.Task[None] | None = None
 
@@ -79,18 +89,51 @@ class QueueConsumer:
         return self.delivered - self._sent_to
 
     async def open(self) -> None:
-        """Begin to consume. Raises ServerAway; NoAnswer if the queue is silent."""
+        """Prepare to consume. Raises ServerAway."""
         self._channel.closing.add_done_callback(self._on_lost)
         self._channel.on_consumer_cancel_callbacks.add(self._on_lost)
         await within(CALL_S, self._channel.basic_qos(prefetch_count=self.source.prefetch))
-        answer = await within(CONSUME_S, self._channel.basic_consume(self.source.queue, self._receive))
-        self._tag = answer.consumer_tag or ""
+
+    async def consume(self) -> None:
+        """Begin to consume. Raises ServerAway; NoAnswer if the queue is silent."""
+        self.pushed = True
+        self.delivered_at = asyncio.get_running_loop().time()
+        queue = (
+            self.source.queue
+        )  # and its own name as consumer tag, so that it can be cancelled before the answer is here
+        await within(CONSUME_S, self._channel.basic_consume(queue, self._receive, consumer_tag=queue))
+
+    async def pause(self) -> None:
+        """Receive only what is fetched."""
+        if self.pushed and not self.lost:
+            self.pushed = False
+            await self._or_lose(within(CALL_S, self._channel.basic_cancel(self.source.queue)))
+
+    async def resume(self) -> None:
+        """Consume again."""
+        if self._accepting and not (self.pushed or self.lost):
+            await self._or_lose(self.consume())
+
+    async def fetch(self) -> bool:
+        """Receive one message that is ready; false if there is none."""
+        if self.lost or not self._accepting:
+            return False
+        message = await self._or_lose(within(CALL_S, self._channel.basic_get(self.source.queue)))
+        if message is None or isinstance(message.delivery, spec.Basic.GetEmpty):
+            return False
+        await self._receive(message)
+        return True
+
+    def has_stale(self) -> bool:
+        """Tell whether a message that was in hand at the last call still is."""
+        stale = self._finished_to < self._looked_at
+        self._looked_at = self.delivered
+        return stale
 
     async def stop(self) -> None:
         """Receive nothing more; what was delivered can still be acknowledged."""
         self._accepting = False
-        with suppress(ServerAway):
-            await within(CALL_S, self._channel.basic_cancel(self._tag))
+        await self.pause()
 
     async def flush(self) -> None:
         """Wait until the acknowledgements are sent."""
@@ -101,6 +144,7 @@ class QueueConsumer:
         """Forget what was delivered: the channel is lost."""
         self.lost = True
         self._finished.clear()
+        self._handed_back.clear()
         if self._flushing:
             self._flushing.cancel()
 
@@ -116,6 +160,12 @@ class QueueConsumer:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
             self._flushing.add_done_callback(self._on_flushed)
 
+    def hand_back(self, tag: int) -> None:
+        """Mark a delivery as finished, but have it put back into the queue."""
+        if not self.lost and tag > self._finished_to:
+            self._handed_back.add(tag)
+            self.acknowledge(tag)
+
     async def _receive(self, message: DeliveredMessage) -> None:
         self.delivered += 1
         self.delivered_at = asyncio.get_running_loop().time()
@@ -125,9 +175,34 @@ class QueueConsumer:
     async def _flush(self) -> None:
         """Send acknowledgements in the next turn of the loop, so that everything finished in this one travels together."""
         while self._sent_to < self._finished_to:
-            upto = self._finished_to
-            await self._channel.basic_ack(upto, multiple=True)
+            upto, handed_back = self._next_frame()
+            if handed_back:
+                await self._channel.basic_nack(upto, multiple=True, requeue=True)
+            else:
+                await self._channel.basic_ack(upto, multiple=True)
             self._sent_to = upto
+
+    def _next_frame(self) -> tuple[int, bool]:
+        """Return the last of the next tags that were finished alike, and whether these are handed back.
+
+        The tag of a frame has to be one that RabbitMQ waits for: `multiple` with any other takes in later ones too.
+        """
+        if not self._handed_back:
+            return self._finished_to, False
+        upto = self._sent_to + 1
+        handed_back = upto in self._handed_back
+        while upto < self._finished_to and (upto + 1 in self._handed_back) == handed_back:
+            upto += 1
+        self._handed_back.difference_update(range(self._sent_to + 1, upto + 1))
+        return upto, handed_back
+
+    async def _or_lose(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for a call; if it fails, nobody knows what RabbitMQ sends from now on, so the channel counts as lost."""
+        try:
+            return await call
+        except ServerAway:
+            self._on_lost()
+            return None
 
     def _on_flushed(self, flushing: asyncio.Task[None]) -> None:
         if flushing.cancelled() or flushing.exception():

@@ -9,7 +9,7 @@ from sluice.adapters.rabbitmq.timeouts import SERVER, away
 from sluice.core.errors import NotConfigured
 from sluice.core.job import Message
 from sluice.core.lanes import Lane
-from sluice.core.ports import OnDelivery
+from sluice.core.ports import DeliverySource, OnDelivery
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 REMEDY = "consumers pull from the record; set SLUICE_RABBITMQ_URL to distribute work through RabbitMQ"
@@ -31,8 +31,9 @@ class NullBroker:
     def __repr__(self) -> str:
         return "<NullBroker>"
 
-    def consume(self, lane: Lane, on_delivery: OnDelivery) -> None:
+    def consume(self, lane: Lane, on_delivery: OnDelivery) -> DeliverySource | None:
         """Do nothing: there are no deliveries."""
+        return None
 
     def consume_dead(self, on_delivery: OnDelivery) -> None:
         """Do nothing: there are no dead letters."""

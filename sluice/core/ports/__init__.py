@@ -5,7 +5,7 @@ Every method ends within the deadline of its server or raises ServerAway.
 
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
-from sluice.core.ports.delivery import Delivery, OnDelivery
+from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import DocumentCache, Result
 from sluice.core.ports.heartbeat_store import Beat, HeartbeatStore
 from sluice.core.ports.job_store import JobStore, Settled
@@ -27,6 +27,7 @@ __all__ = [
     "Beat",
     "ControlStore",
     "Delivery",
+    "DeliverySource",
     "DocumentCache",
     "Finding",
     "HeartbeatStore",

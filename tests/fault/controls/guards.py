@@ -59,7 +59,7 @@ _BLIND_ACCEPT = """\
 
 
 def plan(
-    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, int] | None = None, **settings: object
+    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, float] | None = None, **settings: object
 ) -> Plan:  # fmt: skip
     """Plan a short run with these faults, and with clients that behave in these ways alone."""
     usual = Plan(SEED, seconds, {}, rate, SMALL, script=script, settings=settings, quiesce_s=QUIESCE_S)

@@ -112,5 +112,22 @@ POINTS: Mapping[str, Point] = {
         "cancel asked of what runs, before it is told", "api", _CONTROL + "cancel", "after", _cancels_what_runs,
         "cancels late",
     ),
+    "FP23": Point("a host is to be started", "consumer", "consumer.hosts.host:Host.start", "before", work="exits"),
+    "FP24": Point(
+        "a host has been started, before it is told what to load", "consumer", "consumer.hosts.child:Child._spawn", "after",
+        work="exits",
+    ),
+    "FP25": Point(
+        "a host has said how a job ended, before that is taken in", "consumer", "consumer.hosts.host:Host._hear_ended",
+        "before", work="naps",
+    ),
+    "FP26": Point(
+        "a host is lost, before its jobs go on elsewhere", "consumer", "consumer.hosts.host:Host._lose", "after",
+        work="exits",
+    ),
+    "FP27": Point(
+        "a host was replaced, before the other has a job", "consumer", "consumer.hosts.place:Place._renew", "after",
+        work="exits",
+    ),
 }  # fmt: skip
 """By number. FP20 would be a webhook that was posted but not marked: there are none."""

@@ -227,7 +227,7 @@ async def test_a_consumer_that_died_silently_is_noticed_and_replaced(rabbitmq: R
     async with running(rabbitmq.url, lane, consumer, events, watch_s=0.3) as broker:
         await until_ready(broker)
         for each in broker._consuming.consumers:  # the broker forgets the consumers without telling us
-            await each._channel.basic_cancel(each._tag)
+            await each._channel.basic_cancel(each.source.queue)
         new = await publish_until_confirmed(broker, lane)
         await until(lambda: new in consumer.ids)
     assert "delivers none" in events[0][1]["why"]

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from sluice.context import Context
 from sluice.errors import GiveUp, RetryLater
 from sluice.handler import handler
-from sluice.host.serving import HIGH_FD
+from sluice.host.high_fd import HIGH_FD
 
 
 class Ask(BaseModel):

@@ -27,7 +27,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import GiveUp
 from sluice.handler import handler
-from tests.support.fake_record import FakeRecord
+from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fakes import Events, FakeCache
 from tests.support.faulty_store import FaultyStore
 from tests.support.make_jobs import AT
@@ -83,7 +83,7 @@ class InMemoryConsumer:
     def __init__(self, slots: int = 4) -> None:
         DOORS.clear()
         AT_WORK.clear()
-        self.record = FakeRecord()
+        self.record = FakeKeeperStore()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.leases = Events(), FakeCache(), NoLeases()
@@ -100,7 +100,7 @@ class InMemoryConsumer:
             store, store, ["t.former", "t.work"], self.execution, self.announcer, self.telemetry, pause_s=0
         )
         self.slots = LaneSlots(Lane("default", slots, 16))
-        self.intake = DeliveryIntake(self.slots, self.claims, self.execution, self.telemetry)
+        self.intake = DeliveryIntake(self.slots, self.claims, store, self.execution, self.telemetry)
         self.serving = asyncio.create_task(self.intake.serve())
 
     def job(self, door: str = "", **changes: Any) -> str:

@@ -29,3 +29,18 @@ def test_a_dead_letter_that_was_read_back_is_forgotten() -> None:
     delivery = FakeDelivery(job_ids(1))
     PendingDelivery(delivery).drop_dead_letter()
     assert delivery.acknowledged == 1
+
+
+def test_a_message_that_waits_for_too_long_goes_back_if_nothing_of_it_was_begun() -> None:
+    delivery = FakeDelivery(job_ids(2))
+    pending = PendingDelivery(delivery, 2)
+    assert not pending.let_go()
+    assert (delivery.handed_back, delivery.acknowledged, pending.held) == (1, 0, True)
+
+
+def test_a_message_that_was_begun_does_not_go_back_and_its_other_ids_are_kept() -> None:
+    delivery = FakeDelivery(job_ids(2))
+    pending = PendingDelivery(delivery, 2)
+    pending.account_for_one()
+    assert pending.let_go()
+    assert (delivery.handed_back, delivery.acknowledged, pending.held) == (0, 1, False)

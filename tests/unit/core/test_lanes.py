@@ -95,3 +95,19 @@ def test_an_empty_buffer_gives_nothing() -> None:
 def test_an_unknown_priority_is_refused() -> None:
     with pytest.raises(KeyError):
         WeightedBuffers[int]().put("urgent", [1])
+
+
+def test_the_order_in_which_priorities_give_follows_their_turns() -> None:
+    buffers: WeightedBuffers[int] = WeightedBuffers()
+    assert buffers.order() == list(PRIORITIES)
+    buffers.put("high", range(8))
+    buffers.take(8)
+    assert buffers.order() == ["normal", "low", "overflow", "high"]
+
+
+def test_what_is_not_wanted_is_dropped_and_the_rest_keeps_its_order() -> None:
+    buffers: WeightedBuffers[int] = WeightedBuffers()
+    buffers.put("normal", range(5))
+    buffers.put("low", [9])
+    buffers.keep(lambda number: number % 2 == 0)
+    assert (list(buffers), buffers.holds("normal"), buffers.holds("low")) == ([0, 2, 4], True, False)

@@ -9,7 +9,7 @@ import pytest
 
 from infra.local.stack import Program
 
-SETTINGS = {"SLUICE_HANDLERS": "sluice.kinds.demo_sum, jobs.shout,words"}
+SETTINGS = {"SLUICE_HANDLERS": "sluice.kinds.demo_sum, jobs.shout,words,prices.all,no.such"}
 
 
 def write(file: Path, text: str) -> None:
@@ -26,6 +26,9 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path / "clone/words.py", "")
     write(tmp_path / "project/jobs/shout.py", "")
     write(tmp_path / "project/core/rules.py", "")
+    write(tmp_path / "installed/prices/__init__.py", "raise SystemExit('imported')")
+    write(tmp_path / "installed/prices/parts/tax.py", "")
+    monkeypatch.syspath_prepend(tmp_path / "installed")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "project"))
     return tmp_path
 
@@ -38,8 +41,18 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lambda trees: write(trees / "clone/words.py", "new"),
         lambda trees: write(trees / "project/jobs/shout.py", "new"),
         lambda trees: write(trees / "project/jobs/more.py", ""),
+        lambda trees: write(trees / "clone/grammar.py", ""),
+        lambda trees: write(trees / "installed/prices/parts/tax.py", "new"),
     ],
-    ids=["ours", "lock", "kind in the clone", "kind of a project", "new file of a project"],
+    ids=[
+        "ours",
+        "lock",
+        "kind in the clone",
+        "kind of a project",
+        "new file of a project",
+        "file beside a kind",
+        "installed package",
+    ],
 )
 def test_a_change_of_code_is_noticed(trees: Path, change: Callable[[Path], None]) -> None:
     program = Program("api", trees / "clone", SETTINGS)
@@ -54,3 +67,10 @@ def test_a_change_of_settings_or_of_the_path_is_noticed(trees: Path, monkeypatch
     assert Program("api", trees / "clone", SETTINGS | {"SLUICE_DOCS": "false"})._build() != before
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert Program("api", trees / "clone", SETTINGS)._build() != before
+
+
+def test_a_file_that_no_kind_can_import_is_no_change(trees: Path) -> None:
+    program = Program("api", trees / "clone", SETTINGS)
+    before = program._build()
+    write(trees / "project/notes.py", "new")
+    assert program._build() == before

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from consumer.intake import pausing
 from sluice.core.job import JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_store import Gate
+from tests.support.fake_delivery_source import FakeDeliverySource
+from tests.support.faulty_store import Gate, refused
 from tests.support.waiting import until
 from tests.unit.consumer.in_memory_consumer import AT_WORK, DOORS, InMemoryConsumer
 
@@ -87,6 +91,25 @@ async def test_a_closed_lane_ends_and_leaves_what_waits_to_others(consumer: InMe
     DOORS["shut"].set()
     await consumer.settled()
     assert (consumer.state(waiting), left.acknowledged) == ("queued", 0)
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+async def test_a_closed_lane_offers_again_what_only_it_knows(
+    consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(pausing, "LOOK_S", 0)
+    waiting = [consumer.job() for _ in range(3)]
+    delivery = consumer.bring(*[consumer.job("shut") for _ in range(4)], *waiting)
+    await until(lambda: len(AT_WORK) == 4)
+    source = FakeDeliverySource(consumer.intake.deliver)
+    pauses = asyncio.create_task(consumer.intake.watch(source))
+    await until(lambda: delivery.acknowledged)
+    pauses.cancel()
+    consumer.script["redispatch_ids"].extend([refused()] * failures)
+    consumer.intake.close()
+    await asyncio.wait_for(consumer.serving, 1)
+    offered = [each for message in consumer.record.outbox.values() for each in message.ids]
+    assert offered == (waiting if not failures else [])
 
 
 async def test_what_is_claimed_while_the_lane_closes_is_given_back_unrun(consumer: InMemoryConsumer) -> None:

@@ -1,0 +1,122 @@
+"""What handlers cannot do to a host and to the jobs beside them: real hosts, started as a consumer starts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.host.host_process import HostProcess
+
+SURVIVED = ("output", "survived")
+
+
+def survives(host: HostProcess) -> bool:
+    """Tell whether the host still runs jobs of both kinds."""
+    return all(host.run(kind, "return 'survived'") == SURVIVED for kind in ("code.task", "code.thread"))
+
+
+@pytest.mark.parametrize(
+    "raised", ["SystemExit(3)", "KeyboardInterrupt()", "BaseException('odd')", "GeneratorExit()"]
+)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise {}",
+        "async def sub(): raise {}\nawait asyncio.create_task(sub())",
+        "async def sub(): raise {}\nkeep['left'] = asyncio.create_task(sub())",
+        "def back(): raise {}\nasyncio.get_running_loop().call_soon(back)\nawait asyncio.sleep(0.01)",
+        "def back(): raise {}\nasyncio.get_running_loop().call_soon_threadsafe(back)",
+        "def work(): raise {}\nawait asyncio.to_thread(work)",
+    ],
+    ids=["task", "sub-task", "left-task", "callback", "late-callback", "thread"],
+)
+def test_asking_to_end_the_process_ends_the_job_at_most(host: HostProcess, code: str, raised: str) -> None:
+    neighbour = host.start("code.task", "await asyncio.sleep(0.05)\nreturn 'survived'")
+    number = host.start("code.task", code.format(raised))
+    endings = host.endings([neighbour, number])
+    assert endings[neighbour] == SURVIVED
+    assert endings[number][0] in ("raised", "output")
+    assert survives(host)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "asyncio.get_running_loop().stop()",
+        "asyncio.get_running_loop().stop()\nawait asyncio.sleep(0)",
+        "asyncio.get_running_loop().set_task_factory(None)",
+        "asyncio.get_running_loop().set_exception_handler(lambda *_: 1 / 0)\nasyncio.get_running_loop().call_soon(int, '')",
+        "import signal\nsignal.raise_signal(signal.SIGINT)",
+        "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nos.killpg(0, signal.SIGINT)",
+        "import _thread\n_thread.interrupt_main()\nawait asyncio.sleep(0)",
+        "import os\nfor fd in (0, 1, 2): os.close(fd)",
+        "import sys\nsys.stdout = sys.stderr = None\nprint('x')",
+        "import logging\nlogging.shutdown()\nlogging.root.handlers.clear()",
+    ],
+)
+def test_a_host_goes_on(host: HostProcess, code: str) -> None:
+    number = host.start("code.task", code)
+    host.endings([number])
+    assert survives(host)
+
+
+def test_a_task_that_is_cancelled_by_others_is_said_to_be_disturbed(host: HostProcess) -> None:
+    victim = host.start("code.task", "await asyncio.Event().wait()")
+    other = host.start(
+        "code.task", "[task.cancel() for task in asyncio.all_tasks() - {asyncio.current_task()}]"
+    )
+    endings = host.endings([victim, other])
+    assert endings[victim] == ("disturbed", [])
+    assert endings[other][0] == "output"
+
+
+@pytest.mark.parametrize("end", ["return 'a child'", "raise SystemExit(4)", "1 / 0"])
+@pytest.mark.parametrize("kind", ["code.task", "code.thread"])
+def test_a_fork_that_comes_back_ends_without_an_answer(host: HostProcess, kind: str, end: str) -> None:
+    code = f"import os\npid = os.fork()\nif pid == 0:\n    {end}\nos.waitpid(pid, 0)\nreturn 'its parent'"
+    assert host.run(kind, code) == ("output", "its parent")
+    assert survives(host)
+
+
+def test_a_fork_that_goes_on_waiting_ends_when_it_gives_up_its_turn(host: HostProcess) -> None:
+    code = """
+import os
+never = asyncio.get_running_loop().create_future()
+pid = os.fork()
+if pid == 0:
+    await never
+return os.waitpid(pid, 0)[1]
+"""
+    assert host.run("code.task", code) == ("output", 0)
+    assert survives(host)
+
+
+def test_a_fork_that_comes_back_in_a_slot_ends_without_an_answer(slot: HostProcess) -> None:
+    code = (
+        "import os\npid = os.fork()\nif pid == 0: return 'a child'\nos.waitpid(pid, 0)\nreturn 'its parent'"
+    )
+    assert slot.run("code.process", code) == ("output", "its parent")
+    assert slot.run("code.process", "return 'survived'") == SURVIVED
+
+
+def test_a_pool_of_a_thread_kind_works(host: HostProcess) -> None:
+    code = "from multiprocessing import get_context\nwith get_context('fork').Pool(2) as pool: return pool.map(abs, [-1, -2])"
+    assert host.run("code.thread", code) == ("output", [1, 2])
+    assert survives(host)
+
+
+def test_closing_every_descriptor_ends_the_host_at_once(host: HostProcess) -> None:
+    host.start("code.task", "import os\nos.closerange(0, 10_000)")
+    with pytest.raises(EOFError):
+        host.next_of("ended")
+    host.exit_status()
+
+
+@pytest.mark.parametrize("closed", [(0, 500), (0, 10_000)])
+def test_closing_descriptors_in_a_slot_does_not_go_unnoticed(
+    slot: HostProcess, closed: tuple[int, int]
+) -> None:
+    slot.start("code.process", f"import os\nos.closerange(*{closed})")
+    try:
+        assert slot.next_of("ended", "blocked")
+    except EOFError:
+        slot.exit_status()
