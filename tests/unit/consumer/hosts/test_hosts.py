@@ -8,7 +8,6 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from sluice.core.runtime.telemetry import Event
 from sluice.errors import StartRefused
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.hosts.conftest import OWN, WriteModule
 from tests.unit.consumer.hosts.real_hosts import (
     RealHosts,
     is_under_way,
@@ -325,27 +325,19 @@ GOOD = """
 """
 
 
-@pytest.fixture
-def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module of a user."""
-    monkeypatch.syspath_prepend(tmp_path)
-    file = tmp_path / "own_hosted.py"
-    file.write_text(dedent(GOOD))
-    return file
-
-
 async def test_a_module_that_was_broken_meanwhile_is_tried_again_while_jobs_wait(
-    own_module: Path, caplog: pytest.LogCaptureFixture
+    write_module: WriteModule, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running_hosts(modules=("own_hosted",)) as hosts:
-        own_module.write_text("raise LookupError('broken now')")  # noqa: ASYNC240  a few bytes
+    write_module(GOOD)
+    async with running_hosts(modules=(OWN,)) as hosts:
+        write_module("raise LookupError('broken now')")
         os.kill(pid_of(hosts.shared), signal.SIGKILL)
         await until(lambda: hosts.hosts.places.shared.current is None)
         waiting = an_attempt(kinds.echo)
         run = asyncio.create_task(hosts.finish(waiting))
         await until(lambda: "broken now" in caplog.text)
         assert waiting.waiting
-        own_module.write_text(dedent(GOOD))  # noqa: ASYNC240  a few bytes
+        write_module(GOOD)
         assert await run == b"{}"
     assert "a host did not start (1 times in a row)" in caplog.text
     assert hosts.refused == []
