@@ -226,5 +226,5 @@ class Host:
 
     def _guess_blockage(self, where: str) -> Blockage:
         """Find what blocked a loop that could not say it, from what the process wrote when it was ended."""
-        job_id = self._jobs.find_on_stack("\n".join(self._child.output.tail))
+        job_id = self._jobs.find_on_stack("\n".join(self._child.output.tail), self._user_files)
         return Blockage(self._jobs.kind_of(job_id or ""), job_id, where, self._heard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
@@ -127,9 +127,9 @@ class InHand:
             if not run.done.done():
                 run.done.set_result(Released())
 
-    def find_on_stack(self, dump: str) -> str | None:
+    def find_on_stack(self, dump: str, user_files: Container[str]) -> str | None:
         """Find the one job whose function stands on the stack that a blocked host has written; None if it is not one alone."""
-        standing = functions_that_block(dump)
+        standing = functions_that_block(dump, user_files)
         places = {run.attempt.job.id: run.attempt.info for run in self._runs.values()}
         found = [
             job_id

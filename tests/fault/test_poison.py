@@ -18,7 +18,6 @@ LANES = '{"default":{"slots":32,"ids_per_message":8},"heavy":{"slots":2,"ids_per
 SETTINGS: dict[str, object] = {
     "handlers": "tests.fault.poison_kinds",
     "lanes": LANES,
-    "threads": 32,
     "processes": 2,
     "process_memory_mib": 256,
     "lease_s": 2,

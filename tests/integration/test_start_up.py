@@ -60,7 +60,7 @@ async def test_a_setting_without_a_default_has_to_be_given(
         ({"SLUICE_PROCESSES": "1", "SLUICE_LANES": '{"default":{"slots":1,"ids_per_message":1},'
           '"heavy":{"slots":2,"ids_per_message":1}}'}, ["SLUICE_PROCESSES", "2 slots"]),
         ({"SLUICE_BEAT_S": "often"}, ["SLUICE_BEAT_S"]),
-        ({"SLUICE_LOG_LEVEL": "LOUD", "SLUICE_THREADS": "0"}, ["SLUICE_LOG_LEVEL", "SLUICE_THREADS"]),
+        ({"SLUICE_LOG_LEVEL": "LOUD", "SLUICE_HOST_JOBS": "0"}, ["SLUICE_LOG_LEVEL", "SLUICE_HOST_JOBS"]),
         ({"SLUICE_PRIVATE_HOST": "192.0.2.1"}, ["192.0.2.1"]),
     ],
 )  # fmt: skip

@@ -62,6 +62,28 @@ MUTANTS = (
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
     ),
     Mutant(
+        "a host whose event loop is blocked is left alone",
+        (Cut("consumer/hosts/places.py", "                self._end_blocked(place)\n", "                pass\n"),),
+        ("tests/unit/consumer/hosts/test_places.py::test_a_silent_host_is_ended_once",),
+    ),
+    Mutant(
+        "the death of a host is charged to all its jobs",
+        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted())\n", "                done.set_result(ChildDied(how))\n"),),
+        ("tests/unit/consumer/hosts/test_hosts.py::"
+         "test_jobs_beside_one_that_kills_their_host_go_on_elsewhere_and_it_alone_is_charged",),
+    ),
+    Mutant(
+        "a handler that does not end keeps its host",
+        (Cut("consumer/hosts/in_hand.py", "        self._stopping.on_late(run.attempt)\n", ""),),
+        ("tests/unit/consumer/hosts/test_hosts.py::test_a_handler_that_goes_on_after_a_cancel_costs_its_host_too",),
+    ),
+    Mutant(
+        "what a dead host has started goes on",
+        (Cut("consumer/hosts/child.py", "        await self._spec.descendants.forget(process.pid)\n", ""),),
+        ("tests/unit/consumer/hosts/test_consumers_end.py::"
+         "test_what_a_host_that_died_has_left_behind_is_ended_and_the_rest_spared",),
+    ),
+    Mutant(
         "a body may be of any size",
         (Cut("api/http/body.py", "        if size > limit:", "        if False:"),),
         ("tests/integration/test_bad_input.py",),

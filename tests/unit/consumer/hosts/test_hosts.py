@@ -8,18 +8,18 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from consumer.hosts.host import Host
+from consumer.hosts.host import QUIET_S, Host
 from consumer.hosts.hosts import Wear
 from sluice.core.outcome import ChildDied, OutOfMemory, Released, TimedOut
 from sluice.core.runtime.telemetry import Event
 from sluice.errors import StartRefused
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
+from tests.unit.consumer.hosts.conftest import OWN, WriteModule
 from tests.unit.consumer.hosts.real_hosts import (
     RealHosts,
     is_under_way,
@@ -30,6 +30,8 @@ from tests.unit.consumer.hosts.real_hosts import (
     value_of,
 )
 from tests.unit.consumer.make_attempts import an_attempt
+
+CLOSED = r"It closed the pipe on which it answers\.|It ended with exit status 0\."
 
 
 @pytest.fixture
@@ -48,20 +50,16 @@ async def hosts() -> AsyncIterator[RealHosts]:
         ("segfault", r"It was ended by SIGSEGV, at .*hostile_kinds\.py:\d+ in <lambda>\."),
         ("kill", r"It was ended by SIGKILL \(perhaps out of memory\)\."),
         ("leave", r"It ended with exit status 0\."),
-        ("closes", r"It closed the pipe on which it answers\."),
-        ("shuts", r"It closed the pipe on which it answers\."),
+        ("closes", CLOSED),
+        ("shuts", CLOSED),
         ("babbles", r"It sent what cannot be read: BrokenFrame: .*33 MiB\."),
-        ("orphan", r"It ended with exit status 3\."),
     ],
 )
 @pytest.mark.parametrize("handler", [kinds.ends, kinds.in_process], ids=["loop", "slot"])
 async def test_a_host_that_dies_is_replaced_and_its_only_job_charged(
-    hosts: RealHosts, handler: Any, how: str, words: str, tmp_path: Path
+    hosts: RealHosts, handler: Any, how: str, words: str
 ) -> None:
-    mark = tmp_path / "pid"
-    ended = await hosts.run(handler, {"how": how, "mark": str(mark)})
-    if how == "orphan":
-        os.kill(int(mark.read_text()), signal.SIGKILL)
+    ended = await hosts.run(handler, {"how": how})
     assert isinstance(ended, ChildDied)
     assert_matches(words, str(ended))
     assert await hosts.value(handler, how="dict") == 5
@@ -140,11 +138,9 @@ async def test_a_process_that_is_out_of_memory_is_an_ending_like_others() -> Non
         ended = await hosts.run(kinds.in_process, {"how": "hungry", "seconds": 1})
         assert isinstance(ended, OutOfMemory)
         assert str(ended) == "It asked for more memory than the 256 MiB that a process may have."
-        limits = [
-            await hosts.value(kinds.in_process, how="means"),
-            await hosts.value(kinds.ends, how="means"),
-        ]
-        assert limits == [[256 << 20, 256 << 20, 1000], [512 << 20, 512 << 20, 1000]]
+        for handler, limit in ((kinds.in_process, 256), (kinds.ends, 512)):
+            may_allocate, _, order = await hosts.value(handler, how="means")
+            assert (may_allocate >> 20, order) == (limit, 1000)
 
 
 # A handler does not end
@@ -183,18 +179,16 @@ async def test_a_kind_that_does_not_end_twice_has_a_host_of_its_own(hosts: RealH
 
 
 @pytest.mark.parametrize("how", ["time limit", "stop", "the task is cancelled"])
-async def test_a_slot_whose_job_is_to_end_is_killed(hosts: RealHosts, tmp_path: Path, how: str) -> None:
-    mark = tmp_path / "pid"
+async def test_a_slot_whose_job_is_to_end_is_killed(hosts: RealHosts, how: str) -> None:
     limit = 0.1 if how == "time limit" else None
-    given = {"seconds": 60, "mark": str(mark)}
-    attempt, run = await hosts.start(kinds.in_process, given, timeout_s=limit)
-    pid = await mark_in(mark)
+    attempt, run = await hosts.start(kinds.in_process, {"seconds": 60}, timeout_s=limit)
+    (slot,) = hosts.hosts.slots.hosts
     if how == "stop":
         attempt.stop(Released())
     elif how != "time limit":
         run.cancel()
     await asyncio.wait([run])
-    await until(lambda: not lives(pid))
+    await until(lambda: not lives(pid_of(slot)))
     assert how == "the task is cancelled" or run.result() is attempt.stopped
     assert (hosts.died, hosts.hosts.places.blame.kinds) == (0, [])
 
@@ -264,11 +258,11 @@ async def test_a_blockage_that_ends_in_time_is_measured_and_costs_nothing() -> N
 
 
 async def test_work_is_not_late_because_another_blocks_the_loop() -> None:
-    async with running_hosts(blocked_s=30, grace_s=0.05) as hosts:
+    async with running_hosts(blocked_s=30, grace_s=QUIET_S + 0.1) as hosts:
         ended = await asyncio.gather(
             hosts.run(kinds.nap, {"seconds": 0.1}, timeout_s=0.4),
             hosts.run(kinds.in_thread, {"seconds": 0.1}, timeout_s=0.4),
-            hosts.run(kinds.block, {"seconds": 3}),
+            hosts.run(kinds.block, {"seconds": QUIET_S + 1}),
         )
         assert [type(end) for end in ended] == [bytes, bytes, bytes]
         assert hosts.stats.stuck == {}
@@ -331,26 +325,19 @@ GOOD = """
 """
 
 
-@pytest.fixture
-def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module of a user."""
-    monkeypatch.syspath_prepend(tmp_path)
-    file = tmp_path / "own_hosted.py"
-    file.write_text(dedent(GOOD))
-    return file
-
-
 async def test_a_module_that_was_broken_meanwhile_is_tried_again_while_jobs_wait(
-    own_module: Path, caplog: pytest.LogCaptureFixture
+    write_module: WriteModule, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running_hosts(modules=("own_hosted",)) as hosts:
-        own_module.write_text("raise LookupError('broken now')")  # noqa: ASYNC240  a few bytes
+    write_module(GOOD)
+    async with running_hosts(modules=(OWN,)) as hosts:
+        write_module("raise LookupError('broken now')")
         os.kill(pid_of(hosts.shared), signal.SIGKILL)
+        await until(lambda: hosts.hosts.places.shared.current is None)
         waiting = an_attempt(kinds.echo)
         run = asyncio.create_task(hosts.finish(waiting))
         await until(lambda: "broken now" in caplog.text)
         assert waiting.waiting
-        own_module.write_text(dedent(GOOD))  # noqa: ASYNC240  a few bytes
+        write_module(GOOD)
         assert await run == b"{}"
     assert "a host did not start (1 times in a row)" in caplog.text
     assert hosts.refused == []
@@ -389,10 +376,12 @@ async def test_a_consumer_whose_hosts_cannot_be_started_says_why(monkeypatch: py
 
 async def test_the_time_limit_does_not_count_while_a_job_waits_for_its_host(hosts: RealHosts) -> None:
     for handler in (kinds.in_process, kinds.in_thread):
-        attempt = an_attempt(handler, {"seconds": 0.01}, timeout_s=0.1, crash_count=1)
+        attempt = an_attempt(handler, crash_count=1)
         run = asyncio.create_task(hosts.finish(attempt))
         await until(lambda: attempt.waiting)  # noqa: B023  it is awaited here
+        began = attempt.started
         assert isinstance(await run, bytes)
+        assert attempt.started > began
 
 
 async def test_a_job_that_waits_for_its_host_can_be_stopped_and_the_host_serves_another(

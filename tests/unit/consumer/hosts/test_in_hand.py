@@ -276,30 +276,50 @@ async def test_a_job_in_hand_is_known_by_its_kind() -> None:
 
 LOOP = """\
 Current thread 0x00007f1 (most recent call first):
-  File "/usr/lib/python3/re.py", line 5 in match
-  File "{file}", line 9 in {function}
-  File "/srv/sluice/host/serving.py", line 137 in _run
+  File "/usr/lib/python3/threading.py", line 5 in wait
+{frame}  File "/srv/sluice/host/serving.py", line 137 in _run
 """
-THREADS = """\
-Thread 0x00007f2 (most recent call first):
-  File "{file}", line 7 in in_thread
-"""
+FRAME = '  File "{file}", line {line} in {function}\n'
+THREAD = "Thread 0x00007f2 (most recent call first):\n" + FRAME
 
 
-async def test_the_job_whose_function_stands_on_the_stack_of_the_loop_is_found() -> None:
+async def find_blocker(handlers: list[AnyHandler], dump: str) -> str | None:
+    """The kind of the job that is found on a stack, while jobs of these kinds are in hand."""
     setup = Setup()
-    runs = [await setup.start(kind) for kind in (kinds.block, kinds.echo, kinds.in_thread)]
-    dump = (THREADS + LOOP).format(file=kinds.__file__, function="block")
-    assert setup.jobs.find_on_stack(dump) == runs[0][0].job.id
-    elsewhere = (THREADS + LOOP).format(file=kinds.__file__, function="nobodys")
-    assert setup.jobs.find_on_stack(elsewhere) is None, "a thread does not block the loop"
+    runs = [await setup.start(handler) for handler in handlers]
+    job_id = setup.jobs.find_on_stack(dump, [kinds.__file__])
+    kind = None if job_id is None else setup.jobs.kind_of(job_id)
     setup.jobs.give_back()
     await asyncio.gather(*(run for _, run, _ in runs))
+    return kind
+
+
+def frame_of(function: str) -> str:
+    """A line of a stack on which a function stands."""
+    return FRAME.format(file=kinds.__file__, line=7, function=function)
+
+
+IN_THREAD = THREAD.format(file=kinds.__file__, line=9, function="in_thread")
+
+
+@pytest.mark.parametrize(
+    ("dump", "found"),
+    [
+        (LOOP.format(frame=frame_of("block")), "t.block"),
+        (IN_THREAD + LOOP.format(frame=frame_of("block")), "t.block"),
+        (IN_THREAD + LOOP.format(frame=frame_of("of_nobody")), None),
+        (IN_THREAD + LOOP.format(frame=""), "t.thread"),
+        (IN_THREAD, "t.thread"),
+        (LOOP.format(frame=frame_of("block") + frame_of("echo")), None),
+        ("", None),
+    ],
+    ids=["in the loop", "a thread beside it", "a callback", "a thread alone", "cut off", "two", "nothing"],
+)
+async def test_the_job_that_blocks_is_found_on_the_stack_of_the_loop_or_else_of_threads(
+    dump: str, found: str | None
+) -> None:
+    assert await find_blocker([kinds.block, kinds.echo, kinds.in_thread], dump) == found
 
 
 async def test_of_two_jobs_of_one_kind_none_is_named() -> None:
-    setup = Setup()
-    runs = [(await setup.start(kinds.block))[1] for _ in range(2)]
-    assert setup.jobs.find_on_stack(LOOP.format(file=kinds.__file__, function="block")) is None
-    setup.jobs.give_back()
-    await asyncio.gather(*runs)
+    assert await find_blocker([kinds.block, kinds.block], LOOP.format(frame=frame_of("block"))) is None
