@@ -16,6 +16,7 @@ from consumer.hosts.descendants import Descendants, kill_with_descendants
 from consumer.hosts.output import HostOutput
 from sluice.host.current_job import JobRef
 from sluice.host.frames import Decoder, Message, encode
+from sluice.host.limits import waited_for_processor_s
 from sluice.host.log_line import write
 
 LOG = logging.getLogger("sluice.hosts")
@@ -27,7 +28,8 @@ class HostSpec(NamedTuple):
     """What all hosts of a consumer have in common.
 
     `memory_mib` is what a process slot may allocate (0: no bound), and half of what a shared host may. Seconds: `start_s` to load the
-    modules, `grace_s` for a job to end after it was asked to, `blocked_s` without a sign of life.
+    modules, `grace_s` for a job to end after it was asked to, `blocked_s` without a sign of life. `waited_s` tells for how many
+    seconds a process has waited for a processor.
     """
 
     modules: tuple[str, ...]
@@ -36,6 +38,7 @@ class HostSpec(NamedTuple):
     grace_s: float
     blocked_s: float
     descendants: Descendants
+    waited_s: Callable[[int], float] = waited_for_processor_s
 
 
 class ChildListener(NamedTuple):
@@ -62,6 +65,11 @@ class Child(asyncio.Protocol):
         """The process's pid."""
         return self._process.pid
 
+    @property
+    def listens(self) -> bool:
+        """False once it has ended, or has closed its socket."""
+        return self._process.returncode is None and not self._transport.is_closing()
+
     async def start(self) -> None:
         """Start the process and tell it what to be. Raises OSError if the machine cannot start another."""
         loop = asyncio.get_running_loop()
@@ -87,9 +95,10 @@ class Child(asyncio.Protocol):
 
     def kill(self, why: str | None = None) -> None:
         """Kill it now, with whatever it started; `why` is then how it ended."""
-        self._why = self._why or why
-        self._stopping = True
-        kill_with_descendants(self.pid)
+        if self._process.returncode is None:  # else its pid may be another's by now
+            self._why = self._why or why
+            self._stopping = True
+            kill_with_descendants(self.pid)
 
     def abort(self, why: str) -> None:
         """Have it say on stderr what it was doing, and end."""

@@ -16,7 +16,6 @@ from sluice.core.outcome import Ending
 from sluice.errors import StartRefused
 from sluice.host.dumps import innermost_line
 from sluice.host.frames import Message
-from sluice.host.limits import waited_for_processor_s
 from sluice.host.loading import MEND, NO_EXIT, does_not_load
 from sluice.host.log_line import LogLine, write
 from sluice.host.user_files import UserFiles
@@ -53,16 +52,21 @@ class HostListener(NamedTuple):
 
 
 class Host:
-    """A host process and its jobs. `slot`: it runs one at a time, and is killed to stop it."""
+    """A host process and its jobs. `slot`: it runs one at a time, and is killed to stop it.
 
-    def __init__(self, spec: HostSpec, name: str, slot: bool, listener: HostListener) -> None:
+    `alone`: it gets but one job; if that does not end when it is asked to, it is killed, too.
+    """
+
+    def __init__(
+        self, spec: HostSpec, name: str, slot: bool, listener: HostListener, alone: bool = False
+    ) -> None:
         self.name, self._spec, self._listener = name, spec, listener
         self._child = Child(
             spec, name, slot, ChildListener(self._hear, self._lose, lambda: self._jobs.only_job)
         )
         stopping = Stopping(
-            kill=self._kill if slot else None,
-            grace_s=spec.grace_s,
+            kill=self._kill if slot or alone else None,
+            grace_s=0 if slot else spec.grace_s,
             held_up=lambda: self.quiet_s > QUIET_S,
             on_late=lambda attempt: listener.on_late(self, attempt),
         )
@@ -72,6 +76,7 @@ class Host:
         self._user_files = UserFiles(spec.modules)
         self._heard = monotonic()
         self._blockage: Blockage | None = None
+        self._blocked = False
         self.ending, self.gone = False, asyncio.Event()
         self.started_jobs = 0
         self.uses = Measures()
@@ -86,6 +91,11 @@ class Host:
         return len(self._jobs)
 
     @property
+    def available(self) -> bool:
+        """True while it takes jobs."""
+        return not self.ending and not self.gone.is_set() and self._child.listens
+
+    @property
     def quiet_s(self) -> float:
         """Seconds since its event loop was last heard of."""
         return monotonic() - self._heard
@@ -93,7 +103,7 @@ class Host:
     @property
     def silent_s(self) -> float:
         """Seconds since its event loop was last heard of, but for those in which it could not run: a busy machine blames nobody."""
-        return self.quiet_s - (waited_for_processor_s(self._child.pid) - self.uses.waited_s)
+        return self.quiet_s - (self._spec.waited_s(self._child.pid) - self.uses.waited_s)
 
     @property
     def blocked_at(self) -> str:
@@ -103,13 +113,11 @@ class Host:
     async def start(self) -> list[KindInfo]:
         """Start the process and load the modules; returns the kinds. Raises StartRefused, or OSError."""
         await self._child.start()
-        while not self._ready.done():
-            left = self._spec.start_s - self.silent_s
-            if left < 0:
-                await self._abort("")
-                raise StartRefused(self._describe_hang())
-            await asyncio.wait([self._ready], timeout=left)
-        return [from_wire(each) for each in self._ready.result()]
+        try:
+            return [from_wire(each) for each in await self._load()]
+        except BaseException:
+            self._child.kill()
+            raise
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run one job; returns how it ended. Raises Interrupted if the host was lost, and another job may be the cause."""
@@ -124,7 +132,7 @@ class Host:
 
     async def end_blocked(self) -> None:
         """End a host whose event loop does not answer. The job that blocks it is charged, if it is known."""
-        self.ending = True
+        self.ending = self._blocked = True
         await self._abort(f"The event loop was blocked for {self._spec.blocked_s:g} s")
 
     async def close(self) -> None:
@@ -136,6 +144,15 @@ class Host:
         """End it now: its only job is to stop."""
         self.ending = True
         self._child.kill()
+
+    async def _load(self) -> list[Any]:
+        while not self._ready.done():
+            left = self._spec.start_s - self.silent_s
+            if left < 0:
+                await self._abort("")
+                raise StartRefused(self._describe_hang())
+            await asyncio.wait([self._ready], timeout=left)
+        return self._ready.result()
 
     async def _abort(self, why: str) -> None:
         """Have it say what it is doing, and end."""
@@ -192,7 +209,7 @@ class Host:
         how = f"{how.rstrip('.')}{f', at {where}' if where else ''}."
         if not self._ready.done():
             self._ready.set_exception(StartRefused(does_not_load(self._loading, how, "", NO_EXIT)))
-        if self.ending and self._blockage is None:
+        if self._blocked and self._blockage is None:
             self._blockage = self._guess_blockage(where)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)
         self._end_blockage()
@@ -207,9 +224,7 @@ class Host:
     def _find_last_line(self) -> str:
         return innermost_line("\n".join(self._child.output.tail), self._user_files)
 
-    def _guess_blockage(self, where: str) -> Blockage | None:
+    def _guess_blockage(self, where: str) -> Blockage:
         """Find what blocked a loop that could not say it, from what the process wrote when it was ended."""
         job_id = self._jobs.find_on_stack("\n".join(self._child.output.tail))
-        if job_id is None and self.silent_s < self._spec.blocked_s:
-            return None
         return Blockage(self._jobs.kind_of(job_id or ""), job_id, where, self._heard)

@@ -20,6 +20,7 @@ from consumer.hosts.starting import start_host
 from sluice.core.catalogue import KindInfo
 from sluice.core.outcome import ChildDied, Ending, OutOfMemory, Released
 from sluice.core.registry import Registry
+from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import StartRefused
 
 
@@ -47,7 +48,10 @@ class Hosts:
         self.places = Places(self._start, wear.reason, spec.blocked_s, stats)
         self._listener = HostListener(self.places.replace_late, stats.add_blocked, stats.add_died)
         self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason)
-        self._fresh = [FreshSlots(partial(self._start, "alone", slot=slot)) for slot in (False, True)]
+        self._fresh = [
+            FreshSlots(partial(self._start, "alone", slot=slot, alone=True)) for slot in (False, True)
+        ]
+        self._coming: TaskSet[Host] = TaskSet()
 
     def __repr__(self) -> str:
         return f"<Hosts {self.places} {self.slots}>"
@@ -117,6 +121,7 @@ class Hosts:
 
     async def close(self) -> None:
         """End every host. Bounded."""
+        await self._coming.cancel()
         await asyncio.gather(
             self.places.close(), self.slots.close(), *(fresh.close() for fresh in self._fresh)
         )
@@ -146,7 +151,7 @@ class Hosts:
     async def _run_at(self, place: Place | Slots, attempt: Attempt) -> Ending:
         host = place.take()
         if host is None:
-            host = await _wait_for_host(place, attempt)
+            host = await self._wait_for_host(place, attempt)
         if host is None:
             return Released()
         try:
@@ -154,22 +159,21 @@ class Hosts:
         finally:
             place.put_back(host)
 
-    async def _start(self, name: str, slot: bool = False) -> Host:
-        return await start_host(lambda: Host(self._spec, name, slot, self._listener), self._refuse)
+    async def _wait_for_host(self, place: Place | Slots, attempt: Attempt) -> Host | None:
+        """Wait for a host; None if the attempt was stopped meanwhile."""
+        coming = self._coming.start(place.wait(), f"host-for-{attempt.job.id}")
+        with attempt.wait_for_host() as stopped:
+            await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures of two types
+        if attempt.stopped is None:
+            return coming.result()
+        coming.add_done_callback(
+            lambda late: late.cancelled() or late.exception() or place.put_back(late.result())
+        )
+        return None
+
+    async def _start(self, name: str, slot: bool = False, alone: bool = False) -> Host:
+        return await start_host(lambda: Host(self._spec, name, slot, self._listener, alone), self._refuse)
 
     def _refuse(self, why: StartRefused) -> None:
         self._refused = why
         self._on_refused()
-
-
-async def _wait_for_host(place: Place | Slots, attempt: Attempt) -> Host | None:
-    """Wait for a host; None if the attempt was stopped meanwhile."""
-    coming: asyncio.Future[Host] = asyncio.ensure_future(place.wait())
-    with attempt.wait_for_host() as stopped:
-        await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures of two types
-    if attempt.stopped is None:
-        return coming.result()
-    coming.add_done_callback(
-        lambda late: late.cancelled() or late.exception() or place.put_back(late.result())
-    )
-    return None

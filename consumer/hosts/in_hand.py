@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 from consumer.attempt import Attempt
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released
 from sluice.host.current_job import JobRef
+from sluice.host.dumps import functions_that_block
 from sluice.host.ending import decode_ending
 
 NUMBERS = count(1)
 AGAIN_S = 0.5
 """Seconds until a run whose time is up is looked at again, if something else holds its host up."""
+
+CANCELLED_ITSELF = HandlerFailed("CancelledError", "The handler cancelled its own task.", "")
 
 
 class Interrupted(Exception):
@@ -30,7 +33,7 @@ class Run(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """How the host's jobs are ended: `kill` (if it has but one at a time), or asked to end in `grace_s` seconds.
+    """How the host's jobs are ended: asked to, and then `grace_s` seconds later by `kill`, if there is but one at a time.
 
     `held_up` tells that the host does not answer at present. `on_late` is called for a job that did not end in time.
     """
@@ -47,6 +50,7 @@ class InHand:
     def __init__(self, send: Callable[[tuple[Any, ...]], None], stopping: Stopping) -> None:
         self._send, self._stopping = send, stopping
         self._runs: dict[int, Run] = {}
+        self._left_behind = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -69,8 +73,7 @@ class InHand:
         number, loop = next(NUMBERS), asyncio.get_running_loop()
         run = self._runs[number] = Run(attempt, loop.create_future())
         attempt.begin(partial(self._ask, number))
-        grace_s = 0 if self._stopping.kill else self._stopping.grace_s
-        timer = loop.call_later(attempt.time_limit_s + grace_s, self._expire, number)
+        timer = loop.call_later(attempt.time_limit_s + self._stopping.grace_s, self._expire, number)
         job, kind = attempt.job, attempt.info.kind
         limit, given = attempt.time_limit_s, job.input or b""
         self._send(("run", number, job.id, kind, job.attempt, job.fence, limit, given))
@@ -94,7 +97,7 @@ class InHand:
         elif len(self) > 1:
             run.done.set_exception(Interrupted())
         else:
-            run.done.set_result(HandlerFailed("CancelledError", "The handler cancelled its own task.", ""))
+            run.done.set_result(CANCELLED_ITSELF)
 
     def progress(self, number: int, progress: bytes) -> None:
         """Take in progress, which the heartbeat fetches."""
@@ -105,10 +108,10 @@ class InHand:
     def lose(self, how: str, blamed: str | None) -> None:
         """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.
 
-        Else the only job in hand is charged; several are suspects.
+        Else the only job in hand is charged; several are suspects, and so is what went on although its job was over.
         """
         left = [run for run in self._runs.values() if not run.done.done()]
-        if len(left) == 1:
+        if blamed is None and len(left) == 1 and not self._left_behind:
             blamed = left[0].attempt.job.id
         for attempt, done in left:
             if attempt.stopped is not None:
@@ -125,16 +128,18 @@ class InHand:
                 run.done.set_result(Released())
 
     def find_on_stack(self, dump: str) -> str | None:
-        """Find the one job whose function stands in a dump of the stack."""
+        """Find the one job whose function stands on the stack that a blocked host has written; None if it is not one alone."""
+        standing = functions_that_block(dump)
+        places = {run.attempt.job.id: run.attempt.info for run in self._runs.values()}
         found = [
-            run.attempt.job.id
-            for run in self._runs.values()
-            if stands_in(dump, run.attempt.info.file, run.attempt.info.function)
+            job_id
+            for job_id, info in places.items()
+            if (info.file, info.function.rpartition(".")[2]) in standing
         ]
         return found[0] if len(found) == 1 else None
 
     def _ask(self, number: int) -> None:
-        if self._stopping.kill:
+        if self._stopping.kill is not None and not self._stopping.grace_s:
             self._stopping.kill()
         else:
             self._send(("cancel", number))
@@ -145,18 +150,21 @@ class InHand:
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if self._stopping.kill:
-            run.attempt.time_out()
-        elif self._stopping.held_up():
-            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
-        else:
+        if self._stopping.kill is not None:
             run.attempt.on_stop = None
             run.attempt.time_out()
+            self._stopping.kill()
+        elif not self._stopping.held_up():
+            self._leave_behind(run)
+        elif run.attempt.stopped is None:
+            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
+        else:  # it hears of that when it can, or ends with its host
             run.done.set_result(Released())
-            self._stopping.on_late(run.attempt)
 
-
-def stands_in(dump: str, file: str, function: str) -> bool:
-    """Tell whether a function is on the stack that faulthandler wrote."""
-    name = function.rpartition(".")[2]
-    return any(f'"{file}"' in line and line.endswith(f" in {name}") for line in dump.splitlines())
+    def _leave_behind(self, run: Run) -> None:
+        """Count a job as over whose handler goes on."""
+        self._left_behind += 1
+        run.attempt.on_stop = None
+        run.attempt.time_out()
+        run.done.set_result(Released())
+        self._stopping.on_late(run.attempt)

@@ -7,12 +7,13 @@ from typing import Any
 
 from consumer.attempt import Attempt
 from consumer.hosts.hosts import Hosts
+from consumer.hosts.in_hand import CANCELLED_ITSELF
 from sluice.core.catalogue import KindInfo, describe
-from sluice.core.outcome import Ending
+from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
 from sluice.host.loading import load_watched
 from sluice.host.performing import Reporter, Request
-from sluice.host.runs import LoopRun, Run, ThreadRun
+from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
 
 NO_LIMIT_S = 1e9
 """Time limits do not count while somebody looks at a breakpoint."""
@@ -30,18 +31,26 @@ class InProcess(Hosts):
         """Do nothing: there are no hosts."""
 
     async def run(self, attempt: Attempt) -> Ending:
-        """Run a job; returns how it ended."""
+        """Run a job; returns how it ended. Raises only its own task's CancelledError."""
+        if attempt.stopped is not None:
+            return attempt.stopped
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Ending] = loop.create_future()
 
         def end(_: Run, ending: Ending) -> None:
             if not done.done():
-                done.set_result(ending)
+                done.set_result(CANCELLED_ITSELF if isinstance(ending, Disturbed) else ending)
 
         run = self._make_run(attempt, loop, end)
         attempt.begin(lambda: run.stop(attempt.stopped or asyncio.CancelledError()))
         run.start()
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            attempt.stop(Released())
+            raise
+        finally:
+            attempt.on_stop = None
 
     def _make_run(self, attempt: Attempt, loop: asyncio.AbstractEventLoop, end: Any) -> Run:
         job, handler = attempt.job, self._handlers[attempt.info.kind]

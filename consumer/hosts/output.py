@@ -21,7 +21,8 @@ HALF = 4 * MESSAGE + 4
 """Bytes of half a line that are held: of a line too long, more than enough to show that it was cut."""
 TOGETHER_S = 0.2
 """Seconds within which the lines of one dump follow each other."""
-TAIL = 50
+TAIL = 120
+"""Lines: more than a dump has of one thread, and that of the event loop comes last."""
 BEGINNINGS = (
     "Fatal Python error",
     "Traceback (most recent call last)",

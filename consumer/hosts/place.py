@@ -36,7 +36,7 @@ class Place:
     def current(self) -> Host | None:
         """The host that takes new jobs, if it is there."""
         host = self._newest
-        return None if host is None or host.ending or host.gone.is_set() else host
+        return host if host is not None and host.available else None
 
     @property
     def renewing(self) -> bool:

@@ -34,7 +34,7 @@ class Slots:
         """Take an idle host, if there is one: the one that ran a job last."""
         while self._idle:
             host = self._idle.pop()
-            if not host.gone.is_set():
+            if host.available:
                 self._busy.add(host)
                 return host
         return None
@@ -48,7 +48,7 @@ class Slots:
     def put_back(self, host: Host) -> None:
         """Keep a host for the next job, or let it end."""
         self._busy.discard(host)
-        if host.gone.is_set() or host.ending or self._worn(host):
+        if not host.available or self._worn(host):
             self._closing.start(host.close(), f"close-{host.name}")
         else:
             self._idle.append(host)

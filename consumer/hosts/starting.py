@@ -16,7 +16,9 @@ TRIES = 5
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
-async def start_host(make: Callable[[], Host], on_refused: Callable[[StartRefused], None]) -> Host:
+async def start_host(
+    make: Callable[[], Host], on_refused: Callable[[StartRefused], None], pause_s: float = PAUSE_S
+) -> Host:
     """Start a host; `on_refused` is called when that has failed several times, and it goes on trying."""
     tries = 0
     while True:
@@ -28,6 +30,6 @@ async def start_host(make: Callable[[], Host], on_refused: Callable[[StartRefuse
             LOG.error("a host did not start (%d times in a row): %s", tries, error)
             if tries == TRIES:
                 on_refused(StartRefused(str(error)))
-            await asyncio.sleep(min(PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S))
+            await asyncio.sleep(min(pause_s * 2 ** (tries - 1), LONGEST_PAUSE_S))
         else:
             return host

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
+from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
 from sluice.host.limits import measure
@@ -76,28 +78,39 @@ class Host:
         return None if task is None else self._owners.get(task)
 
     def _start(self, request: Request) -> None:
-        handler = self._registry[request.kind]
-        report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
-        common = (request, handler, self._loop, report, self._end)
-        in_loop = handler.runs_in == "loop"
-        run = LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
-        self._runs[request.number] = run
+        try:
+            run = self._runs[request.number] = self._make_run(request)
+        except KindUnknown as error:  # its module has changed since another host listed it
+            self._gather_ending(request.number, error)
+            return
         if self.one_at_a_time:
             set_only_job(request.job)
         run.start()
 
+    def _make_run(self, request: Request) -> Run:
+        handler = self._registry[request.kind]
+        report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
+        common = (request, handler, self._loop, report, self._end)
+        in_loop = handler.runs_in == "loop"
+        return LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
+
     def _end(self, run: Run, ending: Ending) -> None:
-        """Tell the consumer, together with what else ends in this turn of the loop."""
         self._pipe.leave_if_forked()
-        if self._runs.pop(run.request.number, None) is None:
-            return
-        finish_job(run.request.job)
+        if self._runs.pop(run.request.number, None) is not None:
+            finish_job(run.request.job)
+            self._gather_ending(run.request.number, ending)
+
+    def _gather_ending(self, number: int, ending: Ending) -> None:
+        """Tell the consumer, together with what else ends in this turn of the loop."""
         word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
         if not self._ended:
             self._loop.call_soon(self._send_ended)
-        self._ended.append(("ended", run.request.number, word, values))
+        self._ended.append(("ended", number, word, values))
 
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []
         self.ended_jobs += len(ended)
-        self._pipe.send(*ended)
+        try:
+            self._pipe.send(*ended)
+        except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost
+            break_off(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import fcntl
 import logging
 import os
 import signal
@@ -24,6 +23,8 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
 from sluice.host.background import Load, SessionWeight, be_nice
+from sluice.host.breaking_off import break_off
+from sluice.host.high_fd import copy_high
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
 from sluice.host.loading import load_watched
@@ -36,9 +37,6 @@ from sluice.host.watch import Watch
 from sluice.host.weight_note import describe_weight, read_scheduling
 
 LOG = logging.getLogger("sluice.host")
-HIGH_FD = 500
-"""Where the socket is kept: what handlers close by number, in a loop, is lower."""
-
 MOST_THREADS = 10_000
 """More than any lane has slots; threads are started as they are needed."""
 
@@ -65,21 +63,17 @@ def serve(fd: int) -> NoReturn:
     _set_up_process(start)
     capture(start.log_level, lambda line: pipe.send(("log", *line)))
     registry = _load(start.modules, pipe)
+    pipe.leave_if_forked()
     if start.slot:
         be_nice()
-    pipe.send(
-        (
-            "ready",
-            [to_wire(describe(registry[kind])) for kind in registry],
-            describe_weight(read_scheduling()),
-        )
-    )
+    kinds = [to_wire(describe(registry[kind])) for kind in registry]
+    pipe.send(("ready", kinds, describe_weight(read_scheduling())))
     settle_garbage_collection()
     (_serve_in_main_thread if start.slot else _serve_in_loop)(pipe, registry)
 
 
 def _move_high(fd: int) -> socket.socket:
-    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    high = copy_high(fd)
     os.close(fd)
     return socket.socket(fileno=high)
 
@@ -90,7 +84,7 @@ def _set_up_process(start: Start) -> None:
     os.environ.pop("PYTHONPATH", None)
     if start.python_path is not None:
         os.environ["PYTHONPATH"] = start.python_path
-    faulthandler.enable(os.dup(2))
+    faulthandler.enable(copy_high(2))
     adopt_orphans()
     limit_memory(start.memory_mib)
 
@@ -117,14 +111,19 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     """Run plain functions in the main thread, each as if it were the first; the loop has a thread of its own."""
     loop = uvloop.new_event_loop()
     work: SimpleQueue[Callable[[], None]] = SimpleQueue()
-    own_helpers = children_of(os.getpid())
-    host = Host(
-        loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers), one_at_a_time=True
-    )
+    surroundings, own_helpers = Surroundings(), children_of(os.getpid())
+
+    def clean_up() -> None:
+        pipe.leave_if_forked()
+        surroundings.restore_signals()
+        end_descendants(own_helpers | _helpers_of_multiprocessing())
+
+    host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
-    surroundings = Surroundings()
     while True:
-        with contextlib.suppress(BaseException):  # a signal of the last job may still arrive here
+        # The signal handler of a job may raise when the job has ended.
+        with contextlib.suppress(BaseException):
+            surroundings.restore_signals()
             next_job = work.get()
             surroundings.restore()
             next_job()
@@ -151,15 +150,12 @@ def _receive(host: Host) -> None:
         host.receive()
     except EOFError:
         _leave()
-
-
-def _end_what_was_started(pipe: Pipe, spared: set[int]) -> None:
-    """Kill what the job has started, but for the helpers that multiprocessing keeps for this process."""
-    pipe.leave_if_forked()
-    end_descendants(spared | _helpers_of_multiprocessing())
+    except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
+        break_off(error)
 
 
 def _helpers_of_multiprocessing() -> set[int]:
+    """Find what multiprocessing keeps for this process, whatever job was the first to need it."""
     helpers = (
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
         ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
@@ -172,6 +168,8 @@ def _helpers_of_multiprocessing() -> set[int]:
 
 def _leave() -> NoReturn:
     """End this process at once, with all that it has started."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    end_descendants()
-    os._exit(0)
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        end_descendants()
+    finally:
+        os._exit(0)

@@ -10,6 +10,7 @@ from threading import Thread, main_thread
 from time import monotonic
 from types import FrameType
 
+from sluice.error_text import storable
 from sluice.host.current_job import JobRef
 from sluice.host.pipe import Pipe
 
@@ -47,10 +48,12 @@ class Watch:
     def _watch(self) -> None:
         poll = select.poll()
         poll.register(self._pipe.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
-        while not poll.poll(TICK_S * 1000):
-            self._judge(monotonic())
-            self._keep_weight()
-        self._on_gone()
+        try:
+            while not poll.poll(TICK_S * 1000):
+                self._judge(monotonic())
+                self._keep_weight()
+        finally:
+            self._on_gone()
 
     def _judge(self, now: float) -> None:
         """Ask the loop for an answer; if it owes the last one for long, say what runs in it."""
@@ -79,9 +82,9 @@ def find_line() -> str:
     found = frame or innermost
     if found is None:
         return "the thread is gone"
-    return f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}"
+    return storable(f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}")
 
 
 def _is_users(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "").partition(".")[0]
+    name = str(frame.f_globals.get("__name__")).partition(".")[0]
     return name not in sys.stdlib_module_names and name not in ("sluice", "uvloop")

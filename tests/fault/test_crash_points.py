@@ -16,6 +16,9 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.ports import Finding
+from tests.fault.chaos.client_log import Violations
+from tests.fault.chaos.left_behind import of_run, until_gone
+from tests.fault.chaos.record_snapshot import HandlerRun
 from tests.fault.claims import check_claims
 from tests.fault.crash.orders import ACTIONS
 from tests.fault.crash.points import POINTS
@@ -40,7 +43,7 @@ class Results(NamedTuple):
     keys: dict[str, str]
     unpromised: list[str]
     promises: dict[str, Promise]
-    ledger: list[tuple[str, str]]
+    ledger: list[HandlerRun]
 
 
 @asynccontextmanager
@@ -78,10 +81,16 @@ async def run(servers: Servers, directory: Path) -> Results:
 
 
 @pytest.fixture(scope="module")
-def results(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def results(shared_servers: Servers, directory: Path) -> Results:
     """Run all cases once for all tests."""
     shared_servers.up()
-    return asyncio.run(run(shared_servers, tmp_path_factory.mktemp("crash")))
+    return asyncio.run(run(shared_servers, directory))
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the directory of all cases."""
+    return tmp_path_factory.mktemp("crash")
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -95,18 +104,25 @@ def test_every_key_belongs_to_the_one_job_its_client_was_told_about(results: Res
 
 
 def test_every_claim_ended_once(results: Results) -> None:
-    assert results.claims.keys() <= {"lease-lost", "released", "handler-error"}
+    assert results.claims.keys() <= {"lease-lost", "released", "handler-error", "worker-lost"}
 
 
 def test_no_invariant_of_the_record_is_violated(results: Results) -> None:
     assert results.findings == []
 
 
-def test_no_handler_ran_twice_under_one_claim(results: Results) -> None:
+@pytest.mark.usefixtures("results")
+async def test_no_process_is_left_behind(directory: Path) -> None:
+    violations = Violations()
+    await until_gone(of_run(directory / "ledger"), "after the end", violations)
+    assert violations.examples == {}
+
+
+def test_no_handler_ran_twice_under_one_claim_in_one_host(results: Results) -> None:
     assert [run for run, times in Counter(results.ledger).items() if times > 1] == []
 
 
 def test_the_table_has_every_point_of_a_flow() -> None:
     numbers = {number.split()[0] for number in POINTS}
-    assert numbers | NOT_THERE.keys() == {f"FP{number}" for number in range(1, 23)}
+    assert numbers | NOT_THERE.keys() == {f"FP{number}" for number in range(1, 28)}
     assert numbers.isdisjoint(NOT_THERE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
 from sluice.core.errors import ServerAway
@@ -19,7 +18,6 @@ class FakeHeartbeatStore:
 
     def __init__(self) -> None:
         self.beats: list[dict[Claim, bytes | None]] = []
-        self.beaten = threading.Event()
         self.lost: set[Claim] = set()
         self.cancelled: set[Claim] = set()
         self.away = self.frozen = False
@@ -38,7 +36,6 @@ class FakeHeartbeatStore:
         if self.away:
             raise ServerAway("PostgreSQL")
         self.beats.append(dict(held))
-        self.beaten.set()
         return [self._renew(claim, progress) for claim, progress in held if claim not in self.lost]
 
     async def close(self) -> None:

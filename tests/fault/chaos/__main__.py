@@ -20,10 +20,10 @@ from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
 from tests.fault.chaos.docs_page import PAGE, replace_section
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import FULL, SHORT, ProcessCounts, kinds, repeated
+from tests.fault.chaos.schedule import FULL, HOSTS, SHORT, ProcessCounts, kinds, repeated
 from tests.support.servers import running_servers
 
-MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "short": SHORT}
+MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "hosts": HOSTS, "short": SHORT}
 REPORTS = Path(".local/fault")
 SOAK_S, SOAK_TIMES = 3_600.0, 10
 
@@ -81,7 +81,7 @@ def _say(line: str) -> None:
 
 
 def _mix(text: str) -> Mapping[str, int]:
-    """Parse `full`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
+    """Parse `full`, `hosts`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
     if text in MIXES:
         return MIXES[text]
     parts = (part.partition("=") for part in text.split(","))
@@ -93,7 +93,7 @@ def _mix(text: str) -> Mapping[str, int]:
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--seed", {"type": int, "help": "which faults, in which order (default: any)"}),
-    ("--seconds", {"type": float, "default": 375.0, "help": "of load (default: %(default)s)"}),
+    ("--seconds", {"type": float, "default": 450.0, "help": "of load (default: %(default)s)"}),
     ("--rate", {"type": float, "default": 160.0, "help": "clients a second (default: %(default)s)"}),
     (
         "--patience",
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Break servers, processes and connections under load, and check that every promise is kept.",
         epilog=f"kinds of faults: {', '.join(kinds(ProcessCounts()))}",
     )
-    mix = "full, short, or KIND=NUMBER,… (default: full)"
+    mix = "full, hosts, short, or KIND=NUMBER,… (default: full)"
     parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)
     for name, option in OPTIONS:
         parser.add_argument(name, **option)

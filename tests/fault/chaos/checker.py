@@ -15,6 +15,10 @@ SOLO_LIMIT = 3
 STALE_S = 8.0
 """Grace for stale answers: a job counts as finished from the start of the statement that says so, during which PostgreSQL may be frozen."""
 
+UNCHARGED = frozenset({"lease-lost", "released", "cancelled"})
+USUAL_FAILURES = frozenset({("chaos.shaky", "handler-error")})
+"""Kinds that fail by themselves, and how."""
+
 Counts = dict[str, int]
 
 
@@ -47,6 +51,7 @@ def judge(log: ClientLog, record: RecordSnapshot, no_faults: bool = False) -> Ve
     for each in record.attempts if no_faults else ():
         if each.outcome == "lease-lost":
             violations.add("taken from a living consumer", each)
+    _check_charges(record, by_id, violations)
     runs = _check_runs(record, by_id, violations)
     return Verdict(_counts(log, record, by_number) | outcomes | runs, violations)
 
@@ -123,15 +128,17 @@ def _check_claims(rows: Iterable[Row], attempts: Iterable[FailedAttempt], violat
 
 
 def _check_runs(record: RecordSnapshot, by_id: Mapping[str, Row], violations: Violations) -> Counts:
-    """Check that a handler began at most once under a claim, and that every result has a run behind it."""
-    seen = Counter(record.ledger)
-    for run, times in seen.items():
-        if times > 1:
-            violations.add("ran twice under one claim", run)
-        if run.job_id not in by_id or run.fence > by_id[run.job_id].fence:
-            violations.add("ran without a claim", run)
+    """Check that a handler began again under a claim only where its host was lost, and that every result has a run behind it."""
+    lost = _lost_hosts(record, by_id)
+    pids: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for job_id, fence, pid in record.ledger:
+        if pid in pids[job_id, fence] or not lost.issuperset(pids[job_id, fence]):
+            violations.add("ran twice under one claim", (job_id, fence, pid))
+        pids[job_id, fence].append(pid)
+        if job_id not in by_id or fence > by_id[job_id].fence:
+            violations.add("ran without a claim", (job_id, fence, pid))
     for row in record.rows:
-        if row.state == "succeeded" and (row.id, row.fence) not in seen:
+        if row.state == "succeeded" and (row.id, row.fence) not in pids:
             violations.add("succeeded without running", row)
     runs = Counter(run.job_id for run in record.ledger)
     for row in record.rows:
@@ -140,11 +147,40 @@ def _check_runs(record: RecordSnapshot, by_id: Mapping[str, Row], violations: Vi
             violations.add(
                 "given up although it never ran alone so often", f"{row}: ran {runs[row.id]} times, {ends}"
             )
-    return {"handler runs": len(record.ledger), "jobs run more than once": sum(map(_again, runs.values()))}
+    return {
+        "handler runs": len(record.ledger),
+        "jobs run more than once": sum(map(_again, runs.values())),
+        "claims run more than once": sum(_again(len(each)) for each in pids.values()),
+    }
 
 
 def _again(times: int) -> bool:
     return times > 1
+
+
+def _lost_hosts(record: RecordSnapshot, by_id: Mapping[str, Row]) -> frozenset[int]:
+    """Return the hosts that were harmed, from outside or by what ran in them."""
+    return record.harmed.union(
+        run.pid for run in record.ledger if run.job_id in by_id and _is_hostile(by_id[run.job_id])
+    )
+
+
+def _is_hostile(row: Row) -> bool:
+    return row.kind.startswith("hostile.")
+
+
+def _check_charges(record: RecordSnapshot, by_id: Mapping[str, Row], violations: Violations) -> None:
+    """Check who was charged: those that do harm; of others, one for each host that was harmed from outside, if it was alone there."""
+    pids = {(run.job_id, run.fence): run.pid for run in record.ledger}
+    charged: Counter[int] = Counter()
+    for each in record.attempts:
+        row = by_id[each.job_id]
+        if each.outcome in UNCHARGED or _is_hostile(row) or (row.kind, each.outcome) in USUAL_FAILURES:
+            continue
+        pid = pids.get((each.job_id, each.fence), 0)  # 0: its host was lost before it began
+        charged[pid] += 1
+        if each.outcome != "worker-lost" or charged[pid] > 1 or pid not in (0, *record.harmed):
+            violations.add("charged although not the cause", f"{each}, in host {pid}: {row}")
 
 
 def _counts(log: ClientLog, record: RecordSnapshot, by_number: Mapping[int, list[Row]]) -> Counts:

@@ -17,6 +17,9 @@ import redis.asyncio as redis
 
 from infra.local.server import Server
 from sluice.core.lanes import PRIORITIES, queue_name
+from tests.fault.chaos import host_faults, left_behind
+from tests.fault.chaos.client_log import Violations
+from tests.fault.chaos.host_faults import HostFaults
 from tests.fault.chaos.schedule import Fault
 from tests.support.proxy import BOTH, NORMAL, Behaviour, Proxy
 from tests.support.stack import Process, Stack
@@ -48,13 +51,20 @@ class InjectedFault(NamedTuple):
 class FaultInjector:
     """Inflicts faults on a stack whose processes reach their servers through `edges`, named like `api-postgres`."""
 
-    def __init__(self, stack: Stack, edges: Mapping[str, Proxy]) -> None:
-        self._stack, self._edges = stack, edges
+    def __init__(
+        self, stack: Stack, edges: Mapping[str, Proxy], hosts: HostFaults, violations: Violations
+    ) -> None:
+        self._stack, self._edges, self._hosts, self._violations = stack, edges, hosts, violations
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.metrics: Counter[str] = Counter()
         self._actions: Mapping[str, Callable[[Fault], Awaitable[float]]] = {
-            "api-kill": self._kill_process, "consumer-kill": self._kill_process,
+            "api-kill": self._kill_process, "consumer-kill": self._kill_consumer,
             "api-stop": self._stop_process, "consumer-stop": self._stop_process, "consumer-freeze": self._freeze_process,
+            "host-kill": partial(self._end_host, host_faults.kill),
+            "host-garbage": partial(self._end_host, host_faults.write_garbage),
+            "host-hang-up": partial(self._end_host, host_faults.hang_up),
+            "slot-kill": partial(self._end_host, host_faults.kill),
+            "host-freeze": self._freeze_host, "slot-freeze": self._freeze_host, "host-starve": self._starve_host,
             "rabbitmq-kill": self._kill_server, "redis-kill": self._kill_server, "postgres-kill": self._kill_server,
             "rabbitmq-freeze": self._freeze_server, "redis-freeze": self._freeze_server,
             "postgres-freeze": self._freeze_server,
@@ -108,6 +118,23 @@ class FaultInjector:
     async def _kill_process(self, fault: Fault) -> float:
         victim = self._process(fault)
         return await self._end_and_restart(victim, victim.kill, fault)
+
+    async def _kill_consumer(self, fault: Fault) -> float:
+        """Kill a consumer; its hosts have to end by themselves, with what their jobs have started."""
+        below = left_behind.descendants(self._process(fault).pid)
+        ended = await self._kill_process(fault)
+        await left_behind.until_gone(below, str(fault), self._violations)
+        return ended
+
+    async def _end_host(self, harm: Callable[[int], None], fault: Fault) -> float:
+        return await self._hosts.end(self._process(fault).pid, harm, fault.kind.startswith("host"))
+
+    async def _freeze_host(self, fault: Fault) -> float:
+        shared = fault.kind.startswith("host")
+        return await self._hosts.freeze(self._process(fault).pid, fault.lasts_s, shared)
+
+    async def _starve_host(self, fault: Fault) -> float:
+        return await self._hosts.starve(self._process(fault).pid, fault.lasts_s)
 
     async def _stop_process(self, fault: Fault) -> float:
         victim = self._process(fault)

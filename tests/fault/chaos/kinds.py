@@ -70,14 +70,6 @@ async def in_loop(ask: Ask, context: Context) -> Done:
     return Done(answer=answer_to(ask.number), fence=context.fence)
 
 
-@handler("chaos.blocking", timeout_s=60)
-async def blocking(ask: Ask, context: Context) -> Done:
-    """Block the event loop, as no handler should."""
-    note(context, ask.number)
-    time.sleep(ask.nap_s)  # noqa: ASYNC251  what it is for
-    return Done(answer=answer_to(ask.number), fence=context.fence)
-
-
 @handler("chaos.pure", cache_s=86_400, timeout_s=30)
 async def pure(ask: Ask, context: Context) -> PureDone:
     """Do work once for all who ask for the same."""

@@ -8,6 +8,7 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+from tests.fault.chaos import hostile_kinds
 from tests.fault.chaos.client_log import ClientLog, RequestedJob
 from tests.fault.chaos.client_requests import ClientRequests
 from tests.fault.chaos.followers import Follower
@@ -20,9 +21,9 @@ TRIES, PAUSE_S = 30, 0.3
 """How often and how quickly a client with an idempotency key asks again."""
 PURE_INPUTS = 200
 
-CLIENT_MIX: Mapping[str, int] = {
+CLIENT_MIX: Mapping[str, float] = {
     "plain": 50, "keyed": 14, "twins": 3, "pure": 8, "slow": 4, "delayed": 5, "shaky": 2, "threaded": 2, "heavy": 1,
-    "followed": 6, "waiting": 1, "cancelled": 2, "foreign": 2,
+    "followed": 6, "waiting": 1, "cancelled": 2, "foreign": 2, "hostile": 0.1,
 }  # fmt: skip
 """How clients behave, and how many of a hundred behave like that."""
 
@@ -38,13 +39,13 @@ class Load:
         log: ClientLog,
         rng: Random,
         rate: float,
-        client_mix: Mapping[str, int] = CLIENT_MIX,
+        client_mix: Mapping[str, float] = CLIENT_MIX,
     ) -> None:
         self._requests, self._log, self._rng, self._rate = requests, log, rng, rate
         self._follower = Follower(requests, log)
         self._next = 0
         self._active: set[asyncio.Task[None]] = set()
-        self._behaviours: Mapping[ClientBehaviour, int] = {
+        self._behaviours: Mapping[ClientBehaviour, float] = {
             getattr(self, f"_{name}"): share for name, share in client_mix.items()
         }
         self.not_started = 0
@@ -91,8 +92,13 @@ class Load:
     async def _heavy(self) -> None:
         await self._requests.submit(self._new_job("chaos.process"))
 
-    async def _blocking(self) -> None:
-        await self._requests.submit(self._new_job("chaos.blocking"), nap_s=6.0)
+    async def _busy(self) -> None:
+        """Keep a process busy for a while."""
+        await self._requests.submit(self._new_job("chaos.process"), nap_s=self._rng.uniform(0.3, 1))
+
+    async def _hostile(self) -> None:
+        """Harm the process in which the handler runs."""
+        await self._requests.submit(self._new_job(f"hostile.{self._rng.choice(hostile_kinds.NAMES)}"))
 
     async def _shaky(self) -> None:
         await self._requests.submit(self._new_job("chaos.shaky"))

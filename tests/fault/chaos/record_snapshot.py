@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,18 +50,20 @@ class FailedAttempt(NamedTuple):
 
 
 class HandlerRun(NamedTuple):
-    """A line of the ledger: a handler began under this claim."""
+    """A line of the ledger: a handler began under this claim, in the process of this pid."""
 
     job_id: str
     fence: int
+    pid: int = 0
 
 
 class RecordSnapshot(NamedTuple):
-    """The whole of it."""
+    """The whole of it, and the pids of the hosts that were harmed from outside."""
 
     rows: list[Row]
     attempts: list[FailedAttempt]
     ledger: list[HandlerRun]
+    harmed: frozenset[int] = frozenset()
 
 
 async def unfinished(url: str) -> int:
@@ -69,12 +72,12 @@ async def unfinished(url: str) -> int:
         return int(await sql.fetchval(_LEFT))
 
 
-async def read_record(url: str, ledger: Path) -> RecordSnapshot:
+async def read_record(url: str, ledger: Path, harmed: Collection[int] = ()) -> RecordSnapshot:
     """Read the record and the ledger."""
     async with sql_session(url) as sql, sql.transaction():
         rows = [_row(each) async for each in sql.cursor(_JOBS, prefetch=5_000)]
         attempts = [FailedAttempt(*each) async for each in sql.cursor(_ATTEMPTS, prefetch=5_000)]
-    return RecordSnapshot(rows, attempts, read_ledger(ledger))
+    return RecordSnapshot(rows, attempts, read_ledger(ledger), frozenset(harmed))
 
 
 def read_ledger(path: Path) -> list[HandlerRun]:
@@ -82,7 +85,9 @@ def read_ledger(path: Path) -> list[HandlerRun]:
     if not path.exists():
         return []
     with path.open() as lines:
-        return [HandlerRun(job_id, int(fence)) for job_id, fence, *_ in map(str.split, lines)]
+        return [
+            HandlerRun(job_id, int(fence), int(pid)) for job_id, fence, _, pid, *_ in map(str.split, lines)
+        ]
 
 
 def _row(row: asyncpg.Record) -> Row:

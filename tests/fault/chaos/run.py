@@ -16,13 +16,24 @@ from tests.fault.chaos.checker import Verdict, judge
 from tests.fault.chaos.client_log import ClientLog
 from tests.fault.chaos.client_requests import ClientRequests
 from tests.fault.chaos.fault_injector import FaultInjector, InjectedFault
+from tests.fault.chaos.host_faults import HostFaults
 from tests.fault.chaos.http_client import ConnectionPool, LoadBalancer
 from tests.fault.chaos.kinds import LEDGER
+from tests.fault.chaos.left_behind import of_jobs, of_run, until_gone
 from tests.fault.chaos.load import CLIENT_MIX, Load
 from tests.fault.chaos.record_snapshot import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
 from tests.fault.chaos.resource_samples import Sample, watch
-from tests.fault.chaos.schedule import EDGES, FULL, LEASE_S, SERVERS, Fault, ProcessCounts, schedule
+from tests.fault.chaos.schedule import (
+    BLOCKED_S,
+    EDGES,
+    FULL,
+    LEASE_S,
+    SERVERS,
+    Fault,
+    ProcessCounts,
+    schedule,
+)
 from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import proxied_urls
 from tests.support.stack import ROOT, Stack, make_a_key
@@ -32,13 +43,14 @@ Say = Callable[[str], None]
 QUIESCE_S = 60.0
 SAY_EVERY_S = 5.0
 TENANTS = ("demo", "acme")
-KINDS = "tests.fault.chaos.kinds"
+KINDS = "tests.fault.chaos.kinds,tests.fault.chaos.hostile_kinds"
 SETTINGS: dict[str, object] = {
     "handlers": KINDS,
     "lease_s": LEASE_S,
     "beat_s": 0.5,
     "dispatch_due_s": 2,
     "processes": 1,
+    "blocked_s": BLOCKED_S,
     "lanes": '{"default":{"slots":128,"ids_per_message":64},"heavy":{"slots":1,"ids_per_message":1}}',
 }
 
@@ -51,7 +63,7 @@ class Plan(NamedTuple):
     mix: Mapping[str, int] = FULL
     rate: float = 160.0
     processes: ProcessCounts = ProcessCounts()
-    client_mix: Mapping[str, int] = CLIENT_MIX
+    client_mix: Mapping[str, float] = CLIENT_MIX
     script: tuple[Fault, ...] | None = None
     settings: Mapping[str, object] = {}
     quiesce_s: float = QUIESCE_S
@@ -144,13 +156,16 @@ async def chaos_stack(
 async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Path = ROOT) -> Outcome:
     """Do the whole run. Violations are in the outcome's verdict; errors are those of the harness."""
     async with chaos_stack(plan, servers, directory, root) as chaos:
-        return await _run(chaos, say)
+        outcome = await _run(chaos, say)
+    await until_gone(of_run(chaos.ledger), "after the end", outcome.log.violations)
+    return outcome
 
 
 async def _run(chaos: ChaosStack, say: Say) -> Outcome:
     plan, log, balancer = chaos.plan, ClientLog(), chaos.load_balancer()
     load = Load(ClientRequests(balancer, chaos.keys, log), log, Random(plan.seed), plan.rate, plan.client_mix)
-    injector = FaultInjector(chaos.stack, chaos.edges)
+    hosts = HostFaults(chaos.ledger)
+    injector = FaultInjector(chaos.stack, chaos.edges, hosts, log.violations)
     stop, samples = asyncio.Event(), list[Sample]()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(stop), name="load")
@@ -163,12 +178,13 @@ async def _run(chaos: ChaosStack, say: Say) -> Outcome:
         for side in sides:
             side.cancel()
     rest_s = await _until_quiet(chaos, say)
+    await until_gone(of_jobs(chaos.ledger), "after all jobs", log.violations)
     for consumer in chaos.stack.consumers:
         await injector.add_metrics(consumer)
     balancer.close()
     if not log.acknowledged:
         log.violations.add("nothing was accepted", plan)
-    record = await read_record(chaos.servers.postgres.url, chaos.ledger)
+    record = await read_record(chaos.servers.postgres.url, chaos.ledger, hosts.hit)
     found = recoveries(done, record.rows, record.attempts)
     return Outcome(
         plan,

@@ -51,19 +51,30 @@ class ProcessCounts(NamedTuple):
 LEASE_S = 2.5
 """The lease of the processes under test: a frozen one has to sleep for longer to lose its work."""
 
+BLOCKED_S = 3.0
+"""How long a host of the processes under test may be silent: some that are frozen go on, others are ended."""
+
+HOSTS: Mapping[str, int] = {
+    "host-kill": 5, "host-freeze": 3, "host-starve": 3, "host-garbage": 3, "host-hang-up": 2, "slot-kill": 2,
+    "slot-freeze": 1, "consumer-kill": 2,
+}  # fmt: skip
+"""Faults of the processes that run handlers."""
+
 FULL: Mapping[str, int] = {
     "api-kill": 6, "api-stop": 1,
     "consumer-kill": 12, "consumer-freeze": 6, "consumer-stop": 2,
+    "host-kill": 4, "host-freeze": 3, "host-starve": 2, "host-garbage": 2, "host-hang-up": 1, "slot-kill": 2, "slot-freeze": 1,
     "rabbitmq-kill": 3, "rabbitmq-freeze": 1, "rabbitmq-hang": 1, "rabbitmq-wipe": 1, "rabbitmq-alarm": 1, "rabbitmq-purge": 1, "rabbitmq-delete": 1,
     "redis-kill": 2, "redis-freeze": 1, "redis-flush": 1,
     "postgres-kill": 4, "postgres-freeze": 1, "postgres-hang": 1,
     "edge-slow": 2, "edge-silent": 2, "edge-reset": 1, "edge-cut": 1,
     "wipe-and-flush": 1,
 }  # fmt: skip
-"""The 53 faults of `make fault`, which `make soak` repeats."""
+"""The 68 faults of `make fault`, which `make soak` repeats."""
 
 SHORT: Mapping[str, int] = {
     "api-kill": 1, "consumer-kill": 2, "consumer-freeze": 1, "redis-kill": 1, "postgres-kill": 1, "edge-reset": 1,
+    "host-kill": 1, "host-garbage": 1,
     "wipe-and-flush": 1,
 }  # fmt: skip
 """The faults of every test run."""
@@ -78,6 +89,13 @@ def kinds(processes: ProcessCounts) -> Mapping[str, Kind]:
         "consumer-kill": Kind(consumer, 0.0, 2.0),
         "consumer-freeze": Kind(consumer, LEASE_S + 0.5, LEASE_S + 3.0),
         "consumer-stop": Kind(consumer, 0.0, 1.0),
+        "host-kill": Kind(consumer, 0.0, 0.0),
+        "host-freeze": Kind(consumer, 0.5, BLOCKED_S + 3.0),
+        "host-starve": Kind(consumer, 2.0, 4.0),
+        "host-garbage": Kind(consumer, 0.0, 0.0),
+        "host-hang-up": Kind(consumer, 0.0, 0.0),
+        "slot-kill": Kind(consumer, 0.0, 0.0),
+        "slot-freeze": Kind(consumer, 0.5, 3.0),
         "rabbitmq-kill": Kind(("rabbitmq",), 0.0, 3.0),
         "rabbitmq-freeze": Kind(("rabbitmq",), 8.0, 20.0),
         "rabbitmq-hang": Kind(("rabbitmq",), 2.0, 5.0),

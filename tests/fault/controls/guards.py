@@ -59,7 +59,7 @@ _BLIND_ACCEPT = """\
 
 
 def plan(
-    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, int] | None = None, **settings: object
+    *script: Fault, seconds: float, rate: float = 60.0, client_mix: Mapping[str, float] | None = None, **settings: object
 ) -> Plan:  # fmt: skip
     """Plan a short run with these faults, and with clients that behave in these ways alone."""
     usual = Plan(SEED, seconds, {}, rate, SMALL, script=script, settings=settings, quiesce_s=QUIESCE_S)
@@ -146,18 +146,6 @@ GUARDS = (
         (Cut("api/jobs/submit.py", "        accepted = await self._store.accept(jobs)\n", _BLIND_ACCEPT),),
         plan(fault(4, "postgres-kill", "postgres"), seconds=10),
         frozenset({"lost"}),
-    ),
-    Guard(
-        "the heartbeat shares the event loop with the handlers",
-        (
-            Cut(
-                "consumer/heartbeat_thread.py",
-                "        self._thread.start()\n",
-                "        self._beating = asyncio.get_running_loop().create_task(self._keep())\n",
-            ),
-        ),
-        plan(seconds=8, rate=0.25, client_mix={"blocking": 1}, lease_s=4)._replace(processes=ProcessCounts(1, 4)),
-        frozenset({"taken from a living consumer"}),
     ),
     Guard(
         "keys are not looked at when jobs are inserted",

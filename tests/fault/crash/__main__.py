@@ -76,10 +76,10 @@ class CrashInjector:
     def _wrapped_function(self, number: str, point: Point, step: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(step)
         def with_crash(*arguments: Any, **options: Any) -> Any:
-            answer = step(*arguments, **options)
+            answer = step(*arguments, **options) if point.when == "after" else None
             if order := self.due_order(number):
                 self.carry_out(order)
-            return answer
+            return step(*arguments, **options) if point.when == "before" else answer
 
         return with_crash
 

@@ -85,8 +85,8 @@ POINTS: Mapping[str, Point] = {
     ),
     "FP9": Point("delivered, before the claim", "consumer", _STORE + "claim", "before"),
     "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", found_work),
-    "FP11": Point("acknowledged, before the start", "consumer", "consumer.running.runner:Runner.run", "before"),
-    "FP12": Point("in the handler", "consumer", "tests.fault.chaos.kinds:note", "after", work="naps"),
+    "FP11": Point("acknowledged, before the start", "consumer", "consumer.hosts.hosts:Hosts.run", "before"),
+    "FP12": Point("in the handler", "consumer", "consumer.hosts.host:Host.run", "under way", work="naps"),
     "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
     "FP14 accept": Point(
         "accept sent, its reply cut", "api", _FETCH, "under way", _sends("accept")
@@ -111,6 +111,23 @@ POINTS: Mapping[str, Point] = {
     "FP22": Point(
         "cancel asked of what runs, before it is told", "api", _CONTROL + "cancel", "after", _cancels_what_runs,
         "cancels late",
+    ),
+    "FP23": Point("a host is to be started", "consumer", "consumer.hosts.host:Host.start", "before", work="exits"),
+    "FP24": Point(
+        "a host has been started, before it is told what to load", "consumer", "consumer.hosts.child:Child._spawn", "after",
+        work="exits",
+    ),
+    "FP25": Point(
+        "a host has said how a job ended, before that is taken in", "consumer", "consumer.hosts.host:Host._hear_ended",
+        "before", work="naps",
+    ),
+    "FP26": Point(
+        "a host is lost, before its jobs go on elsewhere", "consumer", "consumer.hosts.host:Host._lose", "after",
+        work="exits",
+    ),
+    "FP27": Point(
+        "a host was replaced, before the other has a job", "consumer", "consumer.hosts.place:Place._renew", "after",
+        work="exits",
     ),
 }  # fmt: skip
 """By number. FP20 would be a webhook that was posted but not marked: there are none."""

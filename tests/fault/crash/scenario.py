@@ -9,7 +9,7 @@ import asyncio
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
 from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
+from tests.fault.chaos.record_snapshot import HandlerRun, read_ledger
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
 from tests.support.make_jobs import new_job
@@ -30,6 +31,7 @@ from tests.support.servers import settings_for
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until, until_found
 
+KINDS = "tests.fault.chaos.kinds,tests.fault.chaos.hostile_kinds"
 LAUNCHER = "tests.fault.crash"
 DEADLINE_S = 60.0
 FROZEN_S = 2.6
@@ -114,6 +116,10 @@ class CaseRunner:
             await database.close()
         self.promises[key] = Promise(new.id, number)
 
+    async def until_finished(self, ids: Iterable[str]) -> None:
+        """Wait until these jobs have ended."""
+        await self._stack.finished(ids)
+
     async def state(self, job_id: str) -> str:
         """Return the state of the job in the record."""
         async with self._stack.sql() as sql:
@@ -186,6 +192,12 @@ async def _naps(runner: CaseRunner) -> None:
     await asyncio.gather(runner.submit(nap_s=0.6), runner.submit(nap_s=0.6))
 
 
+async def _exits(runner: CaseRunner) -> None:
+    """End a host with others' work in it, and wait for that: hosts that start cost more than jobs."""
+    naps = (runner.submit(nap_s=0.3) for _ in range(3))
+    await runner.until_finished(await asyncio.gather(runner.submit(kind="hostile.exit"), *naps))
+
+
 async def _delayed(runner: CaseRunner) -> None:
     await runner.submit(delay_s=0.05)
 
@@ -216,6 +228,7 @@ async def _cancels_late(runner: CaseRunner) -> None:
 CLIENT_ACTIONS: Mapping[str, Callable[[CaseRunner], Awaitable[None]]] = {
     "plain": _plain,
     "naps": _naps,
+    "exits": _exits,
     "delayed": _delayed,
     "shaky": _shaky,
     "orphans": _orphans,
@@ -232,7 +245,7 @@ class CrashStack:
         self.stack, self._directory = stack, directory
         self.ledger = directory / "ledger"
         stack.environment[LEDGER] = str(self.ledger)
-        stack._settings |= {"handlers": "tests.fault.chaos.kinds"}
+        stack._settings |= {"handlers": KINDS}
         self.runners: list[tuple[str, CaseRunner]] = []
 
     async def open(self, apis: int, consumers: int) -> None:
@@ -265,10 +278,9 @@ class CrashStack:
         """Return every key, and what its client was told."""
         return {key: promise for _, runner in self.runners for key, promise in runner.promises.items()}
 
-    def handler_runs(self) -> list[tuple[str, str]]:
-        """Return the job and the fence of every run of a handler."""
-        lines = self.ledger.read_text().splitlines()
-        return [(job_id, fence) for job_id, fence, *_ in map(str.split, lines)]
+    def handler_runs(self) -> list[HandlerRun]:
+        """Return every run of a handler."""
+        return read_ledger(self.ledger)
 
     async def _run_cases(self, runner: CaseRunner, left: list[Case], outcomes: dict[Case, str]) -> None:
         while left:

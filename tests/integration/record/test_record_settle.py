@@ -12,6 +12,7 @@ import pytest
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.settling import Settling
+from sluice.core.catalogue import describe
 from sluice.core.document import render
 from sluice.core.errors import BadRow
 from sluice.core.job import Job
@@ -196,7 +197,7 @@ async def test_the_document_that_is_announced_is_byte_for_byte_what_a_look_up_sh
     cache, events = FakeCache(), Events()
     announcer = Announcer(record.store, cache, Telemetry(events))
     settling = Settling(record.store, announcer, Telemetry(events))
-    await settling.settle(Attempt(job, add_up), ending(job))
+    await settling.settle(Attempt(job, describe(add_up)), ending(job))
     await settling.drain()
     await announcer.drain()
     assert cache.documents == {job.id: render(await record.job(job.id))}
@@ -210,7 +211,7 @@ async def test_a_job_retried_before_shows_the_same_document_at_its_end(record: R
     job, cache = await record.claim(job.id), FakeCache()
     announcer = Announcer(record.store, cache, Telemetry())
     settling = Settling(record.store, announcer, Telemetry())
-    await settling.settle(Attempt(job, add_up), succeeded(job, b"{}"))
+    await settling.settle(Attempt(job, describe(add_up)), succeeded(job, b"{}"))
     await settling.drain()
     await announcer.drain()
     assert cache.documents == {job.id: render(await record.job(job.id))}

@@ -15,6 +15,8 @@ SUM = Row(
     id="a", tenant="demo", number=1, kind="chaos.sum", state="succeeded", fence=1, crashes=0, solo_crashes=0,
     answer=answer_to(1), answer_fence=1, error=None, created=1.0, finished=2.0,
 )  # fmt: skip
+HARMED = frozenset({7, 8})
+DIED = FailedAttempt("a", 1, "worker-lost", None, 1.5)
 LOST = FailedAttempt("a", 1, "lease-lost", 77, 1.5)
 
 
@@ -36,7 +38,7 @@ def verdict_on(
 ) -> Verdict:
     """Judge these rows; unless said otherwise, every row's last claim has run."""
     ran = [HandlerRun(row.id, row.fence) for row in rows] if ledger is None else ledger
-    return judge(log(**told), RecordSnapshot(rows, attempts or [], ran))
+    return judge(log(**told), RecordSnapshot(rows, attempts or [], ran, HARMED))
 
 
 def violations_of(verdict: Verdict) -> set[str]:
@@ -145,6 +147,49 @@ def test_a_handler_that_ran_twice_under_one_claim_is_seen() -> None:
     assert violations_of(verdict_on([SUM], ledger=[HandlerRun("a", 1), HandlerRun("a", 1)])) == {
         "ran twice under one claim"
     }
+
+
+def test_a_handler_that_began_again_where_its_host_was_lost_is_all_right() -> None:
+    again = [HandlerRun("a", 1, 7), HandlerRun("a", 1, 8), HandlerRun("a", 1, 9)]
+    assert verdict_on([SUM], ledger=again).good
+    assert verdict_on([SUM], ledger=again).counts["claims run more than once"] == 1
+
+
+@pytest.mark.parametrize("pids", [(7, 7), (9, 7), (7, 9, 8)])
+def test_a_handler_that_began_again_while_its_host_lived_is_seen(pids: tuple[int, ...]) -> None:
+    assert violations_of(verdict_on([SUM], ledger=[HandlerRun("a", 1, pid) for pid in pids])) == {
+        "ran twice under one claim"
+    }
+
+
+def test_the_only_job_of_a_harmed_host_may_be_charged() -> None:
+    row = SUM._replace(fence=2, answer_fence=2, crashes=1)
+    assert verdict_on([row], [DIED], [HandlerRun("a", 1, 7), HandlerRun("a", 2, 9)]).good
+    assert verdict_on([row], [DIED], [HandlerRun("a", 2, 9)]).good, "it was charged before it had begun"
+
+
+@pytest.mark.parametrize("kind", ["hostile.exit", "hostile.slot"])
+def test_a_job_that_does_harm_may_be_charged(kind: str) -> None:
+    row = SUM._replace(kind=kind, fence=2, answer_fence=2, crashes=1)
+    ran = [HandlerRun("a", 1, 1), HandlerRun("a", 1, 2), HandlerRun("a", 2, 3)]
+    assert verdict_on([row], [DIED], ran).good
+
+
+@pytest.mark.parametrize(
+    ("died", "pid"), [(DIED, 9), (DIED._replace(outcome="handler-error"), 7), (DIED._replace(outcome="timed-out"), 9)]
+)  # fmt: skip
+def test_a_charge_for_what_another_did_is_seen(died: FailedAttempt, pid: int) -> None:
+    row = SUM._replace(fence=2, answer_fence=2, crashes=1)
+    verdict = verdict_on([row], [died], [HandlerRun("a", 1, pid), HandlerRun("a", 2, 10)])
+    assert violations_of(verdict) == {"charged although not the cause"}
+
+
+def test_two_charges_for_one_harmed_host_are_seen() -> None:
+    row = SUM._replace(fence=2, answer_fence=2, crashes=1)
+    pure = row._replace(id="b", kind="chaos.pure", number=-1, answer=answer_to(-1), answer_fence=None)
+    ran = [HandlerRun(each, fence, pid) for each in "ab" for fence, pid in ((1, 7), (2, 9))]
+    verdict = verdict_on([row, pure], [DIED, DIED._replace(job_id="b")], ran)
+    assert verdict.violations.counts == {"charged although not the cause": 1}
 
 
 def test_a_run_without_a_claim_is_seen() -> None:

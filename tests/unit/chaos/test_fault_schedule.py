@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tests.fault.chaos.client_log import Violations
 from tests.fault.chaos.fault_injector import FaultInjector
-from tests.fault.chaos.schedule import FULL, LEAD_S, SHORT, ProcessCounts, kinds, repeated, schedule
+from tests.fault.chaos.host_faults import HostFaults
+from tests.fault.chaos.schedule import FULL, HOSTS, LEAD_S, SHORT, ProcessCounts, kinds, repeated, schedule
 from tests.support.stack import Stack
 
 PROCESSES = ProcessCounts()
@@ -21,7 +24,7 @@ def test_another_seed_breaks_other_things() -> None:
     assert schedule(7, 300, FULL, PROCESSES) != schedule(8, 300, FULL, PROCESSES)
 
 
-@pytest.mark.parametrize("mix", [FULL, SHORT, repeated(SHORT, 3)])
+@pytest.mark.parametrize("mix", [FULL, HOSTS, SHORT, repeated(SHORT, 3)])
 def test_every_fault_of_the_mix_comes_in_time_and_order(mix: dict[str, int]) -> None:
     faults = schedule(3, 200, mix, PROCESSES)
     assert Counter(fault.kind for fault in faults) == Counter(mix)
@@ -57,4 +60,5 @@ def test_the_full_mix_is_what_it_is_said_to_be() -> None:
 
 
 def test_every_kind_of_fault_can_be_done() -> None:
-    assert set(FaultInjector(Stack.__new__(Stack), {}).kinds) == set(kinds(PROCESSES)) == set(FULL)
+    injector = FaultInjector(Stack.__new__(Stack), {}, HostFaults(Path()), Violations())
+    assert set(injector.kinds) == set(kinds(PROCESSES)) == set(FULL)

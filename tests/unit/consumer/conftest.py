@@ -14,6 +14,7 @@ from tests.unit.consumer.in_memory_consumer import InMemoryConsumer
 async def consumer() -> AsyncIterator[InMemoryConsumer]:
     """A consumer without servers."""
     consumer = InMemoryConsumer()
+    await consumer.hosts.open()
     try:
         yield consumer
     finally:

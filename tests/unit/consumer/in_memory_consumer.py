@@ -10,12 +10,17 @@ from pydantic import BaseModel
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.execution import Execution
+from consumer.hosts.child import HostSpec
+from consumer.hosts.descendants import Descendants
+from consumer.hosts.host_stats import HostStats
+from consumer.hosts.hosts import Wear
+from consumer.hosts.in_process import InProcess
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Leases
-from consumer.running.runner import Runner
 from consumer.settling import Settling
+from sluice.core.catalogue import describe
 from sluice.core.job import JobState
 from sluice.core.lanes import Lane
 from sluice.core.registry import Registry
@@ -82,13 +87,14 @@ class InMemoryConsumer:
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.leases = Events(), FakeCache(), NoLeases()
-        self.runner = Runner([], threads=1, processes=1)
         self.telemetry = Telemetry(self.events)
+        spec = HostSpec((__name__,), 0, start_s=5, grace_s=5, blocked_s=5, descendants=Descendants(False))
+        self.hosts = InProcess(spec, Wear(1_000, 1_000), HostStats(self.telemetry), lambda: None)
         store = self.store.port
         self.announcer = Announcer(store, self.cache, self.telemetry)
         self.settling = Settling(store, self.announcer, self.telemetry, pause_s=0)
         self.execution = Execution(
-            Registry([work]), self.runner, cast(Leases, self.leases), self.settling, self.announcer
+            Registry([describe(work)]), self.hosts, cast(Leases, self.leases), self.settling, self.announcer
         )
         self.claims = Claims(
             store, store, ["t.former", "t.work"], self.execution, self.announcer, self.telemetry, pause_s=0
@@ -135,4 +141,4 @@ class InMemoryConsumer:
         self.serving.cancel()
         await asyncio.wait([self.serving])
         await self.settled()
-        await self.runner.close()
+        await self.hosts.close()

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from consumer.attempt import Attempt
+from sluice.core.catalogue import describe
 from sluice.core.job import Job
 from sluice.handler import AnyHandler
 
@@ -38,4 +39,4 @@ def a_job(handler: AnyHandler, given: Any = None, **fields: Any) -> Job:
 
 def an_attempt(handler: AnyHandler, given: Any = None, **fields: Any) -> Attempt:
     """An attempt at a running job of this kind."""
-    return Attempt(a_job(handler, given, **fields), handler)
+    return Attempt(a_job(handler, given, **fields), describe(handler))

@@ -15,7 +15,7 @@ def test_the_smaller_time_limit_counts(asked: float | None, kept: float) -> None
 def test_the_first_reason_counts() -> None:
     attempt = an_attempt(kinds.echo)
     heard: list[bool] = []
-    attempt.on_stop = lambda: heard.append(attempt.is_stopped())
+    attempt.begin(lambda: heard.append(attempt.stopped is not None))
     attempt.stop(Released())
     attempt.time_out()
     assert isinstance(attempt.stopped, Released)
@@ -43,12 +43,6 @@ def test_says_how_it_stands() -> None:
     assert repr(attempt).endswith("fence 1, running>")
     attempt.waiting = True
     assert repr(attempt).endswith("fence 1, waiting>")
-    attempt.begin()
+    attempt.waiting = False
     attempt.stop(Released("going home"))
     assert repr(attempt).endswith("fence 1, stopped: Released('going home')>")
-
-
-def test_progress_with_words_that_cannot_be_stored_is_stored_without_them() -> None:
-    attempt = an_attempt(kinds.echo)
-    attempt.report(1.5, "a\x00\udce4")
-    assert attempt.progress == '{"percent":1.5,"note":"a\ufffd?"}'.encode()

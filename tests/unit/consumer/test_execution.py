@@ -57,7 +57,7 @@ async def test_a_lease_is_let_go_where_nobody_foresaw_how_the_run_would_end(
     async def stumble(_: Attempt) -> None:
         raise RuntimeError("no place to run")
 
-    monkeypatch.setattr(consumer.runner, "run", stumble)
+    monkeypatch.setattr(consumer.hosts, "run", stumble)
     await consumer.bring_settled(consumer.job())
     assert (len(consumer.execution), consumer.leases.held, consumer.slots.busy) == (0, [], 0)
 

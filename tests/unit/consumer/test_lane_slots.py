@@ -40,6 +40,20 @@ async def test_a_slot_that_comes_free_is_reported() -> None:
     assert (left, repr(slots)) == ([2], "<LaneSlots default: 0 of 2 busy>")
 
 
+async def test_a_lane_that_stays_full_knows_for_how_long() -> None:
+    slots = LaneSlots(Lane("default", 2, 16))
+    slots._freed_at -= 100
+    assert slots.full_s == 0
+    slots.take(1)
+    slots.take(1)
+    assert 0 <= slots.full_s < 50, "counted from when the last slot was taken"
+    slots._freed_at -= 100
+    slots.free()
+    assert slots.full_s == 0
+    slots.take(1)
+    assert slots.full_s < 50
+
+
 async def _turns() -> None:
     """Let everything that can go on go on."""
     for _ in range(5):

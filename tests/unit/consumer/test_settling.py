@@ -11,6 +11,7 @@ import pytest
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.settling import Settling
+from sluice.core.catalogue import describe
 from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
@@ -43,7 +44,7 @@ class Setup:
         """An attempt at a job that the record shows as running."""
         job = a_job(kinds.echo, {"number": 1}, started_at=AT, progress=b'{"percent":50}', **changes)
         self.record.add(job)
-        return Attempt(job, kinds.echo)
+        return Attempt(job, describe(kinds.echo))
 
     def job(self, attempt: Attempt) -> Job:
         return self.record.jobs[attempt.job.id]

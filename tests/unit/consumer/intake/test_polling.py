@@ -80,6 +80,7 @@ def rest_s() -> tuple[float, float]:
 async def consumer(rest_s: tuple[float, float]) -> AsyncIterator[PollingConsumer]:
     """A consumer without RabbitMQ."""
     consumer = PollingConsumer(rest_s)
+    await consumer.hosts.open()
     try:
         yield consumer
     finally:

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from consumer.keeper.timetable import KeeperPorts, Timetable
+from sluice.core.catalogue import describe
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -31,7 +32,7 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     broker = SimpleNamespace(configured=configured, connected=True)
     others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
     ports = cast(KeeperPorts, SimpleNamespace(**others, broker=broker))
-    timetable = Timetable(ports, settings, Registry([kinds.echo]), Telemetry(), dict)
+    timetable = Timetable(ports, settings, Registry([describe(kinds.echo)]), Telemetry(), dict)
     every = {
         type(duty).__name__: every_s for duty, every_s in timetable.duties(cast(OutboxPublisher, None), {})
     }

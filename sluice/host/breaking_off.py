@@ -1,0 +1,19 @@
+"""End a host that has lost what it was told, or was to tell: its consumer then runs the jobs elsewhere instead of waiting for them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import NoReturn
+
+STATUS = 70
+"""Exit status: an internal error, as <sysexits.h> has it."""
+
+
+def break_off(error: BaseException) -> NoReturn:
+    """End this process at once; its consumer ends what it has started."""
+    try:
+        with suppress(BaseException):  # there may be no memory for words
+            os.write(2, f"The host cannot go on: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(STATUS)
