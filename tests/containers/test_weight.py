@@ -31,7 +31,7 @@ def slots_busy(client: Client) -> Iterator[None]:
     """A job that burns a processor on every process slot."""
     jobs = [client.submit("demo.spin", {"seconds": 600}) for _ in range(os.cpu_count() or 1)]
     try:
-        until(lambda: {client.job(job)["state"] for job in jobs}, lambda states: states == {"running"})
+        until(lambda: [client.job(job)["progress"] for job in jobs], all)  # said by a process that has started
         yield
     finally:
         for job in jobs:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -22,7 +26,10 @@ from sluice.host.background import (
     SessionWeight,
     set_session_weight,
 )
+from sluice.host.frames import Decoder, encode
+from sluice.host.pipe import Pipe
 from sluice.host.processor_time import used_s, waited_s
+from sluice.host.watch import Watch
 from sluice.host.weight_note import Scheduling, describe_weight, read_scheduling
 
 BURN = "while True: pass"
@@ -202,6 +209,30 @@ def test_the_session_of_a_shared_host_is_low_while_its_work_is_heavy(start: Call
     until(lambda: weight_of(child) == weight_of(os.getpid()) == str(NICEST), weight.keep)
     load.heavy = False
     until(lambda: weight_of(child) == weight_of(os.getpid()) == "0", weight.keep)
+
+
+def test_the_weight_is_kept_while_the_event_loop_is_blocked() -> None:
+    ours, theirs = socket.socketpair()
+    kept, gone = threading.Event(), threading.Event()
+    never_runs = asyncio.new_event_loop()
+    Watch(never_runs, Pipe(theirs), lambda: None, kept.set, lambda _: None, gone.set).start()
+    assert kept.wait(LIMIT_S)
+    ours.close()
+    assert gone.wait(LIMIT_S)
+    never_runs.close()
+
+
+@has_sessions
+@pytest.mark.parametrize(("slot", "low"), [(True, (str(NICEST), NICEST)), (False, ("0", 0))])
+def test_a_process_slot_begins_low_and_a_shared_host_does_not(slot: bool, low: tuple[str, int]) -> None:
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "sluice.host", "test", str(theirs.fileno())]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True) as host, ours, theirs:
+        ours.sendall(encode(("load", ["sluice.kinds.demo_sum"], sys.path, logging.INFO, 0, slot, None)))
+        decoder = Decoder()
+        while not any(word == "ready" for word, *_ in decoder.feed(ours.recv(1 << 20))):
+            pass
+        until(lambda: (weight_of(host.pid), os.getpriority(os.PRIO_PROCESS, host.pid)) == low)
 
 
 EVENLY = "share the processor evenly with"
