@@ -74,7 +74,7 @@ test: setup  ## check, then every test, with real servers
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='sluice/core/*' --fail-under=100
 
-fault: setup  ## break everything under load, check every promise (8 min): make fault ARGS="--seed 7"
+fault: setup  ## break everything under load, check every promise (10 min): make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
