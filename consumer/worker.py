@@ -113,7 +113,7 @@ class Worker:
         except TimeoutError:
             execution.release_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(GIVE_BACK_S):
+                async with asyncio.timeout(self._settings.grace_s + GIVE_BACK_S):
                     await execution.drain()
 
     async def _close(self, consumer: Consumer) -> None:

@@ -50,6 +50,7 @@ class InHand:
     def __init__(self, send: Callable[[tuple[Any, ...]], None], stopping: Stopping) -> None:
         self._send, self._stopping = send, stopping
         self._runs: dict[int, Run] = {}
+        self._left_behind = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -107,10 +108,10 @@ class InHand:
     def lose(self, how: str, blamed: str | None) -> None:
         """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.
 
-        Else the only job in hand is charged; several are suspects.
+        Else the only job in hand is charged; several are suspects, and so is what went on although its job was over.
         """
         left = [run for run in self._runs.values() if not run.done.done()]
-        if len(left) == 1:
+        if blamed is None and len(left) == 1 and not self._left_behind:
             blamed = left[0].attempt.job.id
         for attempt, done in left:
             if attempt.stopped is not None:
@@ -138,24 +139,32 @@ class InHand:
         return found[0] if len(found) == 1 else None
 
     def _ask(self, number: int) -> None:
-        if self._stopping.grace_s:
+        if self._stopping.kill is not None and not self._stopping.grace_s:
+            self._stopping.kill()
+        else:
             self._send(("cancel", number))
             asyncio.get_running_loop().call_later(self._stopping.grace_s, self._expire, number)
-        else:
-            self._expire(number)
 
     def _expire(self, number: int) -> None:
         """End a run whose time is up, although it was asked to end; one that is alone in its process is killed."""
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if self._stopping.kill is None and self._stopping.held_up():
+        if self._stopping.kill is not None:
+            run.attempt.on_stop = None
+            run.attempt.time_out()
+            self._stopping.kill()
+        elif not self._stopping.held_up():
+            self._leave_behind(run)
+        elif run.attempt.stopped is None:
             asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
-            return
+        else:  # it hears of that when it can, or ends with its host
+            run.done.set_result(Released())
+
+    def _leave_behind(self, run: Run) -> None:
+        """Count a job as over whose handler goes on."""
+        self._left_behind += 1
         run.attempt.on_stop = None
         run.attempt.time_out()
-        if self._stopping.kill is not None:
-            self._stopping.kill()
-        else:
-            run.done.set_result(Released())
-            self._stopping.on_late(run.attempt)
+        run.done.set_result(Released())
+        self._stopping.on_late(run.attempt)

@@ -21,9 +21,11 @@ from infra.local.run_as import temporary_directory
 from infra.local.server import secret
 from infra.local.servers import Servers
 from infra.local.stack import Program, Stack
+from sluice.core.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 _PORTS = ("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT")
+_KINDS = Path(__file__).with_name("bench_kinds.py")
 _WANTED = ("postgres", "redis-server", "rabbitmq-server", "h2load")
 
 
@@ -66,7 +68,11 @@ class Bench:
 
     def _settings(self, directory: Path) -> dict[str, str]:
         """Its own directory is the working directory, so that no `.env` of a person is read."""
-        return {"SLUICE_KEY_PEPPER": secret(directory / "pepper"), **_ports()}
+        shutil.copy(_KINDS, directory)
+        handlers = ",".join((*Settings.model_fields["handlers"].default, _KINDS.stem))
+        pepper = secret(directory / "pepper")
+        where = {"PYTHONPATH": str(directory), "SLUICE_HANDLERS": handlers}
+        return {"SLUICE_KEY_PEPPER": pepper, **where, **_ports()}
 
     def _whereabouts(self, key: str) -> dict[str, object]:
         api, consumer, servers = self._stack.api, self._stack.consumer, self._servers

@@ -109,7 +109,7 @@ def _end(*_: object) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m loadtests.bench", description="Measure the product.")
-    parser.add_argument("--quick", action="store_true", help="under a minute, less exact")
+    parser.add_argument("--quick", action="store_true", help="about a minute, less exact")
     parser.add_argument(
         "--record", type=Path, nargs="?", const=Path("docs/performance.md"), metavar="FILE",
         help="write the table into this file too (default: %(const)s)",

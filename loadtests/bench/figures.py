@@ -38,15 +38,19 @@ class Figure:
 
     def at_least(self, times: float, other: Figure, words: str) -> None:
         """Demand that the median ratio to another figure is at least this."""
-        self.goals.append(
-            Goal(
-                f"times {words}", lambda: ratio(self, other), times, digits=2 if times < 2 else 1, least=True
-            )
-        )
+        self._compare(times, other, words, least=True)
+
+    def at_most_times(self, times: float, other: Figure, words: str) -> None:
+        """Demand that the median ratio to another figure is at most this."""
+        self._compare(times, other, words, least=False)
 
     def at_most(self, bound: float) -> None:
         """Demand that the median stays within a bound."""
         self.goals.append(Goal("", lambda: self.median, bound, digits=self.digits, least=False))
+
+    def _compare(self, times: float, other: Figure, words: str, *, least: bool) -> None:
+        digits = 2 if times < 2 else 1
+        self.goals.append(Goal(f"times {words}", lambda: ratio(self, other), times, digits, least))
 
 
 @dataclass(frozen=True, slots=True)

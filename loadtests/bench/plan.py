@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtests.bench import processes
+from loadtests.bench.beside_work import ReadsBesideWork
 from loadtests.bench.figures import Figure
 from loadtests.bench.generator import Request
 from loadtests.bench.peer_processes import Peers
@@ -19,6 +20,12 @@ PURE_JOB = json.dumps({"kind": "image.thumbnail", "input": {"image": PICTURE}}).
 
 FINISHED_BY_BARE = 0.16
 """5 times 1,980 jobs/s over 62,000 requests/s: the fastest other system and the bare server on the reference machine."""
+
+WORK = {
+    "bench.burn-in-process": "process slots",
+    "bench.burn-in-thread": "threads of the shared host",
+}
+"""Kinds of work beside which nothing may slow down, and what they keep busy."""
 
 COSTING = ("api", "consumer", "PostgreSQL", "RabbitMQ", "Redis")
 
@@ -35,6 +42,7 @@ class Plan:
         self._plan_cached_submits()
         self._plan_jobs(bare)
         self._plan_latency()
+        self._plan_reads_beside_work()
 
     def _memory(self) -> list[Figure]:
         """Measure memory at rest, before anything was asked of these processes."""
@@ -100,6 +108,12 @@ class Plan:
         latency.p50.at_most(10)
         latency.p99.at_most(40)
         self._add(latency.run, latency.p50, latency.p99)
+
+    def _plan_reads_beside_work(self) -> None:
+        job, _ = self._product.run_job(JOB)
+        for kind, where in WORK.items():
+            reads = ReadsBesideWork(self._product, f"/v1/jobs/{job}", kind, where)
+            self._add(reads.run, reads.at_rest, reads.beside)
 
     def _add_rate(self, name: str, request: Request, pids: list[int]) -> Figure:
         figure = Figure(name, "/s")

@@ -83,6 +83,14 @@ class Product(NamedTuple):
             raise BenchError(f"a job was answered with {status}: {document[:300]!r}")
         return json.loads(document)["id"], answered["etag"]
 
+    def document(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        """Return the job's document with which a request is answered. Raises BenchError."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        status, _, document = ask(method, f"{self.url}{path}", body, headers)
+        if status >= 300:
+            raise BenchError(f"{method} {path} was answered with {status}: {document[:300]!r}")
+        return dict(json.loads(document))
+
     @contextmanager
     def second_api_running(self) -> Iterator[None]:
         """Let the second api run for this block only; otherwise it must not take part in anything."""

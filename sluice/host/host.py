@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
-from sluice.host.background import SessionWeight
 from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT, JobRef, set_only_job
 from sluice.host.ending import encode_ending
@@ -42,12 +42,11 @@ class Host:
         one_at_a_time: bool = False,
     ) -> None:
         self._loop, self._pipe, self._registry = loop, pipe, registry
-        self._submit, self._clean_up, self._one_at_a_time = submit, clean_up, one_at_a_time
+        self._submit, self._clean_up, self.one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
-        self._ticks = 0
-        self._weight = None if one_at_a_time else SessionWeight()
+        self._ticks = self.ended_jobs = 0
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
@@ -58,11 +57,9 @@ class Host:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited, adjust the weight, and tell, every second time, what this process uses."""
+        """Send progress that waited and tell, every second time, what this process uses."""
         for run in self._runs.values():
             run.report.flush()
-        if self._weight is not None:
-            self._weight.adjust()
         if self._ticks % MEASURE_TICKS == 0:
             self._pipe.send(("alive", *measure()))
         self._ticks += 1
@@ -81,29 +78,38 @@ class Host:
         return None if task is None else self._owners.get(task)
 
     def _start(self, request: Request) -> None:
+        try:
+            run = self._runs[request.number] = self._make_run(request)
+        except KindUnknown as error:  # its module has changed since another host listed it
+            self._gather_ending(request.number, error)
+            return
+        if self.one_at_a_time:
+            set_only_job(request.job)
+        run.start()
+
+    def _make_run(self, request: Request) -> Run:
         handler = self._registry[request.kind]
         report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
         common = (request, handler, self._loop, report, self._end)
         in_loop = handler.runs_in == "loop"
-        run = LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
-        self._runs[request.number] = run
-        if self._one_at_a_time:
-            set_only_job(request.job)
-        run.start()
+        return LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
 
     def _end(self, run: Run, ending: Ending) -> None:
-        """Tell the consumer, together with what else ends in this turn of the loop."""
         self._pipe.leave_if_forked()
-        if self._runs.pop(run.request.number, None) is None:
-            return
-        finish_job(run.request.job)
+        if self._runs.pop(run.request.number, None) is not None:
+            finish_job(run.request.job)
+            self._gather_ending(run.request.number, ending)
+
+    def _gather_ending(self, number: int, ending: Ending) -> None:
+        """Tell the consumer, together with what else ends in this turn of the loop."""
         word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
         if not self._ended:
             self._loop.call_soon(self._send_ended)
-        self._ended.append(("ended", run.request.number, word, values))
+        self._ended.append(("ended", number, word, values))
 
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []
+        self.ended_jobs += len(ended)
         try:
             self._pipe.send(*ended)
         except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost

@@ -56,7 +56,8 @@ class Reporter:
         if self._newest is not None and now >= self._next and not self.ended:
             self._next = now + PROGRESS_EVERY_S
             newest, self._newest = self._newest, None
-            self._send(newest)
+            if newest is not None:  # another thread was faster
+                self._send(newest)
 
 
 def call(handler: AnyHandler, request: Request, report: Reporter, stop_asked: Callable[[], bool]) -> Any:

@@ -118,7 +118,7 @@ class ThreadRun(Run):
     `submit` hands it to that thread; there `clean_up` is called before the job is said to have ended.
     """
 
-    __slots__ = ("_clean_up", "_submit")
+    __slots__ = ("_clean_up", "_ending", "_submit")
 
     def __init__(
         self,
@@ -128,19 +128,28 @@ class ThreadRun(Run):
     ) -> None:
         super().__init__(*arguments)
         self._submit, self._clean_up = submit, clean_up
+        self._ending: Ending = Disturbed()
 
     def start(self) -> None:
         """Begin as soon as the thread takes it."""
-        self._submit(self._perform)
+        try:
+            self._submit(self._perform)
+        except RuntimeError as error:  # no thread can be started
+            self._end(error)
 
     def _perform(self) -> None:
-        ending = copy_context().run(self._call)
-        self._clean_up()
-        self._loop.call_soon_threadsafe(self._end, ending)
-
-    def _call(self) -> Ending:
-        CURRENT.set(self.request.job)
+        if self.report.ended:  # a pool keeps even what it had no thread for
+            return
         try:
-            return write_output(self.handler, call(self.handler, self.request, self.report, self.is_stopped))
+            copy_context().run(self._call)
+            self._clean_up()
+        finally:  # in a main thread, a signal handler of the job may raise at any moment
+            self._loop.call_soon_threadsafe(self._end, self._ending)
+
+    def _call(self) -> None:
+        try:
+            CURRENT.set(self.request.job)
+            value = call(self.handler, self.request, self.report, self.is_stopped)
+            self._ending = write_output(self.handler, value)
         except BaseException as error:  # noqa: BLE001  as in a task
-            return error
+            self._ending = error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import fcntl
 import logging
 import os
 import signal
@@ -23,21 +22,21 @@ from sluice.core.catalogue import describe, to_wire
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.errors import StartRefused
-from sluice.host.background import run_in_background, set_session_weight
+from sluice.host.background import Load, SessionWeight, be_nice
 from sluice.host.breaking_off import break_off
+from sluice.host.high_fd import copy_high
 from sluice.host.host import Host
 from sluice.host.limits import limit_memory
 from sluice.host.loading import load_watched
 from sluice.host.logs import capture
 from sluice.host.pipe import Pipe
 from sluice.host.processes import adopt_orphans, children_of, end_descendants
+from sluice.host.processor_time import used_s, waited_s
 from sluice.host.surroundings import Surroundings
 from sluice.host.watch import Watch
+from sluice.host.weight_note import describe_weight, read_scheduling
 
 LOG = logging.getLogger("sluice.host")
-HIGH_FD = 500
-"""Where the socket is kept: what handlers close by number, in a loop, is lower."""
-
 MOST_THREADS = 10_000
 """More than any lane has slots; threads are started as they are needed."""
 
@@ -64,14 +63,17 @@ def serve(fd: int) -> NoReturn:
     _set_up_process(start)
     capture(start.log_level, lambda line: pipe.send(("log", *line)))
     registry = _load(start.modules, pipe)
-    weight = run_in_background() if start.slot else set_session_weight(0)
-    pipe.send(("ready", [to_wire(describe(registry[kind])) for kind in registry], weight))
+    pipe.leave_if_forked()
+    if start.slot:
+        be_nice()
+    kinds = [to_wire(describe(registry[kind])) for kind in registry]
+    pipe.send(("ready", kinds, describe_weight(read_scheduling())))
     settle_garbage_collection()
     (_serve_in_main_thread if start.slot else _serve_in_loop)(pipe, registry)
 
 
 def _move_high(fd: int) -> socket.socket:
-    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    high = copy_high(fd)
     os.close(fd)
     return socket.socket(fileno=high)
 
@@ -82,7 +84,7 @@ def _set_up_process(start: Start) -> None:
     os.environ.pop("PYTHONPATH", None)
     if start.python_path is not None:
         os.environ["PYTHONPATH"] = start.python_path
-    faulthandler.enable(os.dup(2))
+    faulthandler.enable(copy_high(2))
     adopt_orphans()
     limit_memory(start.memory_mib)
 
@@ -109,14 +111,19 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     """Run plain functions in the main thread, each as if it were the first; the loop has a thread of its own."""
     loop = uvloop.new_event_loop()
     work: SimpleQueue[Callable[[], None]] = SimpleQueue()
-    own_helpers = children_of(os.getpid())
-    host = Host(
-        loop, pipe, registry, work.put, lambda: _end_what_was_started(pipe, own_helpers), one_at_a_time=True
-    )
+    surroundings, own_helpers = Surroundings(), children_of(os.getpid())
+
+    def clean_up() -> None:
+        pipe.leave_if_forked()
+        surroundings.restore_signals()
+        end_descendants(own_helpers | _helpers_of_multiprocessing())
+
+    host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
-    surroundings = Surroundings()
     while True:
-        with contextlib.suppress(BaseException):  # a signal of the last job may still arrive here
+        # The signal handler of a job may raise when the job has ended.
+        with contextlib.suppress(BaseException):
+            surroundings.restore_signals()
             next_job = work.get()
             surroundings.restore()
             next_job()
@@ -128,7 +135,9 @@ def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
     loop.set_task_factory(host.create_task)
     loop.add_reader(pipe.fileno(), lambda: _receive(host))
     os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
-    Watch(loop, pipe, host.tick, host.owner_of, _leave).start()
+    weight = SessionWeight(None if host.one_at_a_time else Load(used_s, waited_s, lambda: host.ended_jobs))
+    weight.keep()
+    Watch(loop, pipe, host.tick, weight.keep, host.owner_of, _leave).start()
     while True:
         try:
             loop.run_forever()
@@ -145,13 +154,8 @@ def _receive(host: Host) -> None:
         break_off(error)
 
 
-def _end_what_was_started(pipe: Pipe, spared: set[int]) -> None:
-    """Kill what the job has started, but for the helpers that multiprocessing keeps for this process."""
-    pipe.leave_if_forked()
-    end_descendants(spared | _helpers_of_multiprocessing())
-
-
 def _helpers_of_multiprocessing() -> set[int]:
+    """Find what multiprocessing keeps for this process, whatever job was the first to need it."""
     helpers = (
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
         ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
@@ -164,6 +168,8 @@ def _helpers_of_multiprocessing() -> set[int]:
 
 def _leave() -> NoReturn:
     """End this process at once, with all that it has started."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    end_descendants()
-    os._exit(0)
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        end_descendants()
+    finally:
+        os._exit(0)

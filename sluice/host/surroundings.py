@@ -2,76 +2,51 @@
 
 from __future__ import annotations
 
-import decimal
-import gc
-import locale
-import logging
-import os
 import random
 import signal
-import socket
 import sys
-import tempfile
-import threading
+import warnings
 from contextlib import suppress
-from pathlib import Path
+
+from sluice.host.process_state import remember
 
 
 class Surroundings:
     """What a handler can change for the whole process, as it was once the modules had been loaded."""
 
     def __init__(self) -> None:
-        self._directory = Path.cwd()
-        self._environment = dict(os.environ)
-        self._umask = os.umask(0o022)
-        os.umask(self._umask)
-        self._locale = locale.setlocale(locale.LC_ALL)
-        self._path, self._meta_path = list(sys.path), list(sys.meta_path)
-        self._streams = sys.stdin, sys.stdout, sys.stderr
-        self._recursion, self._switch_s = sys.getrecursionlimit(), sys.getswitchinterval()
-        self._collects = gc.isenabled()
         self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
-        self._decimals = decimal.getcontext().copy()
+        self._remembered = remember()
+        self._keep_warnings()
 
     def restore(self) -> None:
-        """Restore everything, and seed the random numbers anew."""
-        self._restore_system()
-        self._restore_python()
-        _seed()
+        """Restore everything but signals, and seed the random numbers anew."""
+        for write, value in self._remembered:
+            with suppress(Exception):  # a directory that is gone, a limit that cannot be raised again
+                write(value)
+        self._warnings.__exit__(None, None, None)
+        self._keep_warnings()
+        with suppress(Exception):  # a job has changed the modules
+            _seed()
 
-    def _restore_system(self) -> None:
-        with suppress(OSError):  # the directory is gone
-            os.chdir(self._directory)
-        if dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        os.umask(self._umask)
-        with suppress(locale.Error):
-            locale.setlocale(locale.LC_ALL, self._locale)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    def restore_signals(self) -> None:
+        """Let no signal or timer that a job has set up interrupt what follows."""
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         for number, handler in self._signals.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 with suppress(OSError, ValueError):
                     signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    def _restore_python(self) -> None:
-        sys.path[:], sys.meta_path[:] = self._path, self._meta_path
-        sys.stdin, sys.stdout, sys.stderr = self._streams
-        sys.setrecursionlimit(self._recursion)
-        sys.setswitchinterval(self._switch_s)
-        (gc.enable if self._collects else gc.disable)()
-        sys.settrace(None)
-        sys.setprofile(None)
-        threading.stack_size(0)
-        decimal.setcontext(self._decimals.copy())
-        socket.setdefaulttimeout(None)
-        tempfile.tempdir = None
-        logging.disable(logging.NOTSET)
+    def _keep_warnings(self) -> None:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
 
 
 def _seed() -> None:
     random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        numpy.random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()

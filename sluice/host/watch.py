@@ -10,6 +10,7 @@ from threading import Thread, main_thread
 from time import monotonic
 from types import FrameType
 
+from sluice.error_text import storable
 from sluice.host.current_job import JobRef
 from sluice.host.pipe import Pipe
 
@@ -21,7 +22,8 @@ BLOCKED_S = 1.0
 class Watch:
     """Calls `on_tick` in the event loop twice a second, and tells the consumer when the loop does not answer.
 
-    `owner_of` finds the job to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
+    `keep_weight` is called in the thread as often, as a loop that is blocked may burn a processor. `owner_of` finds the job
+    to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
     """
 
     def __init__(
@@ -29,11 +31,13 @@ class Watch:
         loop: asyncio.AbstractEventLoop,
         pipe: Pipe,
         on_tick: Callable[[], None],
+        keep_weight: Callable[[], None],
         owner_of: Callable[[asyncio.Task[object] | None], JobRef | None],
         on_gone: Callable[[], None],
     ) -> None:
         self._loop, self._pipe = loop, pipe
-        self._on_tick, self._owner_of, self._on_gone = on_tick, owner_of, on_gone
+        self._on_tick, self._keep_weight = on_tick, keep_weight
+        self._owner_of, self._on_gone = owner_of, on_gone
         self._heard = self._asked = monotonic()
         self._blocked = False
 
@@ -44,9 +48,12 @@ class Watch:
     def _watch(self) -> None:
         poll = select.poll()
         poll.register(self._pipe.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
-        while not poll.poll(TICK_S * 1000):
-            self._judge(monotonic())
-        self._on_gone()
+        try:
+            while not poll.poll(TICK_S * 1000):
+                self._judge(monotonic())
+                self._keep_weight()
+        finally:
+            self._on_gone()
 
     def _judge(self, now: float) -> None:
         """Ask the loop for an answer; if it owes the last one for long, say what runs in it."""
@@ -75,9 +82,9 @@ def find_line() -> str:
     found = frame or innermost
     if found is None:
         return "the thread is gone"
-    return f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}"
+    return storable(f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}")
 
 
 def _is_users(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "").partition(".")[0]
+    name = str(frame.f_globals.get("__name__")).partition(".")[0]
     return name not in sys.stdlib_module_names and name not in ("sluice", "uvloop")

@@ -19,6 +19,7 @@ DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+DEFAULT_SHARES = 1024
 SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"}
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -73,6 +74,12 @@ def test_a_container_can_do_no_more_than_it_must(service: dict[str, Any]) -> Non
 @every_service
 def test_a_container_is_bounded(service: dict[str, Any]) -> None:
     assert {"mem_limit", "pids_limit", "logging"} <= set(service)
+
+
+def test_a_consumer_gives_way_to_everything_else() -> None:
+    shares = {name: service.get("cpu_shares", DEFAULT_SHARES) for name, service in SERVICES.items()}
+    assert shares.pop("consumer") <= DEFAULT_SHARES / 8
+    assert set(shares.values()) == {DEFAULT_SHARES}
 
 
 @every_service

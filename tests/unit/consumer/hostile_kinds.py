@@ -5,6 +5,7 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from sluice.context import Context
 from sluice.errors import GiveUp, RetryLater
 from sluice.handler import handler
+from sluice.host.high_fd import HIGH_FD
 
 
 class Ask(BaseModel):
@@ -94,13 +96,23 @@ async def deaf(ask: Ask) -> Reply:
     while True:
         try:
             await asyncio.sleep(3600)
-        except BaseException:
-            if not DEAF:
-                raise
+        except BaseException:  # noqa: BLE001, S112  what it is for
+            continue
 
 
-DEAF = [True]
-"""Emptied, the deaf can hear again."""
+@handler("t.callback")
+async def leave_callback(ask: Ask) -> Reply:
+    """Leaves a callback that blocks the event loop and belongs to nobody."""
+    asyncio.get_running_loop().call_soon(time.sleep, ask.seconds)
+    return Reply()
+
+
+@handler("t.program")
+async def start_program(ask: Ask) -> Reply:
+    """Starts a program in a session of its own, and waits for it."""
+    child = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    Path(ask.mark).write_text(str(child.pid))  # noqa: ASYNC240  a few bytes
+    return Reply(value=await child.wait())
 
 
 @handler("t.self-cancelling")
@@ -120,17 +132,13 @@ async def block(ask: Ask) -> Reply:
     return Reply(value="blocked")
 
 
-LET_GO = threading.Event()
-"""Set, threads end that ignore their time limit."""
-
-
 @handler("t.thread")
 def in_thread(ask: Ask, context: Context) -> Reply:
     """Waits in a thread, and ends when it is asked to."""
     if ask.how in END:
         return end(ask)
     until = time.monotonic() + ask.seconds
-    while time.monotonic() < until and not (ask.how == "ignore" and LET_GO.is_set()):
+    while time.monotonic() < until:
         context.progress(50, "half")
         if context.should_stop() and ask.how != "ignore":
             return Reply(value="asked to stop")
@@ -141,10 +149,10 @@ def in_thread(ask: Ask, context: Context) -> Reply:
 @handler("t.process", runs_in="process")
 def in_process(ask: Ask, context: Context) -> Reply:
     """Does in a process what it is asked to."""
-    if ask.mark:
-        Path(ask.mark).write_text(str(os.getpid()))
     if ask.how in END:
         return end(ask)
+    if ask.mark:
+        Path(ask.mark).write_text(str(os.getpid()))
     context.progress(25, "a quarter")
     context.progress(26, "too soon after the last")
     context.log.info("from the child", extra={"answer": 42})
@@ -179,16 +187,45 @@ def _means(_: Ask) -> Reply:
 
 
 def _orphan(ask: Ask) -> None:
-    """Leave a grandchild behind that holds the pipe open, then die."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    """Leave a program behind in a session of its own that holds the pipes open, then die."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False, start_new_session=True
+    )
     Path(ask.mark).write_text(str(child.pid))
     os._exit(3)
 
 
+def _hungry_at_first(ask: Ask) -> Reply:
+    """Lack memory in the first process that is asked, and in no other."""
+    mark = Path(ask.mark)
+    if not mark.exists():
+        mark.write_text(str(os.getpid()))
+        raise MemoryError
+    return Reply(value=os.getpid())
+
+
 def _closes(ask: Ask) -> None:
     """Close everything but stay."""
-    os.closerange(3, 100)
+    os.closerange(3, 10_000)
     time.sleep(60)
+
+
+def _shuts(ask: Ask) -> None:
+    """Say that nothing more will be said."""
+    with socket.socket(fileno=os.dup(HIGH_FD)) as pipe:
+        pipe.shutdown(socket.SHUT_WR)
+    time.sleep(60)
+
+
+def _babbles(ask: Ask) -> None:
+    """Write nonsense where answers are sent."""
+    os.write(HIGH_FD, b"\xff" * 16)
+    time.sleep(60)
+
+
+def _holds(ask: Ask) -> None:
+    """Keep every other thread of Python from running."""
+    ctypes.PyDLL(None).sleep(60)
 
 
 def _signals_reach(ask: Ask) -> Reply:
@@ -221,6 +258,10 @@ END: dict[str, Any] = {
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda _: ctypes.string_at(0),
     "closes": _closes,
+    "shuts": _shuts,
+    "babbles": _babbles,
+    "holds": _holds,
+    "hungry at first": _hungry_at_first,
     "orphan": _orphan,
     "signals": _signals_reach,
 }

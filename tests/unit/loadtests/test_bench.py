@@ -61,6 +61,17 @@ def test_a_missed_target_is_called_missed(tmp_path: Path) -> None:
     assert "| memory | 90 /s |  |  |  | ≤ 110 | met |" in text
 
 
+def test_a_ratio_may_be_bounded_from_above_too() -> None:
+    rest, beside, slow = figure("rest", 2, 4), figure("beside", 2.2, 4), figure("slow", 3, 6)
+    for each in (beside, slow):
+        each.at_most_times(1.1, rest, "at rest")
+
+    text = table.markdown({}, 2, [rest, beside, slow])
+
+    assert "1.05 times at rest | ≤ 1.1 | met |" in text
+    assert "1.50 times at rest | ≤ 1.1 | missed |" in text
+
+
 def test_a_record_takes_the_place_of_the_one_before_and_leaves_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "performance.md"
     file.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")

@@ -1,0 +1,144 @@
+"""What belongs to a whole process and a handler can change: how each is read, and how it is written again."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+import faulthandler
+import gc
+import locale
+import logging
+import os
+import resource
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from sluice.host.high_fd import copy_high
+
+Row = tuple[Callable[[], Any], Callable[[Any], object]]
+"""How something is read, and how it is written."""
+
+Remembered = list[tuple[Callable[[Any], object], Any]]
+"""How something is written, and its value."""
+
+
+def remember() -> Remembered:
+    """Read everything."""
+    remembered: Remembered = []
+    for read, write in (*_rows_of_system(), *_rows_of_python()):
+        with suppress(OSError):  # a directory that is gone, a descriptor that is closed
+            remembered.append((write, read()))
+    return remembered
+
+
+def _rows_of_system() -> Iterator[Row]:
+    yield from (_standard_fd(fd) for fd in (0, 1, 2))
+    yield os.getcwd, os.chdir
+    yield _read_umask, os.umask
+    yield partial(dict, os.environ), _write_environment
+    yield _read_limits, _write_limits
+    yield partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)
+    yield faulthandler.is_enabled, _write_faulthandler
+    if sys.platform == "linux":
+        yield partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0)
+
+
+def _rows_of_python() -> Iterator[Row]:
+    yield partial(dict, sys.modules), sys.modules.update
+    yield sys.getrecursionlimit, sys.setrecursionlimit
+    yield sys.getswitchinterval, sys.setswitchinterval
+    yield sys.get_int_max_str_digits, sys.set_int_max_str_digits
+    yield gc.isenabled, lambda on: (gc.enable if on else gc.disable)()
+    yield gc.get_threshold, lambda values: gc.set_threshold(*values)
+    yield gc.get_debug, gc.set_debug
+    yield sys.gettrace, sys.settrace
+    yield sys.getprofile, sys.setprofile
+    yield threading.gettrace, threading.settrace
+    yield threading.getprofile, threading.setprofile
+    yield threading.stack_size, threading.stack_size
+    yield decimal.getcontext().copy, lambda context: decimal.setcontext(context.copy())
+    yield socket.getdefaulttimeout, socket.setdefaulttimeout
+    yield lambda: type(asyncio.get_event_loop_policy()), lambda kind: asyncio.set_event_loop_policy(kind())
+    yield lambda: logging.root.level, logging.root.setLevel
+    yield lambda: logging.root.manager.disable, logging.disable
+    yield _read_enabled_loggers, _enable_loggers
+    yield from map(_list, _lists())
+    yield from (_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "argv", "path"))
+    yield from (
+        _attribute(sys, name) for name in ("displayhook", "excepthook", "unraisablehook", "breakpointhook")
+    )
+    yield _attribute(threading, "excepthook")
+    yield _attribute(tempfile, "tempdir")
+
+
+def _lists() -> list[list[Any]]:
+    return [sys.path, sys.meta_path, sys.path_hooks, sys.argv, gc.callbacks, logging.root.handlers]
+
+
+def _attribute(place: object, name: str) -> Row:
+    return partial(getattr, place, name), partial(setattr, place, name)
+
+
+def _list(values: list[Any]) -> Row:
+    return partial(list, values), partial(values.__setitem__, slice(None))
+
+
+def _standard_fd(fd: int) -> Row:
+    return partial(copy_high, fd), partial(_write_standard_fd, fd)
+
+
+def _write_standard_fd(fd: int, copy: int) -> None:
+    try:
+        is_as_it_was = os.path.sameopenfile(fd, copy)
+    except OSError:
+        is_as_it_was = False
+    if not is_as_it_was:
+        os.dup2(copy, fd)
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _write_environment(environment: dict[str, str]) -> None:
+    if os.environ != environment:
+        os.environ.clear()
+        os.environ.update(environment)
+        time.tzset()
+
+
+def _read_limits() -> dict[int, tuple[int, int]]:
+    names = (name for name in dir(resource) if name.startswith("RLIMIT_"))
+    return {which: resource.getrlimit(which) for which in {getattr(resource, name) for name in names}}
+
+
+def _write_limits(limits: dict[int, tuple[int, int]]) -> None:
+    for which, values in limits.items():
+        if resource.getrlimit(which) != values:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(which, values)
+
+
+def _write_faulthandler(enabled: bool) -> None:
+    faulthandler.cancel_dump_traceback_later()
+    if enabled and not faulthandler.is_enabled():
+        faulthandler.enable(2)
+
+
+def _read_enabled_loggers() -> list[logging.Logger]:
+    known = (logging.root, *logging.root.manager.loggerDict.values())
+    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
+
+
+def _enable_loggers(loggers: list[logging.Logger]) -> None:
+    for each in loggers:
+        each.disabled = False

@@ -1,0 +1,1 @@
+"""Modules that must not be imported where anything else runs."""

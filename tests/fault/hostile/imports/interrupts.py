@@ -1,0 +1,14 @@
+"""Interrupts while it is imported."""
+
+from __future__ import annotations
+
+from sluice import handler
+from tests.fault.hostile.case import Ask, Reply
+
+
+@handler("hostile.import")
+async def innocent(ask: Ask) -> Reply:
+    return Reply()
+
+
+raise KeyboardInterrupt("stop")  # here

@@ -1,0 +1,16 @@
+"""Ends its process without a word."""
+
+from __future__ import annotations
+
+import os
+
+from sluice import handler
+from tests.fault.hostile.case import Ask, Reply
+
+
+@handler("hostile.import")
+async def innocent(ask: Ask) -> Reply:
+    return Reply()
+
+
+os._exit(4)  # here

@@ -1,0 +1,300 @@
+"""Runs of one job: what they come to, their time limit, and how they are stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from sluice.context import Context
+from sluice.core.outcome import Ending, Released, TimedOut
+from sluice.errors import BadInput, BadOutput
+from sluice.handler import AnyHandler, handler
+from sluice.host import runs
+from sluice.host.current_job import CURRENT, JobRef
+from sluice.host.performing import Reporter, Request
+from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
+
+
+class Number(BaseModel):
+    """What the kinds of these tests take and return."""
+
+    n: int = 0
+
+
+Given = Number
+GIVEN = b'{"n":1}'
+WORD: ContextVar[str] = ContextVar("word", default="unset")
+
+
+class Endings:
+    """How runs end, in order."""
+
+    def __init__(self) -> None:
+        self.all: asyncio.Queue[Ending] = asyncio.Queue()
+
+    def __call__(self, _: Run, ending: Ending) -> None:
+        self.all.put_nowait(ending)
+
+    async def next(self) -> Ending:
+        """Wait for the next."""
+        return await self.all.get()
+
+
+@pytest.fixture
+async def endings() -> Endings:
+    """Provide an empty list of endings."""
+    return Endings()
+
+
+def request(limit_s: float = 60, given: bytes = GIVEN) -> Request:
+    """Make an ordinary request."""
+    return Request(7, "job-7", "a.kind", 2, 3, limit_s, given)
+
+
+def kind(function: Callable[..., Any]) -> AnyHandler:
+    """Make a kind of a function."""
+    return handler("a.kind")(function)
+
+
+def loop_run(function: Callable[..., Any], endings: Endings, **options: Any) -> LoopRun:
+    """Start a coroutine."""
+    loop = asyncio.get_running_loop()
+    run = LoopRun(request(**options), kind(function), loop, Reporter(lambda _: None), endings)
+    run.start()
+    return run
+
+
+def thread_run(
+    function: Callable[..., Any],
+    endings: Endings,
+    submit: Callable[[Callable[[], None]], object] = lambda work: work(),
+    clean_up: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> ThreadRun:
+    """Start a plain function, here and now unless `submit` does otherwise."""
+    common = request(**options), kind(function), asyncio.get_running_loop(), Reporter(lambda _: None), endings
+    run = ThreadRun(submit, clean_up, *common)
+    run.start()
+    return run
+
+
+async def returns(given: Given) -> Number:
+    """Return a number."""
+    return Number(n=given.n + 1)
+
+
+async def waits(given: Given) -> Number:
+    """Wait for ever."""
+    await asyncio.Event().wait()
+    return given
+
+
+async def returns_text(given: Given) -> Number:
+    """Return what is no Number."""
+    return "text"  # type: ignore[return-value]  # that is the point
+
+
+async def exits(given: Given) -> Number:
+    """End the process, or so it thinks."""
+    raise SystemExit(3)
+
+
+async def gives_up_a_future(given: Given) -> Number:
+    """Wait for what somebody cancels."""
+    future: asyncio.Future[Number] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return await future
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "ending"),
+    [
+        (returns, GIVEN, bytes),
+        (returns, b"[]", BadInput),
+        (returns_text, GIVEN, BadOutput),
+        (exits, GIVEN, SystemExit),
+        (gives_up_a_future, GIVEN, asyncio.CancelledError),
+    ],
+)
+async def test_a_coroutine_ends_with_its_output_or_with_whatever_ended_it(
+    endings: Endings, function: Callable[..., Any], given: bytes, ending: type
+) -> None:
+    loop_run(function, endings, given=given)
+    assert isinstance(await endings.next(), ending)
+
+
+async def test_a_plain_function_ends_the_same_way(endings: Endings) -> None:
+    def fails(given: Given) -> Number:
+        raise KeyboardInterrupt
+
+    thread_run(lambda_of(Number(n=4)), endings)
+    thread_run(fails, endings)
+    thread_run(lambda_of("text"), endings)
+    assert await endings.next() == b'{"n":4}'
+    assert isinstance(await endings.next(), KeyboardInterrupt)
+    assert isinstance(await endings.next(), BadOutput)
+
+
+def lambda_of(value: Any) -> Callable[[Given], Number]:
+    """Make a plain function that returns this."""
+
+    def function(given: Given) -> Number:
+        return value  # type: ignore[no-any-return]  # wrong ones as well
+
+    return function
+
+
+async def test_a_handler_gets_a_context_of_its_job(endings: Endings) -> None:
+    async def tells(given: Given, context: Context) -> Number:
+        assert (context.job_id, context.attempt, context.fence) == ("job-7", 2, 3)
+        assert CURRENT.get() == JobRef("job-7", "a.kind", 2)
+        return given
+
+    loop_run(tells, endings)
+    assert await endings.next() == GIVEN
+    assert CURRENT.get() is None
+
+
+async def test_a_plain_function_has_context_variables_of_its_own(endings: Endings) -> None:
+    def sets(given: Given) -> Number:
+        assert CURRENT.get() == JobRef("job-7", "a.kind", 2)
+        WORD.set("set")
+        return given
+
+    thread_run(sets, endings)
+    assert await endings.next() == GIVEN
+    assert (WORD.get(), CURRENT.get()) == ("unset", None)
+
+
+async def test_a_time_limit_cancels_a_coroutine(endings: Endings) -> None:
+    run = loop_run(waits, endings, limit_s=0.01)
+    ending = await endings.next()
+    assert isinstance(ending, TimedOut)
+    assert str(ending) == "The time limit of 0.01 s was reached."
+    assert run.is_stopped()
+
+
+async def test_a_time_limit_is_told_to_a_plain_function(endings: Endings) -> None:
+    def works_until_told(given: Given, context: Context) -> Number:
+        while not context.should_stop():
+            time.sleep(0.001)
+        return given
+
+    with ThreadPoolExecutor(1) as threads:
+        thread_run(works_until_told, endings, threads.submit, limit_s=0.01)
+        assert isinstance(await endings.next(), TimedOut)
+
+
+async def test_the_first_reason_to_stop_is_how_it_ended_whatever_the_handler_does(endings: Endings) -> None:
+    async def insists(given: Given) -> Number:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            return given  # noqa: B012  that is what is tested
+
+    run = loop_run(insists, endings)
+    await asyncio.sleep(0)
+    run.stop(Released())
+    run.stop(TimedOut())
+    assert isinstance(await endings.next(), Released)
+
+
+async def test_a_coroutine_that_is_stopped_before_its_first_step_does_not_begin(endings: Endings) -> None:
+    begun = []
+
+    async def begins(given: Given) -> Number:
+        begun.append(given)
+        return given
+
+    loop_run(begins, endings).stop(Released())
+    assert isinstance(endings.all.get_nowait(), Released)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not begun
+    assert endings.all.empty()
+
+
+async def test_a_task_that_others_cancel_was_disturbed(endings: Endings) -> None:
+    run = loop_run(waits, endings)
+    await asyncio.sleep(0)
+    run._task.cancel()
+    assert isinstance(await endings.next(), Disturbed)
+
+
+async def test_a_timer_that_others_have_delayed_is_set_once_more(
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "SPARE_S", 0.02)
+    loop = asyncio.get_running_loop()
+    answered = loop.create_future()
+
+    async def is_answered(given: Given) -> Number:
+        await answered
+        return given
+
+    loop_run(is_answered, endings, limit_s=0.01)
+    loop_run(waits, endings, limit_s=0.01)
+    await asyncio.sleep(0)
+    loop.call_soon(time.sleep, 0.01 + runs.LATE_S + 0.05)
+    loop.call_later(0.001, answered.set_result, None)
+    assert await endings.next() == GIVEN
+    assert isinstance(await endings.next(), TimedOut)
+
+
+async def test_one_that_has_ended_is_not_timed_out_later(endings: Endings) -> None:
+    run = loop_run(returns, endings, limit_s=0.02)
+    await endings.next()
+    assert run._timer.cancelled()
+    assert not run.is_stopped()
+
+
+async def test_progress_is_not_sent_after_the_end(endings: Endings) -> None:
+    run = loop_run(returns, endings)
+    assert not run.report.ended
+    await endings.next()
+    assert run.report.ended
+
+
+async def test_a_plain_function_is_cleaned_up_after_before_its_end_is_told(endings: Endings) -> None:
+    done: list[str] = []
+    thread_run(
+        lambda_of(Number()), endings, clean_up=lambda: done.append(f"cleaned up, {endings.all.qsize()} told")
+    )
+    await endings.next()
+    assert done == ["cleaned up, 0 told"]
+
+
+async def test_an_end_is_told_even_if_a_late_signal_interrupts_the_cleaning_up(endings: Endings) -> None:
+    def interrupted() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        thread_run(lambda_of(Number(n=5)), endings, clean_up=interrupted)
+    assert await endings.next() == b'{"n":5}'
+
+
+async def test_a_job_for_which_there_is_no_thread_fails_and_is_not_run_later(endings: Endings) -> None:
+    kept: list[Callable[[], None]] = []
+
+    def has_no_thread(work: Callable[[], None]) -> None:
+        kept.append(work)
+        raise RuntimeError("can't start new thread")
+
+    begun = threading.Event()
+
+    def begins(given: Given) -> Number:
+        begun.set()
+        return given
+
+    thread_run(begins, endings, has_no_thread)
+    assert str(await endings.next()) == "can't start new thread"
+    kept[0]()
+    assert not begun.is_set()

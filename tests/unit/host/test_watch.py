@@ -1,0 +1,62 @@
+"""Watching the event loop of a host: what blocks it, and that it goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice.host.watch import BLOCKED_S, find_line
+from tests.unit.host.host_process import HostProcess
+
+BLOCK = "import time\ntime.sleep(1.8)"
+
+
+def test_a_blocked_loop_is_said_with_job_and_line_and_so_is_its_end(host: HostProcess) -> None:
+    number = host.start("code.task", BLOCK)
+    word, job_id, line, seconds = host.next_of("blocked")
+    assert (word, job_id, line) == ("blocked", "job-1", "their_code.py:3 in main")
+    assert seconds >= BLOCKED_S
+    assert host.ending(number)[0] == "output"
+    host.next_of("resumed")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "async def sub():\n    import time\n    time.sleep(1.8)\nawait asyncio.create_task(sub())",
+        "async def sub():\n    import time\n    time.sleep(1.8)\nasync def outer(): await asyncio.gather(sub())\nawait asyncio.gather(outer())",
+    ],
+)
+def test_a_job_is_named_for_what_its_sub_tasks_do(host: HostProcess, code: str) -> None:
+    host.start("code.task", "await asyncio.Event().wait()")
+    host.start("code.task", code)
+    assert host.next_of("blocked")[1:3] == ["job-2", "their_code.py:4 in sub"]
+
+
+def test_the_job_of_a_callback_is_not_known_but_its_line_is(host: HostProcess) -> None:
+    host.start("code.task", "import time\nasyncio.get_running_loop().call_soon(time.sleep, 1.8)")
+    assert host.next_of("blocked")[1] == ""
+
+
+def test_code_without_a_name_or_with_an_odd_file_does_not_stop_the_watch(host: HostProcess) -> None:
+    code = """
+import time
+exec(compile("time.sleep(1.8)", "odd-\\udcff.py", "exec"), {"__name__": None, "time": time})
+"""
+    host.start("code.task", code)
+    assert host.next_of("blocked")[1:3] == ["job-1", "odd-?.py:1 in <module>"]
+    host.next_of("resumed")
+
+
+def test_an_idle_or_busy_loop_is_not_blocked(host: HostProcess) -> None:
+    number = host.start(
+        "code.task",
+        "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: await asyncio.sleep(0)",
+    )
+    assert host.next_of("blocked", "ended")[:2] == ["ended", number]
+
+
+def test_the_line_is_that_of_users_code_rather_than_of_a_library() -> None:
+    scope = {"__name__": "json.of_python", "call": lambda look: look()}
+    exec(compile("def within(look): return call(look)", "/python/json.py", "exec"), scope)  # noqa: S102  a library
+    line = scope["within"](find_line)  # type: ignore[operator]  # it is a function
+    assert "test_watch.py" in line
