@@ -74,7 +74,7 @@ test: setup  ## check, then every test, with real servers
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='sluice/core/*' --fail-under=100
 
-fault: setup  ## hostile handlers, then everything breaks under load (12 min); with ARGS only the latter: make fault ARGS="--seed 7"
+fault: setup  ## hostile handlers, then everything breaks under load (13 min); with ARGS only the latter: make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
 	@$(if $(ARGS),true,$(PYTHON) -m tests.fault.hostile)
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)

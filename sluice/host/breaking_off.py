@@ -6,14 +6,18 @@ import os
 from contextlib import suppress
 from typing import NoReturn
 
+from sluice.host.processes import end_descendants
+
 STATUS = 70
 """Exit status: an internal error, as <sysexits.h> has it."""
 
 
 def break_off(error: BaseException) -> NoReturn:
-    """End this process at once; its consumer ends what it has started."""
+    """End this process at once, with what it has started as far as that can still be done."""
     try:
         with suppress(BaseException):  # there may be no memory for words
             os.write(2, f"The host cannot go on: {type(error).__name__}: {error}\n".encode())
+        with suppress(BaseException):
+            end_descendants()
     finally:
         os._exit(STATUS)

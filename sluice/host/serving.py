@@ -148,7 +148,7 @@ def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
 def _receive(host: Host) -> None:
     try:
         host.receive()
-    except EOFError:
+    except (EOFError, ConnectionError):
         _leave()
     except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
         break_off(error)

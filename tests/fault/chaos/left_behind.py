@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +36,13 @@ def of_run(ledger: Path) -> set[Life]:
 def of_jobs(ledger: Path) -> set[Life]:
     """Return the processes of a run that are neither the product nor its hosts."""
     return {life for life in of_run(ledger) if not set(OURS) & set(_command(life[0]).split())}
+
+
+def end(lives: set[Life]) -> None:
+    """Kill what is left of a run."""
+    for pid, _ in _alive(lives):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def until_gone(lives: set[Life], why: str, violations: Violations) -> None:

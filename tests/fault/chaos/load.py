@@ -96,6 +96,12 @@ class Load:
         """Keep a process busy for a while."""
         await self._requests.submit(self._new_job("chaos.process"), nap_s=self._rng.uniform(0.3, 1))
 
+    async def _blocking(self) -> None:
+        await self._requests.submit(self._new_job("hostile.block"))
+
+    async def _exiting(self) -> None:
+        await self._requests.submit(self._new_job("hostile.exit"))
+
     async def _hostile(self) -> None:
         """Harm the process in which the handler runs."""
         await self._requests.submit(self._new_job(f"hostile.{self._rng.choice(hostile_kinds.NAMES)}"))

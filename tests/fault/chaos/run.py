@@ -19,7 +19,7 @@ from tests.fault.chaos.fault_injector import FaultInjector, InjectedFault
 from tests.fault.chaos.host_faults import HostFaults
 from tests.fault.chaos.http_client import ConnectionPool, LoadBalancer
 from tests.fault.chaos.kinds import LEDGER
-from tests.fault.chaos.left_behind import of_jobs, of_run, until_gone
+from tests.fault.chaos.left_behind import end, of_jobs, of_run, until_gone
 from tests.fault.chaos.load import CLIENT_MIX, Load
 from tests.fault.chaos.record_snapshot import read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
@@ -157,7 +157,9 @@ async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Pat
     """Do the whole run. Violations are in the outcome's verdict; errors are those of the harness."""
     async with chaos_stack(plan, servers, directory, root) as chaos:
         outcome = await _run(chaos, say)
-    await until_gone(of_run(chaos.ledger), "after the end", outcome.log.violations)
+    left = of_run(chaos.ledger)
+    await until_gone(left, "after the end", outcome.log.violations)
+    end(left)
     return outcome
 
 

@@ -204,5 +204,35 @@ GUARDS = (
         plan(seconds=8, client_mix={"cancelled": 1}),
         frozenset({"succeeded although cancelled"}),
     ),
+    Guard(
+        "the death of a host is charged to all jobs it had",
+        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted())\n", "                done.set_result(ChildDied(how))\n"),),
+        plan(
+            fault(4, "host-kill", "consumer-0"), fault(7, "host-kill", "consumer-1"),
+            seconds=10, rate=10, client_mix={"slow": 1},
+        ),
+        frozenset({"charged although not the cause"}),
+    ),
+    Guard(
+        "the neighbours of a job that blocks the event loop are charged with it",
+        (Cut("consumer/hosts/in_hand.py", "ChildDied(how) if attempt.job.id == blamed else Released()", "ChildDied(how)"),),
+        plan(seconds=14, rate=6, client_mix={"slow": 29, "blocking": 1}, lease_s=8),
+        frozenset({"charged although not the cause"}),
+    ),
+    Guard(
+        "what a host has started is not ended with it",
+        (Cut("consumer/hosts/descendants.py", "                end_descendants(self._hosts)\n", "                pass\n"),),
+        plan(seconds=8, rate=10, client_mix={"plain": 19, "exiting": 1}),
+        frozenset({"processes left behind"}),
+    ),
+    Guard(
+        "a host does not end with its consumer",
+        (
+            Cut("sluice/host/watch.py", "        self._on_gone()\n", "        pass\n"),
+            Cut("sluice/host/serving.py", "    except (EOFError, ConnectionError):\n        _leave()\n", "    except (EOFError, ConnectionError):\n        pass\n"),
+        ),
+        plan(fault(5, "consumer-kill", "consumer-0"), seconds=8, rate=10, client_mix={"slow": 1}),
+        frozenset({"processes left behind"}),
+    ),
 )  # fmt: skip
 """All guards that can be removed."""

@@ -88,6 +88,11 @@ MUTANTS = (
         (Cut("api/http/body.py", "        if size > limit:", "        if False:"),),
         ("tests/integration/test_bad_input.py",),
     ),
+    Mutant(
+        "a host goes on although it has lost a message",
+        (Cut("sluice/host/serving.py", "        break_off(error)\n", "        pass\n"),),
+        ("tests/unit/host/test_breaking_off.py::test_a_host_that_has_no_memory_to_receive_a_message_ends",),
+    ),
 )  # fmt: skip
 """All guards that single tests watch."""
 

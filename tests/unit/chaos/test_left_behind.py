@@ -53,9 +53,9 @@ async def test_what_does_not_go_is_a_violation(tmp_path: Path, monkeypatch: pyte
 
 async def test_what_has_ended_is_gone_even_if_its_parent_has_not_looked(tmp_path: Path) -> None:
     violations = Violations()
-    with running(tmp_path) as process:
+    with running(tmp_path):
         lives = left_behind.of_run(tmp_path)
         assert lives
-        process.kill()
+        left_behind.end(lives)
         await left_behind.until_gone(lives, "after a test", violations)
     assert not violations.counts

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from sluice.host import breaking_off
 from sluice.host.breaking_off import STATUS, break_off
 from sluice.host.frames import Decoder, Message, encode
 from sluice.host.host import Host
@@ -29,7 +30,10 @@ def test_a_host_that_has_no_memory_to_receive_a_message_ends() -> None:
         _, hard = resource.prlimit(host.pid, resource.RLIMIT_DATA)
         resource.prlimit(host.pid, resource.RLIMIT_DATA, (1 << 20, hard))
         ours.sendall(encode(("run", 1, "a-job", "chaos.sum", 1, 1, 30.0, b'{"number": 1}')))
-        _, said = host.communicate(timeout=30)
+        try:
+            _, said = host.communicate(timeout=30)
+        finally:
+            host.kill()
     assert host.returncode == STATUS, said
     assert b"The host cannot go on: MemoryError" in said
 
@@ -39,6 +43,7 @@ def test_a_host_that_cannot_say_how_jobs_ended_ends(monkeypatch: pytest.MonkeyPa
     ours, theirs = socket.socketpair()
     with ours, theirs:
         host = Host(None, Pipe(theirs), {}, lambda _: None, lambda: None)  # type: ignore[arg-type]  # no kind is looked up, and no loop needed
+        monkeypatch.setattr(breaking_off, "end_descendants", list)
         host._ended.append(("ended", object()))
         with pytest.raises(SystemExit):
             host._send_ended()
@@ -47,6 +52,8 @@ def test_a_host_that_cannot_say_how_jobs_ended_ends(monkeypatch: pytest.MonkeyPa
 
 def test_it_ends_even_if_it_cannot_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     statuses = _note_exits(monkeypatch)
+
+    monkeypatch.setattr(breaking_off, "end_descendants", list)
 
     class Unspeakable(Exception):
         def __str__(self) -> str:
