@@ -18,11 +18,15 @@ from tests.fault.chaos.kinds import LEDGER
 
 @contextmanager
 def running(ledger: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process of a run for the block."""
-    command = [sys.executable, "-c", "input()", *arguments]
+    """Run a process of a run for the block, which has begun: before that, its environment may not be seen."""
+    command = [sys.executable, "-c", "input('begun\\n')", *arguments]
     environment = {**os.environ, LEDGER: str(ledger)}
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
         yield process
     finally:
         process.communicate()
