@@ -42,7 +42,7 @@ def _rows_of_system() -> Iterator[Row]:
     yield from (_standard_fd(fd) for fd in (0, 1, 2))
     yield os.getcwd, os.chdir
     yield _read_umask, os.umask
-    yield partial(dict, os.environ), _write_environment
+    yield _read_environment, _write_environment
     yield _read_limits, _write_limits
     yield partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)
     yield faulthandler.is_enabled, _write_faulthandler
@@ -109,11 +109,21 @@ def _read_umask() -> int:
     return mask
 
 
-def _write_environment(environment: dict[str, str]) -> None:
-    if os.environ != environment:
+def _read_environment() -> tuple[object, dict[str, str]]:
+    return dict(_raw_environment()), dict(os.environ)
+
+
+def _write_environment(read: tuple[object, dict[str, str]]) -> None:
+    raw, environment = read
+    if _raw_environment() != raw:
         os.environ.clear()
         os.environ.update(environment)
         time.tzset()
+
+
+def _raw_environment() -> Any:
+    """Return what os.environ wraps: comparing that takes a hundredth of the time."""
+    return getattr(os.environ, "_data", os.environ)
 
 
 def _read_limits() -> dict[int, tuple[int, int]]:
