@@ -14,6 +14,7 @@ from consumer.hosts.in_hand import InHand, Stopping
 from sluice.core.catalogue import KindInfo, from_wire
 from sluice.core.outcome import Ending
 from sluice.errors import StartRefused
+from sluice.host.current_job import JobRef
 from sluice.host.dumps import innermost_line
 from sluice.host.frames import Message
 from sluice.host.loading import MEND, NO_EXIT, does_not_load
@@ -43,12 +44,20 @@ class Blockage(NamedTuple):
     since: float
 
 
+class Death(NamedTuple):
+    """How a host died, where it was (empty: not known), and the only job that it had, if it had one. Clients see only how."""
+
+    how: str
+    where: str
+    job: JobRef | None
+
+
 class HostListener(NamedTuple):
     """Who hears of a job that did not end in time, of a blockage that is over, and how a host died, unless that was wanted."""
 
     on_late: Callable[[Host, Attempt], None]
     on_blocked: Callable[[Host, Blockage], None]
-    on_died: Callable[[Host, str], None]
+    on_died: Callable[[Host, Death], None]
 
 
 class Host:
@@ -133,7 +142,7 @@ class Host:
     async def end_blocked(self) -> None:
         """End a host whose event loop does not answer. The job that blocks it is charged, if it is known."""
         self.ending = self._blocked = True
-        await self._abort(f"The event loop was blocked for {self._spec.blocked_s:g} s")
+        await self._abort(f"The event loop was blocked for {self._spec.blocked_s:g} s.")
 
     async def close(self) -> None:
         """Let it end, and wait for that. Bounded."""
@@ -206,15 +215,16 @@ class Host:
     def _lose(self, how: str) -> None:
         """Take in that the process has ended."""
         where = self._blockage.where if self._blockage else self._find_last_line()
-        how = f"{how.rstrip('.')}{f', at {where}' if where else ''}."
         if not self._ready.done():
-            self._ready.set_exception(StartRefused(does_not_load(self._loading, how, "", NO_EXIT)))
+            self._ready.set_exception(
+                StartRefused(does_not_load(self._loading, how.rstrip("."), where, NO_EXIT))
+            )
+        elif not self.ending and self._ready.exception() is None:
+            self._listener.on_died(self, Death(how, where, self._jobs.only_job))
         if self._blocked and self._blockage is None:
             self._blockage = self._guess_blockage(where)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)
         self._end_blockage()
-        if not self.ending:
-            self._listener.on_died(self, how)
         self.gone.set()
 
     def _describe_hang(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from time import monotonic
+from typing import Any
 
 from consumer.attempt import Attempt
-from consumer.hosts.host import Blockage, Host
+from consumer.hosts.host import Blockage, Death, Host
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.host.log_line import fields_of_job
 
 
 class HostStats:
@@ -24,10 +26,11 @@ class HostStats:
         self.replaced[why] += 1
         self._telemetry.emit(Event.HOST_RENEWED, host=host, why=why)
 
-    def add_died(self, host: Host, how: str) -> None:
+    def add_died(self, host: Host, death: Death) -> None:
         """Count a host that died."""
         self.replaced["died"] += 1
-        self._telemetry.emit(Event.HOST_DIED, host=host.name, why=how)
+        job: dict[str, Any] = {**fields_of_job(death.job)}
+        self._telemetry.emit(Event.HOST_DIED, host=host.name, why=death.how, where=death.where, **job)
 
     def add_blocked(self, host: Host, blockage: Blockage) -> None:
         """Count a blockage of a host's event loop that is over, perhaps with the host."""

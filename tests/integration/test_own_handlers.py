@@ -199,7 +199,7 @@ async def test_the_log_tells_of_every_failed_attempt_and_why(own: Stack) -> None
     for line in told:
         said = (line["kind"], line["type"], line["error"])
         assert said == ("own.stumble", "handler-error", "LookupError: 7 is not there")
-        assert "in stumble" in line["traceback"]
+        assert "in stumble" in line["trace"]
 
 
 @pytest.mark.parametrize("place", ["loop", "thread", "process"])

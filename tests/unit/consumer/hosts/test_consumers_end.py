@@ -32,7 +32,7 @@ CONSUMER = """
             await hosts.start(kinds.in_process, {"seconds": 60, "mark": str(slot)})
             pids = [await mark_in(loop), await mark_in(slot), pid_of(hosts.shared)]
             if how == "orphan":
-                print("ended", await hosts.run(kinds.ends, {"how": "orphan", "mark": str(orphan)}, crash_count=1))
+                print("ended", await hosts.run(kinds.ends, {"how": "orphan", "mark": str(orphan)}, solo_crashes=1))
                 pids.append(await mark_in(orphan))
             print(*pids, flush=True)
             await asyncio.sleep(60)

@@ -84,7 +84,7 @@ async def test_whatever_ended_the_attempt_is_brought_over(
 async def test_what_ends_a_program_is_an_ending_like_others_for_a_job_alone(
     hosts: RealHosts, how: str
 ) -> None:
-    assert isinstance(await hosts.run(kinds.ends, {"how": how}, crash_count=1), HandlerFailed)
+    assert isinstance(await hosts.run(kinds.ends, {"how": how}, solo_crashes=1), HandlerFailed)
 
 
 async def test_an_exception_comes_as_words_with_its_traceback(hosts: RealHosts) -> None:
@@ -114,7 +114,7 @@ async def test_a_stored_input_that_does_not_fit_the_kind_is_refused(hosts: RealH
 @ALONE
 async def test_work_that_takes_too_long_has_timed_out(hosts: RealHosts, handler: Any, crashes: int) -> None:
     given = {"seconds": 60, "how": "return"}
-    ended = await hosts.run(handler, given, timeout_s=0.02, crash_count=crashes)
+    ended = await hosts.run(handler, given, timeout_s=0.02, solo_crashes=crashes)
     assert isinstance(ended, TimedOut)
     assert str(ended) == "The time limit of 0.02 s was reached."
     assert hosts.stats.stuck == {}
@@ -125,7 +125,7 @@ async def test_work_that_takes_too_long_has_timed_out(hosts: RealHosts, handler:
 async def test_work_that_is_stopped_ends_with_the_reason(
     hosts: RealHosts, handler: Any, crashes: int
 ) -> None:
-    attempt, run = await hosts.start(handler, {"seconds": 60, "how": "return"}, crash_count=crashes)
+    attempt, run = await hosts.start(handler, {"seconds": 60, "how": "return"}, solo_crashes=crashes)
     attempt.stop(Released("cancelled"))
     attempt.stop(TimedOut("later"))
     assert str(await run) == "cancelled"
@@ -137,7 +137,7 @@ async def test_work_that_is_stopped_ends_with_the_reason(
 async def test_an_attempt_that_was_stopped_before_it_ran_does_not_run(
     hosts: RealHosts, handler: Any, crashes: int
 ) -> None:
-    attempt = an_attempt(handler, {"seconds": 60}, crash_count=crashes)
+    attempt = an_attempt(handler, {"seconds": 60}, solo_crashes=crashes)
     attempt.stop(Released())
     assert await hosts.finish(attempt) is attempt.stopped
     assert attempt.on_stop is None
@@ -184,7 +184,7 @@ async def test_a_handler_that_lacks_memory_is_tried_once_more_in_another_process
 async def test_what_crashed_before_runs_alone_in_a_process_that_ends_with_it(
     hosts: RealHosts, handler: Any
 ) -> None:
-    assert isinstance(await hosts.run(handler, {"how": "dict"}, crash_count=1), bytes)
+    assert isinstance(await hosts.run(handler, {"how": "dict"}, solo_crashes=1), bytes)
 
 
 async def test_no_host_has_died_of_all_this(hosts: RealHosts) -> None:

@@ -9,7 +9,7 @@ import pytest
 from consumer.hosts import output
 from consumer.hosts.output import HALF, TAIL, HostOutput
 from sluice.host.current_job import JobRef
-from sluice.host.flood import BURST_LINES
+from sluice.host.flood import BURST_LINES, FloodGate
 from sluice.host.log_line import MESSAGE, TRACE, LogLine
 from sluice.host.plain_value import Plain
 from tests.support.waiting import until
@@ -25,6 +25,7 @@ class Pumped(HostOutput):
         self.job: JobRef | None = JOB
         self.stream = asyncio.StreamReader()
         super().__init__(self.written.append, lambda: self.job)
+        self.gate = FloodGate(self.written.append, lambda: 0.0)
 
     async def read(self, *chunks: bytes, name: str = "stderr") -> list[str]:
         """Pump these and return the messages."""
