@@ -175,7 +175,7 @@ async def test_a_consumer_stopped_under_load_leaves_nothing_claimed(bare_stack: 
     assert await bare_stack.count("select count(*) from jobs where crash_count > 0") == 0
 
 
-async def test_a_job_that_kills_its_consumer_is_given_up_and_takes_nobody_with_it(
+async def test_a_job_that_kills_its_host_is_given_up_and_takes_nobody_with_it(
     bare_stack: Stack, tmp_path: Path
 ) -> None:
     (tmp_path / "own_poison.py").write_text(POISON)
@@ -184,17 +184,15 @@ async def test_a_job_that_kills_its_consumer_is_given_up_and_takes_nobody_with_i
     await bare_stack.start(consumers=1)
     consumer = bare_stack.consumers[0]
     poison = await submit(bare_stack, {"kind": "own.poison", "input": {}}, 1)
-    assert consumer.process is not None
-    assert await asyncio.to_thread(consumer.process.wait, 60) == -signal.SIGABRT
     neighbours = await submit(bare_stack, {"kind": "own.good", "input": {}}, 30)
-    consumer.start()
     rows = await bare_stack.finished(poison + neighbours)
-    assert {rows[each]["state"] for each in neighbours} == {"succeeded"}
+    assert {(rows[each]["state"], rows[each]["crash_count"]) for each in neighbours} == {("succeeded", 0)}
     assert (rows[poison[0]]["state"], rows[poison[0]]["solo_crashes"]) == ("failed", 3)
     async with bare_stack.client() as client:
         shown = (await client.get(f"/v1/jobs/{poison[0]}")).json()
     assert (shown["error"]["type"], shown["error"]["retryable"]) == ("worker-lost", False)
-    assert consumer.process.poll() is None, "it died again"
+    assert consumer.process is not None
+    assert consumer.process.poll() is None, "it died with the host"
 
 
 async def holder(stack: Stack) -> tuple[Process, int]:

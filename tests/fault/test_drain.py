@@ -90,8 +90,8 @@ async def test_what_waits_for_a_place_is_given_back_while_the_rest_goes_on(bare_
         async def three_are_queued() -> bool:
             return bool(await connection.fetchval("select count(*) = 3 from jobs where state = 'queued'"))
 
-        # Jobs that lost a consumer before run alone, and there are fewer processes for that than slots.
-        await connection.execute("update jobs set crash_count = 1, lane = 'default'")
+        # Jobs that were the end of a host run alone, and fewer of them at a time than there are slots.
+        await connection.execute("update jobs set crash_count = 1, solo_crashes = 1, lane = 'default'")
         await connection.execute("update outbox set lane = 'default', due = now()")
         consumer = bare_stack.add_consumer()
         await consumer.ready()

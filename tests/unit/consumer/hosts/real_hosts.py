@@ -114,11 +114,3 @@ async def mark_in(path: Path) -> int:
     """The number that a handler leaves in a file."""
     await until(lambda: path.exists() and path.read_text())
     return int(path.read_text())  # noqa: ASYNC240  a few bytes
-
-
-def lives(pid: int) -> bool:
-    """True while there is such a process that is not merely waiting to be buried."""
-    try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):  # gone, or gone while it was read
-        return False

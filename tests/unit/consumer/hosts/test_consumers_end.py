@@ -13,8 +13,8 @@ from typing import IO
 
 import pytest
 
+from tests.support.processes import lives
 from tests.support.waiting import until
-from tests.unit.consumer.hosts.real_hosts import lives
 
 CONSUMER = """
     import asyncio, os, signal, sys

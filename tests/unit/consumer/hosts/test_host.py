@@ -16,10 +16,11 @@ from consumer.attempt import Attempt
 from consumer.hosts.child import describe_exit
 from consumer.hosts.host import Blockage, Death, Host, HostListener
 from sluice.errors import StartRefused
+from tests.support.processes import lives
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.hosts.conftest import OWN, WriteModule
-from tests.unit.consumer.hosts.real_hosts import a_spec, lives, pid_of, value_of
+from tests.unit.consumer.hosts.real_hosts import a_spec, pid_of, value_of
 from tests.unit.consumer.make_attempts import an_attempt
 
 

@@ -17,13 +17,13 @@ from consumer.hosts.hosts import Wear
 from sluice.core.outcome import ChildDied, OutOfMemory, Released, TimedOut
 from sluice.core.runtime.telemetry import Event
 from sluice.errors import StartRefused
+from tests.support.processes import lives
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.hosts.conftest import OWN, WriteModule
 from tests.unit.consumer.hosts.real_hosts import (
     RealHosts,
     is_under_way,
-    lives,
     mark_in,
     pid_of,
     running_hosts,
