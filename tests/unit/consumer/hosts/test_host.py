@@ -130,6 +130,13 @@ async def test_a_host_that_waits_for_a_processor_is_not_called_silent() -> None:
         os.kill(pid_of(host), signal.SIGCONT)
 
 
+async def test_a_host_that_does_not_listen_any_more_takes_no_jobs() -> None:
+    async with a_host(Heard()) as host:
+        await host.start()
+        host._child._transport.close()
+        assert (host.available, host.gone.is_set()) == (False, False)
+
+
 async def test_a_host_that_is_replaced_gives_its_jobs_back() -> None:
     heard = Heard()
     async with a_host(heard) as host:

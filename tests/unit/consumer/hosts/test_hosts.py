@@ -87,6 +87,7 @@ async def test_two_jobs_of_one_kind_that_kill_their_host_together_are_each_found
     good = [hosts.run(kinds.nap, {"seconds": 0.1}) for _ in range(2)]
     ends = await asyncio.gather(*bad, *good)
     assert [type(end) for end in ends] == [ChildDied, ChildDied, bytes, bytes]
+    assert hosts.hosts.places.blame.kinds == ["t.ends"]
 
 
 async def test_a_kind_that_killed_its_host_twice_has_one_of_its_own(hosts: RealHosts) -> None:
