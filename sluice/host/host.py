@@ -45,6 +45,7 @@ class Host:
         self._submit, self._clean_up, self.one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
+        self._task_factory = self.create_task
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
         self._ticks = self.ended_jobs = 0
 
@@ -85,6 +86,9 @@ class Host:
             return
         if self.one_at_a_time:
             set_only_job(request.job)
+        if self._loop.get_task_factory() is not self._task_factory:
+            # One that a handler has set may make no tasks at all.
+            self._loop.set_task_factory(self._task_factory)
         run.start()
 
     def _make_run(self, request: Request) -> Run:
