@@ -116,6 +116,11 @@ def _write_environment(environment: dict[str, str]) -> None:
         time.tzset()
 
 
+def hard_limits() -> list[int]:
+    """Return the limits that only a privileged process may raise."""
+    return [hard for _, hard in _read_limits().values()]
+
+
 def _read_limits() -> dict[int, tuple[int, int]]:
     names = (name for name in dir(resource) if name.startswith("RLIMIT_"))
     return {which: resource.getrlimit(which) for which in {getattr(resource, name) for name in names}}

@@ -8,7 +8,7 @@ import sys
 import warnings
 from contextlib import suppress
 
-from sluice.host.process_state import remember
+from sluice.host.process_state import hard_limits, remember
 
 
 class Surroundings:
@@ -17,7 +17,13 @@ class Surroundings:
     def __init__(self) -> None:
         self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._remembered = remember()
+        self._hard_limits = hard_limits()
         self._keep_warnings()
+
+    @property
+    def spoilt(self) -> bool:
+        """True if a limit was lowered that this process may not raise again."""
+        return hard_limits() != self._hard_limits
 
     def restore(self) -> None:
         """Restore everything but signals, and seed the random numbers anew."""
