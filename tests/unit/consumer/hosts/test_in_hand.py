@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -176,9 +177,10 @@ async def test_a_job_whose_host_is_held_up_by_another_is_not_called_late(
     attempt, run, _ = await setup.start(timeout_s=0.01)
     await asyncio.sleep(0.1)
     assert (setup.late, attempt.stopped, run.done()) == ([], None, False)
-    setup.held_up = False
+    setup.held_up, free = False, monotonic()
     await run
     assert setup.late == [attempt]
+    assert monotonic() - free >= 0.01 + GRACE_S, "it may have begun only then"
 
 
 async def test_a_job_that_is_stopped_while_another_holds_up_its_host_is_let_go_and_not_called_late() -> None:
