@@ -127,7 +127,7 @@ class Child(asyncio.Protocol):
         """End a process that no longer listens, unless it is ending by itself."""
         if not self._stopping:
             asyncio.get_running_loop().call_later(
-                EXIT_GRACE_S / 4, self.kill, "It closed the pipe on which it answers."
+                EXIT_GRACE_S, self.kill, "It closed the pipe on which it answers."
             )
 
     async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
