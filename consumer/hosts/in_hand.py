@@ -93,7 +93,9 @@ class InHand:
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if word != "disturbed":
+        if word == "not-begun":
+            run.done.set_exception(Interrupted())
+        elif word != "disturbed":
             run.done.set_result(decode_ending(word, tuple(values)))
         elif len(self) > 1:
             run.done.set_exception(Interrupted())

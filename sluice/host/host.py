@@ -17,10 +17,13 @@ from sluice.host.limits import measure
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
-from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
+from sluice.host.runs import Disturbed, LoopRun, NotBegun, Run, ThreadRun
 
 MEASURE_TICKS = 2
 """Ticks from one measurement to the next."""
+
+_INTERRUPTED: dict[type, tuple[str, tuple[()]]] = {Disturbed: ("disturbed", ()), NotBegun: ("not-begun", ())}
+"""Endings that are none of the job's own."""
 
 Submit = Callable[[Callable[[], None]], object]
 
@@ -99,6 +102,8 @@ class Host:
         return LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
 
     def _end(self, run: Run, ending: Ending) -> None:
+        if isinstance(ending, NotBegun):
+            self._pipe.send(("spoilt",))
         self._pipe.leave_if_forked()
         if self._runs.pop(run.request.number, None) is not None:
             finish_job(run.request.job)
@@ -106,7 +111,7 @@ class Host:
 
     def _gather_ending(self, number: int, ending: Ending) -> None:
         """Tell the consumer, together with what else ends in this turn of the loop."""
-        word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
+        word, values = _INTERRUPTED.get(type(ending)) or encode_ending(ending)
         if not self._ended:
             self._loop.call_soon(self._send_ended)
         self._ended.append(("ended", number, word, values))

@@ -97,6 +97,14 @@ async def test_a_handler_whose_task_was_cancelled_beside_others_goes_on_elsewher
     assert await neighbour == b"{}"
 
 
+async def test_a_job_for_which_the_host_has_no_thread_goes_on_elsewhere() -> None:
+    setup = Setup()
+    _, run, number = await setup.start()
+    setup.jobs.end(number, "not-begun", [])
+    with pytest.raises(Interrupted):
+        await run
+
+
 async def test_the_only_job_of_a_host_that_died_is_charged() -> None:
     setup = Setup()
     _, run, _ = await setup.start()
