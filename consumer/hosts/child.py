@@ -114,6 +114,10 @@ class Child(asyncio.Protocol):
         self._stopping = True
         self._transport.close()
         await asyncio.wait([self._watcher], timeout=EXIT_GRACE_S)
+        await self.end()
+
+    async def end(self) -> None:
+        """Kill it, and wait for that."""
         self.kill()
         await asyncio.wait([self._watcher], timeout=EXIT_GRACE_S)
 

@@ -117,7 +117,7 @@ class Host:
         try:
             return [from_wire(each) for each in await self._load()]
         except BaseException:
-            self._child.kill()
+            await self._child.end()
             raise
 
     async def run(self, attempt: Attempt) -> Ending:

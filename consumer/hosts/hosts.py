@@ -98,7 +98,7 @@ class Hosts:
         One that ran out of memory is tried once more, alone: what filled it may have been another job's.
         """
         steps = [self._run_among_all, self._run_among_own_kind, self._run_alone]
-        if attempt.job.crash_count > 0:
+        if attempt.job.solo_crashes > 0:
             del steps[:-1]
         for run in steps:
             if attempt.stopped is not None:

@@ -74,6 +74,8 @@ def end_descendants(spared: Collection[int] = ()) -> int:
 
 
 def _own_descendants(spared: Collection[int]) -> set[int]:
+    if not has_children():  # nearly always: /proc is slower
+        return set()
     own = children_of(os.getpid()) - set(spared)
     return own.union(*map(descendants_of, own))
 

@@ -123,12 +123,13 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
     while True:
-        # The signal handler of a job may raise when the job has ended.
-        with contextlib.suppress(BaseException):
-            surroundings.restore_signals()
+        try:
             next_job = work.get()
             surroundings.restore()
             next_job()
+        except BaseException:  # noqa: BLE001  the signal handler of a job may raise when the job has ended
+            with contextlib.suppress(BaseException):
+                surroundings.restore_signals()
 
 
 def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
 import random
 import signal
 import sys
@@ -10,12 +11,16 @@ from contextlib import suppress
 
 from sluice.host.process_state import hard_limits, remember
 
+LEAST_REAL_TIME = 32
+"""Signals from here on are for what programs like; asking for each of them would take as long as a short job."""
+
 
 class Surroundings:
     """What a handler can change for the whole process, as it was once the modules had been loaded."""
 
     def __init__(self) -> None:
-        self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        classic = [number for number in signal.valid_signals() if number < LEAST_REAL_TIME]
+        self._signals = {number: _signal.getsignal(number) for number in classic}
         self._remembered = remember()
         self._hard_limits = hard_limits()
         self._keep_warnings()
@@ -28,8 +33,10 @@ class Surroundings:
     def restore(self) -> None:
         """Restore everything but signals, and seed the random numbers anew."""
         for write, value in self._remembered:
-            with suppress(Exception):  # a directory that is gone, a limit that cannot be raised again
+            try:
                 write(value)
+            except Exception:  # noqa: BLE001, S112  a directory that is gone, a limit that cannot be raised again
+                continue
         self._warnings.__exit__(None, None, None)
         self._keep_warnings()
         with suppress(Exception):  # a job has changed the modules
@@ -40,7 +47,7 @@ class Surroundings:
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             signal.setitimer(timer, 0)
         for number, handler in self._signals.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+            if handler is not None and _signal.getsignal(number) != handler:
                 with suppress(OSError, ValueError):
                     signal.signal(number, handler)
         signal.set_wakeup_fd(-1)

@@ -31,7 +31,9 @@ def slots_busy(client: Client) -> Iterator[None]:
     """A job that burns a processor on every process slot."""
     jobs = [client.submit("demo.spin", {"seconds": 600}) for _ in range(os.cpu_count() or 1)]
     try:
-        until(lambda: [client.job(job)["progress"] for job in jobs], all)  # said by a process that has started
+        until(
+            lambda: [client.job(job)["progress"] for job in jobs], all
+        )  # said by a process that has started
         yield
     finally:
         for job in jobs:

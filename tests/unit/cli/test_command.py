@@ -172,7 +172,7 @@ def test_a_key_submits_and_reads_for_ever_unless_told_otherwise(
 def test_a_process_is_started_by_its_word_and_ends_with_its_status(
     say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(f"{name}.__main__.main", lambda: 7)
+    monkeypatch.setattr(f"{name}.__main__.main", lambda *_: 7)
     assert say(name) == (7, "", "")
 
 
