@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ class Child(asyncio.Protocol):
         self._decoder = Decoder()
         self._waiting: list[bytes] = []
         self._why: str | None = None
+        self._sent: list[int] = [signal.SIGKILL]
         self._stopping = False
         self.output = HostOutput(write, listener.only_job)
 
@@ -103,6 +104,7 @@ class Child(asyncio.Protocol):
     def abort(self, why: str) -> None:
         """Have it say on stderr what it was doing, and end."""
         self._why = why
+        self._sent.append(signal.SIGABRT)
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGABRT)
         asyncio.get_running_loop().call_later(EXIT_GRACE_S, self.kill)
@@ -131,7 +133,7 @@ class Child(asyncio.Protocol):
         """End a process that no longer listens, unless it is ending by itself."""
         if not self._stopping:
             asyncio.get_running_loop().call_later(
-                EXIT_GRACE_S / 4, self.kill, "It closed the pipe on which it answers."
+                EXIT_GRACE_S, self.kill, "It closed the pipe on which it answers."
             )
 
     async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
@@ -157,12 +159,17 @@ class Child(asyncio.Protocol):
         await asyncio.wait(output, timeout=EXIT_GRACE_S)
         for each in output:
             each.cancel()
-        self._listener.on_gone(self._why or describe_exit(code))
+        self._listener.on_gone(describe_end(code, self._why, self._sent))
 
     def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not self._transport.is_closing():
             self._transport.write(b"".join(waiting))
+
+
+def describe_end(code: int, why: str | None, sent: Container[int]) -> str:
+    """Say how a process ended: `why`, if that was by a signal that was sent to it; it may have been about to end by itself."""
+    return why if why and -code in sent else describe_exit(code)
 
 
 def describe_exit(code: int) -> str:

@@ -88,6 +88,7 @@ class Host:
         self._blocked = False
         self.ending, self.gone = False, asyncio.Event()
         self.started_jobs = 0
+        self.spoilt = False
         self.uses = Measures()
         self.weight = ""
 
@@ -194,6 +195,9 @@ class Host:
     def _hear_alive(self, *uses: Any) -> None:
         self._heard = monotonic()
         self.uses = Measures(*uses)
+
+    def _hear_spoilt(self) -> None:
+        self.spoilt = True
 
     def _hear_blocked(self, job_id: str, where: str, seconds: float) -> None:
         kind = self._jobs.kind_of(job_id)

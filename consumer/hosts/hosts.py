@@ -25,7 +25,7 @@ from sluice.errors import StartRefused
 
 
 class Wear(NamedTuple):
-    """When a host is renewed: after this many jobs, or from this many MiB of memory on."""
+    """When a host is renewed: after this many jobs, from this many MiB of memory on, or when a job has spoilt it."""
 
     jobs: int
     memory_mib: int
@@ -34,6 +34,8 @@ class Wear(NamedTuple):
         """Say why this host should be renewed; empty: it should not."""
         if host.started_jobs >= self.jobs:
             return "jobs"
+        if host.spoilt:
+            return "spoilt"
         return "memory" if host.uses.memory_mib >= self.memory_mib else ""
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Container
 from functools import partial
 from itertools import count
+from time import monotonic
 from typing import Any, NamedTuple
 
 from consumer.attempt import Attempt
@@ -92,7 +93,9 @@ class InHand:
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if word != "disturbed":
+        if word == "not-begun":
+            run.done.set_exception(Interrupted())
+        elif word != "disturbed":
             run.done.set_result(decode_ending(word, tuple(values)))
         elif len(self) > 1:
             run.done.set_exception(Interrupted())
@@ -145,8 +148,11 @@ class InHand:
             self._send(("cancel", number))
             asyncio.get_running_loop().call_later(self._stopping.grace_s, self._expire, number)
 
-    def _expire(self, number: int) -> None:
-        """End a run whose time is up, although it was asked to end; one that is alone in its process is killed."""
+    def _expire(self, number: int, late: bool = False) -> None:
+        """End a run whose time is up, although it was asked to end; one that is alone in its process is killed.
+
+        `late`: another held up the host when the time was up, so the run may have begun only now.
+        """
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
@@ -155,11 +161,20 @@ class InHand:
             run.attempt.time_out()
             self._stopping.kill()
         elif not self._stopping.held_up():
-            self._leave_behind(run)
+            if late and run.attempt.stopped is None:
+                self._count_anew(number, run.attempt)
+            else:
+                self._leave_behind(run)
         elif run.attempt.stopped is None:
-            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number)
+            asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number, True)
         else:  # it hears of that when it can, or ends with its host
             run.done.set_result(Released())
+
+    def _count_anew(self, number: int, attempt: Attempt) -> None:
+        """Count the time limit from now."""
+        attempt.started = monotonic()
+        limit_s = attempt.time_limit_s + self._stopping.grace_s
+        asyncio.get_running_loop().call_later(limit_s, self._expire, number)
 
     def _leave_behind(self, run: Run) -> None:
         """Count a job as over whose handler goes on."""

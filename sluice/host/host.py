@@ -17,10 +17,13 @@ from sluice.host.limits import measure
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
-from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
+from sluice.host.runs import Disturbed, LoopRun, NotBegun, Run, ThreadRun
 
 MEASURE_TICKS = 2
 """Ticks from one measurement to the next."""
+
+_INTERRUPTED: dict[type, tuple[str, tuple[()]]] = {Disturbed: ("disturbed", ()), NotBegun: ("not-begun", ())}
+"""Endings that are none of the job's own."""
 
 Submit = Callable[[Callable[[], None]], object]
 
@@ -45,6 +48,7 @@ class Host:
         self._submit, self._clean_up, self.one_at_a_time = submit, clean_up, one_at_a_time
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
+        self._task_factory = self.create_task
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
         self._ticks = self.ended_jobs = 0
 
@@ -85,6 +89,9 @@ class Host:
             return
         if self.one_at_a_time:
             set_only_job(request.job)
+        if self._loop.get_task_factory() is not self._task_factory:
+            # One that a handler has set may make no tasks at all.
+            self._loop.set_task_factory(self._task_factory)
         run.start()
 
     def _make_run(self, request: Request) -> Run:
@@ -95,6 +102,8 @@ class Host:
         return LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
 
     def _end(self, run: Run, ending: Ending) -> None:
+        if isinstance(ending, NotBegun):
+            self._pipe.send(("spoilt",))
         self._pipe.leave_if_forked()
         if self._runs.pop(run.request.number, None) is not None:
             finish_job(run.request.job)
@@ -102,7 +111,7 @@ class Host:
 
     def _gather_ending(self, number: int, ending: Ending) -> None:
         """Tell the consumer, together with what else ends in this turn of the loop."""
-        word, values = ("disturbed", ()) if isinstance(ending, Disturbed) else encode_ending(ending)
+        word, values = _INTERRUPTED.get(type(ending)) or encode_ending(ending)
         if not self._ended:
             self._loop.call_soon(self._send_ended)
         self._ended.append(("ended", number, word, values))

@@ -29,6 +29,9 @@ Remembered = list[tuple[Callable[[Any], object], Any]]
 """How something is written, and its value."""
 
 
+LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
+
+
 def remember() -> Remembered:
     """Read everything."""
     remembered: Remembered = []
@@ -121,14 +124,18 @@ def _write_environment(read: tuple[object, dict[str, str]]) -> None:
         time.tzset()
 
 
+def hard_limits() -> list[int]:
+    """Return the limits that only a privileged process may raise."""
+    return [resource.getrlimit(which)[1] for which in LIMITS]
+
+
 def _raw_environment() -> Any:
     """Return what os.environ wraps: comparing that takes a hundredth of the time."""
     return getattr(os.environ, "_data", os.environ)
 
 
 def _read_limits() -> dict[int, tuple[int, int]]:
-    names = (name for name in dir(resource) if name.startswith("RLIMIT_"))
-    return {which: resource.getrlimit(which) for which in {getattr(resource, name) for name in names}}
+    return {which: resource.getrlimit(which) for which in LIMITS}
 
 
 def _write_limits(limits: dict[int, tuple[int, int]]) -> None:

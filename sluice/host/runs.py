@@ -26,6 +26,10 @@ class Disturbed(Exception):
     """The task of a handler was cancelled, and not because its job was asked to stop."""
 
 
+class NotBegun(Exception):
+    """There was no thread for a job, so another host is to run it."""
+
+
 class Run:
     """A job under way. `on_end` is called with how it ended, in the event loop.
 
@@ -135,7 +139,7 @@ class ThreadRun(Run):
         try:
             self._submit(self._perform)
         except RuntimeError as error:  # no thread can be started
-            self._end(error)
+            self._end(NotBegun(*error.args))
 
     def _perform(self) -> None:
         if self.report.ended:  # a pool keeps even what it had no thread for

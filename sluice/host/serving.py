@@ -117,6 +117,8 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
         pipe.leave_if_forked()
         surroundings.restore_signals()
         end_descendants(own_helpers | _helpers_of_multiprocessing())
+        if surroundings.spoilt:
+            pipe.send(("spoilt",))
 
     host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
     Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()

@@ -9,7 +9,7 @@ import sys
 import warnings
 from contextlib import suppress
 
-from sluice.host.process_state import remember
+from sluice.host.process_state import hard_limits, remember
 
 LEAST_REAL_TIME = 32
 """Signals from here on are for what programs like; asking for each of them would take as long as a short job."""
@@ -22,7 +22,13 @@ class Surroundings:
         classic = [number for number in signal.valid_signals() if number < LEAST_REAL_TIME]
         self._signals = {number: _signal.getsignal(number) for number in classic}
         self._remembered = remember()
+        self._hard_limits = hard_limits()
         self._keep_warnings()
+
+    @property
+    def spoilt(self) -> bool:
+        """True if a limit was lowered that this process may not raise again."""
+        return hard_limits() != self._hard_limits
 
     def restore(self) -> None:
         """Restore everything but signals, and seed the random numbers anew."""

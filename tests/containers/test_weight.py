@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
+
+import pytest
 
 from loadtests.bench.figures import percentile
 from loadtests.bench.open_loop import latencies
@@ -14,9 +18,14 @@ from tests.containers.composed import Client, Composed, until
 READS = 500.0
 """A second: what leaves any machine half idle."""
 
+IDLE = slice(3, 5)
+"""Fields of `/proc/stat`: idle, and waiting for a disk."""
+
+LEAST_IDLE = 0.7
+
 PAIRS, READ_S = 5, 2.0
 MOST = 1.3
-"""Times as long beside work as at rest. The promise is 1.1; a container that shares evenly with a consumer's is beyond 1.5."""
+"""Times as long beside work as at rest. The promise is 1.1; five short pairs tell it no better."""
 
 
 def p95_s(composed: Composed, client: Client, job_id: str) -> float:
@@ -31,9 +40,8 @@ def slots_busy(client: Client) -> Iterator[None]:
     """A job that burns a processor on every process slot."""
     jobs = [client.submit("demo.spin", {"seconds": 600}) for _ in range(os.cpu_count() or 1)]
     try:
-        until(
-            lambda: [client.job(job)["progress"] for job in jobs], all
-        )  # said by a process that has started
+        # Progress comes from a process that has started.
+        until(lambda: [client.job(job)["progress"] for job in jobs], all)
         yield
     finally:
         for job in jobs:
@@ -42,9 +50,26 @@ def slots_busy(client: Client) -> Iterator[None]:
             client.finished(job)
 
 
+def idle_share(seconds: float = 1.0) -> float:
+    """How much of this machine nobody uses."""
+    before = processor_times()
+    time.sleep(seconds)
+    passed = [after - earlier for after, earlier in zip(processor_times(), before, strict=True)]
+    return sum(passed[IDLE]) / sum(passed)
+
+
+def processor_times() -> list[int]:
+    """Ticks of all processors since the start, by what they were used for."""
+    return [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+
+
 def test_look_ups_are_as_quick_while_every_slot_is_busy(composed: Composed, client: Client) -> None:
     job_id = client.submit("demo.sum", {"values": [1, 2]})
     client.finished(job_id)
+    if idle_share() < LEAST_IDLE:
+        pytest.skip(
+            "others use this machine: all containers together have a share, of which work takes the most"
+        )
     ratios = []
     for _ in range(PAIRS):
         at_rest = p95_s(composed, client, job_id)

@@ -44,6 +44,7 @@ def test_asking_to_end_the_process_ends_the_job_at_most(host: HostProcess, code:
         "asyncio.get_running_loop().stop()",
         "asyncio.get_running_loop().stop()\nawait asyncio.sleep(0)",
         "asyncio.get_running_loop().set_task_factory(None)",
+        "asyncio.get_running_loop().set_task_factory(lambda *_, **__: None)",
         "asyncio.get_running_loop().set_exception_handler(lambda *_: 1 / 0)\nasyncio.get_running_loop().call_soon(int, '')",
         "import signal\nsignal.raise_signal(signal.SIGINT)",
         "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nos.killpg(0, signal.SIGINT)",

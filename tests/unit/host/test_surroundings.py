@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,15 @@ def used_slot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]
         slot.load()
         slot.next_of("ready")
         yield slot
+
+
+def test_a_limit_that_cannot_be_raised_again_spoils_the_slot(tmp_path: Path) -> None:
+    with host_process(tmp_path, slot=True) as slot:
+        slot.load()
+        slot.next_of("ready")
+        number = slot.start("code.process", f"{IMPORTS}\nresource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))")
+        assert slot.next_of("spoilt", "ended") == ["spoilt"]
+        slot.endings([number])
 
 
 @pytest.mark.parametrize(("change", "look"), CASES.values(), ids=CASES)

@@ -17,7 +17,7 @@ class StubHost:
         self.listens = True
         self.in_hand = self.started_jobs = self.blocked_ends = 0
         self.silent_s = 0.0
-        self.uses = Measures()
+        self.uses, self.spoilt = Measures(), False
         self.replaced = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -96,6 +97,14 @@ async def test_a_handler_whose_task_was_cancelled_beside_others_goes_on_elsewher
     assert await neighbour == b"{}"
 
 
+async def test_a_job_for_which_the_host_has_no_thread_goes_on_elsewhere() -> None:
+    setup = Setup()
+    _, run, number = await setup.start()
+    setup.jobs.end(number, "not-begun", [])
+    with pytest.raises(Interrupted):
+        await run
+
+
 async def test_the_only_job_of_a_host_that_died_is_charged() -> None:
     setup = Setup()
     _, run, _ = await setup.start()
@@ -176,9 +185,10 @@ async def test_a_job_whose_host_is_held_up_by_another_is_not_called_late(
     attempt, run, _ = await setup.start(timeout_s=0.01)
     await asyncio.sleep(0.1)
     assert (setup.late, attempt.stopped, run.done()) == ([], None, False)
-    setup.held_up = False
+    setup.held_up, free = False, monotonic()
     await run
     assert setup.late == [attempt]
+    assert monotonic() - free >= 0.01 + GRACE_S, "it may have begun only then"
 
 
 async def test_a_job_that_is_stopped_while_another_holds_up_its_host_is_let_go_and_not_called_late() -> None:

@@ -102,11 +102,15 @@ async def test_hosts_are_not_judged_by_a_consumer_that_was_held_up_itself(setup:
     assert setup.shared.blocked_ends == 1, "it has had its chance to be heard"
 
 
-@pytest.mark.parametrize(("field", "why"), [("started_jobs", "jobs"), ("memory", "memory")])
+@pytest.mark.parametrize(
+    ("field", "why"), [("started_jobs", "jobs"), ("memory", "memory"), ("spoilt", "spoilt")]
+)
 async def test_a_worn_host_is_renewed_once(setup: Setup, field: str, why: str) -> None:
     setup.starter.may.clear()
     if field == "memory":
         setup.shared.uses = setup.shared.uses._replace(memory_mib=500)
+    elif field == "spoilt":
+        setup.shared.spoilt = True
     else:
         setup.shared.started_jobs = 100
     for _ in range(3):
