@@ -23,6 +23,18 @@ def limit_memory(mib: int) -> None:
         _limit(resource.RLIMIT_DATA, mib << 20)
 
 
+def memory_is_short() -> bool:
+    """Tell whether this process holds more than half of what it may allocate."""
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY:
+        return False
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        return False
+    return pages * resource.getpagesize() > most // 2
+
+
 def measure() -> tuple[int, int, int, float]:
     """Return this process's resident memory in MiB, threads, open files, and seconds in which it waited for a processor."""
     try:

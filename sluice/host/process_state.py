@@ -41,6 +41,19 @@ def remember() -> Remembered:
     return remembered
 
 
+def remember_standard_files() -> Callable[[], None]:
+    """Return a function that opens stdin, stdout and stderr again where they were closed or replaced."""
+    rows = [_standard_fd(fd) for fd in (0, 1, 2)]
+    remembered = [(write, read()) for read, write in rows]
+
+    def restore() -> None:
+        for write, value in remembered:
+            with suppress(OSError):
+                write(value)
+
+    return restore
+
+
 def _rows_of_system() -> Iterator[Row]:
     yield from (_standard_fd(fd) for fd in (0, 1, 2))
     yield os.getcwd, os.chdir

@@ -30,6 +30,7 @@ from sluice.host.limits import limit_memory
 from sluice.host.loading import load_watched
 from sluice.host.logs import capture
 from sluice.host.pipe import Pipe
+from sluice.host.process_state import remember_standard_files
 from sluice.host.processes import adopt_orphans, children_of, end_descendants
 from sluice.host.processor_time import used_s, waited_s
 from sluice.host.surroundings import Surroundings
@@ -104,7 +105,14 @@ def _serve_in_loop(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
     loop = uvloop.new_event_loop()
     threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="handler")
     host = Host(loop, pipe, registry, threads.submit, pipe.leave_if_forked)
-    _run(loop, host, pipe)
+    restore_files = remember_standard_files()
+
+    def tick() -> None:
+        host.tick()
+        restore_files()
+
+    signal.signal(signal.SIGINT, _ignore_signal)
+    _run(loop, host, pipe, tick)
 
 
 def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
@@ -121,7 +129,7 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
             pipe.send(("spoilt",))
 
     host = Host(loop, pipe, registry, work.put, clean_up, one_at_a_time=True)
-    Thread(target=_run, args=(loop, host, pipe), name="sluice-loop", daemon=True).start()
+    Thread(target=_run, args=(loop, host, pipe, host.tick), name="sluice-loop", daemon=True).start()
     while True:
         try:
             next_job = work.get()
@@ -132,7 +140,7 @@ def _serve_in_main_thread(pipe: Pipe, registry: Registry[Any]) -> NoReturn:
                 surroundings.restore_signals()
 
 
-def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
+def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe, on_tick: Callable[[], None]) -> NoReturn:
     """Run the loop for ever: whatever a task or a callback raises, the jobs beside it go on."""
     asyncio.set_event_loop(loop)
     loop.set_task_factory(host.create_task)
@@ -140,12 +148,16 @@ def _run(loop: asyncio.AbstractEventLoop, host: Host, pipe: Pipe) -> NoReturn:
     os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
     weight = SessionWeight(None if host.one_at_a_time else Load(used_s, waited_s, lambda: host.ended_jobs))
     weight.keep()
-    Watch(loop, pipe, host.tick, weight.keep, host.owner_of, _leave).start()
+    Watch(loop, pipe, on_tick, weight.keep, host.owner_of, _leave).start()
     while True:
         try:
             loop.run_forever()
         except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt leave a loop by design
             LOG.warning("%s left a task or a callback, and is ignored: %s", type(error).__name__, error)
+
+
+def _ignore_signal(_number: int, _frame: object) -> None:
+    """Do nothing: KeyboardInterrupt would come up in whatever job runs just then."""
 
 
 def _receive(host: Host) -> None:

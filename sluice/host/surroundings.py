@@ -6,13 +6,19 @@ import _signal  # type: ignore[import-not-found]  # typeshed has it not; signal.
 import random
 import signal
 import sys
+import threading
 import warnings
 from contextlib import suppress
 
+from sluice.host.limits import memory_is_short
 from sluice.host.process_state import hard_limits, remember
 
 LEAST_REAL_TIME = 32
 """Signals from here on are for what programs like; asking for each of them would take as long as a short job."""
+
+
+MOST_THREADS = 50
+"""More than any library keeps for later; each takes memory and time from the jobs that follow."""
 
 
 class Surroundings:
@@ -27,8 +33,10 @@ class Surroundings:
 
     @property
     def spoilt(self) -> bool:
-        """True if a limit was lowered that this process may not raise again."""
-        return hard_limits() != self._hard_limits
+        """True after what nobody can undo: a lowered limit that this process may not raise again, threads that go on, lost memory."""
+        return (
+            hard_limits() != self._hard_limits or threading.active_count() > MOST_THREADS or memory_is_short()
+        )
 
     def restore(self) -> None:
         """Restore everything but signals, and seed the random numbers anew."""

@@ -73,6 +73,9 @@ def dies(words: str = "") -> Ending:
 
 TIMES_OUT = fails("timed-out")
 BLOCKS = dies("The event loop was blocked for")
+CLOSED = raises("Bad file descriptor")
+"""Another job in the same host has just closed what this one uses."""
+
 HANGS = (TIMES_OUT, BLOCKS)
 
 

@@ -121,3 +121,25 @@ def test_closing_descriptors_in_a_slot_does_not_go_unnoticed(
         assert slot.next_of("ended", "blocked")
     except EOFError:
         slot.exit_status()
+
+
+def test_a_signal_that_a_thread_raises_interrupts_no_task(host: HostProcess) -> None:
+    busy = """
+import time
+until = time.monotonic() + 0.2
+while time.monotonic() < until: pass
+return 'survived'
+"""
+    neighbour = host.start("code.task", busy)
+    other = host.start("code.thread", "import _thread\n_thread.interrupt_main()")
+    assert host.endings([neighbour, other])[neighbour] == SURVIVED
+
+
+def test_standard_descriptors_that_a_job_has_closed_are_opened_again(host: HostProcess) -> None:
+    assert host.run("code.task", "import os\nos.closerange(0, 3)\nreturn 'survived'") == SURVIVED
+    look = """
+import os
+while not all(os.path.lexists(f'/proc/self/fd/{fd}') for fd in (0, 1, 2)): await asyncio.sleep(0.01)
+return 'survived'
+"""
+    assert host.run("code.task", look) == SURVIVED

@@ -30,6 +30,15 @@ def test_memory_that_is_allocated_is_bounded() -> None:
     assert limited(0, after=code) == ""
 
 
+def test_memory_is_short_when_half_of_it_is_held_used_or_not() -> None:
+    code = (
+        "from sluice.host.limits import memory_is_short\nheld = bytearray({} << 20)\nprint(memory_is_short())"
+    )
+    assert limited(512, after=code.format(300)) == "True"
+    assert limited(512, after=code.format(100)) == "False"
+    assert limited(0, after=code.format(300)) == "False"
+
+
 def test_no_core_is_written_and_no_bound_is_no_bound() -> None:
     soft, hard, core, _ = limited(0).split()
     assert (soft, hard) == ("-1", "-1")

@@ -98,11 +98,20 @@ def used_slot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]
         yield slot
 
 
-def test_a_limit_that_cannot_be_raised_again_spoils_the_slot(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))",
+        "for _ in range(60): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
+        "keep['memory'] = bytearray(300 << 20)",
+    ],
+    ids=["limit", "threads", "memory"],
+)
+def test_what_nobody_can_undo_spoils_the_slot(tmp_path: Path, change: str) -> None:
     with host_process(tmp_path, slot=True) as slot:
-        slot.load()
+        slot.load(memory_mib=512)
         slot.next_of("ready")
-        number = slot.start("code.process", f"{IMPORTS}\nresource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))")
+        number = slot.start("code.process", f"{IMPORTS}\n{change}")
         assert slot.next_of("spoilt", "ended") == ["spoilt"]
         slot.endings([number])
 

@@ -9,7 +9,18 @@ import time
 from typing import NoReturn
 
 from sluice import Context
-from tests.fault.hostile.case import EVERYWHERE, HANGS, LOOP, OUTSIDE, PROCESS, hostile, raises, succeeds
+from tests.fault.hostile.case import (
+    CLOSED,
+    EVERYWHERE,
+    HANGS,
+    LOOP,
+    OUTSIDE,
+    PROCESS,
+    THREAD,
+    hostile,
+    raises,
+    succeeds,
+)
 
 LOG = logging.getLogger("hostile")
 MANY = 30_000
@@ -31,13 +42,14 @@ def prints_without_end() -> None:
         print(number)  # noqa: T201  what it is for
 
 
-@hostile(*OUTSIDE, ends=succeeds())
+@hostile(PROCESS, ends=succeeds())
+@hostile(THREAD, ends=[succeeds(), CLOSED])
 def writes_without_end() -> None:
     for _ in range(200):
         os.write(1, b"x" * 49_999 + b"\n")
 
 
-@hostile(LOOP, ends=[succeeds(), *HANGS])
+@hostile(LOOP, ends=[succeeds(), CLOSED, *HANGS])
 def writes_without_end_in_the_loop() -> None:
     for _ in range(200):
         os.write(1, b"x" * 49_999 + b"\n")

@@ -14,6 +14,7 @@ from tests.fault.hostile.case import (
     OUTSIDE,
     Reply,
     Whole,
+    dies,
     fails,
     hostile,
     raises,
@@ -82,7 +83,7 @@ def raises_what_exits() -> None:
     raise Leaving
 
 
-@hostile(*OUTSIDE, ends=fails("worker-lost", "exit status 9"))
+@hostile(*OUTSIDE, ends=[dies("exit status 9"), raises("Dying")])
 def raises_what_kills() -> None:
     raise Dying
 

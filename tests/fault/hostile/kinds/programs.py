@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.fault.hostile import stray
-from tests.fault.hostile.case import EVERYWHERE, HANGS, LOOP, TIMES_OUT, hostile, raises, succeeds
+from tests.fault.hostile.case import CLOSED, EVERYWHERE, HANGS, LOOP, TIMES_OUT, hostile, raises, succeeds
 from tests.fault.hostile.stray import PLACE
 
 
@@ -90,7 +90,7 @@ def waits_for_a_session() -> None:
     stray.program(start_new_session=True).wait()
 
 
-@hostile(LOOP, ends=TIMES_OUT, timeout_s=1)
+@hostile(LOOP, ends=[TIMES_OUT, CLOSED], timeout_s=1)
 async def waits_for_a_program() -> None:
     program, *rest = stray.arguments()
     child = await asyncio.create_subprocess_exec(
