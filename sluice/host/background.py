@@ -19,6 +19,9 @@ Clock = Callable[[Collection[int]], float]
 
 NICEST = 19
 
+SHARED_NICE = 10
+"""Of a shared host whose work is heavy: a tenth of what others get, as its other jobs need their turn."""
+
 WINDOW_S = 1.0
 
 HEAVY_S = 60.0
@@ -64,7 +67,8 @@ class SessionWeight:
         if has_children():
             pids |= descendants_of(os.getpid())
         if self._load is None or self._load.is_heavy(pids, monotonic()):
-            self._lowered |= {pid for pid in pids if set_session_weight(pid, NICEST)}
+            nice = NICEST if self._load is None else SHARED_NICE
+            self._lowered |= {pid for pid in pids if set_session_weight(pid, nice)}
         else:
             self._lowered = {pid for pid in self._lowered & pids if not set_session_weight(pid, 0)}
 

@@ -20,6 +20,7 @@ from sluice.host.background import (
     LONG,
     LONG_S,
     NICEST,
+    SHARED_NICE,
     SHORT,
     WINDOW_S,
     Load,
@@ -206,7 +207,7 @@ def test_the_session_of_a_shared_host_is_low_while_its_work_is_heavy(start: Call
     weight.keep()
     assert weight_of(child) == "0"
     load.heavy = True
-    until(lambda: weight_of(child) == weight_of(os.getpid()) == str(NICEST), weight.keep)
+    until(lambda: weight_of(child) == weight_of(os.getpid()) == str(SHARED_NICE), weight.keep)
     load.heavy = False
     until(lambda: weight_of(child) == weight_of(os.getpid()) == "0", weight.keep)
 
