@@ -96,13 +96,17 @@ class LoopRun(Run):
         self._begun = False
         context = CURRENT.set(self.request.job)
         self._task: asyncio.Task[None] = self._loop.create_task(self._perform())
+        self._task.add_done_callback(self._end_unbegun)
         CURRENT.reset(context)
 
     def _ask(self, why: BaseException) -> None:
-        """Cancel the task; one that is cancelled before its first step does not even begin."""
+        """Cancel the task."""
         self._task.cancel()
+
+    def _end_unbegun(self, _: asyncio.Task[None]) -> None:
+        """End a run whose task was cancelled before its first step, by whomever: it did not even begin."""
         if not self._begun:
-            self._end(why)
+            self._end(Disturbed())
 
     async def _perform(self) -> None:
         self._begun = True

@@ -215,10 +215,14 @@ async def test_a_coroutine_that_is_stopped_before_its_first_step_does_not_begin(
         return given
 
     loop_run(begins, endings).stop(Released())
-    assert isinstance(endings.all.get_nowait(), Released)
-    await asyncio.sleep(0)
+    assert isinstance(await endings.next(), Released)
     await asyncio.sleep(0)
     assert not begun
+
+
+async def test_one_that_another_cancels_before_it_has_begun_is_disturbed(endings: Endings) -> None:
+    loop_run(waits, endings)._task.cancel()
+    assert isinstance(await endings.next(), Disturbed)
     assert endings.all.empty()
 
 
