@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextvars import copy_context
 from time import monotonic
@@ -30,7 +31,7 @@ class NotBegun(Exception):
     """There was no thread for a job, so another host is to run it."""
 
 
-class Run:
+class Run(ABC):
     """A job under way. `on_end` is called with how it ended, in the event loop.
 
     The time limit counts from the start. If another handler blocked the loop past that moment, the time of all runs seems to
@@ -53,9 +54,9 @@ class Run:
         self._due = monotonic() + request.time_limit_s
         self._timer = loop.call_later(request.time_limit_s, self._expire)
 
+    @abstractmethod
     def start(self) -> None:
         """Begin. Called in the event loop."""
-        raise NotImplementedError
 
     def stop(self, why: BaseException) -> None:
         """Ask the work to end; that is then how it ended, whatever the handler returns."""
