@@ -1,6 +1,5 @@
--- Rescue jobs whose lease ran out. A job that loses its consumer is queued again and from then on runs alone, in a process
--- whose deaths are counted when they are settled. The death of a consumer says nothing about any one of its jobs; very many
--- deaths do. Nothing is rescued until one lease after PostgreSQL came back, as no consumer could renew leases before.
+-- Rescue jobs whose lease ran out: they are queued again. The death of a consumer says nothing about any one of its jobs, as
+-- none of them runs in it; very many deaths do. Nothing is rescued until one lease after PostgreSQL came back, as no consumer could renew leases before.
 -- $1: lock; $2: lease in seconds; $3: the most jobs to take; $4: lost consumers after which a job fails; $5: kinds, and
 -- $6: the fingerprint of this error for each. Jobs of other kinds are left for the next time.
 with turn as materialized (
