@@ -62,14 +62,15 @@ class Run(ABC):
         """Ask the work to end; that is then how it ended, whatever the handler returns."""
         if self.stopped is None:
             self.stopped = why
-            self._ask(why)
+            self._ask()
 
     def is_stopped(self) -> bool:
         """True once the work was told to end. Safe in every thread."""
         return self.stopped is not None
 
-    def _ask(self, why: BaseException) -> None:
-        """Tell the work that it should end. A plain function asks `is_stopped` itself."""
+    @abstractmethod
+    def _ask(self) -> None:
+        """Tell the work that it should end."""
 
     def _end(self, ending: Ending) -> None:
         self._timer.cancel()
@@ -100,7 +101,7 @@ class LoopRun(Run):
         self._task.add_done_callback(self._end_unbegun)
         CURRENT.reset(context)
 
-    def _ask(self, why: BaseException) -> None:
+    def _ask(self) -> None:
         """Cancel the task."""
         self._task.cancel()
 
@@ -145,6 +146,9 @@ class ThreadRun(Run):
             self._submit(self._perform)
         except RuntimeError as error:  # no thread can be started
             self._end(NotBegun(*error.args))
+
+    def _ask(self) -> None:
+        """Do nothing: a plain function looks at `is_stopped` itself."""
 
     def _perform(self) -> None:
         if self.report.ended:  # a pool keeps even what it had no thread for
