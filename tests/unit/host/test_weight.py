@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,6 @@ from sluice.host.background import (
     SHORT,
     WINDOW_S,
     Load,
-    SessionWeight,
     set_session_weight,
 )
 from sluice.host.frames import Decoder, encode
@@ -37,6 +37,21 @@ BURN = "while True: pass"
 THREADS = (
     "import threading\nfor _ in range(2): threading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()"
 )
+KEEPER = """
+import subprocess, sys, time
+from pathlib import Path
+from sluice.host.background import SessionWeight
+
+class Judged:
+    def is_heavy(self, *_): return Path(sys.argv[1]).exists()
+
+with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as child:
+    print(child.pid, flush=True)
+    weight = SessionWeight(Judged() if len(sys.argv) > 1 else None)
+    while True:
+        weight.keep()
+        time.sleep(0.01)
+"""
 LIMIT_S = 20.0
 
 has_sessions = pytest.mark.skipif(
@@ -60,28 +75,18 @@ class Clocks:
         return self.load.is_heavy((), self.now)
 
 
-class Judged(Load):
-    """A judge who says what was decided beforehand."""
-
-    def __init__(self) -> None:
-        self.heavy = False
-
-    def is_heavy(self, pids: Collection[int], now: float) -> bool:
-        return self.heavy
-
-
 @pytest.fixture
 def clocks() -> Clocks:
     return Clocks()
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., int]]:
+def start() -> Iterator[Callable[[str], int]]:
     """Start a Python program, and end it with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_program(program: str, new_session: bool = False) -> int:
-        started.append(subprocess.Popen([sys.executable, "-c", program], start_new_session=new_session))
+    def start_program(program: str) -> int:
+        started.append(subprocess.Popen([sys.executable, "-c", program]))
         return started[-1].pid
 
     yield start_program
@@ -90,14 +95,11 @@ def start() -> Iterator[Callable[..., int]]:
         each.wait()
 
 
-def until(condition: Callable[[], bool], work: Callable[[], None] = lambda: None) -> None:
-    """Do this work again and again until the condition holds."""
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LIMIT_S
-    work()
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-        work()
 
 
 def weight_of(pid: int) -> str:
@@ -163,7 +165,7 @@ def test_what_ended_threads_had_waited_is_not_taken_off(clocks: Clocks) -> None:
     assert clocks.pass_window(used=0.9, waited=-0.5)
 
 
-def test_time_is_that_of_all_threads_and_of_the_processes_asked_for(start: Callable[..., int]) -> None:
+def test_time_is_that_of_all_threads_and_of_the_processes_asked_for(start: Callable[[str], int]) -> None:
     one, other = start(BURN), start(THREADS)
     until(lambda: used_s([one]) > 0.1 and used_s([other]) > 0.1)
     assert used_s([one, other]) > used_s([one])
@@ -187,29 +189,38 @@ def test_a_process_knows_whether_it_has_children() -> None:
     assert said.stdout.split() == ["False", "True", "False"]
 
 
+@contextmanager
+def keeping_weight(*heavy_while: Path) -> Iterator[tuple[int, int]]:
+    """Run a host that keeps its weight, and a session that its job began; gives both ids. A shared host is heavy while a file is there.
+
+    The session is its own, as it is a host's: the kernel refuses any weight for the one that the system began with.
+    """
+    command = [sys.executable, "-c", KEEPER, *map(str, heavy_while)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as host:
+        assert host.stdout is not None
+        try:
+            yield host.pid, int(host.stdout.readline())
+        finally:
+            host.kill()
+
+
 @has_sessions
-def test_in_a_process_slot_every_session_that_a_job_begins_is_kept_low(start: Callable[..., int]) -> None:
-    child = start(BURN, new_session=True)
-    before = weight_of(os.getpid())
-    try:
-        weight = SessionWeight(None)
-        until(lambda: weight_of(child) == weight_of(os.getpid()) == str(NICEST), weight.keep)
+def test_in_a_process_slot_every_session_that_a_job_begins_is_kept_low() -> None:
+    with keeping_weight() as (host, child):
+        until(lambda: weight_of(child) == weight_of(host) == str(NICEST))
         set_session_weight(child, 0)
-        until(lambda: weight_of(child) == str(NICEST), weight.keep)
-    finally:
-        until(lambda: set_session_weight(os.getpid(), int(before)))
+        until(lambda: weight_of(child) == str(NICEST))
 
 
 @has_sessions
-def test_the_session_of_a_shared_host_is_low_while_its_work_is_heavy(start: Callable[..., int]) -> None:
-    child, load = start(BURN, new_session=True), Judged()
-    weight = SessionWeight(load)
-    weight.keep()
-    assert weight_of(child) == "0"
-    load.heavy = True
-    until(lambda: weight_of(child) == weight_of(os.getpid()) == str(SHARED_NICE), weight.keep)
-    load.heavy = False
-    until(lambda: weight_of(child) == weight_of(os.getpid()) == "0", weight.keep)
+def test_the_session_of_a_shared_host_is_low_while_its_work_is_heavy(tmp_path: Path) -> None:
+    heavy = tmp_path / "heavy"
+    with keeping_weight(heavy) as (host, child):
+        assert weight_of(child) == "0"
+        heavy.touch()
+        until(lambda: weight_of(child) == weight_of(host) == str(SHARED_NICE))
+        heavy.unlink()
+        until(lambda: weight_of(child) == weight_of(host) == "0")
 
 
 def test_the_weight_is_kept_while_the_event_loop_is_blocked() -> None:
