@@ -225,8 +225,8 @@ class Host:
             )
         elif not self.ending and self._ready.exception() is None:
             self._listener.on_died(self, Death(how, where, self._jobs.only_job))
-        if self._blocked and self._blockage is None:
-            self._blockage = self._guess_blockage(where)
+        if self._blocked:  # it was ended for its silence, which began when it was last heard of
+            self._blockage = (self._blockage or self._guess_blockage(where))._replace(since=self._heard)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)
         self._end_blockage()
         self.gone.set()

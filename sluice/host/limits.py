@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 MOST_OOM_SCORE_ADJ = 1000
+MEASURE_TICKS = 2
+"""Ticks from one measurement to the next."""
 
 
 def limit_memory(mib: int) -> None:
@@ -45,6 +49,20 @@ def measure() -> tuple[int, int, int, float]:
         files = 0
     memory_mib = pages * resource.getpagesize() >> 20
     return memory_mib, threading.active_count(), files, waited_for_processor_s(os.getpid())
+
+
+class Pulse:
+    """Tells the consumer that this host is alive, and what it uses."""
+
+    def __init__(self, send: Callable[[tuple[Any, ...]], object]) -> None:
+        self._send = send
+        self._ticks = 0
+
+    def tick(self) -> None:
+        """Tell it, every second time."""
+        if self._ticks % MEASURE_TICKS == 0:
+            self._send(("alive", *measure()))
+        self._ticks += 1
 
 
 def waited_for_processor_s(pid: int) -> float:

@@ -39,7 +39,8 @@ class Surroundings:
         )
 
     def restore(self) -> None:
-        """Restore everything but signals, and seed the random numbers anew."""
+        """Restore everything, and seed the random numbers anew."""
+        signal.signal(signal.SIGINT, self._signals[signal.SIGINT])
         for write, value in self._remembered:
             try:
                 write(value)
@@ -50,14 +51,17 @@ class Surroundings:
         with suppress(Exception):  # a job has changed the modules
             _seed()
 
-    def restore_signals(self) -> None:
-        """Let no signal or timer that a job has set up interrupt what follows."""
+    def disarm(self) -> None:
+        """Let nothing that a job has set up interrupt what follows: no signal, timer or trace function."""
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             signal.setitimer(timer, 0)
+        sys.settrace(None)
+        sys.setprofile(None)
         for number, handler in self._signals.items():
             if handler is not None and _signal.getsignal(number) != handler:
                 with suppress(OSError, ValueError):
                     signal.signal(number, handler)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # KeyboardInterrupt would lose a message
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -1,11 +1,11 @@
-"""Watch the event loop and the consumer from a thread: say what blocks the loop, and end with the consumer."""
+"""Watch the consumer and the event loop from a thread: end with the one, and say what blocks the other."""
 
 from __future__ import annotations
 
 import asyncio
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread, main_thread
 from time import monotonic
 from types import FrameType
@@ -19,11 +19,26 @@ BLOCKED_S = 1.0
 """Seconds of silence from which on a loop is called blocked."""
 
 
-class Watch:
-    """Calls `on_tick` in the event loop twice a second, and tells the consumer when the loop does not answer.
+def start_watching(pipe: Pipe, on_tick: Sequence[Callable[[], None]], on_gone: Callable[[], None]) -> None:
+    """Call these in a thread twice a second, and `on_gone` once the consumer is gone."""
 
-    `keep_weight` is called in the thread as often, as a loop that is blocked may burn a processor. `owner_of` finds the job
-    to which a task belongs. `on_gone` is called in the thread once the consumer is gone.
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(pipe.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
+        try:
+            while not poll.poll(TICK_S * 1000):
+                for each in on_tick:
+                    each()
+        finally:
+            on_gone()
+
+    Thread(target=watch, name="sluice-watch", daemon=True).start()
+
+
+class LoopWatch:
+    """Calls `on_tick` in an event loop whenever that answers, and tells the consumer when it does not.
+
+    `owner_of` finds the job to which a task belongs.
     """
 
     def __init__(
@@ -31,32 +46,15 @@ class Watch:
         loop: asyncio.AbstractEventLoop,
         pipe: Pipe,
         on_tick: Callable[[], None],
-        keep_weight: Callable[[], None],
         owner_of: Callable[[asyncio.Task[object] | None], JobRef | None],
-        on_gone: Callable[[], None],
     ) -> None:
-        self._loop, self._pipe = loop, pipe
-        self._on_tick, self._keep_weight = on_tick, keep_weight
-        self._owner_of, self._on_gone = owner_of, on_gone
+        self._loop, self._pipe, self._on_tick, self._owner_of = loop, pipe, on_tick, owner_of
         self._heard = self._asked = monotonic()
         self._blocked = False
 
-    def start(self) -> None:
-        """Watch from now on."""
-        Thread(target=self._watch, name="sluice-watch", daemon=True).start()
-
-    def _watch(self) -> None:
-        poll = select.poll()
-        poll.register(self._pipe.fileno(), getattr(select, "POLLRDHUP", select.POLLHUP))
-        try:
-            while not poll.poll(TICK_S * 1000):
-                self._judge(monotonic())
-                self._keep_weight()
-        finally:
-            self._on_gone()
-
-    def _judge(self, now: float) -> None:
+    def look(self) -> None:
         """Ask the loop for an answer; if it owes the last one for long, say what runs in it."""
+        now = monotonic()
         if self._heard >= self._asked:
             if self._blocked:
                 self._blocked = False

@@ -228,8 +228,8 @@ GUARDS = (
     Guard(
         "a host does not end with its consumer",
         (
-            Cut("sluice/host/watch.py", "        self._on_gone()\n", "        pass\n"),
-            Cut("sluice/host/serving.py", "    except (EOFError, ConnectionError):\n        _leave()\n", "    except (EOFError, ConnectionError):\n        pass\n"),
+            Cut("sluice/host/watch.py", "            on_gone()\n", "            pass\n"),
+            Cut("sluice/host/shared_host.py", "        except (EOFError, ConnectionError):\n            leave()\n", "        except (EOFError, ConnectionError):\n            pass\n"),
         ),
         plan(fault(5, "consumer-kill", "consumer-0"), seconds=8, rate=10, client_mix={"slow": 1}),
         frozenset({"processes left behind"}),

@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     Mutant(
         "a host goes on although it has lost a message",
-        (Cut("sluice/host/serving.py", "        break_off(error)\n", "        pass\n"),),
+        (Cut("sluice/host/shared_host.py", "            break_off(error)\n\n    def _start", "            pass\n\n    def _start"),),
         ("tests/unit/host/test_breaking_off.py::test_a_host_that_has_no_memory_to_receive_a_message_ends",),
     ),
 )  # fmt: skip

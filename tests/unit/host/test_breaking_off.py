@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
+from sluice.core.registry import Registry
 from sluice.host import breaking_off
 from sluice.host.breaking_off import STATUS, break_off
 from sluice.host.frames import Decoder, Message, encode
-from sluice.host.host import Host
 from sluice.host.pipe import Pipe
+from sluice.host.shared_host import SharedHost
 from tests.support.stack import ROOT
 
 
@@ -42,7 +43,7 @@ def test_a_host_that_cannot_say_how_jobs_ended_ends(monkeypatch: pytest.MonkeyPa
     statuses = _note_exits(monkeypatch)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        host = Host(None, Pipe(theirs), {}, lambda _: None, lambda: None)  # type: ignore[arg-type]  # no kind is looked up, and no loop needed
+        host = SharedHost(Pipe(theirs), Registry(()))
         monkeypatch.setattr(breaking_off, "end_descendants", list)
         host._ended.append(("ended", object()))
         with pytest.raises(SystemExit):

@@ -30,7 +30,7 @@ from sluice.host.background import (
 from sluice.host.frames import Decoder, encode
 from sluice.host.pipe import Pipe
 from sluice.host.processor_time import used_s, waited_s
-from sluice.host.watch import Watch
+from sluice.host.watch import LoopWatch, start_watching
 from sluice.host.weight_note import Scheduling, describe_weight, read_scheduling
 
 BURN = "while True: pass"
@@ -227,7 +227,9 @@ def test_the_weight_is_kept_while_the_event_loop_is_blocked() -> None:
     ours, theirs = socket.socketpair()
     kept, gone = threading.Event(), threading.Event()
     never_runs = asyncio.new_event_loop()
-    Watch(never_runs, Pipe(theirs), lambda: None, kept.set, lambda _: None, gone.set).start()
+    pipe = Pipe(theirs)
+    blocked = LoopWatch(never_runs, pipe, lambda: None, lambda _: None)
+    start_watching(pipe, (blocked.look, kept.set), gone.set)
     assert kept.wait(LIMIT_S)
     ours.close()
     assert gone.wait(LIMIT_S)

@@ -1,56 +1,77 @@
-"""A host at work: messages in → runs → endings out."""
+"""A shared host at work: messages in → runs → endings out. Coroutines run in the main thread, plain functions in others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import logging
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
+
+import uvloop
 
 from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
-from sluice.host.breaking_off import break_off
-from sluice.host.current_job import CURRENT, JobRef, set_only_job
+from sluice.host.background import Load, SessionWeight
+from sluice.host.breaking_off import break_off, leave
+from sluice.host.current_job import CURRENT, JobRef
 from sluice.host.ending import encode_ending
-from sluice.host.limits import measure
+from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
+from sluice.host.process_state import remember_standard_files
+from sluice.host.processor_time import used_s, waited_s
 from sluice.host.runs import Disturbed, LoopRun, NotBegun, Run, ThreadRun
+from sluice.host.watch import LoopWatch, start_watching
 
-MEASURE_TICKS = 2
-"""Ticks from one measurement to the next."""
+LOG = logging.getLogger("sluice.host")
+MOST_THREADS = 10_000
+"""More than any lane has slots; threads are started as they are needed."""
 
 _INTERRUPTED: dict[type, tuple[str, tuple[()]]] = {Disturbed: ("disturbed", ()), NotBegun: ("not-begun", ())}
 """Endings that are none of the job's own."""
 
-Submit = Callable[[Callable[[], None]], object]
 
+class SharedHost:
+    """Runs the jobs that its consumer sends, many at once, for as long as that is there.
 
-class Host:
-    """Runs the jobs that its consumer sends, for as long as that is there. All but `owner_of` belongs to the event loop.
-
-    `submit` hands a plain function to a thread, where `clean_up` is called after each.
+    All but `owner_of` belongs to the event loop.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        pipe: Pipe,
-        registry: Registry[Any],
-        submit: Submit,
-        clean_up: Callable[[], None],
-        *,
-        one_at_a_time: bool = False,
-    ) -> None:
-        self._loop, self._pipe, self._registry = loop, pipe, registry
-        self._submit, self._clean_up, self.one_at_a_time = submit, clean_up, one_at_a_time
+    def __init__(self, pipe: Pipe, registry: Registry[Any]) -> None:
+        self._pipe, self._registry = pipe, registry
+        self._loop = uvloop.new_event_loop()
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="handler")
+        self._pulse = Pulse(pipe.send)
+        self._restore_files = remember_standard_files()
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
+        self._ended_jobs = 0
         self._task_factory = self.create_task
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
-        self._ticks = self.ended_jobs = 0
+
+    def serve(self) -> NoReturn:
+        """Run the loop for ever: whatever a task or a callback raises, the jobs beside it go on."""
+        signal.signal(signal.SIGINT, _ignore_signal)
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        loop.set_task_factory(self._task_factory)
+        loop.add_reader(self._pipe.fileno(), self._receive_or_leave)
+        os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
+        weight = SessionWeight(Load(used_s, waited_s, lambda: self._ended_jobs))
+        weight.keep()
+        watch = LoopWatch(loop, self._pipe, self.tick, self.owner_of)
+        start_watching(self._pipe, (watch.look, weight.keep), leave)
+        while True:
+            try:
+                loop.run_forever()
+            except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt leave a loop by design
+                name = type(error).__name__
+                LOG.warning("%s left a task or a callback, and is ignored: %s", name, error)
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
@@ -61,12 +82,11 @@ class Host:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited and tell, every second time, what this process uses."""
+        """Send progress that waited, and what this process uses; open standard files again that a job has closed."""
         for run in self._runs.values():
             run.report.flush()
-        if self._ticks % MEASURE_TICKS == 0:
-            self._pipe.send(("alive", *measure()))
-        self._ticks += 1
+        self._pulse.tick()
+        self._restore_files()
 
     def create_task(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
@@ -81,14 +101,20 @@ class Host:
         """Find the job to which a task belongs. Safe in every thread."""
         return None if task is None else self._owners.get(task)
 
+    def _receive_or_leave(self) -> None:
+        try:
+            self.receive()
+        except (EOFError, ConnectionError):
+            leave()
+        except BaseException as error:  # noqa: BLE001  for lack of memory, say: the message is lost
+            break_off(error)
+
     def _start(self, request: Request) -> None:
         try:
             run = self._runs[request.number] = self._make_run(request)
         except KindUnknown as error:  # its module has changed since another host listed it
             self._gather_ending(request.number, error)
             return
-        if self.one_at_a_time:
-            set_only_job(request.job)
         if self._loop.get_task_factory() is not self._task_factory:
             # One that a handler has set may make no tasks at all.
             self._loop.set_task_factory(self._task_factory)
@@ -98,8 +124,9 @@ class Host:
         handler = self._registry[request.kind]
         report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
         common = (request, handler, self._loop, report, self._end)
-        in_loop = handler.runs_in == "loop"
-        return LoopRun(*common) if in_loop else ThreadRun(self._submit, self._clean_up, *common)
+        if handler.runs_in == "loop":
+            return LoopRun(*common)
+        return ThreadRun(self._threads.submit, self._pipe.leave_if_forked, *common)
 
     def _end(self, run: Run, ending: Ending) -> None:
         if isinstance(ending, NotBegun):
@@ -118,8 +145,12 @@ class Host:
 
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []
-        self.ended_jobs += len(ended)
+        self._ended_jobs += len(ended)
         try:
             self._pipe.send(*ended)
         except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost
             break_off(error)
+
+
+def _ignore_signal(_number: int, _frame: object) -> None:
+    """Do nothing: KeyboardInterrupt would come up in whatever job runs just then."""
