@@ -195,3 +195,28 @@ block.unlink()
 return resource_tracker._resource_tracker._pid
 """
     assert slot.say("code.process", code) == slot.say("code.process", code)
+
+
+def test_a_trace_function_that_raises_does_not_outlive_its_job(slot: HostProcess) -> None:
+    code = """
+import sys
+def trace(frame, *_):
+    if frame.f_code.co_name == "feed": raise TimeoutError
+sys.settrace(trace)
+"""
+    slot.say("code.process", code)
+    assert slot.say("code.process", "return 1") == 1
+
+
+def test_an_interrupt_that_comes_when_its_job_has_ended_loses_no_job(slot: HostProcess) -> None:
+    code = """
+import os, signal, threading, time
+def interrupt():
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.0001)
+threading.Thread(target=interrupt, daemon=True).start()
+"""
+    numbers = [slot.start("code.process", code) for _ in range(50)]
+    assert list(slot.endings(numbers)) == numbers
