@@ -13,11 +13,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from consumer.hosts.descendants import Descendants, kill_with_descendants
-from consumer.hosts.output import HostOutput
 from sluice.host.current_job import JobRef
 from sluice.host.frames import Decoder, Message, encode
 from sluice.host.limits import waited_for_processor_s
 from sluice.host.log_line import write
+from sluice.host.raw_output import HostOutput
 
 LOG = logging.getLogger("sluice.hosts")
 EXIT_GRACE_S = 1.0

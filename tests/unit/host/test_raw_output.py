@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from consumer.hosts import output
-from consumer.hosts.output import HALF, TAIL, HostOutput
+from sluice.host import raw_output as output
 from sluice.host.current_job import JobRef
 from sluice.host.flood import BURST_LINES, FloodGate
 from sluice.host.log_line import MESSAGE, TRACE, LogLine
 from sluice.host.plain_value import Plain
+from sluice.host.raw_output import HALF, TAIL, HostOutput
 from tests.support.waiting import until
 
 JOB, OTHER = JobRef("7", "text.shout", 2), JobRef("8", "text.shout", 1)
