@@ -11,7 +11,7 @@ from collections import deque
 from contextvars import copy_context
 from typing import Any, NoReturn
 
-from sluice.core.outcome import Ending
+from sluice.core.outcome import Ending, plain_ending
 from sluice.core.registry import Registry
 from sluice.handler_io import write_output
 from sluice.host.background import SessionWeight
@@ -25,6 +25,10 @@ from sluice.host.pipe import Pipe
 from sluice.host.processes import children_of, end_descendants
 from sluice.host.surroundings import Surroundings
 from sluice.host.watch import start_watching
+
+
+MOST_STUMBLES = 100
+"""How often a job may break off what is done after it; then something else is wrong, a lack of memory perhaps."""
 
 
 class SlotHost:
@@ -42,6 +46,7 @@ class SlotHost:
         self._request: Request | None = None
         self._report: Reporter | None = None
         self._ending: Ending = b""
+        self._stumbles = 0
 
     def serve(self) -> NoReturn:
         """Run jobs for ever."""
@@ -52,8 +57,12 @@ class SlotHost:
         while True:
             try:
                 self._go_on()
+                self._stumbles = 0
             except BaseException as error:  # noqa: BLE001  whatever a signal handler raises
                 self._ending = self._ending or error
+                self._stumbles += 1
+                if self._stumbles > MOST_STUMBLES:
+                    break_off(error)
 
     def _go_on(self) -> None:
         """Run the next job; or end the one whose run was broken off here."""
@@ -87,7 +96,7 @@ class SlotHost:
             handler = self._registry[request.kind]
             return write_output(handler, call(handler, request, report, _never))
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
-            return error
+            return plain_ending(error)  # without the frames that hold what has filled the memory
 
     def _clean_up(self) -> None:
         self._pipe.leave_if_forked()

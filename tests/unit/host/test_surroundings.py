@@ -220,3 +220,12 @@ threading.Thread(target=interrupt, daemon=True).start()
 """
     numbers = [slot.start("code.process", code) for _ in range(50)]
     assert list(slot.endings(numbers)) == numbers
+
+
+def test_memory_is_free_again_before_anything_is_done_after_a_job_that_filled_it(tmp_path: Path) -> None:
+    with host_process(tmp_path, slot=True) as slot:
+        slot.load(memory_mib=256)
+        slot.next_of("ready")
+        word, _ = slot.run("code.process", "hoard = []\nwhile True: hoard.append(bytes(400))", limit_s=600)
+        assert word == "out-of-memory"
+        assert slot.say("code.process", "return 1") == 1
