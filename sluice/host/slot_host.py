@@ -26,7 +26,6 @@ from sluice.host.processes import children_of, end_descendants
 from sluice.host.surroundings import Surroundings
 from sluice.host.watch import start_watching
 
-
 MOST_STUMBLES = 100
 """How often a job may break off what is done after it; then something else is wrong, a lack of memory perhaps."""
 
