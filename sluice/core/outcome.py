@@ -110,7 +110,7 @@ def describe(error: BaseException, retryable: bool = False) -> Failure:
 def _read_error(error: BaseException) -> BaseException:
     cause = unwrap(error)
     match cause:
-        case MemoryError():
+        case MemoryError() | RuntimeError() if _lacks_memory(cause):
             drop_frames(error)  # they hold what filled the memory
             return OutOfMemory(_describe_memory_error(cause))
         case RetryLater():
@@ -125,7 +125,12 @@ def _read_error(error: BaseException) -> BaseException:
             return HandlerFailed(type_name(cause), words(cause), trace_of(error))
 
 
-def _describe_memory_error(error: MemoryError) -> str:
+def _lacks_memory(error: BaseException) -> bool:
+    """Tell lack of memory, also for the stack of a thread, which Python words as it does lack of threads."""
+    return isinstance(error, MemoryError) or error.args == ("can't start new thread",)
+
+
+def _describe_memory_error(error: BaseException) -> str:
     most, _ = resource.getrlimit(resource.RLIMIT_DATA)
     bound = "there is" if most == resource.RLIM_INFINITY else f"the {most >> 20} MiB that a process may have"
     return f"It asked for more memory than {bound}. {words(error)}".rstrip()

@@ -229,6 +229,13 @@ def test_an_import_that_fails_is_not_tried_again_and_names_its_module(
     assert "test_outcome.py" in (end.traceback or "")
 
 
+def test_lack_of_memory_for_a_thread_is_lack_of_memory() -> None:
+    told = problem(judged(raised(RuntimeError("can't start new thread"))))
+    assert told["type"] == "out-of-memory"
+    assert told["detail"].endswith("can't start new thread")
+    assert problem(judged(RuntimeError("can't start")))["type"] == "handler-error"
+
+
 def test_lack_of_memory_names_the_bound_and_lets_go_of_what_filled_it() -> None:
     error = raised(MemoryError("x"))
     assert problem(judged(in_group(error)))["detail"].startswith("It asked for more memory than ")
