@@ -1,4 +1,4 @@
-"""Errors that exist only in HTTP: scopes, media types, slow or vanished clients, results that will never exist."""
+"""Errors that exist only in HTTP: scopes, media types, sizes, slow or vanished clients, results that will never exist."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class Forbidden(SluiceError):
     def __init__(self, scope: str) -> None:
         super().__init__(f"This needs a key with the scope {scope}.")
         self.scope = scope
+
+
+class HeadersTooLarge(SluiceError):
+    """Target and headers together may have 32 KiB."""
 
 
 class BadHeader(SluiceError):
@@ -40,3 +44,7 @@ class JobFailed(SluiceError):
 
 class JobCancelled(SluiceError):
     """The job was cancelled, so it has no result."""
+
+
+class TenantOverloaded(SluiceError):
+    """The tenant's submits under way hold as many bytes as one tenant may; some have to be answered first."""

@@ -11,10 +11,12 @@ from api.http.errors import (
     BadHeader,
     ClientGone,
     Forbidden,
+    HeadersTooLarge,
     JobCancelled,
     JobFailed,
     KindMissing,
     RequestTimeout,
+    TenantOverloaded,
     UnsupportedMediaType,
 )
 from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
@@ -80,6 +82,10 @@ TABLE: dict[type[BaseException], ProblemType] = {
     ScheduleUnknown: ProblemType("schedule-unknown", 404, "There is no such schedule"),
     ScheduleExists: ProblemType("schedule-exists", 409, "There is a schedule of this name already"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
+    TenantOverloaded: ProblemType(
+        "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
+    ),
+    HeadersTooLarge: ProblemType("headers-too-large", 431, "The headers are too large", closes=True),
     ClientGone: ProblemType("client-gone", 499, "The client left", closes=True),
     Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
     ServerAway: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),

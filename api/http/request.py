@@ -28,7 +28,7 @@ class ServerTiming:
     """Measures where a request's time goes, for Server-Timing, if the client asked for it."""
 
     def __init__(self, request: Request) -> None:
-        self._wanted = request.query_params.get("timing") == "1"
+        self._request = request  # its query is read once its key is known
         self._started = self._last = time.perf_counter()
         self._parts: list[str] = []
 
@@ -40,7 +40,7 @@ class ServerTiming:
 
     def headers(self) -> list[Header]:
         """Return the header, or nothing."""
-        if not self._wanted:
+        if self._request.query_params.get("timing") != "1":
             return []
         total = f"total;dur={(time.perf_counter() - self._started) * 1000:.2f}"
         return [(b"server-timing", ", ".join([*self._parts, total]).encode())]

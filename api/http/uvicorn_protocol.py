@@ -1,7 +1,8 @@
-"""uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two.
+"""uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two, and with a bound for headers.
 
 uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
-second wake-up, cost more than all of our own work (docs/performance.md).
+second wake-up, cost more than all of our own work (docs/performance.md). It keeps headers of any length, and so does its
+parser, before anybody has looked at a key.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.http.asgi import Header
+from api.http.edge import SECURITY
+from api.http.errors import HeadersTooLarge
+from api.http.problems import problem
+from api.http.response import LINGER_S
 
 MOST_JOINED = 64 * 1024
 """Bytes that wait at most: beyond them the real transport must see the data, so that it can slow the writer down."""
@@ -50,9 +57,81 @@ class JoinedWrites:
         self._transport.close()
 
 
+MOST_HEAD = 32 * 1024
+"""Bytes of a request's target and headers together, and of what follows a body in parts."""
+
+
+class NoTrailers(list[Header]):
+    """Where a request's trailers go: nobody reads them, so they are not kept."""
+
+    def append(self, _: Header, /) -> None:
+        """Drop it."""
+
+
+_NO_TRAILERS = NoTrailers()
+
+
 class Protocol(HttpToolsProtocol):
     """What the api's server speaks."""
+
+    _refused = False
+    _unparsed = 0
+    """Bytes that came since a head was complete or a part of a body arrived: the parser may hold them all, unseen."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Join the writes of a new connection."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it, but refuse a head as soon as it is too large, and drop the rest of one that was refused.
+
+        As much of it as a head may have comes first, so that nothing is made of more.
+        """
+        self._feed(data[: MOST_HEAD + 1])
+        if len(data) > MOST_HEAD + 1:
+            self._feed(data[MOST_HEAD + 1 :])
+
+    def _feed(self, data: bytes) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        self._unparsed += len(data)
+        super().data_received(data)
+        if self._unparsed > MOST_HEAD and not self.transport.is_closing():
+            self._refuse()
+
+    def on_headers_complete(self) -> None:
+        """Start the request. Raises HeadersTooLarge, which ends the parsing before anybody sees the request."""
+        if self._unparsed > MOST_HEAD and self._head_size() > MOST_HEAD:
+            raise HeadersTooLarge
+        self._unparsed = 0
+        super().on_headers_complete()
+        self.headers = _NO_TRAILERS
+
+    def on_body(self, body: bytes) -> None:
+        """Add a part to the body."""
+        self._unparsed = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed; what is too large is answered where it was noticed."""
+        if self._unparsed <= MOST_HEAD:
+            super().send_400_response(msg)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse(self) -> None:
+        """Answer 431 and close, but not before the client had time to read it; keep nothing of what it sent."""
+        self._refused, self.headers = True, []
+        self.parser = None  # type: ignore[assignment]  # as uvicorn has it
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # an answer here would be taken for that of the request before
+            return
+        self.transport.write(_refusal())
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def _refusal() -> bytes:
+    reply = problem(HeadersTooLarge(), "")
+    headers = b"".join(b"%b: %b\r\n" % header for header in (*reply.headers, *SECURITY))
+    return b"%b%b\r\n%b" % (STATUS_LINE[reply.status], headers, reply.body)

@@ -20,10 +20,11 @@ _KEY = re.compile(rb"slc_([A-Za-z0-9]{12})_([A-Za-z0-9]{32})_([0-9a-f]{8})")
 
 
 class ApiKey(NamedTuple):
-    """The parts of a key; `secret` must never be stored or logged."""
+    """The parts of a key, and the header that it is usually sent in; `secret` must never be stored or logged."""
 
     key_id: str
     secret: bytes
+    authorization: bytes
 
 
 def make_key() -> str:
@@ -38,7 +39,7 @@ def parse_key(key: bytes) -> ApiKey | None:
     match = _KEY.fullmatch(key)
     if match is None or crc32(key[:-9]) != int(match[3], 16):
         return None
-    return ApiKey(match[1].decode(), match[2])
+    return ApiKey(match[1].decode(), match[2], b"Bearer " + key)
 
 
 def hash_secret(secret: bytes, pepper: bytes) -> bytes:

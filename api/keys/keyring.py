@@ -6,9 +6,10 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
-from api.keys.api_key import ApiKey, hash_secret, parse_key
+from api.keys.api_key import ID_LENGTH, ApiKey, hash_secret, parse_key
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.bounded_dict import BoundedDict
@@ -16,12 +17,15 @@ from sluice.errors import SluiceError
 
 MOST_KEYS = 10_000
 """Verified keys, and refused ones, that are remembered."""
+LONGEST = 256
+"""Bytes of an Authorization header; a longer one holds no key."""
 REFUSED_S = 5.0
 """Seconds for which a refused key is refused without asking the record again."""
 AWAY_S = 5.0
 """Seconds for which a verified key is good without asking again while the record is away."""
 
 _UNKNOWN = ApiKeyRecord("", "", frozenset(), bytes(32), False)
+_ID = slice(len(b"Bearer slc_"), len(b"Bearer slc_") + ID_LENGTH)
 
 
 class Unauthorized(SluiceError):
@@ -41,8 +45,9 @@ class Identity(NamedTuple):
 
 
 class VerifiedKey(NamedTuple):
-    """A key that was verified, and until when it is good without asking the record."""
+    """A key that was verified, as it is usually sent, and until when it is good without asking the record."""
 
+    authorization: bytes
     identity: Identity
     verified_at: float
     fresh_until: float
@@ -66,6 +71,7 @@ class Keyring:
         self._keys = keys
         self._pepper = pepper.encode()
         self._fresh_s, self._stale_s, self._clock = fresh_s, stale_s, clock
+        # By id, and by digest where anybody can make an entry: no entry is larger because a header was.
         self._verified: BoundedDict[bytes, VerifiedKey] = BoundedDict(MOST_KEYS)
         self._refused: BoundedDict[bytes, float] = BoundedDict(MOST_KEYS)
         self._lookups: dict[bytes, asyncio.Task[Identity]] = {}
@@ -75,7 +81,7 @@ class Keyring:
 
     def find_verified(self, authorization: bytes) -> Identity | None:
         """Return the identity of a key that is verified and fresh. This is all that the fast path pays for authentication."""
-        found = self._verified.get(authorization)
+        found = self._find(authorization)
         if found is not None and self._clock() < found.fresh_until:
             return found.identity
         return None
@@ -84,58 +90,70 @@ class Keyring:
         """Check all Authorization headers of a request. Raises Unauthorized, ServerAway, TryAgain."""
         if len(authorizations) != 1:
             raise Unauthorized("Send the Authorization header once." if authorizations else None)
-        authorization = authorizations[0]
-        return self.find_verified(authorization) or await self._join_lookup(authorization)
+        key = _read_bearer(authorizations[0])
+        if key is None:
+            raise _not_valid()
+        return self.find_verified(key.authorization) or await self._join_lookup(key)
 
-    async def _join_lookup(self, authorization: bytes) -> Identity:
+    def _find(self, authorization: bytes) -> VerifiedKey | None:
+        found = self._verified.get(authorization[_ID])
+        if found is None or not hmac.compare_digest(found.authorization, authorization):
+            return None
+        return found
+
+    async def _join_lookup(self, key: ApiKey) -> Identity:
         """Look a key up, once for all requests that bring it at the same time."""
-        task = self._lookups.get(authorization)
+        digest = sha256(key.authorization).digest()
+        task = self._lookups.get(digest)
         if task is None:
-            task = asyncio.create_task(self._look_up(authorization), name="look-up-key")
-            self._lookups[authorization] = task
-            task.add_done_callback(lambda done: self._end_lookup(authorization, done))
+            task = asyncio.create_task(self._look_up(key, digest), name="look-up-key")
+            self._lookups[digest] = task
+            task.add_done_callback(lambda done: self._end_lookup(digest, done))
         return await asyncio.shield(task)
 
-    def _end_lookup(self, authorization: bytes, task: asyncio.Task[Identity]) -> None:
-        del self._lookups[authorization]
+    def _end_lookup(self, digest: bytes, task: asyncio.Task[Identity]) -> None:
+        del self._lookups[digest]
         if not task.cancelled():
             task.exception()  # if every request has left, nobody else retrieves the error
 
-    async def _look_up(self, authorization: bytes) -> Identity:
+    async def _look_up(self, key: ApiKey, digest: bytes) -> Identity:
         now = self._clock()
-        if now - self._refused.get(authorization, -REFUSED_S) < REFUSED_S:
-            raise _not_valid()
-        key = _read_bearer(authorization)
-        if key is None:
+        if now - self._refused.get(digest, -REFUSED_S) < REFUSED_S:
             raise _not_valid()
         try:
             record = await self._keys.find_api_key(key.key_id)
         except (ServerAway, TryAgain):
-            return self._use_stale(authorization, now)
-        return self._verify(authorization, key, record or _UNKNOWN, now)
+            return self._use_stale(key, now)
+        return self._verify(key, digest, record or _UNKNOWN, now)
 
-    def _verify(self, authorization: bytes, key: ApiKey, record: ApiKeyRecord, now: float) -> Identity:
+    def _verify(self, key: ApiKey, digest: bytes, record: ApiKeyRecord, now: float) -> Identity:
         """Compare secrets, also for unknown ids, so that these take as long as wrong secrets."""
         same = hmac.compare_digest(record.secret_hmac, hash_secret(key.secret, self._pepper))
         if not (same and record.usable):
-            self._verified.pop(authorization, None)
-            self._refused[authorization] = now
+            if self._find(key.authorization):
+                del self._verified[key.authorization[_ID]]
+            self._refused[digest] = now
             raise _not_valid()
         identity = Identity(record.tenant, record.scopes, record.key_id)
-        self._verified[authorization] = VerifiedKey(identity, now, now + self._fresh_s)
+        self._remember(VerifiedKey(key.authorization, identity, now, now + self._fresh_s))
         return identity
 
-    def _use_stale(self, authorization: bytes, now: float) -> Identity:
+    def _use_stale(self, key: ApiKey, now: float) -> Identity:
         """Accept a key that was verified before the record went away. Raises ServerAway if there is none."""
-        found = self._verified.get(authorization)
+        found = self._find(key.authorization)
         if found is None or now >= found.verified_at + self._stale_s:
             raise ServerAway("postgresql")
         fresh_until = min(now + AWAY_S, found.verified_at + self._stale_s)
-        self._verified[authorization] = found._replace(fresh_until=fresh_until)
+        self._remember(found._replace(fresh_until=fresh_until))
         return found.identity
+
+    def _remember(self, key: VerifiedKey) -> None:
+        self._verified[key.authorization[_ID]] = key
 
 
 def _read_bearer(authorization: bytes) -> ApiKey | None:
+    if len(authorization) > LONGEST:
+        return None
     scheme, _, credentials = authorization.partition(b" ")
     return parse_key(credentials.strip()) if scheme.lower() == b"bearer" else None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from zlib import crc32
 
 import pytest
 
 from api.keys.api_key import hash_secret, make_key, parse_key
-from api.keys.keyring import AWAY_S, MOST_KEYS, REFUSED_S, Keyring, Unauthorized
+from api.keys.keyring import AWAY_S, LONGEST, MOST_KEYS, REFUSED_S, Keyring, Unauthorized
 from sluice.core.errors import ServerAway
 from sluice.core.ports import ApiKeyRecord
 from tests.unit.api.in_memory_api import PEPPER, Clock, Record
@@ -167,3 +168,42 @@ async def test_while_the_record_is_away_it_is_not_asked_with_every_request(
     clock.now += AWAY_S
     await ring.check([authorization])
     assert record.asked == 3
+
+
+def padded(key: str, size: int) -> bytes:
+    """The header with this key, with as many spaces as it takes to have so many bytes."""
+    return b"Bearer " + b" " * (size - len(bearer(key))) + key.encode()
+
+
+async def test_a_header_longer_than_any_key_is_refused_without_asking(ring: Keyring, record: Record) -> None:
+    key = record.add_key("acme", "read")
+    with pytest.raises(Unauthorized):
+        await ring.check([padded(key, LONGEST + 1)])
+    assert record.asked == 0
+    assert await ring.check([padded(key, LONGEST)])
+
+
+async def test_what_is_remembered_of_a_header_does_not_grow_with_it(ring: Keyring, record: Record) -> None:
+    good, unknown = record.add_key("acme", "read"), make_key()
+    for size in range(100, LONGEST):
+        await ring.check([padded(good, size)])
+        with pytest.raises(Unauthorized):
+            await ring.check([padded(unknown, size)])
+    assert record.asked == 2
+    (verified,) = ring._verified.items()
+    assert (len(verified[0]), verified[1].authorization) == (12, bearer(good))
+    assert [len(each) for each in ring._refused] == [32]
+
+
+async def test_a_wrong_secret_neither_passes_nor_spoils_the_right_one(ring: Keyring, record: Record) -> None:
+    good = record.add_key("acme", "read")
+    await ring.check([bearer(good)])
+    head = f"{good[:17]}{'x' * 32}"
+    wrong = bearer(f"{head}_{crc32(head.encode()):08x}")
+    assert ring.find_verified(wrong) is None
+    with pytest.raises(Unauthorized):
+        await ring.check([wrong])
+    assert ring.find_verified(bearer(good))
+    record.away = True
+    with pytest.raises(Unauthorized):  # refused a moment ago
+        await ring.check([wrong])
