@@ -21,6 +21,7 @@ from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
+from sluice.core.runtime.large_blocks import return_large_blocks
 from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
@@ -116,6 +117,7 @@ def main() -> int:
     try:
         settings = load_settings()
         log_to_stderr(settings.log_level)
+        return_large_blocks()
         uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer

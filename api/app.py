@@ -22,6 +22,7 @@ from api.http.asgi import AsgiApp
 from api.http.body import body_limits
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
+from api.http.held_bytes import HeldBytes
 from api.http.openapi import Json, describe
 from api.http.problems import http_problem, problem
 from api.http.response import Reply, ReplyResponse
@@ -57,6 +58,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
 
+MIB = 1024 * 1024
 DRAIN_S = 4.0
 """Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
 
@@ -97,7 +99,7 @@ def build_state(
     """Make every flow over these connections."""
     lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
     publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
-    memory = DocumentMemory(settings.memory_mib * 1024 * 1024, settings.memory_s, monotonic)
+    memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
     listing = Listing(connections.listing, pepper)
     kept_s = retention(registry, settings.keep_s).shortest_s
     lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
@@ -106,6 +108,7 @@ def build_state(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
+        held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
         submission=Submission(
             registry,
@@ -131,7 +134,9 @@ def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
     """Wrap FastAPI in what answers before it; the last is outermost."""
     app: AsgiApp = create_app(state)
     if state.settings.express:
-        app = FastPath(app, state.keyring, state.submission, state.lookup, state.advisor, state.limits)
+        app = FastPath(
+            app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
+        )
     return EdgeMiddleware(app, metrics.http, state.settings.access_log)
 
 
@@ -168,6 +173,9 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
 
 def _add_gauges(state: ApiState, metrics: Metrics) -> None:
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
+    metrics.gauge(
+        "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)
+    )
     metrics.gauge(
         "documents_in_memory", "Finished documents in process memory", lambda: len(state.lookup.memory)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from api.http.body import BodyLimits
+from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.lookup import Lookup
@@ -26,6 +27,7 @@ class ApiState:
     settings: Settings
     registry: Registry[AnyHandler]
     limits: BodyLimits
+    held: HeldBytes
     keyring: Keyring
     submission: Submission
     lookup: Lookup

@@ -1,22 +1,30 @@
-"""Read a request's body: check its media type, its size, and how long it takes to arrive."""
+"""Read a request's body: check its media type, its size, how long it takes to arrive, and whether there is room for it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from api.http.asgi import Header, Receive
 from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
+from api.http.held_bytes import HeldBody
 from sluice.core.errors import TooLarge
 from sluice.core.registry import Registry
+from sluice.core.strict_json import Raw
 from sluice.handler import AnyHandler
 
 ENVELOPE = 16 * 1024
 """Bytes that a body may have besides an input: kind, options, white space."""
+
+MOST_IN_PARTS = 256 * 1024
+"""Bytes of a body that is put together from its parts."""
+
+B = TypeVar("B", bytes, bytearray)
 
 _JSON = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
 
@@ -35,36 +43,52 @@ def body_limits(registry: Registry[AnyHandler], timeout_s: float) -> BodyLimits:
     return BodyLimits(largest + ENVELOPE, timeout_s)
 
 
-async def read_json_body(request: Request, limit: int, timeout_s: float) -> bytes:
-    """Check the headers of a request, then read its body. Raises what `check_headers` and `read_body` raise."""
-    check_headers(request.scope["headers"], limit)
-    return await read_body(request.receive, limit, timeout_s)
+async def read_json_body(request: Request, limit: int, timeout_s: float, held: HeldBody) -> Raw:
+    """Check the headers of a request, then read its body. Raises what is raised by `check_headers`, `read_body`, `grow`."""
+    size = check_headers(request.scope["headers"], limit)
+    held.grow(size)
+    if size <= MOST_IN_PARTS:
+        return await read_body(request.receive, limit, timeout_s, held)
+    return await _in_time(_fill(bytearray(size), request.receive), timeout_s)
 
 
-def check_headers(headers: Iterable[Header], limit: int) -> None:
-    """Check the headers of a body before reading any of it. Raises UnsupportedMediaType, TooLarge."""
-    types = []
+def check_headers(headers: Iterable[Header], limit: int) -> int:
+    """Check the headers of a body before reading any of it; return the size they announce, or 0.
+
+    Raises UnsupportedMediaType, TooLarge.
+    """
+    types, size = [], 0
     for name, value in headers:
         if name == b"content-type":
             types.append(value)
         elif name == b"content-encoding":
             raise UnsupportedMediaType
-        elif name == b"content-length" and int(value) > limit:
-            raise TooLarge(limit)
+        elif name == b"content-length":
+            size = int(value)
+    if size > limit:
+        raise TooLarge(limit)
     if len(types) != 1 or not _JSON.fullmatch(types[0]):
         raise UnsupportedMediaType
+    return size
 
 
-async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """Read the whole body. Raises TooLarge past `limit` bytes, RequestTimeout, ClientGone."""
+async def read_body(receive: Receive, limit: int, timeout_s: float, held: HeldBody | None = None) -> bytes:
+    """Read the whole body; its bytes are counted by `held`, unless the caller has done so.
+
+    Raises TooLarge past `limit` bytes, RequestTimeout, ClientGone, and what `grow` raises.
+    """
+    return await _in_time(_read(receive, limit, held), timeout_s)
+
+
+async def _in_time(reading: Coroutine[Any, Any, B], timeout_s: float) -> B:
     try:
         async with asyncio.timeout(timeout_s):
-            return await _read(receive, limit)
+            return await reading
     except TimeoutError:
         raise RequestTimeout from None
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
+async def _read(receive: Receive, limit: int, held: HeldBody | None) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -75,6 +99,21 @@ async def _read(receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise TooLarge(limit)
+        if held is not None:
+            held.grow(size)
         parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _fill(body: bytearray, receive: Receive) -> bytearray:
+    """Read a body of known size into one place: parts of many bodies at once would leave holes of the same size behind."""
+    end, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part, more = message.get("body", b""), message.get("more_body", False)
+        body[end : end + len(part)] = part
+        end += len(part)
+    return body

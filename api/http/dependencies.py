@@ -6,7 +6,7 @@ that reads a request depends on `Caller`: nothing in a request is checked before
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI
@@ -14,9 +14,11 @@ from starlette.requests import Request
 
 from api.http.auth import authenticate
 from api.http.body import ENVELOPE, BodyLimits, read_json_body
+from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.request import ServerTiming, WaitRequest, read_wait
 from api.keys.keyring import Identity, Keyring
 from sluice.core.runtime.settings import Settings
+from sluice.core.strict_json import Raw
 
 P = TypeVar("P")
 
@@ -75,21 +77,29 @@ async def read_wait_request(
     return read_wait(request, settings.wait_cap_s)
 
 
-async def read_submit_sized(
-    request: Request, _: Caller, limits: Annotated[BodyLimits, provided(BodyLimits)]
-) -> bytes:
+async def hold_body(
+    caller: Caller, held: Annotated[HeldBytes, provided(HeldBytes)]
+) -> AsyncIterator[HeldBody]:
+    """Count the bytes of the request's body until it is answered."""
+    with HeldBody(held, caller.tenant) as body:
+        yield body
+
+
+Held = Annotated[HeldBody, Depends(hold_body)]
+Limits = Annotated[BodyLimits, provided(BodyLimits)]
+
+
+async def read_submit_sized(request: Request, held: Held, limits: Limits) -> Raw:
     """Read a JSON body that may be as large as that of any submit."""
-    return await read_json_body(request, limits.largest, limits.timeout_s)
+    return await read_json_body(request, limits.largest, limits.timeout_s, held)
 
 
-async def read_small(
-    request: Request, _: Caller, limits: Annotated[BodyLimits, provided(BodyLimits)]
-) -> bytes:
+async def read_small(request: Request, held: Held, limits: Limits) -> Raw:
     """Read a JSON body that holds no input."""
-    return await read_json_body(request, ENVELOPE, limits.timeout_s)
+    return await read_json_body(request, ENVELOPE, limits.timeout_s, held)
 
 
 Timing = Annotated[ServerTiming, Depends(start_timing)]
 Wait = Annotated[WaitRequest, Depends(read_wait_request)]
-JsonBody = Annotated[bytes, Depends(read_submit_sized)]
-SmallJsonBody = Annotated[bytes, Depends(read_small)]
+JsonBody = Annotated[Raw, Depends(read_submit_sized)]
+SmallJsonBody = Annotated[Raw, Depends(read_small)]

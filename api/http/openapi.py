@@ -34,6 +34,7 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
+    429: "The tenant sends more at once than is taken; `Retry-After` says when to ask again",
     503: "Too busy, or the record is away; see `Retry-After`",
 }
 _VALIDATION_ERRORS = ("HTTPValidationError", "ValidationError")

@@ -10,6 +10,7 @@ from api.http.asgi import AsgiApp, Header, Receive, Scope, Send
 from api.http.auth import ROUTE_SCOPES
 from api.http.body import BodyLimits, read_body
 from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT
+from api.http.held_bytes import HeldBytes
 from api.http.problems import problem
 from api.http.response import CLOSE, Reply, send_last, send_reply
 from api.http.retry_after import RetryAfter
@@ -43,7 +44,7 @@ UNUSUAL = frozenset(
 class FastPath:
     """Wraps the FastAPI application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts it answers with
         self,
         app: AsgiApp,
         keyring: Keyring,
@@ -51,10 +52,11 @@ class FastPath:
         lookup: Lookup,
         retry_after: RetryAfter,
         limits: BodyLimits,
+        held: HeldBytes,
     ) -> None:
         self._app, self._keyring = app, keyring
         self._submission, self._lookup, self._memory = submission, lookup, lookup.memory
-        self._retry_after = retry_after
+        self._retry_after, self._held = retry_after, held
         self._most_body, self._body_timeout_s = min(MOST_BODY, limits.largest), limits.timeout_s
         self._submit_scope, self._read_scope = ROUTE_SCOPES["POST", SUBMIT], ROUTE_SCOPES["GET", LOOK_UP]
 
@@ -63,8 +65,8 @@ class FastPath:
         if scope["type"] == "http" and not scope["query_string"]:
             path = scope["raw_path"]
             if path == SUBMIT_PATH:
-                if scope["method"] == "POST" and (tenant := self._may_submit(scope)):
-                    await self._submit(tenant, scope, receive, send)
+                if scope["method"] == "POST" and (plain := self._may_submit(scope)):
+                    await self._submit(*plain, scope, receive, send)
                     return
             elif len(path) == JOB_PATH_LENGTH and path.startswith(JOB_PREFIX) and scope["method"] == "GET":
                 reply = await self._look_up(scope)
@@ -100,8 +102,8 @@ class FastPath:
             return not_modified(document, self._retry_after)
         return found(document, self._retry_after)
 
-    def _may_submit(self, scope: Scope) -> str | None:
-        """Return the tenant if this is a plain submit with a verified key."""
+    def _may_submit(self, scope: Scope) -> tuple[str, int] | None:
+        """Return the tenant and the size of the body if this is a plain submit with a verified key."""
         plain = _read_plain(scope["headers"])
         if plain is None or plain.get(b"content-type") != b"application/json" or b"if-none-match" in plain:
             return None
@@ -109,14 +111,18 @@ class FastPath:
         if not length.isdigit() or not 0 < int(length) <= self._most_body:
             return None
         caller = self._find_caller(plain, self._submit_scope)
-        return caller.tenant if caller else None
+        return (caller.tenant, int(length)) if caller else None
 
-    async def _submit(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _submit(self, tenant: str, size: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in any case: the body is read here, so FastAPI could no longer read it."""
         scope[ROUTE] = SUBMIT
         try:
-            body = await read_body(receive, self._most_body, self._body_timeout_s)
-            submitted = await submit_body(self._submission, tenant, body, scope[TRACEPARENT])
+            self._held.add(tenant, size)
+            try:
+                body = read_body(receive, size, self._body_timeout_s)
+                submitted = await submit_body(self._submission, tenant, await body, scope[TRACEPARENT])
+            finally:
+                self._held.remove(tenant, size)
             reply = answer_submit(submitted, self._retry_after)
         except SluiceError as error:
             reply = problem(error, scope[REQUEST_ID])

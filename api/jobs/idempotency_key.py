@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from api.http.errors import BadHeader
 from api.http.request import header_values
+from sluice.core.strict_json import Raw
 
 _KEY = re.compile(rb'"([\x20\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 
@@ -24,7 +25,7 @@ class IdempotencyKey(NamedTuple):
     request_hash: bytes
 
 
-def read_idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
+def read_idempotency_key(request: Request, body: Raw) -> IdempotencyKey | None:
     """Read the Idempotency-Key, quoted or bare, and hash method, path and body. Raises BadHeader."""
     values = header_values(request, b"idempotency-key")
     if not values:
@@ -35,4 +36,6 @@ def read_idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None
     if match is None:
         raise BadHeader("Idempotency-Key is 1 to 255 visible ASCII characters, quoted or bare.")
     line = f"{request.method} {request.scope['path']}\n".encode()
-    return IdempotencyKey((match[1] or match[2]).decode(), sha256(line + body).digest())
+    hashed = sha256(line)
+    hashed.update(body)
+    return IdempotencyKey((match[1] or match[2]).decode(), hashed.digest())

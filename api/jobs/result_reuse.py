@@ -69,21 +69,21 @@ class ResultReuse:
                 return ReusableResult(await self._lookup.find(tenant, result.job_id), result.finished_at)
         return await self._find_in_record(fingerprint, fresh_s)
 
-    def find_by_body(self, tenant: str, body: bytes, now: float) -> tuple[Document, float, float] | None:
-        """Find in process memory the result that this body asked for before: the same bytes mean the same work.
+    def find_by_body(self, tenant: str, digest: bytes, now: float) -> tuple[Document, float, float] | None:
+        """Find in process memory the result that a body with this digest asked for before: the same bytes mean the same work.
 
         Returns the document, its age, and the age until which it may be reused, in seconds.
         """
-        work = self._bodies.get((tenant, _digest(body)))
+        work = self._bodies.get((tenant, digest))
         result = work and self._find_in_memory(work.fingerprint)
         if work is None or result is None or now - result.finished_at >= work.fresh_s:
             return None
         entry = self._lookup.memory.get(result.job_id)
         return (entry.document, now - result.finished_at, work.fresh_s) if entry else None
 
-    def remember_body(self, tenant: str, body: bytes, work: Work) -> None:
-        """Remember that this whole body asks for this work and nothing else."""
-        self._bodies[tenant, _digest(body)] = work
+    def remember_body(self, tenant: str, digest: bytes, work: Work) -> None:
+        """Remember that the whole body with this digest asks for this work and nothing else."""
+        self._bodies[tenant, digest] = work
 
     def supersede(self, fingerprint: bytes, now: float) -> None:
         """Forget what finished before `now` (since the epoch): the work runs again."""
@@ -123,6 +123,6 @@ class ResultReuse:
         return [found.get(each) for each, _ in wanted]
 
 
-def _digest(body: bytes) -> bytes:
+def digest_of(body: bytes) -> bytes:
     """Hash a body to the short key it is remembered by."""
     return blake2b(body, digest_size=32).digest()

@@ -5,6 +5,8 @@ Submits and look-ups are frequent, so they read the request themselves; the othe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -17,23 +19,26 @@ from api.http.body import BodyLimits, read_json_body
 from api.http.dependencies import Caller, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
+from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.openapi import Json, problems
 from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
-from api.jobs.idempotency_key import read_idempotency_key
+from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
+from api.jobs.prepared_job import PreparedJob
 from api.jobs.schemas import AttemptList, JobDocument
 from api.jobs.submit import Submission, SubmitRequest
-from api.jobs.submit_body import read_bare, read_submit
+from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
+from sluice.core.strict_json import Raw
 
 JOB = "/v1/jobs/{job_id}"
 
@@ -92,7 +97,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     summary="Submit a job",
     status_code=202,
     response_model=JobDocument,
-    responses={200: FINISHED, 202: ACCEPTED, **problems(400, 401, 403, 408, 410, 413, 415, 422, 503)},
+    responses={200: FINISHED, 202: ACCEPTED, **problems(400, 401, 403, 408, 410, 413, 415, 422, 429, 503)},
     openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
 )
 async def submit_job(request: Request) -> Response:
@@ -100,10 +105,7 @@ async def submit_job(request: Request) -> Response:
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
     watch.lap("key")
-    limits = parts[BodyLimits]
-    body = await read_json_body(request, limits.largest, limits.timeout_s)
-    watch.lap("body")
-    return await _submit(request, caller.tenant, read_submit(body), body, watch)
+    return await _submit(request, caller.tenant, read_submit, parts[BodyLimits].largest, watch)
 
 
 @router.post("/v1/kinds/{kind}/jobs", include_in_schema=False)
@@ -115,9 +117,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     if kind not in parts[Registry]:
         raise KindMissing(kind)
     limit = parts[Registry][kind].max_input
-    body = await read_json_body(request, limit, parts[BodyLimits].timeout_s)
-    watch.lap("body")
-    return await _submit(request, caller.tenant, read_bare(kind, body), body, watch)
+    return await _submit(request, caller.tenant, partial(read_bare, kind), limit, watch)
 
 
 @router.get(
@@ -235,11 +235,15 @@ async def list_attempts(job_id: str, caller: Caller, control: JobControl) -> Res
 
 
 async def _submit(
-    request: Request, tenant: str, work: SubmitRequest, body: bytes, watch: ServerTiming
+    request: Request, tenant: str, read: Callable[[Raw], SubmitRequest], limit: int, watch: ServerTiming
 ) -> Response:
-    parts, key = parts_of(request), read_idempotency_key(request, body)
-    wait = read_wait(request, parts[Settings].wait_cap_s)
-    submitted = await parts[Submission].submit(tenant, work, request.scope.get(TRACEPARENT), key)
+    parts = parts_of(request)
+    with HeldBody(parts[HeldBytes], tenant) as held:
+        prepared = await _prepare(request, tenant, read, limit, held)
+        watch.lap("body")
+        wait = read_wait(request, parts[Settings].wait_cap_s)
+        submitted = await parts[Submission].take(prepared)
+        del prepared  # or its input would be held until the wait is over
     watch.lap("submit")
     if wait.seconds:
         document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
@@ -247,6 +251,19 @@ async def _submit(
         watch.lap("wait")
     reply = answer_submit(submitted, parts[RetryAfterAdvisor])
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
+
+
+async def _prepare(
+    request: Request, tenant: str, read: Callable[[Raw], SubmitRequest], limit: int, held: HeldBody
+) -> PreparedJob:
+    parts = parts_of(request)
+
+    def read_both(body: Raw) -> tuple[SubmitRequest, IdempotencyKey | None]:
+        return read(body), read_idempotency_key(request, body)
+
+    body = read_json_body(request, limit, parts[BodyLimits].timeout_s, held)
+    trace = request.scope.get(TRACEPARENT)
+    return await prepare_body(parts[Submission], tenant, await body, read_both, trace)
 
 
 def _show_attempt(attempt: AttemptRecord, with_traceback: bool) -> dict[str, object]:

@@ -5,13 +5,15 @@ The 202 leaves after COMMIT and never waits for RabbitMQ.
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import time
 from typing import Any, NamedTuple
 
 from api.jobs.idempotency_key import IdempotencyKey
-from api.jobs.input_check import check_input
+from api.jobs.input_check import check_input, runs_python
+from api.jobs.prepared_job import LARGE, PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render
@@ -75,9 +77,11 @@ class Submission:
         self._registry, self._lanes = registry, lanes
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
-        self._inserts: Batcher[NewJob, datetime | None] = Batcher(
-            "accept", self._insert_batch, Limits(waiting=waiting), size_of=_size
+        self._inserts, self._large_inserts = (
+            Batcher[NewJob, datetime | None](name, self._insert_batch, Limits(waiting=waiting), size_of=_size)
+            for name in ("accept", "accept-large")
         )
+        self.one_large = Semaphore(1)
         self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher("keys", self._find_keys)
 
     async def submit(
@@ -86,13 +90,28 @@ class Submission:
         request: SubmitRequest,
         traceparent: str | None = None,
         key: IdempotencyKey | None = None,
-        body: bytes = b"",
     ) -> SubmitResult:
-        """Find or insert the job that does this work. A `body` given here can be found again by its bytes.
+        """Find or insert the job that does this work. Raises what `prepare` and `take` raise."""
+        return await self.take(self.prepare(tenant, request, traceparent, key))
 
-        Raises KindUnknown, Invalid, TooLarge, IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
-        """
+    def prepare(
+        self,
+        tenant: str,
+        request: SubmitRequest,
+        traceparent: str | None = None,
+        key: IdempotencyKey | None = None,
+        digest: bytes | None = None,
+    ) -> PreparedJob:
+        """Build the job of a request, which is not needed any more then. Raises KindUnknown, Invalid, TooLarge."""
         job = self._build_job(tenant, request, traceparent, key)
+        return PreparedJob(job, request.options.cache == "refresh", digest)
+
+    async def take(self, prepared: PreparedJob) -> SubmitResult:
+        """Find or insert the job that does this work.
+
+        Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
+        """
+        job = prepared.job
         use = await self._find_key(job) if job.key else None
         if use is not None:  # the request that used the key may have died before it inserted its job
             job = job._replace(id=use.job_id)
@@ -101,17 +120,22 @@ class Submission:
             or await self._find_same_work(job)
             or await self._insert(job)
         )
-        self._remember(job, request, result, body)
+        self._remember(prepared, result)
         return result
 
-    def find_by_body(self, tenant: str, body: bytes) -> SubmitResult | None:
+    def find_by_body(self, tenant: str, digest: bytes) -> SubmitResult | None:
         """Answer a body that was answered with a result before, while process memory has that result."""
-        found = self._reuse.find_by_body(tenant, body, self._now())
+        found = self._reuse.find_by_body(tenant, digest, self._now())
         return self._answer_with_result(*found) if found is not None else None
+
+    def runs_python(self, kind: str) -> bool:
+        """Say whether checking an input of this kind runs users' code, which only the main thread can cut off."""
+        return runs_python(self._registry[kind].input_model)  # type: ignore[arg-type]  # a class can be hashed
 
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
         await self._inserts.drain()
+        await self._large_inserts.drain()
         await self._publisher.drain()
 
     def _build_job(
@@ -174,8 +198,9 @@ class Submission:
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
+        inserts = self._inserts if len(job.input) <= LARGE else self._large_inserts
         for _ in range(INSERT_TRIES):
-            at = await self._inserts.put(job)
+            at = await inserts.put(job)
             if at is not None:
                 return SubmitResult(render(as_accepted(job, at)))
             use = await self._find_key(job) if job.key else None
@@ -189,14 +214,15 @@ class Submission:
         age_s = max(0, int(age))
         return SubmitResult(document, reused=True, age_s=age_s, ttl_s=max(0, int(fresh_s) - age_s))
 
-    def _remember(self, job: NewJob, request: SubmitRequest, result: SubmitResult, body: bytes) -> None:
+    def _remember(self, prepared: PreparedJob, result: SubmitResult) -> None:
         """Keep what makes later submits quick, and drop what this one replaces."""
+        job = prepared.job
         if not job.fingerprint or result.replayed:
             return
-        if request.options.cache == "refresh":
+        if prepared.refresh:
             self._reuse.supersede(job.fingerprint, self._now())
-        elif body and result.reused and job.fresh_s:
-            self._reuse.remember_body(job.tenant, body, Work(job.fingerprint, job.fresh_s))
+        elif prepared.digest and result.reused and job.fresh_s:
+            self._reuse.remember_body(job.tenant, prepared.digest, Work(job.fingerprint, job.fresh_s))
 
     async def _insert_batch(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)

@@ -1,12 +1,21 @@
-"""Read the body of a submit, or answer it unread if the same bytes were answered before."""
+"""Read the body of a submit, or answer it unread if the same bytes were answered before. No body outlives its reading."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 from api.http.schemas import validate
+from api.jobs.idempotency_key import IdempotencyKey
+from api.jobs.prepared_job import LARGE, PreparedJob
+from api.jobs.result_reuse import digest_of
 from api.jobs.schemas import SubmitOptions
 from api.jobs.submit import DEFAULTS, Submission, SubmitRequest, SubmitResult
 from sluice.core.errors import Flaw, Invalid
-from sluice.core.strict_json import parse
+from sluice.core.strict_json import Raw, parse
+
+ReadBody = Callable[[Raw], tuple[SubmitRequest, IdempotencyKey | None]]
+"""Reads what a body asks for, and hashes it if it came with a key."""
 
 
 async def submit_body(
@@ -16,13 +25,31 @@ async def submit_body(
 
     The bytes that asked for a result before are not even parsed while process memory has that result.
     """
-    repeated = submission.find_by_body(tenant, body)
+    digest = digest_of(body)
+    repeated = submission.find_by_body(tenant, digest)
     if repeated is not None:
         return repeated
-    return await submission.submit(tenant, read_submit(body), traceparent, body=body)
+    prepared = submission.prepare(tenant, read_submit(body), traceparent, digest=digest)
+    del body  # or it would be held until the job is in the record
+    return await submission.take(prepared)
 
 
-def read_submit(body: bytes) -> SubmitRequest:
+async def prepare_body(
+    submission: Submission, tenant: str, body: Raw, read: ReadBody, traceparent: str | None
+) -> PreparedJob:
+    """Prepare the job that a body asks for; of large bodies one at a time, in a thread. Raises what it is done with raises."""
+    if len(body) <= LARGE:
+        work, key = read(body)
+        return submission.prepare(tenant, work, traceparent, key)
+    async with submission.one_large:
+        work, key = await asyncio.to_thread(read, body)
+        del body  # or it would be held until its input is checked
+        if submission.runs_python(work.kind):
+            return submission.prepare(tenant, work, traceparent, key)
+        return await asyncio.to_thread(submission.prepare, tenant, work, traceparent, key)
+
+
+def read_submit(body: Raw) -> SubmitRequest:
     """Read the body of POST /v1/jobs. Raises Malformed, Invalid."""
     value = parse(body)
     if type(value) is not dict:
@@ -41,7 +68,7 @@ def read_submit(body: bytes) -> SubmitRequest:
     return SubmitRequest(value["kind"], value["input"], options)
 
 
-def read_bare(kind: str, body: bytes) -> SubmitRequest:
+def read_bare(kind: str, body: Raw) -> SubmitRequest:
     """Read the body of POST /v1/kinds/{kind}/jobs: the input alone. Raises Malformed."""
     return SubmitRequest(kind, parse(body), pointer="")
 

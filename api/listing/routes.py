@@ -60,7 +60,7 @@ async def list_jobs(
     status_code=202,
     response_model=BulkAnswer,
     response_description="What was or would be cancelled",
-    responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(BulkRequest),
 )
 async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
@@ -75,7 +75,7 @@ async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) ->
     status_code=202,
     response_model=BulkAnswer,
     response_description="What was or would be tried again",
-    responses=problems(400, 401, 403, 408, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(BulkRequest),
 )
 async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:

@@ -15,7 +15,7 @@ from sluice.core.error_fingerprint import LENGTH
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.job import JobState
 from sluice.core.listing import Filter
-from sluice.core.strict_json import parse
+from sluice.core.strict_json import Raw, parse
 from sluice.handler import KIND_NAME
 
 MOST = 1_000
@@ -152,6 +152,6 @@ class BulkAnswer(BaseModel):
     next_page_token: str | None
 
 
-def read_bulk(body: bytes) -> BulkRequest:
+def read_bulk(body: Raw) -> BulkRequest:
     """Read the body of a bulk change. Raises Malformed, Invalid."""
     return validate(BulkRequest, parse(body))

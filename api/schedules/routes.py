@@ -48,7 +48,7 @@ async def list_schedules(
     status_code=201,
     response_model=ScheduleDocument,
     response_description="Made",
-    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=takes(ScheduleBody),
 )
 async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
@@ -75,7 +75,7 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Resp
     response_description="Replaced",
     responses={
         201: {"model": ScheduleDocument, "description": "Made"},
-        **problems(400, 401, 403, 408, 413, 415, 422, 503),
+        **problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra=takes(ScheduleBody),
 )

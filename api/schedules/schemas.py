@@ -13,7 +13,7 @@ from api.http.schemas import validate
 from api.jobs.schemas import RunOptions
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.schedule import LONGEST, NAME, CatchUp
-from sluice.core.strict_json import parse
+from sluice.core.strict_json import Raw, parse
 
 USUAL, MOST = 100, 1_000
 """Schedules of a page."""
@@ -112,7 +112,7 @@ class ScheduleList(BaseModel):
     next_page_token: str | None = Field(description="`page_token` for those that follow; null at the end")
 
 
-def read_schedule(body: bytes, name: str | None = None) -> ScheduleBody:
+def read_schedule(body: Raw, name: str | None = None) -> ScheduleBody:
     """Read the body of a request that makes a schedule; its name may be in the path. Raises Malformed, Invalid."""
     value = parse(body)
     if name is not None and isinstance(value, dict):

@@ -13,6 +13,7 @@ import orjson
 
 from sluice.core.errors import Flaw, Invalid, Malformed
 
+Raw = bytes | bytearray
 MAX_DEPTH = 32
 MAX_ITEMS = 10_000
 MAX_WHOLE = 2**53 - 1
@@ -22,7 +23,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?')
 _NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: Raw) -> Any:
     """Parse these bytes.
 
     Raises Malformed for what is not JSON (RFC 8259), has infinite numbers or equal keys in one object; Invalid for
@@ -40,7 +41,7 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-def _walk(value: Any, raw: bytes) -> int:
+def _walk(value: Any, raw: Raw) -> int:
     """Check every scalar, level by level; return the number of keys, by which duplicates are noticed."""
     keys = items = 0
     level = [value]
@@ -68,7 +69,7 @@ def _walk(value: Any, raw: bytes) -> int:
     return keys
 
 
-def _check_scalar(value: Any, raw: bytes) -> None:
+def _check_scalar(value: Any, raw: Raw) -> None:
     kind = type(value)
     if kind is str:
         if "\x00" in value:
@@ -80,14 +81,14 @@ def _check_scalar(value: Any, raw: bytes) -> None:
         _check_wholes(raw)
 
 
-def _check_wholes(raw: bytes) -> None:
+def _check_wholes(raw: Raw) -> None:
     """Refuse large floats that orjson made of whole numbers; those written as floats are fine."""
     for number in _NUMBER.finditer(_without_strings(raw)):
         if number.lastindex is None and abs(int(number[0])) > MAX_WHOLE:
             raise _unsafe(number[0].decode())
 
 
-def _without_strings(raw: bytes) -> bytes:
+def _without_strings(raw: Raw) -> bytes:
     """Empty all strings of the text."""
     return _STRING.sub(b'""', raw)
 

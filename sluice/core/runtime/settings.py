@@ -111,6 +111,15 @@ class Settings(BaseSettings):
         default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
     )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
+    bodies_mib: int = Field(
+        default=128, ge=64, le=16_384, description="MiB of bodies that one api process takes at once"
+    )
+    tenant_bodies_mib: int = Field(
+        default=64,
+        ge=64,
+        le=16_384,
+        description="MiB of bodies of one tenant that one api process takes at once",
+    )
     memory_mib: int = Field(
         default=64, ge=0, le=16_384, description="Finished documents kept in process memory, in MiB"
     )

@@ -11,6 +11,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.body import body_limits
+from api.http.held_bytes import HeldBytes
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
@@ -154,6 +155,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         settings=chosen,
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
+        held=HeldBytes(64 * 1024, 32 * 1024),
         keyring=Keyring(record, PEPPER, 60, 600, clock),
         submission=Submission(
             registry, lanes, store, ResultReuse(store, cache, lookup, 10, clock), publisher, events

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
+from starlette.requests import Request
 
 from api.http.asgi import AsgiMessage, Receive
-from api.http.body import check_headers, read_body
-from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
+from api.http.body import MOST_IN_PARTS, check_headers, read_body, read_json_body
+from api.http.errors import ClientGone, RequestTimeout, TenantOverloaded, UnsupportedMediaType
+from api.http.held_bytes import HeldBody, HeldBytes
 from sluice.core.errors import TooLarge
 
 JSON = (b"content-type", b"application/json")
@@ -89,3 +91,46 @@ async def test_a_body_that_does_not_come_times_out() -> None:
 async def test_a_client_that_leaves_is_noticed() -> None:
     with pytest.raises(ClientGone):
         await read_body(sending(*parts([b"ab"], ended=False), {"type": "http.disconnect"}), 4, 1)
+
+
+def request(receive: Receive, *headers: tuple[bytes, bytes]) -> Request:
+    return Request({"type": "http", "headers": [JSON, *headers]}, receive)
+
+
+@pytest.mark.parametrize("size", [10, MOST_IN_PARTS + 10])
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_is_the_same_however_it_is_read_and_counts_while_it_is_held(
+    size: int, announced: bool
+) -> None:
+    body = bytes(number % 251 for number in range(size))
+    headers = [(b"content-length", b"%d" % size)] if announced else []
+    received = sending(*parts([body[:7], b"", body[7:]]))
+    held = HeldBytes(2 * size, 2 * size)
+    with HeldBody(held, "acme") as mine:
+        assert await read_json_body(request(received, *headers), size, 1, mine) == body
+        assert len(held) == size
+    assert len(held) == 0
+
+
+async def test_a_body_that_there_is_no_room_for_is_refused_unread() -> None:
+    held = HeldBytes(100, 10)
+    with HeldBody(held, "acme") as body, pytest.raises(TenantOverloaded):
+        await read_json_body(request(sending(), (b"content-length", b"11")), 100, 1, body)
+
+
+async def test_a_body_of_unknown_size_is_refused_when_there_is_no_room_left() -> None:
+    held = HeldBytes(100, 10)
+    received = sending(*parts([b"x" * 6, b"x" * 6], ended=False))
+    with HeldBody(held, "acme") as body, pytest.raises(TenantOverloaded):
+        await read_json_body(request(received), 100, 1, body)
+
+
+@pytest.mark.parametrize("size", [10, MOST_IN_PARTS + 10])
+async def test_an_announced_body_that_stops_coming_is_noticed(size: int) -> None:
+    with HeldBody(HeldBytes(size, size), "acme") as body:
+        length = (b"content-length", b"%d" % size)
+        gone = sending(*parts([b"ab"], ended=False), {"type": "http.disconnect"})
+        with pytest.raises(ClientGone):
+            await read_json_body(request(gone, length), size, 1, body)
+        with pytest.raises(RequestTimeout):
+            await read_json_body(request(sending(), length), size, 0.01, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import AnyHandler
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache, FakeMessagePublisher
 from tests.support.faulty_store import FaultyStore
@@ -27,7 +29,9 @@ from tests.unit.api.in_memory_api import Clock, add, add_once
 class SubmitSetup:
     """Submission over a scripted record."""
 
-    def __init__(self, waiting: int = 5_000, most: int = MOST) -> None:
+    def __init__(
+        self, waiting: int = 5_000, most: int = MOST, kinds: Iterable[AnyHandler] = (add, add_once)
+    ) -> None:
         self.record = FakeRecord()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
@@ -37,7 +41,7 @@ class SubmitSetup:
         self.cache, clock = FakeCache(), Clock()
         lookup = Lookup(store, self.cache, DocumentMemory(1_000_000, 10, clock))
         self.submission = Submission(
-            Registry([add, add_once]),
+            Registry(list(kinds)),
             lanes,
             store,
             ResultReuse(store, self.cache, lookup, 10, clock, most),

@@ -56,7 +56,9 @@ class Inside:
 
 def fast_path(app: AsgiApp, state: ApiState) -> FastPath:
     """The fast path before this application."""
-    return FastPath(app, state.keyring, state.submission, state.lookup, state.advisor, state.limits)
+    return FastPath(
+        app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
+    )
 
 
 class TwoStacks:

@@ -236,3 +236,64 @@ async def test_an_input_larger_than_its_kind_takes_is_refused(api: InMemoryApi) 
     answer = await api.submit(input={"values": [], "x": "y" * 3_000})
     bare = await api.client.post("/v1/kinds/demo.sum/jobs", json={"values": [], "x": "y" * 3_000})
     assert [(each.status_code, each.json()["type"]) for each in (answer, bare)] == [(413, "too-large")] * 2
+
+
+def fill(api: InMemoryApi, tenant: str) -> int:
+    """Let a tenant hold all that it may."""
+    size = 32 * 1024
+    api.state.held.add(tenant, size)
+    return size
+
+
+async def test_a_tenant_with_too_many_bytes_under_way_is_told_to_come_back(api: InMemoryApi) -> None:
+    size = fill(api, "acme")
+    answer = await api.submit()
+    assert (answer.status_code, answer.json()["type"]) == (429, "tenant-overloaded")
+    assert (answer.headers["retry-after"], answer.json()["retryable"]) == ("1", True)
+    other = api.as_tenant("other", "submit")
+    await api.client.post("/v1/jobs", json={}, headers=other)  # from here on the key is known
+    body = {"kind": "demo.sum", "input": {"values": [1]}}
+    assert (await api.client.post("/v1/jobs", json=body, headers=other)).status_code == 202
+    api.state.held.remove("acme", size)
+    assert (await api.submit()).status_code == 202
+
+
+async def test_too_many_bytes_of_all_tenants_are_refused(api: InMemoryApi) -> None:
+    for tenant in ("one", "two"):
+        fill(api, tenant)
+    answer = await api.submit()
+    assert (answer.status_code, answer.json()["type"]) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/cancel", "/v1/jobs/retry"])
+async def test_other_bodies_count_as_well(api: InMemoryApi, path: str) -> None:
+    fill(api, "acme")
+    assert (await api.client.post(path, json={"filter": {"state": "queued"}})).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/jobs", {"kind": "demo.sum", "input": {"values": [1]}}),
+        ("/v1/jobs", {"kind": "demo.sum", "input": {"values": "no"}}),
+        ("/v1/kinds/demo.sum/jobs", {"values": [1]}),
+        ("/v1/jobs?wait=0.01", {"kind": "demo.sum", "input": {"values": [1]}}),
+        ("/v1/jobs/cancel", {"filter": {"state": "queued"}}),
+        ("/v1/jobs/cancel", {"nonsense": 1}),
+    ],
+)
+async def test_nothing_is_held_of_a_request_that_was_answered(
+    api: InMemoryApi, path: str, body: dict[str, object]
+) -> None:
+    await api.client.post(path, json=body)
+    assert len(api.state.held) == 0
+
+
+async def test_a_submit_that_waits_for_its_result_holds_nothing(api: InMemoryApi) -> None:
+    body = {"kind": "demo.sum", "input": {"values": [1]}}
+    waiting = asyncio.create_task(api.client.post("/v1/jobs?wait=30", json=body))
+    await asyncio.wait_for(api.somebody_waits(), 10)
+    assert len(api.state.held) == 0
+    api.state.waiting.release()
+    assert (await waiting).status_code == 202
