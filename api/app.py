@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import fields
 from time import monotonic
 from typing import NamedTuple
-from uuid import uuid4
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -50,6 +49,7 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import Invalid
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes
 from sluice.core.retention import retention
 from sluice.core.runtime.settings import Settings
@@ -82,7 +82,7 @@ async def open_api(
     """
     check_lanes(registry, settings.lanes)
     async with AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(open_connections(settings, "api", uuid4(), telemetry))
+        connections = await stack.enter_async_context(open_connections(settings, "api", Owner(), telemetry))
         state = build_state(settings, registry, connections, telemetry)
         stack.push_async_callback(_drain, state)
         await connections.broker.start()
@@ -113,6 +113,7 @@ def build_state(
         submission=Submission(
             registry,
             lanes,
+            settings.keep_s,
             connections.jobs,
             reuse,
             publisher,
@@ -123,7 +124,7 @@ def build_state(
         lookup=lookup,
         waiting=Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening),
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
-        scheduling=Scheduling(registry, lanes, connections.schedules),
+        scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         advisor=RetryAfterAdvisor(connections.clock),

@@ -9,14 +9,14 @@ import uvloop
 
 from consumer.start import prepare
 from consumer.worker import Worker
-from sluice.errors import StartRefused
+from sluice.errors import SluiceError, StartRefused
 
 NICE = 5
 """So that work takes no processor time from an api on the same machine; hosts are nicer still."""
 
 
 def main(debug: bool = False) -> int:
-    """Run one consumer; return exit status 0 after a stop, 2 if the start was refused.
+    """Run one consumer; return exit status 0 after a stop, 1 if a part of it broke, 2 if the start was refused.
 
     `debug`: handlers run in this very process, where `breakpoint()` works.
     """
@@ -27,6 +27,9 @@ def main(debug: bool = False) -> int:
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong
         return 2
+    except SluiceError as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  as above
+        return 1
     return 0
 
 

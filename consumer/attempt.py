@@ -12,7 +12,7 @@ from time import monotonic
 
 from sluice.core.catalogue import KindInfo
 from sluice.core.job import Job
-from sluice.core.outcome import LeaseLost, NotRenewed, Released, TimedOut
+from sluice.core.outcome import Released, TimedOut
 from sluice.errors import AttemptEnded
 
 
@@ -55,36 +55,30 @@ class Attempt:
         )
 
     def stop(self, why: AttemptEnded) -> None:
-        """End the work: ask it to, or kill it if it has a process to itself.
-
-        The first reason counts, but a lost lease overrides the others: then nothing may be written.
-        """
+        """End the work: ask it to, or kill it if it has a process to itself. The first reason counts."""
         if self.stopped is None:
             self.stopped = why
             if self.on_stop is not None:
                 self.on_stop()
-        elif isinstance(why, LeaseLost):
-            self.stopped = why
 
     def cancel(self) -> None:
         """Stop because a client asked for it."""
         self.stop(Released("cancelled"))
 
     def lose_lease(self) -> None:
-        """Stop because the lease is lost, or could not be renewed in time."""
-        self.stop(LeaseLost() if self.overdue else NotRenewed())
+        """Stop because the lease is over, or could not be renewed in time."""
+        self.stop(Released("the lease is over"))
 
     def time_out(self) -> None:
         """Stop because the time limit has come."""
         self.stop(TimedOut(f"The time limit of {self.time_limit_s:g} s was reached."))
 
-    @property
-    def overdue(self) -> bool:
-        """True if it has run longer than its time limit."""
-        return not self.waiting and monotonic() > self.started + self.time_limit_s
+    def late_s(self, now: float) -> float:
+        """Return for how many seconds it has been in hand beyond its time limit; negative before."""
+        return -self.time_limit_s if self.waiting else now - self.started - self.time_limit_s
 
     def report(self, progress: bytes) -> None:
-        """Keep the newest progress, as JSON, which the heartbeat fetches."""
+        """Keep the newest progress, as JSON, which the lease fetches."""
         self.progress = progress
 
     def begin(self, on_stop: Callable[[], object]) -> None:

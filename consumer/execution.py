@@ -11,7 +11,7 @@ from typing import Protocol
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.lane_slots import LaneSlots
-from consumer.lease import Leases
+from consumer.lease import Lease
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.core.catalogue import KindInfo
@@ -39,17 +39,17 @@ class Execution:
         self,
         kinds: Registry[KindInfo],
         hosts: Runner,
-        leases: Leases,
+        lease: Lease,
+        run_stats: RunStats,
         settling: Settling,
         announcer: Announcer,
     ) -> None:
-        self._kinds, self._hosts, self._leases = kinds, hosts, leases
+        self._kinds, self._hosts, self._lease, self._run_stats = kinds, hosts, lease, run_stats
         self._settling, self._announcer = settling, announcer
         self._rng = Random()  # noqa: S311  jitter
         self._held: dict[Claim, Attempt] = {}
         self._runs: TaskSet[None] = TaskSet()
         self.newest_claimed: dict[tuple[str, str], datetime] = {}
-        self.run_stats = RunStats()
 
     def __repr__(self) -> str:
         return f"<Execution {len(self._held)} jobs in hand>"
@@ -90,7 +90,7 @@ class Execution:
     def _hold(self, job: Job) -> Attempt:
         attempt = Attempt(job, self._kinds[job.kind])
         self._held[attempt.claim] = attempt
-        self._leases.hold(attempt)
+        self._lease.hold(attempt)
         queue = (job.lane, job.priority)
         if job.queued_at and (queue not in self.newest_claimed or job.queued_at > self.newest_claimed[queue]):
             self.newest_claimed[queue] = job.queued_at
@@ -100,10 +100,9 @@ class Execution:
         try:
             ending = await self._perform(attempt, slots)
             transition = judge(attempt.job, ending, attempt.info.retry, self._rng)
-            if transition is not None:
-                await self._settling.settle(attempt, transition)
+            await self._settling.settle(attempt, transition)
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
-            self._leases.drop(attempt)
+            self._lease.drop(attempt)
             del self._held[attempt.claim]
 
     async def _perform(self, attempt: Attempt, slots: LaneSlots) -> Ending:
@@ -112,6 +111,8 @@ class Execution:
         try:
             ending = await self._hosts.run(attempt)
             return attempt.stopped or ending
+        except BaseException as error:  # noqa: BLE001  whatever it is: a job that is not settled would run for ever
+            return error
         finally:
             slots.free()
-            self.run_stats.add(slots.lane.name, attempt.job.kind, monotonic() - began)
+            self._run_stats.add(slots.lane.name, attempt.job.kind, monotonic() - began)

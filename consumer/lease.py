@@ -1,37 +1,40 @@
-"""Renew leases: one heartbeat for all attempts in hand.
+"""Keep the lease under which this consumer claims jobs, and the jobs in hand in touch with the record.
 
-It also knows when to stop: an attempt that outlives all its limits is not renewed, and a claim that could not be renewed in
-time is given up before the record gives it to another consumer.
+There is one lease for all of them: a row of the record that is renewed every few seconds. It also knows when to stop: a lease
+that could not be renewed in time is given up before a keeper gives its jobs to others, and so is an attempt that outlives all its
+limits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
 
 from consumer.attempt import Attempt
 from sluice.core.job import Claim
-from sluice.core.ports import Beat, HeartbeatStore
+from sluice.core.owner import Owner
+from sluice.core.ports import LeaseStore
 from sluice.core.runtime.tasks import TaskSet
 
 LOG = logging.getLogger("sluice.lease")
 PROGRESS_S = 0.5
 """How soon the record hears of progress."""
+AGAIN = 5
+"""How many times sooner than usual the record is asked again when it did not answer."""
 
 
 class HeldAttempt:
-    """What the heartbeat knows about one attempt."""
+    """An attempt in hand, and what the record and the flow have been told of it."""
 
-    __slots__ = ("attempt", "cancel_reported", "renewed", "sent")
+    __slots__ = ("attempt", "cancel_reported", "sent", "stopped")
 
-    def __init__(self, attempt: Attempt, now: float) -> None:
+    def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self.renewed = now
         self.sent: bytes | None = None
-        self.cancel_reported = False
+        self.cancel_reported = self.stopped = False
 
     @property
     def new_progress(self) -> bytes | None:
@@ -40,112 +43,135 @@ class HeldAttempt:
         return None if progress is self.sent else progress
 
 
-class Leases:
-    """Renews the leases of all attempts in hand.
+class Lease:
+    """Renews the lease of this consumer.
 
-    `lease_s` is how long a claim holds in the record, `beat_s` the time between two heartbeats, `spare_s` how long beyond
-    its time limit an attempt may be in hand. `on_lost` and `on_cancel` are called once per attempt, `on_moved` with the new
-    versions of jobs whose progress was stored.
+    `lease_s` is how long it holds in the record, `beat_s` the time between two renewals, `spare_s` how long beyond its time
+    limit an attempt may be in hand, `report` what is stored with each renewal. `on_lost`, `on_overdue` and `on_cancel` are
+    called once per attempt, `on_moved` with the new versions of jobs whose progress was stored.
     """
 
-    def __init__(  # noqa: PLR0913  durations that tests shorten, and the three callbacks
+    def __init__(  # noqa: PLR0913  durations that tests shorten, and the callbacks
         self,
-        open_store: Callable[[], Awaitable[HeartbeatStore]],
+        open_store: Callable[[], Awaitable[LeaseStore]],
+        owner: Owner,
         *,
+        report: Callable[[], bytes],
         lease_s: float,
         beat_s: float,
         spare_s: float,
         on_lost: Callable[[Attempt], None],
+        on_overdue: Callable[[Attempt], None],
         on_cancel: Callable[[Attempt], None],
         on_moved: Callable[[dict[str, int]], None] = lambda _: None,
     ) -> None:
-        self._open_store = open_store
+        self._open_store, self._owner, self._report = open_store, owner, report
         self._fence_s = lease_s - lease_s / 5
         self._beat_s, self._spare_s = beat_s, spare_s
         self._tick_s = min(beat_s / 4, lease_s / 20)
-        self._on_lost, self._on_cancel, self._on_moved = on_lost, on_cancel, on_moved
+        self._on_lost, self._on_overdue = on_lost, on_overdue
+        self._on_cancel, self._on_moved = on_cancel, on_moved
         self._held: dict[Claim, HeldAttempt] = {}
-        self._store: HeartbeatStore | None = None
+        self._store: LeaseStore | None = None
+        self._taken = False
+        self._renewed = 0.0
+        self._in_contact_since: float | None = None
         self._asked_for = asyncio.Event()
         self._tasks: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
-        return f"<Leases: {len(self._held)} held>"
+        return f"<Lease {self._owner.id}: {len(self._held)} attempts in hand>"
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the record has answered for so long that every living consumer has renewed its lease meanwhile."""
+        since, now = self._in_contact_since, monotonic()
+        return since is not None and since <= now - 2 * self._beat_s and now <= self._renewed + self._fence_s
 
     def start(self) -> None:
-        """Start the heartbeat."""
-        self._tasks.start(self._beat_for_ever(), "beat")
-        self._tasks.start(self._watch(), "watch-leases")
+        """Take the lease and renew it from now on."""
+        self._tasks.start(self._keep(), "lease")
+        self._tasks.start(self._watch(), "watch-lease")
 
     def hold(self, attempt: Attempt) -> None:
-        """Keep this claim alive from now on."""
-        self._held[attempt.claim] = HeldAttempt(attempt, monotonic())
+        """Look after this attempt from now on."""
+        self._held[attempt.claim] = HeldAttempt(attempt)
 
     def drop(self, attempt: Attempt) -> None:
-        """Stop keeping this claim alive: the attempt is settled."""
+        """Stop looking after this attempt: it is settled."""
         self._held.pop(attempt.claim, None)
 
-    def beat_soon(self, job_id: str) -> None:
+    def ask_soon(self, job_id: str) -> None:
         """Ask the record at once if this job is in hand: its cancel was requested."""
         if any(claim.id == job_id for claim in self._held):
             self._asked_for.set()
 
     async def close(self) -> None:
-        """Stop beating. Bounded, even if the record is frozen."""
+        """End the lease, so that others need not wait for its end. Bounded, even if the record is frozen."""
         await self._tasks.cancel()
+        if self._store is not None and self._taken:
+            await self._try(self._store.end)
         await self._close_store()
 
-    async def _beat_for_ever(self) -> None:
+    async def _keep(self) -> None:
         while True:
             began = monotonic()
-            self._asked_for.clear()  # before the beat: what is asked for while it is under way may be too late for it
-            good = await self._beat_once()
-            await self._rest(began + (self._beat_s if good else self._beat_s / 5))
+            good = await self._try(self._renew)
+            self._note_contact(good)
+            until = began + (self._beat_s if good else self._beat_s / AGAIN)
+            while await self._wait_for_news(until) and await self._try(self._exchange_news):
+                pass
 
-    async def _rest(self, until: float) -> None:
-        """Wait for the next heartbeat, which comes early if there is progress to show or a client asked for a stop."""
+    async def _wait_for_news(self, until: float) -> bool:
+        """Wait for the next renewal; returns early, and true, if there is progress to store or a client asked for a stop."""
         while (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, PROGRESS_S)):
                     await self._asked_for.wait()
             if self._asked_for.is_set() or any(held.new_progress for held in self._held.values()):
-                return
+                return True
+        return False
 
-    async def _beat_once(self) -> bool:
-        """Send one heartbeat for everything in hand; false if the record did not answer."""
-        now = monotonic()
-        holds = [held for held in self._held.values() if self._may_renew(held, now)]
-        if not holds:
-            return True
-        progress = [held.new_progress for held in holds]
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Take a step, if the record answers in time."""
         try:
             async with asyncio.timeout(self._beat_s):
-                if self._store is None:
-                    self._store = await self._open_store()
-                claims = [(held.attempt.claim, new) for held, new in zip(holds, progress, strict=True)]
-                beats = await self._store.beat(claims)
-        except Exception as error:  # noqa: BLE001  whatever it is, the next beat comes soon
-            LOG.warning("a heartbeat failed: %s: %s", type(error).__name__, error)
+                await step()
+        except Exception as error:  # noqa: BLE001  whatever it is, the next try comes soon
+            LOG.warning("the record did not answer for the lease: %s: %s", type(error).__name__, error)
             await self._close_store()
             return False
-        for held, new in zip(holds, progress, strict=True):
-            held.sent = new or held.sent
-        self._take_answer(holds, beats, now)
         return True
 
-    def _take_answer(self, holds: Sequence[HeldAttempt], beats: Sequence[Beat], sent_at: float) -> None:
-        """Count as renewed what came back; the rest belongs to somebody else by now."""
-        alive = {Claim(beat.id, beat.fence): beat for beat in beats}
-        moved = {beat.id: beat.version for beat in beats if beat.moved}
-        if moved:
+    async def _renew(self) -> None:
+        """Renew the lease; take another if it is over. Then ask what clients want to be cancelled."""
+        self._asked_for.clear()  # first: it must not bring the next try at once if this one fails
+        store, now = await self._opened(), monotonic()
+        if self._taken and await store.renew(self._report()):
+            self._renewed = now
+        else:
+            self._lose_everything()
+            self._renewed, self._taken = now, True  # first: it may be taken even if no answer comes
+            await store.take()
+        await self._ask_for_cancels(store)
+
+    async def _exchange_news(self) -> None:
+        """Store what progress there is, and ask for cancels if a client was heard of."""
+        store = await self._opened()
+        if self._asked_for.is_set():
+            await self._ask_for_cancels(store)
+        news = {claim: new for claim, held in self._held.items() if (new := held.new_progress)}
+        if news:
+            moved = await store.store_progress(news)
+            for claim in news.keys() & self._held.keys():
+                self._held[claim].sent = news[claim]
             self._on_moved(moved)
-        for held in holds:
-            beat = alive.get(held.attempt.claim)
-            if beat is None:
-                self._lose(held)
-                continue
-            held.renewed = sent_at
-            if beat.cancel_requested and not held.cancel_reported and self._holds(held):
+
+    async def _ask_for_cancels(self, store: LeaseStore) -> None:
+        self._asked_for.clear()  # before the look: what is asked for while it is under way may be too late for it
+        for claim in await store.find_cancels(list(self._held)):
+            held = self._held.get(claim)
+            if held is not None and not held.cancel_reported:
                 held.cancel_reported = True
                 self._on_cancel(held.attempt)
 
@@ -153,26 +179,41 @@ class Leases:
         """Watch the clock, whatever the record does meanwhile."""
         while True:
             now = monotonic()
-            for held in list(self._held.values()):
-                if now > held.renewed + self._fence_s:
-                    self._lose(held)
+            if now > self._renewed + self._fence_s:
+                self._lose_everything()
+            self._stop_overdue(now)
             await asyncio.sleep(self._tick_s)
 
-    def _may_renew(self, held: HeldAttempt, now: float) -> bool:
-        """Renew an attempt while it waits for a host, and until all its limits are over."""
-        if now > held.renewed + self._fence_s:  # frozen for longer: the record may have given it away
-            return False
-        attempt = held.attempt
-        return attempt.waiting or now <= attempt.started + attempt.time_limit_s + self._spare_s
+    def _stop_overdue(self, now: float) -> None:
+        """Stop attempts that have outlived all their limits. If that does not help, no job can be kept in hand any more."""
+        for held in list(self._held.values()):
+            late_s = held.attempt.late_s(now)
+            if late_s > 2 * self._spare_s:
+                self._lose_everything()
+            elif late_s > self._spare_s and not held.stopped:
+                held.stopped = True
+                self._on_overdue(held.attempt)
 
-    def _lose(self, held: HeldAttempt) -> None:
-        """Tell the flow that a lease is lost, unless the attempt was settled meanwhile."""
-        if self._holds(held):
-            self.drop(held.attempt)
-            self._on_lost(held.attempt)
+    def _lose_everything(self) -> None:
+        """Give up the lease and all that was claimed under it: the record may have given it away."""
+        if self._taken:
+            self._taken = False
+            self._note_contact(False)  # the leases of others may be over for the same reason
+            self._owner.replace()
+            for held in list(self._held.values()):
+                self.drop(held.attempt)
+                self._on_lost(held.attempt)
 
-    def _holds(self, held: HeldAttempt) -> bool:
-        return self._held.get(held.attempt.claim) is held
+    def _note_contact(self, good: bool) -> None:
+        if not good:
+            self._in_contact_since = None
+        elif self._in_contact_since is None:
+            self._in_contact_since = monotonic()
+
+    async def _opened(self) -> LeaseStore:
+        if self._store is None:
+            self._store = await self._open_store()
+        return self._store
 
     async def _close_store(self) -> None:
         store, self._store = self._store, None

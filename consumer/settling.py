@@ -8,17 +8,18 @@ from collections import Counter
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.failure_report import report_failure
-from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.errors import BadRow, ServerAway, TryAgain
 from sluice.core.job import Job, JobState
-from sluice.core.lifecycle import Transition
-from sluice.core.outcome import LeaseLost
+from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
 from sluice.core.runtime.batching import Batcher, Limits
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.errors import SluiceError
 
 PAUSE_S = 0.25
 """Seconds until an ending that the record did not take is tried again."""
+MOST_REFUSALS = 20
+"""How often the record may refuse an ending."""
+REFUSED = Failure("bad-output", "The record refuses what the handler returned")
 
 EVENTS = {
     JobState.SUCCEEDED: Event.SUCCEEDED,
@@ -43,33 +44,38 @@ class Settling:
     async def settle(self, attempt: Attempt, ending: Transition) -> None:
         """Write one ending, however long the record is away: the fence refuses it if it comes too late.
 
-        What the record refuses for another reason is retried until the lease is lost.
+        If the record goes on refusing what the handler returned, the job fails instead.
         """
-        tries = 0
+        tries = refusals = 0
         while True:
             tries += 1
             try:
                 settled = await self._endings.put(ending)
                 if settled is None and tries > 1:
                     settled = await self._find_own_write(ending)
-            except SluiceError as error:
-                if isinstance(attempt.stopped, LeaseLost) and not isinstance(error, ServerAway | TryAgain):
-                    return
-                await asyncio.sleep(self._pause_s)
-                continue
-            if settled is None:
-                self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
-            else:
-                job = _build_settled(attempt.job, ending, settled)
-                self._announcer.jobs_changed(job)
-                self._report_failure(job, ending)
-            return
+                break
+            except BadRow as error:
+                refusals += 1
+                if refusals >= MOST_REFUSALS:
+                    ending = failed(attempt.job, REFUSED._replace(detail=str(error)))
+            except (ServerAway, TryAgain):
+                pass  # reported by the breaker
+            except Exception as error:  # noqa: BLE001  nobody would notice an ending that was dropped
+                self._telemetry.emit(Event.DUTY_FAILED, duty="settle", why=repr(error))
+            await asyncio.sleep(self._pause_s)
+        self._report(attempt.job, ending, settled)
 
     async def drain(self) -> None:
         """Wait until everything is written."""
         await self._endings.drain()
 
-    def _report_failure(self, job: Job, ending: Transition) -> None:
+    def _report(self, job: Job, ending: Transition, settled: Settled | None) -> None:
+        """Announce what is in the record now, or count an ending that came too late."""
+        if settled is None:
+            self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
+            return
+        job = _build_settled(job, ending, settled)
+        self._announcer.jobs_changed(job)
         if _is_failure(ending, job):
             event = Event.FAILED if job.state == JobState.FAILED else Event.RETRIED
             report_failure(self._telemetry, event, job, ending.traceback)

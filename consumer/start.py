@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
-from uuid import UUID, uuid4
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
@@ -24,15 +23,18 @@ from consumer.intake.polling import FallbackPoller
 from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
-from consumer.lease import Leases
+from consumer.lease import Lease
+from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
-from sluice.adapters.postgres.heartbeat_store import open_heartbeat
+from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.core.catalogue import KindInfo
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.owner import Owner
+from sluice.core.queue_stats import write_works
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, load_settings
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -65,7 +67,7 @@ async def open_consumer(
     """
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
-    owner = uuid4()
+    owner = Owner()
     async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
         check_configuration(settings, kinds)
         async with open_connections(settings, "consumer", owner, telemetry) as opened:
@@ -113,15 +115,16 @@ class Consumer:
         kinds: Registry[KindInfo],
         opened: Connections,
         telemetry: Telemetry,
-        owner: UUID,
+        owner: Owner,
         private_port: PrivatePort,
     ) -> None:
         self.hosts, self.opened, self.telemetry = hosts, opened, telemetry
         self.owner, self.private_port = owner, private_port
         self.announcer = Announcer(opened.jobs, opened.cache, telemetry)
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
-        self.leases = self._make_leases(settings)
-        self.execution = Execution(kinds, hosts, self.leases, self.settling, self.announcer)
+        self.run_stats = RunStats()
+        self.lease = self._make_lease(settings, kinds.names)
+        self.execution = Execution(kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer)
         claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [
@@ -132,15 +135,20 @@ class Consumer:
         )
         self.publisher = OutboxPublisher(opened.broker, opened.jobs, settings.all_lanes, telemetry)
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
-        self.timetable = self._make_timetable(settings, kinds)
+        self.timetable = self._make_timetable(settings)
 
-    def _make_leases(self, settings: Settings) -> Leases:
-        return Leases(
-            partial(open_heartbeat, settings.postgres_url.get_secret_value(), settings.lease_s),
+    def _make_lease(self, settings: Settings, kinds: Sequence[str]) -> Lease:
+        serves = Serves([lane.name for lane in settings.served], kinds)
+        url = settings.postgres_url.get_secret_value()
+        return Lease(
+            partial(open_lease_store, url, self.owner, serves, settings.lease_s),
+            self.owner,
+            report=lambda: write_works(self.run_stats.report(settings.served)),
             lease_s=settings.lease_s,
             beat_s=settings.beat_s,
             spare_s=settings.grace_s + settings.blocked_s + SPARE_S,
             on_lost=self._stop_lost,
+            on_overdue=Attempt.time_out,
             on_cancel=Attempt.cancel,
             on_moved=self.announcer.versions_changed,
         )
@@ -149,7 +157,7 @@ class Consumer:
         self.telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
         attempt.lose_lease()
 
-    def _make_timetable(self, settings: Settings, kinds: Registry[KindInfo]) -> Timetable:
+    def _make_timetable(self, settings: Settings) -> Timetable:
         opened = self.opened
         ports = KeeperPorts(
             keeper=opened.keeper,
@@ -161,5 +169,4 @@ class Consumer:
             board=opened.board,
             broker=opened.broker,
         )
-        report_work = partial(self.execution.run_stats.report, settings.served)
-        return Timetable(ports, settings, kinds, self.telemetry, report_work)
+        return Timetable(ports, settings, self.telemetry)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from functools import partial
 
-from consumer.keeper.duty import keep
-from consumer.registration import keep_registered
 from consumer.start import Consumer, open_consumer
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, cancel_and_wait
 from sluice.core.runtime.telemetry import Event
+from sluice.errors import SluiceError
 
 GIVE_BACK_S = 3.0
 """Seconds to write what is left once the deadline has come."""
@@ -25,29 +25,44 @@ class Worker:
         self._settings, self._debug = settings, debug
         self._lanes: TaskSet[None] = TaskSet()
         self._background: TaskSet[None] = TaskSet()
+        self._broken: SluiceError | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises StartRefused if a server or the handlers turn out to be unfit."""
+        """Serve until SIGTERM or SIGINT.
+
+        Raises StartRefused if a server or the handlers turn out to be unfit, SluiceError if a part of it breaks.
+        """
         stop = _listen_for_stop()
         async with open_consumer(self._settings, stop.set, self._debug) as consumer:
             await self._serve(consumer)
+            for task in (*self._lanes, *self._background):
+                task.add_done_callback(partial(self._note_end, consumer, stop))
             consumer.opened.config_problems.on_refusal(stop.set)
             await stop.wait()
             await self._stop(consumer)
             consumer.opened.config_problems.check()
             consumer.hosts.check()
+            if self._broken is not None:
+                raise self._broken
 
     async def _serve(self, consumer: Consumer) -> None:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""
         self._take_deliveries(consumer)
-        consumer.leases.start()
+        consumer.lease.start()
         self._background.start(consumer.hosts.keep(), "hosts")
         await consumer.opened.broker.start()
         self._poll_while_rabbitmq_is_away(consumer)
         self._do_duties(consumer)
-        self._stay_in_touch(consumer)
+        self._listen_for_cancels(consumer)
         self._report_started(consumer)
         settle_garbage_collection()
+
+    def _note_end(self, consumer: Consumer, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+        """Stop if a task has failed that should go on: others take over what it would leave undone."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            consumer.telemetry.emit(Event.DUTY_FAILED, duty=task.get_name(), why=repr(error))
+            self._broken = SluiceError(f"{task.get_name()} has ended: {error!r}")
+            stop.set()
 
     def _take_deliveries(self, consumer: Consumer) -> None:
         broker = consumer.opened.broker
@@ -69,23 +84,20 @@ class Worker:
 
     def _do_duties(self, consumer: Consumer) -> None:
         newest_claimed = consumer.execution.newest_claimed
-        for duty, every_s in consumer.timetable.duties(consumer.publisher, newest_claimed):
-            self._background.start(keep(duty, every_s, consumer.telemetry), f"keeper-{type(duty).__name__}")
+        keeper = consumer.timetable.make_keeper(consumer.publisher, newest_claimed, consumer.lease)
+        self._background.start(keeper.keep(), "keeper")
 
-    def _stay_in_touch(self, consumer: Consumer) -> None:
-        """Show others that this consumer is here, and learn at once of cancels that clients asked for."""
-        opened = consumer.opened
-        lanes = [slots.lane.name for slots in consumer.slots]
-        register = keep_registered(opened.statistics.upsert_consumer, lanes, self._settings.lease_s)
-        self._background.start(register, "registration")
-        self._background.start(opened.subscriptions.listen_stops(consumer.leases.beat_soon), "stops")
+    def _listen_for_cancels(self, consumer: Consumer) -> None:
+        """Learn at once of cancels that clients asked for."""
+        listen = consumer.opened.subscriptions.listen_stops(consumer.lease.ask_soon)
+        self._background.start(listen, "stops")
 
     def _report_started(self, consumer: Consumer) -> None:
         private_port, poller = consumer.private_port, consumer.poller
         private_port.app.notes["dispatch"] = lambda: "pull" if poller.on else "rabbitmq"
         lanes = ", ".join(slots.lane.name for slots in consumer.slots)
         consumer.telemetry.emit(
-            Event.STARTED, owner=str(consumer.owner), port=private_port.number, lanes=lanes
+            Event.STARTED, owner=str(consumer.owner.id), port=private_port.number, lanes=lanes
         )
 
     async def _stop(self, consumer: Consumer) -> None:
@@ -123,7 +135,7 @@ class Worker:
                 await consumer.settling.drain()
                 await consumer.announcer.drain()
                 await consumer.publisher.drain()
-        await consumer.leases.close()
+        await consumer.lease.close()
 
 
 def _listen_for_stop() -> asyncio.Event:

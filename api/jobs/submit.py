@@ -24,6 +24,7 @@ from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
+from sluice.core.retention import kept_s
 from sluice.core.runtime.batching import Batcher, Limits
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -61,12 +62,13 @@ class SubmitResult(NamedTuple):
 
 
 class Submission:
-    """Takes jobs into the record. `now` returns the time by the record's clock."""
+    """Takes jobs into the record. `now` returns the time by the record's clock, `keep_s` is the setting."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
         registry: Registry[AnyHandler],
         lanes: Mapping[str, Lane],
+        keep_s: float,
         store: JobStore,
         reuse: ResultReuse,
         publisher: OutboxPublisher,
@@ -74,7 +76,7 @@ class Submission:
         waiting: int = 5_000,
         now: Callable[[], float] = time,
     ) -> None:
-        self._registry, self._lanes = registry, lanes
+        self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
         self._inserts, self._large_inserts = (
@@ -142,7 +144,7 @@ class Submission:
         self, tenant: str, request: SubmitRequest, traceparent: str | None, key: IdempotencyKey | None
     ) -> NewJob:
         handler = self._registry[request.kind]
-        job = make_job(tenant, handler, self._lanes, request, traceparent)
+        job = make_job(tenant, handler, self._lanes, self._keep_s, request, traceparent)
         if key is not None:
             job = job._replace(key=key.key, request_hash=key.request_hash)
         if not handler.pure or request.options.cache == "off":
@@ -244,6 +246,7 @@ def make_job(
     tenant: str,
     handler: AnyHandler,
     lanes: Mapping[str, Lane],
+    keep_s: float,
     request: SubmitRequest,
     traceparent: str | None = None,
 ) -> NewJob:
@@ -259,6 +262,7 @@ def make_job(
         input=_check_input(handler, request),
         max_attempts=options.max_attempts or handler.retry.max_attempts,
         timeout_s=options.timeout_s,
+        keep_s=kept_s(handler, keep_s),
         ids_per_message=lane.ids_per_message,
         delay_s=options.delay_s,
         run_at=options.run_at,

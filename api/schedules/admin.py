@@ -95,7 +95,8 @@ async def _open_schedules(
     """
     database = Database(settings.postgres_url.get_secret_value(), "sluice-schedules", Telemetry(), size=1)
     try:
-        yield Scheduling(registry, settings.all_lanes, PostgresScheduleStore(database, budget_s=5))
+        store = PostgresScheduleStore(database, budget_s=5)
+        yield Scheduling(registry, settings.all_lanes, settings.keep_s, store)
     except ScheduleUnknown as error:
         raise SluiceError(
             f"{tenant} has no schedule {name[:64]!r}; `sluice schedules list --tenant {tenant}` shows them"

@@ -30,9 +30,9 @@ class Scheduling:
     """Makes and changes schedules. Each method that names one raises ScheduleUnknown, also for those of other tenants, and ServerAway."""
 
     def __init__(
-        self, registry: Registry[AnyHandler], lanes: Mapping[str, Lane], store: ScheduleStore
+        self, registry: Registry[AnyHandler], lanes: Mapping[str, Lane], keep_s: float, store: ScheduleStore
     ) -> None:
-        self._registry, self._lanes, self._store = registry, lanes, store
+        self._registry, self._lanes, self._keep_s, self._store = registry, lanes, keep_s, store
 
     async def create(self, tenant: str, body: ScheduleBody) -> Schedule:
         """Create a schedule. Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
@@ -76,7 +76,7 @@ class Scheduling:
         return job_id
 
     async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
-        job = make_job(tenant, self._registry[body.kind], self._lanes, _to_request(body))
+        job = make_job(tenant, self._registry[body.kind], self._lanes, self._keep_s, _to_request(body))
         timing = Timing(" ".join(body.cron.split()), body.timezone)
         at = await self._store.clock()
         new = NewSchedule(
@@ -102,7 +102,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
     path = f"/v1/schedules/{schedule.name}"
     shown = schedule._asdict() | {
         "describes": describe(schedule.cron),
-        "options": orjson.Fragment(schedule.options),
+        "options": _shown_options(schedule.options),
         "next_at": None if schedule.paused else schedule.next_at,
         "links": {"self": path} | {verb: f"{path}/{verb}" for verb in ("pause", "resume", "run")},
     }
@@ -138,11 +138,19 @@ def _to_request(body: ScheduleBody) -> SubmitRequest:
     return SubmitRequest(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
 
 
+def _shown_options(options: str) -> dict[str, Any]:
+    """Return the options that a client can set: how long jobs are kept is not one of them."""
+    shown: dict[str, Any] = orjson.loads(options)
+    shown.pop("keep_s", None)
+    return shown
+
+
 def _options(job: NewJob, body: ScheduleBody) -> str:
     """Write the options of its jobs, with the kind's present values where the schedule has none."""
     options = body.options.model_dump() | {
         "lane": job.lane,
         "priority": job.priority,
         "max_attempts": job.max_attempts,
+        "keep_s": job.keep_s,
     }
     return orjson.dumps(options).decode()

@@ -103,7 +103,7 @@ class InHand:
             run.done.set_result(CANCELLED_ITSELF)
 
     def progress(self, number: int, progress: bytes) -> None:
-        """Take in progress, which the heartbeat fetches."""
+        """Take in progress, which the lease fetches."""
         run = self._runs.get(number)
         if run is not None:
             run.attempt.report(progress)

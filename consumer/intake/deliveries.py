@@ -69,7 +69,7 @@ class DeliveryIntake:
         """Offer the jobs again that RabbitMQ knows no longer; if the record is away, the keeper finds them later."""
         if self._left_over:
             with suppress(ServerAway, TryAgain):
-                await self._keeper.redispatch_ids(self._left_over)
+                await self._keeper.offer_ids(self._left_over)
 
 
 def _account_for(taken: dict[str, list[PendingDelivery]]) -> None:

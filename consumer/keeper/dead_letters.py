@@ -42,6 +42,6 @@ class DeadLetters:
     async def _offer(self, ids: Sequence[str]) -> int:
         while True:
             try:
-                return await self._store.redispatch_ids(ids)
+                return await self._store.offer_ids(ids)
             except (ServerAway, TryAgain):  # RabbitMQ would not deliver it a second time over this connection
                 await asyncio.sleep(self._pause_s)

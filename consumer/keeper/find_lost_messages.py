@@ -10,11 +10,8 @@ from sluice.core.lanes import PRIORITIES, queue_name
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-OVERTAKEN_S = 60.0
-"""Seconds by which a job has to be older than the newest that was claimed from its queue."""
-
-STRANDED_S = 10.0
-"""Seconds for which a job has to have been queued, where its queue is empty."""
+AT_ONCE = 5_000
+"""Jobs of each queue that one statement offers again."""
 
 
 class QueueDepths(Protocol):
@@ -24,55 +21,36 @@ class QueueDepths(Protocol):
         """Ready messages by queue name. Raises ServerAway."""
 
 
-class FindOvertakenJobs:
-    """Finds jobs that much younger jobs of their queue have overtaken: queues are first in, first out."""
+class FindLostMessages:
+    """Finds jobs whose queue is empty, or that much younger jobs of their queue have overtaken.
 
-    def __init__(
-        self,
-        store: KeeperStore,
-        newest_claimed: Mapping[tuple[str, str], datetime],
-        telemetry: Telemetry,
-        patience_s: float = OVERTAKEN_S,
-    ) -> None:
-        self._store, self._newest_claimed, self._telemetry = store, newest_claimed, telemetry
-        self._patience_s = patience_s
-
-    async def once(self) -> int:
-        """Compare the record with the newest claims of this process."""
-        if not self._newest_claimed:
-            return 0
-        found = await self._store.redispatch_overtaken(dict(self._newest_claimed), self._patience_s)
-        self._telemetry.emit(Event.REDISPATCHED, found, reason="overtaken")
-        return found
-
-
-class FindStrandedJobs:
-    """Finds jobs whose queue was seen empty twice, although they are queued and no consumer holds them."""
+    `newest_claimed` is when the newest job that this process has claimed from each queue had been queued.
+    """
 
     def __init__(
         self,
         store: KeeperStore,
         broker: QueueDepths,
+        newest_claimed: Mapping[tuple[str, str], datetime],
         lanes: Collection[str],
         telemetry: Telemetry,
-        patience_s: float = STRANDED_S,
     ) -> None:
         self._store, self._broker, self._telemetry = store, broker, telemetry
-        self._queues = {
-            queue_name(lane, priority): (lane, priority) for lane in lanes for priority in PRIORITIES
-        }
-        self._patience_s = patience_s
-        self._empty: set[str] = set()
+        self._newest_claimed = newest_claimed
+        self._queues = [(lane, priority) for lane in lanes for priority in PRIORITIES]
 
     async def once(self) -> int:
-        """Look at every queue; one that was empty last time as well has lost its messages."""
+        """Offer again all that is lost by now: what a queue that is empty now had held is lost, though it fills meanwhile."""
         depths = await self._broker.depths()
-        empty = {queue for queue in self._queues if depths.get(queue) == 0}
-        twice, self._empty = empty & self._empty, empty
-        if not twice:
-            return 0
-        found = await self._store.redispatch_stranded(
-            [self._queues[each] for each in twice], self._patience_s
-        )
-        self._telemetry.emit(Event.REDISPATCHED, found, reason="stranded")
+        newest: dict[tuple[str, str], datetime | None] = {**self._newest_claimed}
+        newest |= {queue: None for queue in self._queues if depths.get(queue_name(*queue)) == 0}
+        found = total = await self._offer(newest)
+        while found >= AT_ONCE:
+            found = await self._offer(newest)
+            total += found
+        return total
+
+    async def _offer(self, newest: Mapping[tuple[str, str], datetime | None]) -> int:
+        found = await self._store.offer_lost(newest, AT_ONCE) if newest else 0
+        self._telemetry.emit(Event.REDISPATCHED, found, reason="lost")
         return found

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
-from sluice.core.job import JobState
-from sluice.core.ports import DocumentCache, KeeperStore
+from sluice.core.job import Job, JobState
+from sluice.core.ports import DocumentCache, KeeperStore, OpenJob
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-JOBS_PER_TICK = 500
+LOOKED_AT = 20_000
+"""Unfinished jobs that one statement looks at."""
+FIRST = OpenJob("", "00000000-0000-0000-0000-000000000000")
+"""Before every job: where a walk begins."""
 EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.CANCELLED: Event.CANCELLED}
 
 
 class RescueJobs:
-    """Takes jobs whose lease ran out; not until one lease after PostgreSQL came back."""
+    """Takes jobs whose lease is over. `may_judge` tells whether this process has itself reached the record for long enough.
 
-    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
-        self._store, self._cache, self._telemetry = store, cache, telemetry
+    After a failover all leases may be over, as nobody could renew: consumers that live get the time to say so.
+    """
+
+    def __init__(
+        self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry, may_judge: Callable[[], bool]
+    ) -> None:
+        self._store, self._cache, self._telemetry, self._may_judge = store, cache, telemetry, may_judge
 
     async def once(self) -> int:
-        """Rescue one tick's worth."""
-        jobs = await self._store.rescue(JOBS_PER_TICK)
+        """Rescue every job of every dead consumer; returns how many there were."""
+        leases = await self._store.take_dead_leases() if self._may_judge() else []
+        if not leases:
+            return 0
+        rescued, after = 0, FIRST
+        while True:
+            held = await self._store.find_held_jobs(leases, after, LOOKED_AT)
+            rescued += await self._rescue(held.ids, leases)
+            if held.after is None:
+                break
+            after = held.after
+        await self._store.drop_leases(leases)
+        return rescued
+
+    async def _rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
+        jobs = await self._store.rescue(ids, leases) if ids else []
+        self._report(jobs)
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)
+
+    def _report(self, jobs: Sequence[Job]) -> None:
         states = Counter(job.state for job in jobs)
         for state, event in EVENTS.items():
             self._telemetry.emit(event, states[state])
         report_failed(self._telemetry, (job for job in jobs if job.state == JobState.FAILED))
-        await announce(self._cache, self._telemetry, jobs)
-        return len(jobs)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from consumer.keeper.count_lanes import CountLanes
 from consumer.keeper.duty import Duty
 from consumer.keeper.fail_overdue_jobs import FailOverdueJobs
-from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs, QueueDepths
+from consumer.keeper.find_lost_messages import FindLostMessages, QueueDepths
 from consumer.keeper.fire_schedules import FireSchedules
+from consumer.keeper.keeper import Keeper
+from consumer.keeper.offer_parked_jobs import OfferParkedJobs
 from consumer.keeper.prune_jobs import PruneJobs
-from consumer.keeper.prune_keys import PruneKeysAndConsumers
+from consumer.keeper.prune_keys import PruneKeys
 from consumer.keeper.queue_due_jobs import QueueDueJobs
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import VerifyRecord
-from sluice.core.catalogue import KindInfo
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     DocumentCache,
@@ -29,12 +30,11 @@ from sluice.core.ports import (
     StatisticsStore,
     Verifier,
 )
-from sluice.core.queue_stats import Works
-from sluice.core.registry import Registry
-from sluice.core.retention import retention
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
+LEAST = 0.5
+"""Part of a tick that has to pass between two turns of a duty: keepers look a little earlier or later than once per tick."""
 LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
 
@@ -51,6 +51,14 @@ class KeeperBroker(QueueDepths, Protocol):
         """Whether messages can be sent now."""
 
 
+class Contact(Protocol):
+    """This process's contact with the record."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it has not been interrupted for as long as others need to renew their leases after an interruption."""
+
+
 class KeeperPorts(NamedTuple):
     """What the keeper needs from outside."""
 
@@ -65,40 +73,41 @@ class KeeperPorts(NamedTuple):
 
 
 class Timetable:
-    """The duties of one consumer; each runs in a task of its own, so that none holds up another.
+    """What the keeper of one consumer does, and how often it is done in the fleet.
 
-    `lane_counts` and `verification` are two of them, whose figures are shown.
+    `lane_counts` and `verification` are two of the duties, whose figures are shown.
     """
 
-    def __init__(
-        self,
-        ports: KeeperPorts,
-        settings: Settings,
-        kinds: Registry[KindInfo],
-        telemetry: Telemetry,
-        report_work: Callable[[], Works],
-    ) -> None:
-        self._ports, self._settings, self._kinds, self._telemetry = ports, settings, kinds, telemetry
-        self.lane_counts = CountLanes(
-            ports.statistics, ports.board, list(settings.lanes), report_work, settings.keeper_s
-        )
+    def __init__(self, ports: KeeperPorts, settings: Settings, telemetry: Telemetry) -> None:
+        self._ports, self._settings, self._telemetry = ports, settings, telemetry
+        self.lane_counts = CountLanes(ports.statistics, ports.board, list(settings.lanes))
         self.verification = VerifyRecord(ports.verifier, telemetry, time.time)
 
-    def duties(
-        self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime]
-    ) -> Iterator[tuple[Duty, float]]:
-        """List every duty, and the seconds from one run of it to the next."""
+    def make_keeper(
+        self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime], contact: Contact
+    ) -> Keeper:
+        """Make the keeper. The names of duties are those of the table `duties`."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
-        store, cache, tick = ports.keeper, ports.cache, settings.keeper_s
-        yield RepublishOutbox(store, publisher, telemetry, lambda: ports.broker.connected), tick
-        if ports.broker.configured:
-            yield FindOvertakenJobs(store, newest_claimed, telemetry), tick * LOST_MESSAGES_TICKS
-            yield FindStrandedJobs(store, ports.broker, settings.lanes, telemetry), tick * LOST_MESSAGES_TICKS
-        yield QueueDueJobs(store, cache, telemetry), tick
-        yield RescueJobs(store, cache, telemetry), tick
-        yield FailOverdueJobs(store, cache, telemetry), tick
-        yield FireSchedules(ports.schedules, telemetry), tick
-        yield PruneJobs(ports.prune, cache, telemetry, retention(self._kinds, settings.keep_s)), tick
-        yield PruneKeysAndConsumers(ports.prune, settings.idempotency_keep_s), tick
-        yield self.lane_counts, tick
-        yield self.verification, settings.verify_s
+        store, cache, broker = ports.keeper, ports.cache, ports.broker
+        duties: dict[str, Duty] = {
+            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected),
+            "queue-due": QueueDueJobs(store, cache, telemetry),
+            "rescue": RescueJobs(store, cache, telemetry, lambda: contact.is_steady),
+            "fail-overdue": FailOverdueJobs(store, cache, telemetry),
+            "fire-schedules": FireSchedules(ports.schedules, telemetry),
+            "prune-jobs": PruneJobs(ports.prune, cache, telemetry),
+            "prune-keys": PruneKeys(ports.prune, settings.idempotency_keep_s),
+            "count": self.lane_counts,
+            "verify": self.verification,
+        }
+        if broker.configured:
+            duties["offer-parked"] = OfferParkedJobs(store, telemetry)
+            duties["find-lost"] = FindLostMessages(store, broker, newest_claimed, settings.lanes, telemetry)
+        rates = dict.fromkeys(duties, settings.keeper_s * LEAST) | {
+            "find-lost": settings.keeper_s * LOST_MESSAGES_TICKS,
+            "verify": settings.verify_s,
+        }
+        rates = {name: rates[name] for name in duties}
+        return Keeper(
+            store, duties, rates, settings.idempotency_keep_s, settings.keeper_s, telemetry, self.lane_counts.read_board
+        )  # fmt: skip

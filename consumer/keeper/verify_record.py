@@ -21,13 +21,11 @@ class VerifyRecord:
         self.verified_at = 0.0
 
     async def once(self) -> int:
-        """Check once; skip the first tick, because work that waited for a consumer is not done yet when it starts."""
+        """Check once; skip the first turn, because work that waited for a consumer is not done yet when it starts."""
         if self._settling_in:
             self._settling_in = False
             return 0
         found = await self._verifier.verify(NEWEST)
-        if found is None:
-            return 0
         self.violations = {each.check: each.offenders for each in found}
         self.verified_at = self._clock()
         for each in found:

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
-from uuid import UUID
 
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
@@ -35,6 +34,7 @@ from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerAway
+from sluice.core.owner import Owner
 from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, repeat
@@ -84,9 +84,9 @@ class Servers(NamedTuple):
 
 @asynccontextmanager
 async def open_connections(
-    settings: Settings, role: str, owner: UUID, telemetry: Telemetry
+    settings: Settings, role: str, owner: Owner, telemetry: Telemetry
 ) -> AsyncIterator[Connections]:
-    """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its own id in the record."""
+    """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its lease."""
     config_problems, clock = ConfigProblems(telemetry), RecordClock()
     checks = ServerChecks(config_problems, accept=settings.unsafe_durability == "accept")
     servers = _make_servers(settings, f"sluice-{role}", telemetry, checks)
@@ -119,7 +119,7 @@ def _make_broker(
 
 
 def _connect_ports(
-    servers: Servers, settings: Settings, owner: UUID, config_problems: ConfigProblems, clock: RecordClock
+    servers: Servers, settings: Settings, owner: Owner, config_problems: ConfigProblems, clock: RecordClock
 ) -> Connections:
     database, postgres, redis, broker = servers
     return Connections(
@@ -129,9 +129,9 @@ def _connect_ports(
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         polling=PostgresPollingStore(database, owner, settings.lease_s),
-        keeper=PostgresKeeperStore(database, settings.lease_s),
+        keeper=PostgresKeeperStore(database),
         prune=PostgresPruneStore(database),
-        statistics=PostgresStatisticsStore(database, owner),
+        statistics=PostgresStatisticsStore(database),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
         cache=redis.cache,
         subscriptions=redis.subscriptions,

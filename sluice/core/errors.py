@@ -76,6 +76,10 @@ class TryAgain(SluiceError):
     """The record asks for the same rows again."""
 
 
+class LeaseOver(TryAgain):
+    """The lease of this process is over, or was never taken: it can claim nothing until it has another."""
+
+
 class BadRow(SluiceError):
     """The record refuses a value."""
 

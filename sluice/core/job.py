@@ -71,7 +71,7 @@ class NewJob(NamedTuple):
 
     `fingerprint` is set for pure kinds; `flight` says that equal work may be shared instead (single flight): unfinished, or
     finished less than `fresh_s` seconds ago.
-    `key` is the client's Idempotency-Key and `request_hash` what it stands for.
+    `keep_s` is how long the job is kept once it has finished. `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
     """
 
@@ -83,6 +83,7 @@ class NewJob(NamedTuple):
     input: bytes
     max_attempts: int
     timeout_s: float | None
+    keep_s: float
     ids_per_message: int
     fingerprint: bytes | None = None
     flight: bool = False

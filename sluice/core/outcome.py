@@ -27,15 +27,7 @@ class OutOfMemory(AttemptEnded):
 
 
 class Released(AttemptEnded):
-    """The consumer is stopping and gives the job back."""
-
-
-class LeaseLost(AttemptEnded):
-    """The lease ended: another consumer may hold the job by now."""
-
-
-class NotRenewed(LeaseLost):
-    """The lease could not be renewed in time, though the job had time left: give it back, if it is still ours."""
+    """The consumer gives the job back: it is stopping, or its lease is over and another may hold the job by now."""
 
 
 class HandlerFailed(Exception):
@@ -55,15 +47,13 @@ Ending = bytes | BaseException
 """The output as JSON bytes, or the exception that ended the attempt."""
 
 
-def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transition | None:
-    """Choose the transition that records this ending, or None if nothing may be written."""
+def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transition:
+    """Choose the transition that records this ending."""
     match plain_ending(ending):
         case bytes() as result:
             return lifecycle.succeeded(job, result)
-        case Released() | NotRenewed():
+        case Released():
             return lifecycle.released(job)
-        case LeaseLost():
-            return None
         case RetryLater() as later:
             return lifecycle.postponed(job, later.after_s)
         case ChildDied() as death:

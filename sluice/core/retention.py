@@ -25,6 +25,9 @@ def retention(registry: Registry[Kind], keep_s: float) -> Retention:
 
     A result that may still be reused is kept at least for that long.
     """
-    kept = {name: registry[name] for name in registry.names}
-    by_kind = {name: max(kind.keep_s or keep_s, kind.cache_s) for name, kind in kept.items()}
-    return Retention(by_kind, keep_s)
+    return Retention({name: kept_s(registry[name], keep_s) for name in registry.names}, keep_s)
+
+
+def kept_s(kind: Kind, keep_s: float) -> float:
+    """Return the seconds for which finished jobs of a kind are kept."""
+    return max(kind.keep_s or keep_s, kind.cache_s)

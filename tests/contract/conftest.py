@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -39,6 +38,7 @@ from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fakes import FakeCache
+from tests.support.leases import expire, new_owner
 from tests.support.make_jobs import new_job
 from tests.support.servers import empty_postgres, settings_for
 
@@ -47,14 +47,40 @@ PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class FakeStores(FakeControlStore, FakeKeeperStore, FakeApiKeyStore):
-    """All that a record in memory can do for one process."""
+    """All that a record in memory can do for one process, and what a test does to it."""
+
+    async def change_columns(self, job_id: str, columns: dict[str, Any]) -> None:
+        self.jobs[job_id] = self.jobs[job_id]._replace(**columns)
+
+    async def messages(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        return [(each.lane, each.priority, each.ids) for each in self.outbox.values()]
+
+    async def make_due(self) -> None:
+        self.taken.clear()
+
+    async def expire(self, job_id: str) -> None:
+        self.silent.add(job_id)
+
+    async def offer_at(self, job_id: str, at: datetime | None) -> None:
+        if at is not None:
+            self.offered[job_id] = at + timedelta(seconds=60)
+
+    async def serve(self, kind: str) -> None:
+        self.served.add(kind)
+
+    async def add_key(self, key: ApiKeyRecord) -> None:
+        self.keys[key.key_id] = key
+
+    def leave(self) -> None:
+        self.away = True
 
 
 class Record(NamedTuple):
     """The stores of one process, and what a test does to the record.
 
     `change` sets columns of a job, `outbox` has lane, priority and ids of every message, `make_due` lets the time of all of
-    them come, `expire` ends the lease of a job.
+    them come, `expire` ends the lease of a job. `offer_at` lets a job have been offered at this time (None: leave it as it is),
+    `serve` starts a consumer of this kind.
     """
 
     jobs: JobStore
@@ -67,6 +93,8 @@ class Record(NamedTuple):
     outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
     make_due: Callable[[], Awaitable[object]]
     expire: Callable[[str], Awaitable[object]]
+    offer_at: Callable[[str, datetime | None], Awaitable[object]]
+    serve: Callable[[str], Awaitable[object]]
     add_key: Callable[[ApiKeyRecord], Awaitable[object]]
     leave: Callable[[], object]
 
@@ -106,36 +134,22 @@ async def record(servers: Servers | None, database: Database | None) -> AsyncIte
         yield _in_memory()
         return
     sql = await asyncpg.connect(servers.postgres.url)
-    yield _on_postgresql(servers, database, sql)
+    yield await _on_postgresql(servers, database, sql)
     sql.terminate()  # it may have been cut off already
 
 
 def _in_memory() -> Record:
     fake = FakeStores()
-
-    async def change(job_id: str, columns: dict[str, Any]) -> None:
-        fake.jobs[job_id] = fake.jobs[job_id]._replace(**columns)
-
-    async def outbox() -> list[tuple[str, str, tuple[str, ...]]]:
-        return [(each.lane, each.priority, each.ids) for each in fake.outbox.values()]
-
-    async def make_due() -> None:
-        fake.taken.clear()
-
-    async def expire(job_id: str) -> None:
-        fake.silent.add(job_id)
-
-    async def add_key(key: ApiKeyRecord) -> None:
-        fake.keys[key.key_id] = key
-
     return Record(
-        fake, fake, FakeListingStore(fake), fake, fake, fake, change, outbox, make_due, expire, add_key,
-        lambda: setattr(fake, "away", True),
+        fake, fake, FakeListingStore(fake), fake, fake, fake, fake.change_columns, fake.messages, fake.make_due, fake.expire,
+        fake.offer_at, fake.serve, fake.add_key, fake.leave,
     )  # fmt: skip
 
 
-def _on_postgresql(servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> Record:
-    owner, settings = uuid4(), settings_for(servers)
+async def _on_postgresql(
+    servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> Record:
+    owner, settings = await new_owner(sql), settings_for(servers)
     api_keys = PostgresApiKeyStore(database, 5)
 
     async def change(job_id: str, columns: dict[str, Any]) -> None:
@@ -146,12 +160,17 @@ def _on_postgresql(servers: Servers, database: Database, sql: asyncpg.Connection
         rows = await sql.fetch("select lane, priority, ids::text[] from outbox order by id")
         return [(lane, priority, tuple(ids)) for lane, priority, ids in rows]
 
+    async def offer_at(job_id: str, at: datetime | None) -> None:
+        if at is not None:
+            until = "update jobs set offered_until = $2::timestamptz + interval '60 seconds' where id = $1"
+            await sql.execute(until, job_id, at)
+
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
         PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60),
-        PostgresKeeperStore(database, lease_s=0.001), api_keys, change, outbox,
+        PostgresKeeperStore(database), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
-        lambda job_id: sql.execute("update jobs set lease_until = now() where id = $1", job_id),
+        lambda job_id: expire(sql, job_id), offer_at, lambda kind: new_owner(sql, kinds=[kind]),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
     )  # fmt: skip
 

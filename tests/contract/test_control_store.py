@@ -83,7 +83,7 @@ async def test_attempts_that_did_not_succeed_are_listed_in_order(record: Record)
     await record.jobs.settle([released(job)])
     (again,) = await record.jobs.claim([job.id], [job.kind])
     await record.jobs.settle([retried(again, FAILURE, 0)])
-    await record.change(job.id, {"state": "queued"})
+    assert await record.keeper.queue_due(10) == {job.id: 6}
     (last,) = await record.jobs.claim([job.id], [job.kind])
     await record.jobs.settle([succeeded(last, b"1")])
     attempts = await record.control.list_attempts(job.id)

@@ -9,6 +9,7 @@ import pytest
 
 from sluice.core.lifecycle import DEADLINE_PASSED, LOST_LIMIT, WORKER_LOST, succeeded
 from tests.contract.conftest import PAST, Record
+from tests.support.leases import rescue
 from tests.support.make_jobs import new_job, new_jobs
 
 QUEUE = ("default", "normal")
@@ -55,14 +56,14 @@ async def test_scheduled_jobs_are_queued_in_their_time(record: Record) -> None:
 async def test_a_job_that_lost_its_consumer_is_queued_again(record: Record) -> None:
     lost, held = await record.claimed(), await record.claimed()
     await record.expire(lost.id)
-    (rescued,) = await record.keeper.rescue(10)
+    (rescued,) = await rescue(record.keeper)
     assert rescued == await record.job(lost.id)
     assert (rescued.state, rescued.version, rescued.attempt, rescued.crash_count) == ("queued", 3, 0, 1)
     error = orjson.loads(WORKER_LOST._replace(retryable=True).to_json(lost.kind, 1))
     assert orjson.loads(rescued.error or b"") == error
     assert (await record.outbox())[-1] == ("default", "normal", (lost.id,))
     assert await record.jobs.settle([succeeded(lost, b"1")]) == []
-    assert (await record.keeper.rescue(10), (await record.job(held.id)).state) == ([], "running")
+    assert (await rescue(record.keeper), (await record.job(held.id)).state) == ([], "running")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ async def test_a_job_that_lost_too_many_or_was_to_be_cancelled_ends(
     if cancel:
         await record.control.cancel("acme", job.id)
     await record.expire(job.id)
-    (ended,) = await record.keeper.rescue(10)
+    (ended,) = await rescue(record.keeper)
     assert (ended.state, ended.finished_at is None) == (state, False)
     if state == "failed":
         assert orjson.loads(ended.error or b"") == orjson.loads(WORKER_LOST.to_json(job.kind, 1))
@@ -97,16 +98,57 @@ async def test_the_longest_overdue_fail_first(record: Record) -> None:
 
 
 async def test_jobs_whose_messages_are_lost_are_offered_again_once(record: Record) -> None:
-    old, _, low, running = await record.accepted(*new_jobs(2), new_job(priority="low"), new_job())
+    old, new, low, running = await record.accepted(*new_jobs(2), new_job(priority="low"), new_job())
     await record.jobs.claim([running], ["demo.sum"])
     for job_id in (old, low):
-        await record.change(job_id, {"queued_at": PAST})
-    newest = {QUEUE: PAST + timedelta(seconds=61)}
+        await record.offer_at(job_id, PAST)
+    newest = PAST + timedelta(seconds=61)
     for again in (1, 0):
-        assert await record.keeper.redispatch_overtaken(newest, 60) == again
+        assert await record.keeper.offer_lost({QUEUE: newest, ("heavy", "low"): newest}, 10) == again
     assert (await record.outbox())[-1] == ("default", "normal", (old,))
+    assert (await record.job(old)).queued_at == (await record.job(new)).queued_at
     for again in (1, 0):
-        assert await record.keeper.redispatch_stranded([("default", "low")], 60) == again
+        assert await record.keeper.offer_lost({("default", "low"): None}, 10) == again
     assert (await record.outbox())[-1] == ("default", "low", (low,))
-    assert await record.keeper.redispatch_ids([old, running, new_job().id]) == 1
+
+
+async def test_a_job_is_given_up_by_its_queue_only_after_a_while(record: Record) -> None:
+    await record.accepted(new_job())
+    assert await record.keeper.offer_lost({QUEUE: None}, 10) == 0
+
+
+async def test_as_many_jobs_of_a_queue_are_offered_again_as_are_asked_for_the_oldest_first(
+    record: Record,
+) -> None:
+    ids = await record.accepted(*new_jobs(3))
+    for age, job_id in enumerate(ids):
+        await record.offer_at(job_id, PAST - timedelta(seconds=age))
+    assert await record.keeper.offer_lost({QUEUE: None}, 2) == 2
+    assert set((await record.outbox())[-1][2]) == set(ids[1:])
+
+
+async def test_jobs_that_a_consumer_gives_back_are_offered_again_if_they_are_queued(record: Record) -> None:
+    old, running = await record.accepted(*new_jobs(2))
+    await record.jobs.claim([running], ["demo.sum"])
+    assert await record.keeper.offer_ids([old, running, new_job().id]) == 1
     assert (await record.outbox())[-1] == ("default", "normal", (old,))
+
+
+async def test_a_kind_that_nobody_serves_is_not_offered_until_somebody_does(record: Record) -> None:
+    (job_id,) = await record.accepted(new_job(kind="strange"))
+    before = await record.outbox()
+    assert await record.jobs.defer_unclaimed([job_id], ["demo.sum"]) == []
+    await record.offer_at(job_id, None)
+    assert await record.keeper.offer_lost({QUEUE: None}, 10) == 0
+    assert (await record.keeper.offer_parked(10), await record.outbox()) == (0, before)
+    await record.serve("strange")
+    assert (await record.keeper.offer_parked(10), await record.keeper.offer_parked(10)) == (1, 0)
+    assert (await record.outbox())[-1] == ("default", "normal", (job_id,))
+
+
+async def test_a_kind_that_others_serve_is_offered_to_them(record: Record) -> None:
+    (job_id,) = await record.accepted(new_job(kind="strange"))
+    await record.serve("strange")
+    await record.jobs.defer_unclaimed([job_id], ["demo.sum"])
+    assert [ids for *_, ids in await record.outbox()] == [(job_id,)] * 2
+    assert await record.keeper.offer_parked(10) == 0

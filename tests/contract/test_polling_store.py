@@ -15,7 +15,7 @@ async def test_the_oldest_jobs_of_a_lane_are_claimed_by_weight(record: Record) -
     low, normal, heavy = new_jobs(2, priority="low"), new_jobs(6), new_jobs(1, lane="heavy")
     ids = await record.accepted(*low, *normal, *heavy, new_job(kind="not.here"), new_job(delay_s=60))
     for age, job_id in enumerate(ids[:8]):
-        await record.change(job_id, {"queued_at": PAST + timedelta(seconds=age)})
+        await record.offer_at(job_id, PAST + timedelta(seconds=age))
     pulled = await record.polling.pull("default", 6, KINDS, NO_TURNS)
     assert {job.id for job in pulled} == {low[0].id, *(job.id for job in normal[:5])}
     assert {(job.state, job.fence, job.input) for job in pulled} == {("running", 1, b'{"values":[1,2]}')}

@@ -130,7 +130,7 @@ async def test_a_frozen_consumer_cannot_write_over_its_successor(bare_stack: Sta
     first = await bare_stack.finished(ids)
     frozen.signal(signal.SIGCONT)
     await frozen.ready()
-    # Whether a heartbeat or the end of the handler comes first: what it tries to write is refused.
+    # Whether a renewal of the lease or the end of the handler comes first: what it tries to write is refused.
     await frozen.until_metric("sluice_stale_outcomes_total", 2)
     second = await bare_stack.finished(ids)
     assert {row["fence"] for row in first.values()} == {2}

@@ -63,8 +63,8 @@ async def test_what_is_wrong_is_in_the_figures_and_in_the_log(bare_stack: Stack)
     assert await all_violations(consumer) == dict.fromkeys(load_checks(), 0.0)
     async with bare_stack.sql() as record:
         await record.execute(
-            "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, attempt, queued_at, input)"
-            " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, 7, now(), '')"
+            "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, attempt, queued_at, input, keep_s)"
+            " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, 7, now(), '', 1)"
         )
 
     async def seen() -> bool:

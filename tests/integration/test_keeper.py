@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from consumer.keeper.dead_letters import DeadLetters
-from consumer.keeper.duty import keep
-from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.find_lost_messages import FindLostMessages
+from consumer.keeper.keeper import Keeper
 from consumer.keeper.queue_due_jobs import QueueDueJobs
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
@@ -35,7 +35,7 @@ from tests.support.waiting import until, until_found
 
 LANE = Lane("default", slots=8, ids_per_message=4)
 QUEUE = LANE.queues["normal"]
-STRANDED_LONG_AGO = "queued_at = now() - interval '1 minute'"
+OFFERED_LONG_AGO = "queued_at = now() - interval '2 minutes', offered_until = now() - interval '1 minute'"
 
 
 class KeeperSetup:
@@ -51,9 +51,15 @@ class KeeperSetup:
     def republish(self) -> RepublishOutbox:
         return RepublishOutbox(self.record.keeper, self.publisher, self.telemetry)
 
-    @property
-    def stranded(self) -> FindStrandedJobs:
-        return FindStrandedJobs(self.record.keeper, self.broker, [LANE.name], self.telemetry, patience_s=10)
+    async def rescue(self, judging: bool = True) -> int:
+        """Rescue once; while it may not judge, the keeper itself has been without the record."""
+        return await RescueJobs(self.record.keeper, self.cache, self.telemetry, lambda: judging).once()
+
+    async def look(self) -> None:
+        """Do nothing more at each look."""
+
+    def find_lost(self, newest: Mapping[tuple[str, str], datetime] | None = None) -> FindLostMessages:
+        return FindLostMessages(self.record.keeper, self.broker, newest or {}, [LANE.name], self.telemetry)
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -86,7 +92,8 @@ class KeeperSetup:
 @pytest.fixture
 async def setup(servers: Servers) -> AsyncIterator[KeeperSetup]:
     sql = await asyncpg.connect(servers.postgres.url)
-    setup = KeeperSetup(servers, Record(servers, sql, lease_s=0.001))
+    setup = KeeperSetup(servers, Record(servers, sql))
+    await setup.record.begin()
     yield setup
     await setup.broker.close()
     await setup.record.database.close()
@@ -124,41 +131,30 @@ async def test_messages_of_jobs_that_are_not_queued_any_more_are_dropped_and_cou
     assert setup.events == [(Event.DROPPED, 1, {})]
 
 
-async def test_jobs_that_were_overtaken_are_offered_again_once_something_was_claimed(
+async def test_jobs_whose_queue_is_empty_are_offered_again(setup: KeeperSetup) -> None:
+    await setup.connected()
+    (lost,) = await setup.record.accepted()
+    await setup.record.change(lost, OFFERED_LONG_AGO)
+    await setup.record.empty_outbox()
+    duty = setup.find_lost()
+    assert [await duty.once() for _ in range(2)] == [1, 0]
+    assert ids_in(await setup.record.outbox()) == [lost]
+    assert setup.events.fields(Event.REDISPATCHED) == [{"reason": "lost"}]
+
+
+async def test_jobs_whose_queue_holds_messages_are_left_to_them_until_they_are_overtaken(
     setup: KeeperSetup,
 ) -> None:
-    (lost,) = await setup.record.accepted()
-    await setup.record.change(lost, "queued_at = now() - interval '2 minutes'")
-    await setup.record.empty_outbox()
-    newest: dict[tuple[str, str], datetime] = {}
-    duty = FindOvertakenJobs(setup.record.keeper, newest, setup.telemetry)
-    assert await duty.once() == 0
-    newest["default", "normal"] = datetime.now(UTC)
-    assert await duty.once() == 1
-    assert ids_in(await setup.record.outbox()) == [lost]
-    assert setup.events == [(Event.REDISPATCHED, 1, {"reason": "overtaken"})]
-
-
-async def test_jobs_whose_queue_is_empty_twice_are_offered_again(setup: KeeperSetup) -> None:
     await setup.connected()
-    (lost,) = await setup.record.accepted()
-    await setup.record.change(lost, STRANDED_LONG_AGO)
-    await setup.record.empty_outbox()
-    duty = setup.stranded
-    assert [await duty.once() for _ in range(3)] == [0, 1, 0]
-    assert ids_in(await setup.record.outbox()) == [lost]
-    assert setup.events.fields(Event.REDISPATCHED) == [{"reason": "stranded"}]
-
-
-async def test_jobs_whose_queue_holds_messages_are_left_to_them(setup: KeeperSetup) -> None:
-    await setup.connected()
-    await setup.record.change((await setup.record.accepted())[0], STRANDED_LONG_AGO)
+    await setup.record.change((await setup.record.accepted())[0], OFFERED_LONG_AGO)
     await setup.record.empty_outbox()
     async with setup.channel() as channel:
         await channel.default_exchange.publish(aio_pika.Message(encode([str(uuid4())])), QUEUE)
     await until_found(lambda: _depth(setup))
-    duty = setup.stranded
-    assert [await duty.once() for _ in range(3)] == [0, 0, 0]
+    queue = ("default", "normal")
+    now = datetime.now(UTC)
+    assert await setup.find_lost({queue: now - timedelta(minutes=5)}).once() == 0
+    assert await setup.find_lost({queue: now}).once() == 1
 
 
 async def _depth(setup: KeeperSetup) -> int:
@@ -166,9 +162,9 @@ async def _depth(setup: KeeperSetup) -> int:
 
 
 async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(setup: KeeperSetup) -> None:
-    await setup.record.change((await setup.record.accepted())[0], STRANDED_LONG_AGO)
+    await setup.record.change((await setup.record.accepted())[0], OFFERED_LONG_AGO)
     with pytest.raises(ServerAway):
-        await setup.stranded.once()
+        await setup.find_lost().once()
 
 
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(setup: KeeperSetup) -> None:
@@ -185,9 +181,9 @@ async def test_silent_consumers_lose_their_jobs_and_waiters_are_woken(setup: Kee
     await setup.record.change(hopeless.id, f"crash_count = {LOST_LIMIT + 1}, solo_crashes = 2")
     await setup.record.ask_to_cancel(cancelled.id)
     await setup.record.expire(again.id, hopeless.id, cancelled.id)
-    await setup.record.change(alive.id, "lease_until = now() + interval '1 minute'")
-    duty = RescueJobs(setup.record.keeper, setup.cache, setup.telemetry)
-    assert [await duty.once() for _ in range(2)] == [3, 0]
+    assert await setup.rescue(judging=False) == 0
+    assert [await setup.rescue() for _ in range(2)] == [3, 0]
+    assert await setup.record.state(alive.id) == "running"
     counted = {event: count for event, count, _ in setup.events}
     assert counted == {Event.RESCUED: 1, Event.FAILED: 1, Event.CANCELLED: 1}
     (said,) = setup.events.fields(Event.FAILED)
@@ -282,7 +278,10 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(setup: Keep
     await setup.record.change(due, "run_at = now()")
     setup.servers.postgres.kill()
     duty = QueueDueJobs(setup.record.keeper, setup.cache, setup.telemetry)
-    keeping = asyncio.create_task(keep(duty, 0.01, setup.telemetry))
+    keeper = Keeper(
+        setup.record.keeper, {"queue-due": duty}, {"queue-due": 0.0}, 60, 0.01, setup.telemetry, setup.look
+    )
+    keeping = asyncio.create_task(keeper.keep())
     with pytest.raises(ServerAway):
         await duty.once()
     setup.servers.postgres.start()

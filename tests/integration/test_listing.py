@@ -14,6 +14,7 @@ import pytest
 
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
+from sluice.core.owner import Owner
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.job_client import SUM, JobClient, until_ended
 from tests.support.make_jobs import ids_of, new_jobs
@@ -46,7 +47,7 @@ async def store(two_apis: Stack, tenant: str, number: int, **changes: Any) -> li
     """Store so many jobs, to run later by default; return their ids, newest first."""
     database = Database(two_apis.servers.postgres.url, "tests", Telemetry(), size=1)
     store = PostgresJobStore(
-        database, uuid4(), settings_for(two_apis.servers, accept_budget_s=30, dispatch_due_s=0.01)
+        database, Owner(), settings_for(two_apis.servers, accept_budget_s=30, dispatch_due_s=0.01)
     )
     jobs = new_jobs(number, tenant=tenant, **(changes or {"delay_s": 3_600}))
     try:

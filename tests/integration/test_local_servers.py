@@ -301,3 +301,9 @@ def test_postgresql_runs_as_its_own_account_where_that_account_gets_to_the_data(
         assert os.geteuid() != 0 or 0 not in owners
     finally:
         postgres.stop()
+
+
+def test_the_log_of_postgresql_is_compressed_with_the_best_it_is_built_with(servers: Servers) -> None:
+    best = "setting = case when 'lz4' = any(enumvals) then 'lz4' else 'pglz' end"
+    ask = f"select {best} from pg_settings where name = 'wal_compression'"  # noqa: S608  a constant of ours
+    assert asyncio.run(ask_postgres(servers.postgres.url, ask)) == "True"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from math import inf
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -19,6 +18,7 @@ from sluice.core.errors import NotConfigured, ServerAway
 from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.owner import Owner
 from sluice.core.ports import Delivery
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.integration.record.record_fixture import Record
@@ -35,6 +35,7 @@ async def record(servers: Servers) -> AsyncIterator[Record]:
     """Open an empty record."""
     sql = await asyncpg.connect(servers.postgres.url)
     opened = Record(servers, sql)
+    await opened.begin()
     yield opened
     await opened.database.close()
     await sql.close()
@@ -107,7 +108,7 @@ async def test_the_null_broker_has_the_interface_of_the_real_one_and_says_what_t
 ) -> None:
     events = Events()
     settings = settings_for(servers, rabbitmq_url="")
-    async with open_connections(settings, "api", uuid4(), Telemetry(events)) as opened:
+    async with open_connections(settings, "api", Owner(), Telemetry(events)) as opened:
         broker = opened.broker
         assert isinstance(broker, NullBroker)
         assert (broker.configured, broker.connected, broker.silent_s) == (False, True, inf)

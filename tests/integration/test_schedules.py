@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -22,6 +21,7 @@ from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.cli import main
+from sluice.core.owner import Owner
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
@@ -82,7 +82,8 @@ async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
     await empty_postgres(shared_servers)
     sql = await asyncpg.connect(shared_servers.postgres.url)
     record = Record(shared_servers, sql)
-    async with open_connections(record.settings, "api", uuid4(), Telemetry()) as connections:
+    await record.begin()
+    async with open_connections(record.settings, "api", Owner(), Telemetry()) as connections:
         state = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
         headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
         transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))

@@ -6,17 +6,14 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from uuid import uuid4
 
-from consumer.keeper.prune_jobs import FIRST_ID
-from consumer.keeper.prune_keys import FIRST_KEY
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.prune_store import PostgresPruneStore
 from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
-from sluice.core.retention import Retention
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
+from tests.support.leases import rescue
 
 NAME = "restless"
 
@@ -24,17 +21,17 @@ NAME = "restless"
 async def main(url: str) -> None:
     """Repeat every duty in a task of its own, for ever."""
     database = Database(url, NAME, Telemetry(), size=10)
-    keeper, prune = PostgresKeeperStore(database, lease_s=0.001), PostgresPruneStore(database)
-    statistics = PostgresStatisticsStore(database, uuid4())
+    keeper, prune = PostgresKeeperStore(database), PostgresPruneStore(database)
+    statistics = PostgresStatisticsStore(database)
     duties: list[Callable[[], Awaitable[object]]] = [
         lambda: keeper.take_due_messages(100),
-        lambda: keeper.rescue(100),
+        lambda: rescue(keeper),
         lambda: keeper.queue_due(100),
-        lambda: keeper.redispatch_stranded([("default", "normal")], 10),
+        lambda: keeper.offer_lost({("default", "normal"): None}, 10),
         lambda: keeper.fail_overdue(100),
-        lambda: prune.prune_jobs(FIRST_ID, Retention({}, 3_600), 100),
-        lambda: prune.prune_idempotency_keys(FIRST_KEY, 3_600, 100),
-        lambda: statistics.count(["default"], 100, 0),
+        lambda: prune.prune_jobs(100),
+        lambda: prune.prune_idempotency_keys(3_600, 100),
+        lambda: statistics.count(["default"], 100),
     ]
     async with asyncio.TaskGroup() as group:
         for duty in duties:

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sluice.core.job import Job, JobState, Message
+from sluice.core.job import TERMINAL, Job, JobState, Message
 from sluice.core.lifecycle import LOST_LIMIT, WORKER_LOST
+from sluice.core.ports import Held, Look, OpenJob
 from tests.support.fake_record import FakeRecord
 
+DEAD = "00000000-0000-4000-8000-00000000dead"
+"""The lease of every job that is silent."""
 WAITING = (JobState.SCHEDULED, JobState.QUEUED)
 
 
@@ -43,14 +46,31 @@ class FakeKeeperStore(FakeRecord):
         dropped = self._drop([message for message in seen if not self._is_wanted(message)])
         return seen[-1].outbox_id if len(seen) == limit else 0, dropped
 
-    async def rescue(self, limit: int) -> list[Job]:
+    async def take_dead_leases(self) -> list[str]:
+        """Take the one lease there is, if there is a silent job under it."""
+        self.check()
+        return [DEAD] if self.silent else []
+
+    async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
+        """Go through the unfinished jobs."""
+        self.check()
+        jobs = [job for job in self.jobs.values() if job.state not in TERMINAL]
+        seen = sorted(job for job in (OpenJob(job.tenant, job.id) for job in jobs) if job > after)[:limit]
+        held = [job.id for job in seen if job.id in self.silent and DEAD in leases]
+        return Held(held, seen[-1] if len(seen) == limit else None)
+
+    async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         """Queue, fail or cancel what is silent."""
         self.check()
-        lost = [self.jobs[each] for each in sorted(self.silent)][:limit]
+        lost = [self.jobs[each] for each in sorted(self.silent & set(ids)) if DEAD in leases]
         self.silent -= {job.id for job in lost}
         rescued = [self._rescue(job) for job in lost]
         self.send(job for job in rescued if job.state == JobState.QUEUED)
         return rescued
+
+    async def drop_leases(self, leases: Sequence[str]) -> None:
+        """Forget them."""
+        self.check()
 
     async def queue_due(self, limit: int) -> dict[str, int]:
         """Queue scheduled jobs whose time has come."""
@@ -61,21 +81,28 @@ class FakeKeeperStore(FakeRecord):
         self.send(queued)
         return {job.id: job.version for job in queued}
 
-    async def redispatch_overtaken(
-        self, newest: Mapping[tuple[str, str], datetime], patience_s: float
-    ) -> int:
-        """Send again what is older than the newest claim of its queue."""
-        before = {queue: at - timedelta(seconds=patience_s) for queue, at in newest.items()}
-        return self._send_again(before)
+    async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
+        """Send again what is taken for lost."""
+        self.check()
+        lost = [job for job in self.jobs.values() if self._is_lost(job, newest)]
+        return self._offer(sorted(lost, key=self.offered_until)[:limit])
 
-    async def redispatch_stranded(self, queues: Sequence[tuple[str, str]], patience_s: float) -> int:
-        """Send again what has waited in these queues."""
-        return self._send_again(dict.fromkeys(queues, self.now - timedelta(seconds=patience_s)))
+    async def offer_parked(self, limit: int) -> int:
+        """Send again what somebody serves now."""
+        self.check()
+        parked = [self.jobs[each] for each in self.parked if self.jobs[each].kind in self.served]
+        self.parked -= {job.id for job in parked[:limit]}
+        return self._offer(parked[:limit])
 
-    async def redispatch_ids(self, ids: Sequence[str]) -> int:
+    async def offer_ids(self, ids: Sequence[str]) -> int:
         """Send again what is queued."""
         self.check()
-        return self._count_sent(self.jobs[each] for each in ids if each in self.jobs)
+        return self._offer([self.jobs[each] for each in ids if each in self.jobs])
+
+    async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
+        """Find nothing to do: what is to be done only the real record knows."""
+        self.check()
+        return Look((), 1)
 
     async def fail_overdue(self, limit: int) -> list[Job]:
         """Fail what waits although its deadline has passed."""
@@ -106,15 +133,15 @@ class FakeKeeperStore(FakeRecord):
         self.jobs[job.id] = rescued._replace(**ended)
         return self.jobs[job.id]._replace(input=None)
 
-    def _send_again(self, before: Mapping[tuple[str, str], datetime]) -> int:
-        self.check()
-        queued = [job for job in self.jobs.values() if (job.lane, job.priority) in before]
-        old = [job for job in queued if job.queued_at and job.queued_at < before[job.lane, job.priority]]
-        return self._count_sent(old)
+    def _is_lost(self, job: Job, newest: Mapping[tuple[str, str], datetime | None]) -> bool:
+        queue = (job.lane, job.priority)
+        if queue not in newest or job.id in self.parked:
+            return False
+        return self.offered_until(job) < (newest[queue] or self.now + timedelta(seconds=50))
 
-    def _count_sent(self, jobs: Iterable[Job]) -> int:
+    def _offer(self, jobs: Iterable[Job]) -> int:
         queued = [job for job in jobs if job.state == JobState.QUEUED]
         for job in queued:
-            self.jobs[job.id] = job._replace(queued_at=self.now)
+            self.offered[job.id] = self.now + timedelta(seconds=120)
         self.send(queued)
         return len(queued)

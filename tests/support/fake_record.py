@@ -27,7 +27,9 @@ class FakeRecord:
         self.uses: dict[tuple[str, str], IdempotencyKeyUse] = {}
         self.outbox: dict[int, Message] = {}
         self.owned: set[str] = set()
-        self.put_off: list[str] = []
+        self.offered: dict[str, datetime] = {}
+        self.parked: set[str] = set()
+        self.served: set[str] = set()
         self.now = AT
         self.away = False
         self._rows = count(1)
@@ -81,13 +83,13 @@ class FakeRecord:
         return [self._claim(job) for job in found if self._may_be_had(job, kinds)]
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Fail the overdue, put off what is of another kind."""
+        """Fail the overdue; offer what is of another kind to others, or park it if it is served by nobody."""
         self.check()
         queued = [self.jobs[each] for each in ids if each in self.jobs and _is_queued(self.jobs[each])]
         overdue = [job for job in queued if self._is_overdue(job)]
         strange = [job for job in queued if job.kind not in kinds and job not in overdue]
-        self.put_off += [job.id for job in strange]
-        self.send(strange)
+        self.parked |= {job.id for job in strange if job.kind not in self.served}
+        self.send([job for job in strange if job.kind in self.served])
         return [self._fail_overdue(job) for job in overdue]
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
@@ -100,7 +102,7 @@ class FakeRecord:
         """The oldest queued jobs of these kinds, in turns; the overdue fail."""
         self.check()
         mine = [job for job in self.jobs.values() if job.lane == lane and job.kind in kinds]
-        waiting = sorted(filter(_is_queued, mine), key=lambda job: (job.queued_at or self.now, job.id))
+        waiting = sorted(filter(_is_queued, mine), key=self.offered_until)
         rounds: list[tuple[int, int, Job]] = []
         for rank, (priority, had) in enumerate(turns.items()):
             same = [job for job in waiting if job.priority == priority]
@@ -139,6 +141,10 @@ class FakeRecord:
         for job in jobs:
             by_queue[job.lane, job.priority].append(job.id)
         return [self._put(lane, priority, ids) for (lane, priority), ids in by_queue.items()]
+
+    def offered_until(self, job: Job) -> datetime:
+        """When the newest offer of a job ends."""
+        return self.offered.get(job.id) or (job.queued_at or self.now) + timedelta(seconds=60)
 
     def check(self) -> None:
         """Raises ServerAway where it is away."""
@@ -233,7 +239,7 @@ class FakeRecord:
             crash_count=job.crash_count + ending.solo_crash,
             solo_crashes=job.solo_crashes + ending.solo_crash,
             run_at=self._later(ending.delay_s) if ending.state == JobState.SCHEDULED else job.run_at,
-            queued_at=self.now if ending.state == JobState.QUEUED else job.queued_at,
+            queued_at={JobState.QUEUED: self.now, JobState.SCHEDULED: None}.get(ending.state, job.queued_at),
             finished_at=self.now if state in TERMINAL else None,
             progress=None,
         )

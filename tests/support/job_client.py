@@ -35,7 +35,7 @@ class JobClient:
     async def begin(self) -> None:
         """Submit it; return once its handler runs."""
         await self.submit()
-        await until(self.mark.exists)
+        await until(lambda: self.mark.exists() and bool(self.mark.read_text()))
 
     async def until_ended(self) -> dict[str, Any]:
         """Return its last document."""

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
 
 from sluice.adapters.postgres.pool import WRITE_S, Database
 from sluice.adapters.postgres.rows import jobs_of, messages_of
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
-from sluice.core.lifecycle import DEADLINE_PASSED, Transition
+from sluice.core.lifecycle import Transition
+from sluice.core.owner import Owner, claim_holds_s
 from sluice.core.ports import Settled
 from sluice.core.runtime.settings import Settings
 
+SHORT_INPUT = 256
+"""Bytes of an input that is stored with its job; a longer one has a row of its own, so that changes of the job do not copy it."""
+
 
 class PostgresJobStore:
-    """Implements sluice.core.ports.JobStore. `owner` is this process in the record."""
+    """Implements sluice.core.ports.JobStore."""
 
-    def __init__(self, database: Database, owner: UUID, settings: Settings) -> None:
+    def __init__(self, database: Database, owner: Owner, settings: Settings) -> None:
         self._database, self._owner = database, owner
         self._read_s, self._accept_s = settings.record_budget_s, settings.accept_budget_s
-        self._lease_s, self._due_s = settings.lease_s, settings.dispatch_due_s
+        self._hold_s, self._due_s = claim_holds_s(settings.lease_s), settings.dispatch_due_s
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
         """Write jobs and outbox in one statement."""
         rows = await self._database.commit(
-            "accept", *zip(*jobs, strict=True), self._due_s, budget_s=self._accept_s
+            "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, budget_s=self._accept_s
         )
         at = rows[0]["at"] if rows else datetime.now(UTC)
         ids = frozenset(each for row in rows for each in row["ids"])
@@ -65,24 +68,20 @@ class PostgresJobStore:
 
     async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Take queued jobs of these kinds, raising their fence."""
-        rows = await self._database.fetch("claim", ids, self._owner, kinds, self._lease_s, budget_s=WRITE_S)
+        lease = self._owner.id
+        rows = await self._database.fetch("claim", ids, lease, kinds, self._hold_s, budget_s=WRITE_S)
+        self._owner.require(lease)
         return jobs_of(rows)
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         """Read those of these jobs that this process already holds."""
-        return jobs_of(await self._database.fetch("recover_lost_claims", ids, self._owner, budget_s=WRITE_S))
+        return jobs_of(
+            await self._database.fetch("recover_lost_claims", ids, self._owner.id, budget_s=WRITE_S)
+        )
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Deal with ids that could not be claimed; returns the overdue, now failed."""
-        overdue = await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=WRITE_S)
-        if not overdue:
-            return []
-        prints = {kind: DEADLINE_PASSED.fingerprint(kind) for _, kind in overdue}
-        rows = await self._database.fetch(
-            "fail_unclaimed", [job_id for job_id, _ in overdue], list(prints), list(prints.values()),
-            budget_s=WRITE_S,
-        )  # fmt: skip
-        return jobs_of(rows)
+        return jobs_of(await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=WRITE_S))
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state."""

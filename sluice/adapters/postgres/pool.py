@@ -13,7 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, ServerChecks
 from sluice.adapters.postgres.statements import load_queries
-from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
+from sluice.core.errors import BadRow, LeaseOver, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -60,6 +60,8 @@ _AWAY = (
 
 def translated(error: Exception) -> Exception:
     """Translate a driver's error into ours; return any other as it is."""
+    if getattr(error, "constraint_name", None) == "running_has_owner":
+        return LeaseOver()
     if isinstance(error, _AGAIN):
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):

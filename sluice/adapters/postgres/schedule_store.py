@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from sluice.adapters.postgres.job_store import SHORT_INPUT
 from sluice.adapters.postgres.pool import Database
 from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
 
@@ -62,13 +63,13 @@ class PostgresScheduleStore:
         """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
         rows = await self._database.fetch(
-            "fire_schedule", due.id, due.due, next_at, ids, ticks, budget_s=self._budget_s
+            "fire_schedule", due.id, due.due, next_at, ids, ticks, SHORT_INPUT, budget_s=self._budget_s
         )
         return bool(rows[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
         """Make one job now, whatever its ticks; false if the schedule was deleted or replaced."""
         rows = await self._database.commit(
-            "fire_schedule", schedule_id, None, None, [job_id], [None], budget_s=self._budget_s
+            "fire_schedule", schedule_id, None, None, [job_id], [None], SHORT_INPUT, budget_s=self._budget_s
         )
         return bool(rows[0][0])

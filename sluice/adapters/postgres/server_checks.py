@@ -17,7 +17,7 @@ from sluice.core.errors import ServerUnfit
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "postgresql"
-OLDEST = 140_000
+OLDEST = 150_000
 """The oldest release on which the statements and the shipped settings work, as `server_version_num` has it."""
 
 SAFE = {

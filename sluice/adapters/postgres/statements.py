@@ -1,6 +1,6 @@
 """The SQL statements by name: a folder for each Python file that sends them, `shared` for those that several send.
 
-A `:word` in a statement stands for the text of `queries/fragments/word.sql`.
+A `:word` in a statement stands for the text of `queries/fragments/word.sql`, where another may stand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def load_queries() -> dict[str, str]:
     """Load every statement by the name of its file, with its fragments filled in."""
     parts = load_fragments()
     paths = sorted(path for path in QUERIES.glob("*/*.sql") if path.parent != FRAGMENTS)
-    return {path.stem: fill(path.read_text(), parts) for path in paths}
+    return {path.stem: fill(fill(path.read_text(), parts), parts) for path in paths}
 
 
 def load_fragments() -> dict[str, str]:

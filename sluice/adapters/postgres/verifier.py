@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from sluice.adapters.postgres.locks import Lock
 from sluice.adapters.postgres.pool import connect, translated
-from sluice.adapters.postgres.statements import QUERIES, fill, load_fragments, load_queries, split_comment
+from sluice.adapters.postgres.statements import QUERIES, fill, load_fragments, split_comment
 from sluice.core.errors import ServerUnfit
 from sluice.core.lifecycle import LOST_LIMIT, SOLO_CRASH_LIMIT
 from sluice.core.ports import Finding
@@ -56,24 +55,17 @@ class PostgresVerifier:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._url, self.checks, self._fragments = url, load_checks(), load_fragments()
-        self._turn = load_queries()["verify_turn"]
         self._patience_s = settings.lease_s + 5 * settings.keeper_s + 5
 
-    async def verify(self, newest: int) -> list[Finding] | None:
-        """Run every check; None while another keeper does."""
-        async with self._session(KEEPER_S) as connection:
-            try:
-                await connection.execute("begin")
-                mine = await connection.fetchval(self._turn, Lock.VERIFY, timeout=KEEPER_S)
-            except Exception as error:
-                raise translated(error) from error
-            return [found async for found in self._each(connection, newest, KEEPER_S)] if mine else None
+    async def verify(self, newest: int) -> list[Finding]:
+        """Run every check."""
+        return [found async for found in self.findings(newest, KEEPER_S)]
 
     async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:
-        """Run one check after the other, even if another process does. `newest` None: look at every job there is."""
+        """Run one check after the other. `newest` None: look at every job there is."""
         async with self._session(check_s) as connection:
-            async for found in self._each(connection, newest, check_s):
-                yield found
+            for check in self.checks.values():
+                yield await self.run(connection, check, newest, check_s)
 
     async def run(
         self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
@@ -87,12 +79,6 @@ class PostgresVerifier:
         except Exception as error:
             raise translated(error) from error
         return Finding(check.name, rows[0][0], tuple(rows[0][1]))
-
-    async def _each(
-        self, connection: asyncpg.Connection[asyncpg.Record], newest: int | None, check_s: float
-    ) -> AsyncIterator[Finding]:
-        for check in self.checks.values():
-            yield await self.run(connection, check, newest, check_s)
 
     @asynccontextmanager
     async def _session(self, check_s: float) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

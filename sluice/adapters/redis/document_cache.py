@@ -69,7 +69,7 @@ class RedisDocumentCache:
         )
 
     async def ask_stop(self, job_id: str) -> None:
-        """Tell the consumers that a cancel was requested; without Redis they learn of it with the next heartbeat."""
+        """Tell the consumers that a cancel was requested; without Redis they learn of it with the next renewal."""
         with suppress(ServerAway):
             await self._redis.run("PUBLISH", self._redis.key("stop"), job_id)
 

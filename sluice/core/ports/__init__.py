@@ -7,13 +7,13 @@ from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import DocumentCache, Result
-from sluice.core.ports.heartbeat_store import Beat, HeartbeatStore
 from sluice.core.ports.job_store import JobStore, Settled
-from sluice.core.ports.keeper_store import KeeperStore
+from sluice.core.ports.keeper_store import Held, KeeperStore, Look, OpenJob
+from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.polling_store import PollingStore
-from sluice.core.ports.prune_store import IdempotencyKeyCursor, Pruned, PrunedKeys, PruneStore
+from sluice.core.ports.prune_store import PruneStore
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
@@ -24,23 +24,22 @@ __all__ = [
     "ApiKeyRecord",
     "ApiKeyStore",
     "AttemptRecord",
-    "Beat",
     "ControlStore",
     "Delivery",
     "DeliverySource",
     "DocumentCache",
     "Finding",
-    "HeartbeatStore",
-    "IdempotencyKeyCursor",
+    "Held",
     "JobStore",
     "KeeperStore",
+    "LeaseStore",
     "ListingStore",
+    "Look",
     "MessagePublisher",
     "OnDelivery",
+    "OpenJob",
     "PollingStore",
     "PruneStore",
-    "Pruned",
-    "PrunedKeys",
     "Result",
     "ScheduleStore",
     "Settled",

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sluice.core.job import Job, Message
 
 
+class Look(NamedTuple):
+    """What a look at the record found: the duties that are this keeper's turn, and how many consumers there are."""
+
+    duties: Sequence[str]
+    consumers: int
+
+
+class OpenJob(NamedTuple):
+    """A place in the order of unfinished jobs."""
+
+    tenant: str
+    id: str
+
+
+class Held(NamedTuple):
+    """Jobs that run under leases that are over, and after which job to look on (None: that was the last)."""
+
+    ids: Sequence[str]
+    after: OpenJob | None
+
+
 class KeeperStore(Protocol):
-    """The record, as the keeper repairs it. Each call does one tick's work, or nothing while another keeper does it."""
+    """The record, as the keeper repairs it. Each call does one tick's work."""
+
+    async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
+        """Look which of these duties have something to do, and take the turns of those not done for so many seconds."""
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Take outbox rows whose time has come, putting them off by 30 s; also says how many void ids were dropped."""
@@ -18,8 +42,17 @@ class KeeperStore(Protocol):
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
         """Delete outbox rows with higher ids that name no queued job; returns the last id seen (0: the end), and ids dropped."""
 
-    async def rescue(self, limit: int) -> list[Job]:
-        """Queue, fail or cancel jobs whose lease ran out; returns them as they are now."""
+    async def take_dead_leases(self) -> list[str]:
+        """Take the leases that are over and that no other keeper has taken; returns their ids."""
+
+    async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
+        """Find the jobs that run under these leases, looking at so many unfinished jobs in the order of tenant and id."""
+
+    async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
+        """Queue, fail or cancel those of these jobs that run under these leases; returns them as they are now."""
+
+    async def drop_leases(self, leases: Sequence[str]) -> None:
+        """Forget leases under which no job runs any more."""
 
     async def fail_overdue(self, limit: int) -> list[Job]:
         """Fail jobs that wait although their deadline has passed; returns them."""
@@ -27,13 +60,14 @@ class KeeperStore(Protocol):
     async def queue_due(self, limit: int) -> dict[str, int]:
         """Queue scheduled jobs whose time has come; returns id → version."""
 
-    async def redispatch_overtaken(
-        self, newest: Mapping[tuple[str, str], datetime], patience_s: float
-    ) -> int:
-        """Offer queued jobs again that are older by this much than the newest claim of their (lane, priority)."""
+    async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
+        """Offer jobs again whose messages are lost, at most so many of each (lane, priority); returns how many.
 
-    async def redispatch_stranded(self, queues: Sequence[tuple[str, str]], patience_s: float) -> int:
-        """Offer queued jobs of these (lane, priority) again, which were queued at least this long ago."""
+        `newest` is when the newest job that was claimed from each queue had been queued; None: the queue is empty.
+        """
 
-    async def redispatch_ids(self, ids: Sequence[str]) -> int:
+    async def offer_parked(self, limit: int) -> int:
+        """Offer jobs whose kind was served by nobody and is served now, at most so many; returns how many."""
+
+    async def offer_ids(self, ids: Sequence[str]) -> int:
         """Offer those of these jobs again that are still queued."""

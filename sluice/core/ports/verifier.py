@@ -16,5 +16,5 @@ class Finding(NamedTuple):
 class Verifier(Protocol):
     """The record, as its checks read it. Nothing is written."""
 
-    async def verify(self, newest: int) -> list[Finding] | None:
-        """Run every check, on finished jobs only among the newest; None while another process does."""
+    async def verify(self, newest: int) -> list[Finding]:
+        """Run every check, on finished jobs only among the newest."""

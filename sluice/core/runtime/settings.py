@@ -153,8 +153,10 @@ class Settings(BaseSettings):
     )
 
     # consumer
-    lease_s: Seconds = Field(default=15, description="Seconds a claim holds without a heartbeat")
-    beat_s: Seconds = Field(default=5, description="Seconds between heartbeats")
+    lease_s: Seconds = Field(
+        default=15, description="Seconds until the jobs of a silent consumer are given to others"
+    )
+    beat_s: Seconds = Field(default=5, description="Seconds between two renewals of a consumer's lease")
     grace_s: Seconds = Field(
         default=2,
         description="Seconds a handler has to end after it was asked to, before its host is replaced",
@@ -167,7 +169,8 @@ class Settings(BaseSettings):
     )
     keeper_s: Seconds = Field(default=1, description="Seconds between two runs of a keeper's duty")
     keep_s: Kept = Field(
-        default=604_800, description="Seconds a finished job is kept, unless its kind says otherwise"
+        default=604_800,
+        description="Seconds a finished job is kept, unless its kind says otherwise; fixed when it is accepted",
     )
     idempotency_keep_s: Kept = Field(
         default=604_800,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from itertools import count
 from time import monotonic
 from typing import Any, NamedTuple
@@ -68,7 +68,10 @@ async def prepare(stack: Stack, client: httpx2.AsyncClient) -> KnownJobs:
 
 
 async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: KnownJobs) -> dict[str, Answer]:
-    """Send one request of every kind, all at once, and return the answer to each."""
+    """Send one request of every kind, all at once, and return the answer to each.
+
+    Only then ask whether the api is ready: some servers it knows to be unfit once they have refused something.
+    """
     asked = {
         "submit": client.post("/v1/jobs", json=_sum()),
         "known": client.get(known.remembered),
@@ -79,15 +82,15 @@ async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: Kn
         "list": client.get("/v1/jobs", params={"page_size": 3}),
         "cancel": client.post(f"{known.doomed}/cancel"),
         "delete": client.delete(known.finished),
-        "ready": client.get(f"{private_url}/readyz"),
     }
+    answers = dict(zip(asked, await asyncio.gather(*map(_timed, asked.values())), strict=True))
+    return answers | {"ready": await _timed(client.get(f"{private_url}/readyz"))}
+
+
+async def _timed(request: Awaitable[httpx2.Response]) -> Answer:
     began = monotonic()
-
-    async def one(request: Any) -> Answer:
-        answer = await request
-        return Answer(_word(answer), monotonic() - began)
-
-    return dict(zip(asked, await asyncio.gather(*map(one, asked.values())), strict=True))
+    answer = await request
+    return Answer(_word(answer), monotonic() - began)
 
 
 def _word(answer: httpx2.Response) -> str:

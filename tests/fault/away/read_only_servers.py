@@ -24,9 +24,10 @@ LOG = 16 * 1024 * 1024
 HALF_A_PAGE = 4096
 """How much a file may still grow: a page that is written in part looks to PostgreSQL like a full disk."""
 
-FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, finished_at)
+FILL = """insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, keep_s,
+                              cancel_requested_at, finished_at, expires_at)
     select gen_random_uuid(), 'f', 'k', 'default', 'normal', 'cancelled', decode(repeat(md5(i::text), $2), 'hex'),
-           1, now() from generate_series(1, $1) as i"""
+           1, 3600, now(), now(), now() + interval '1 hour' from generate_series(1, $1) as i"""
 LARGE, SMALL = (2_000, 110), (1, 0)
 """Rows per statement and their size; no job is smaller than the small one."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,17 @@ import orjson
 from tests.support.servers import sql_session
 
 _JOBS = """
-    select id::text, tenant, kind, state, fence, crash_count, solo_crashes, input, result, error,
+    select id::text, tenant, kind, state, fence, crash_count, solo_crashes, result, error,
+           coalesce(input, (select long.input from inputs as long where long.id = jobs.id)) as input,
            extract(epoch from created_at)::float8 as created, extract(epoch from finished_at)::float8 as finished
     from jobs order by created_at"""
 _ATTEMPTS = """
     select job_id::text, fence, outcome, pid, extract(epoch from attempts.finished_at)::float8 as at
-    from attempts left join consumers on consumers.id = attempts.owner order by job_id, fence"""
+    from attempts left join leases_taken on leases_taken.id = attempts.owner order by job_id, fence"""
+_NOTE_LEASES = """
+    create table if not exists leases_taken (id uuid, pid int);
+    create or replace rule note_lease as on insert to consumers do also insert into leases_taken values (new.id, new.pid)"""
+_FORGET_LEASES = "drop rule if exists note_lease on consumers; drop table if exists leases_taken"
 _LEFT = "select count(*) from jobs where finished_at is null"
 
 
@@ -64,6 +70,18 @@ class RecordSnapshot(NamedTuple):
     attempts: list[FailedAttempt]
     ledger: list[HandlerRun]
     harmed: frozenset[int] = frozenset()
+
+
+@asynccontextmanager
+async def noted_leases(url: str) -> AsyncIterator[None]:
+    """Note whose every lease is during the block: keepers drop those that are over."""
+    async with sql_session(url) as sql:
+        await sql.execute(_NOTE_LEASES)
+    try:
+        yield
+    finally:
+        async with sql_session(url) as sql:
+            await sql.execute(_FORGET_LEASES)
 
 
 async def unfinished(url: str) -> int:

@@ -21,7 +21,7 @@ from tests.fault.chaos.http_client import ConnectionPool, LoadBalancer
 from tests.fault.chaos.kinds import LEDGER
 from tests.fault.chaos.left_behind import end, of_jobs, of_run, until_gone
 from tests.fault.chaos.load import CLIENT_MIX, Load
-from tests.fault.chaos.record_snapshot import read_record, unfinished
+from tests.fault.chaos.record_snapshot import noted_leases, read_record, unfinished
 from tests.fault.chaos.recovery import Recovery, recoveries
 from tests.fault.chaos.resource_samples import Sample, watch
 from tests.fault.chaos.schedule import (
@@ -146,11 +146,12 @@ async def chaos_stack(
 ) -> AsyncIterator[ChaosStack]:
     """Run everything for the block."""
     chaos = ChaosStack(plan, servers, directory, root)
-    try:
-        await chaos.open()
-        yield chaos
-    finally:
-        await asyncio.to_thread(chaos.close)
+    async with noted_leases(servers.postgres.url):
+        try:
+            await chaos.open()
+            yield chaos
+        finally:
+            await asyncio.to_thread(chaos.close)
 
 
 async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Path = ROOT) -> Outcome:

@@ -40,11 +40,11 @@ class Guard(NamedTuple):
 
 
 KEEPER = "consumer/keeper/timetable.py"
-NO_SEARCH = (Cut(KEEPER, "        if ports.broker.configured:\n", "        if False:\n"),)
+NO_SEARCH = (Cut(KEEPER, "        if broker.configured:\n", "        if False:\n"),)
 """Removes the search for messages that RabbitMQ has lost."""
 
 _REPUBLISH_OUTBOX = (
-    "        yield RepublishOutbox(store, publisher, telemetry, lambda: ports.broker.connected), tick\n"
+    '            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected),\n'
 )
 _BLIND_ACCEPT = """\
         try:
@@ -99,7 +99,7 @@ GUARDS = (
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
-        (Cut(KEEPER, "        yield RescueJobs(store, cache, telemetry), tick\n", ""),),
+        (Cut(KEEPER, '            "rescue": RescueJobs(store, cache, telemetry, lambda: contact.is_steady),\n', ""),),
         plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, client_mix={"slow": 1}),
         frozenset({"stuck"}),
     ),

@@ -26,7 +26,9 @@ class Mutant(NamedTuple):
 
 
 _REDIS = "sluice/adapters/redis/connection.py"
-_LEASE = "clock_timestamp() + $4::float8 * interval '1 second'"
+_QUERIES = "sluice/adapters/postgres/queries"
+_LEASE_STORE = "sluice/adapters/postgres/lease_store.py"
+_OWN_CLOCK = '__import__("time").time() + self._lease_s'
 _RECORD = "sluice/adapters/postgres/migrations/versions/0001_the_record.sql"
 
 MUTANTS = (
@@ -54,12 +56,29 @@ MUTANTS = (
     Mutant(
         "a lease goes by the clock of the consumer",
         (
-            Cut("sluice/adapters/postgres/queries/job_store/claim.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/queries/heartbeat_store/heartbeat.sql", _LEASE, "to_timestamp($4::float8)"),
-            Cut("sluice/adapters/postgres/job_store.py", "kinds, self._lease_s,", 'kinds, __import__("time").time() + self._lease_s,'),
-            Cut("sluice/adapters/postgres/heartbeat_store.py", "held], self._lease_s", 'held], __import__("time").time() + self._lease_s'),
+            Cut(f"{_QUERIES}/lease_store/take_lease.sql", "clock_timestamp() + $7::float8 * interval '1 second'", "to_timestamp($7::float8)"),
+            Cut(f"{_QUERIES}/lease_store/renew_lease.sql", "clock_timestamp() + $2::float8 * interval '1 second'", "to_timestamp($2::float8)"),
+            Cut(_LEASE_STORE, "*self._serves, self._lease_s\n", f"*self._serves, {_OWN_CLOCK}\n"),
+            Cut(_LEASE_STORE, "self._owner.id, self._lease_s, report", f"self._owner.id, {_OWN_CLOCK}, report"),
         ),
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
+    ),
+    Mutant(
+        "a lease that is over is renewed",
+        (Cut(f"{_QUERIES}/lease_store/renew_lease.sql", " and lease_until > clock_timestamp()", ""),),
+        ("tests/contract/test_lease_store.py::test_a_lease_is_taken_and_renewed_until_it_is_over",),
+    ),
+    Mutant(
+        "a claim does not ask whether its lease holds",
+        (Cut(f"{_QUERIES}/fragments/lease.sql", "lease_until > clock_timestamp() + $4::float8 * interval '1 second'", "$4::float8 > 0"),),
+        ("tests/integration/record/test_record_claims_need_a_lease.py::"
+         "test_no_job_is_claimed_under_a_lease_that_is_about_to_end",),
+    ),
+    Mutant(
+        "a keeper judges others although it has just lost touch with the record itself",
+        (Cut("consumer/keeper/timetable.py", "lambda: contact.is_steady", "lambda: True"),),
+        ("tests/unit/consumer/keeper/test_steady_contact.py::"
+         "test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing",),
     ),
     Mutant(
         "a host whose event loop is blocked is left alone",

@@ -65,7 +65,7 @@ class Point(NamedTuple):
 _STORE = "sluice.adapters.postgres.job_store:PostgresJobStore."
 _CONTROL = "sluice.adapters.postgres.control_store:PostgresControlStore."
 _KEEPER = "sluice.adapters.postgres.keeper_store:PostgresKeeperStore."
-_HEARTBEAT = "sluice.adapters.postgres.heartbeat_store:PostgresHeartbeatStore."
+_LEASES = "sluice.adapters.postgres.lease_store:PostgresLeaseStore."
 _BROKER = "sluice.adapters.rabbitmq.broker:Broker."
 _CACHE = "sluice.adapters.redis.document_cache:RedisDocumentCache."
 _FETCH, _SEND = "sluice.adapters.postgres.pool:Database._fetch_over", "aiormq.channel:Channel.basic_publish"
@@ -105,7 +105,7 @@ POINTS: Mapping[str, Point] = {
         _announces_an_end,
     ),
     "FP17": Point("retry decided, before its commit", "consumer", _STORE + "settle", "before", _retries, "shaky"),
-    "FP18": Point("heartbeat sent", "consumer", _HEARTBEAT + "beat", "under way", always, "naps"),
+    "FP18": Point("renewal of the lease sent", "consumer", _LEASES + "renew", "under way", always, "naps"),
     "FP19": Point("rescued, before it is told and dispatched", "consumer", _KEEPER + "rescue", "after", found_work, "orphans"),
     "FP21": Point("cancelled while it may be claimed", "api", _CONTROL + "cancel", "after", found_work, "cancels"),
     "FP22": Point(

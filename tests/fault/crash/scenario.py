@@ -26,6 +26,7 @@ from tests.fault.chaos.kinds import LEDGER, answer_to
 from tests.fault.chaos.record_snapshot import HandlerRun, read_ledger
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
+from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job
 from tests.support.servers import settings_for
 from tests.support.stack import Process, Stack
@@ -34,6 +35,7 @@ from tests.support.waiting import until, until_found
 KINDS = "tests.fault.chaos.kinds,tests.fault.chaos.hostile_kinds"
 LAUNCHER = "tests.fault.crash"
 DEADLINE_S = 60.0
+END_LEASE = "update consumers set lease_until = clock_timestamp() where id = $1"
 FROZEN_S = 2.6
 """Longer than a lease of tests.support.servers.QUICK: nothing signals its end."""
 
@@ -98,7 +100,7 @@ class CaseRunner:
             self.promises[key] = self.promises[key]._replace(cancelled=True)
 
     async def orphan(self) -> None:
-        """Make a job whose consumer is gone: it was claimed, and its lease has run out."""
+        """Make a job whose consumer is gone: it was claimed, and that lease is over."""
         number, key = next(self.numbers), str(uuid4())
         new = new_job(
             tenant="demo",
@@ -109,9 +111,13 @@ class CaseRunner:
         )
         database = Database(self._stack.servers.postgres.url, "tests", Telemetry(), size=1)
         try:
-            gone = PostgresJobStore(database, uuid4(), settings_for(self._stack.servers, lease_s=0.001))
-            await gone.accept([new])
-            await gone.claim([new.id], ["chaos.sum"])
+            async with self._stack.sql() as sql:
+                owner = await new_owner(sql)
+                gone = PostgresJobStore(database, owner, settings_for(self._stack.servers))
+                await gone.accept([new])
+                await gone.claim([new.id], ["chaos.sum"])
+                # Only now: keepers look once for the jobs of a lease that is over.
+                await sql.execute(END_LEASE, owner.id)
         finally:
             await database.close()
         self.promises[key] = Promise(new.id, number)

@@ -22,9 +22,10 @@ async def servers(shared_servers: Servers) -> Servers:
 
 @pytest.fixture
 async def record(servers: Servers) -> AsyncIterator[Record]:
-    """An empty record. The lease is so short that PostgreSQL has always been up for one."""
+    """An empty record, in which every process has its lease."""
     sql = await asyncpg.connect(servers.postgres.url)
-    opened = Record(servers, sql, lease_s=0.001)
+    opened = Record(servers, sql)
+    await opened.begin()
     yield opened
     await opened.database.close()
     sql.terminate()  # it may have been cut off already

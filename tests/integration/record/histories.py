@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sluice.core.errors import IdempotencyKeyReused, OutcomeUnknown, ServerAway
+from sluice.core.errors import IdempotencyKeyReused, LeaseOver, OutcomeUnknown, ServerAway
 from sluice.core.job import TERMINAL, Job
 from sluice.core.lifecycle import (
     LOST_LIMIT,
@@ -46,7 +46,7 @@ LOSSES = {"lost": 0, "doubled": 2, "wiped": 0}
 """What happens to a message, and how many are left of it."""
 
 who = st.integers(0, 1)
-DUTIES = ("due messages", "due messages", "due jobs", "rescue", "stranded", "overtaken")
+DUTIES = ("due messages", "due messages", "due jobs", "rescue", "lost", "parked")
 which = st.integers(0, 63)
 fault = st.sampled_from(["", "", "refused", "lost"])
 ending = st.sampled_from(sorted(ENDINGS))
@@ -198,6 +198,9 @@ class Histories(RuleBasedStateMachine):
         hands = self.world.hands[who]
         if self.world.broker.waiting and not hands.messages:
             self.deliver(who, which)
+        if hands.over and hands.messages:
+            self._claim_in_vain(hands)
+            self.beat(who)
         if hands.messages:
             self._meet(hands, "claim", fault)
             self._note_claims(hands, self.do(self._claim(hands, hands.ids)), hands.ids)
@@ -208,7 +211,7 @@ class Histories(RuleBasedStateMachine):
         """By two newcomers; whoever wins takes the place of one that dies."""
         self.die(who)
         job_id = self._job(which)
-        rivals = [self.world.hands[who], Hands(self.world)]
+        rivals = [self.world.hands[who], self.do(self.world.new_hands())]
         queued = self.jobs[job_id].state == "queued"
         found = self.do(self._each_claims(rivals, job_id))
         winners = [(hands, jobs) for hands, jobs in zip(rivals, found, strict=True) if jobs]
@@ -219,14 +222,16 @@ class Histories(RuleBasedStateMachine):
 
     @rule(who=who)
     def beat(self, who: int) -> None:
-        """A claim that does not come back is given up."""
+        """A lease that is over is never renewed: all that was claimed under it is given up, and another is taken."""
         hands = self.world.hands[who]
-        alive = self.do(self.world.beat(hands))
+        told = self.do(self.world.beat(hands))
+        assert (told is None) == hands.over
         good = {job_id: job for job_id, job in hands.claims.items() if self._holds(job)}
-        assert alive == {job_id: self.jobs[job_id].cancelling for job_id in good}
-        hands.claims = good
-        for job_id in good:
-            self.jobs[job_id].expired = False
+        hands.claims = {} if told is None else good
+        hands.over = False
+        if told is not None:
+            assert told.holding == set(good)
+            assert told.cancelled & set(good) == {each for each in good if self.jobs[each].cancelling}
 
     @precondition(lambda self: any(each.claims for each in self.world.hands))
     @rule(who=who, which=which, how=ending, fault=fault)
@@ -262,7 +267,7 @@ class Histories(RuleBasedStateMachine):
     def die(self, who: int) -> None:
         hands = self.world.hands[who]
         self.world.broker.waiting += hands.messages
-        self.world.hands[who] = Hands(self.world)
+        self.world.hands[who] = self.do(self.world.new_hands())
 
     @rule(
         which=which,
@@ -281,8 +286,7 @@ class Histories(RuleBasedStateMachine):
     @rule(who=st.sampled_from([0, 1, 2]), rescued=st.booleans())
     def leases_run_out(self, who: int, rescued: bool) -> None:
         """Of one consumer, or of all; a keeper sees it at once, or later."""
-        silent: list[Hands | None] = [*self.world.hands[who : who + 1]]
-        self._expire([each for each, model in self.jobs.items() if not silent or model.holder in silent])
+        self._leases_end(self.world.hands[who : who + 1])
         if rescued:
             self.keep("rescue", False)
 
@@ -329,7 +333,7 @@ class Histories(RuleBasedStateMachine):
             return
         self.world.broker.mode = "steady"
         self.do(self.world.rest())
-        hands = self.world.hands[0] = Hands(self.world)
+        hands = self.world.hands[0] = self.do(self.world.new_hands())
         for _ in range(ROUNDS):
             if all(model.state in TERMINAL for model in self.jobs.values()):
                 break
@@ -339,8 +343,8 @@ class Histories(RuleBasedStateMachine):
 
     def _a_good_day(self, hands: Hands) -> None:
         """The keeper does its duties, and a consumer works off what it gets."""
-        self._expire(list(self.jobs))
-        for duty in ("rescue", "due jobs", "due messages", "stranded", "stranded"):
+        self._leases_end([])
+        for duty in ("rescue", "due jobs", "due messages", "parked", "lost"):
             self.keep(duty, True)
         hands.messages += self.world.broker.waiting
         self.world.broker.waiting.clear()
@@ -388,6 +392,16 @@ class Histories(RuleBasedStateMachine):
             return adopted + list(await hands.store.port.claim(rest, KINDS))
         return found
 
+    def _claim_in_vain(self, hands: Hands) -> None:
+        """Nothing is claimed under a lease that is over."""
+        queued = any(self.jobs[each].state == "queued" for each in hands.ids)
+        try:
+            assert self.do(hands.store.port.claim(hands.ids, KINDS)) == []
+        except LeaseOver:
+            assert queued
+        else:
+            assert not queued
+
     async def _both(self, step: Callable[[Api], Coroutine[Any, Any, T]]) -> list[T]:
         return await asyncio.gather(*(step(api) for api in self.world.apis))
 
@@ -428,7 +442,11 @@ class Histories(RuleBasedStateMachine):
             assert self.do(self.world.settle(hands, transition)) is None
         self.do(self.world.rest())
 
-    def _expire(self, ids: list[str]) -> None:
-        self.do(self.world.expire(ids))
-        for each in ids:
-            self.jobs[each].expired = self.jobs[each].state == "running"
+    def _leases_end(self, silent: Sequence[Hands]) -> None:
+        """Those of these consumers, or of all that ever were; what they run is to be rescued."""
+        self.do(self.world.end_leases(silent))
+        for hands in silent or self.world.hands:
+            hands.over = True
+        for model in self.jobs.values():
+            if model.state == "running" and (not silent or model.holder in silent):
+                model.expired = True

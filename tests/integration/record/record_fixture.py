@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 
@@ -20,12 +20,16 @@ from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.document import render
 from sluice.core.job import Job, Message, NewJob
 from sluice.core.lifecycle import released
+from sluice.core.owner import Owner
 from sluice.core.ports import PruneStore, StatisticsStore
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fakes import Events
+from tests.support.leases import expire, give_lease, rescue
 from tests.support.make_jobs import aged_id, ids_of, new_job
 from tests.support.servers import settings_for
 
+OTHERS = 20
+"""Other processes that a test may have."""
 KINDS = ["demo.sum", "demo.sleep"]
 
 
@@ -43,20 +47,30 @@ class Record:
     """The stores as a process with the id `owner` has them; `sql` is a connection of the test's own."""
 
     def __init__(self, servers: Servers, sql: asyncpg.Connection[asyncpg.Record], **settings: object) -> None:
-        self.events, self.owner, self.sql = Events(), uuid4(), sql
+        self.events, self.owner, self.sql = Events(), Owner(), sql
+        self._others = [Owner() for _ in range(OTHERS)]
         self._servers = servers
         self.settings = settings_for(servers, **settings)
         self.database = Database(servers.postgres.url, "tests", Telemetry(self.events), size=10)
         self.store = PostgresJobStore(self.database, self.owner, self.settings)
         self.control = PostgresControlStore(self.database, self.settings)
-        self.keeper = PostgresKeeperStore(self.database, self.settings.lease_s)
+        self.keeper = PostgresKeeperStore(self.database)
         self.prune: PruneStore = PostgresPruneStore(self.database)
-        self.statistics: StatisticsStore = PostgresStatisticsStore(self.database, self.owner)
+        self.statistics: StatisticsStore = PostgresStatisticsStore(self.database)
         self.server = PostgresServer(self.database, self.settings.record_budget_s)
 
-    def other(self, **settings: object) -> PostgresJobStore:
-        """The store as another process has it, with other settings; the connections are shared."""
-        return PostgresJobStore(self.database, uuid4(), settings_for(self._servers, **settings))
+    def another(self) -> Owner:
+        """The lease of another process."""
+        return self._others.pop()
+
+    def other(self, owner: Owner | None = None) -> PostgresJobStore:
+        """The store as another process has it; the connections are shared."""
+        return PostgresJobStore(self.database, owner or self.another(), self.settings)
+
+    async def begin(self) -> None:
+        """Give every process its lease."""
+        for owner in (self.owner, *self._others):
+            await give_lease(self.sql, owner)
 
     async def accepted(self, *jobs: NewJob, **changes: Any) -> list[str]:
         """Ids of these jobs, or of one new job, once they are in the record."""
@@ -86,7 +100,8 @@ class Record:
         at = f"now() - {ago_s} * interval '1 second'"
         await self.change(
             job_id,
-            f"state = 'succeeded', result = '1', finished_at = {at}, owner = null, lease_until = null",
+            f"state = 'succeeded', result = '1', finished_at = {at}, owner = null,"
+            f" expires_at = {at} + keep_s * interval '1 second'",
         )
 
     async def left(self) -> set[str]:
@@ -136,8 +151,11 @@ class Record:
 
     async def expire(self, *ids: str) -> None:
         """As if their consumer had fallen silent."""
-        for job_id in ids:
-            await self.change(job_id, "lease_until = now() - interval '1 second'")
+        await expire(self.sql, *ids)
+
+    async def rescue(self) -> list[Job]:
+        """As a keeper does."""
+        return await rescue(self.keeper)
 
     @asynccontextmanager
     async def locked(self, statement: str, *args: Any) -> AsyncIterator[asyncpg.connection.Connection[Any]]:

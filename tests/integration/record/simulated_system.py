@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import inf
 from time import monotonic
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
 import asyncpg
 from pydantic import BaseModel
@@ -24,21 +23,23 @@ from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission, SubmitRequest
 from consumer.keeper.duty import Duty
-from consumer.keeper.find_lost_messages import FindOvertakenJobs, FindStrandedJobs
+from consumer.keeper.find_lost_messages import FindLostMessages
+from consumer.keeper.offer_parked_jobs import OfferParkedJobs
 from consumer.keeper.queue_due_jobs import QueueDueJobs
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
 from sluice.adapters.postgres.control_store import PostgresControlStore
-from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
 from sluice.adapters.postgres.pool import Database
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, Message
 from sluice.core.lanes import Lane, queue_name
 from sluice.core.lifecycle import Transition
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.owner import Owner
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
@@ -49,8 +50,9 @@ from tests.support.servers import settings_for
 
 TENANT = "acme"
 LANE = Lane("default", 8, 2)
-LONG_S, SHORT_S = 600.0, 0.001
-TABLES = ("jobs", "outbox", "attempts", "idempotency_keys")
+LONG_S = 600.0
+KEEP_S = 3_600.0
+TABLES = ("jobs", "inputs", "outbox", "attempts", "idempotency_keys", "consumers")
 
 
 class Ask(BaseModel):
@@ -91,10 +93,15 @@ class ShakyBroker:
 
 
 class Hands:
-    """What one consumer has: messages not yet acknowledged, and claims that it believes to hold."""
+    """What one consumer has: messages not yet acknowledged, and claims that it believes to hold.
+
+    `over` says that its lease is, whether or not it knows.
+    """
 
     def __init__(self, world: SimulatedSystem) -> None:
-        self.store = FaultyStore(PostgresJobStore(world.database, uuid4(), world.patient))
+        self.owner, self.over = Owner(), False
+        self.lease = PostgresLeaseStore(world.sql, self.owner, Serves([LANE.name], KINDS), LONG_S)
+        self.store = FaultyStore(PostgresJobStore(world.database, self.owner, world.patient))
         self.messages: list[Message] = []
         self.claims: dict[str, Job] = {}
 
@@ -104,18 +111,25 @@ class Hands:
         return list(dict.fromkeys(each for message in self.messages for each in message.ids))
 
 
+class Beat(NamedTuple):
+    """What a consumer learns when it renews its lease: which of its claims hold, and which are to be cancelled."""
+
+    holding: set[str]
+    cancelled: set[str]
+
+
 class Api:
     """One api process: submit, cancel, look up."""
 
     def __init__(self, world: SimulatedSystem) -> None:
-        self.store = FaultyStore(PostgresJobStore(world.database, uuid4(), world.patient))
+        self.store = FaultyStore(PostgresJobStore(world.database, Owner(), world.patient))
         self.control = FaultyStore(PostgresControlStore(world.database, world.patient), self.store.script)
         store, cache = self.store.port, world.cache
         self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic))
         recall = ResultReuse(store, cache, self.lookup, inf, monotonic)
         self.publisher = world.new_dispatch()
         self._submission = Submission(
-            Registry([work]), {LANE.name: LANE}, store, recall, self.publisher, world.telemetry
+            Registry([work]), {LANE.name: LANE}, KEEP_S, store, recall, self.publisher, world.telemetry
         )
         self._control = Control(self.control.port, cache, self.lookup, self.publisher, world.telemetry)
 
@@ -137,12 +151,10 @@ class SimulatedSystem:
 
     database: Database
     sql: asyncpg.Connection[asyncpg.Record]
-    heartbeat: PostgresHeartbeatStore
     patient: Settings
     telemetry: Telemetry
     cache: FakeCache
     broker: ShakyBroker
-    _impatient: Settings
 
     @classmethod
     async def open(cls, servers: Servers) -> SimulatedSystem:
@@ -150,12 +162,10 @@ class SimulatedSystem:
         world = cls()
         world.telemetry = Telemetry()
         world.sql = await asyncpg.connect(servers.postgres.url)
-        world.heartbeat = await open_heartbeat(servers.postgres.url, LONG_S)
         world.database = Database(servers.postgres.url, "histories", world.telemetry, size=4)
         world.patient = settings_for(
             servers, lease_s=LONG_S, dispatch_due_s=LONG_S, record_budget_s=10, accept_budget_s=10
         )
-        world._impatient = settings_for(servers, lease_s=SHORT_S)
         return world
 
     async def begin(self) -> None:
@@ -163,19 +173,24 @@ class SimulatedSystem:
         await self.sql.execute("".join(f"delete from {each};" for each in TABLES))  # noqa: S608  names of ours
         self.cache, self.broker = FakeCache(), ShakyBroker()
         self.apis = [Api(self), Api(self)]
-        self.hands = [Hands(self), Hands(self)]
+        self.hands = [await self.new_hands() for _ in range(2)]
         self.newest: dict[tuple[str, str], datetime] = {}
         self._keepers = self._made_keepers()
 
     async def close(self) -> None:
         """Close every connection."""
         await self.database.close()
-        await self.heartbeat.close()
         await self.sql.close()
+
+    async def new_hands(self) -> Hands:
+        """Return a consumer that has just taken its lease."""
+        hands = Hands(self)
+        await hands.lease.take()
+        return hands
 
     def new_dispatch(self) -> OutboxPublisher:
         """One per process."""
-        store = PostgresJobStore(self.database, uuid4(), self.patient)
+        store = PostgresJobStore(self.database, Owner(), self.patient)
         return OutboxPublisher(self.broker, store, {LANE.name: LANE}, self.telemetry)
 
     async def keep(self, duty: str) -> None:
@@ -191,21 +206,26 @@ class SimulatedSystem:
         await asyncio.gather(*(each.drain() for each in self._dispatches))
         self.broker.waiting.sort()  # so that the same history is the same again; who delivers takes any
 
-    async def beat(self, hands: Hands) -> dict[str, bool]:
-        """The claims of this consumer that still hold, and whether a cancel is asked for."""
-        held = [(job.claim, None) for job in hands.claims.values()]
-        return {beat.id: beat.cancel_requested for beat in await self.heartbeat.beat(held)}
+    async def beat(self, hands: Hands) -> Beat | None:
+        """Renew the lease of this consumer; None if it was over and another was taken."""
+        if not await hands.lease.renew(b"{}"):
+            hands.owner.replace()
+            await hands.lease.take()
+            return None
+        claims = [job.claim for job in hands.claims.values()]
+        moved = await hands.lease.store_progress(dict.fromkeys(claims, b"1")) if claims else {}
+        return Beat(set(moved), {claim.id for claim in await hands.lease.find_cancels(claims)})
 
     async def settle(self, hands: Hands, ending: Transition) -> str | None:
         """The state that the record took, None where it took none."""
         settled = await hands.store.port.settle([ending])
         return str(settled[0].state) if settled else None
 
-    async def expire(self, ids: Sequence[str]) -> None:
-        """As if their consumers had been silent for longer than a lease."""
+    async def end_leases(self, silent: Sequence[Hands]) -> None:
+        """As if these consumers had been silent for longer than a lease; without any, as if all had been, and had died."""
         await self.sql.execute(
-            "update jobs set lease_until = now() - interval '1 s' where id = any($1) and state = 'running'",
-            ids,
+            "update consumers set lease_until = clock_timestamp() - interval '1 s' where id = any($1) or $1 = '{}'",
+            [hands.owner.id for hands in silent],
         )
 
     async def meddle(self, job_id: str, assignments: str) -> bool:
@@ -229,15 +249,31 @@ class SimulatedSystem:
         return {str(row["id"]): row for row in rows}
 
     def _made_keepers(self) -> dict[str, Duty]:
-        store = PostgresKeeperStore(self.database, SHORT_S)
+        store = PostgresKeeperStore(self.database)
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
         return {
             "due messages": RepublishOutbox(
                 store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
             ),
-            "stranded": FindStrandedJobs(store, self.broker, [LANE.name], self.telemetry, patience_s=0),
-            "overtaken": FindOvertakenJobs(store, self.newest, self.telemetry, patience_s=0),
+            "lost": Impatient(
+                self.sql, FindLostMessages(store, self.broker, self.newest, [LANE.name], self.telemetry)
+            ),
+            "parked": OfferParkedJobs(store, self.telemetry),
             "due jobs": QueueDueJobs(store, self.cache, self.telemetry),
-            "rescue": RescueJobs(store, self.cache, self.telemetry),
+            "rescue": RescueJobs(store, self.cache, self.telemetry, lambda: True),
         }
+
+
+class Impatient:
+    """Looks for lost messages as if every offer had been made long ago."""
+
+    def __init__(self, sql: asyncpg.Connection[asyncpg.Record], duty: Duty) -> None:
+        self._sql, self._duty = sql, duty
+
+    async def once(self) -> int:
+        """Look once."""
+        await self._sql.execute(
+            "update jobs set offered_until = least(offered_until, queued_at) where state = 'queued' and offered_until < 'infinity'"
+        )
+        return await self._duty.once()

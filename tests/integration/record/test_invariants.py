@@ -10,8 +10,7 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.locks import Lock
-from sluice.adapters.postgres.verifier import Check, PostgresVerifier, load_checks
+from sluice.adapters.postgres.verifier import PostgresVerifier, load_checks
 from sluice.core.errors import ServerAway, ServerUnfit, TryAgain
 from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postponed, retried, succeeded
 from sluice.core.ports import Finding, Verifier
@@ -22,33 +21,40 @@ from tests.support.servers import frozen
 
 LONG_AGO = "now() - interval '1 hour'"
 WITHOUT_GUARDS = """
-alter table jobs disable trigger all, drop constraint running_has_lease, drop constraint running_has_owner,
-    drop constraint terminal_is_finished, drop constraint scheduled_has_time, drop constraint queued_has_time,
-    drop constraint jobs_state_check, drop constraint jobs_priority_check, drop constraint jobs_retry_of_key;
-drop index jobs_flight;
+alter table jobs disable trigger all, drop constraint running_has_owner, drop constraint terminal_is_finished,
+    drop constraint finished_expires, drop constraint scheduled_has_time, drop constraint waiting_was_queued,
+    drop constraint success_has_result, drop constraint cancelled_was_asked_for, drop constraint ending_obeys_cancel,
+    drop constraint jobs_state_check, drop constraint jobs_priority_check;
+drop index jobs_flight, jobs_retry;
 """
 GUARDS = {
-    "constraint jobs_priority_check", "constraint jobs_retry_of_key", "constraint jobs_state_check",
-    "constraint queued_has_time", "constraint running_has_lease", "constraint running_has_owner",
-    "constraint scheduled_has_time", "constraint terminal_is_finished", "index jobs_flight", "trigger jobs_history",
+    "constraint jobs_priority_check", "constraint jobs_state_check", "constraint running_has_owner",
+    "constraint terminal_is_finished", "constraint finished_expires", "constraint scheduled_has_time",
+    "constraint waiting_was_queued", "constraint success_has_result", "constraint cancelled_was_asked_for",
+    "constraint ending_obeys_cancel", "index jobs_flight", "index jobs_retry", "trigger jobs_history",
 }  # fmt: skip
 
 SET = "update jobs set {} where id = $1"
+LEASE = "update consumers set lease_until = {} where id = (select owner from jobs where id = $1)"
 OUTBOX = "update outbox set due = {} where $1::uuid = any(ids)"
 ATTEMPT = "insert into attempts (job_id, fence, attempt, outcome) values ($1, {}, 1, 'x')"
 KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
 CORRUPTIONS: Sequence[tuple[str, str, str]] = [
-    ("expired_leases", "running", SET.format(f"lease_until = {LONG_AGO}")),
+    ("abandoned_claims", "running", LEASE.format(LONG_AGO)),
+    ("abandoned_claims", "running", SET.format("owner = gen_random_uuid()")),
     ("unheld_claims", "running", SET.format("owner = null")),
-    ("unheld_claims", "running", SET.format("lease_until = null")),
     ("unheld_claims", "succeeded", SET.format("owner = gen_random_uuid()")),
-    ("unheld_claims", "queued", SET.format("lease_until = now()")),
-    ("overtaken_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}")),
+    ("unheld_claims", "queued", SET.format("owner = gen_random_uuid()")),
+    ("missing_inputs", "queued", SET.format("input = null")),
+    ("missing_inputs", "failed", "delete from inputs where id = $1"),
+    ("unserved_jobs", "queued", SET.format(f"offered_until = 'infinity', queued_at = {LONG_AGO}")),
+    ("overtaken_jobs", "queued", SET.format(f"offered_until = {LONG_AGO}")),
     ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
     ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
     ("late_messages", "queued", OUTBOX.format(LONG_AGO)),
     ("timeless_waits", "queued", SET.format("queued_at = null")),
     ("timeless_waits", "scheduled", SET.format("run_at = null")),
+    ("timeless_waits", "scheduled", SET.format("queued_at = now()")),
     ("timeless_waits", "queued", SET.format("state = 'dreaming'")),
     ("timeless_waits", "queued", SET.format("priority = 'urgent'")),
     ("false_endings", "succeeded", SET.format("finished_at = null")),
@@ -56,9 +62,12 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("false_endings", "succeeded", SET.format("result = null")),
     ("false_endings", "succeeded", SET.format("error = ''")),
     ("false_endings", "failed", SET.format("error = null")),
+    ("false_endings", "failed", SET.format("expires_at = null")),
+    ("false_endings", "running", SET.format("expires_at = now()")),
     ("false_endings", "failed", SET.format("result = ''")),
     ("broken_cancels", "succeeded", SET.format("cancel_requested_at = now()")),
     ("broken_cancels", "failed", SET.format("cancel_requested_at = now()")),
+    ("broken_cancels", "cancelled", SET.format("cancel_requested_at = null")),
     ("attempts_ahead", "succeeded", ATTEMPT.format(2)),
     ("unexplained_claims", "succeeded", SET.format("fence = 2, version = version + 1")),
     ("unexplained_claims", "succeeded", ATTEMPT.format(1)),
@@ -106,14 +115,13 @@ async def jobs(record: Record) -> dict[str, str]:
     why = Failure("handler-error", "no", retryable=True)
     ids = {}
     for state in ("succeeded", "failed", "cancelled", "running"):
-        job = await record.claimed()
+        job = await record.claimed(input=b'"%0300d"' % 0)
         ids[state] = job.id
         if state == "cancelled":
             await record.ask_to_cancel(job.id)
         ending = succeeded(job, b"{}") if state in ("succeeded", "cancelled") else failed(job, why)
         if state != "running":
             await record.store.settle([ending])
-    await record.change(ids["running"], "lease_until = now() + interval '1 hour'")
     await record.empty_outbox()
     (ids["queued"],) = await record.accepted()
     (ids["scheduled"],) = await record.accepted(new_job(delay_s=100.0))
@@ -173,12 +181,12 @@ async def test_a_constraint_that_was_never_validated_does_not_count(
     record: Record, verifier: PostgresVerifier
 ) -> None:
     async with Undone(record.sql):
-        await record.sql.execute("alter table jobs drop constraint queued_has_time")
+        await record.sql.execute("alter table jobs drop constraint finished_expires")
         await record.sql.execute(
-            "alter table jobs add constraint queued_has_time check (state <> 'queued' or queued_at is not null) not valid"
+            "alter table jobs add constraint finished_expires check ((finished_at is null) = (expires_at is null)) not valid"
         )
         wrong = await found(verifier, record.sql)
-    assert wrong["weakened_schema"].samples == ("constraint queued_has_time",)
+    assert wrong["weakened_schema"].samples == ("constraint finished_expires",)
 
 
 async def test_two_flights_of_the_same_work_are_found(record: Record, verifier: PostgresVerifier) -> None:
@@ -186,8 +194,8 @@ async def test_two_flights_of_the_same_work_are_found(record: Record, verifier: 
         await record.sql.execute(WITHOUT_GUARDS)
         for _ in range(2):
             await record.sql.execute(
-                "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, queued_at, input, fingerprint, flight)"
-                " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, now(), '', 'same', true)"
+                "insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, keep_s, queued_at, input, fingerprint, flight)"
+                " values (gen_random_uuid(), 't', 'k', 'default', 'low', 'queued', 1, 60, now(), '', 'same', true)"
             )
         wrong = await found(verifier, record.sql)
     assert set(wrong) == {"double_flights", "weakened_schema"}
@@ -195,7 +203,10 @@ async def test_two_flights_of_the_same_work_are_found(record: Record, verifier: 
 
 async def test_whatever_the_product_does_is_right(record: Record, verifier: PostgresVerifier) -> None:
     why = Failure("handler-error", "no", retryable=True)
-    done = [await record.claimed(new_job(fingerprint=b"f%d" % n, flight=True)) for n in range(9)]
+    done = [
+        await record.claimed(new_job(fingerprint=b"f%d" % n, flight=True, input=b'"%0300d"' % n))
+        for n in range(9)
+    ]
     await record.ask_to_cancel(done[8].id)
     await record.store.settle(
         [
@@ -210,7 +221,7 @@ async def test_whatever_the_product_does_is_right(record: Record, verifier: Post
     await record.give_back(done[5])
     await record.expire(done[6].id, done[7].id)
     await record.ask_to_cancel(done[7].id)
-    assert len(await record.keeper.rescue(10)) == 2
+    assert len(await record.rescue()) == 2
     await record.accepted(new_job(key="k", request_hash=b"h"), *new_jobs(3), new_job(delay_s=50.0))
     (overdue,) = await record.accepted(new_job(deadline_s=0.0))
     assert len(await record.store.defer_unclaimed([overdue], ["demo.sum"])) == 1
@@ -220,7 +231,7 @@ async def test_whatever_the_product_does_is_right(record: Record, verifier: Post
     for _ in range(LOST_LIMIT - 1):
         again = await record.claim(done[6].id)
         await record.expire(again.id)
-        await record.keeper.rescue(10)
+        await record.rescue()
     assert await record.state(done[6].id) == "failed"
     assert await found(verifier, record.sql) == {}
     assert await record.control.delete_job("acme", done[6].id)
@@ -235,7 +246,7 @@ async def test_what_has_just_become_late_is_given_time(
     )
     verifier._patience_s = up_s - 1
     just = "now() - interval '0.5 seconds'"
-    await record.change(jobs["running"], f"lease_until = {just}")
+    await record.sql.execute(LEASE.format(just), jobs["running"])
     await record.change(jobs["scheduled"], f"run_at = {just}")
     await record.change(jobs["queued"], f"deadline = {just}, queued_at = now() - interval '9 minutes'")
     await record.sql.execute(f"update outbox set due = {just}")  # noqa: S608  of the test
@@ -245,17 +256,17 @@ async def test_what_has_just_become_late_is_given_time(
 async def test_nobody_could_rescue_while_postgresql_was_away(
     record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
-    await record.change(jobs["running"], "lease_until = now() - interval '2 days'")
+    await record.sql.execute(LEASE.format("now() - interval '2 days'"), jobs["running"])
     verifier._patience_s = 86_400
     assert await found(verifier, record.sql) == {}
     verifier._patience_s = 0.001
-    assert set(await found(verifier, record.sql)) == {"expired_leases"}
+    assert set(await found(verifier, record.sql)) == {"abandoned_claims"}
 
 
 async def test_what_waits_in_a_paused_lane_is_not_overtaken(
     record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
-    await record.change(jobs["queued"], f"queued_at = {LONG_AGO}")
+    await record.change(jobs["queued"], f"offered_until = {LONG_AGO}")
     assert set(await found(verifier, record.sql)) == {"overtaken_jobs"}
     await record.sql.execute("insert into lanes (name, paused_at) values ('default', now())")
     assert await found(verifier, record.sql) == {}
@@ -269,17 +280,6 @@ async def test_only_the_newest_jobs_are_looked_at_where_so_many_are_asked_for(
         await record.change(jobs["succeeded"], "result = null")
         assert "false_endings" in await found(verifier, record.sql, 6)
         assert "false_endings" not in await found(verifier, record.sql, 5)
-
-
-async def test_one_keeper_looks_at_a_time(record: Record, verifier: PostgresVerifier) -> None:
-    async with record.locked("select pg_advisory_xact_lock($1)", Lock.VERIFY):
-        assert await verifier.verify(10) is None
-    assert len(await verifier.verify(10) or ()) == len(load_checks())
-    locks = (
-        f"select pid::text from pg_locks where locktype = 'advisory' and objid = {Lock.VERIFY} and granted"  # noqa: S608  a number
-    )
-    verifier.checks = {"locks": Check("locks", "", "", locks)}
-    assert [each.offenders for each in await verifier.verify(10) or ()] == [1], "it is held to the end"
 
 
 async def test_nothing_can_be_written_while_looking(verifier: PostgresVerifier) -> None:

@@ -155,8 +155,8 @@ async def test_an_id_that_is_known_is_not_taken_twice(record: Record) -> None:
     assert len(await record.outbox()) == 1
 
 
-INSERT = """insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, input, queued_at, fingerprint, flight)
-            values ($1, 'acme', 'demo.sum', 'default', 'normal', 'queued', 1, '', now(), $2, true)"""
+INSERT = """insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, keep_s, input, queued_at, fingerprint, flight)
+            values ($1, 'acme', 'demo.sum', 'default', 'normal', 'queued', 1, 60, '', now(), $2, true)"""
 
 
 @pytest.mark.parametrize(("ending", "wins"), [("commit", False), ("rollback", True)])

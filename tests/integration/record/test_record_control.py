@@ -94,9 +94,9 @@ async def test_a_cancel_waits_for_a_claim_that_is_not_committed_and_heeds_its_en
     record: Record, ending: str
 ) -> None:
     (job_id,) = await record.accepted()
-    claim = """update jobs set state = 'running', fence = 1, attempt = 1, version = 2, owner = $2,
-               lease_until = now() + interval '1 minute' where id = $1"""
-    async with record.locked(claim, UUID(job_id), record.owner) as rival:
+    claim = """update jobs set state = 'running', fence = 1, attempt = 1, version = 2, owner = $2
+               where id = $1"""
+    async with record.locked(claim, UUID(job_id), record.owner.id) as rival:
         cancelling = asyncio.create_task(record.control.cancel("acme", job_id))
         await record.until_waiting()
         await rival.execute(ending)
@@ -107,8 +107,8 @@ async def test_a_cancel_waits_for_a_claim_that_is_not_committed_and_heeds_its_en
 
 async def test_a_cancel_that_comes_while_the_job_is_settled_leaves_it_as_it_ended(record: Record) -> None:
     job = await record.claimed()
-    settle = """update jobs set state = 'succeeded', version = 3, owner = null, lease_until = null,
-                finished_at = now(), result = '1' where id = $1"""
+    settle = """update jobs set state = 'succeeded', version = 3, owner = null,
+                finished_at = now(), expires_at = now(), result = '1' where id = $1"""
     async with record.locked(settle, UUID(job.id)) as rival:
         cancelling = asyncio.create_task(record.control.cancel("acme", job.id))
         await record.until_waiting()
@@ -218,7 +218,7 @@ async def test_attempts_are_listed_in_order_with_all_that_is_known(record: Recor
     await record.keeper.queue_due(10)
     second = await record.claim(job.id)
     await record.expire(job.id)
-    await record.keeper.rescue(10)
+    await record.rescue()
     first, lost = await record.control.list_attempts(job.id)
     assert (first.fence, first.attempt, first.outcome) == (1, 1, "handler-error")
     assert (first.error, first.traceback) == (FAILURE.to_json("demo.sum", 1), "the traceback")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -182,7 +182,7 @@ async def test_a_lock_that_is_not_given_asks_to_try_again(
     (job_id,) = await record.accepted()
     monkeypatch.setitem(pool.SETTINGS, "lock_timeout", "50")
     impatient = Database(servers.postgres.url, "tests", Telemetry(), size=1)
-    store = type(record.store)(impatient, uuid4(), record.settings)
+    store = type(record.store)(impatient, record.another(), record.settings)
     async with record.locked("select from jobs where id = $1 for update", job_id):
         with pytest.raises(TryAgain):
             await store.claim([job_id], KINDS)

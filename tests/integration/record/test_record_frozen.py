@@ -10,15 +10,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
-from uuid import uuid4
 
 import pytest
 
-from consumer.keeper.prune_jobs import FIRST_ID
 from sluice.adapters.postgres.pool import connect
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import TryAgain
-from sluice.core.retention import Retention
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.busy_keeper import NAME
 from tests.support.make_jobs import ids_of, new_jobs
@@ -103,12 +100,10 @@ async def every_duty_does_its_work(record: Record) -> None:
     messages, _ = await record.keeper.take_due_messages(100)
     assert messages
     assert todo.due in await record.keeper.queue_due(100)
-    assert todo.silent in ids_of(await record.keeper.rescue(100))
+    assert todo.silent in ids_of(await record.rescue())
     assert todo.overdue in ids_of(await record.keeper.fail_overdue(100))
-    pruned = await record.prune.prune_jobs(FIRST_ID, Retention({}, 3_600), 1_000)
-    assert pruned is not None
-    assert todo.old in pruned.gone
-    assert await record.statistics.count(["default"], 100, 0)
+    assert todo.old in await record.prune.prune_jobs(1_000)
+    assert await record.statistics.count(["default"], 100)
 
 
 async def test_a_frozen_consumer_that_does_not_read_its_answer_is_cut_off_and_lets_go_of_its_rows(
@@ -120,7 +115,7 @@ async def test_a_frozen_consumer_that_does_not_read_its_answer_is_cut_off_and_le
     frozen = await connect(record.settings.postgres_url.get_secret_value(), NAME)
     claim = await frozen.prepare(load_queries()["claim"])
     frozen._transport.pause_reading()  # type: ignore[attr-defined]  # of asyncpg, private
-    claiming = asyncio.create_task(claim.fetch(ids_of(jobs), uuid4(), KINDS, 60.0))
+    claiming = asyncio.create_task(claim.fetch(ids_of(jobs), record.another().id, KINDS, 5.0))
     await until_found(lambda: record.sql.fetchval(WRITING, NAME))
     taken: list[str] = []
     while not taken:

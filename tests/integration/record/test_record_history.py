@@ -12,20 +12,25 @@ from sluice.core.job import TERMINAL, JobState
 from sluice.core.lifecycle import EDGES
 from tests.integration.record.record_fixture import Record
 
+OPEN = "finished_at = null, expires_at = null"
+OVER = "finished_at = now(), expires_at = now()"
 COLUMNS = {
-    JobState.SCHEDULED: "owner = null, lease_until = null, run_at = now(), finished_at = null",
-    JobState.QUEUED: "owner = null, lease_until = null, queued_at = now(), finished_at = null",
-    JobState.RUNNING: "owner = gen_random_uuid(), lease_until = now(), finished_at = null",
-    **dict.fromkeys(TERMINAL, "owner = null, lease_until = null, finished_at = now()"),
+    JobState.SCHEDULED: f"owner = null, run_at = now(), queued_at = null, {OPEN}",
+    JobState.QUEUED: f"owner = null, queued_at = now(), {OPEN}",
+    JobState.RUNNING: f"owner = gen_random_uuid(), queued_at = now(), {OPEN}",
+    JobState.SUCCEEDED: f"owner = null, result = '1', {OVER}",
+    JobState.FAILED: f"owner = null, {OVER}",
+    JobState.CANCELLED: f"owner = null, cancel_requested_at = now(), {OVER}",
 }
 """What each state asks of the other columns."""
 
 INSERT = """
-insert into jobs (id, tenant, kind, lane, priority, state, version, fence, max_attempts, input,
-                  owner, lease_until, run_at, queued_at, finished_at)
-select $1, 'acme', 'demo.sum', 'default', 'normal', $2::text, 5, 5, 1, '',
-       case when $2 = 'running' then gen_random_uuid() end, case when $2 = 'running' then now() end,
-       now(), now(), case when $2 in ('succeeded', 'failed', 'cancelled') then now() end
+insert into jobs (id, tenant, kind, lane, priority, state, version, fence, max_attempts, keep_s, input, owner, run_at, queued_at,
+                  finished_at, expires_at, result, cancel_requested_at)
+select $1, 'acme', 'demo.sum', 'default', 'normal', state, 5, 5, 1, 60, '', case when state = 'running' then gen_random_uuid() end,
+       now(), case when state <> 'scheduled' then now() end, ended_at, ended_at,
+       case when state = 'succeeded' then '1'::bytea end, case when state = 'cancelled' then now() end
+from (select $2::text, case when $2 in ('succeeded', 'failed', 'cancelled') then now() end) as new(state, ended_at)
 """
 
 
@@ -70,16 +75,26 @@ async def test_fence_and_version_never_fall(record: Record, state: JobState, col
 @pytest.mark.parametrize(
     ("state", "assignment", "constraint"),
     [
-        (JobState.RUNNING, "lease_until = null", "running_has_lease"),
         (JobState.RUNNING, "owner = null", "running_has_owner"),
-        (JobState.RUNNING, "finished_at = now()", "terminal_is_finished"),
-        (JobState.QUEUED, "lease_until = now()", "running_has_lease"),
+        (JobState.RUNNING, OVER, "terminal_is_finished"),
+        (JobState.RUNNING, "queued_at = null", "waiting_was_queued"),
         (JobState.QUEUED, "owner = gen_random_uuid()", "running_has_owner"),
-        (JobState.QUEUED, "queued_at = null", "queued_has_time"),
+        (JobState.QUEUED, "queued_at = null", "waiting_was_queued"),
+        (JobState.QUEUED, "expires_at = now()", "finished_expires"),
+        (JobState.QUEUED, "result = '1'", "success_has_result"),
         (JobState.QUEUED, "priority = 'urgent'", "jobs_priority_check"),
         (JobState.QUEUED, "state = 'asleep'", "jobs_state_check"),
         (JobState.SCHEDULED, "run_at = null", "scheduled_has_time"),
-        (JobState.RUNNING, "state = 'failed', lease_until = null, owner = null", "terminal_is_finished"),
+        (JobState.SCHEDULED, "queued_at = now()", "scheduled_has_time"),
+        (JobState.RUNNING, "state = 'failed', owner = null", "terminal_is_finished"),
+        (JobState.RUNNING, "state = 'failed', owner = null, finished_at = now()", "finished_expires"),
+        (JobState.RUNNING, f"state = 'succeeded', owner = null, {OVER}", "success_has_result"),
+        (JobState.RUNNING, f"state = 'cancelled', owner = null, {OVER}", "cancelled_was_asked_for"),
+        (
+            JobState.RUNNING,
+            f"state = 'failed', owner = null, cancel_requested_at = now(), {OVER}",
+            "ending_obeys_cancel",
+        ),
     ],
 )
 async def test_no_row_can_be_half_in_a_state(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
 
-from infra.local.servers import Servers
-from sluice.adapters.postgres.heartbeat_store import PostgresHeartbeatStore, open_heartbeat
 from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import Claim
 from sluice.core.lifecycle import Transition, released, succeeded
@@ -90,9 +89,11 @@ class Model:
 class SimulatedSystem:
     """Two consumers and the record between them; each method does one thing to many jobs, and to their models."""
 
-    def __init__(self, record: Record, heartbeat: PostgresHeartbeatStore) -> None:
-        self.record, self.heartbeat = record, heartbeat
-        self.stores: dict[str, PostgresJobStore] = {name: record.other(lease_s=600) for name in "ab"}
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.owner = record.another()
+        self.lease = PostgresLeaseStore(record.sql, self.owner, Serves(["default"], KINDS), 3_600)
+        self.stores: dict[str, PostgresJobStore] = {"a": record.other(self.owner), "b": record.other()}
 
     async def claim(self, consumer: str, models: Sequence[Model]) -> None:
         found = {job.id: job.fence for job in await self.stores[consumer].claim(ids(models), KINDS)}
@@ -113,17 +114,16 @@ class SimulatedSystem:
         assert found == {model.id: model.state for model in taken}
 
     async def beat(self, models: Sequence[Model]) -> None:
-        held = [(Claim(model.id, model.held["a"]), b"{}") for model in models if "a" in model.held]
-        found = {beat.id: (beat.version, beat.cancel_requested) for beat in await self.heartbeat.beat(held)}
+        held = [Claim(model.id, model.held["a"]) for model in models if "a" in model.held]
+        found = await self.lease.store_progress(dict.fromkeys(held, b"{}")) if held else {}
+        cancels = {claim.id for claim in await self.lease.find_cancels(held)}
         kept = [model for model in models if model.beat("a")]
-        assert found == {model.id: (model.version, model.cancelling) for model in kept}
+        assert found == {model.id: model.version for model in kept}
+        assert cancels & found.keys() == {model.id for model in kept if model.cancelling}
 
     async def rescue(self, models: Sequence[Model]) -> None:
-        expire = (
-            "update jobs set lease_until = now() - interval '1 s' where id = any($1) and state = 'running'"
-        )
-        await self.record.sql.execute(expire, ids(models))
-        found = {job.id: job.state for job in await self.record.keeper.rescue(len(models))}
+        await self.record.expire(*ids(models))
+        found = {job.id: job.state for job in await self.record.rescue()}
         assert found == {model.id: model.state for model in models if model.rescue()}
 
     async def cancel(self, models: Sequence[Model]) -> None:
@@ -163,10 +163,8 @@ def ids(models: Sequence[Model]) -> list[str]:
 
 
 @pytest.fixture
-async def world(record: Record, servers: Servers) -> AsyncIterator[SimulatedSystem]:
-    heartbeat = await open_heartbeat(servers.postgres.url, 600)
-    yield SimulatedSystem(record, heartbeat)
-    await heartbeat.close()
+def world(record: Record) -> SimulatedSystem:
+    return SimulatedSystem(record)
 
 
 async def test_in_every_order_each_job_is_what_was_promised(world: SimulatedSystem) -> None:

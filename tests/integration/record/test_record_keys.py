@@ -16,8 +16,8 @@ from tests.support.make_jobs import ids_of, new_job
 
 PRINT = b"p" * 32
 INSERT = """with key as (insert into idempotency_keys (tenant, key, request_hash, job_id) values ('acme', 'k', 'h', $1))
-            insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, input, queued_at)
-            values ($1, 'acme', 'demo.sum', 'default', 'normal', 'queued', 1, '', now())"""
+            insert into jobs (id, tenant, kind, lane, priority, state, max_attempts, keep_s, input, queued_at)
+            values ($1, 'acme', 'demo.sum', 'default', 'normal', 'queued', 1, 60, '', now())"""
 
 
 def keyed(key: str = "k", **changes: Any) -> NewJob:

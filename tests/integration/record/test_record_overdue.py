@@ -54,6 +54,7 @@ async def test_the_longest_overdue_fail_first_and_no_more_than_may(record: Recor
 async def test_a_job_is_started_in_time_or_fails_and_never_both(record: Record) -> None:
     claimed: list[str] = []
     failed: list[str] = []
+    other = record.other()
     for _ in range(25):
         ids = await record.accepted(*new_jobs(16, deadline_s=60))
         for number, job_id in enumerate(
@@ -61,7 +62,7 @@ async def test_a_job_is_started_in_time_or_fails_and_never_both(record: Record) 
         ):  # the first is in time whatever happens, the second too late
             await record.change(job_id, f"deadline = now() + {number} * interval '1 millisecond'")
         one, overdue, two = await asyncio.gather(
-            record.store.claim(ids, KINDS), record.keeper.fail_overdue(100), record.other().claim(ids, KINDS)
+            record.store.claim(ids, KINDS), record.keeper.fail_overdue(100), other.claim(ids, KINDS)
         )
         claimed += ids_of([*one, *two])
         failed += ids_of(overdue)

@@ -57,7 +57,7 @@ async def test_success_keeps_the_very_bytes_of_the_result(record: Record) -> Non
     result = b'{"b":1,"a":"\\u0000 \xc3\xbc"}'
     assert await settle_one(record, succeeded(job, result)) == ("succeeded", 3)
     row = await record.row(job.id)
-    assert (row["result"], row["error"], row["owner"], row["lease_until"]) == (result, None, None, None)
+    assert (row["result"], row["error"], row["owner"]) == (result, None, None)
     assert await record.attempts(job.id) == []
 
 
@@ -160,7 +160,7 @@ async def test_a_cancel_that_was_asked_for_wins_over_every_ending(
     await record.empty_outbox()
     assert (await settle_one(record, ending(job)))[0] == "cancelled"
     row = await record.row(job.id)
-    assert (row["result"], row["finished_at"] is not None, row["lease_until"]) == (None, True, None)
+    assert (row["result"], row["finished_at"] is not None, row["owner"]) == (None, True, None)
     assert row["error_fingerprint"] is None
     assert await record.outbox() == []
     document = orjson.loads(body(await record.job(job.id)))

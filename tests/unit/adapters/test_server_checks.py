@@ -86,9 +86,15 @@ async def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
 
 
 async def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
-    assert "release 13; it has to be 14 or newer" in await final(release=130_022)
+    line = await final(release=140_022)
+    assert "release 14; it has to be 15 or newer" in line
+    assert line.endswith("upgrade the server")
     with pytest.raises(ServerUnfit):
-        await check(ServerChecks(accept=True), release=130_022)
+        await check(ServerChecks(accept=True), release=140_022)
+
+
+async def test_the_oldest_server_that_is_taken_is_good() -> None:
+    await check(ServerChecks(), release=150_000)
 
 
 async def test_weak_settings_that_were_accepted_are_noted_and_said() -> None:

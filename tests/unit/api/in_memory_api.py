@@ -149,6 +149,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     cache = cache or FakeCache()
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock))
+    reuse = ResultReuse(store, cache, lookup, 10, clock)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(
@@ -157,13 +158,11 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         keyring=Keyring(record, PEPPER, 60, 600, clock),
-        submission=Submission(
-            registry, lanes, store, ResultReuse(store, cache, lookup, 10, clock), publisher, events
-        ),
+        submission=Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events),
         lookup=lookup,
         waiting=Waiting(lookup, 10, lambda: True),
         control=Control(record, cache, lookup, publisher, events),
-        scheduling=Scheduling(registry, lanes, FakeScheduleStore()),
+        scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
     )

@@ -18,7 +18,8 @@ from consumer.hosts.in_process import InProcess
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.lane_slots import LaneSlots
-from consumer.lease import Leases
+from consumer.lease import Lease
+from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.core.catalogue import describe
 from sluice.core.job import JobState
@@ -64,7 +65,7 @@ async def work(ask: Ask) -> Done:
     return Done()
 
 
-class NoLeases:
+class NoLease:
     """Remembers what it is to keep alive."""
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class InMemoryConsumer:
         self.record = FakeKeeperStore()
         self.store = FaultyStore(self.record)
         self.script = self.store.script
-        self.events, self.cache, self.leases = Events(), FakeCache(), NoLeases()
+        self.events, self.cache, self.lease = Events(), FakeCache(), NoLease()
         self.telemetry = Telemetry(self.events)
         spec = HostSpec((__name__,), 0, start_s=5, grace_s=5, blocked_s=5, descendants=Descendants(False))
         self.hosts = InProcess(spec, Wear(1_000, 1_000), HostStats(self.telemetry), lambda: None)
@@ -94,7 +95,12 @@ class InMemoryConsumer:
         self.announcer = Announcer(store, self.cache, self.telemetry)
         self.settling = Settling(store, self.announcer, self.telemetry, pause_s=0)
         self.execution = Execution(
-            Registry([describe(work)]), self.hosts, cast(Leases, self.leases), self.settling, self.announcer
+            Registry([describe(work)]),
+            self.hosts,
+            cast(Lease, self.lease),
+            RunStats(),
+            self.settling,
+            self.announcer,
         )
         self.claims = Claims(
             store, store, ["t.former", "t.work"], self.execution, self.announcer, self.telemetry, pause_s=0

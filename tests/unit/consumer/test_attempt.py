@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice.core.outcome import LeaseLost, Released, TimedOut
+from sluice.core.outcome import Released, TimedOut
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
 
@@ -22,20 +22,20 @@ def test_the_first_reason_counts() -> None:
     assert heard == [True]
 
 
-def test_a_lost_lease_outdoes_every_other_reason() -> None:
-    attempt = an_attempt(kinds.echo)
-    attempt.stop(TimedOut())
-    attempt.stop(LeaseLost())
-    assert isinstance(attempt.stopped, LeaseLost)
+def test_a_job_is_given_back_if_its_lease_is_over_and_not_if_its_time_was_up_before() -> None:
+    lost, late = an_attempt(kinds.echo), an_attempt(kinds.echo)
+    late.time_out()
+    for attempt in (lost, late):
+        attempt.lose_lease()
+    assert (type(lost.stopped), type(late.stopped)) == (Released, TimedOut)
 
 
-def test_knows_when_it_has_run_for_too_long() -> None:
-    attempt = an_attempt(kinds.echo)
-    assert not attempt.overdue
-    attempt.started -= attempt.time_limit_s + 1
-    assert attempt.overdue
+def test_knows_for_how_long_it_has_outlived_its_limit() -> None:
+    attempt = an_attempt(kinds.echo, timeout_s=5)
+    assert attempt.late_s(attempt.started) == -5
+    assert attempt.late_s(attempt.started + 7) == pytest.approx(2)
     attempt.waiting = True
-    assert not attempt.overdue, "its time has not begun"
+    assert attempt.late_s(attempt.started + 7) < 0, "its time has not begun"
 
 
 def test_says_how_it_stands() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from consumer.attempt import Attempt
 from sluice.core.job import JobState
-from sluice.core.outcome import LeaseLost, NotRenewed
 from sluice.core.runtime.telemetry import Event
 from tests.support.faulty_store import Gate
 from tests.support.make_jobs import AT
@@ -51,15 +50,18 @@ async def test_a_job_of_a_kind_by_its_former_name_runs(consumer: InMemoryConsume
     assert consumer.state(job_id) == "succeeded"
 
 
-async def test_a_lease_is_let_go_where_nobody_foresaw_how_the_run_would_end(
+async def test_a_job_is_tried_again_where_nobody_foresaw_how_the_run_would_end(
     consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stumble(_: Attempt) -> None:
         raise RuntimeError("no place to run")
 
     monkeypatch.setattr(consumer.hosts, "run", stumble)
-    await consumer.bring_settled(consumer.job())
-    assert (len(consumer.execution), consumer.leases.held, consumer.slots.busy) == (0, [], 0)
+    job_id = consumer.job()
+    await consumer.bring_settled(job_id)
+    assert consumer.state(job_id) == "scheduled"
+    assert b"no place to run" in (consumer.record.jobs[job_id].error or b"")
+    assert (len(consumer.execution), consumer.lease.held, consumer.slots.busy) == (0, [], 0)
 
 
 async def test_a_handler_that_fails_is_judged_and_shown(consumer: InMemoryConsumer) -> None:
@@ -69,24 +71,14 @@ async def test_a_handler_that_fails_is_judged_and_shown(consumer: InMemoryConsum
     assert b'"gave-up"' in (consumer.record.jobs[job_id].error or b"")
 
 
-async def test_nothing_is_written_for_a_job_whose_lease_was_lost(consumer: InMemoryConsumer) -> None:
+async def test_a_job_whose_lease_is_over_is_given_back(consumer: InMemoryConsumer) -> None:
     job_id = consumer.job("shut")
     consumer.bring(job_id)
     await until(lambda: AT_WORK)
-    consumer.leases.held[0].stop(LeaseLost())
-    await consumer.settled()
-    assert (consumer.state(job_id), consumer.store.calls["settle"]) == ("running", 0)
-    assert (len(consumer.execution), consumer.leases.held, consumer.slots.busy) == (0, [], 0)
-
-
-async def test_a_job_whose_lease_could_not_be_renewed_is_given_back(consumer: InMemoryConsumer) -> None:
-    job_id = consumer.job("shut")
-    consumer.bring(job_id)
-    await until(lambda: AT_WORK)
-    consumer.leases.held[0].stop(NotRenewed())
+    consumer.lease.held[0].lose_lease()
     await consumer.settled()
     assert (consumer.state(job_id), consumer.record.jobs[job_id].crash_count) == ("queued", 0)
-    assert (len(consumer.execution), consumer.leases.held, consumer.slots.busy) == (0, [], 0)
+    assert (len(consumer.execution), consumer.lease.held, consumer.slots.busy) == (0, [], 0)
 
 
 async def test_a_job_claimed_anew_is_not_let_go_by_its_former_attempt(consumer: InMemoryConsumer) -> None:
@@ -101,14 +93,14 @@ async def test_a_job_claimed_anew_is_not_let_go_by_its_former_attempt(consumer: 
     await until(lambda: AT_WORK == ["second"])
     gate.open.set()
     await until(lambda: consumer.events.count(Event.STALE))
-    await until(lambda: len(consumer.leases.held) == 1)
+    await until(lambda: len(consumer.lease.held) == 1)
     assert len(consumer.execution) == 1
     DOORS["second"].set()
     await consumer.settled()
     assert (consumer.state(job_id), consumer.record.jobs[job_id].fence) == ("succeeded", 2)
 
 
-async def test_a_job_that_cancels_the_task_it_runs_in_is_left_to_its_lease_and_nothing_of_it_stays(
+async def test_a_job_whose_task_is_cancelled_is_tried_again_and_nothing_of_it_stays(
     consumer: InMemoryConsumer,
 ) -> None:
     job_id = consumer.job("shut")
@@ -117,8 +109,8 @@ async def test_a_job_that_cancels_the_task_it_runs_in_is_left_to_its_lease_and_n
     (task,) = consumer.execution._runs
     task.cancel()
     await consumer.settled()
-    assert (consumer.state(job_id), consumer.store.calls["settle"]) == ("running", 0)
-    assert (len(consumer.execution), consumer.leases.held, consumer.slots.busy) == (0, [], 0)
+    assert consumer.state(job_id) == "scheduled"
+    assert (len(consumer.execution), consumer.lease.held, consumer.slots.busy) == (0, [], 0)
 
 
 async def test_a_stop_gives_back_what_runs(consumer: InMemoryConsumer) -> None:

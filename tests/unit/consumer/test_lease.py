@@ -1,340 +1,241 @@
-"""Leases over a record in memory that can refuse, forget, freeze and ask for a cancel."""
+"""The lease of a consumer is renewed, given up in time, and taken anew; nothing claimed under a former one is kept."""
+
+from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
-from consumer.attempt import Attempt
-from consumer.lease import Leases
-from sluice.core.job import Claim
-from sluice.core.ports import Beat
-from tests.support.fake_heartbeat_store import FakeHeartbeatStore
+from sluice.core.errors import ServerAway
 from tests.support.waiting import until
-from tests.unit.consumer import hostile_kinds as kinds
-from tests.unit.consumer.make_attempts import an_attempt
-
-
-class Flow:
-    """The consumer's side: what it was told."""
-
-    def __init__(self) -> None:
-        self.lost: list[Attempt] = []
-        self.cancelled: list[Attempt] = []
-        self.moved: list[dict[str, int]] = []
-        self.told = asyncio.Event()
-
-    def on_lost(self, attempt: Attempt) -> None:
-        """A lease was lost."""
-        self.lost.append(attempt)
-        self.told.set()
-
-    def on_cancel(self, attempt: Attempt) -> None:
-        """A client asked to cancel."""
-        self.cancelled.append(attempt)
-        self.told.set()
+from tests.unit.consumer.running_lease import BEAT_S, FENCE_S, REPORT, SPARE_S, Scene, running
 
 
 @pytest.fixture
-def record() -> FakeHeartbeatStore:
-    return FakeHeartbeatStore()
+async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    async with running(monkeypatch) as scene:
+        await until(lambda: scene.record.asked)
+        yield scene
 
 
-@pytest.fixture
-async def flow() -> Flow:
-    return Flow()
+async def test_the_lease_is_taken_once_and_renewed_with_a_report_of_the_work(scene: Scene) -> None:
+    owner = scene.owner.id
+    for _ in range(3):
+        await scene.renewed()
+    assert (scene.record.takes, scene.record.renewals, scene.record.opened) == (1, [REPORT] * 3, 1)
+    assert scene.owner.id == owner
 
 
-@asynccontextmanager
-async def started(record: FakeHeartbeatStore, flow: Flow, **durations: Any) -> AsyncIterator[Leases]:
-    """Leases that beat."""
-    usual: dict[str, Any] = {"lease_s": 5.0, "beat_s": 0.02, "spare_s": 5.0}
-    leases = Leases(
-        record.open,
-        on_lost=flow.on_lost,
-        on_cancel=flow.on_cancel,
-        on_moved=flow.moved.append,
-        **(usual | durations),
-    )
-    leases.start()
-    try:
-        yield leases
-    finally:
-        await leases.close()
+async def test_it_is_renewed_no_sooner_than_it_has_to_be(scene: Scene) -> None:
+    for _ in range(3):
+        await scene.watched()
+    assert scene.record.renewals == []
 
 
-async def next_beats(record: FakeHeartbeatStore, count: int = 1) -> list[dict[Claim, bytes | None]]:
-    """So many beats that begin after now."""
-    seen = len(record.beats)
-    await until(lambda: len(record.beats) > seen + count)
-    return record.beats[seen + 1 :]
+async def test_every_attempt_in_hand_is_looked_after_until_it_is_settled(scene: Scene) -> None:
+    attempts = [scene.hold() for _ in range(3)]
+    await scene.renewed()
+    assert set(scene.record.asked[-1]) == {attempt.claim for attempt in attempts}
+    scene.lease.drop(attempts[0])
+    scene.lease.drop(attempts[0])
+    await scene.renewed()
+    assert set(scene.record.asked[-1]) == {attempt.claim for attempt in attempts[1:]}
+    assert repr(scene.lease) == f"<Lease {scene.owner.id}: 2 attempts in hand>"
 
 
-def answer_late(record: FakeHeartbeatStore, go_on: asyncio.Event) -> None:
-    """Let the record renew at once, and answer when it may."""
-    really = record.beat
-
-    async def slow(held: Sequence[tuple[Claim, bytes | None]]) -> list[Beat]:
-        beats = await really(held)
-        await go_on.wait()
-        return beats
-
-    record.beat = slow  # type: ignore[method-assign]  # a record that answers late
-
-
-async def test_one_heartbeat_renews_everything_in_hand(record: FakeHeartbeatStore, flow: Flow) -> None:
-    attempts = [an_attempt(kinds.nap) for _ in range(3)]
-    async with started(record, flow) as leases:
-        for attempt in attempts:
-            leases.hold(attempt)
-        beats = await next_beats(record)
-        leases.drop(attempts[0])
-        later = await next_beats(record)
-        assert repr(leases) == "<Leases: 2 held>"
-    assert beats[0].keys() == {attempt.claim for attempt in attempts}
-    assert later[0].keys() == {attempt.claim for attempt in attempts[1:]}
-    assert flow.lost == []
-    assert record.closed == record.opened == 1
-
-
-async def test_the_record_is_left_alone_while_nothing_is_in_hand(
-    record: FakeHeartbeatStore, flow: Flow
+async def test_once_it_is_over_everything_is_lost_once_and_another_is_taken_under_a_new_id(
+    scene: Scene,
 ) -> None:
-    async with started(record, flow):
-        await asyncio.sleep(0.1)
-    assert record.opened == 0
-
-
-async def test_progress_is_sent_once_and_only_while_it_is_new(record: FakeHeartbeatStore, flow: Flow) -> None:
-    attempt = an_attempt(kinds.nap)
-    async with started(record, flow) as leases:
-        leases.hold(attempt)
-        await next_beats(record)
-        attempt.report(b'{"percent":10}')
-        await next_beats(record)
-        attempt.report(b'{"percent":20}')
-        await next_beats(record)
-    sent = [beat[attempt.claim] for beat in record.beats if beat[attempt.claim]]
-    assert sent == [b'{"percent":10}', b'{"percent":20}']
-    assert flow.moved == [{attempt.job.id: 3}, {attempt.job.id: 4}]
-
-
-async def test_a_claim_that_the_record_does_not_know_any_more_is_lost_once(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    lost, kept = an_attempt(kinds.nap), an_attempt(kinds.nap)
-    record.lost.add(lost.claim)
-    async with started(record, flow) as leases:
-        leases.hold(lost)
-        leases.hold(kept)
-        await flow.told.wait()
-        later = await next_beats(record, 2)
-    assert flow.lost == [lost]
-    assert later[-1].keys() == {kept.claim}
-
-
-async def test_what_was_settled_while_the_beat_was_under_way_is_not_lost(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    attempt, go_on = an_attempt(kinds.nap), asyncio.Event()
-    record.lost.add(attempt.claim)
-    answer_late(record, go_on)
-    async with started(record, flow) as leases:
-        leases.hold(attempt)
-        await until(lambda: record.beats)
-        leases.drop(attempt)
-        go_on.set()
-        leases.hold(an_attempt(kinds.nap))
-        await next_beats(record)
-    assert flow.lost == []
-
-
-async def test_a_cancel_is_told_once(record: FakeHeartbeatStore, flow: Flow) -> None:
-    attempt = an_attempt(kinds.nap)
-    record.cancelled.add(attempt.claim)
-    async with started(record, flow) as leases:
-        leases.hold(attempt)
-        await flow.told.wait()
-        await next_beats(record, 2)
-    assert flow.cancelled == [attempt]
-    assert flow.lost == []
-
-
-async def test_a_stop_that_is_asked_for_brings_the_next_beat_at_once(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    attempt = an_attempt(kinds.nap)
-    async with started(record, flow, beat_s=60, lease_s=300) as leases:
-        leases.hold(attempt)
-        leases.beat_soon("of somebody else")
-        while not record.beats:  # the first beat found nothing in hand
-            leases.beat_soon(attempt.job.id)
-            await asyncio.sleep(0.001)
-        record.cancelled.add(attempt.claim)
-        leases.beat_soon(attempt.job.id)
-        await asyncio.wait_for(flow.told.wait(), 10)
-    assert flow.cancelled == [attempt]
-
-
-async def test_a_stop_that_is_asked_for_during_a_beat_brings_another(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    attempt, go_on = an_attempt(kinds.nap), asyncio.Event()
-    answer_late(record, go_on)
-    async with started(record, flow, beat_s=60, lease_s=300) as leases:
-        leases.hold(attempt)
-        await until(lambda: record.beats)
-        record.cancelled.add(attempt.claim)
-        leases.beat_soon(attempt.job.id)
-        go_on.set()
-        await asyncio.wait_for(flow.told.wait(), 10)
-    assert flow.cancelled == [attempt]
-
-
-async def test_progress_brings_the_next_beat_soon(record: FakeHeartbeatStore, flow: Flow) -> None:
-    attempt = an_attempt(kinds.nap)
-    async with started(record, flow, beat_s=60, lease_s=300) as leases:
-        leases.hold(attempt)
-        await until(lambda: record.beats)
-        attempt.report(b"{}")
-        await until(lambda: flow.moved, within_s=10)
-    assert record.beats[-1] == {attempt.claim: b"{}"}
-
-
-async def test_a_stop_after_the_end_is_harmless(record: FakeHeartbeatStore, flow: Flow) -> None:
-    async with started(record, flow) as leases:
-        leases.hold(an_attempt(kinds.nap))
-    leases.beat_soon(next(iter(leases._held)).id)
-
-
-async def test_a_failed_beat_is_retried_sooner_and_over_a_new_connection(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    attempt = an_attempt(kinds.nap)
-    record.away = True
-    async with started(record, flow, beat_s=0.5, lease_s=60) as leases:
-        leases.hold(attempt)
-        began = time.monotonic()
-        await until(lambda: record.opened >= 3)
-        assert time.monotonic() - began < 0.9
-        record.away = False
-        await until(lambda: record.beats)
-    assert record.closed == record.opened
-    assert flow.lost == []
+    attempts, former = [scene.hold(), scene.hold()], scene.owner.id
+    scene.record.over = True
+    await scene.renewed()
+    later = scene.hold()
+    await scene.renewed()
+    assert scene.lost == attempts
+    assert scene.owner.id != former
+    assert (scene.record.takes, scene.record.asked[-1]) == (2, [later.claim])
 
 
 @pytest.mark.parametrize("how", ["away", "frozen"])
-async def test_a_claim_that_cannot_be_renewed_is_given_up_before_the_record_does(
-    record: FakeHeartbeatStore, flow: Flow, how: str
+async def test_what_cannot_be_renewed_is_given_up_before_the_record_gives_it_to_others(
+    scene: Scene, how: str
 ) -> None:
-    attempt = an_attempt(kinds.nap)
-    async with started(record, flow, lease_s=0.5, beat_s=0.1) as leases:
-        leases.hold(attempt)
-        await next_beats(record)
-        setattr(record, how, True)
-        last = time.monotonic()
-        await flow.told.wait()
-        took = time.monotonic() - last
-    assert flow.lost == [attempt]
-    assert 0.2 < took < 0.5
+    attempt, former = scene.hold(), scene.owner.id
+    setattr(scene.record, how, True)
+    scene.clock.now += FENCE_S
+    await scene.watched()
+    assert (scene.lost, scene.owner.id) == ([], former)
+    scene.clock.now += 0.5
+    await until(lambda: scene.lost)
+    assert scene.lost == [attempt]
+    assert scene.owner.id != former, "nothing more can be claimed under it"
+    scene.record.frozen = False
 
 
-async def test_a_claim_that_was_not_renewed_in_time_is_not_renewed_late(
-    record: FakeHeartbeatStore, flow: Flow
+async def test_a_record_that_comes_back_after_that_gives_another_lease(scene: Scene) -> None:
+    attempt, former = scene.hold(), scene.owner.id
+    scene.record.away = scene.record.over = True
+    scene.clock.now += FENCE_S + 1
+    await until(lambda: scene.lost)
+    scene.record.away = False
+    await scene.renewed()
+    assert (scene.record.takes, scene.lost) == (2, [attempt])
+    assert scene.owner.id != former
+
+
+async def test_a_short_absence_costs_nothing(scene: Scene) -> None:
+    scene.hold()
+    scene.record.away = True
+    await scene.failed()
+    scene.clock.now += FENCE_S / 2
+    scene.record.away = False
+    await scene.renewed()
+    assert (scene.record.takes, len(scene.record.renewals), scene.lost) == (1, 1, [])
+
+
+async def test_a_renewal_counts_from_when_it_was_asked_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late, kept = an_attempt(kinds.nap), an_attempt(kinds.nap)
-    async with started(record, flow) as leases:
-        await leases.close()  # the beat is made by hand, for a frozen process may wake up in it
-        leases.hold(late)
-        leases.hold(kept)
-        leases._held[late.claim].renewed -= 4.1
-        assert await leases._beat_once()
-    assert [beat.keys() for beat in record.beats] == [{kept.claim}]
+    attempt, really = scene.hold(), scene.record.renew
+
+    async def renew_slowly(report: bytes) -> bool:
+        renewed = await really(report)
+        scene.record.away = True
+        scene.clock.now += FENCE_S + BEAT_S
+        return renewed
+
+    monkeypatch.setattr(scene.record, "renew", renew_slowly)
+    scene.clock.now += BEAT_S
+    await until(lambda: scene.lost)
+    assert (scene.lost, len(scene.record.renewals)) == ([attempt], 1)
 
 
-async def test_an_attempt_is_renewed_only_until_its_time_is_over(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    brief, long = an_attempt(kinds.nap, timeout_s=0.05), an_attempt(kinds.nap)
-    async with started(record, flow, lease_s=0.3, spare_s=0.05) as leases:
-        leases.hold(brief)
-        leases.hold(long)
-        await flow.told.wait()
-        later = await next_beats(record)
-    assert flow.lost == [brief]
-    assert later[0].keys() == {long.claim}
+async def test_after_a_failure_it_is_tried_again_sooner_and_over_a_new_connection(scene: Scene) -> None:
+    scene.record.away = True
+    await scene.failed()
+    scene.record.away = False
+    scene.clock.now += BEAT_S / 4
+    await until(lambda: scene.record.renewals)
+    assert (scene.record.opened, scene.record.closed) == (2, 1)
 
 
-async def test_an_attempt_that_waits_its_turn_is_renewed_however_long(
-    record: FakeHeartbeatStore, flow: Flow
-) -> None:
-    attempt = an_attempt(kinds.nap, timeout_s=0.01)
+async def test_a_lease_whose_taking_was_not_answered_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as scene:
+        really, ids = scene.record.take, []
+
+        async def take_unheard() -> None:
+            ids.append(scene.owner.id)
+            await really()
+            raise ServerAway("postgresql")
+
+        monkeypatch.setattr(scene.record, "take", take_unheard)
+        await until(lambda: scene.record.closed)
+        await scene.renewed()
+        assert ids == [scene.owner.id], "the record would refuse the same id a second time"
+
+
+async def test_no_id_is_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as scene:
+        ids = []
+
+        async def refuse() -> None:
+            ids.append(scene.owner.id)
+            raise ServerAway("postgresql")
+
+        monkeypatch.setattr(scene.record, "take", refuse)
+        for number in range(1, 4):
+            await until(lambda: len(ids) == number)  # noqa: B023  it is awaited here
+            scene.clock.now += scene.beat_s
+        assert len(set(ids)) == 3
+
+
+async def test_contact_is_steady_only_after_two_renewals_without_an_interruption(scene: Scene) -> None:
+    assert not scene.lease.is_steady
+    await scene.renewed()
+    assert not scene.lease.is_steady
+    await scene.renewed()
+    assert scene.lease.is_steady
+
+
+async def test_contact_begins_anew_after_an_interruption(scene: Scene) -> None:
+    for _ in range(2):
+        await scene.renewed()
+    scene.record.away = True
+    await scene.failed()
+    assert not scene.lease.is_steady
+    scene.record.away = False
+    seen = []
+    for _ in range(3):
+        await scene.renewed()
+        seen.append(scene.lease.is_steady)
+    assert seen == [False, False, True]
+
+
+async def test_contact_begins_anew_once_the_lease_was_over(scene: Scene) -> None:
+    for _ in range(2):
+        await scene.renewed()
+    scene.record.over = True
+    await scene.renewed()
+    assert not scene.lease.is_steady, "those of others may be over for the same reason"
+
+
+async def test_a_process_that_was_frozen_is_not_in_steady_contact_when_it_wakes_up(scene: Scene) -> None:
+    for _ in range(2):
+        await scene.renewed()
+    assert scene.lease.is_steady
+    scene.clock.now += FENCE_S + 1
+    assert not scene.lease.is_steady, "although nothing else has noticed yet"
+
+
+async def test_an_attempt_that_outlives_its_limits_is_stopped_once(scene: Scene) -> None:
+    brief, _ = scene.hold(timeout_s=1), scene.hold()
+    scene.clock.now += 1 + SPARE_S
+    await scene.watched()
+    assert scene.overdue == []
+    scene.clock.now += 1
+    await until(lambda: scene.overdue)
+    await scene.watched()
+    assert (scene.overdue, scene.lost) == ([brief], []), "a host may need a while to end it"
+
+
+async def test_if_that_does_not_end_it_the_lease_is_given_up_with_all_that_is_in_hand(scene: Scene) -> None:
+    brief, long, former = scene.hold(timeout_s=1), scene.hold(), scene.owner.id
+    scene.clock.now += 1 + 2 * SPARE_S + 1
+    await until(lambda: scene.lost)
+    assert scene.lost == [brief, long]
+    await until(lambda: scene.record.takes == 2)
+    assert scene.owner.id != former
+
+
+async def test_an_attempt_that_waits_its_turn_is_kept_however_long(scene: Scene) -> None:
+    attempt = scene.hold(timeout_s=1)
     attempt.waiting = True
-    async with started(record, flow, lease_s=0.2, spare_s=0.01) as leases:
-        leases.hold(attempt)
-        await next_beats(record, 15)
-        assert flow.lost == []
-        attempt.waiting = False
-        attempt.begin(lambda: None)
-        await flow.told.wait()
-    assert flow.lost == [attempt]
+    scene.clock.now += 1 + 3 * SPARE_S
+    await scene.watched()
+    assert (scene.overdue, scene.lost) == ([], [])
 
 
-async def test_closing_before_the_start_and_twice_is_harmless(record: FakeHeartbeatStore, flow: Flow) -> None:
-    async with started(record, flow) as leases:
-        await leases.close()
-    await leases.close()
+async def test_a_close_ends_the_lease_and_a_second_one_is_harmless(scene: Scene) -> None:
+    for _ in range(2):
+        await scene.lease.close()
+    assert (scene.record.ends, scene.record.opened, scene.record.closed) == (1, 1, 1)
 
 
-async def test_closing_does_not_wait_for_a_frozen_record(record: FakeHeartbeatStore, flow: Flow) -> None:
-    record.frozen = True
-    async with started(record, flow, beat_s=0.1) as leases:
-        leases.hold(an_attempt(kinds.nap))
-        await until(lambda: record.opened)
-        began = time.monotonic()
-    assert time.monotonic() - began < 1
+async def test_a_close_before_the_start_has_nothing_to_end() -> None:
+    scene = Scene()
+    await scene.lease.close()
+    assert (scene.record.ends, scene.record.opened) == (0, 0)
 
 
-PROCESS = """
-    import asyncio
-    from consumer.lease import Leases
-    from tests.unit.consumer import hostile_kinds as kinds
-    from tests.unit.consumer.make_attempts import an_attempt
-    from tests.support.fake_heartbeat_store import FakeHeartbeatStore
-
-    async def main():
-        tell = lambda attempt: print("lost", flush=True)
-        leases = Leases(FakeHeartbeatStore().open, lease_s=0.5, beat_s=0.05, spare_s=0.1, on_lost=tell, on_cancel=tell)
-        leases.start()
-        leases.hold(an_attempt(kinds.nap, timeout_s=60))
-        print("held", flush=True)
-        await asyncio.sleep(60)
-
-    asyncio.run(main())
-"""
-
-
-def test_a_process_that_was_frozen_past_its_lease_gives_it_up_and_lives() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROCESS)],
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)
-        process.send_signal(signal.SIGCONT)
-        assert process.stdout.readline() == "lost\n"
-        assert process.poll() is None
-        process.kill()
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_close_does_not_wait_for_a_frozen_record(
+    monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    async with running(monkeypatch, beat_s=0.05) as scene:
+        scene.record.frozen = not taken
+        await until(lambda: scene.record.asked or not taken)
+        scene.record.frozen = True
+        await until(lambda: scene.record.opened)
+        await asyncio.wait_for(scene.lease.close(), 10)
+        assert (scene.record.ends, scene.record.closed) == (0, taken)

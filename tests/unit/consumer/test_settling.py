@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from random import Random
 
+import orjson
 import pytest
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
-from consumer.settling import Settling
+from consumer.settling import MOST_REFUSALS, Settling
 from sluice.core.catalogue import describe
 from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
-from sluice.core.outcome import ChildDied, Ending, HandlerFailed, LeaseLost, Released, judge
+from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, judge
 from sluice.core.ports import Wake
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import GiveUp, RetryLater
@@ -50,9 +51,7 @@ class Setup:
         return self.record.jobs[attempt.job.id]
 
     async def settle(self, attempt: Attempt, ending: Ending = b'{"value":1}') -> None:
-        transition = judge(attempt.job, ending, RetryPolicy(), Random(1))
-        assert transition is not None
-        await self.settling.settle(attempt, transition)
+        await self.settling.settle(attempt, judge(attempt.job, ending, RetryPolicy(), Random(1)))
         await self.drain()
 
     async def drain(self) -> None:
@@ -134,7 +133,7 @@ async def test_an_ending_outlives_its_lease_where_nobody_took_the_job_meanwhile(
     setup.script["settle"] += [refused()] * 3 + [gate, refused(), refused(TryAgain())]
     settling = asyncio.create_task(setup.settle(attempt))
     await gate.reached.wait()
-    attempt.stop(LeaseLost())
+    attempt.lose_lease()
     gate.open.set()
     await settling
     assert (setup.job(attempt).state, setup.events.count(Event.STALE)) == ("succeeded", 0)
@@ -142,19 +141,46 @@ async def test_an_ending_outlives_its_lease_where_nobody_took_the_job_meanwhile(
 
 async def test_an_ending_that_outlived_its_lease_is_refused_where_the_job_was_taken(setup: Setup) -> None:
     attempt = setup.attempt()
-    attempt.stop(LeaseLost())
+    attempt.lose_lease()
     setup.script["settle"] += [refused()] * 3
     setup.record.add(setup.job(attempt), fence=2)
     await setup.settle(attempt)
     assert (setup.job(attempt).state, setup.events.count(Event.STALE)) == ("running", 1)
 
 
-async def test_an_ending_that_the_record_does_not_take_is_dropped_with_its_lease(setup: Setup) -> None:
+async def test_a_job_whose_output_the_record_goes_on_refusing_fails_and_says_so(setup: Setup) -> None:
     attempt = setup.attempt()
-    attempt.stop(LeaseLost())
-    setup.script["settle"].append(refused(BadRow()))
+    setup.script["settle"] += [refused(BadRow("no such number"))] * MOST_REFUSALS
     await setup.settle(attempt)
-    assert (setup.job(attempt).state, setup.store.calls["settle"]) == ("running", 1)
+    told = orjson.loads(setup.job(attempt).error or b"{}")
+    assert (setup.job(attempt).state, told["type"], told["detail"]) == (
+        "failed",
+        "bad-output",
+        "no such number",
+    )
+    assert [each["type"] for each in setup.events.fields(Event.FAILED)] == ["bad-output"]
+    assert setup.cache.documents[attempt.job.id] == render(setup.job(attempt)._replace(progress=None))
+
+
+async def test_fewer_refusals_do_not_make_a_failure_of_it(setup: Setup) -> None:
+    attempt = setup.attempt()
+    setup.script["settle"] += [refused()] * MOST_REFUSALS + [refused(BadRow())] * (MOST_REFUSALS - 1)
+    await setup.settle(attempt)
+    assert (setup.job(attempt).state, setup.events.count(Event.FAILED)) == ("succeeded", 0)
+
+
+async def test_an_unforeseen_error_is_reported_and_the_ending_written_after_all(setup: Setup) -> None:
+    setup.script["settle"] += [refused(RuntimeError("odd")), refused(RuntimeError("odd"))]
+    attempt = setup.attempt()
+    await setup.settle(attempt)
+    assert setup.job(attempt).state == "succeeded"
+    assert setup.events.fields(Event.DUTY_FAILED) == [{"duty": "settle", "why": "RuntimeError('odd')"}] * 2
+
+
+async def test_a_server_that_is_away_is_not_reported_here(setup: Setup) -> None:
+    setup.script["settle"] += [refused(), refused(TryAgain()), refused(BadRow())]
+    await setup.settle(setup.attempt())
+    assert setup.events.count(Event.DUTY_FAILED) == 0
 
 
 async def test_a_write_whose_reply_was_lost_is_recognised_as_our_own(setup: Setup) -> None:

@@ -13,7 +13,7 @@ from sluice.core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 ID = "01900000-0000-7000-8000-000000000001"
-NEW = NewJob(ID, "acme", "demo.sum", "default", "normal", b"{}", 5, None, 16)
+NEW = NewJob(ID, "acme", "demo.sum", "default", "normal", b"{}", 5, None, 600, 16)
 
 
 def job(**fields: object) -> Job:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from sluice.core.job import TERMINAL, JobState, NewJob, as_accepted
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-NEW = NewJob("id", "acme", "demo.sum", "default", "high", b"{}", 3, 1.5, 16, tags="a")
+NEW = NewJob("id", "acme", "demo.sum", "default", "high", b"{}", 3, 1.5, 600, 16, tags="a")
 
 
 def test_a_job_is_queued_as_it_is_accepted() -> None:

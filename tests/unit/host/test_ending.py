@@ -6,10 +6,10 @@ import ormsgpack
 import pytest
 
 from sluice.core.outcome import (
+    ChildDied,
     Ending,
     HandlerFailed,
     ImportFailed,
-    LeaseLost,
     OutOfMemory,
     Released,
     TimedOut,
@@ -42,7 +42,7 @@ RAISED = [
     ImportError("no a", name="a"),
     MemoryError(),
     SystemExit(3),
-    LeaseLost("not for handlers"),
+    ChildDied("not for handlers"),
     ExceptionGroup("many", [KeyError("a"), IndexError("b")]),
     ExceptionGroup("one", [GiveUp("no\ud800\x00")]),
     ExceptionGroup("one", [RetryLater(7, "x" * 9_000)]),
@@ -87,16 +87,16 @@ def test_an_exception_brings_its_type_its_words_and_its_traceback() -> None:
     )
 
 
-def test_a_host_cannot_make_a_consumer_write_nothing() -> None:
-    arrived = sent(LeaseLost("mine"))
+def test_a_handler_cannot_claim_that_its_process_died() -> None:
+    arrived = sent(ChildDied("mine"))
     assert isinstance(arrived, HandlerFailed)
-    assert (arrived.title, str(arrived)) == ("LeaseLost", "mine")
+    assert (arrived.title, str(arrived)) == ("ChildDied", "mine")
 
 
 @pytest.mark.parametrize(
     ("word", "values"),
     [
-        ("lease-lost", ("x",)),
+        ("child-died", ("x",)),
         ("", ()),
         ("output", ("text",)),
         ("output", ()),

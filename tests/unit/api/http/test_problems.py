@@ -20,6 +20,7 @@ from sluice.core.errors import (
     Invalid,
     JobUnknown,
     KindUnknown,
+    LeaseOver,
     Malformed,
     NotConfigured,
     OutcomeUnknown,
@@ -31,7 +32,7 @@ from sluice.core.errors import (
 )
 from sluice.errors import SluiceError, StartRefused
 
-NEVER_SHOWN = {NotConfigured, SluiceError, StartRefused}
+NEVER_SHOWN = {LeaseOver, NotConfigured, SluiceError, StartRefused}
 
 
 def shown(error: BaseException) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:

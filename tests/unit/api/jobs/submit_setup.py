@@ -25,6 +25,8 @@ from tests.support.fakes import Events, FakeCache, FakeMessagePublisher
 from tests.support.faulty_store import FaultyStore
 from tests.unit.api.in_memory_api import Clock, add, add_once
 
+KEEP_S = 600.0
+
 
 class SubmitSetup:
     """Submission over a scripted record."""
@@ -43,6 +45,7 @@ class SubmitSetup:
         self.submission = Submission(
             Registry(list(kinds)),
             lanes,
+            KEEP_S,
             store,
             ResultReuse(store, self.cache, lookup, 10, clock, most),
             OutboxPublisher(self.broker, store, lanes, telemetry),

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from api.jobs.submit import SubmitRequest
+from api.jobs.submit import SubmitRequest, make_job
 from api.jobs.submit_body import read_bare, read_submit
 from sluice.core.document import render
 from sluice.core.errors import Invalid, KindUnknown, OutcomeUnknown, Overloaded, ServerAway, TooLarge
 from sluice.core.fingerprint import canonical
-from sluice.core.job import TAG_SEPARATOR, JobState
+from sluice.core.job import TAG_SEPARATOR, Accepted, JobState, NewJob
+from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
 from tests.support.faulty_store import Gate, lost, refused
 from tests.support.make_jobs import AT
-from tests.unit.api.jobs.submit_setup import SubmitSetup, flaws, nobody
+from tests.unit.api.in_memory_api import add_once
+from tests.unit.api.jobs.submit_setup import KEEP_S, SubmitSetup, flaws, nobody
 
 
 @pytest.fixture
@@ -41,6 +43,30 @@ async def test_an_accepted_job_is_in_the_record_and_on_its_way(setup: SubmitSetu
     await setup.submission.drain()
     assert setup.broker.ids == [job.id]
     assert setup.events.count(Event.ACCEPTED) == 1
+
+
+@pytest.mark.parametrize(("keep_s", "kept_s"), [(600, 600), (30, 60)])
+def test_a_job_is_kept_for_as_long_as_the_setting_says_and_while_its_result_may_be_reused(
+    keep_s: float, kept_s: float
+) -> None:
+    request = read_submit(orjson.dumps({"kind": "demo.pure", "input": {"values": [1]}}))
+    job = make_job("acme", add_once, {"default": Lane("default", 8, 16)}, keep_s, request)
+    assert job.keep_s == kept_s
+
+
+async def test_the_setting_reaches_what_is_accepted(
+    setup: SubmitSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[NewJob] = []
+    really = setup.record.accept
+
+    async def accept(jobs: Sequence[NewJob]) -> Accepted:
+        accepted.extend(jobs)
+        return await really(jobs)
+
+    monkeypatch.setattr(setup.record, "accept", accept)
+    await setup.submit(1)
+    assert [job.keep_s for job in accepted] == [KEEP_S]
 
 
 async def test_options_reach_the_record(setup: SubmitSetup) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.attempt import Attempt
 from consumer.hosts.in_hand import InHand, Interrupted, Stopping
-from sluice.core.outcome import ChildDied, Ending, HandlerFailed, LeaseLost, Released, TimedOut
+from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, TimedOut
 from sluice.handler import AnyHandler
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
@@ -132,7 +132,7 @@ async def test_of_several_jobs_the_one_to_blame_is_charged_and_the_others_are_gi
 async def test_a_job_that_was_to_stop_has_stopped_when_its_host_dies() -> None:
     setup = Setup()
     attempt, run, _ = await setup.start()
-    attempt.stop(LeaseLost())
+    attempt.lose_lease()
     setup.jobs.lose("It was ended by SIGKILL.", attempt.job.id)
     assert await run is attempt.stopped
 

@@ -68,7 +68,7 @@ async def test_a_job_in_hand_is_not_adopted_a_second_time(consumer: InMemoryCons
     consumer.script["claim"].append(lost())
     again = consumer.bring(job_id)
     await until(lambda: again.acknowledged)
-    assert (AT_WORK, len(consumer.leases.held), consumer.events.count(Event.VOID)) == (["shut"], 1, 1)
+    assert (AT_WORK, len(consumer.lease.held), consumer.events.count(Event.VOID)) == (["shut"], 1, 1)
 
 
 async def test_a_new_claim_of_a_job_whose_old_one_is_still_in_hand_is_adopted(
@@ -112,10 +112,10 @@ async def test_an_overdue_job_fails_unrun_and_its_waiters_are_told(consumer: InM
     assert consumer.events.count(Event.FAILED) == 1
 
 
-async def test_a_kind_that_is_unknown_here_is_put_off(consumer: InMemoryConsumer) -> None:
+async def test_a_kind_that_nobody_serves_is_parked(consumer: InMemoryConsumer) -> None:
     job_id = consumer.job(kind="t.foreign")
     delivery = await consumer.bring_settled(job_id)
-    assert (consumer.record.put_off, consumer.state(job_id), delivery.acknowledged) == ([job_id], "queued", 1)
+    assert (consumer.record.parked, consumer.state(job_id), delivery.acknowledged) == ({job_id}, "queued", 1)
 
 
 async def test_a_lane_that_closes_while_the_record_is_away_ends_too(consumer: InMemoryConsumer) -> None:

@@ -30,7 +30,7 @@ async def test_a_delivery_goes_all_the_way_from_bytes_to_settled_and_shown(
         Event.CLAIMED,
         Event.SUCCEEDED,
     }
-    assert consumer.leases.held == []
+    assert consumer.lease.held == []
     assert (len(consumer.execution), repr(consumer.execution)) == (0, "<Execution 0 jobs in hand>")
 
 
@@ -39,7 +39,7 @@ async def test_a_message_is_acknowledged_when_all_its_ids_are_claimed_and_before
 ) -> None:
     delivery = consumer.bring(*[consumer.job("shut") for _ in range(4)])
     await until(lambda: delivery.acknowledged)
-    assert len(consumer.leases.held) == len(consumer.execution) == 4
+    assert len(consumer.lease.held) == len(consumer.execution) == 4
     assert not consumer.events.count(Event.SUCCEEDED)
 
 
@@ -105,7 +105,7 @@ async def test_a_closed_lane_offers_again_what_only_it_knows(
     pauses = asyncio.create_task(consumer.intake.watch(source))
     await until(lambda: delivery.acknowledged)
     pauses.cancel()
-    consumer.script["redispatch_ids"].extend([refused()] * failures)
+    consumer.script["offer_ids"].extend([refused()] * failures)
     consumer.intake.close()
     await asyncio.wait_for(consumer.serving, 1)
     offered = [each for message in consumer.record.outbox.values() for each in message.ids]

@@ -97,7 +97,7 @@ async def test_a_job_without_a_hint_goes_all_the_way_and_is_counted_as_pulled(
     assert consumer.cache.announced == [{job_id: 2}, {job_id: 3}]
     seen = {event: consumer.events.count(event) for event in Event if consumer.events.count(event)}
     assert seen == dict.fromkeys([Event.PULLING_STARTED, Event.CLAIMED, Event.PULLED, Event.SUCCEEDED], 1)
-    assert (consumer.slots.busy, consumer.leases.held) == (0, [])
+    assert (consumer.slots.busy, consumer.lease.held) == (0, [])
 
 
 async def test_nothing_is_pulled_until_rabbitmq_was_away_for_long_enough(consumer: PollingConsumer) -> None:
@@ -259,7 +259,7 @@ async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(consumer: PollingCon
     other = consumer.job("open")
     consumer.poller.call()
     await until(lambda: AT_WORK == ["shut", "open"])
-    assert len(consumer.leases.held) == 2
+    assert len(consumer.lease.held) == 2
     assert [consumer.state(each) for each in (running, other)] == ["running", "running"]
 
 
@@ -311,7 +311,7 @@ async def test_a_hint_that_is_just_being_claimed_is_not_taken_for_a_lost_pull(
     gate.open.set()
     await consumer.looks(1)
     await until(lambda: AT_WORK)
-    assert (AT_WORK, len(consumer.leases.held), consumer.events.count(Event.PULLED)) == (["shut"], 1, 0)
+    assert (AT_WORK, len(consumer.lease.held), consumer.events.count(Event.PULLED)) == (["shut"], 1, 0)
 
 
 async def test_a_lost_pull_never_takes_more_than_the_slots_it_had(consumer: PollingConsumer) -> None:

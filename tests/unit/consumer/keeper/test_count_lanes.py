@@ -8,7 +8,14 @@ import pytest
 
 from consumer.keeper.count_lanes import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
 from sluice.core.errors import TryAgain
-from sluice.core.queue_stats import LaneCount, LaneStatistics, LaneWork, Statistics, Works, read_statistics
+from sluice.core.queue_stats import (
+    LaneCount,
+    LaneStatistics,
+    LaneWork,
+    Works,
+    read_statistics,
+    write_statistics,
+)
 from tests.support.fakes import FakeCache
 from tests.unit.api.in_memory_api import Clock
 
@@ -22,33 +29,18 @@ class Record:
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.takes_s = clock, 0.01
-        self.counts: dict[str, LaneCount] | None = {"default": COUNT}
         self.error: Exception | None = None
-        self.asked: list[tuple[Sequence[str], int, float]] = []
-        self.work: Works = {}
-        self.kept: Statistics = {}
-
-    async def upsert_consumer(self, host: str, pid: int, lanes: Sequence[str]) -> None:
-        """Somebody else's business."""
-
-    async def report_work(self, works: Works) -> None:
-        self.work = works
+        self.asked: list[tuple[Sequence[str], int]] = []
 
     async def list_work(self, silent_s: float) -> list[Works]:
-        return [self.work]
+        return [WORK]
 
-    async def count(self, lanes: Sequence[str], most: int, every_s: float) -> dict[str, LaneCount] | None:
-        self.asked.append((lanes, most, every_s))
+    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+        self.asked.append((lanes, most))
         self.clock.now += self.takes_s
         if self.error:
             raise self.error
-        return self.counts
-
-    async def keep_statistics(self, statistics: Statistics) -> None:
-        self.kept = statistics
-
-    async def latest_statistics(self, every_s: float) -> Statistics:
-        return self.kept
+        return {"default": COUNT}
 
 
 class Scene:
@@ -57,41 +49,48 @@ class Scene:
     def __init__(self) -> None:
         self.clock, self.board = Clock(), FakeCache()
         self.record = Record(self.clock)
-        self.duty = CountLanes(self.record, self.board, ["default"], lambda: WORK, 1.0, self.clock)
+        self.duty = CountLanes(self.record, self.board, ["default"], self.clock)
 
 
-async def test_what_was_counted_is_put_together_kept_and_put_up() -> None:
+async def test_what_was_counted_is_put_together_and_put_up() -> None:
     scene = Scene()
     assert await scene.duty.once() == 1
-    assert scene.record.kept == FOUND
     assert read_statistics(scene.board.statistics or b"") == FOUND
-    assert scene.record.asked == [(["default"], MOST, 0.8)]
+    assert scene.record.asked == [(["default"], MOST)]
 
 
-async def test_what_another_keeper_has_found_is_shown_and_not_put_up_again() -> None:
+async def test_what_another_keeper_has_found_is_shown() -> None:
     scene = Scene()
-    scene.record.counts, scene.record.kept = None, FOUND
-    assert await scene.duty.once() == 0
-    assert scene.board.statistics is None
+    await scene.board.post_statistics(write_statistics(FOUND))
+    await scene.duty.read_board()
     assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
-    assert scene.record.work == WORK
+    assert scene.record.asked == []
 
 
-async def test_without_redis_the_record_keeps_it_all_the_same() -> None:
+@pytest.mark.parametrize("board", [b"not ours", None])
+async def test_a_board_that_cannot_be_read_changes_nothing(board: bytes | None) -> None:
+    scene = Scene()
+    await scene.duty.once()
+    scene.board.statistics, scene.board.away = board or b"{}", board is None
+    await scene.duty.read_board()
+    assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
+
+
+async def test_without_redis_it_shows_what_it_has_counted_itself() -> None:
     scene = Scene()
     scene.board.away = True
     assert await scene.duty.once() == 1
-    assert scene.record.kept == FOUND
+    assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
 
 
 async def test_counting_that_takes_long_is_done_less_often() -> None:
     scene = Scene()
     scene.record.takes_s = 0.2
     await scene.duty.once()
-    for _ in range(2):  # refused, as it was counted a moment ago
-        scene.record.takes_s, scene.record.counts = 0.001, None
-        await scene.duty.once()
-    assert [every_s for _, _, every_s in scene.record.asked] == [0.8, *[pytest.approx(0.2 * SHARE)] * 2]
+    scene.clock.now += 0.2 * SHARE - 0.3
+    assert await scene.duty.once() == 0
+    scene.clock.now += 0.2
+    assert await scene.duty.once() == 1
 
 
 async def test_counting_that_takes_too_long_is_not_tried_again_soon() -> None:
@@ -103,7 +102,6 @@ async def test_counting_that_takes_too_long_is_not_tried_again_soon() -> None:
     assert await scene.duty.once() == 0
     scene.clock.now += LONGEST_REST_S + 1
     assert await scene.duty.once() == 1
-    assert len(scene.record.asked) == 2
 
 
 async def test_figures_that_are_out_of_date_are_not_shown() -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from consumer.keeper.timetable import KeeperPorts, Timetable
-from sluice.core.catalogue import describe
+from consumer.keeper.timetable import LEAST, Contact, KeeperPorts, Timetable
+from sluice.adapters.postgres.migrations.plain_sql import VERSIONS
+from sluice.adapters.postgres.statements import QUERIES
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
-from tests.unit.consumer import hostile_kinds as kinds
 
 ALWAYS = {
-    "CountLanes", "FailOverdueJobs", "FireSchedules", "PruneJobs", "PruneKeysAndConsumers",
-    "QueueDueJobs", "RepublishOutbox", "RescueJobs", "VerifyRecord",
+    "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-keys", "count", "verify",
 }  # fmt: skip
-ONLY_WITH_RABBITMQ = {"FindOvertakenJobs", "FindStrandedJobs"}
+ONLY_WITH_RABBITMQ = {"find-lost", "offer-parked"}
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,19 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     broker = SimpleNamespace(configured=configured, connected=True)
     others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
     ports = cast(KeeperPorts, SimpleNamespace(**others, broker=broker))
-    timetable = Timetable(ports, settings, Registry([describe(kinds.echo)]), Telemetry(), dict)
-    every = {
-        type(duty).__name__: every_s for duty, every_s in timetable.duties(cast(OutboxPublisher, None), {})
-    }
-    assert set(every) == expected
-    assert every["RescueJobs"] == 7
-    assert every["VerifyRecord"] == 70
+    timetable = Timetable(ports, settings, Telemetry())
+    keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Contact, None))
+    assert set(keeper.rates) == expected
+    assert (keeper.rates["rescue"], keeper.rates["verify"]) == (7 * LEAST, 70)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [VERSIONS / "0001_the_record.sql", QUERIES / "keeper_store" / "look.sql"],
+    ids=lambda file: file.name,
+)
+def test_the_record_knows_the_same_duties(file: Path) -> None:
+    text = file.read_text()
+    found = re.search(r"insert into duties.*?;", text, re.DOTALL)
+    named = re.findall(r"\('([a-z-]+)'\)", found[0]) if found else re.findall(r"select '([a-z-]+)', ", text)
+    assert set(named) == ALWAYS | ONLY_WITH_RABBITMQ

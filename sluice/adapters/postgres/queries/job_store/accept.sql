@@ -1,5 +1,6 @@
 -- Accept jobs: insert them and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
--- $1..$19: one array per field of NewJob; $20: seconds until the keeper publishes what the api did not.
+-- $1..$20: one array per field of NewJob; $21: seconds until the keeper publishes what the api did not; $22: the longest
+-- input that is stored with its job.
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
 -- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
 -- skipped points to a job that is not there: the next try points it to another job, or inserts its job.
@@ -7,9 +8,9 @@
 with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[],
-                $8::float8[], $9::int[], $10::bytea[], $11::bool[], $12::float8[], $13::timestamptz[],
-                $14::float8[], $15::text[], $16::text[], $17::text[], $18::bytea[], $19::float8[])
-        as new(id, tenant, kind, lane, priority, input, max_attempts, timeout_s, ids_per_message, fingerprint,
+                $8::float8[], $9::float8[], $10::int[], $11::bytea[], $12::bool[], $13::float8[], $14::timestamptz[],
+                $15::float8[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::float8[])
+        as new(id, tenant, kind, lane, priority, input, max_attempts, timeout_s, keep_s, ids_per_message, fingerprint,
                flight, delay_s, run_at, deadline_s, tags, traceparent, key, request_hash, fresh_s)
 ), keyed as (
     insert into idempotency_keys (tenant, key, request_hash, job_id)
@@ -18,10 +19,10 @@ with incoming as materialized (
     on conflict do nothing
     returning job_id
 ), accepted as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, fingerprint, flight,
+    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint, flight,
                       run_at, queued_at, deadline, tags, traceparent)
     select id, tenant, kind, lane, priority, case when start_at > now() then 'scheduled' else 'queued' end,
-           input, max_attempts, timeout_s, fingerprint, flight, start_at,
+           case when length(input) <= $22::int then input end, max_attempts, timeout_s, keep_s, fingerprint, flight, start_at,
            case when start_at > now() then null else now() end,
            now() + deadline_s * interval '1 second', tags, traceparent
     from incoming
@@ -30,11 +31,14 @@ with incoming as materialized (
            or exists (select from idempotency_keys as own
                       where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))
       and not (flight and exists (select from jobs as done
-                                  where done.fingerprint = incoming.fingerprint and done.state = 'succeeded'
+                                  where done.fingerprint = incoming.fingerprint and done.result is not null
                                     and done.finished_at > now() - fresh_s * interval '1 second'))
     order by fingerprint nulls first, id
     on conflict do nothing
     returning id, state
+), long as (
+    insert into inputs (id, input)
+    select id, incoming.input from accepted join incoming using (id) where length(incoming.input) > $22::int
 ), placed as (
     select id, lane, priority,
            (row_number() over (partition by lane, priority order by id) - 1) / ids_per_message as message
@@ -42,7 +46,7 @@ with incoming as materialized (
     where state = 'queued'
 ), sent as (
     insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id order by id), now() + $20::float8 * interval '1 second'
+    select lane, priority, array_agg(id order by id), now() + $21::float8 * interval '1 second'
     from placed
     group by lane, priority, message
     returning id, lane, priority, ids

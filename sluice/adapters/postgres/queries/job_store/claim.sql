@@ -1,6 +1,6 @@
 -- Claim queued jobs to run them, raising the fence. Waits for rows that are locked: a cancel that rolls back must not make
 -- its job look void.
--- $1: ids; $2: owner; $3: kinds known here; $4: lease in seconds.
+-- $1: ids; $2: owner; $3: kinds known here; $4: seconds for which the lease has to hold.
 with wanted as materialized (
     select id from jobs
     where id = any($1::uuid[]) and state = 'queued' and kind = any($3::text[])
@@ -9,8 +9,7 @@ with wanted as materialized (
     for update
 )
 update jobs
-set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = $2,
-    lease_until = clock_timestamp() + $4::float8 * interval '1 second', started_at = now()
+set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now()
 from wanted
 where jobs.id = wanted.id
-returning :job, input, null::bytea as result, null::bytea as error
+returning :job, :input, null::bytea as result, null::bytea as error

@@ -1,17 +1,30 @@
--- Deal with jobs that could not be claimed: those of kinds unknown here are offered again in 30 s, the overdue are
--- returned, the rest are void.
--- $1: ids; $2: kinds known here. Returns id and kind of the overdue ones.
+-- Deal with jobs that could not be claimed: those of kinds unknown here are offered to others, after longer and longer pauses,
+-- or parked if nobody serves them; the overdue fail; the rest are void.
+-- $1: ids; $2: kinds known here.
 with seen as materialized (
-    select id, lane, priority, kind, deadline <= now() as overdue
+    select id, kind, lane, deadline <= now() as overdue
     from jobs
     where id = any($1::uuid[]) and state = 'queued'
     order by id
     for update
-), deferred as (
+), foreign_kinds as materialized (
+    select seen.id, served.kind is not null as served
+    from seen left join :served using (kind, lane)
+    where overdue is not true and not seen.kind = any($2::text[])
+), put_off as (
+    update jobs
+    set offers = offers + 1,
+        offered_until = case when served then now() + least(60 * 2 ^ offers, 3600) * interval '1 second' else 'infinity' end
+    from foreign_kinds
+    where jobs.id = foreign_kinds.id
+    returning jobs.id, lane, priority, offers, served
+), sent as (
     insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() + interval '30 seconds'
-    from seen
-    where overdue is not true and not kind = any($2::text[])
-    group by lane, priority
+    select lane, priority, array_agg(id), now() + least(2 ^ min(offers), 60) * interval '1 second'
+    from put_off where served group by lane, priority
 )
-select id::text, kind from seen where overdue
+update jobs
+set :overdue
+from seen
+where jobs.id = seen.id and seen.overdue
+returning :job, null::bytea as input, result, error

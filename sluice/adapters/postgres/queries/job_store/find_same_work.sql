@@ -5,12 +5,12 @@ select :job, null::bytea as input, result, error
 from unnest($1::bytea[], $2::float8[]) as wanted(print, fresh_s)
 cross join lateral (
     (select * from jobs
-     where fingerprint = wanted.print and state = 'succeeded'
+     where fingerprint = wanted.print and result is not null
        and finished_at > now() - wanted.fresh_s * interval '1 second'
      order by finished_at desc
      limit 1)
     union all
     (select * from jobs
-     where fingerprint = wanted.print and flight and state in ('scheduled', 'queued', 'running'))
+     where fingerprint = wanted.print and flight and finished_at is null)
     limit 1
 ) as jobs

@@ -20,9 +20,12 @@ with held as materialized (
         crash_count = crash_count + solo_crash,
         solo_crashes = solo_crashes + solo_crash,
         run_at = case when ended.state = 'scheduled' then now() + delay_s * interval '1 second' else run_at end,
-        queued_at = case when ended.state = 'queued' then now() else queued_at end,
+        queued_at = case ended.state when 'queued' then now() when 'scheduled' then null else queued_at end,
+        :queued_anew,
         finished_at = case when cancel_requested_at is not null or ended.state in ('succeeded', 'failed') then now() end,
-        owner = null, lease_until = null, progress = null
+        expires_at = case when cancel_requested_at is not null or ended.state in ('succeeded', 'failed')
+                          then now() + keep_s * interval '1 second' end,
+        owner = null, progress = null
     from ended
     where jobs.id = ended.id
     returning jobs.id, jobs.fence, jobs.state, version, finished_at, lane, priority, attempt, started_at

@@ -1,12 +1,11 @@
 -- Queue scheduled jobs whose time has come.
--- $1: lock; $2: the most jobs to take. Returns id and version of each.
-with turn as materialized (
-    select pg_try_advisory_xact_lock($1::bigint) as mine
-), due as materialized (
-    select id from jobs where state = 'scheduled' and run_at <= now() and (select mine from turn)
-    order by run_at limit $2::int for update skip locked
+-- $1: the most jobs to take. Returns id and version of each.
+with due as materialized (
+    select id from jobs
+    where run_at <= now() and queued_at is null and finished_at is null
+    order by run_at limit $1::int for update skip locked
 ), queued as (
-    update jobs set state = 'queued', version = version + 1, queued_at = now()
+    update jobs set state = 'queued', version = version + 1, queued_at = now(), :queued_anew
     from due where jobs.id = due.id
     returning jobs.id, lane, priority, version
 ), sent as (

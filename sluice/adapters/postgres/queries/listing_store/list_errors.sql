@@ -4,9 +4,9 @@ select error_fingerprint as fingerprint, kind, count(*)::int, max(finished_at) a
        (array_agg(id::text order by id desc))[1] as example, (array_agg(error order by id desc))[1] as error
 from (select id, kind, error_fingerprint, finished_at, error
       from jobs
-      where (tenant, state, id) < ($1, 'failed', 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        and (tenant, state, id) >= ($1, 'failed', $2::uuid)
-      order by tenant desc, state desc, id desc
+      where finished_at is not null and result is null and cancel_requested_at is null
+        and (tenant, id) < ($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and (tenant, id) >= ($1, $2::uuid)
+      order by tenant desc, id desc
       limit $3::int) as failed
 group by error_fingerprint, kind
 order by count(*) desc, max(finished_at) desc

@@ -1,7 +1,8 @@
 -- Fire a schedule: its ticks become jobs and its next tick is set in one statement, so that only one of the keepers that
 -- found it due fires it, and never half-way.
 -- $1: the schedule; $2: the tick it was found due for, null if it is fired by hand, paused or not; $3: its next tick,
--- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand. Returns whether it was to be fired.
+-- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand; $6: the longest input that is stored with its
+-- job. Returns whether it was to be fired.
 with turn as (
     update schedules
     set next_at = coalesce($3::timestamptz, next_at),
@@ -10,14 +11,17 @@ with turn as (
     where id = $1::uuid and ($2::timestamptz is null or (next_at = $2::timestamptz and not paused))
     returning tenant, name, kind, input, options
 ), fired as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, deadline, run_at, queued_at,
+    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, deadline, run_at, queued_at,
                       tags)
-    select new.id, tenant, kind, options->>'lane', options->>'priority', 'queued', input,
-           (options->>'max_attempts')::int, (options->>'timeout_s')::float8,
+    select new.id, tenant, kind, options->>'lane', options->>'priority', 'queued',
+           case when length(input) <= $6::int then input end,
+           (options->>'max_attempts')::int, (options->>'timeout_s')::float8, (options->>'keep_s')::float8,
            now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),
            array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31))
     from turn, unnest($4::uuid[], $5::timestamptz[]) as new(id, tick)
     returning id, lane, priority
+), long as (
+    insert into inputs (id, input) select id, turn.input from fired, turn where length(turn.input) > $6::int
 ), sent as (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id order by id), now() from fired group by lane, priority

@@ -2,13 +2,14 @@
 -- $1: tenant; $2: ids. Returns nothing for a job that is finished, unknown or of another tenant.
 with wanted as materialized (
     select id from jobs
-    where id = any($2::uuid[]) and tenant = $1 and state in ('scheduled', 'queued', 'running')
+    where id = any($2::uuid[]) and tenant = $1 and finished_at is null
     order by id
     for update
 )
 update jobs
 set state = case when state = 'running' then state else 'cancelled' end,
     finished_at = case when state = 'running' then null else now() end,
+    expires_at = case when state = 'running' then null else now() + keep_s * interval '1 second' end,
     version = version + (cancel_requested_at is null)::int,
     cancel_requested_at = coalesce(cancel_requested_at, now())
 from wanted

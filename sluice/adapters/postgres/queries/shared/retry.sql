@@ -1,15 +1,17 @@
 -- Try failed jobs again, each as a new job that names the failed one; at most one for each.
 -- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not.
 with again as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, fingerprint,
+    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
                       tags, traceparent, queued_at, retry_of)
-    select new.id, tenant, kind, lane, priority, 'queued', input, max_attempts, timeout_s, fingerprint,
+    select new.id, tenant, kind, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
            tags, traceparent, now(), failed.id
     from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id) join jobs as failed on failed.id = new.failed_id
     where tenant = $1 and state = 'failed'
     order by failed.id
     on conflict do nothing
-    returning id, lane, priority
+    returning id, lane, priority, retry_of
+), long as (
+    insert into inputs (id, input) select again.id, inputs.input from again join inputs on inputs.id = retry_of
 )
 insert into outbox (lane, priority, ids, due)
 select lane, priority, array_agg(id order by id), now() + $4::float8 * interval '1 second'

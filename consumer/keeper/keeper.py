@@ -1,0 +1,80 @@
+"""The keeper: look at the record once per tick, and do what is found to be done, in turns with the keepers of other consumers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+
+from consumer.keeper.duty import Duty
+from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.ports import KeeperStore
+from sluice.core.runtime.tasks import TaskSet
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+TOGETHER = 8
+"""Consumers whose keepers look at the record once per tick; in a larger fleet each looks as much less often."""
+
+
+class Keeper:
+    """Does these duties, each in a task of its own, so that none holds up another.
+
+    `rates` has the least seconds from one turn of each duty to the next, in the whole fleet. `every_look` is called after each
+    look.
+    """
+
+    def __init__(  # noqa: PLR0913  each is used by name
+        self,
+        store: KeeperStore,
+        duties: Mapping[str, Duty],
+        rates: Mapping[str, float],
+        idempotency_keep_s: float,
+        tick_s: float,
+        telemetry: Telemetry,
+        every_look: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store, self.duties, self.rates = store, duties, rates
+        self._idempotency_keep_s, self._tick_s = idempotency_keep_s, tick_s
+        self._telemetry, self._every_look = telemetry, every_look
+        self._rng = Random()  # noqa: S311  jitter
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._tasks: TaskSet[None] = TaskSet()
+
+    def __repr__(self) -> str:
+        return f"<Keeper {', '.join(self._busy) or 'at rest'}>"
+
+    async def keep(self) -> None:
+        """Look and do, for ever, whatever fails."""
+        try:
+            while True:
+                consumers = await self.look()
+                await asyncio.sleep(
+                    self._tick_s * max(1.0, consumers / TOGETHER) * self._rng.uniform(0.8, 1.2)
+                )
+        finally:
+            await self._tasks.cancel()
+
+    async def look(self) -> int:
+        """Look once, and begin what is this keeper's turn; returns how many consumers there are."""
+        idle = {name: every_s for name, every_s in self.rates.items() if name not in self._busy}
+        try:
+            found = await self._store.look(idle, self._idempotency_keep_s)
+        except (ServerAway, TryAgain):
+            return 1  # reported by the breaker; the next tick looks again
+        except Exception as error:  # noqa: BLE001  nobody would notice a keeper that died
+            self._telemetry.emit(Event.DUTY_FAILED, duty="look", why=repr(error))
+            return 1
+        for name in found.duties:
+            self._busy[name] = self._tasks.start(self._do(name), f"keeper-{name}")
+        await self._every_look()
+        return found.consumers
+
+    async def _do(self, name: str) -> None:
+        try:
+            await self.duties[name].once()
+        except (ServerAway, TryAgain):
+            pass  # as above
+        except Exception as error:  # noqa: BLE001  as above
+            self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
+        finally:
+            del self._busy[name]

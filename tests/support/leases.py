@@ -1,0 +1,51 @@
+"""Leases in a real record, as consumers and keepers have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import asyncpg
+
+from consumer.keeper.rescue_jobs import FIRST, LOOKED_AT
+from sluice.core.job import Job
+from sluice.core.owner import Owner
+from sluice.core.ports import KeeperStore, OpenJob
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def new_owner(sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = ()) -> Owner:
+    """Take a lease for a process of the test; with a negative one, it has died."""
+    owner = Owner()
+    await give_lease(sql, owner, lease_s, kinds)
+    return owner
+
+
+async def give_lease(sql: Sql, owner: Owner, lease_s: float = 3_600, kinds: Sequence[str] = ()) -> None:
+    """Take a lease under this id, for a consumer that serves these kinds in the usual lanes."""
+    await sql.execute(
+        "insert into consumers (id, host, pid, release, lanes, kinds, lease_until)"
+        " values ($1, 'test', 1, 'test', '{default,heavy}', $3, clock_timestamp() + $2 * interval '1 second')",
+        owner.id, lease_s, list(kinds),
+    )  # fmt: skip
+
+
+async def expire(sql: Sql, *job_ids: str) -> None:
+    """Let these running jobs have been claimed by a consumer that has died."""
+    owner = await new_owner(sql, -1)
+    held = "update jobs set owner = $2 where id = any($1::uuid[]) and state = 'running'"
+    await sql.execute(held, list(job_ids), owner.id)
+
+
+async def rescue(keeper: KeeperStore, looked_at: int = LOOKED_AT) -> list[Job]:
+    """Rescue every job of every dead consumer, as the duty does."""
+    leases = await keeper.take_dead_leases()
+    after: OpenJob | None = FIRST
+    rescued: list[Job] = []
+    while leases and after is not None:
+        held = await keeper.find_held_jobs(leases, after, looked_at)
+        rescued += await keeper.rescue(held.ids, leases)
+        after = held.after
+    await keeper.drop_leases(leases)
+    return rescued

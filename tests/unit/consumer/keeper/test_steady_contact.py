@@ -1,0 +1,39 @@
+"""A keeper rescues only while it is itself in steady contact with the record."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+from consumer.keeper.duty import Duty
+from consumer.keeper.timetable import KeeperPorts, Timetable
+from sluice.core.job import JobState
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import new_job
+
+
+async def test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing() -> None:
+    store, contact = FakeKeeperStore(), SimpleNamespace(is_steady=False)
+    await store.accept([new := new_job()])
+    await store.claim([new.id], [new.kind])
+    store.silent.add(new.id)
+    duty = _rescue_duty(store, contact)
+    assert await duty.once() == 0
+    assert store.jobs[new.id].state == JobState.RUNNING
+    contact.is_steady = True
+    assert await duty.once() == 1
+    assert store.jobs[new.id].state == JobState.QUEUED
+
+
+def _rescue_duty(store: FakeKeeperStore, contact: SimpleNamespace) -> Duty:
+    """Return the duty as the timetable makes it."""
+    settings = Settings(_env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
+    others = dict.fromkeys(("prune", "statistics", "schedules", "verifier", "board"))
+    broker = SimpleNamespace(configured=False, connected=False)
+    ports = cast(KeeperPorts, SimpleNamespace(**others, keeper=store, cache=FakeCache(), broker=broker))
+    keeper = Timetable(ports, settings, Telemetry()).make_keeper(cast(OutboxPublisher, None), {}, contact)
+    return keeper.duties["rescue"]
