@@ -22,7 +22,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault crash soak controls bench load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault crash soak controls bench at-size load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -108,6 +108,10 @@ fault-rabbitmq4: setup  ## make fault, on the same RabbitMQ 4.0; as root
 
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
+
+at-size: setup  ## what a job costs PostgreSQL beside five million finished ones (15 min): make at-size ARGS="--many 200000"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.size $(ARGS)
 
 load: setup  ## users with a rate and a verdict, against the running stack: make load ARGS="--users 300"
 	@$(PYTHON) -m loadtests $(ARGS)

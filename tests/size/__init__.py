@@ -1,0 +1,1 @@
+"""What a job costs the record when its table is large: `make at-size`."""

@@ -1,0 +1,101 @@
+"""A real PostgreSQL with a record of any size, and what it has used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+
+from infra.local.servers import Servers
+from sluice.adapters.postgres.job_store import PostgresJobStore
+from sluice.adapters.postgres.pool import Database
+from sluice.core.runtime.telemetry import Telemetry
+from tests.support.leases import new_owner
+from tests.support.servers import settings_for
+
+FILL = """
+insert into jobs (id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, keep_s, queued_at,
+                  created_at, started_at, finished_at, expires_at, input, result)
+select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
+        || substr(md5(number::text), 1, 3) || '8' || substr(md5(number::text), 4, 15))::uuid,
+       'tenant-' || number % 100, 'demo.sum', 'default', 'normal', 'succeeded', 3, 1, 1, 5, 604800, at,
+       at, at, at, at + interval '7 days', '{"values":[1,2,3,4,5]}', '{"total":15}'
+from (select number, now() - interval '6 days' + number * interval '0.1 second' as at
+      from generate_series($1::int, $2::int) as number) as numbers
+"""
+AT_ONCE = 100_000
+
+
+class Used(NamedTuple):
+    """What PostgreSQL has used so far: seconds of processors, by all its processes, and bytes of WAL."""
+
+    cpu_s: float
+    wal: int
+
+    def __sub__(self, other: tuple[float, int]) -> Used:
+        return Used(self.cpu_s - other[0], self.wal - other[1])
+
+
+class Sized:
+    """The record under measurement."""
+
+    def __init__(
+        self,
+        postmaster: int,
+        database: Database,
+        store: PostgresJobStore,
+        sql: asyncpg.Connection[asyncpg.Record],
+    ) -> None:
+        self._postmaster, self.database, self.store, self.sql = postmaster, database, store, sql
+        self.finished = 0
+
+    async def fill(self, finished: int) -> None:
+        """Bring the table to so many finished jobs."""
+        while self.finished < finished:
+            upto = min(self.finished + AT_ONCE, finished)
+            await self.sql.execute(FILL, self.finished + 1, upto, timeout=600)
+            self.finished = upto
+            sys.stderr.write(f"\r{upto:,} finished jobs")
+        sys.stderr.write("\n")
+        await self.sql.execute("vacuum analyze jobs", timeout=1_200)
+
+    async def used(self) -> Used:
+        """What PostgreSQL has used so far."""
+        wal = await self.sql.fetchval("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint")
+        ticks = sum(_ticks(pid) for pid in _family(self._postmaster))
+        return Used(ticks / os.sysconf("SC_CLK_TCK"), wal)
+
+
+@asynccontextmanager
+async def sized_record(servers: Servers) -> AsyncIterator[Sized]:
+    """Open an empty record."""
+    sql = await asyncpg.connect(servers.postgres.url)
+    database = Database(servers.postgres.url, "at-size", Telemetry(), size=4)
+    store = PostgresJobStore(database, await new_owner(sql), settings_for(servers, accept_budget_s=30))
+    yield Sized(_postmaster(servers), database, store, sql)
+    await database.close()
+    await sql.close()
+
+
+def _postmaster(servers: Servers) -> int:
+    return int((servers.postgres.data / "postmaster.pid").read_text().split()[0])
+
+
+def _family(pid: int) -> Iterator[int]:
+    """Yield a process and its children, those included that have ended: their time is in the parent's."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        yield from map(int, (task / "children").read_text().split())
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
