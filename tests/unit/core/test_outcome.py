@@ -17,6 +17,7 @@ from sluice.core.outcome import (
     OutOfMemory,
     Released,
     TimedOut,
+    describe,
     judge,
 )
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
@@ -244,3 +245,8 @@ def test_an_error_that_cannot_be_read_is_an_error() -> None:
         "AttributeError",
         "(the error of the handler could not be read)",
     )
+
+
+def test_an_ending_that_has_no_meaning_of_its_own_is_described_by_its_type() -> None:
+    failure = describe(KeyError("a"), retryable=True)
+    assert (failure.type, failure.title, failure.detail) == ("handler-error", "KeyError", "'a'")
