@@ -213,3 +213,24 @@ async def test_one_claim_of_many_is_refused_as_a_whole(record: Record, process: 
     with pytest.raises(LeaseOver):
         await process.claim(*ids)
     assert await record.sql.fetchval("select count(*) from jobs where state = 'queued' and fence = 0") == 31
+
+
+@both_ways
+async def test_what_was_claimed_while_the_lease_was_lost_is_left_to_its_rescue(
+    process: Process, record: Record, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await process.lease.take()
+    fetch = record.database.fetch
+
+    async def fetch_as_the_lease_is_lost(*arguments: object, **options: float) -> object:
+        rows = await fetch(*arguments, **options)  # type: ignore[arg-type]  # whatever the store asks for
+        process.owner.replace()
+        return rows
+
+    (job_id,) = await record.accepted()
+    lease = process.owner.id
+    monkeypatch.setattr(record.database, "fetch", fetch_as_the_lease_is_lost)
+    with pytest.raises(LeaseOver):
+        await way(process, job_id)
+    row = await record.row(job_id)
+    assert (row["state"], row["owner"]) == ("running", lease)
