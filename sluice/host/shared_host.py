@@ -59,6 +59,8 @@ class SharedHost:
         signal.signal(signal.SIGINT, _ignore_signal)
         loop = self._loop
         asyncio.set_event_loop(loop)
+        # Of its own: with the usual few threads, calls by one job that take long would hold up those of all.
+        loop.set_default_executor(ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="to-thread"))
         loop.set_task_factory(self._task_factory)
         loop.add_reader(self._pipe.fileno(), self._receive_or_leave)
         os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))

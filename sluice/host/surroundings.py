@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
+import os
 import random
 import signal
 import sys
@@ -28,14 +29,18 @@ class Surroundings:
         classic = [number for number in signal.valid_signals() if number < LEAST_REAL_TIME]
         self._signals = {number: _signal.getsignal(number) for number in classic}
         self._remembered = remember()
-        self._hard_limits = hard_limits()
+        self._hard_limits, self._identity = hard_limits(), _identity()
         self._keep_warnings()
 
     @property
     def spoilt(self) -> bool:
-        """True after what nobody can undo: a lowered limit that this process may not raise again, threads that go on, lost memory."""
+        """True after what nobody can undo: a lowered limit that this process may not raise again, another user or another root
+        directory, threads that go on, lost memory."""
         return (
-            hard_limits() != self._hard_limits or threading.active_count() > MOST_THREADS or memory_is_short()
+            hard_limits() != self._hard_limits
+            or _identity() != self._identity
+            or threading.active_count() > MOST_THREADS
+            or memory_is_short()
         )
 
     def restore(self) -> None:
@@ -68,6 +73,12 @@ class Surroundings:
     def _keep_warnings(self) -> None:
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
+
+
+def _identity() -> tuple[object, ...]:
+    """Return whose process this is, and which root directory it has."""
+    root = os.stat("/")  # noqa: PTH116  half the time of a Path, for every job
+    return os.getresuid(), os.getresgid(), root.st_dev, root.st_ino
 
 
 def _seed() -> None:

@@ -143,3 +143,11 @@ while not all(os.path.lexists(f'/proc/self/fd/{fd}') for fd in (0, 1, 2)): await
 return 'survived'
 """
     assert host.run("code.task", look) == SURVIVED
+
+
+def test_slow_calls_in_threads_by_one_job_hold_up_those_of_no_other(host: HostProcess) -> None:
+    many = (
+        "for _ in range(40): asyncio.get_running_loop().run_in_executor(None, __import__('time').sleep, 30)"
+    )
+    host.say("code.task", many)
+    assert host.say("code.task", "return await asyncio.to_thread(lambda: 'survived')") == "survived"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -229,3 +230,13 @@ def test_memory_is_free_again_before_anything_is_done_after_a_job_that_filled_it
         word, _ = slot.run("code.process", "hoard = []\nwhile True: hoard.append(bytes(400))", limit_s=600)
         assert word == "out-of-memory"
         assert slot.say("code.process", "return 1") == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can do this")
+@pytest.mark.parametrize("change", ["os.setuid(65534)", "os.setgid(65534)", "os.chroot('/tmp')"])
+def test_a_slot_that_has_become_another_users_or_sees_other_files_is_spoilt(
+    slot: HostProcess, change: str
+) -> None:
+    number = slot.start("code.process", f"import os\n{change}")
+    assert slot.next_of("spoilt", "ended") == ["spoilt"]
+    slot.endings([number])
