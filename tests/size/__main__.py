@@ -138,7 +138,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make at-size ARGS=…", description=__doc__)
     parser.add_argument("--few", type=int, default=10_000, help="finished jobs at first (%(default)s)")
     parser.add_argument(
-        "--many", type=int, default=5_000_000, help="and then (%(default)s, about five minutes)"
+        "--many", type=int, default=5_000_000, help="and then (%(default)s, which take a minute or two)"
     )
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs of each measurement (%(default)s)")
     parser.add_argument("--backlog", type=int, default=120_000, help="jobs that drain (%(default)s)")
