@@ -51,7 +51,7 @@ from sluice.core.errors import Invalid
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes
-from sluice.core.retention import retention
+from sluice.core.retention import shortest_kept_s
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Telemetry
@@ -101,7 +101,7 @@ def build_state(
     publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
     memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
     listing = Listing(connections.listing, pepper)
-    kept_s = retention(registry, settings.keep_s).shortest_s
+    kept_s = shortest_kept_s(registry, settings.keep_s)
     lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
     return ApiState(

@@ -77,7 +77,6 @@ Statistics = Mapping[str, LaneStatistics]
 
 _WORKS = TypeAdapter(dict[str, LaneWork])
 _STATISTICS = TypeAdapter(dict[str, LaneStatistics])
-_LANE = TypeAdapter(LaneStatistics)
 
 
 def measured(seconds: Collection[float]) -> Times:
@@ -142,11 +141,6 @@ def write_statistics(statistics: Statistics) -> bytes:
 def read_statistics(raw: bytes | str) -> Statistics:
     """Decode it. Raises Malformed for what another release wrote differently."""
     return _read(_STATISTICS, raw)
-
-
-def read_lane(raw: bytes | str) -> LaneStatistics:
-    """Decode the statistics of one lane. Raises Malformed."""
-    return _read(_LANE, raw)
 
 
 def _read(adapter: TypeAdapter[V], raw: bytes | str) -> V:

@@ -12,7 +12,6 @@ from sluice.core.queue_stats import (
     Times,
     measured,
     put_together,
-    read_lane,
     read_statistics,
     read_works,
     write_statistics,
@@ -81,12 +80,11 @@ def test_what_is_written_can_be_read() -> None:
     assert read_works(write_works(works)) == works
     lanes = {"default": statistics()}
     assert read_statistics(write_statistics(lanes)) == lanes
-    assert read_lane(lanes["default"].model_dump_json()) == lanes["default"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"default": {"slots": "many"}}', b'{"default": 1}'])
 def test_what_another_release_wrote_is_not_read(raw: bytes) -> None:
-    for read in (read_works, read_statistics, read_lane):
+    for read in (read_works, read_statistics):
         with pytest.raises(Malformed):
             read(raw)
 
