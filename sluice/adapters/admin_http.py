@@ -14,6 +14,7 @@ import uvicorn
 from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.metrics import CONTENT_TYPE, Metrics
 from sluice.core.errors import NotConfigured, ServerUnfit
+from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import SluiceError
 
 Ping = Callable[[], Awaitable[None]]
@@ -117,7 +118,7 @@ async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]
     )  # fmt: skip
     server = EmbeddedServer(config)
     with listen(host, port) as listener:
-        task = asyncio.create_task(server.serve(sockets=[listener]), name="private-port")
+        task = TaskSet[None]().start(server.serve(sockets=[listener]), "private-port")
         try:
             yield listener.getsockname()[1]
         finally:

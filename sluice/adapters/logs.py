@@ -35,6 +35,7 @@ LEVELS: dict[Event, int] = {
     Event.DOUBTED: logging.WARNING,
     Event.VIOLATED: logging.ERROR,
     Event.DUTY_FAILED: logging.ERROR,
+    Event.TASK_FAILED: logging.ERROR,
     Event.CACHE_MISMATCH: logging.ERROR,
     Event.BLOCKED: logging.WARNING,
     Event.STUCK: logging.WARNING,

@@ -53,6 +53,7 @@ class Event(StrEnum):
     DOUBTED = "settings_doubted"
     VIOLATED = "invariants_violated"
     DUTY_FAILED = "duties_failed"
+    TASK_FAILED = "tasks_failed"
     STARTED = "process_started"
     STOPPING = "process_stopping"
     STOPPED = "process_stopped"
