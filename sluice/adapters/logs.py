@@ -29,6 +29,7 @@ LEVELS: dict[Event, int] = {
     Event.SERVER_AWAY: logging.WARNING,
     Event.SERVER_BACK: logging.INFO,
     Event.WRITES_REFUSED: logging.WARNING,
+    Event.SERVER_REFUSED: logging.ERROR,
     Event.RABBITMQ_ABSENT: logging.WARNING,
     Event.PULLING_STARTED: logging.WARNING,
     Event.PULLING_ENDED: logging.INFO,

@@ -47,6 +47,7 @@ class Event(StrEnum):
     SERVER_AWAY = "server_away"
     SERVER_BACK = "server_back"
     WRITES_REFUSED = "writes_refused"
+    SERVER_REFUSED = "server_refused"
     RABBITMQ_ABSENT = "rabbitmq_not_configured"
     PULLING_STARTED = "pulling_started"
     PULLING_ENDED = "pulling_ended"
