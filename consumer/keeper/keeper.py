@@ -8,9 +8,10 @@ from random import Random
 
 from consumer.failure_report import report_unforeseen
 from consumer.keeper.duty import Duty
+from sluice.core.errors import ServerRefused
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.tasks import TaskSet
-from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 TOGETHER = 8
 """Consumers whose keepers look at the record once per tick; in a larger fleet each looks as much less often."""
@@ -70,6 +71,8 @@ class Keeper:
     async def _do(self, name: str) -> None:
         try:
             await self.duties[name].once()
+        except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
+            self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
         except Exception as error:  # noqa: BLE001  as above
             report_unforeseen(self._telemetry, name, error)
         finally:

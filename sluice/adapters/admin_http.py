@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -118,7 +119,7 @@ async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]
     )  # fmt: skip
     server = EmbeddedServer(config)
     with listen(host, port) as listener:
-        task = TaskSet[None]().start(server.serve(sockets=[listener]), "private-port")
+        task = TaskSet[None]().keep(partial(server.serve, sockets=[listener]), "private-port")
         try:
             yield listener.getsockname()[1]
         finally:
