@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections import deque
 from threading import RLock, get_ident
@@ -73,13 +74,21 @@ class Pipe:
                 left = memoryview(data)[sum(sent) :]
                 if left:
                     # An `extend` of C has counted the bytes before a signal handler can raise.
-                    sent.extend(map(self._socket.send, (left,), (NO_SIGPIPE,)))
+                    try:
+                        sent.extend(map(self._socket.send, (left,), (NO_SIGPIPE,)))
+                    except BlockingIOError:  # libuv makes what it watches non-blocking
+                        self._wait_for_room()
                 else:
                     self._waiting.popleft()
         except OSError as error:
             if error.errno is None:  # not of the system, but raised by a signal handler
                 raise
             self._waiting.clear()
+
+    def _wait_for_room(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        poll.poll()
 
     def _read(self, flags: int) -> bytes:
         try:

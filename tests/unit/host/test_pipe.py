@@ -72,6 +72,15 @@ class SocketThat:
         return self._real.send(data, flags)
 
 
+def test_what_an_event_loop_has_made_non_blocking_is_sent_whole(ends: tuple[Pipe, Consumer]) -> None:
+    pipe, consumer = ends
+    os.set_blocking(pipe.fileno(), False)  # as libuv does with what it watches
+    with ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(pipe.send, ("one", LARGE), ("two",))
+        assert consumer.read(2) == [["one", LARGE], ["two"]]
+        sending.result()
+
+
 def test_messages_go_both_ways(ends: tuple[Pipe, Consumer]) -> None:
     pipe, consumer = ends
     pipe.send(("one", 1), ("two", b"2"))
