@@ -9,6 +9,7 @@ import uvloop
 
 from consumer.start import prepare
 from consumer.worker import Worker
+from sluice.core.runtime.large_blocks import return_large_blocks
 from sluice.errors import SluiceError, StartRefused
 
 NICE = 5
@@ -23,6 +24,7 @@ def main(debug: bool = False) -> int:
     try:
         worker = Worker(prepare(debug), debug)
         os.nice(NICE)
+        return_large_blocks()
         uvloop.run(worker.run())
     except StartRefused as error:
         print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong

@@ -6,7 +6,7 @@ Made for every job that runs, so it is slotted and cheap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -15,6 +15,8 @@ from sluice.core.job import Job
 from sluice.core.outcome import Released, TimedOut
 from sluice.errors import AttemptEnded
 
+InputReader = Callable[[str, asyncio.Event], Awaitable[bytes]]
+
 
 class Attempt:
     """A job, its kind and how the run is going.
@@ -22,9 +24,12 @@ class Attempt:
     `started` is the monotonic time from which the time limit counts: that of the claim or, if no host was free, of the
     moment one was found (`waiting` is true until then). `time_limit_s` is the smaller of the kind's and the job's.
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
+    A long input is not in the job: `read_input` reads it when a host is found.
     """
 
     __slots__ = (
+        "_has_long_input",
+        "_read_input",
         "claim",
         "info",
         "job",
@@ -36,8 +41,9 @@ class Attempt:
         "waiting",
     )
 
-    def __init__(self, job: Job, info: KindInfo) -> None:
+    def __init__(self, job: Job, info: KindInfo, read_input: InputReader | None = None) -> None:
         self.job = job
+        self._read_input, self._has_long_input = read_input, job.input is None and read_input is not None
         self.info = info
         self.claim = job.claim
         limit = info.timeout_s
@@ -85,6 +91,28 @@ class Attempt:
         """Count the time limit from now: a host has it. `on_stop` is called to end the work."""
         self.started = monotonic()
         self.on_stop = on_stop
+        if self._has_long_input:  # it is sent in this turn of the loop
+            asyncio.get_running_loop().call_soon(self.drop_input)
+
+    async def fetch_input(self, room: asyncio.Event) -> bool:
+        """Have the input at hand, once there is room for it where it goes; false if the attempt was stopped meanwhile."""
+        if self._read_input is None or self.job.input is not None:
+            return True
+        self.waiting = True
+        try:
+            async with asyncio.timeout(None) as limit:
+                self.on_stop = lambda: limit.reschedule(0)
+                self.job = self.job._replace(input=await self._read_input(self.job.id, room))
+        except TimeoutError:
+            pass
+        finally:
+            self.waiting, self.on_stop = False, None
+        return self.stopped is None
+
+    def drop_input(self) -> None:
+        """Let go of a long input, which can be read again."""
+        if self._has_long_input:
+            self.job = self.job._replace(input=None)
 
     @contextmanager
     def wait_for_host(self) -> Iterator[asyncio.Future[None]]:

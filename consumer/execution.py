@@ -12,6 +12,7 @@ from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.core.catalogue import KindInfo
@@ -36,7 +37,7 @@ class Execution:
     which the keeper can tell which jobs were overtaken.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts that it joins
         self,
         kinds: Registry[KindInfo],
         hosts: Runner,
@@ -44,9 +45,10 @@ class Execution:
         run_stats: RunStats,
         settling: Settling,
         announcer: Announcer,
+        inputs: LongInputs,
     ) -> None:
         self._kinds, self._hosts, self._lease, self._run_stats = kinds, hosts, lease, run_stats
-        self._settling, self._announcer = settling, announcer
+        self._settling, self._announcer, self._inputs = settling, announcer, inputs
         self._rng = Random()  # noqa: S311  jitter
         self._held: dict[Claim, Attempt] = {}
         self._runs: TaskSet[None] = TaskSet()
@@ -89,7 +91,7 @@ class Execution:
         await self._runs.drain()
 
     def _hold(self, job: Job) -> Attempt:
-        attempt = Attempt(job, self._kinds[job.kind])
+        attempt = Attempt(job, self._kinds[job.kind], self._inputs.read)
         self._held[attempt.claim] = attempt
         self._lease.hold(attempt)
         queue = (job.lane, job.priority)

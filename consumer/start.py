@@ -24,6 +24,7 @@ from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
@@ -126,7 +127,9 @@ class Consumer:
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
         self.run_stats = RunStats()
         self.lease = self._make_lease(settings, kinds.names)
-        self.execution = Execution(kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer)
+        self.execution = Execution(
+            kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
+        )
         claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [

@@ -60,6 +60,8 @@ class Child(asyncio.Protocol):
         self._why: str | None = None
         self._sent: list[int] = [signal.SIGKILL]
         self._stopping = False
+        self.room = asyncio.Event()
+        self.room.set()
         self.output = HostOutput(write, listener.only_job)
 
     @property
@@ -130,8 +132,17 @@ class Child(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  whatever it was that cannot be read
             self.kill(f"It sent what cannot be read: {type(error).__name__}: {error}.")
 
+    def pause_writing(self) -> None:
+        """Note that it has not taken all that was sent."""
+        self.room.clear()
+
+    def resume_writing(self) -> None:
+        """Note that it has taken nearly all."""
+        self.room.set()
+
     def connection_lost(self, _: Exception | None) -> None:
         """End a process that no longer listens, unless it is ending by itself."""
+        self.room.set()
         if not self._stopping:
             asyncio.get_running_loop().call_later(
                 EXIT_GRACE_S, self.kill, "It closed the pipe on which it answers."

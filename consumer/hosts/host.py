@@ -106,6 +106,11 @@ class Host:
         return not self.ending and not self.gone.is_set() and self._child.listens
 
     @property
+    def room(self) -> asyncio.Event:
+        """Set while it has taken all that was sent."""
+        return self._child.room
+
+    @property
     def quiet_s(self) -> float:
         """Seconds since its event loop was last heard of."""
         return monotonic() - self._heard

@@ -154,15 +154,20 @@ class Hosts:
         return await self._run_at(self._fresh[attempt.info.runs_in == "process"], attempt)
 
     async def _run_at(self, place: Place | Slots, attempt: Attempt) -> Ending:
-        host = place.take()
-        if host is None:
-            host = await self._wait_for_host(place, attempt)
-        if host is None:
-            return Released()
-        try:
-            return await host.run(attempt)
-        finally:
-            place.put_back(host)
+        while True:
+            host = place.take()
+            if host is None:
+                host = await self._wait_for_host(place, attempt)
+            if host is None:
+                return Released()
+            try:
+                if not await attempt.fetch_input(host.room):
+                    return Released()
+                if host.available:
+                    return await host.run(attempt)
+                attempt.drop_input()
+            finally:
+                place.put_back(host)
 
     async def _wait_for_host(self, place: Place | Slots, attempt: Attempt) -> Host | None:
         """Wait for a host; None if the attempt was stopped meanwhile."""

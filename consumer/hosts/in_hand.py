@@ -43,6 +43,11 @@ class Stopping(NamedTuple):
     on_late: Callable[[Attempt], None]
 
 
+def _run_message(number: int, attempt: Attempt) -> tuple[Any, ...]:
+    job, kind, limit_s = attempt.job, attempt.info.kind, attempt.time_limit_s
+    return "run", number, job.id, kind, job.attempt, job.fence, limit_s, job.input or b""
+
+
 class InHand:
     """Runs attempts in a host to which `send` sends."""
 
@@ -74,9 +79,7 @@ class InHand:
         run = self._runs[number] = Run(attempt, loop.create_future())
         attempt.begin(partial(self._ask, number))
         timer = loop.call_later(attempt.time_limit_s + self._stopping.grace_s, self._expire, number)
-        job, kind = attempt.job, attempt.info.kind
-        limit, given = attempt.time_limit_s, job.input or b""
-        self._send(("run", number, job.id, kind, job.attempt, job.fence, limit, given))
+        self._send(_run_message(number, attempt))  # no name is left here that would hold the input
         try:
             return await run.done
         except asyncio.CancelledError:

@@ -24,6 +24,8 @@ class InProcess(Hosts):
 
     async def open(self) -> Registry[KindInfo]:
         """Load the modules in this process. Raises StartRefused."""
+        self._room = asyncio.Event()
+        self._room.set()
         self._handlers = load_watched(self._spec.modules)
         return Registry(describe(self._handlers[kind]) for kind in self._handlers)
 
@@ -32,8 +34,8 @@ class InProcess(Hosts):
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run a job; returns how it ended. Raises only its own task's CancelledError."""
-        if attempt.stopped is not None:
-            return attempt.stopped
+        if attempt.stopped is not None or not await attempt.fetch_input(self._room):
+            return attempt.stopped or Released()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Ending] = loop.create_future()
 

@@ -104,6 +104,15 @@ async def test_only_what_waits_in_time_and_is_known_can_be_claimed(record: Recor
     assert sorted(await record.jobs.recover_lost_claims([free, also, late])) == sorted(claimed)
 
 
+async def test_a_claim_brings_inputs_of_up_to_64_kib_and_others_are_read_apart(record: Record) -> None:
+    short, long = b'"%065534d"' % 0, b'"%065535d"' % 0
+    ids = await record.accepted(new_job(input=short), new_job(input=long))
+    claimed = await record.jobs.claim(ids, KINDS)
+    assert {job.id: job.input for job in claimed} == dict(zip(ids, (short, None), strict=True))
+    assert await record.jobs.read_input(ids[1]) == long
+    assert await record.jobs.read_input(NOBODY) == b""
+
+
 async def test_what_could_not_be_claimed_fails_waits_or_is_void(record: Record) -> None:
     late, strange, strange_and_late = await record.accepted(
         new_job(deadline_s=60), new_job(kind="not.here"), new_job(kind="not.here", deadline_s=60)

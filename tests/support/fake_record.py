@@ -15,6 +15,7 @@ from sluice.core.lifecycle import DEADLINE_PASSED, Transition
 from sluice.core.ports import Settled
 from tests.support.make_jobs import AT
 
+LONGEST_CLAIMED = 65_536
 NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 
@@ -82,6 +83,11 @@ class FakeRecord:
         self.check()
         found = [self.jobs[each] for each in sorted(ids) if each in self.jobs]
         return [self._claim(job) for job in found if self._may_be_had(job, kinds)]
+
+    async def read_input(self, job_id: str) -> bytes:
+        """An input of any size."""
+        self.check()
+        return self.jobs[job_id].input or b"" if job_id in self.jobs else b""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Fail the overdue; offer what is of another kind to others, or park it if it is served by nobody."""
@@ -272,4 +278,5 @@ def _shown(job: Job) -> Job:
 
 def _claimed(job: Job) -> Job:
     """As statements read it that hand out a job to run."""
-    return job._replace(result=None, error=None)
+    given = job.input if len(job.input or b"") <= LONGEST_CLAIMED else None
+    return job._replace(input=given, result=None, error=None)

@@ -79,6 +79,11 @@ class PostgresJobStore:
             await self._database.fetch("recover_lost_claims", ids, self._owner.id, budget_s=WRITE_S)
         )
 
+    async def read_input(self, job_id: str) -> bytes:
+        """Read an input that was too long to come with its claim."""
+        rows = await self._database.fetch("read_input", job_id, budget_s=WRITE_S)
+        return bytes(rows[0]["input"]) if rows else b""
+
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Deal with ids that could not be claimed; returns the overdue, now failed."""
         return jobs_of(await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=WRITE_S))

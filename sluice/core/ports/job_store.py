@@ -44,7 +44,13 @@ class JobStore(Protocol):
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
 
     async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Take queued jobs of these kinds, raising their fence; ids that are not returned could not be claimed."""
+        """Take queued jobs of these kinds, raising their fence; ids that are not returned could not be claimed.
+
+        A job whose input is longer than 64 KiB comes without it, as from every method that hands out jobs to run.
+        """
+
+    async def read_input(self, job_id: str) -> bytes:
+        """Read an input that was too long to come with its claim; empty if it is not there."""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
         """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds unknown here."""

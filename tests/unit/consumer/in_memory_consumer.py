@@ -19,6 +19,7 @@ from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.core.catalogue import describe
@@ -101,6 +102,7 @@ class InMemoryConsumer:
             RunStats(),
             self.settling,
             self.announcer,
+            LongInputs(store, pause_s=0),
         )
         self.claims = Claims(
             store, store, ["t.former", "t.work"], self.execution, self.announcer, self.telemetry, pause_s=0
