@@ -10,7 +10,7 @@ from sluice.core.document import Document
 from sluice.core.errors import Overloaded
 from sluice.core.job import Job, JobState
 from sluice.core.ports import DocumentCache, JobStore
-from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.batching import OVERHEAD, Limits, SplitBatcher
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -20,7 +20,9 @@ class Announcer:
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
-        self._jobs: Batcher[Job, None] = Batcher("announce", self._send, Limits(waiting=100_000))
+        self._jobs: SplitBatcher[Job, None] = SplitBatcher(
+            "announce", self._send, Limits(waiting=100_000), _size
+        )
         self._versions: TaskSet[list[Document]] = TaskSet()
 
     def jobs_changed(self, *jobs: Job) -> None:
@@ -55,3 +57,7 @@ class Announcer:
             except Exception as error:  # noqa: BLE001  not shown then, but their waiters wake and look for themselves
                 report_unforeseen(self._telemetry, "announce", error)
         return {}
+
+
+def _size(job: Job) -> int:
+    return len(job.result or b"") + len(job.error or b"") + OVERHEAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from random import Random
 from time import monotonic
@@ -100,10 +101,16 @@ class Execution:
         return attempt
 
     async def _run(self, attempt: Attempt, slots: LaneSlots) -> None:
+        taken = ExitStack()
+        taken.callback(slots.free)
         try:
             ending = await self._perform(attempt, slots)
-            await self._settling.settle(attempt, self._judge(attempt, ending))
+            transition = self._judge(attempt, ending)
+            if self._settling.has_room:  # else results would gather that are not written
+                taken.close()
+            await self._settling.settle(attempt, transition)
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
+            taken.close()
             self._lease.drop(attempt)
             del self._held[attempt.claim]
 
@@ -122,5 +129,4 @@ class Execution:
         except BaseException as error:  # noqa: BLE001  whatever it is: a job that is not settled would run for ever
             return error
         finally:
-            slots.free()
             self._run_stats.add(slots.lane.name, attempt.job.kind, monotonic() - began)

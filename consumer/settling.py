@@ -12,9 +12,11 @@ from sluice.core.errors import BadRow
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
-from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.batching import OVERHEAD, Limits, SplitBatcher
 from sluice.core.runtime.telemetry import Event, Telemetry
 
+MOST_UNWRITTEN = 8 * 1024 * 1024
+"""Bytes of endings from which on a slot is free only when its ending is written."""
 PAUSE_S = 0.25
 """Seconds until an ending that the record did not take is tried again."""
 MOST_REFUSALS = 20
@@ -38,14 +40,29 @@ class Settling:
     ) -> None:
         self._store, self._announcer, self._telemetry = store, announcer, telemetry
         self._pause_s = pause_s
-        limits = Limits(waiting=100_000)
-        self._endings: Batcher[Transition, Settled | None] = Batcher("settle", self._write, limits, _size)
+        self._endings: SplitBatcher[Transition, Settled | None] = SplitBatcher(
+            "settle", self._write, Limits(waiting=100_000), _size
+        )
+        self._unwritten = 0
+
+    @property
+    def has_room(self) -> bool:
+        """True while few bytes of endings wait to be written."""
+        return self._unwritten < MOST_UNWRITTEN
 
     async def settle(self, attempt: Attempt, ending: Transition) -> None:
         """Write one ending, however long the record is away: the fence refuses it if it comes too late.
 
         If the record goes on refusing what the handler returned, the job fails instead.
         """
+        size = _size(ending)
+        self._unwritten += size
+        try:
+            await self._settle(attempt, ending)
+        finally:
+            self._unwritten -= size
+
+    async def _settle(self, attempt: Attempt, ending: Transition) -> None:
         tries = refusals = 0
         while True:
             tries += 1
@@ -107,10 +124,11 @@ def _build_settled(job: Job, ending: Transition, settled: Settled) -> Job:
         version=settled.version,
         finished_at=settled.finished_at,
         progress=None,
+        input=None,
         result=ending.result,
         error=ending.error,
     )
 
 
 def _size(ending: Transition) -> int:
-    return len(ending.result or b"") + len(ending.error or b"") + 256
+    return len(ending.result or b"") + len(ending.error or b"") + len(ending.traceback or "") + OVERHEAD

@@ -13,7 +13,7 @@ from sluice.core.document import Document, render
 from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import made_at
 from sluice.core.ports import DocumentCache, JobStore
-from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
 
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -47,7 +47,9 @@ class Lookup:
         self._from_record: Batcher[str, Document | None] = Batcher(
             "look-up", self._read_record, Limits(rows=200, in_flight=2)
         )
-        self._refill: Batcher[Document, None] = Batcher("refill", self._write_cache, Limits(rows=200))
+        self._refill: SplitBatcher[Document, None] = SplitBatcher(
+            "refill", self._write_cache, Limits(rows=200), lambda document: len(document.body) + OVERHEAD
+        )
 
     async def find(self, tenant: str, job_id: str) -> Document:
         """Find the document of a tenant's job. Raises JobUnknown, ServerAway; JobExpired if its id is old enough for that."""

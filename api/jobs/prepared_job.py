@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sluice.core.job import NewJob
 
 LARGE = 1024 * 1024
-"""Bytes from which on a body is read in a thread, and an input is inserted apart from smaller ones."""
+"""Bytes from which on a body is read in a thread."""
 
 
 class PreparedJob(NamedTuple):

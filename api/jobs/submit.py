@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.input_check import check_input, runs_python
-from api.jobs.prepared_job import LARGE, PreparedJob
+from api.jobs.prepared_job import PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render
@@ -25,7 +25,7 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
 from sluice.core.retention import kept_s
-from sluice.core.runtime.batching import Batcher, Limits
+from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.handler import AnyHandler
@@ -79,9 +79,8 @@ class Submission:
         self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
-        self._inserts, self._large_inserts = (
-            Batcher[NewJob, datetime | None](name, self._insert_batch, Limits(waiting=waiting), size_of=_size)
-            for name in ("accept", "accept-large")
+        self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
+            "accept", self._insert_batch, Limits(waiting=waiting), _size
         )
         self.one_large = Semaphore(1)
         self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher("keys", self._find_keys)
@@ -137,7 +136,6 @@ class Submission:
     async def drain(self) -> None:
         """Wait until every job taken is in the record and its ids were sent."""
         await self._inserts.drain()
-        await self._large_inserts.drain()
         await self._publisher.drain()
 
     def _build_job(
@@ -200,9 +198,8 @@ class Submission:
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
-        inserts = self._inserts if len(job.input) <= LARGE else self._large_inserts
         for _ in range(INSERT_TRIES):
-            at = await inserts.put(job)
+            at = await self._inserts.put(job)
             if at is not None:
                 return SubmitResult(render(as_accepted(job, at)))
             use = await self._find_key(job) if job.key else None
@@ -289,4 +286,4 @@ def _check_input(handler: AnyHandler, request: SubmitRequest) -> bytes:
 
 
 def _size(job: NewJob) -> int:
-    return len(job.input) + 256
+    return len(job.input) + OVERHEAD

@@ -16,6 +16,10 @@ from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
 T = TypeVar("T")
 R = TypeVar("R")
 
+LARGE = 256 * 1024
+"""Bytes from which on an item flies apart from smaller ones."""
+OVERHEAD = 1_024
+"""Bytes that an item counts for besides what it carries."""
 TRIES = 4
 
 
@@ -133,6 +137,30 @@ class Batcher(Generic[T, R]):
             step = (len(batch) + 1) // 2
         for start in range(0, len(batch), step):
             await self._call_with(batch[start : start + step], tries)
+
+
+class SplitBatcher(Generic[T, R]):
+    """Batches of small items, and apart from them batches of large ones, so that the small do not wait for those."""
+
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[list[T]], Awaitable[Sequence[R]]],
+        limits: Limits,
+        size_of: Callable[[T], int],
+    ) -> None:
+        self._small = Batcher(name, call, limits, size_of)
+        self._large = Batcher(f"{name}-large", call, limits, size_of)
+        self._size_of = size_of
+
+    def put(self, item: T) -> asyncio.Future[R]:
+        """Join the next batch of its kind. Raises Overloaded if too many items wait already."""
+        return (self._large if self._size_of(item) > LARGE else self._small).put(item)
+
+    async def drain(self) -> None:
+        """Wait until nothing waits and nothing is in flight."""
+        await self._small.drain()
+        await self._large.drain()
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[R]]], error: BaseException) -> None:

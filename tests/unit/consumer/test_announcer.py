@@ -30,6 +30,17 @@ async def test_jobs_that_changed_are_announced_together() -> None:
     assert scene.cache.documents == {}
 
 
+async def test_an_announcement_carries_a_bounded_number_of_bytes() -> None:
+    scene = Scene()
+    result = b'"%01000000d"' % 0
+    done = {"state": JobState.SUCCEEDED, "finished_at": AT, "result": result}
+    jobs = [a_job(kinds.echo, **done) for _ in range(9)]
+    scene.announcer.jobs_changed(*jobs, a_job(kinds.echo))
+    await scene.announcer.drain()
+    assert sorted(map(len, scene.cache.announced)) == [1, 1, 4, 4]
+    assert len(scene.cache.documents) == 9
+
+
 async def test_a_cancelled_job_is_shown_as_the_record_has_it() -> None:
     scene = Scene()
     job = a_job(kinds.echo, state=JobState.CANCELLED, finished_at=AT)

@@ -11,6 +11,7 @@ from consumer.attempt import Attempt
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.outcome import Ending
+from sluice.core.runtime.batching import OVERHEAD
 from sluice.core.runtime.telemetry import Event
 from sluice.errors import GiveUp
 from tests.support.faulty_store import Gate
@@ -45,6 +46,21 @@ async def test_a_slot_is_free_once_its_handler_has_ended_although_the_record_is_
     await until(lambda: AT_WORK == ["shut"])
     assert consumer.slots.busy == 1
     gate.open.set()
+
+
+async def test_a_slot_is_kept_until_its_ending_is_written_while_many_bytes_are_not(
+    consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    consumer.script["settle"].append(gate)
+    monkeypatch.setattr("consumer.settling.MOST_UNWRITTEN", 2 * OVERHEAD)
+    consumer.bring(*[consumer.job() for _ in range(4)])
+    await gate.reached.wait()
+    await until(lambda: consumer.settling.has_room is False)
+    await until(lambda: consumer.slots.busy == 2)
+    assert len(consumer.execution) == 4
+    gate.open.set()
+    await until(lambda: consumer.slots.busy == 0)
 
 
 async def test_a_job_of_a_kind_by_its_former_name_runs(consumer: InMemoryConsumer) -> None:

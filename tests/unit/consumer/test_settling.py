@@ -291,3 +291,15 @@ async def test_a_batch_of_large_results_is_split_before_the_record_chokes_on_it(
     large = b'"' + b"x" * 1_000_000 + b'"'
     await asyncio.gather(*(setup.settle(setup.attempt(), large) for _ in range(10)))
     assert setup.store.calls["settle"] == 3
+
+
+async def test_endings_are_written_a_bounded_number_of_bytes_at_a_time(setup: Setup) -> None:
+    gate, result = Gate(), b'"%01000000d"' % 0
+    setup.script["settle"].append(gate)
+    running = [asyncio.create_task(setup.settle(setup.attempt(), result)) for _ in range(9)]
+    await gate.reached.wait()
+    assert not setup.settling.has_room
+    gate.open.set()
+    await asyncio.gather(*running)
+    assert setup.settling.has_room
+    assert setup.store.calls["settle"] == 3, "four megabytes each, and what is left"

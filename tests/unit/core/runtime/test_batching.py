@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from sluice.core.errors import BadRow, Overloaded, ServerAway, ServerRefused, TryAgain
-from sluice.core.runtime.batching import TRIES, Batcher, Limits
+from sluice.core.runtime.batching import LARGE, TRIES, Batcher, Limits, SplitBatcher
 
 
 class Gate:
@@ -79,6 +79,25 @@ async def test_a_batch_is_no_larger_than_it_may_be_but_takes_one_item_of_any_siz
     batcher = Batcher("double", gate, Limits(size=10), size_of=lambda item: item)
     assert await answers(batcher, [4, 6, 1, 99, 1]) == [8, 12, 2, 198, 2]
     assert gate.batches == [[4, 6], [1], [99], [1]]
+
+
+async def test_large_items_fly_apart_and_small_ones_do_not_wait_for_them() -> None:
+    landed: list[int] = []
+    free = asyncio.Event()
+
+    async def call(sizes: list[int]) -> list[int]:
+        if sizes[0] > LARGE:
+            await free.wait()
+        landed.extend(sizes)
+        return sizes
+
+    batcher = SplitBatcher("test", call, Limits(), lambda size: size)
+    large, small = batcher.put(LARGE + 1), batcher.put(LARGE)
+    assert await small == LARGE
+    assert not large.done()
+    free.set()
+    await batcher.drain()
+    assert landed == [LARGE, LARGE + 1]
 
 
 async def test_as_many_batches_fly_as_may() -> None:
