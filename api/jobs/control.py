@@ -76,7 +76,7 @@ class Control:
             await self._cache.forget(job_id)
 
     async def list_attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
-        """List every attempt that did not succeed."""
+        """List the newest attempts that did not succeed."""
         await self._lookup.find(tenant, job_id)
         return await self._store.list_attempts(job_id)
 

@@ -228,7 +228,7 @@ async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Respon
     responses=problems(401, 403, 404, 410, 503),
 )
 async def list_attempts(job_id: str, caller: Caller, control: JobControl) -> Response:
-    """Lists every attempt that did not succeed, with tracebacks for keys with the scope `admin`."""
+    """Lists the newest attempts that did not succeed, at most 200, with tracebacks for keys with the scope `admin`."""
     attempts = await control.list_attempts(caller.tenant, job_id)
     shown = [_show_attempt(each, "admin" in caller.scopes) for each in attempts]
     return ReplyResponse(json_reply(200, orjson.dumps({"attempts": shown}, option=orjson.OPT_UTC_Z)))

@@ -85,9 +85,9 @@ class FakeControlStore(FakeRecord):
         return True
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """Every attempt of a job that did not succeed, in order."""
+        """The newest attempts of a job that did not succeed, in order."""
         self.check()
-        return self.attempts.get(job_id, [])
+        return self.attempts.get(job_id, [])[-200:]
 
     def _of(self, tenant: str, job_id: str) -> Job | None:
         self.check()

@@ -8,6 +8,9 @@ from sluice.core.job import Job, Message
 from sluice.core.ports import AttemptRecord
 from sluice.core.runtime.settings import Settings
 
+MOST_ATTEMPTS = 200
+"""Attempts that are listed of a job, with tracebacks of up to 20 KB each."""
+
 
 class PostgresControlStore:
     """Implements sluice.core.ports.ControlStore."""
@@ -38,6 +41,6 @@ class PostgresControlStore:
         return bool(await self._database.fetch("delete_job", tenant, job_id, budget_s=self._accept_s))
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """List every attempt of a job that did not succeed, in order."""
-        rows = await self._database.fetch("list_attempts", job_id, budget_s=self._read_s)
+        """List the newest attempts of a job that did not succeed, in order."""
+        rows = await self._database.fetch("list_attempts", job_id, MOST_ATTEMPTS, budget_s=self._read_s)
         return [AttemptRecord._make(row) for row in rows]

@@ -36,4 +36,4 @@ class ControlStore(Protocol):
         """Delete a finished job; false if there is none."""
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """List every attempt of a job that did not succeed, in order."""
+        """List the newest attempts of a job that did not succeed, at most 200, in order."""

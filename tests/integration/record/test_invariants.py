@@ -340,3 +340,18 @@ async def test_a_record_that_cannot_be_asked_is_another_exit_status(
     status, out, err = await sluice(servers, "verify", **settings)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert words in err
+
+
+async def test_of_attempts_that_do_not_count_those_of_the_last_hundred_claims_are_kept(
+    record: Record, verifier: PostgresVerifier
+) -> None:
+    job = await record.claimed()
+    await record.sql.execute(
+        "insert into attempts (job_id, fence, attempt, outcome)"
+        " select $1, n, 1, case n when 3 then 'handler-error' else 'postponed' end from generate_series(1, 150) as n",
+        job.id,
+    )
+    await record.change(job.id, "fence = 151, version = 152")
+    await record.store.settle([postponed(job._replace(fence=151), 30)])
+    assert [row["fence"] for row in await record.attempts(job.id)] == [3, *range(52, 152)]
+    assert await violated(verifier, 100) == []

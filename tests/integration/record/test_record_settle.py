@@ -226,3 +226,13 @@ async def test_an_ending_the_record_cannot_keep_is_told_from_one_it_does_not_wan
 
 def _no_state() -> Any:
     return "half-done"
+
+
+async def test_the_newest_attempts_are_listed(record: Record) -> None:
+    (job_id,) = await record.accepted()
+    await record.sql.execute(
+        "insert into attempts (job_id, fence, attempt, outcome) select $1, n, 1, 'x' from generate_series(1, 250) as n",
+        job_id,
+    )
+    listed = await record.control.list_attempts(job_id)
+    assert [each.fence for each in listed] == list(range(51, 251))

@@ -1,5 +1,6 @@
 -- Settle attempts: write their endings, each guarded by its fence. What does not come back was refused as stale.
--- A requested cancel turns every ending into `cancelled`.
+-- A requested cancel turns every ending into `cancelled`. Of attempts that do not count, which may be any number, those of the
+-- last 100 claims are kept.
 -- $1..$11: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
 -- fingerprints of errors that are final.
 with held as materialized (
@@ -35,6 +36,10 @@ with held as materialized (
     from ended join settled using (id)
     where ended.state <> 'succeeded'
     on conflict do nothing
+), forgotten as (
+    delete from attempts using ended
+    where ended.outcome in ('postponed', 'released') and attempts.job_id = ended.id and attempts.fence <= ended.fence - 100
+      and attempts.outcome in ('postponed', 'released')
 ), again as (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id), now() from settled where state = 'queued' group by lane, priority

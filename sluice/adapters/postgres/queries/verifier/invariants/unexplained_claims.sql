@@ -3,7 +3,8 @@
 select id::text
 from :recent_jobs
 cross join lateral (
-    select count(*) as ended from attempts where job_id = jobs.id and attempts.fence between 1 and jobs.fence
+    select count(*) as ended from attempts
+    where job_id = jobs.id and attempts.fence between greatest(1, jobs.fence - 99) and jobs.fence
 ) as tries
-where fence - ended not in (case when state in ('running', 'succeeded') then 1 else 0 end,
+where least(fence, 100) - ended not in (case when state in ('running', 'succeeded') then 1 else 0 end,
                             case when state in ('running', 'succeeded', 'cancelled') then 1 else 0 end)
