@@ -145,3 +145,14 @@ async def test_no_more_keys_go_at_once_than_are_asked_for_the_oldest_first(recor
         await key(record, f"k{number}", 100 + number)
     assert await record.prune.prune_idempotency_keys(60, 3) == 3
     assert await keys(record) == {"k0", "k1"}
+
+
+async def test_a_tick_deletes_a_bounded_number_of_bytes(record: Record) -> None:
+    old = [await record.finished(ago_s) for ago_s in (3_603, 3_602, 3_601)]
+    for job_id in old:
+        await record.sql.execute(
+            "insert into inputs (id, input) values ($1, convert_to(repeat('x', 140000000), 'UTF8'))",
+            UUID(job_id),
+        )
+    assert await pruned(record) == set(old[:2])
+    assert await pruned(record) == {old[2]}
