@@ -11,7 +11,7 @@ from time import time
 from api.jobs.document_memory import DocumentMemory
 from sluice.core.document import Document, render
 from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
-from sluice.core.job import made_at
+from sluice.core.job import Job, made_at
 from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
 
@@ -44,7 +44,7 @@ class Lookup:
         self._cache = cache
         self.memory = memory
         self._from_cache: Batcher[str, Document | None] = Batcher("mget", self._read_cache, Limits(rows=200))
-        self._from_record: Batcher[str, Document | None] = Batcher(
+        self._from_record: Batcher[str, Job | None] = Batcher(
             "look-up", self._read_record, Limits(rows=200, in_flight=2)
         )
         self._refill: SplitBatcher[Document, None] = SplitBatcher(
@@ -77,7 +77,10 @@ class Lookup:
         return document
 
     async def _find_in_record(self, job_id: str) -> Document | None:
-        document = await self._from_record.put(job_id)
+        job = await self._from_record.put(job_id)
+        if job and job.is_cut:  # the results of others filled the batch
+            job = (await self._store.look_up([job_id])).get(job_id)
+        document = render(job) if job else None
         if document and document.finished:
             self.memory.put(document)
             with suppress(Overloaded):  # the next look-up asks the record again
@@ -90,9 +93,9 @@ class Lookup:
         except ServerAway:  # the record knows
             return [None] * len(ids)
 
-    async def _read_record(self, ids: Sequence[str]) -> list[Document | None]:
+    async def _read_record(self, ids: Sequence[str]) -> list[Job | None]:
         jobs = await self._store.look_up(list(set(ids)))
-        return [render(jobs[job_id]) if job_id in jobs else None for job_id in ids]
+        return [jobs.get(job_id) for job_id in ids]
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
         with suppress(ServerAway):  # as above

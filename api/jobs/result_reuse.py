@@ -53,7 +53,9 @@ class ResultReuse:
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
             "results-mget", self._read_cache, Limits(rows=200)
         )
-        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher("same", self._read_record)
+        self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher(
+            "same", self._read_record, Limits(rows=50)
+        )
 
     async def find(
         self, tenant: str, fingerprint: bytes, fresh_s: float, now: float

@@ -61,6 +61,11 @@ class Job(NamedTuple):
     error: bytes | None = None
 
     @property
+    def is_cut(self) -> bool:
+        """True if its result was left out, because others were long; it is to be read again."""
+        return self.state == JobState.SUCCEEDED and self.result is None
+
+    @property
     def claim(self) -> Claim:
         """The newest right to run it."""
         return Claim(self.id, self.fence)

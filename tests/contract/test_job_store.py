@@ -113,6 +113,17 @@ async def test_a_claim_brings_inputs_of_up_to_64_kib_and_others_are_read_apart(r
     assert await record.jobs.read_input(NOBODY) == b""
 
 
+async def test_a_look_up_brings_a_bounded_number_of_bytes(record: Record) -> None:
+    result = b'"%01000000d"' % 0
+    jobs = [await record.claimed() for _ in range(7)]
+    await record.jobs.settle([succeeded(job, result) for job in jobs])
+    ids = sorted(job.id for job in jobs)
+    found = await record.jobs.look_up(ids)
+    assert [found[each].is_cut for each in ids] == [False] * 5 + [True] * 2
+    rest = await record.jobs.look_up(ids[5:])
+    assert {job.result for job in (*rest.values(), found[ids[0]])} == {result}
+
+
 async def test_what_could_not_be_claimed_fails_waits_or_is_void(record: Record) -> None:
     late, strange, strange_and_late = await record.accepted(
         new_job(deadline_s=60), new_job(kind="not.here"), new_job(kind="not.here", deadline_s=60)

@@ -38,7 +38,10 @@ class JobStore(Protocol):
         """Let a key stand for a job that was there before it; false if it stands for another already."""
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
-        """Read jobs by id, with result and error; unknown ids are left out."""
+        """Read jobs by id, with result and error; unknown ids are left out.
+
+        Once 4 MiB of results are found, those of further jobs are left out (`Job.is_cut`).
+        """
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""

@@ -30,10 +30,12 @@ class Setup:
         self.memory = DocumentMemory(1_000_000, 10, Clock())
         self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory)
 
-    def job(self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0) -> Job:
+    def job(
+        self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0, result: bytes = b"{}"
+    ) -> Job:
         """A job in the record."""
-        finished = AT if state == JobState.SUCCEEDED else None
-        job = a_job(add, {}, id=aged_id(age_s), state=state, tenant=tenant, finished_at=finished)
+        ended = {"finished_at": AT, "result": result} if state == JobState.SUCCEEDED else {}
+        job = a_job(add, {}, id=aged_id(age_s), state=state, tenant=tenant, **ended)
         self.record.add(job)
         return job
 
@@ -180,3 +182,10 @@ async def test_a_look_up_succeeds_although_more_documents_wait_for_the_cache_tha
     monkeypatch.setattr(setup.lookup._refill, "put", refuse)
     job = setup.job()
     assert await setup.lookup.find("acme", job.id) == render(job)
+
+
+async def test_a_result_for_which_there_was_no_room_is_read_alone(setup: Setup) -> None:
+    jobs = [setup.job(age_s=9 - number, result=b'"%01000000d"' % number) for number in range(7)]
+    finds = [setup.lookup.find("acme", job.id) for job in jobs]
+    assert await asyncio.gather(*finds) == list(map(render, jobs))
+    assert setup.asked == (1, 3), "all but two came together"
