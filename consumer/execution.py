@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -22,6 +23,9 @@ from sluice.core.lifecycle import Transition
 from sluice.core.outcome import Ending, Released, judge
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
+
+SHOWN_S = 0.05
+"""Seconds after which a job that runs is announced as running; one that ends sooner is announced once."""
 
 
 class Runner(Protocol):
@@ -69,12 +73,15 @@ class Execution:
     def start(self, jobs: Sequence[Job], slots: LaneSlots) -> None:
         """Run jobs claimed for slots of this lane; if it was closed meanwhile, queue them again without starting them."""
         if not slots.closed:
-            self._announcer.jobs_changed(*jobs)
+            asyncio.get_running_loop().call_later(SHOWN_S, self._show_running, jobs)
         for job in jobs:
             attempt = self._hold(job)
             self._runs.start(self._run(attempt, slots), job.id)
             if slots.closed:
                 attempt.stop(Released())
+
+    def _show_running(self, jobs: Sequence[Job]) -> None:
+        self._announcer.jobs_changed(*(job for job in jobs if job.claim in self._held))
 
     def release_waiting(self) -> None:
         """Give back what waits for a place to run: it has not begun."""

@@ -63,6 +63,14 @@ async def test_a_slot_is_kept_until_its_ending_is_written_while_many_bytes_are_n
     await until(lambda: consumer.slots.busy == 0)
 
 
+async def test_a_job_is_announced_as_running_unless_it_ends_at_once(consumer: InMemoryConsumer) -> None:
+    quick, long = consumer.job(), consumer.job("shut")
+    consumer.bring(quick, long)
+    await until(lambda: any(long in versions for versions in consumer.cache.announced))
+    assert [versions[quick] for versions in consumer.cache.announced if quick in versions] == [3]
+    assert consumer.cache.announced[-1] == {long: 2}
+
+
 async def test_a_job_of_a_kind_by_its_former_name_runs(consumer: InMemoryConsumer) -> None:
     job_id = consumer.job(kind="t.former")
     await consumer.bring_settled(job_id)
