@@ -124,6 +124,7 @@ class Consumer:
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
         self.run_stats = RunStats()
         self.lease = self._make_lease(settings, kinds.names)
+        opened.identity.follow(self.lease.reconnect)
         self.execution = Execution(kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer)
         claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
         self.slots = [LaneSlots(lane) for lane in settings.served]

@@ -154,6 +154,11 @@ class Database:
         """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
         self._releasing.start(_release(pool, connection), name="release")
 
+    def reconnect(self) -> None:
+        """Replace every connection before it is used again: they may lead to a server that is no longer the record."""
+        if self._pool is not None:
+            self._releasing.start(self._pool.expire_connections(), name="expire")
+
     async def close(self) -> None:
         """Close within 2 s, cutting off what is stuck."""
         if self._pool is not None:

@@ -1,8 +1,7 @@
-"""Questions to PostgreSQL itself: whether it answers, which database it is, and what its time is."""
+"""Questions to PostgreSQL itself."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sluice.adapters.postgres.pool import Database
@@ -22,15 +21,6 @@ class PostgresServer:
             raise ServerUnfit(SERVER, READ_ONLY)
         if refusal := self._database.refusal:
             raise refusal
-
-    async def database_identity(self) -> str:
-        """Return which database this is, and which of its histories: after a restore the caches are empty."""
-        return str((await self.ask("database_identity"))[0][0])
-
-    async def clock(self) -> datetime:
-        """Return the time by its clock."""
-        now: datetime = (await self.ask("clock"))[0][0]
-        return now
 
     async def ask(self, query: str, *args: Any) -> list[Any]:
         """Fetch the rows of a named statement."""

@@ -14,6 +14,8 @@ import asyncpg
 
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
+from sluice.core.runtime.record_clock import RecordClock
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "postgresql"
@@ -47,10 +49,21 @@ class SettingSource(NamedTuple):
 
 
 class ServerChecks:
-    """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are."""
+    """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are.
 
-    def __init__(self, config_problems: ConfigProblems | None = None, *, accept: bool = False) -> None:
+    `identity` and `clock` learn of every server that is checked: after a failover they follow with the first new connection.
+    """
+
+    def __init__(
+        self,
+        config_problems: ConfigProblems | None = None,
+        *,
+        accept: bool = False,
+        identity: RecordIdentity | None = None,
+        clock: RecordClock | None = None,
+    ) -> None:
         self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
+        self._identity, self._clock = identity or RecordIdentity(), clock or RecordClock()
         self._needed = newest_revision()
 
     async def check_new(
@@ -65,10 +78,12 @@ class ServerChecks:
 
     async def check(self, fetch: Fetch) -> None:
         """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
+        asked = self._clock.here()
         try:
             found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
+        self._clock.learn(found["now"], asked)
         self._refuse(too_old(found["release"]))
         weak = await self._weakness(found, fetch)
         if not self._accept:
@@ -78,6 +93,7 @@ class ServerChecks:
             raise ServerUnfit(SERVER, READ_ONLY)
         if (found["revision"] or "") < self._needed:
             raise ServerUnfit(SERVER, self._unmigrated(found["revision"] or "none"))
+        self._identity.learn(found["identity"])
 
     def _refuse(self, line: str) -> None:
         if line:

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sluice.core.errors import ServerAway
 from sluice.core.runtime.breaker import Breaker
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "redis"
@@ -24,37 +25,29 @@ LOST = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 class RedisConnection:
-    """A client for one process. Keys carry the identity of the database, so that a restored one meets an empty cache."""
+    """A client for one process. Keys carry the identity of the record, so that a restored one meets an empty cache."""
 
-    def __init__(self, url: str, name: str, telemetry: Telemetry, budget_s: float) -> None:
+    def __init__(
+        self, url: str, name: str, telemetry: Telemetry, budget_s: float, identity: RecordIdentity
+    ) -> None:
         self._client = open_client(url, name, max(budget_s, BACKGROUND_S))
         self._breaker = Breaker(SERVER, telemetry, monotonic)
         self._budget_s = budget_s
-        self._identity = ""
-        self._identified = asyncio.Event()
+        self._identity = identity
 
     @property
     def identified(self) -> bool:
         """Whether it is known which database the keys belong to."""
-        return bool(self._identity)
-
-    def belong_to(self, identity: str) -> None:
-        """Read and write only keys of this database from now on."""
-        self._identity = identity
-        self._identified.set()
+        return bool(self._identity.current)
 
     def key(self, name: str) -> str:
-        """Name a key or a channel of the database."""
-        return f"sluice:{self._identity}:{name}"
+        """Name a key of the record as it is now."""
+        return f"sluice:{self._identity.current}:{name}"
 
     def check_identified(self) -> None:
         """Raise ServerAway while the database is not known."""
-        if not self._identity:
+        if not self.identified:
             raise ServerAway(SERVER, "the database is not known yet")
-
-    async def until_identified(self) -> None:
-        """Return once the database is known."""
-        await self._identified.wait()
 
     async def run(self, *command: Any, budget_s: float | None = None) -> Any:
         """Run a command. Raises ServerAway within the budget, NoScriptError."""
@@ -98,6 +91,11 @@ class RedisConnection:
             return {}
         except (RedisError, OSError, TimeoutError) as error:
             raise ServerAway(SERVER, str(error) or "did not answer in time") from error
+
+
+def channel(topic: str) -> str:
+    """Name a channel. The record's identity is not in it: after a failover each process learns that at a moment of its own."""
+    return f"sluice:{topic}"
 
 
 def open_client(url: str, name: str, budget_s: float) -> redis.Redis:

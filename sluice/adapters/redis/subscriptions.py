@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sluice.adapters.redis.connection import LOST, SERVER, RedisConnection, open_client
+from sluice.adapters.redis.connection import LOST, SERVER, channel, open_client
 from sluice.adapters.redis.packing import unpack_wakes
 from sluice.core.errors import ServerAway
 from sluice.core.ports import Wake
@@ -21,10 +21,8 @@ SILENCE_S = 5.0
 class RedisSubscriptions:
     """Implements sluice.core.ports.Subscriptions, over connections of its own."""
 
-    def __init__(
-        self, url: str, name: str, connection: RedisConnection, silence_s: float = SILENCE_S
-    ) -> None:
-        self._redis, self._silence_s = connection, silence_s
+    def __init__(self, url: str, name: str, silence_s: float = SILENCE_S) -> None:
+        self._silence_s = silence_s
         self._client = open_client(url, f"{name}-waits", SILENCE_S)
         self._subscribed: set[str] = set()
 
@@ -67,11 +65,10 @@ class RedisSubscriptions:
 
     async def _subscribe(self, topic: str, receive: Callable[[bytes], None]) -> None:
         """Hand on messages until the subscription is lost. An empty one says that some may have been missed."""
-        await self._redis.until_identified()
         pubsub = self._client.pubsub()
         try:
             async with asyncio.timeout(self._silence_s):
-                await pubsub.subscribe(self._redis.key(topic))
+                await pubsub.subscribe(channel(topic))
             await self._receive(pubsub, topic, receive)
         finally:
             self._subscribed.discard(topic)
