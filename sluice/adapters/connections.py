@@ -29,7 +29,7 @@ from sluice.adapters.rabbitmq import Broker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
-from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
+from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
@@ -90,8 +90,13 @@ async def open_connections(
 ) -> AsyncIterator[Connections]:
     """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its lease."""
     config_problems, clock, identity = ConfigProblems(telemetry), RecordClock(), RecordIdentity()
-    accept = settings.unsafe_durability == "accept"
-    checks = ServerChecks(config_problems, accept=accept, identity=identity, clock=clock)
+    checks = ServerChecks(
+        config_problems,
+        accept=settings.unsafe_durability == "accept",
+        standby_may_lag=settings.standby_may_lag,
+        identity=identity,
+        clock=clock,
+    )
     servers = _make_servers(settings, f"sluice-{role}", telemetry, checks, identity)
     identity.follow(servers.database.reconnect)
     async with AsyncExitStack() as stack:
@@ -178,7 +183,7 @@ async def _watch_cache(redis: RedisConnection, config_problems: ConfigProblems) 
 async def _check_cache(redis: RedisConnection, config_problems: ConfigProblems, *, starting: bool) -> None:
     with suppress(ServerAway):
         found = await redis.settings()
-        full = refuses_writes(found)
-        if starting and full:
-            config_problems.refuse(full)
-        config_problems.report("redis", [line for line in (full, stops_after_snapshot(found)) if line])
+        grave = is_cluster(found) or refuses_writes(found)
+        if starting and grave:
+            config_problems.refuse(grave)
+        config_problems.report("redis", [line for line in (grave, stops_after_snapshot(found)) if line])

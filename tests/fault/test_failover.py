@@ -1,4 +1,7 @@
-"""PostgreSQL fails over to its standby under running processes: nobody is blamed, and nobody who waits is deaf."""
+"""PostgreSQL fails over to its standby under running processes: nobody is blamed, and nobody who waits is deaf.
+
+Half of the processes know one address, which leads to whichever server is the primary; the others know both servers.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import copy
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 import httpx2
 import pytest
@@ -31,64 +34,68 @@ LATER_S = float(os.environ.get("LATER_S", "0"))
 
 
 @pytest.fixture
-def replicated() -> Iterator[tuple[Primary, Standby]]:
-    with replicated_postgres() as pair:
-        yield pair
+def replicated(shared_servers: Servers) -> Iterator[ReplicatedServers]:
+    proxies = Proxies()
+    with replicated_postgres() as (primary, standby):
+        servers = copy.copy(shared_servers)
+        servers.postgres = primary
+        yield ReplicatedServers(servers, primary, standby, proxies.add(primary.port))
+    proxies.close()
 
 
-@pytest.fixture
-def proxies() -> Iterator[Proxies]:
-    made = Proxies()
-    yield made
-    made.close()
+class ReplicatedServers(NamedTuple):
+    """Servers whose PostgreSQL has a standby, and an address that leads to whichever of the two is the primary."""
+
+    servers: Servers
+    primary: Primary
+    standby: Standby
+    address: Proxy
+
+    def fail_over(self) -> None:
+        """Promote the standby in place of a dead primary, and lead the address to it."""
+        self.primary.kill()
+        self.standby.promote()
+        self.address.lead_to(self.standby.port)
+        self.servers.postgres = self.standby
+
+    async def start(self, stack: Stack) -> None:
+        """Start an api and a consumer that know the address, and one of each that know both servers."""
+        both = self.primary.url.replace("@", f"@127.0.0.1:{self.standby.port},")
+        stack.add_consumer(postgres_url=both)
+        await stack.start()
+        await stack.add_api(postgres_url=both).ready()
 
 
 @pytest.mark.timeout(180)
 async def test_a_promoted_standby_is_followed_at_once_and_blames_nobody(
-    shared_servers: Servers, replicated: tuple[Primary, Standby], proxies: Proxies, tmp_path: Path
+    replicated: ReplicatedServers, tmp_path: Path
 ) -> None:
-    primary, standby = replicated
-    servers = copy.copy(shared_servers)
-    servers.postgres = primary
-    await empty(servers)
-    address = proxies.add(primary.port)
-    with Stack(
-        servers,
-        tmp_path,
-        handlers=KINDS,
-        lease_s=15,
-        beat_s=5,
-        **proxied_urls(servers, {"postgres": address.port}),
-    ) as stack:
-        await stack.start(apis=2, consumers=2)
+    await empty(replicated.servers)
+    urls = proxied_urls(replicated.servers, {"postgres": replicated.address.port})
+    with Stack(replicated.servers, tmp_path, handlers=KINDS, lease_s=15, beat_s=5, **urls) as stack:
+        await replicated.start(stack)
         gate = tmp_path / "gate"
-        work = {"kind": "own.loop", "input": {"gate": str(gate)}}
-        ids = await submit(stack, work, RUNNING)
+        ids = await submit(stack, {"kind": "own.loop", "input": {"gate": str(gate)}}, RUNNING)
         await until_running(stack, RUNNING)
-        async with asyncio.TaskGroup() as group, AsyncExitStack() as clients:
-            opened = [await clients.enter_async_context(stack.client(api=api)) for api in stack.apis]
-            waits = [group.create_task(ended(opened[n % 2], each)) for n, each in enumerate(ids)]
+        async with (
+            stack.client() as one,
+            stack.client(api=stack.apis[1]) as two,
+            asyncio.TaskGroup() as group,
+        ):
+            waits = [group.create_task(ended(client, each)) for each in ids for client in (one, two)]
             for api in stack.apis:
-                await api.until_metric("sluice_waiting_requests", RUNNING / 2)
-            await asyncio.to_thread(fail_over, primary, standby, address)
-            servers.postgres = standby
+                await api.until_metric("sluice_waiting_requests", RUNNING)
+            await asyncio.to_thread(replicated.fail_over)
             await asyncio.gather(*(api.ready() for api in stack.apis))
-            await check_waits(opened)
+            await check_waits(one, two)
             gate.touch()
             began = monotonic()
             assert percentile_90([await each - began for each in waits]) < WAIT_S
             await asyncio.sleep(LATER_S)
-            await check_waits(opened)
+            await check_waits(one, two)
         rows = await stack.finished(ids)
         assert {(row["attempt"], row["crash_count"], row["fence"]) for row in rows.values()} == {(1, 0, 1)}
         assert not await check_claims(stack)
-
-
-def fail_over(primary: Primary, standby: Standby, address: Proxy) -> None:
-    """Promote the standby, and lead the address to it."""
-    primary.kill()
-    standby.promote()
-    address.lead_to(standby.port)
 
 
 async def ended(client: httpx2.AsyncClient, job_id: str) -> float:
@@ -98,7 +105,7 @@ async def ended(client: httpx2.AsyncClient, job_id: str) -> float:
     return monotonic()
 
 
-async def check_waits(clients: Sequence[httpx2.AsyncClient]) -> None:
+async def check_waits(*clients: httpx2.AsyncClient) -> None:
     """Check that those who wait for a job hear of its end at once."""
     took = percentile_90([await seconds(clients[number % len(clients)]) for number in range(WAITS)])
     sys.stdout.write(f"nine of ten waits took at most {took:.3f} s\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from sluice.adapters.postgres.connecting import connect_to_primary
 from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, ServerChecks
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import BadRow, LeaseOver, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
@@ -184,7 +185,7 @@ class Database:
 
     async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Connect and check. The pool's own `init` will not do: when it fails, it waits for the server, which may be frozen."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+        connection = await connect_to_primary(*args, **options)
         try:
             await self._checks.check_new(connection, self._queries)
         except BaseException:
@@ -199,7 +200,7 @@ async def connect(
     """Open a connection outside any pool, with these additional settings. Raises ServerAway."""
     settings = {**SETTINGS, "application_name": name, **(more or {})}
     try:
-        return await asyncpg.connect(url, server_settings=settings, timeout=5)
+        return await connect_to_primary(url, server_settings=settings, timeout=5)
     except Exception as error:
         raise translated(error) from error
 

@@ -30,6 +30,11 @@ SAFE = {
 """Values under which what COMMIT has answered survives a power cut."""
 
 READ_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
+LAG = (
+    "PostgreSQL has standbys and COMMIT waits for none of them: if one is promoted, the last jobs that were answered with 202 may "
+    "be lost. Remedy: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); or, if that may happen or "
+    "none will ever be promoted, SLUICE_STANDBY_MAY_LAG=true"
+)
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -51,6 +56,8 @@ class SettingSource(NamedTuple):
 class ServerChecks:
     """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are.
 
+    With `standby_may_lag`, nothing is said of standbys for which COMMIT does not wait.
+
     `identity` and `clock` learn of every server that is checked: after a failover they follow with the first new connection.
     """
 
@@ -59,11 +66,13 @@ class ServerChecks:
         config_problems: ConfigProblems | None = None,
         *,
         accept: bool = False,
+        standby_may_lag: bool = False,
         identity: RecordIdentity | None = None,
         clock: RecordClock | None = None,
     ) -> None:
         self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
         self._identity, self._clock = identity or RecordIdentity(), clock or RecordClock()
+        self._standby_may_lag = standby_may_lag
         self._needed = newest_revision()
 
     async def check_new(
@@ -88,7 +97,8 @@ class ServerChecks:
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self._refuse(weak)
-        self._problems.report(SERVER, [weak] if weak else [])
+        lag = LAG if found["standby_may_lag"] and not self._standby_may_lag else ""
+        self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
             raise ServerUnfit(SERVER, READ_ONLY)
         if (found["revision"] or "") < self._needed:

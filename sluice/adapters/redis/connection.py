@@ -6,11 +6,9 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from sluice.adapters.redis.client import close_client, open_client
 from sluice.core.errors import ServerAway
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -70,17 +68,16 @@ class RedisConnection:
 
     async def settings(self) -> dict[str, str]:
         """Read its settings, as far as it shows them: a hosted one may hide some. Raises ServerAway."""
-        memory = await self._read("INFO", "memory")
-        found: dict[str, str] = {
-            name: str(memory[name]) for name in ("maxmemory", "maxmemory_policy") if name in memory
-        }
+        said = await self._read("INFO", "memory") | await self._read("INFO", "cluster")
+        names = ("maxmemory", "maxmemory_policy", "cluster_enabled")
+        found: dict[str, str] = {name: str(said[name]) for name in names if name in said}
         for name in ("save", "stop-writes-on-bgsave-error"):
             found |= await self._read("CONFIG GET", name)
         return found
 
     async def close(self) -> None:
         """Close every connection to the server."""
-        await self._client.aclose()
+        await close_client(self._client)
 
     async def _read(self, *command: str) -> dict[str, Any]:
         """Run a command that may be refused; a refusal does not count as a failure of the server."""
@@ -96,16 +93,3 @@ class RedisConnection:
 def channel(topic: str) -> str:
     """Name a channel. The record's identity is not in it: after a failover each process learns that at a moment of its own."""
     return f"sluice:{topic}"
-
-
-def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
-    """Make a client that never retries: redis-py does so for seconds by default, and a call must not outlast its budget."""
-    return redis.Redis.from_url(
-        url,
-        client_name=name,
-        socket_timeout=budget_s,
-        socket_connect_timeout=budget_s,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=64,
-        protocol=2,
-    )

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sluice.adapters.redis.connection import LOST, SERVER, channel, open_client
+from sluice.adapters.redis.client import close_client, open_client
+from sluice.adapters.redis.connection import LOST, SERVER, channel
 from sluice.adapters.redis.packing import unpack_wakes
 from sluice.core.errors import ServerAway
 from sluice.core.ports import Wake
@@ -54,7 +55,7 @@ class RedisSubscriptions:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await close_client(self._client)
 
     async def _listen(self, topic: str, receive: Callable[[bytes], None]) -> None:
         while True:

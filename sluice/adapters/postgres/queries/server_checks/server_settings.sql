@@ -13,6 +13,7 @@ with found as materialized (
                || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.'
                || (select oid from pg_database where datname = current_database())::text
            end as identity,
+           current_setting('synchronous_standby_names') = '' and exists (select from pg_stat_replication) as standby_may_lag,
            extract(epoch from clock_timestamp())::float8 as now
 )
 select found.*, case when $1::bool and synchronous_commit not in ('off', 'local')
