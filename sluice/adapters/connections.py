@@ -48,7 +48,6 @@ CHECK_S = 30.0
 """How often a process asks the record for its identity, time and settings; each new connection does so as well."""
 AGAIN_S = 0.5
 """Seconds until it asks again where the record does not answer."""
-DATABASE_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _make_servers(
     settings: Settings, name: str, telemetry: Telemetry, checks: ServerChecks, identity: RecordIdentity
 ) -> Servers:
     url = settings.postgres_url.get_secret_value()
-    database = Database(url, name, telemetry, DATABASE_CONNECTIONS, checks)
+    database = Database(url, name, telemetry, settings.postgres_connections, checks)
     redis = redis_ports(settings, name, telemetry, identity)
     broker = _make_broker(settings, name, redis.cache, telemetry)
     return Servers(database, PostgresServer(database, settings.record_budget_s), redis, broker)

@@ -30,6 +30,10 @@ SAFE = {
 """Values under which what COMMIT has answered survives a power cut."""
 
 READ_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
+POOLER = (
+    "a pooler in transaction mode stands before PostgreSQL and loses prepared statements: give it pool_mode = session, or take "
+    "PgBouncer 1.21 or newer with max_prepared_statements"
+)
 LAG = (
     "PostgreSQL has standbys and COMMIT waits for none of them: if one is promoted, the last jobs that were answered with 202 may "
     "be lost. Remedy: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); or, if that may happen or "
@@ -93,10 +97,10 @@ class ServerChecks:
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         self._clock.learn(found["now"], asked)
-        self._refuse(too_old(found["release"]))
+        self.refuse(too_old(found["release"]))
         weak = await self._weakness(found, fetch)
         if not self._accept:
-            self._refuse(weak)
+            self.refuse(weak)
         lag = LAG if found["standby_may_lag"] and not self._standby_may_lag else ""
         self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
@@ -105,7 +109,8 @@ class ServerChecks:
             raise ServerUnfit(SERVER, self._unmigrated(found["revision"] or "none"))
         self._identity.learn(found["identity"])
 
-    def _refuse(self, line: str) -> None:
+    def refuse(self, line: str) -> None:
+        """Stop the process with this line, if there is one. Raises ServerUnfit."""
         if line:
             self._problems.refuse(line)
             raise ServerUnfit(SERVER, line)

@@ -151,6 +151,12 @@ class Settings(BaseSettings):
         default="",
         description="For experiments only: `accept` works with a PostgreSQL that may lose jobs answered with 202",
     )
+    postgres_connections: int = Field(
+        default=10,
+        ge=2,
+        le=100,
+        description="Most connections of one process to PostgreSQL; what it does not need it closes after a minute",
+    )
     standby_may_lag: bool = Field(
         default=False,
         description="Do not warn of standbys of PostgreSQL for which COMMIT does not wait: promoting one may lose the last jobs",

@@ -1,5 +1,6 @@
 -- Read the settings on which a 202 rests, the revision of the schema, which database this is in which of its histories, and the
--- time, all at once because every new connection waits for it. If COMMIT now waits for the log to be on disk, $1 makes it do so for this session whatever is set later.
+-- time, all at once because every new connection waits for it. If COMMIT now waits for the log to be on disk, $1 makes it do so
+-- for this session whatever is set later.
 -- $1: whether to pin that.
 with found as materialized (
     select current_setting('fsync') as fsync,
