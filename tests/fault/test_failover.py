@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import httpx2
 import pytest
+import redis.asyncio as redis
 
 from infra.local.servers import Servers
 from tests.fault.claims import check_claims
@@ -88,6 +89,9 @@ async def test_a_promoted_standby_is_followed_at_once_and_blames_nobody(
             await asyncio.to_thread(replicated.fail_over)
             await asyncio.gather(*(api.ready() for api in stack.apis))
             await check_waits(one, two)
+            assert await timelines(replicated.servers) == {"00000002"}, (
+                "copies of the old history must not be used"
+            )
             gate.touch()
             began = monotonic()
             assert percentile_90([await each - began for each in waits]) < WAIT_S
@@ -103,6 +107,12 @@ async def ended(client: httpx2.AsyncClient, job_id: str) -> float:
     answer = await client.get(f"/v1/jobs/{job_id}", params={"wait": "50"}, timeout=60)
     assert answer.json()["state"] == "succeeded", answer.text
     return monotonic()
+
+
+async def timelines(servers: Servers) -> set[str]:
+    """Return the timelines whose documents are in Redis."""
+    async with redis.Redis.from_url(servers.redis.url) as client:
+        return {str(key).split(".")[1] for key in await client.keys("sluice:*:document:*")}
 
 
 async def check_waits(*clients: httpx2.AsyncClient) -> None:
