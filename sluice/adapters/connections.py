@@ -45,7 +45,7 @@ from sluice.errors import SluiceError
 Ping = Callable[[], Awaitable[None]]
 
 CHECK_S = 30.0
-"""How often a process asks the record for its identity, time and settings; each new connection does so as well."""
+"""How often a process asks the record for its time, settings and identity; the latter two also on each new connection."""
 AGAIN_S = 0.5
 """Seconds until it asks again where the record does not answer."""
 
@@ -94,7 +94,6 @@ async def open_connections(
         accept=settings.unsafe_durability == "accept",
         standby_may_lag=settings.standby_may_lag,
         identity=identity,
-        clock=clock,
     )
     servers = _make_servers(settings, f"sluice-{role}", telemetry, checks, identity)
     identity.follow(servers.database.reconnect)
@@ -103,7 +102,7 @@ async def open_connections(
         stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        watching.start(_watch_record(servers.postgres, checks), "watch-record")
+        watching.start(_watch_record(servers.postgres, checks, clock, identity), "watch-record")
         watching.start(_watch_cache(servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
         yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
@@ -163,11 +162,20 @@ def _connect_ports(
     )
 
 
-async def _watch_record(postgres: PostgresServer, checks: ServerChecks) -> None:
+async def _watch_record(
+    postgres: PostgresServer, checks: ServerChecks, clock: RecordClock, identity: RecordIdentity
+) -> None:
+    moved = asyncio.Event()
+    identity.follow(moved.set)
     while True:
+        moved.clear()
         try:
             await checks.check(postgres.ask)
-            await asyncio.sleep(CHECK_S)
+            asked = clock.here()
+            clock.learn((await postgres.clock()).timestamp(), asked)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_S):
+                    await moved.wait()
         except SluiceError:
             await asyncio.sleep(AGAIN_S)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sluice.adapters.postgres.pool import Database
@@ -21,6 +22,11 @@ class PostgresServer:
             raise ServerUnfit(SERVER, READ_ONLY)
         if refusal := self._database.refusal:
             raise refusal
+
+    async def clock(self) -> datetime:
+        """Return the time by its clock."""
+        now: datetime = (await self.ask("clock"))[0][0]
+        return now
 
     async def ask(self, query: str, *args: Any) -> list[Any]:
         """Fetch the rows of a named statement."""

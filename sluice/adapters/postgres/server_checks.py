@@ -14,7 +14,6 @@ import asyncpg
 
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
-from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -62,7 +61,7 @@ class ServerChecks:
 
     With `standby_may_lag`, nothing is said of standbys for which COMMIT does not wait.
 
-    `identity` and `clock` learn of every server that is checked: after a failover they follow with the first new connection.
+    `identity` learns of every server that is checked: after a failover it follows with the first new connection.
     """
 
     def __init__(
@@ -72,10 +71,9 @@ class ServerChecks:
         accept: bool = False,
         standby_may_lag: bool = False,
         identity: RecordIdentity | None = None,
-        clock: RecordClock | None = None,
     ) -> None:
         self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
-        self._identity, self._clock = identity or RecordIdentity(), clock or RecordClock()
+        self._identity = identity or RecordIdentity()
         self._standby_may_lag = standby_may_lag
         self._needed = newest_revision()
 
@@ -91,12 +89,10 @@ class ServerChecks:
 
     async def check(self, fetch: Fetch) -> None:
         """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
-        asked = self._clock.here()
         try:
             found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
-        self._clock.learn(found["now"], asked)
         self.refuse(too_old(found["release"]))
         weak = await self._weakness(found, fetch)
         if not self._accept:

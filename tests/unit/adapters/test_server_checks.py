@@ -24,7 +24,6 @@ GOOD = {
     "revision": newest_revision(),
     "standby_may_lag": False,
     "identity": "one",
-    "now": 0.0,
 }
 FILE = "configuration file"
 

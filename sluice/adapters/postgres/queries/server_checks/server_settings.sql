@@ -1,5 +1,5 @@
--- Read the settings on which a 202 rests, the revision of the schema, which database this is in which of its histories, and the
--- time, all at once because every new connection waits for it. If COMMIT now waits for the log to be on disk, $1 makes it do so
+-- Read the settings on which a 202 rests, the revision of the schema, and which database this is in which of its histories,
+-- all at once because every new connection waits for it. If COMMIT now waits for the log to be on disk, $1 makes it do so
 -- for this session whatever is set later.
 -- $1: whether to pin that.
 with found as materialized (
@@ -14,8 +14,7 @@ with found as materialized (
                || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.'
                || (select oid from pg_database where datname = current_database())::text
            end as identity,
-           current_setting('synchronous_standby_names') = '' and exists (select from pg_stat_replication) as standby_may_lag,
-           extract(epoch from clock_timestamp())::float8 as now
+           current_setting('synchronous_standby_names') = '' and exists (select from pg_stat_replication) as standby_may_lag
 )
 select found.*, case when $1::bool and synchronous_commit not in ('off', 'local')
                      then set_config('synchronous_commit', 'on', false) end as made_safe
