@@ -9,10 +9,10 @@ import asyncio
 import copy
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -26,15 +26,17 @@ from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Stack
 from tests.support.standby import Primary, Standby, replicated_postgres
+from tests.support.waiting import until_found
 
 RUNNING = 20
 WAITS = 40
 WAIT_S = 1.0
+KEYED = {"Idempotency-Key": "once"}
 LATER_S = float(os.environ.get("LATER_S", "0"))
 """Seconds until the waits are measured once more: 60 by hand, as what a process asks only now and then must not matter."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def replicated(shared_servers: Servers) -> Iterator[ReplicatedServers]:
     proxies = Proxies()
     with replicated_postgres() as (primary, standby):
@@ -65,6 +67,30 @@ class ReplicatedServers(NamedTuple):
         stack.add_consumer(postgres_url=both)
         await stack.start()
         await stack.add_api(postgres_url=both).ready()
+
+
+async def test_a_job_that_no_standby_has_is_not_acknowledged_under_its_key_either(
+    replicated: ReplicatedServers, tmp_path: Path
+) -> None:
+    await empty(replicated.servers)
+    url, budgets = replicated.primary.url, {"record_budget_s": 0.4, "accept_budget_s": 0.9}
+    work = SUM | {"kind": "own.pure", "input": {"number": 7}}
+    with Stack(replicated.servers, tmp_path, handlers=KINDS, postgres_url=url, **budgets) as stack:
+        await stack.start(consumers=0)
+        async with stack.client() as client:
+            await asyncio.to_thread(replicated.standby.kill)
+            seen: set[int] = set()
+            while not await stack.count("select count(*) from jobs"):
+                seen.add((await client.post("/v1/jobs", json=work, headers=KEYED)).status_code)
+            for headers in (KEYED, {}) * 3:
+                seen.add((await client.post("/v1/jobs", json=work, headers=headers)).status_code)
+            assert seen == {503}
+            await asyncio.to_thread(replicated.standby.start)
+            await until_found(lambda: accepted(client, work))
+
+
+async def accepted(client: httpx2.AsyncClient, work: Mapping[str, Any]) -> bool:
+    return (await client.post("/v1/jobs", json=work, headers=KEYED)).status_code == 202
 
 
 @pytest.mark.timeout(180)
