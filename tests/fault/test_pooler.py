@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def pooler(servers: Servers, request: pytest.FixtureRequest) -> Iterator[PgBounc
         yield started
     finally:
         started.stop()
+        shutil.rmtree(started.directory)
 
 
 @pytest.mark.parametrize("pooler", ["session"], indirect=True)
