@@ -23,6 +23,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.large_blocks import return_large_blocks
 from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
@@ -53,6 +54,7 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     """Answer requests until told to stop. Raises StartRefused, also if a server turns out to be unfit."""
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"))
+    report_failures(telemetry)
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
         async with open_api(settings, registry, metrics, telemetry) as api:
             private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)

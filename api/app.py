@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import fields
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -168,9 +169,9 @@ def document_of(app: FastAPI, registry: Registry[AnyHandler]) -> Json:
 def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
     """Start listening for changed jobs, deleted jobs and the statistics of lanes."""
     subscriptions, tasks = connections.subscriptions, TaskSet[None]()
-    tasks.start(subscriptions.listen(state.waiting.wake), name="wake-ups")
-    tasks.start(subscriptions.listen_gone(state.lookup.memory.forget), name="gone")
-    tasks.start(state.advisor.follow(connections.board), name="lane-statistics")
+    tasks.keep(partial(subscriptions.listen, state.waiting.wake), "wake-ups")
+    tasks.keep(partial(subscriptions.listen_gone, state.lookup.memory.forget), "gone")
+    tasks.keep(partial(state.advisor.follow, connections.board), "lane-statistics")
     return tasks
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
+from consumer.failure_report import report_unforeseen
 from sluice.core.announcement import announce
 from sluice.core.document import Document
+from sluice.core.errors import Overloaded
 from sluice.core.job import Job, JobState
 from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.runtime.batching import Batcher, Limits
 from sluice.core.runtime.tasks import TaskSet
-from sluice.core.runtime.telemetry import Telemetry
-from sluice.errors import SluiceError
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 
 class Announcer:
-    """Announces jobs that this consumer has changed, without holding up the jobs."""
+    """Announces jobs that this consumer has changed, without holding up the jobs. Raises nothing."""
 
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
@@ -26,7 +26,10 @@ class Announcer:
     def jobs_changed(self, *jobs: Job) -> None:
         """Announce these jobs as they are now."""
         for job in jobs:
-            self._jobs.put(job)
+            try:
+                self._jobs.put(job)
+            except Overloaded:
+                self._telemetry.emit(Event.ANNOUNCE_FAILED)
 
     def versions_changed(self, versions: Mapping[str, int]) -> None:
         """Announce jobs of which only the new version is known: their progress was stored."""
@@ -47,6 +50,8 @@ class Announcer:
     async def _read_back(self, cancelled: Sequence[str]) -> dict[str, Job]:
         """Look up cancelled jobs: the record knows when the cancel was asked for, this process does not."""
         if cancelled:
-            with suppress(SluiceError):  # not shown then, but their waiters wake and look for themselves
+            try:
                 return await self._store.look_up(cancelled)
+            except Exception as error:  # noqa: BLE001  not shown then, but their waiters wake and look for themselves
+                report_unforeseen(self._telemetry, "announce", error)
         return {}

@@ -16,6 +16,7 @@ from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.core.catalogue import KindInfo
 from sluice.core.job import Claim, Job
+from sluice.core.lifecycle import Transition
 from sluice.core.outcome import Ending, Released, judge
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
@@ -99,11 +100,16 @@ class Execution:
     async def _run(self, attempt: Attempt, slots: LaneSlots) -> None:
         try:
             ending = await self._perform(attempt, slots)
-            transition = judge(attempt.job, ending, attempt.info.retry, self._rng)
-            await self._settling.settle(attempt, transition)
+            await self._settling.settle(attempt, self._judge(attempt, ending))
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
             self._lease.drop(attempt)
             del self._held[attempt.claim]
+
+    def _judge(self, attempt: Attempt, ending: Ending) -> Transition:
+        try:
+            return judge(attempt.job, ending, attempt.info.retry, self._rng)
+        except Exception as error:  # noqa: BLE001  an ending that cannot be judged is an error, too
+            return judge(attempt.job, error, attempt.info.retry, self._rng)
 
     async def _perform(self, attempt: Attempt, slots: LaneSlots) -> Ending:
         """Run the job in its slot."""

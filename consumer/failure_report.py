@@ -1,4 +1,4 @@
-"""Report failures one by one: each is a line in the log, which says which job failed and why."""
+"""Report failures one by one: each is a line in the log, which says which job or which step failed and why."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import orjson
 
+from sluice.core.errors import TRANSIENT
 from sluice.core.job import Job
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -25,3 +26,9 @@ def report_failure(telemetry: Telemetry, event: Event, job: Job, traceback: str 
         fields["traceback"] = traceback
     attempt = error.get("attempt", job.attempt)
     telemetry.emit(event, job_id=job.id, kind=job.kind, attempt=attempt, **fields)
+
+
+def report_unforeseen(telemetry: Telemetry, duty: str, error: Exception) -> None:
+    """Report an error that a step or a duty ended with, unless an adapter has reported it."""
+    if not isinstance(error, TRANSIENT):
+        telemetry.emit(Event.DUTY_FAILED, duty=duty, why=repr(error))

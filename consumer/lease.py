@@ -90,8 +90,8 @@ class Lease:
 
     def start(self) -> None:
         """Take the lease and renew it from now on."""
-        self._tasks.start(self._keep(), "lease")
-        self._tasks.start(self._watch(), "watch-lease")
+        self._tasks.keep(self._keep, "lease")
+        self._tasks.keep(self._watch, "watch-lease")
 
     def hold(self, attempt: Attempt) -> None:
         """Look after this attempt from now on."""

@@ -7,8 +7,8 @@ from collections import Counter
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
-from consumer.failure_report import report_failure
-from sluice.core.errors import BadRow, ServerAway, TryAgain
+from consumer.failure_report import report_failure, report_unforeseen
+from sluice.core.errors import BadRow
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
@@ -58,10 +58,8 @@ class Settling:
                 refusals += 1
                 if refusals >= MOST_REFUSALS:
                     ending = failed(attempt.job, REFUSED._replace(detail=str(error)))
-            except (ServerAway, TryAgain):
-                pass  # reported by the breaker
             except Exception as error:  # noqa: BLE001  nobody would notice an ending that was dropped
-                self._telemetry.emit(Event.DUTY_FAILED, duty="settle", why=repr(error))
+                report_unforeseen(self._telemetry, "settle", error)
             await asyncio.sleep(self._pause_s)
         self._report(attempt.job, ending, settled)
 

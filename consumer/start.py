@@ -37,6 +37,7 @@ from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.host.processes import adopt_orphans
 
@@ -67,6 +68,7 @@ async def open_consumer(
     """
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
+    report_failures(telemetry)
     owner = Owner()
     async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
         check_configuration(settings, kinds)

@@ -23,7 +23,10 @@ class Worker:
 
     def __init__(self, settings: Settings, debug: bool = False) -> None:
         self._settings, self._debug = settings, debug
-        self._lanes: TaskSet[None] = TaskSet()
+        self._stop_asked = asyncio.Event()
+        # What the tasks of a lane have in hand would be lost if they began anew.
+        self._lanes: TaskSet[None] = TaskSet(self._break)
+        self._pauses: TaskSet[None] = TaskSet(self._break)
         self._background: TaskSet[None] = TaskSet()
         self._broken: SluiceError | None = None
 
@@ -32,11 +35,10 @@ class Worker:
 
         Raises StartRefused if a server or the handlers turn out to be unfit, SluiceError if a part of it breaks.
         """
-        stop = _listen_for_stop()
+        stop = self._stop_asked
+        _set_on_signals(stop)
         async with open_consumer(self._settings, stop.set, self._debug) as consumer:
             await self._serve(consumer)
-            for task in (*self._lanes, *self._background):
-                task.add_done_callback(partial(self._note_end, consumer, stop))
             consumer.opened.config_problems.on_refusal(stop.set)
             await stop.wait()
             await self._stop(consumer)
@@ -49,7 +51,7 @@ class Worker:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""
         self._take_deliveries(consumer)
         consumer.lease.start()
-        self._background.start(consumer.hosts.keep(), "hosts")
+        self._background.keep(consumer.hosts.keep, "hosts")
         await consumer.opened.broker.start()
         self._poll_while_rabbitmq_is_away(consumer)
         self._do_duties(consumer)
@@ -57,12 +59,10 @@ class Worker:
         self._report_started(consumer)
         settle_garbage_collection()
 
-    def _note_end(self, consumer: Consumer, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
-        """Stop if a task has failed that should go on: others take over what it would leave undone."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            consumer.telemetry.emit(Event.DUTY_FAILED, duty=task.get_name(), why=repr(error))
-            self._broken = SluiceError(f"{task.get_name()} has ended: {error!r}")
-            stop.set()
+    def _break(self, task: str, error: BaseException) -> None:
+        """Stop, as a task has failed that cannot begin anew: others take over what it would leave undone."""
+        self._broken = SluiceError(f"{task} has ended: {error!r}")
+        self._stop_asked.set()
 
     def _take_deliveries(self, consumer: Consumer) -> None:
         broker = consumer.opened.broker
@@ -70,7 +70,7 @@ class Worker:
             source = broker.consume(slots.lane, intake.deliver)
             self._lanes.start(intake.serve(), f"lane-{slots.lane.name}")
             if source:
-                self._background.start(intake.watch(source), f"pauses-{slots.lane.name}")
+                self._pauses.start(intake.watch(source), f"pauses-{slots.lane.name}")
         broker.consume_dead(consumer.dead_letters.deliver)
 
     def _poll_while_rabbitmq_is_away(self, consumer: Consumer) -> None:
@@ -78,19 +78,19 @@ class Worker:
         poller = consumer.poller
         for slots in consumer.slots:
             self._lanes.start(poller.serve(slots), f"pull-{slots.lane.name}")
-        self._background.start(poller.watch(), "pulling")
+        self._background.keep(poller.watch, "pulling")
         if not consumer.opened.broker.configured:
-            self._background.start(consumer.opened.subscriptions.listen_calls(poller.call), "calls")
+            self._background.keep(partial(consumer.opened.subscriptions.listen_calls, poller.call), "calls")
 
     def _do_duties(self, consumer: Consumer) -> None:
         newest_claimed = consumer.execution.newest_claimed
         keeper = consumer.timetable.make_keeper(consumer.publisher, newest_claimed, consumer.lease)
-        self._background.start(keeper.keep(), "keeper")
+        self._background.keep(keeper.keep, "keeper")
 
     def _listen_for_cancels(self, consumer: Consumer) -> None:
         """Learn at once of cancels that clients asked for."""
-        listen = consumer.opened.subscriptions.listen_stops(consumer.lease.ask_soon)
-        self._background.start(listen, "stops")
+        listen = partial(consumer.opened.subscriptions.listen_stops, consumer.lease.ask_soon)
+        self._background.keep(listen, "stops")
 
     def _report_started(self, consumer: Consumer) -> None:
         private_port, poller = consumer.private_port, consumer.poller
@@ -129,7 +129,7 @@ class Worker:
                     await execution.drain()
 
     async def _close(self, consumer: Consumer) -> None:
-        await cancel_and_wait([*self._lanes, *self._background])
+        await cancel_and_wait([*self._lanes, *self._pauses, *self._background])
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await consumer.settling.drain()
@@ -138,9 +138,7 @@ class Worker:
         await consumer.lease.close()
 
 
-def _listen_for_stop() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
+def _set_on_signals(stop: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set this event."""
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    return stop

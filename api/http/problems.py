@@ -38,6 +38,7 @@ from sluice.core.errors import (
     ScheduleExists,
     ScheduleUnknown,
     ServerAway,
+    ServerRefused,
     ServerUnfit,
     TooLarge,
     TryAgain,
@@ -91,6 +92,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     ServerAway: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     ServerUnfit: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     WritesRefused: ProblemType("record-read-only", 503, "The record takes nothing new", retry_s=5),
+    ServerRefused: ProblemType("record-refused", 503, "The record refuses what is asked of it", retry_s=5),
     CacheAway: ProblemType("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),
     TryAgain: ProblemType("record-away", 503, "The record cannot be reached", retry_s=1),
     OutcomeUnknown: ProblemType(
@@ -108,6 +110,7 @@ DETAILS: dict[type[BaseException] | None, str] = {
     ServerAway: "The record cannot be reached at the moment; nothing was accepted.",
     ServerUnfit: "The record cannot be used at the moment; nothing was accepted.",
     WritesRefused: "The record can be read, but takes nothing new at the moment; nothing was accepted.",
+    ServerRefused: "The record refuses this at the moment; nothing was accepted. Our log says why.",
     CacheAway: "Copies of the job cannot be reached at the moment; nothing was deleted.",
     OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
 }

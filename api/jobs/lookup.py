@@ -10,7 +10,7 @@ from time import time
 
 from api.jobs.document_memory import DocumentMemory
 from sluice.core.document import Document, render
-from sluice.core.errors import JobExpired, JobUnknown, ServerAway
+from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import made_at
 from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.runtime.batching import Batcher, Limits
@@ -78,7 +78,8 @@ class Lookup:
         document = await self._from_record.put(job_id)
         if document and document.finished:
             self.memory.put(document)
-            self._refill.put(document)
+            with suppress(Overloaded):  # the next look-up asks the record again
+                self._refill.put(document)
         return document
 
     async def _read_cache(self, ids: Sequence[str]) -> list[Document | None]:
@@ -92,6 +93,6 @@ class Lookup:
         return [render(jobs[job_id]) if job_id in jobs else None for job_id in ids]
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
-        with suppress(ServerAway):  # the next look-up asks the record again
+        with suppress(ServerAway):  # as above
             await self._cache.announce({}, documents, {})
         return [None] * len(documents)

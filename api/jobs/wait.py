@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from api.http.asgi import Receive
 from api.jobs.lookup import Lookup
 from sluice.core.document import Document
-from sluice.core.errors import Overloaded, ServerAway, TryAgain
+from sluice.core.errors import TRANSIENT
 from sluice.core.ports import Wake
 
 ASK_ANYWAY_S = 15.0
@@ -99,7 +99,7 @@ class Waiting:
             found = await self._lookup.find(tenant, document.id)
             if found.version > document.version and found.version >= waiter.floor:
                 return found
-        except (ServerAway, TryAgain, Overloaded):  # what is known stays an answer
+        except TRANSIENT:  # what is known stays an answer
             timeout_s = ASK_ALONE_S
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):

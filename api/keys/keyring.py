@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from api.keys.api_key import ID_LENGTH, ApiKey, hash_secret, parse_key
-from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.errors import TRANSIENT
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.bounded_dict import BoundedDict
 from sluice.errors import SluiceError
@@ -122,8 +122,8 @@ class Keyring:
             raise _not_valid()
         try:
             record = await self._keys.find_api_key(key.key_id)
-        except (ServerAway, TryAgain):
-            return self._use_stale(key, now)
+        except TRANSIENT as error:
+            return self._use_stale(key, now, error)
         return self._verify(key, digest, record or _UNKNOWN, now)
 
     def _verify(self, key: ApiKey, digest: bytes, record: ApiKeyRecord, now: float) -> Identity:
@@ -138,11 +138,11 @@ class Keyring:
         self._remember(VerifiedKey(key.authorization, identity, now, now + self._fresh_s))
         return identity
 
-    def _use_stale(self, key: ApiKey, now: float) -> Identity:
-        """Accept a key that was verified before the record went away. Raises ServerAway if there is none."""
+    def _use_stale(self, key: ApiKey, now: float, error: SluiceError) -> Identity:
+        """Accept a key that was verified before the record went away. Raises this error if it was not."""
         found = self._find(key.authorization)
         if found is None or now >= found.verified_at + self._stale_s:
-            raise ServerAway("postgresql")
+            raise error
         fresh_until = min(now + AWAY_S, found.verified_at + self._stale_s)
         self._remember(found._replace(fresh_until=fresh_until))
         return found.identity

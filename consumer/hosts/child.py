@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from consumer.hosts.descendants import Descendants, kill_with_descendants
+from sluice.host.breaking_off import STATUS
 from sluice.host.current_job import JobRef
 from sluice.host.frames import Decoder, Message, encode
 from sluice.host.limits import waited_for_processor_s
@@ -175,6 +176,7 @@ def describe_end(code: int, why: str | None, sent: Container[int]) -> str:
 def describe_exit(code: int) -> str:
     """Say how a process ended."""
     if code >= 0:
-        return f"It ended with exit status {code}."
+        why = " (it could not go on, perhaps for lack of memory)" if code == STATUS else ""
+        return f"It ended with exit status {code}{why}."
     hint = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
     return f"It was ended by {signal.Signals(-code).name}{hint}."

@@ -95,9 +95,12 @@ class Hosts:
         """Run a job; returns how it ended. Raises only its own task's CancelledError.
 
         A job whose host was lost, and nobody knows by whose fault, goes on among its own kind; if that is lost as well, alone.
+        In a process slot it is alone already, but not the first: it goes on in a new one.
         One that ran out of memory is tried once more, alone: what filled it may have been another job's.
         """
         steps = [self._run_among_all, self._run_among_own_kind, self._run_alone]
+        if attempt.info.runs_in == "process":
+            steps.remove(self._run_among_own_kind)
         if attempt.job.solo_crashes > 0:
             del steps[:-1]
         for run in steps:

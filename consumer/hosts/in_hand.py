@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from consumer.attempt import Attempt
-from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released
+from sluice.core.outcome import ChildDied, Ending, Released
 from sluice.host.current_job import JobRef
 from sluice.host.dumps import functions_that_block
 from sluice.host.ending import decode_ending
@@ -18,8 +18,6 @@ from sluice.host.ending import decode_ending
 NUMBERS = count(1)
 AGAIN_S = 0.5
 """Seconds until a run whose time is up is looked at again, if something else holds its host up."""
-
-CANCELLED_ITSELF = HandlerFailed("CancelledError", "The handler cancelled its own task.", "")
 
 
 class Interrupted(Exception):
@@ -51,7 +49,7 @@ class InHand:
     def __init__(self, send: Callable[[tuple[Any, ...]], None], stopping: Stopping) -> None:
         self._send, self._stopping = send, stopping
         self._runs: dict[int, Run] = {}
-        self._left_behind = 0
+        self._had = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -71,6 +69,7 @@ class InHand:
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run one job; returns how it ended. Raises Interrupted if its host was lost and another job may be the cause."""
+        self._had += 1
         number, loop = next(NUMBERS), asyncio.get_running_loop()
         run = self._runs[number] = Run(attempt, loop.create_future())
         attempt.begin(partial(self._ask, number))
@@ -93,14 +92,12 @@ class InHand:
         run = self._runs.get(number)
         if run is None or run.done.done():
             return
-        if word == "not-begun":
+        if word == "not-begun" or (word == "disturbed" and self._had > 1):
             run.done.set_exception(Interrupted())
-        elif word != "disturbed":
-            run.done.set_result(decode_ending(word, tuple(values)))
-        elif len(self) > 1:
-            run.done.set_exception(Interrupted())
-        else:
-            run.done.set_result(CANCELLED_ITSELF)
+            return
+        if word == "disturbed":
+            word, *values = values
+        run.done.set_result(decode_ending(word, tuple(values)))
 
     def progress(self, number: int, progress: bytes) -> None:
         """Take in progress, which the lease fetches."""
@@ -111,10 +108,11 @@ class InHand:
     def lose(self, how: str, blamed: str | None) -> None:
         """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.
 
-        Else the only job in hand is charged; several are suspects, and so is what went on although its job was over.
+        Else it is charged to a job that was the only one it ever had. What earlier ones have left behind is as suspect as what
+        runs beside: a thread, a timer, memory that they have overwritten.
         """
         left = [run for run in self._runs.values() if not run.done.done()]
-        if blamed is None and len(left) == 1 and not self._left_behind:
+        if blamed is None and len(left) == 1 and self._had == 1:
             blamed = left[0].attempt.job.id
         for attempt, done in left:
             if attempt.stopped is not None:
@@ -178,7 +176,6 @@ class InHand:
 
     def _leave_behind(self, run: Run) -> None:
         """Count a job as over whose handler goes on."""
-        self._left_behind += 1
         run.attempt.on_stop = None
         run.attempt.time_out()
         run.done.set_result(Released())

@@ -7,13 +7,13 @@ from typing import Any
 
 from consumer.attempt import Attempt
 from consumer.hosts.hosts import Hosts
-from consumer.hosts.in_hand import CANCELLED_ITSELF
 from sluice.core.catalogue import KindInfo, describe
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
+from sluice.host.ending import Disturbed
 from sluice.host.loading import load_watched
 from sluice.host.performing import Reporter, Request
-from sluice.host.runs import Disturbed, LoopRun, Run, ThreadRun
+from sluice.host.runs import LoopRun, Run, ThreadRun
 
 NO_LIMIT_S = 1e9
 """Time limits do not count while somebody looks at a breakpoint."""
@@ -39,7 +39,7 @@ class InProcess(Hosts):
 
         def end(_: Run, ending: Ending) -> None:
             if not done.done():
-                done.set_result(CANCELLED_ITSELF if isinstance(ending, Disturbed) else ending)
+                done.set_result(ending.ending if isinstance(ending, Disturbed) else ending)
 
         run = self._make_run(attempt, loop, end)
         attempt.begin(lambda: run.stop(attempt.stopped or asyncio.CancelledError()))

@@ -8,9 +8,8 @@ from functools import partial
 
 from consumer.announcer import Announcer
 from consumer.execution import Execution
-from consumer.failure_report import report_failed
+from consumer.failure_report import report_failed, report_unforeseen
 from consumer.lane_slots import LaneSlots
-from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import Job
 from sluice.core.ports import JobStore, PollingStore
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -45,7 +44,7 @@ class Claims:
         try:
             jobs = await self._jobs.claim(ids, self._kinds)
         except Exception as error:  # noqa: BLE001  nobody would notice a lane that died
-            self._report("claim", error)
+            report_unforeseen(self._telemetry, "claim", error)
             jobs = await self._claim_again(slots, ids)
         self._telemetry.emit(Event.CLAIMED, len(jobs))
         return jobs
@@ -59,7 +58,7 @@ class Claims:
         try:
             return await self._polling.pull(lane, limit, self._kinds, turns)
         except Exception as error:  # noqa: BLE001  as above
-            self._report("pull", error)
+            report_unforeseen(self._telemetry, "pull", error)
         found: list[Job] = []
 
         async def recover() -> None:
@@ -76,7 +75,7 @@ class Claims:
         try:
             overdue = await self._jobs.defer_unclaimed(list(ids), self._kinds)
         except Exception as error:  # noqa: BLE001  the keeper finds later what was to be put off here
-            self._report("defer_unclaimed", error)
+            report_unforeseen(self._telemetry, "defer_unclaimed", error)
             return
         self.report_overdue(overdue)
 
@@ -110,11 +109,6 @@ class Claims:
             try:
                 await act()
             except Exception as error:  # noqa: BLE001  as above
-                self._report(step, error)
+                report_unforeseen(self._telemetry, step, error)
             else:
                 return
-
-    def _report(self, step: str, error: Exception) -> None:
-        """Report an unforeseen error. That a server is away is reported by its breaker."""
-        if not isinstance(error, ServerAway | TryAgain):
-            self._telemetry.emit(Event.DUTY_FAILED, duty=step, why=repr(error))

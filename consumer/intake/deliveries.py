@@ -6,15 +6,14 @@ keeps them, not RabbitMQ.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from consumer.acknowledging import PendingDelivery
 from consumer.execution import Execution
+from consumer.failure_report import report_unforeseen
 from consumer.intake.claiming import Claims
 from consumer.intake.lane_buffer import LaneBuffer
 from consumer.intake.pausing import LanePauses
 from consumer.lane_slots import LaneSlots
-from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.errors import Malformed
 from sluice.core.ports import Delivery, DeliverySource, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -68,8 +67,10 @@ class DeliveryIntake:
     async def _offer_left_over(self) -> None:
         """Offer the jobs again that RabbitMQ knows no longer; if the record is away, the keeper finds them later."""
         if self._left_over:
-            with suppress(ServerAway, TryAgain):
+            try:
                 await self._keeper.offer_ids(self._left_over)
+            except Exception as error:  # noqa: BLE001  the lane has ended well
+                report_unforeseen(self._telemetry, "offer-left-over", error)
 
 
 def _account_for(taken: dict[str, list[PendingDelivery]]) -> None:

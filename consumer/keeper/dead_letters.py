@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 from consumer.acknowledging import PendingDelivery
+from consumer.failure_report import report_unforeseen
 from sluice.core.envelope import decode
-from sluice.core.errors import Malformed, ServerAway, TryAgain
+from sluice.core.errors import Malformed
 from sluice.core.ports import Delivery, KeeperStore
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -43,5 +44,6 @@ class DeadLetters:
         while True:
             try:
                 return await self._store.offer_ids(ids)
-            except (ServerAway, TryAgain):  # RabbitMQ would not deliver it a second time over this connection
+            except Exception as error:  # noqa: BLE001  RabbitMQ would not deliver it a second time over this connection
+                report_unforeseen(self._telemetry, "dead-letter", error)
                 await asyncio.sleep(self._pause_s)

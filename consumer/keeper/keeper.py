@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
+from consumer.failure_report import report_unforeseen
 from consumer.keeper.duty import Duty
-from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.errors import ServerRefused
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -59,10 +60,8 @@ class Keeper:
         idle = {name: every_s for name, every_s in self.rates.items() if name not in self._busy}
         try:
             found = await self._store.look(idle, self._idempotency_keep_s)
-        except (ServerAway, TryAgain):
-            return 1  # reported by the breaker; the next tick looks again
-        except Exception as error:  # noqa: BLE001  nobody would notice a keeper that died
-            self._telemetry.emit(Event.DUTY_FAILED, duty="look", why=repr(error))
+        except Exception as error:  # noqa: BLE001  the next tick looks again
+            report_unforeseen(self._telemetry, "look", error)
             return 1
         for name in found.duties:
             self._busy[name] = self._tasks.start(self._do(name), f"keeper-{name}")
@@ -72,9 +71,9 @@ class Keeper:
     async def _do(self, name: str) -> None:
         try:
             await self.duties[name].once()
-        except (ServerAway, TryAgain):
-            pass  # as above
-        except Exception as error:  # noqa: BLE001  as above
+        except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
             self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
+        except Exception as error:  # noqa: BLE001  as above
+            report_unforeseen(self._telemetry, name, error)
         finally:
             del self._busy[name]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ import uvicorn
 from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.metrics import CONTENT_TYPE, Metrics
 from sluice.core.errors import NotConfigured, ServerUnfit
+from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import SluiceError
 
 Ping = Callable[[], Awaitable[None]]
@@ -117,7 +119,7 @@ async def serve_admin(app: AdminApp, host: str, port: int) -> AsyncIterator[int]
     )  # fmt: skip
     server = EmbeddedServer(config)
     with listen(host, port) as listener:
-        task = asyncio.create_task(server.serve(sockets=[listener]), name="private-port")
+        task = TaskSet[None]().keep(partial(server.serve, sockets=[listener]), "private-port")
         try:
             yield listener.getsockname()[1]
         finally:

@@ -102,8 +102,8 @@ async def open_connections(
         stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        watching.start(_watch_record(servers.postgres, checks, clock, identity), "watch-record")
-        watching.start(_watch_cache(servers.redis.connection, config_problems), "watch-cache")
+        watching.keep(partial(_watch_record, servers.postgres, checks, clock, identity), "watch-record")
+        watching.keep(partial(_watch_cache, servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
         yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sluice.core.document import Document, render
-from sluice.core.errors import ServerAway
+from sluice.core.errors import TRANSIENT
 from sluice.core.job import TERMINAL, Job, JobState
 from sluice.core.ports import DocumentCache
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -18,7 +18,7 @@ async def announce(
 
     Results of pure work are stored under their fingerprints as well, the newest replacing any before.
 
-    `moved` holds further ids with their new versions. Without Redis nothing is lost: waiters ask the record themselves.
+    `moved` holds further ids with their new versions. Raises nothing: without Redis, waiters ask the record themselves.
     """
     jobs = list(jobs)
     finished = [render(job) for job in jobs if job.state in TERMINAL]
@@ -27,6 +27,8 @@ async def announce(
     if versions:
         try:
             await cache.announce(versions, finished, results)
-        except ServerAway:
+        except Exception as error:  # noqa: BLE001  what it announces is done already
             telemetry.emit(Event.ANNOUNCE_FAILED, len(versions))
+            if not isinstance(error, TRANSIENT):
+                telemetry.emit(Event.DUTY_FAILED, duty="announce", why=repr(error))
     return finished

@@ -3,7 +3,8 @@
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
 │   ├── ServerUnfit     it answers, but must not or cannot do its work as it is set up
-│   │   └── WritesRefused   it can be read: its disk is full, or it is read-only
+│   │   ├── WritesRefused   it can be read: its disk is full, or it is read-only
+│   │   └── ServerRefused   it refuses with an error that nobody foresaw
 │   └── CacheAway       copies that have to go cannot be reached
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
@@ -53,6 +54,14 @@ class WritesRefused(ServerUnfit):
     """The record can be read, but takes nothing new: its disk is full, or it is read-only."""
 
 
+class ServerRefused(ServerUnfit):
+    """A server refuses what it is asked with an error that nobody foresaw: `code` is the server's, such as a SQLSTATE."""
+
+    def __init__(self, server: str, code: str) -> None:
+        super().__init__(server, f"refused with {code}")
+        self.code = code
+
+
 class CacheAway(ServerAway):
     """Copies that have to go cannot be reached, so nothing was done."""
 
@@ -74,6 +83,10 @@ class Overloaded(SluiceError):
 
 class TryAgain(SluiceError):
     """The record asks for the same rows again."""
+
+
+TRANSIENT = (ServerAway, TryAgain, Overloaded)
+"""Errors that pass by themselves, or once somebody mends a server: whoever can wait tries again. Adapters have reported them."""
 
 
 class LeaseOver(TryAgain):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from sluice.core.errors import ServerAway
 from sluice.core.job import Message
 from sluice.core.lanes import Lane
 from sluice.core.ports import MessagePublisher
@@ -90,6 +89,6 @@ class OutboxPublisher:
     async def _delete(self, outbox_ids: list[int]) -> list[None]:
         try:
             await self._store.dispatched(outbox_ids)
-        except ServerAway:  # published again when due: a duplicate is void
+        except SluiceError:  # published again when due: a duplicate is void
             self._telemetry.emit(Event.DISPATCH_DEFERRED, len(outbox_ids))
         return [None] * len(outbox_ids)

@@ -19,6 +19,22 @@ from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 
 Value = str | bytes | float
 
+
+class NotBegun(Exception):
+    """The run could not begin, so another host is to try."""
+
+
+class Disturbed(Exception):
+    """The run ended by what may be another job's doing. If there was no other, `ending` is how it ended."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__()
+        self.ending = ending
+
+
+CANCELLED_ITSELF = HandlerFailed("CancelledError", "The handler cancelled its own task.", "")
+INTERRUPTED = HandlerFailed("InterruptedError", "Something raised an error just as the handler ended.", "")
+
 _TEXTS: dict[str, type[Exception]] = {
     "gave-up": GiveUp,
     "bad-input": BadInput,
@@ -34,7 +50,10 @@ _ERRORS: dict[str, type[HandlerFailed]] = {"import-failed": ImportFailed, "raise
 
 
 class Ended(NamedTuple):
-    """How an attempt ended: `output`, `later`, or a word of the tables above, and its values."""
+    """How an attempt ended: `output`, `later`, or a word of the tables above, and its values.
+
+    Not for `decode_ending`: `not-begun`, and `disturbed` before word and values.
+    """
 
     word: str
     values: tuple[Value, ...]
@@ -42,6 +61,12 @@ class Ended(NamedTuple):
 
 def encode_ending(ending: Ending) -> Ended:
     """Write an ending, whatever a handler raised."""
+    match ending:
+        case NotBegun():
+            return Ended("not-begun", ())
+        case Disturbed():
+            word, values = encode_ending(ending.ending)
+            return Ended("disturbed", (word, *values))
     match plain_ending(ending):
         case bytes() as output:
             return Ended("output", (output,))

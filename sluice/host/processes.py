@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 from collections.abc import Collection
 from contextlib import suppress
+from os import kill, waitid, waitpid  # bound now: a job may put something else in their place
 from pathlib import Path
+from signal import SIGKILL
 from time import sleep
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -28,7 +29,7 @@ def adopt_orphans() -> bool:
 def has_children() -> bool:
     """Tell whether this process has children, as quickly as can be."""
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False
     return True
@@ -66,7 +67,7 @@ def end_descendants(spared: Collection[int] = ()) -> int:
             break
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                kill(pid, SIGKILL)
         killed |= left
         _reap(left)
         sleep(PAUSE_S)
@@ -84,4 +85,4 @@ def _reap(pids: Collection[int]) -> None:
     """Collect the exit statuses of those that are children, which would remain as zombies."""
     for pid in pids:
         with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+            waitpid(pid, os.WNOHANG)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -14,6 +16,7 @@ from sluice.handler import AnyHandler
 from sluice.handler_io import write_output
 from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT
+from sluice.host.ending import CANCELLED_ITSELF, INTERRUPTED, Disturbed, NotBegun
 from sluice.host.performing import Reporter, Request, call
 
 LATE_S = 0.25
@@ -23,14 +26,6 @@ SPARE_S = 1.0
 """Seconds that a job then has, for an ending that is on its way to be heard."""
 
 
-class Disturbed(Exception):
-    """The task of a handler was cancelled, and not because its job was asked to stop."""
-
-
-class NotBegun(Exception):
-    """There was no thread for a job, so another host is to run it."""
-
-
 class Run(ABC):
     """A job under way. `on_end` is called with how it ended, in the event loop.
 
@@ -38,7 +33,18 @@ class Run(ABC):
     be up at once, even of those that have ended but could not say so: a timer that fires late is set once more.
     """
 
-    __slots__ = ("_due", "_loop", "_on_end", "_timer", "handler", "report", "request", "stopped")
+    __slots__ = (
+        "_due",
+        "_loop",
+        "_on_end",
+        "_timer",
+        "begun",
+        "handler",
+        "report",
+        "request",
+        "started",
+        "stopped",
+    )
 
     def __init__(
         self,
@@ -50,13 +56,19 @@ class Run(ABC):
     ) -> None:
         self.request, self.handler, self.report = request, handler, report
         self.stopped: BaseException | None = None
+        self.begun = False
         self._loop, self._on_end = loop, on_end
-        self._due = monotonic() + request.time_limit_s
+        self.started = monotonic()
+        self._due = self.started + request.time_limit_s
         self._timer = loop.call_later(request.time_limit_s, self._expire)
 
     @abstractmethod
     def start(self) -> None:
         """Begin. Called in the event loop."""
+
+    @abstractmethod
+    def start_again(self) -> None:
+        """Begin after all, if what was to begin it has been lost. Called now and then in the event loop."""
 
     def stop(self, why: BaseException) -> None:
         """Ask the work to end; that is then how it ended, whatever the handler returns."""
@@ -73,9 +85,11 @@ class Run(ABC):
         """Tell the work that it should end."""
 
     def _end(self, ending: Ending) -> None:
+        if self.report.ended:
+            return
         self._timer.cancel()
-        self.report.ended = True
         try:
+            self.report.ended = True
             self._on_end(self, self.stopped or ending)
         except BaseException as error:  # noqa: BLE001  for lack of memory, say: the ending is lost
             break_off(error)
@@ -84,6 +98,9 @@ class Run(ABC):
         if monotonic() > self._due + LATE_S:
             self._due = monotonic() + SPARE_S
             self._timer = self._loop.call_later(SPARE_S, self._expire)
+        elif not self.begun:
+            self._ask()
+            self._end(NotBegun())
         else:
             self.stop(TimedOut(f"The time limit of {self.request.time_limit_s:g} s was reached."))
 
@@ -91,32 +108,33 @@ class Run(ABC):
 class LoopRun(Run):
     """An `async def` handler in its task. A stop cancels the task."""
 
-    __slots__ = ("_begun", "_task")
+    __slots__ = ("_task",)
 
     def start(self) -> None:
         """Begin in a task of its own, and in a context that names the job."""
-        self._begun = False
         context = CURRENT.set(self.request.job)
         self._task: asyncio.Task[None] = self._loop.create_task(self._perform())
-        self._task.add_done_callback(self._end_unbegun)
+        self._task.add_done_callback(self._end_after_all)
         CURRENT.reset(context)
+
+    def start_again(self) -> None:
+        """Do nothing: a loop loses no task."""
 
     def _ask(self) -> None:
         """Cancel the task."""
         self._task.cancel()
 
-    def _end_unbegun(self, _: asyncio.Task[None]) -> None:
-        """End a run whose task was cancelled before its first step, by whomever: it did not even begin."""
-        if not self._begun:
-            self._end(Disturbed())
+    def _end_after_all(self, _: asyncio.Task[None]) -> None:
+        """End a run whose task was cancelled before its first step, or broken off before its ending was told."""
+        self._end(Disturbed(INTERRUPTED if self.begun else CANCELLED_ITSELF))
 
     async def _perform(self) -> None:
-        self._begun = True
+        self.begun = True
         try:
             work: Any = call(self.handler, self.request, self.report, self.is_stopped)
             ending: Ending = write_output(self.handler, await work)
         except asyncio.CancelledError as error:
-            ending = Disturbed() if self._task.cancelling() else error
+            ending = Disturbed(CANCELLED_ITSELF) if self._task.cancelling() else error
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
             ending = error
         self._end(ending)
@@ -128,7 +146,7 @@ class ThreadRun(Run):
     `submit` hands it to that thread; there `clean_up` is called before the job is said to have ended.
     """
 
-    __slots__ = ("_clean_up", "_ending", "_submit")
+    __slots__ = ("_clean_up", "_ending", "_submit", "_taken", "_told")
 
     def __init__(
         self,
@@ -137,8 +155,9 @@ class ThreadRun(Run):
         *arguments: Any,
     ) -> None:
         super().__init__(*arguments)
-        self._submit, self._clean_up = submit, clean_up
-        self._ending: Ending = Disturbed()
+        self._submit, self._clean_up, self._taken = submit, clean_up, Lock()
+        self._ending: Ending = Disturbed(INTERRUPTED)
+        self._told = False
 
     def start(self) -> None:
         """Begin as soon as the thread takes it."""
@@ -147,17 +166,29 @@ class ThreadRun(Run):
         except RuntimeError as error:  # no thread can be started
             self._end(NotBegun(*error.args))
 
+    def start_again(self) -> None:
+        """Hand it over once more: a thread that was ended unseen has taken it along, or is still counted upon."""
+        with suppress(RuntimeError):
+            self._submit(self._perform)
+
     def _ask(self) -> None:
         """Do nothing: a plain function looks at `is_stopped` itself."""
 
     def _perform(self) -> None:
-        if self.report.ended:  # a pool keeps even what it had no thread for
-            return
+        if self.report.ended or not self._taken.acquire(blocking=False):
+            return  # a pool keeps even what it had no thread for
+        self.begun = True
         try:
             copy_context().run(self._call)
             self._clean_up()
-        finally:  # in a main thread, a signal handler of the job may raise at any moment
-            self._loop.call_soon_threadsafe(self._end, self._ending)
+            self._tell_end()
+        finally:  # something may raise an error here from outside, at any moment
+            if not self._told:
+                self._tell_end()
+
+    def _tell_end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end, self._ending)
+        self._told = True
 
     def _call(self) -> None:
         try:

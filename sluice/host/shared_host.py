@@ -7,33 +7,35 @@ import logging
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import uvloop
 
 from sluice.core.errors import KindUnknown
-from sluice.core.outcome import Ending, Released
+from sluice.core.outcome import Ending, Released, TimedOut
 from sluice.core.registry import Registry
 from sluice.host.background import Load, SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, JobRef
-from sluice.host.ending import encode_ending
+from sluice.host.ending import Disturbed, NotBegun, encode_ending
+from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
 from sluice.host.process_state import remember_standard_files
 from sluice.host.processor_time import used_s, waited_s
-from sluice.host.runs import Disturbed, LoopRun, NotBegun, Run, ThreadRun
+from sluice.host.runs import LoopRun, Run, ThreadRun
 from sluice.host.watch import LoopWatch, start_watching
 
 LOG = logging.getLogger("sluice.host")
 MOST_THREADS = 10_000
 """More than any lane has slots; threads are started as they are needed."""
 
-_INTERRUPTED: dict[type, tuple[str, tuple[()]]] = {Disturbed: ("disturbed", ()), NotBegun: ("not-begun", ())}
-"""Endings that are none of the job's own."""
+RECENT_S = 1.0
+"""For how long what was left behind may have raised an error in a callback, which is soon over."""
 
 
 class SharedHost:
@@ -45,12 +47,15 @@ class SharedHost:
     def __init__(self, pipe: Pipe, registry: Registry[Any]) -> None:
         self._pipe, self._registry = pipe, registry
         self._loop = uvloop.new_event_loop()
-        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="handler")
+        self._debug = self._loop.get_debug()
+        self._left_behind = LeftBehind()
+        self._threads = self._make_pool("handler")
         self._pulse = Pulse(pipe.send)
         self._restore_files = remember_standard_files()
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._ended_jobs = 0
+        self._doubtful: set[int] = set()
         self._task_factory = self.create_task
         self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
 
@@ -60,18 +65,19 @@ class SharedHost:
         loop = self._loop
         asyncio.set_event_loop(loop)
         # Of its own: with the usual few threads, calls by one job that take long would hold up those of all.
-        loop.set_default_executor(ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="to-thread"))
-        loop.set_task_factory(self._task_factory)
-        loop.add_reader(self._pipe.fileno(), self._receive_or_leave)
+        loop.set_default_executor(self._make_pool("to-thread"))
+        self._set_up_loop()
         os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
         weight = SessionWeight(Load(used_s, waited_s, lambda: self._ended_jobs))
         weight.keep()
         watch = LoopWatch(loop, self._pipe, self.tick, self.owner_of)
         start_watching(self._pipe, (watch.look, weight.keep), leave)
+        self._left_behind.count_own()
         while True:
             try:
                 loop.run_forever()
             except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt leave a loop by design
+                self._doubt(error, monotonic() - RECENT_S)
                 name = type(error).__name__
                 LOG.warning("%s left a task or a callback, and is ignored: %s", name, error)
 
@@ -84,11 +90,16 @@ class SharedHost:
                 run.stop(Released())
 
     def tick(self) -> None:
-        """Send progress that waited, and what this process uses; open standard files again that a job has closed."""
+        """Send progress that waited, and what this process uses; mend what a job has done to what all need."""
         for run in self._runs.values():
             run.report.flush()
+            if not run.begun:
+                run.start_again()
         self._pulse.tick()
         self._restore_files()
+        self._set_up_loop()
+        self._left_behind.look_closely()
+        self._receive_or_leave()  # what has come while nobody listened
 
     def create_task(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
@@ -102,6 +113,20 @@ class SharedHost:
     def owner_of(self, task: asyncio.Task[Any] | None) -> JobRef | None:
         """Find the job to which a task belongs. Safe in every thread."""
         return None if task is None else self._owners.get(task)
+
+    def _set_up_loop(self) -> None:
+        """Have the loop do what the host needs it for, whatever a job has told it."""
+        loop = self._loop
+        loop.add_reader(self._pipe.fileno(), self._receive_or_leave)
+        loop.set_task_factory(self._task_factory)
+        loop.set_exception_handler(self._hear_error)
+        if loop.get_debug() != self._debug:
+            loop.set_debug(self._debug)
+
+    def _make_pool(self, name: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(
+            MOST_THREADS, thread_name_prefix=name, initializer=self._left_behind.add_current
+        )
 
     def _receive_or_leave(self) -> None:
         try:
@@ -131,19 +156,42 @@ class SharedHost:
         return ThreadRun(self._threads.submit, self._pipe.leave_if_forked, *common)
 
     def _end(self, run: Run, ending: Ending) -> None:
+        self._pipe.leave_if_forked()
+        self._left_behind.look()
         if isinstance(ending, NotBegun):
             self._pipe.send(("spoilt",))
-        self._pipe.leave_if_forked()
+        elif isinstance(ending, BaseException) and self._is_doubtful(run, ending):
+            ending = Disturbed(ending)
+        self._doubtful.discard(run.request.number)
         if self._runs.pop(run.request.number, None) is not None:
             finish_job(run.request.job)
             self._gather_ending(run.request.number, ending)
 
+    def _is_doubtful(self, run: Run, error: BaseException) -> bool:
+        """Tell whether this may not be the job's own, and nor may a delay after what happened to the loop."""
+        return self._doubt(error, run.started) or (
+            isinstance(error, TimedOut) and run.request.number in self._doubtful
+        )
+
+    def _doubt(self, error: BaseException, since: float) -> bool:
+        """Judge an error; one that comes from outside may have hurt all jobs in hand, so the host is replaced."""
+        if not self._left_behind.may_have_raised(error, since):
+            return False
+        self._doubtful |= self._runs.keys()
+        self._pipe.send(("spoilt",))
+        return True
+
+    def _hear_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what a callback has raised, or a task that nobody has awaited: the loop's exception handler."""
+        if "handle" in context and (error := context.get("exception")) is not None:
+            self._doubt(error, monotonic() - RECENT_S)
+        loop.default_exception_handler(context)
+
     def _gather_ending(self, number: int, ending: Ending) -> None:
         """Tell the consumer, together with what else ends in this turn of the loop."""
-        word, values = _INTERRUPTED.get(type(ending)) or encode_ending(ending)
         if not self._ended:
             self._loop.call_soon(self._send_ended)
-        self._ended.append(("ended", number, word, values))
+        self._ended.append(("ended", number, *encode_ending(ending)))
 
     def _send_ended(self) -> None:
         ended, self._ended = self._ended, []

@@ -9,6 +9,7 @@ import os
 import sys
 from collections import deque
 from contextvars import copy_context
+from time import monotonic
 from typing import Any, NoReturn
 
 from sluice.core.outcome import Ending, plain_ending
@@ -17,7 +18,8 @@ from sluice.handler_io import write_output
 from sluice.host.background import SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, set_only_job
-from sluice.host.ending import encode_ending
+from sluice.host.ending import Disturbed, encode_ending
+from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request, call
@@ -40,18 +42,21 @@ class SlotHost:
     def __init__(self, pipe: Pipe, registry: Registry[Any]) -> None:
         self._pipe, self._registry = pipe, registry
         self._surroundings, self._own_helpers = Surroundings(), children_of(os.getpid())
+        self._left_behind = LeftBehind()
         self._pulse = Pulse(pipe.send)
         self._waiting: deque[Request] = deque()
         self._request: Request | None = None
         self._report: Reporter | None = None
         self._ending: Ending = b""
         self._stumbles = 0
+        self._started = 0.0
 
     def serve(self) -> NoReturn:
         """Run jobs for ever."""
         weight = SessionWeight(None)
         weight.keep()
         start_watching(self._pipe, (self._tick, weight.keep), leave)
+        self._left_behind.count_own()
         self._surroundings.disarm()
         while True:
             try:
@@ -83,6 +88,7 @@ class SlotHost:
             break_off(error)
 
     def _run(self, request: Request) -> None:
+        self._started = monotonic()
         self._surroundings.restore()
         set_only_job(request.job)
         number = request.number
@@ -93,9 +99,17 @@ class SlotHost:
         try:
             CURRENT.set(request.job)
             handler = self._registry[request.kind]
-            return write_output(handler, call(handler, request, report, _never))
+            with self._surroundings.interruptible():
+                return write_output(handler, call(handler, request, report, _never))
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
-            return plain_ending(error)  # without the frames that hold what has filled the memory
+            return self._read_error(error)
+
+    def _read_error(self, error: BaseException) -> Ending:
+        """Read an error as an ending, without the frames that hold what has filled the memory."""
+        if isinstance(error, Disturbed):
+            return error
+        ending = plain_ending(error)
+        return Disturbed(ending) if self._left_behind.may_have_raised(error, self._started) else ending
 
     def _clean_up(self) -> None:
         self._pipe.leave_if_forked()
@@ -103,11 +117,13 @@ class SlotHost:
         if self._report is not None:
             self._report.ended = True
         end_descendants(self._own_helpers | _helpers_of_multiprocessing())
-        if self._surroundings.spoilt:
-            self._pipe.send(("spoilt",))
 
     def _tell_ending(self, request: Request, ending: Ending) -> None:
         try:
+            if isinstance(ending, BaseException):
+                ending = self._read_error(ending)
+            if self._surroundings.spoilt or isinstance(ending, Disturbed):
+                self._pipe.send(("spoilt",))
             finish_job(request.job)
             self._pipe.send(("ended", request.number, *encode_ending(ending)))
         except BaseException as error:  # noqa: BLE001  for lack of memory, say: the ending is lost
@@ -117,6 +133,7 @@ class SlotHost:
         """Send progress that waited, and what this process uses. Called in another thread."""
         if self._report is not None:
             self._report.flush()
+        self._left_behind.look()
         self._pulse.tick()
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
 import os
 import random
-import signal
 import sys
 import threading
 import warnings
-from contextlib import suppress
+from _signal import getsignal as _getsignal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from signal import (  # bound now: a job may put something else in their place
+    ITIMER_PROF,
+    ITIMER_REAL,
+    ITIMER_VIRTUAL,
+    SIG_IGN,
+    SIG_SETMASK,
+    SIGINT,
+    pthread_sigmask,
+    set_wakeup_fd,
+    setitimer,
+    signal,
+    valid_signals,
+)
+from typing import Any
 
 from sluice.host.limits import memory_is_short
 from sluice.host.process_state import hard_limits, remember
-
-LEAST_REAL_TIME = 32
-"""Signals from here on are for what programs like; asking for each of them would take as long as a short job."""
-
 
 MOST_THREADS = 50
 """More than any library keeps for later; each takes memory and time from the jobs that follow."""
@@ -26,26 +36,27 @@ class Surroundings:
     """What a handler can change for the whole process, as it was once the modules had been loaded."""
 
     def __init__(self) -> None:
-        classic = [number for number in signal.valid_signals() if number < LEAST_REAL_TIME]
-        self._signals = {number: _signal.getsignal(number) for number in classic}
+        self._signals = {number: _getsignal(number) for number in map(int, valid_signals())}
         self._remembered = remember()
         self._hard_limits, self._identity = hard_limits(), _identity()
         self._keep_warnings()
+        self._audited = False
+        self._note_audit_hooks()
 
     @property
     def spoilt(self) -> bool:
         """True after what nobody can undo: a lowered limit that this process may not raise again, another user or another root
-        directory, threads that go on, lost memory."""
+        directory, an audit hook, threads that go on, lost memory."""
         return (
-            hard_limits() != self._hard_limits
+            self._audited
+            or hard_limits() != self._hard_limits
             or _identity() != self._identity
             or threading.active_count() > MOST_THREADS
             or memory_is_short()
         )
 
     def restore(self) -> None:
-        """Restore everything, and seed the random numbers anew."""
-        signal.signal(signal.SIGINT, self._signals[signal.SIGINT])
+        """Restore everything but SIGINT, and seed the random numbers anew."""
         for write, value in self._remembered:
             try:
                 write(value)
@@ -56,19 +67,37 @@ class Surroundings:
         with suppress(Exception):  # a job has changed the modules
             _seed()
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let SIGINT raise KeyboardInterrupt inside the block, and nowhere else."""
+        try:
+            signal(SIGINT, self._signals[SIGINT])
+            yield
+        finally:
+            signal(SIGINT, SIG_IGN)
+
     def disarm(self) -> None:
         """Let nothing that a job has set up interrupt what follows: no signal, timer or trace function."""
-        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
-            signal.setitimer(timer, 0)
+        for timer in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
+            setitimer(timer, 0)
         sys.settrace(None)
         sys.setprofile(None)
         for number, handler in self._signals.items():
-            if handler is not None and _signal.getsignal(number) != handler:
+            if handler is not None and _getsignal(number) != handler:
                 with suppress(OSError, ValueError):
-                    signal.signal(number, handler)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # KeyboardInterrupt would lose a message
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+                    signal(number, handler)
+        signal(SIGINT, SIG_IGN)  # KeyboardInterrupt would lose a message
+        set_wakeup_fd(-1)
+        pthread_sigmask(SIG_SETMASK, ())
+
+    def _note_audit_hooks(self) -> None:
+        add = sys.addaudithook
+
+        def note(hook: Callable[[str, tuple[Any, ...]], Any]) -> None:
+            self._audited = True
+            add(hook)
+
+        sys.addaudithook = note
 
     def _keep_warnings(self) -> None:
         self._warnings = warnings.catch_warnings()

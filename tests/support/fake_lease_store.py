@@ -20,7 +20,8 @@ class FakeLeaseStore:
         self.renewals: list[bytes] = []
         self.asked: list[list[Claim]] = []
         self.progress: list[dict[Claim, bytes]] = []
-        self.over = self.away = self.frozen = False
+        self.over = self.frozen = False
+        self.away: bool | Exception = False
         self.cancelled: set[Claim] = set()
         self.lost: set[Claim] = set()
         self._versions: dict[Claim, int] = {}
@@ -71,7 +72,7 @@ class FakeLeaseStore:
     async def _answer(self) -> None:
         await asyncio.sleep(3600 if self.frozen else 0)
         if self.away:
-            raise ServerAway("PostgreSQL")
+            raise self.away if isinstance(self.away, Exception) else ServerAway("PostgreSQL")
 
     def _move(self, claim: Claim) -> int:
         """Count versions: a job is in its second once it is claimed, and in its third after a cancel."""

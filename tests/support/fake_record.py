@@ -19,7 +19,7 @@ NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 
 class FakeRecord:
-    """Jobs of one process in memory. `now` is its clock; `away` makes every call fail as if PostgreSQL were gone."""
+    """Jobs of one process in memory. `now` is its clock; `away` makes every call fail as if PostgreSQL were gone, or with this error."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -31,7 +31,8 @@ class FakeRecord:
         self.parked: set[str] = set()
         self.served: set[str] = set()
         self.now = AT
-        self.away = False
+        self.away: bool | Exception = False
+        self.refusals = 0
         self._rows = count(1)
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
@@ -147,9 +148,14 @@ class FakeRecord:
         return self.offered.get(job.id) or (job.queued_at or self.now) + timedelta(seconds=60)
 
     def check(self) -> None:
-        """Raises ServerAway where it is away."""
+        """Raises what a record that is away raises, and counts how often."""
         if self.away:
-            raise ServerAway("postgresql")
+            self.refusals += 1
+            raise (
+                self.away.with_traceback(None)
+                if isinstance(self.away, Exception)
+                else ServerAway("postgresql")
+            )
 
     def _accept(self, new: NewJob) -> bool:
         use = IdempotencyKeyUse(new.request_hash or b"", new.id)

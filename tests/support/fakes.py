@@ -29,7 +29,7 @@ class Events(list[tuple[Event, int, dict[str, Any]]]):
 
 
 class FakeCache:
-    """sluice.core.ports.DocumentCache in memory; `away` makes every call fail as if Redis were gone."""
+    """sluice.core.ports.DocumentCache in memory; `away` makes every call fail as if Redis were gone, or with this error."""
 
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
@@ -37,7 +37,7 @@ class FakeCache:
         self.forgotten: set[str] = set()
         self.announced: list[dict[str, int]] = []
         self.statistics: bytes | None = None
-        self.away = False
+        self.away: bool | Exception = False
         self._listeners: dict[str, list[Callable[[Any], None]]] = {"wake": [], "stop": [], "gone": []}
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
@@ -118,7 +118,7 @@ class FakeCache:
 
     def _check(self) -> None:
         if self.away:
-            raise ServerAway("redis")
+            raise self.away if isinstance(self.away, Exception) else ServerAway("redis")
 
 
 class FakeMessagePublisher:

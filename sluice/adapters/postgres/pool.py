@@ -18,14 +18,16 @@ from sluice.core.errors import (
     BadRow,
     LeaseOver,
     OutcomeUnknown,
+    Overloaded,
     ServerAway,
+    ServerRefused,
     ServerUnfit,
     TryAgain,
     WritesRefused,
 )
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.tasks import TaskSet
-from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
 WRITE_S = 5.0
@@ -51,27 +53,38 @@ RELEASE_S = 1.0
 """Seconds for a statement to end that nobody waits for any more; then its connection is cut off."""
 
 FULL = "PostgreSQL has no room left on its disk: make room, it goes on by itself"
-REFUSAL_S = 5.0
-"""Seconds for which a refused write counts: there is no other way to ask than to write again."""
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
-_BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions.DataError)
+_AGAIN = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+_BAD_ROW = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # a value too large for an index, say
+    asyncpg.exceptions.DataError,
+)
 _AWAY = (
     TimeoutError,
     OSError,
+    EOFError,
+    RuntimeError,  # of uvloop: the connection was reset a moment ago
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash, starting up
     asyncpg.InsufficientResourcesError,  # too many connections, out of memory
+    asyncpg.StatementCompletionUnknownError,
     asyncpg.InternalClientError,
 )
 
 
 def translated(error: Exception) -> Exception:
-    """Translate a driver's error into ours; return any other as it is."""
+    """Translate a driver's error into ours; return any other as it is: a mistake of ours."""
     if getattr(error, "constraint_name", None) == "running_has_owner":
         return LeaseOver()
     if isinstance(error, _AGAIN):
@@ -84,6 +97,9 @@ def translated(error: Exception) -> Exception:
         return ServerUnfit(SERVER, POOLER)
     if isinstance(error, _AWAY):
         return ServerAway(SERVER, str(error) or "did not answer in time")
+    if isinstance(error, asyncpg.PostgresError):
+        # Not its message, which may name hosts and values: that goes to the log alone.
+        return ServerRefused(SERVER, f"{error.sqlstate} {type(error).__name__}")
     return error
 
 
@@ -98,9 +114,7 @@ class Database:
     ) -> None:
         self._url, self._name, self._size = url, name, size
         self._checks = checks or ServerChecks()
-        self._telemetry = telemetry
         self._breaker = Breaker(SERVER, telemetry, monotonic)
-        self._refusal: tuple[float, WritesRefused] | None = None
         self._queries: Mapping[str, str] = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
@@ -112,11 +126,10 @@ class Database:
     @property
     def refusal(self) -> WritesRefused | None:
         """Why a write was refused a moment ago, if one was."""
-        at, why = self._refusal or (0.0, None)
-        return why if monotonic() - at < REFUSAL_S else None
+        return next((each for each in self._breaker.refusals if isinstance(each, WritesRefused)), None)
 
     async def fetch(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
-        """Fetch the rows of a named statement within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow."""
+        """Fetch the rows of a named statement within `budget_s` seconds. Raises ServerAway, TryAgain, BadRow, Overloaded."""
         return await self._run(query, args, budget_s, lost=None)
 
     async def commit(self, query: str, *args: Any, budget_s: float) -> list[asyncpg.Record]:
@@ -138,8 +151,10 @@ class Database:
             ours = translated(error)
             if isinstance(error, asyncpg.InvalidSQLStatementNameError):
                 self._checks.refuse(POOLER)
-            if isinstance(ours, WritesRefused):
-                self._remember(ours)
+            if sent and isinstance(ours, ServerUnfit):
+                self._breaker.refused(ours, call=query, said=str(error))
+            elif not sent and isinstance(error, TimeoutError) and self._is_full():
+                raise Overloaded from error
             elif isinstance(ours, ServerAway):
                 self._breaker.failed(str(ours))
                 if sent and lost:
@@ -148,12 +163,15 @@ class Database:
         self._breaker.worked()
         return rows
 
-    def _remember(self, refusal: WritesRefused) -> None:
-        """Keep the refusal. The breaker stays closed: the server answers, and reads go on."""
-        if self.refusal is None:
-            self._telemetry.emit(Event.WRITES_REFUSED, server=SERVER, why=str(refusal))
-        self._refusal = monotonic(), refusal
-        self._breaker.worked()
+    def _is_full(self) -> bool:
+        """Tell whether all connections are in use, and work: then a statement has waited for one of them, not for the server."""
+        pool = self._pool
+        return (
+            not self._breaker.open
+            and pool is not None
+            and pool.get_idle_size() == 0
+            and pool.get_size() == pool.get_max_size()
+        )
 
     async def _fetch_over(
         self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]

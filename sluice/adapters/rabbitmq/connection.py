@@ -20,6 +20,7 @@ from yarl import URL
 from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq.connection_attempt import CLOSE_S, ConnectionAttempt
 from sluice.adapters.rabbitmq.timeouts import away, reason
+from sluice.core.runtime.tasks import TaskSet
 
 HEARTBEAT_S = 5
 PAUSE_S = 1.0
@@ -69,7 +70,7 @@ class BrokerConnection:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self._record_alive()
-        self._task = asyncio.get_running_loop().create_task(self._reconnect_for_ever(), name=self.name)
+        self._task = TaskSet[None]().keep(self._reconnect_for_ever, self.name)
 
     async def close(self) -> None:
         """End it for good, within twice CLOSE_S."""

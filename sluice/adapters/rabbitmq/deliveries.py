@@ -17,6 +17,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from sluice.adapters.rabbitmq.timeouts import CALL_S, within
 from sluice.core.errors import ServerAway
 from sluice.core.ports import OnDelivery
+from sluice.core.runtime.tasks import report_failure
 
 T = TypeVar("T")
 
@@ -170,7 +171,12 @@ class QueueConsumer:
         self.delivered += 1
         self.delivered_at = asyncio.get_running_loop().time()
         if self._accepting and not self.lost:
-            self.source.on_delivery(QueueDelivery(self, self.delivered, message.body))
+            delivery = QueueDelivery(self, self.delivered, message.body)
+            try:
+                self.source.on_delivery(delivery)
+            except Exception as error:  # noqa: BLE001  left there, it would hold up all that come after it
+                report_failure(f"delivery-{self.source.queue}", error)
+                delivery.acknowledge()
 
     async def _flush(self) -> None:
         """Send acknowledgements in the next turn of the loop, so that everything finished in this one travels together."""

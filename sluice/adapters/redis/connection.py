@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sluice.adapters.redis.client import close_client, open_client
-from sluice.core.errors import ServerAway
+from sluice.core.errors import ServerAway, ServerRefused
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
@@ -18,8 +18,8 @@ SERVER = "redis"
 BACKGROUND_S = 1.0
 """Seconds for a command that no request waits for."""
 
-LOST = (RedisError, OSError, TimeoutError, RuntimeError)
-"""How a lost connection shows: uvloop raises RuntimeError for a write to a connection that was reset a moment before."""
+FAILURES = (RedisError, OSError, EOFError, RuntimeError)
+"""How a call fails: uvloop raises RuntimeError for a write to a connection that was reset a moment before."""
 
 
 class RedisConnection:
@@ -55,16 +55,26 @@ class RedisConnection:
                 answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
         except NoScriptError:
             raise
-        except LOST as error:
-            why = str(error) or "did not answer in time"
-            self._breaker.failed(why)
-            raise ServerAway(SERVER, why) from error
+        except FAILURES as error:
+            raise self.note(error, str(command[0])) from error
         self._breaker.worked()
         return answer
 
+    def note(self, error: Exception, call: str) -> ServerAway:
+        """Note that a call has failed, and return the error that says so in our words."""
+        if isinstance(error, ResponseError):
+            refusal = ServerRefused(SERVER, _code(error))
+            self._breaker.refused(refusal, call=call, said=str(error))
+            return refusal
+        why = str(error) or "did not answer in time"
+        self._breaker.failed(why)
+        return ServerAway(SERVER, why)
+
     async def ping(self) -> None:
-        """Ping it. Raises ServerAway if Redis does not answer."""
+        """Ping it. Raises ServerAway if Redis does not answer, or has just refused something."""
         await self.run("PING")
+        for refusal in self._breaker.refusals:
+            raise refusal
 
     async def settings(self) -> dict[str, str]:
         """Read its settings, as far as it shows them: a hosted one may hide some. Raises ServerAway."""
@@ -86,10 +96,15 @@ class RedisConnection:
                 return dict(await self._client.execute_command(*command))  # type: ignore[no-untyped-call]  # as above
         except ResponseError:
             return {}
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise ServerAway(SERVER, str(error) or "did not answer in time") from error
 
 
 def channel(topic: str) -> str:
     """Name a channel. The record's identity is not in it: after a failover each process learns that at a moment of its own."""
     return f"sluice:{topic}"
+
+
+def _code(error: ResponseError) -> str:
+    """Return what kind of refusal it is. The driver takes the codes that it knows off the message."""
+    return str(error).partition(" ")[0] if type(error) is ResponseError else type(error).__name__

@@ -41,7 +41,7 @@ class RedisDocumentCache:
         if not self._redis.identified:
             return [None] * len(prints)
         values = await self._redis.run("MGET", *map(self._result_key, prints))
-        return [unpack_result(value) for value in values]
+        return [self._unpack_result(value) for value in values]
 
     async def announce(
         self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
@@ -83,6 +83,13 @@ class RedisDocumentCache:
 
     def _result_key(self, fingerprint: bytes) -> str:
         return self._redis.key(f"result:{fingerprint.hex()}")
+
+    def _unpack_result(self, value: bytes | None) -> Result | None:
+        try:
+            return unpack_result(value)
+        except Malformed:
+            self._telemetry.emit(Event.CACHE_MISMATCH, asked="result")
+            return None
 
     def _unpack(self, job_id: str, value: bytes | None) -> Document | None:
         if not value:  # missing, or a tombstone

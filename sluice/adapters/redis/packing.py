@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import isfinite
 
+from sluice.core.errors import Malformed
 from sluice.core.job import Job
 from sluice.core.ports import Result, Wake
 
@@ -14,9 +16,17 @@ def pack_result(job: Job) -> bytes:
 
 
 def unpack_result(value: bytes | None) -> Result | None:
-    """Read what `pack_result` wrote; None if there is none."""
-    job_id, _, finished_at = (value or b"").decode().partition(" ")
-    return Result(job_id, float(finished_at)) if finished_at else None
+    """Read what `pack_result` wrote; None if there is none. Raises Malformed."""
+    if not value:
+        return None
+    try:
+        job_id, finished_at = value.decode().split(" ")
+        result = Result(job_id, float(finished_at))
+    except ValueError as error:
+        raise Malformed("not a packed result") from error
+    if not isfinite(result.finished_at):
+        raise Malformed("a result of no time")
+    return result
 
 
 def pack_wakes(versions: Mapping[str, int], last: Collection[str]) -> str:

@@ -40,6 +40,6 @@ def redis_ports(
     return RedisPorts(
         connection,
         RedisDocumentCache(connection, telemetry, settings.document_ttl_s),
-        RedisSubscriptions(url, name, silence_s),
+        RedisSubscriptions(url, name, connection, telemetry, silence_s),
         RedisStatisticsBoard(connection),
     )

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from sluice.adapters.redis.client import close_client, open_client
-from sluice.adapters.redis.connection import LOST, SERVER, channel
+from sluice.adapters.redis.connection import FAILURES, SERVER, RedisConnection, channel
 from sluice.adapters.redis.packing import unpack_wakes
 from sluice.core.errors import ServerAway
 from sluice.core.ports import Wake
+from sluice.core.runtime.telemetry import Event, Telemetry
 
 AGAIN_S = 0.5
 """Seconds between two attempts to subscribe."""
@@ -22,8 +25,15 @@ SILENCE_S = 5.0
 class RedisSubscriptions:
     """Implements sluice.core.ports.Subscriptions, over connections of its own."""
 
-    def __init__(self, url: str, name: str, silence_s: float = SILENCE_S) -> None:
-        self._silence_s = silence_s
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        connection: RedisConnection,
+        telemetry: Telemetry,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._redis, self._telemetry, self._silence_s = connection, telemetry, silence_s
         self._client = open_client(url, f"{name}-waits", SILENCE_S)
         self._subscribed: set[str] = set()
 
@@ -61,7 +71,9 @@ class RedisSubscriptions:
         while True:
             try:
                 await self._subscribe(topic, receive)
-            except (*LOST, ServerAway):
+            except (*FAILURES, ServerAway) as error:
+                if isinstance(error, ResponseError):
+                    self._redis.note(error, "SUBSCRIBE")
                 await asyncio.sleep(AGAIN_S)
 
     async def _subscribe(self, topic: str, receive: Callable[[bytes], None]) -> None:
@@ -89,4 +101,10 @@ class RedisSubscriptions:
                 self._subscribed.add(topic)  # not before: what was published until now was not received
                 receive(b"")
             elif message["type"] == "message" and message["data"]:
-                receive(message["data"])
+                self._hand_on(message["data"], topic, receive)
+
+    def _hand_on(self, data: bytes, topic: str, receive: Callable[[bytes], None]) -> None:
+        try:
+            receive(data)
+        except Exception as error:  # noqa: BLE001  anybody may publish anything; what comes next is to be heard
+            self._telemetry.emit(Event.UNREADABLE, topic=topic, why=repr(error))

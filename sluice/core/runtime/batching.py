@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sluice.core.errors import BadRow, Overloaded, TryAgain
+from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,7 +42,7 @@ class Batcher(Generic[T, R]):
     """Collects items and hands them to `call` in batches; each caller gets the answer to its own item.
 
     `call` returns one answer per item, in order. If it raises TryAgain the batch is called again, in the end item by item;
-    if it raises BadRow the batch is halved until the bad items are alone. Any other error goes to all callers.
+    if it raises BadRow or ServerRefused the batch is halved until the bad items are alone. Any other error goes to all callers.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class Batcher(Generic[T, R]):
             answers = await self._call([item for item, _ in batch])
             # Within the try: a call that loses an answer must fail, or its caller would wait for ever.
             answered = list(zip(batch, answers, strict=True))
-        except (TryAgain, BadRow) as error:
-            if len(batch) == 1 and (isinstance(error, BadRow) or tries == 1):
+        except (TryAgain, BadRow, ServerRefused) as error:
+            if len(batch) == 1 and (tries == 1 or not isinstance(error, TryAgain)):
                 _fail(batch, error)
             else:
                 await self._retry(batch, error, tries)
@@ -127,10 +127,10 @@ class Batcher(Generic[T, R]):
 
     async def _retry(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, tries: int) -> None:
         """Call again: with halves if a row is bad, with single items once the whole was tried often enough."""
-        if isinstance(error, BadRow):
-            step = (len(batch) + 1) // 2
-        else:
+        if isinstance(error, TryAgain):
             step, tries = (len(batch), tries - 1) if tries > 2 else (1, max(1, tries - 1))
+        else:
+            step = (len(batch) + 1) // 2
         for start in range(0, len(batch), step):
             await self._call_with(batch[start : start + step], tries)
 

@@ -9,6 +9,7 @@ from tests.fault.hostile.kinds import (  # noqa: F401  importing them fills the 
     exits,
     floods,
     leaks,
+    left_behind,
     outputs,
     programs,
     surroundings,
@@ -21,7 +22,7 @@ SHORT = (
     "forks-into-the-handler.loop", "leaves-a-session.process", "sleeps.loop", "sleeps.thread",
     "cancels-everybody.loop", "swallows-its-cancelling.loop", "changes-into-a-directory-that-goes.process",
     "forbids-everything.process", "sets-a-task-factory.loop", "closes-its-output.loop", "returns-too-much.process", "raises-what-exits.loop",
-    "prints-without-end.thread",
+    "prints-without-end.thread", "leaves-an-interrupting-thread.process", "leaves-an-exiting-thread.thread", "makes-its-host-deaf.loop",
 )  # fmt: skip
 """Names of cases that take a second or two, one or more of each sort."""
 

@@ -20,9 +20,6 @@ from pydantic import BaseModel
 
 from sluice import RetryPolicy, handler
 
-REAL_TIME = 32
-"""Signals from here on are not looked after."""
-
 ONCE = RetryPolicy(max_attempts=1)
 RANDOM = random.Random()
 CONNECTION, _ = socket.socketpair()
@@ -92,7 +89,7 @@ def surroundings() -> dict[str, Any]:
         "switch interval": sys.getswitchinterval(),
         "thread stacks": threading.stack_size(),
         "garbage collection": [gc.isenabled(), *gc.get_threshold()],
-        "signals": {str(number): _handles(number) for number in signal.valid_signals() if number < REAL_TIME},
+        "signals": {str(number): _handles(number) for number in signal.valid_signals()},
         "blocked signals": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
         "alarm": signal.getitimer(signal.ITIMER_REAL),
         "open": [_is_open(number) for number in range(3)],

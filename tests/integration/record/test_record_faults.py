@@ -7,15 +7,13 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres import pool
-from sluice.adapters.postgres.pool import Database, translated
-from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain, WritesRefused
+from sluice.adapters.postgres.pool import Database
+from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.errors import SluiceError
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_job
 from tests.support.servers import frozen
@@ -198,36 +196,6 @@ async def test_a_lock_that_is_not_given_asks_to_try_again(
             await store.claim([job_id], KINDS)
     assert len(await store.claim([job_id], KINDS)) == 1
     await impatient.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "ours"),
-    [
-        (asyncpg.DeadlockDetectedError("why"), TryAgain),
-        (asyncpg.LockNotAvailableError("why"), TryAgain),
-        (asyncpg.QueryCanceledError("why"), TryAgain),
-        (asyncpg.UniqueViolationError("why"), BadRow),
-        (asyncpg.CharacterNotInRepertoireError("why"), BadRow),
-        (asyncpg.exceptions.DataError("an argument"), BadRow),
-        (asyncpg.CannotConnectNowError("why"), ServerAway),
-        (asyncpg.AdminShutdownError("why"), ServerAway),
-        (asyncpg.DiskFullError("why"), WritesRefused),
-        (asyncpg.TooManyConnectionsError("why"), ServerAway),
-        (asyncpg.ReadOnlySQLTransactionError("why"), WritesRefused),
-        (asyncpg.InterfaceError("connection is closed"), ServerAway),
-        (ConnectionRefusedError(), ServerAway),
-        (TimeoutError(), ServerAway),
-    ],
-    ids=lambda each: each.__name__ if isinstance(each, type) else type(each).__name__,
-)
-def test_errors_of_the_driver_become_ours(error: Exception, ours: type[SluiceError]) -> None:
-    assert type(translated(error)) is ours
-
-
-def test_a_mistake_of_ours_stays_what_it_is() -> None:
-    mistake = asyncpg.UndefinedColumnError("why")
-    assert translated(mistake) is mistake
-    assert translated(KeyError()).__class__ is KeyError
 
 
 async def test_closing_cuts_off_what_is_stuck(servers: Servers) -> None:

@@ -1,5 +1,6 @@
 """Kinds that behave in every way a handler can, loaded by the tests and by their child processes."""
 
+import _thread
 import asyncio
 import ctypes
 import os
@@ -237,6 +238,26 @@ def _signals_reach(ask: Ask) -> Reply:
     return Reply(value=child.wait(20))
 
 
+def _spins() -> Reply:
+    """Do something for as long as two threads that were left behind need to be noticed."""
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        pass
+    return Reply(value="spun")
+
+
+def _leaves(act: Any, *arguments: Any) -> Reply:
+    """Leave a thread that does this again and again."""
+
+    def go_on() -> None:
+        while True:
+            time.sleep(0.05)
+            act(*arguments)
+
+    threading.Thread(target=go_on, daemon=True).start()
+    return Reply(value="left")
+
+
 END: dict[str, Any] = {
     "error": lambda _: _raise(LookupError("nothing there")),
     "stubborn": lambda _: _raise(Stubborn()),
@@ -264,4 +285,7 @@ END: dict[str, Any] = {
     "hungry at first": _hungry_at_first,
     "orphan": _orphan,
     "signals": _signals_reach,
+    "leaves interrupts": lambda _: _leaves(_thread.interrupt_main),
+    "leaves an exit": lambda _: _leaves(os._exit, 3),
+    "spins": lambda _: _spins(),
 }

@@ -8,8 +8,11 @@ from datetime import timedelta
 import pytest
 
 from consumer.attempt import Attempt
-from sluice.core.job import JobState
+from sluice.core.job import Job, JobState
+from sluice.core.lifecycle import Failure, Transition, failed
+from sluice.core.outcome import Ending
 from sluice.core.runtime.telemetry import Event
+from sluice.errors import GiveUp
 from tests.support.faulty_store import Gate
 from tests.support.make_jobs import AT
 from tests.support.waiting import until
@@ -129,3 +132,21 @@ async def test_the_newest_claim_of_each_queue_is_remembered(consumer: InMemoryCo
     await consumer.bring_settled(consumer.job(queued_at=early), consumer.job(queued_at=None, priority="high"))
     await consumer.bring_settled(consumer.job(queued_at=early, priority="low"))
     assert consumer.execution.newest_claimed == {("default", "normal"): late, ("default", "low"): early}
+
+
+async def test_an_ending_that_cannot_be_judged_fails_the_attempt(
+    consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(_: Attempt) -> Ending:
+        return GiveUp("nothing that a judge could read")
+
+    def judge_errors(job: Job, ending: Ending, *_: object) -> Transition:
+        if isinstance(ending, GiveUp):
+            raise LookupError("no luck")
+        return failed(job, Failure("handler-error", repr(ending)))
+
+    monkeypatch.setattr(consumer.hosts, "run", run)
+    monkeypatch.setattr("consumer.execution.judge", judge_errors)
+    job_id = consumer.job()
+    await consumer.bring_settled(job_id)
+    assert (consumer.state(job_id), consumer.lease.held) == ("failed", [])

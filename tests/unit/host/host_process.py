@@ -58,11 +58,17 @@ class HostProcess:
     def next(self) -> Message:
         """Return the next message. Raises EOFError once the host has ended."""
         while not self._unread:
-            data = self.socket.recv(1 << 20)
+            data = self._receive()
             if not data:
                 raise EOFError(self.output)
             self._unread += self._decoder.feed(data)
         return self._unread.popleft()
+
+    def _receive(self) -> bytes:
+        try:
+            return self.socket.recv(1 << 20)
+        except ConnectionResetError:  # it ended without having read everything
+            return b""
 
     def next_of(self, *words: str) -> Message:
         """Return the next message that begins with one of these words, without those before it."""

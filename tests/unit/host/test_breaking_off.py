@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import socket
 import subprocess
@@ -72,7 +71,8 @@ def _note_exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         statuses.append(status)
         raise SystemExit(status)
 
-    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(breaking_off, "_exit", leave)
+    monkeypatch.setattr(breaking_off, "kill", lambda *_: None)
     return statuses
 
 

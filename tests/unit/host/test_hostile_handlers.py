@@ -66,7 +66,7 @@ def test_a_task_that_is_cancelled_by_others_is_said_to_be_disturbed(host: HostPr
         "code.task", "[task.cancel() for task in asyncio.all_tasks() - {asyncio.current_task()}]"
     )
     endings = host.endings([victim, other])
-    assert endings[victim] == ("disturbed", [])
+    assert endings[victim][1][:3] == ["raised", "CancelledError", "The handler cancelled its own task."]
     assert endings[other][0] == "output"
 
 
@@ -151,3 +151,115 @@ def test_slow_calls_in_threads_by_one_job_hold_up_those_of_no_other(host: HostPr
     )
     host.say("code.task", many)
     assert host.say("code.task", "return await asyncio.to_thread(lambda: 'survived')") == "survived"
+
+
+EARS = """
+import resource
+loop = asyncio.get_running_loop()
+for fd in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0]): loop.remove_reader(fd)
+"""
+
+
+def test_a_host_that_a_job_has_made_deaf_hears_again(host: HostProcess) -> None:
+    host.say("code.task", EARS)
+    assert survives(host)
+
+
+def test_a_loop_is_as_it_was_soon_after_a_job_has_changed_it(host: HostProcess) -> None:
+    host.say(
+        "code.task",
+        "loop = asyncio.get_running_loop()\nloop.set_debug(True)\nloop.set_exception_handler(print)",
+    )
+    look = """
+loop = asyncio.get_running_loop()
+while loop.get_debug() or loop.get_exception_handler() is print: await asyncio.sleep(0.01)
+return 'survived'
+"""
+    assert host.run("code.task", look) == SURVIVED
+
+
+RAISE_IN = """
+import ctypes, threading, time
+from time import sleep
+class Late(Exception): pass
+def raise_in(victims, error):
+    while True:
+        for victim in victims(): ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim), ctypes.py_object(error))
+        sleep(0.01)
+"""
+"""A thread that a job leaves, and that raises an error again and again in others."""
+
+SPIN = "import time\nuntil = time.monotonic() + 10\nwhile time.monotonic() < until: pass"
+
+
+def test_an_error_that_a_thread_of_an_earlier_job_raises_in_a_later_one_is_not_its_own(
+    host: HostProcess,
+) -> None:
+    victims = (
+        "lambda: [thread.ident for thread in threading.enumerate() if thread.name.startswith('handler')]"
+    )
+    host.say(
+        "code.task",
+        f"{RAISE_IN}\nthreading.Thread(target=raise_in, args=({victims}, Late), daemon=True).start()",
+    )
+    number = host.start("code.thread", SPIN)
+    assert host.next_of("spoilt", "ended") == ["spoilt"]
+    word, said = host.ending(number)
+    assert (word, said[:2]) == ("disturbed", ["raised", "Late"])
+
+
+def test_a_job_that_a_thread_has_taken_along_when_it_was_ended_begins_in_another(host: HostProcess) -> None:
+    kill_soon = """
+import ctypes, threading, time
+def kill(victim):
+    time.sleep(0.05)  # it waits for its next job by then
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim), ctypes.py_object(SystemExit))
+keep['killer'] = threading.Thread(target=kill, args=(threading.get_ident(),))
+keep['killer'].start()
+"""
+    host.say("code.thread", kill_soon)
+    host.say("code.task", "await asyncio.to_thread(keep['killer'].join)")
+    assert host.run("code.thread", "return 'survived'", limit_s=10) == SURVIVED
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "_thread.start_new_thread(forever, (_thread.interrupt_main,))",
+        "threading.Thread(target=forever, args=(interrupt,), daemon=True).start()",
+    ],
+    ids=["simulated", "signal"],
+)
+def test_an_interrupt_by_a_thread_of_an_earlier_job_is_not_a_slots_next_job_s_own(
+    slot: HostProcess, start: str
+) -> None:
+    code = f"""
+import _thread, signal, threading, time
+from time import sleep
+def interrupt(): signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+def forever(act):
+    while True:
+        sleep(0.02)
+        act()
+{start}
+"""
+    slot.say("code.process", code)
+    number = slot.start("code.process", SPIN)
+    assert slot.next_of("spoilt", "ended") == ["spoilt"]
+    word, said = slot.ending(number)
+    assert (word, said[:2]) == ("disturbed", ["raised", "KeyboardInterrupt"])
+
+
+def test_an_interrupt_of_ones_own_is_an_error_like_others(slot: HostProcess) -> None:
+    code = (
+        "import _thread, time\nstarted = _thread.start_new_thread(_thread.interrupt_main, ())\ntime.sleep(5)"
+    )
+    assert "KeyboardInterrupt" in slot.run("code.process", code)[1]
+
+
+def test_an_error_beside_a_thread_of_a_library_is_its_jobs_own(slot: HostProcess) -> None:
+    slot.say(
+        "code.process",
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+    )
+    assert slot.run("code.process", "raise ValueError('no good')")[1][:2] == ["ValueError", "no good"]

@@ -19,8 +19,9 @@ from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler, handler
 from sluice.host import runs
 from sluice.host.current_job import CURRENT, JobRef
+from sluice.host.ending import Disturbed, NotBegun
 from sluice.host.performing import Reporter, Request
-from sluice.host.runs import Disturbed, LoopRun, NotBegun, Run, ThreadRun
+from sluice.host.runs import LoopRun, Run, ThreadRun
 
 
 class Number(BaseModel):
@@ -302,3 +303,21 @@ async def test_a_job_for_which_there_is_no_thread_is_given_back_and_not_run_late
     assert isinstance(await endings.next(), NotBegun)
     kept[0]()
     assert not begun.is_set()
+
+
+async def test_one_that_was_taken_along_begins_when_it_is_started_again_and_only_once(
+    endings: Endings,
+) -> None:
+    lost: list[Callable[[], None]] = []
+    run = thread_run(lambda_of(Number(n=5)), endings, lost.append)
+    run.start_again()
+    for begin in lost:
+        begin()
+    assert await endings.next() == b'{"n":5}'
+    await asyncio.sleep(0)
+    assert endings.all.empty()
+
+
+async def test_a_job_that_has_not_begun_when_its_time_is_up_is_given_back(endings: Endings) -> None:
+    thread_run(lambda_of(Number()), endings, lambda _: None, limit_s=0.01)
+    assert isinstance(await endings.next(), NotBegun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,8 +106,9 @@ def used_slot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]
         "resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))",
         "for _ in range(60): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
         "keep['memory'] = bytearray(300 << 20)",
+        "sys.addaudithook(lambda *_: None)",
     ],
-    ids=["limit", "threads", "memory"],
+    ids=["limit", "threads", "memory", "audit-hook"],
 )
 def test_what_nobody_can_undo_spoils_the_slot(tmp_path: Path, change: str) -> None:
     with host_process(tmp_path, slot=True) as slot:
@@ -168,6 +170,41 @@ signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
 """
     numbers = [slot.start("code.process", code) for _ in range(50)]
     assert list(slot.endings(numbers)) == numbers
+
+
+TIMER = """
+import ctypes, signal
+class Event(ctypes.Structure): _fields_ = [("value", ctypes.c_void_p), ("number", ctypes.c_int), ("how", ctypes.c_int), ("rest", ctypes.c_char * 48)]
+def late(_, frame): raise TimeoutError
+libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
+number = {}
+signal.signal(number, {})
+assert libc.timer_create(1, ctypes.byref(Event(None, number, 0)), ctypes.byref(timer)) == 0
+assert libc.timer_settime(timer, 0, ctypes.byref((ctypes.c_long * 4)(0, 50_000_000, 0, 50_000_000)), None) == 0
+"""
+"""A timer that Python knows nothing about: it sends a signal twenty times a second."""
+
+
+def test_a_real_time_signal_does_not_call_what_an_earlier_job_has_set_up(slot: HostProcess) -> None:
+    slot.say("code.process", TIMER.format("signal.SIGRTMIN", "late"))
+    with pytest.raises(EOFError):  # as if no handler had been set up: its consumer knows of the earlier job
+        slot.run("code.process", "import time\ntime.sleep(5)")
+    assert slot.exit_status() == -signal.SIGRTMIN
+
+
+def test_an_interrupt_by_a_timer_of_an_earlier_job_is_not_the_next_one_s_own(slot: HostProcess) -> None:
+    slot.say("code.process", TIMER.format("signal.SIGINT", "signal.SIG_IGN"))
+    assert slot.run("code.process", "import time\ntime.sleep(5)")[1][:2] == ["raised", "KeyboardInterrupt"]
+
+
+def test_a_job_that_puts_other_functions_in_the_place_of_those_of_the_system_changes_nothing(
+    slot: HostProcess,
+) -> None:
+    code = "import os, signal\nos._exit = signal.setitimer = signal.pthread_sigmask = os.kill = signal.signal = print"
+    slot.say("code.process", code)
+    assert slot.say("code.process", "return 'survived'") == "survived"
+    slot.socket.close()
+    assert slot.exit_status() == 0
 
 
 def test_what_a_job_has_started_ends_with_it(slot: HostProcess) -> None:

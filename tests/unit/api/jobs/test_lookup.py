@@ -10,7 +10,7 @@ import uuid_utils
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from sluice.core.document import render
-from sluice.core.errors import JobExpired, JobUnknown, ServerAway
+from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, JobState
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
@@ -169,3 +169,14 @@ async def test_look_ups_that_come_together_travel_together_and_are_answered_apar
     assert [each.id for each in found] == [job.id for job in [jobs[0], *wanted]]
     assert setup.asked[0] == 2
     assert setup.asked[1] <= 4
+
+
+async def test_a_look_up_succeeds_although_more_documents_wait_for_the_cache_than_can(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise Overloaded
+
+    monkeypatch.setattr(setup.lookup._refill, "put", refuse)
+    job = setup.job()
+    assert await setup.lookup.find("acme", job.id) == render(job)

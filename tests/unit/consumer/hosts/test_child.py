@@ -13,6 +13,12 @@ from consumer.hosts.child import describe_end
     ("code", "why", "sent", "told"),
     [
         (3, None, [SIGKILL], "It ended with exit status 3."),
+        (
+            70,
+            None,
+            [SIGKILL],
+            "It ended with exit status 70 (it could not go on, perhaps for lack of memory).",
+        ),
         (-SIGKILL, None, [SIGKILL], "It was ended by SIGKILL (perhaps out of memory)."),
         (-SIGKILL, "It was deaf.", [SIGKILL], "It was deaf."),
         (9, "It was deaf.", [SIGKILL], "It ended with exit status 9."),

@@ -69,6 +69,15 @@ async def test_a_host_that_dies_is_replaced_and_its_only_job_charged(
         assert_matches(r".*hostile_kinds\.py:\d+ in <lambda>", told["where"])
 
 
+@pytest.mark.parametrize("how", ["leaves interrupts", "leaves an exit"])
+@pytest.mark.parametrize("handler", [kinds.in_thread, kinds.in_process], ids=["thread", "slot"])
+async def test_what_an_earlier_job_has_left_behind_does_to_the_next_is_not_charged_to_it(
+    hosts: RealHosts, handler: Any, how: str
+) -> None:
+    assert await hosts.value(handler, how=how) == "left"
+    assert await hosts.value(handler, how="spins") == "spun"
+
+
 async def test_jobs_beside_one_that_kills_their_host_go_on_elsewhere_and_it_alone_is_charged(
     hosts: RealHosts,
 ) -> None:

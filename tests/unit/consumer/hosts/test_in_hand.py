@@ -77,20 +77,20 @@ async def test_progress_is_kept_for_the_heartbeat() -> None:
     await run
 
 
-async def test_a_handler_whose_task_was_cancelled_has_failed_if_nobody_else_can_have_done_it() -> None:
+async def test_a_handler_that_was_disturbed_has_failed_if_nobody_else_can_have_done_it() -> None:
     setup = Setup()
     _, run, number = await setup.start()
-    setup.jobs.end(number, "disturbed", [])
+    setup.jobs.end(number, "disturbed", ["raised", "KeyboardInterrupt", "", ""])
     ended = await run
     assert isinstance(ended, HandlerFailed)
-    assert (ended.title, str(ended)) == ("CancelledError", "The handler cancelled its own task.")
+    assert (ended.title, str(ended)) == ("KeyboardInterrupt", "")
 
 
-async def test_a_handler_whose_task_was_cancelled_beside_others_goes_on_elsewhere() -> None:
+async def test_a_handler_that_was_disturbed_beside_others_goes_on_elsewhere() -> None:
     setup = Setup()
     _, disturbed, number = await setup.start()
     _, neighbour, other = await setup.start()
-    setup.jobs.end(number, "disturbed", [])
+    setup.jobs.end(number, "disturbed", ["raised", "KeyboardInterrupt", "", ""])
     with pytest.raises(Interrupted):
         await disturbed
     setup.jobs.end(other, "output", [b"{}"])
@@ -143,9 +143,32 @@ async def test_what_a_host_has_already_ended_is_not_lost_with_it() -> None:
     _, left, _ = await setup.start()
     setup.jobs.end(number, "output", [b"{}"])
     setup.jobs.lose("It was ended by SIGKILL.", None)
-    assert [type(end) for end in await asyncio.gather(ended, left)] == [bytes, ChildDied], (
-        "it was alone by then"
-    )
+    ends = await asyncio.gather(ended, left, return_exceptions=True)
+    assert [type(end) for end in ends] == [bytes, Interrupted]
+
+
+async def test_the_last_job_of_a_host_that_died_is_not_charged_for_what_an_earlier_one_may_have_left() -> (
+    None
+):
+    setup = Setup()
+    _, earlier, number = await setup.start()
+    setup.jobs.end(number, "output", [b"{}"])
+    await earlier
+    _, left, _ = await setup.start()
+    setup.jobs.lose("It ended with exit status 3.", None)
+    with pytest.raises(Interrupted):
+        await left
+
+
+async def test_a_handler_that_was_disturbed_when_others_had_gone_goes_on_elsewhere() -> None:
+    setup = Setup()
+    _, earlier, number = await setup.start()
+    _, disturbed, other = await setup.start()
+    setup.jobs.end(number, "output", [b"{}"])
+    await earlier
+    setup.jobs.end(other, "disturbed", ["raised", "KeyboardInterrupt", "", ""])
+    with pytest.raises(Interrupted):
+        await disturbed
 
 
 async def test_a_stop_asks_the_host_and_waits_for_the_end() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from sluice.core.errors import BadRow, Overloaded, ServerAway, TryAgain
+from sluice.core.errors import BadRow, Overloaded, ServerAway, ServerRefused, TryAgain
 from sluice.core.runtime.batching import TRIES, Batcher, Limits
 
 
@@ -158,10 +158,11 @@ async def test_a_call_that_forgets_an_answer_is_an_error_and_nobody_hangs() -> N
         await _raise_first(await asyncio.wait_for(futures, 1))
 
 
-async def test_bad_items_are_found_by_halving_and_refused_alone() -> None:
-    batches, call = refusing(lambda items: bool({3, 6} & set(items)), BadRow())
+@pytest.mark.parametrize("error", [BadRow(), ServerRefused("postgresql", "XX001")], ids=repr)
+async def test_bad_items_are_found_by_halving_and_refused_alone(error: Exception) -> None:
+    batches, call = refusing(lambda items: bool({3, 6} & set(items)), error)
     found = await answers(Batcher("halve", call), range(8))
-    assert [type(each) is BadRow for each in found] == [item in (3, 6) for item in range(8)]
+    assert [each is error for each in found] == [item in (3, 6) for item in range(8)]
     assert len(batches) <= 13
 
 

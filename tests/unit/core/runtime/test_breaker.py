@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.core.errors import ServerAway
-from sluice.core.runtime.breaker import Breaker
+from sluice.core.errors import ServerAway, ServerRefused, WritesRefused
+from sluice.core.runtime.breaker import REFUSAL_S, Breaker
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events
 
@@ -87,3 +87,30 @@ def test_a_probe_that_works_closes_it_and_says_so_once(breaker: Breaker, events:
 def test_a_server_that_always_worked_is_never_said_to_be_back(breaker: Breaker, events: Events) -> None:
     breaker.worked()
     assert events == []
+
+
+def test_refusals_leave_it_closed_and_each_reason_is_told_once_in_a_row(
+    breaker: Breaker, clock: Clock, events: Events
+) -> None:
+    refusals = [ServerRefused("redis", "OOM"), WritesRefused("redis", "is read-only")]
+    for _ in range(3):
+        for refusal in refusals:
+            breaker.refused(refusal, call="SET", said="it said")
+        clock.now += REFUSAL_S - 1
+    breaker.check()
+    assert breaker.refusals == refusals
+    assert [event for event, _, _ in events] == [Event.SERVER_REFUSED, Event.WRITES_REFUSED]
+    assert events[0][2] == {
+        "server": "redis", "why": "redis: refused with OOM", "call": "SET", "said": "it said"
+    }  # fmt: skip
+    clock.now += 1
+    assert breaker.refusals == []
+    breaker.refused(refusals[0], call="SET", said="it said")
+    assert events.count(Event.SERVER_REFUSED) == 2
+
+
+def test_a_refusal_is_an_answer(breaker: Breaker, events: Events) -> None:
+    fail(breaker, 3)
+    breaker.refused(ServerRefused("redis", "OOM"), call="SET", said="it said")
+    assert not breaker.open
+    assert events.count(Event.SERVER_BACK) == 1

@@ -1,4 +1,4 @@
-"""Background tasks: held, repeated, and cancelled, even those that lose the first cancellation."""
+"""Background tasks: held, repeated, restarted, reported when they fail, and cancelled, even those that lose the first cancellation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from sluice.core.runtime.tasks import TaskSet, cancel_and_wait, repeat
+from sluice.core.runtime.tasks import TaskSet, cancel_and_wait, repeat, report_failures
+from sluice.core.runtime.telemetry import Event, Telemetry
+from tests.support.fakes import Events
+from tests.support.waiting import until
 
 
 async def started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -124,3 +127,74 @@ async def test_what_is_repeated_goes_on_until_it_raises(pause: Callable[[], floa
     with pytest.raises(IndexError):
         await repeat(act, pause)
     assert left == []
+
+
+@pytest.fixture
+def events() -> Events:
+    """What the loop of the test reports."""
+    return Events()
+
+
+async def fail() -> None:
+    raise ValueError("oh")
+
+
+async def test_a_task_that_fails_is_reported_at_once_with_its_name(events: Events) -> None:
+    report_failures(Telemetry(events))
+    told: list[tuple[str, BaseException]] = []
+    tasks: TaskSet[None] = TaskSet(lambda *failure: told.append(failure))
+    tasks.start(fail(), "poor")
+    await tasks.drain()
+    await until(lambda: told)
+    (fields,) = events.fields(Event.TASK_FAILED)
+    assert (fields["task"], fields["why"]) == ("poor", "ValueError('oh')")
+    assert fields["where"].startswith("test_tasks.py:")
+    assert [(name, str(error)) for name, error in told] == [("poor", "oh")]
+
+
+async def test_what_is_cancelled_or_ends_has_not_failed(events: Events) -> None:
+    report_failures(Telemetry(events))
+    tasks: TaskSet[None] = TaskSet()
+    tasks.start(asyncio.sleep(0), "done")
+    tasks.start(asyncio.sleep(60), "cancelled")
+    await tasks.cancel()
+    await asyncio.sleep(0)
+    assert events == []
+
+
+async def test_a_task_that_is_kept_begins_anew_whenever_it_fails(events: Events) -> None:
+    report_failures(Telemetry(events))
+    tasks: TaskSet[None] = TaskSet()
+    runs: list[str] = []
+
+    async def work() -> None:
+        runs.append("run")
+        if len(runs) < 4:
+            raise ValueError("oh")
+
+    await tasks.keep(work, "kept", pause_s=0)
+    assert [fields["task"] for fields in events.fields(Event.TASK_FAILED)] == ["kept"] * 3
+
+
+async def test_a_callback_that_fails_and_a_task_that_nobody_holds_are_reported_too(events: Events) -> None:
+    report_failures(Telemetry(events))
+    asyncio.get_running_loop().call_soon(lambda: [][0])
+    asyncio.get_running_loop().create_task(fail(), name="forgotten")
+    await until(lambda: len(events) == 2)
+    names = {fields["task"].partition(" <")[0] for fields in events.fields(Event.TASK_FAILED)}
+    assert len(names) == 2
+    assert "forgotten" in names
+
+
+async def test_what_is_no_failure_of_a_task_is_only_logged(
+    events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    report_failures(Telemetry(events))
+    loop = asyncio.get_running_loop()
+    loop.call_exception_handler({"message": "just so"})
+    loop.call_exception_handler(
+        {"message": "a driver's", "future": loop.create_future(), "exception": ValueError()}
+    )
+    loop.call_exception_handler({"message": "raised nowhere", "exception": ValueError()})
+    assert [record.message.splitlines()[0] for record in caplog.records] == ["just so", "a driver's"]
+    assert [fields["where"] for fields in events.fields(Event.TASK_FAILED)] == [""]

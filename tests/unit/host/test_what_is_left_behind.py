@@ -1,0 +1,81 @@
+"""Which errors may have been raised by what a job has left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+
+from sluice.errors import BadInput, GiveUp, RetryLater
+from sluice.host.left_behind import LeftBehind
+
+
+@pytest.fixture
+def left_behind() -> Iterator[LeftBehind]:
+    """Watch this process, in which one more thread has been started since."""
+    left, over = LeftBehind(), Event()
+    left.count_own()
+    thread = Thread(target=over.wait)
+    thread.start()
+    yield left
+    over.set()
+    thread.join()
+
+
+def chained(error: BaseException, cause: BaseException) -> BaseException:
+    """Have one error follow from the other."""
+    error.__context__ = cause
+    return error
+
+
+CIRCLE = chained(KeyError("a"), KeyError("b"))
+chained(CIRCLE.__context__ or CIRCLE, CIRCLE)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(), chained(ValueError("wrong"), TimeoutError())]
+)
+def test_an_error_without_arguments_may_come_from_a_thread(
+    left_behind: LeftBehind, error: BaseException
+) -> None:
+    assert left_behind.may_have_raised(error, monotonic())
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("wrong"), SystemExit(3), GiveUp(), RetryLater(1), BadInput(), MemoryError(), CIRCLE]
+)
+def test_other_errors_are_the_jobs_own(left_behind: LeftBehind, error: BaseException) -> None:
+    assert not left_behind.may_have_raised(error, monotonic())
+
+
+def test_without_threads_but_the_hosts_own_every_error_is_the_jobs_own() -> None:
+    left = LeftBehind()
+    left.count_own()
+    assert not left.may_have_raised(KeyboardInterrupt(), monotonic())
+
+
+def test_a_thread_of_the_hosts_own_that_was_ended_hides_no_other() -> None:
+    left, over = LeftBehind(), Event()
+    left.count_own()
+    own = Thread(target=left.add_current)
+    own.start()
+    own.join()
+    thread = Thread(target=over.wait)
+    thread.start()
+    assert left.may_have_raised(KeyboardInterrupt(), monotonic())
+    over.set()
+    thread.join()
+
+
+def test_what_a_thread_that_has_ended_has_raised_in_one_that_slept_is_not_its_own() -> None:
+    left, over, since = LeftBehind(), Event(), monotonic()
+    left.count_own()
+    thread = Thread(target=over.wait)
+    thread.start()
+    left.look()
+    over.set()
+    thread.join()
+    assert left.may_have_raised(SystemExit(), since)
+    assert not left.may_have_raised(SystemExit(), monotonic())
