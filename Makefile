@@ -22,7 +22,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault crash soak controls bench at-size load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault failover crash soak controls bench at-size load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -78,6 +78,10 @@ fault: setup  ## hostile handlers, then everything breaks under load (13 min); w
 	@$(PYTHON) -m infra.local ensure
 	@$(if $(ARGS),true,$(PYTHON) -m tests.fault.hostile)
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
+
+failover: setup  ## promote a standby of PostgreSQL under running processes, and measure again a minute later
+	@$(PYTHON) -m infra.local ensure
+	LATER_S=60 $(PYTHON) -m pytest -s tests/fault/test_failover.py $(ARGS)
 
 crash: setup  ## die at every step of a flow, and in a thousand random histories (6 min): make crash ARGS=-x
 	@$(PYTHON) -m infra.local ensure

@@ -105,6 +105,8 @@ def build_state(
     kept_s = shortest_kept_s(registry, settings.keep_s)
     lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
+    connections.identity.follow(memory.clear)
+    connections.identity.follow(reuse.clear)
     return ApiState(
         settings=settings,
         registry=registry,

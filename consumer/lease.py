@@ -73,7 +73,7 @@ class Lease:
         self._on_cancel, self._on_moved = on_cancel, on_moved
         self._held: dict[Claim, HeldAttempt] = {}
         self._store: LeaseStore | None = None
-        self._taken = False
+        self._taken = self._moved = False
         self._renewed = 0.0
         self._in_contact_since: float | None = None
         self._asked_for = asyncio.Event()
@@ -105,6 +105,12 @@ class Lease:
         """Ask the record at once if this job is in hand: its cancel was requested."""
         if any(claim.id == job_id for claim in self._held):
             self._asked_for.set()
+
+    def reconnect(self) -> None:
+        """Go on over a new connection: the record has moved to another server, on which others have yet to be heard of."""
+        self._moved = True
+        self._note_contact(False)
+        self._asked_for.set()
 
     async def close(self) -> None:
         """End the lease, so that others need not wait for its end. Bounded, even if the record is frozen."""
@@ -211,6 +217,9 @@ class Lease:
             self._in_contact_since = monotonic()
 
     async def _opened(self) -> LeaseStore:
+        if self._moved:
+            self._moved = False
+            await self._close_store()
         if self._store is None:
             self._store = await self._open_store()
         return self._store

@@ -127,6 +127,7 @@ class Consumer:
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
         self.run_stats = RunStats()
         self.lease = self._make_lease(settings, kinds.names)
+        opened.identity.follow(self.lease.reconnect)
         self.execution = Execution(
             kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
         )

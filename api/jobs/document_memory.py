@@ -56,6 +56,11 @@ class DocumentMemory:
         if entry is not None:
             self._size -= len(entry.document.body) + OVERHEAD
 
+    def clear(self) -> None:
+        """Drop everything: the record may have lost what was read from it."""
+        self._entries.clear()
+        self._size = 0
+
     def _forget_oldest(self) -> None:
         """Drop what is out of date or over the limit, oldest first."""
         now = self._clock()

@@ -92,6 +92,10 @@ class ResultReuse:
         self._results.pop(fingerprint, None)
         self._superseded[fingerprint] = now
 
+    def clear(self) -> None:
+        """Drop all results: the record may have lost them."""
+        self._results.clear()
+
     async def _find_in_record(self, fingerprint: bytes, fresh_s: float) -> ReusableResult | None:
         job = await self._from_record.put((fingerprint, fresh_s))
         if job is None:

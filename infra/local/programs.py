@@ -15,6 +15,7 @@ _PACKAGES = {
     "redis-server": "redis-server",
     "rabbitmq-server": "rabbitmq-server",
     "faketime": "faketime",  # only the tests: a process whose clock is off
+    "pgbouncer": "pgbouncer",  # only tests/fault/test_pooler.py, which is skipped without it
     "h2load": "nghttp2-client",  # only `make bench` wants it
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs
     "ip": "iproute2",

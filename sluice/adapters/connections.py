@@ -29,13 +29,14 @@ from sluice.adapters.rabbitmq import Broker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
-from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
+from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerAway
 from sluice.core.owner import Owner
 from sluice.core.runtime.record_clock import RecordClock
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, repeat
 from sluice.core.runtime.telemetry import Telemetry
@@ -44,10 +45,9 @@ from sluice.errors import SluiceError
 Ping = Callable[[], Awaitable[None]]
 
 CHECK_S = 30.0
-"""How often a process asks which database it speaks to (a restored one must meet an empty cache), its time and settings."""
+"""How often a process asks the record for its time, settings and identity; the latter two also on each new connection."""
 AGAIN_S = 0.5
 """Seconds until it asks again where the record does not answer."""
-DATABASE_CONNECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Connections:
     pings: Mapping[str, Ping]
     config_problems: ConfigProblems
     clock: RecordClock
+    identity: RecordIdentity
 
 
 class Servers(NamedTuple):
@@ -87,24 +88,32 @@ async def open_connections(
     settings: Settings, role: str, owner: Owner, telemetry: Telemetry
 ) -> AsyncIterator[Connections]:
     """Open the connections of one process. `role` is `api` or `consumer`; `owner` is its lease."""
-    config_problems, clock = ConfigProblems(telemetry), RecordClock()
-    checks = ServerChecks(config_problems, accept=settings.unsafe_durability == "accept")
-    servers = _make_servers(settings, f"sluice-{role}", telemetry, checks)
+    config_problems, clock, identity = ConfigProblems(telemetry), RecordClock(), RecordIdentity()
+    checks = ServerChecks(
+        config_problems,
+        accept=settings.unsafe_durability == "accept",
+        standby_may_lag=settings.standby_may_lag,
+        identity=identity,
+    )
+    servers = _make_servers(settings, f"sluice-{role}", telemetry, checks, identity)
+    identity.follow(servers.database.reconnect)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(servers.database.close)
         stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        watching.keep(partial(_watch_record, servers, checks, clock), "watch-record")
+        watching.keep(partial(_watch_record, servers.postgres, checks, clock, identity), "watch-record")
         watching.keep(partial(_watch_cache, servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
-        yield _connect_ports(servers, settings, owner, config_problems, clock)
+        yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
 
 
-def _make_servers(settings: Settings, name: str, telemetry: Telemetry, checks: ServerChecks) -> Servers:
+def _make_servers(
+    settings: Settings, name: str, telemetry: Telemetry, checks: ServerChecks, identity: RecordIdentity
+) -> Servers:
     url = settings.postgres_url.get_secret_value()
-    database = Database(url, name, telemetry, DATABASE_CONNECTIONS, checks)
-    redis = redis_ports(settings, name, telemetry)
+    database = Database(url, name, telemetry, settings.postgres_connections, checks)
+    redis = redis_ports(settings, name, telemetry, identity)
     broker = _make_broker(settings, name, redis.cache, telemetry)
     return Servers(database, PostgresServer(database, settings.record_budget_s), redis, broker)
 
@@ -119,7 +128,12 @@ def _make_broker(
 
 
 def _connect_ports(
-    servers: Servers, settings: Settings, owner: Owner, config_problems: ConfigProblems, clock: RecordClock
+    servers: Servers,
+    settings: Settings,
+    owner: Owner,
+    config_problems: ConfigProblems,
+    clock: RecordClock,
+    identity: RecordIdentity,
 ) -> Connections:
     database, postgres, redis, broker = servers
     return Connections(
@@ -144,17 +158,24 @@ def _connect_ports(
         },
         config_problems=config_problems,
         clock=clock,
+        identity=identity,
     )
 
 
-async def _watch_record(servers: Servers, checks: ServerChecks, clock: RecordClock) -> None:
+async def _watch_record(
+    postgres: PostgresServer, checks: ServerChecks, clock: RecordClock, identity: RecordIdentity
+) -> None:
+    moved = asyncio.Event()
+    identity.follow(moved.set)
     while True:
+        moved.clear()
         try:
-            servers.redis.connection.belong_to(await servers.postgres.database_identity())
+            await checks.check(postgres.ask)
             asked = clock.here()
-            clock.learn((await servers.postgres.clock()).timestamp(), asked)
-            await checks.check(servers.postgres.ask)
-            await asyncio.sleep(CHECK_S)
+            clock.learn((await postgres.clock()).timestamp(), asked)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_S):
+                    await moved.wait()
         except SluiceError:
             await asyncio.sleep(AGAIN_S)
 
@@ -169,7 +190,7 @@ async def _watch_cache(redis: RedisConnection, config_problems: ConfigProblems) 
 async def _check_cache(redis: RedisConnection, config_problems: ConfigProblems, *, starting: bool) -> None:
     with suppress(ServerAway):
         found = await redis.settings()
-        full = refuses_writes(found)
-        if starting and full:
-            config_problems.refuse(full)
-        config_problems.report("redis", [line for line in (full, stops_after_snapshot(found)) if line])
+        grave = is_cluster(found) or refuses_writes(found)
+        if starting and grave:
+            config_problems.refuse(grave)
+        config_problems.report("redis", [line for line in (grave, stops_after_snapshot(found)) if line])

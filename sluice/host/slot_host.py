@@ -99,7 +99,8 @@ class SlotHost:
         try:
             CURRENT.set(request.job)
             handler = self._registry[request.kind]
-            return write_output(handler, call(handler, request, report, _never))
+            with self._surroundings.interruptible():
+                return write_output(handler, call(handler, request, report, _never))
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
             return self._read_error(error)
 

@@ -8,8 +8,8 @@ import sys
 import threading
 import warnings
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from signal import (  # bound now: a job may put something else in their place
     ITIMER_PROF,
     ITIMER_REAL,
@@ -56,8 +56,7 @@ class Surroundings:
         )
 
     def restore(self) -> None:
-        """Restore everything, and seed the random numbers anew."""
-        signal(SIGINT, self._signals[SIGINT])
+        """Restore everything but SIGINT, and seed the random numbers anew."""
         for write, value in self._remembered:
             try:
                 write(value)
@@ -67,6 +66,15 @@ class Surroundings:
         self._keep_warnings()
         with suppress(Exception):  # a job has changed the modules
             _seed()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let SIGINT raise KeyboardInterrupt inside the block, and nowhere else."""
+        try:
+            signal(SIGINT, self._signals[SIGINT])
+            yield
+        finally:
+            signal(SIGINT, SIG_IGN)
 
     def disarm(self) -> None:
         """Let nothing that a job has set up interrupt what follows: no signal, timer or trace function."""

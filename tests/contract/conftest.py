@@ -32,6 +32,7 @@ from sluice.core.ports import (
     StatisticsBoard,
     Subscriptions,
 )
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
@@ -200,7 +201,8 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     servers.up(servers.redis)
     async with redis.Redis.from_url(servers.redis.url) as client:
         await client.flushall()
-    real = redis_ports(settings_for(servers), "tests", Telemetry())
-    real.connection.belong_to("contract")
+    identity = RecordIdentity()
+    identity.learn("contract")
+    real = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
     yield Cache(real.cache, real.subscriptions, real.board, servers.redis.kill)
     await real.close()

@@ -12,6 +12,7 @@ import redis.asyncio as redis
 
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.core.document import Document
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.job_client import SUM, WAIT, JobClient, submit_and_wait, submit_failing, until_ended
 from tests.support.make_jobs import aged_id
@@ -105,11 +106,10 @@ async def test_nothing_that_was_under_way_brings_a_deleted_job_back(two_apis: St
 async def redis_of(stack: Stack) -> RedisPorts:
     """Return Redis as the processes of this stack see it."""
     async with redis.Redis.from_url(stack.servers.redis.url) as client:
-        (channel, *_) = await client.pubsub_channels("sluice:*:wake")
-        assert isinstance(channel, bytes)
-    ports = redis_ports(settings_for(stack.servers), "tests", Telemetry())
-    ports.connection.belong_to(channel.decode().split(":")[1])
-    return ports
+        (key, *_) = await client.keys("sluice:*:document:*")
+    identity = RecordIdentity()
+    identity.learn(str(key).split(":")[1])
+    return redis_ports(settings_for(stack.servers), "tests", Telemetry(), identity)
 
 
 async def test_the_work_of_a_deleted_job_is_done_anew(two_apis: Stack) -> None:

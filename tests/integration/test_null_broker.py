@@ -8,7 +8,6 @@ from math import inf
 
 import asyncpg
 import pytest
-import redis.asyncio as redis
 
 from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
@@ -20,6 +19,7 @@ from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.ports import Delivery
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.integration.record.record_fixture import Record
 from tests.support.fakes import Events
@@ -44,8 +44,9 @@ async def record(servers: Servers) -> AsyncIterator[Record]:
 @pytest.fixture
 async def ports(servers: Servers) -> AsyncIterator[RedisPorts]:
     """Open Redis for a process that knows its database."""
-    ports = redis_ports(settings_for(servers), "tests", Telemetry())
-    ports.connection.belong_to("one")
+    identity = RecordIdentity()
+    identity.learn("one")
+    ports = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
     yield ports
     await ports.close()
 
@@ -63,27 +64,7 @@ async def test_a_message_calls_for_its_lane(ports: RedisPorts) -> None:
     await asyncio.wait([listening])
 
 
-async def test_calls_of_another_database_are_not_heard(ports: RedisPorts, servers: Servers) -> None:
-    heard: list[str] = []
-    listening = asyncio.create_task(ports.subscriptions.listen_calls(heard.append))
-    await until(lambda: heard == [""])
-    client = redis.Redis.from_url(servers.redis.url)
-    await client.publish("sluice:two:call", "default")
-    await client.publish("sluice:one:call", "mine")
-    await until(lambda: len(heard) > 1)
-    assert heard == ["", "mine"]
-    listening.cancel()
-    await asyncio.wait([listening])
-    await client.aclose()
-
-
-async def test_a_call_fails_where_redis_is_away_or_the_database_not_known(
-    servers: Servers, ports: RedisPorts
-) -> None:
-    unbound = redis_ports(settings_for(servers), "tests", Telemetry())
-    with pytest.raises(ServerAway, match="not known yet"):
-        await NullBroker(unbound.cache.call_workers, Telemetry()).publish(MESSAGE)
-    await unbound.close()
+async def test_a_call_fails_where_redis_is_away(servers: Servers, ports: RedisPorts) -> None:
     servers.redis.kill()
     try:
         with pytest.raises(ServerAway):

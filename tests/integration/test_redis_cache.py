@@ -21,6 +21,7 @@ from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job
 from sluice.core.ports import Wake
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events
 from tests.support.make_jobs import finished_job
@@ -37,16 +38,15 @@ class CacheSetup:
     def __init__(self, servers: Servers, silence_s: float = SILENCE_S) -> None:
         self.server, self.events = servers.redis, Events()
         self.settings = settings_for(servers)
-        self.ports = self.new_ports(IDENTITY, silence_s)
+        self.identity = RecordIdentity()
+        self.identity.learn(IDENTITY)
+        self.ports = self.new_ports(self.identity, silence_s)
         self.cache, self.subscriptions = self.ports.cache, self.ports.subscriptions
         self.client: redis.Redis = redis.Redis.from_url(servers.redis.url)
 
-    def new_ports(self, identity: str | None, silence_s: float = SILENCE_S) -> RedisPorts:
+    def new_ports(self, identity: RecordIdentity, silence_s: float = SILENCE_S) -> RedisPorts:
         """Open Redis for a process that uses this database."""
-        ports = redis_ports(self.settings, "tests", Telemetry(self.events), silence_s)
-        if identity:
-            ports.connection.belong_to(identity)
-        return ports
+        return redis_ports(self.settings, "tests", Telemetry(self.events), identity, silence_s)
 
     async def announce_finished(self, *jobs: Job) -> None:
         """Announce these finished jobs."""
@@ -106,11 +106,12 @@ async def seconds_of(call: Awaitable[object]) -> float:
 
 
 async def test_nothing_is_read_or_written_until_the_database_is_known(setup: CacheSetup) -> None:
-    unbound, job = setup.new_ports(None), finished_job()
+    identity, job = RecordIdentity(), finished_job()
+    unbound = setup.new_ports(identity)
     await setup.announce_finished(job)
     assert await unbound.cache.get([job.id]) == [None]
     await seconds_of(unbound.cache.announce({job.id: 1}, [], {}))
-    unbound.connection.belong_to(IDENTITY)
+    identity.learn(IDENTITY)
     assert await unbound.cache.get([job.id]) == [render(job)]
     await unbound.close()
 
@@ -118,7 +119,7 @@ async def test_nothing_is_read_or_written_until_the_database_is_known(setup: Cac
 async def test_a_restored_database_meets_an_empty_cache(setup: CacheSetup) -> None:
     job = finished_job()
     await setup.announce_finished(job)
-    setup.ports.connection.belong_to("two")
+    setup.identity.learn("two")
     assert await setup.cache.get([job.id]) == [None]
 
 
@@ -281,17 +282,15 @@ async def test_a_quiet_subscription_that_answers_is_kept(setup: CacheSetup) -> N
         await setup.until_heard(heard, "after")
 
 
-async def test_listening_waits_for_the_database_to_be_known(setup: CacheSetup) -> None:
-    unbound = setup.new_ports(None)
-    heard: list[Mapping[str, Wake]] = []
-    task = asyncio.create_task(unbound.subscriptions.listen(heard.append))
-    await asyncio.sleep(0)
-    assert not unbound.subscriptions.listening
-    unbound.connection.belong_to(IDENTITY)
-    await until(lambda: unbound.subscriptions.listening)
-    task.cancel()
-    await asyncio.wait([task])
-    await unbound.close()
+async def test_a_subscription_hears_those_who_know_of_a_failover_before_it_does(setup: CacheSetup) -> None:
+    promoted = RecordIdentity()
+    promoted.learn("two")
+    other = setup.new_ports(promoted)
+    async with setup.listening() as heard:
+        await other.cache.announce({"a": 1}, [], {})
+        await until(lambda: heard)
+    assert heard == {"a": Wake(1, finished=False)}
+    await other.close()
 
 
 @pytest.mark.parametrize(

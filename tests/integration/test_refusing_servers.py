@@ -13,6 +13,7 @@ import redis.asyncio as redis
 from yarl import URL
 
 from infra.local.servers import Servers
+from sluice.adapters.redis.connection import channel
 from tests.support.job_client import KINDS, SUM, JobClient, until_ended
 from tests.support.servers import empty_rabbitmq, sql_session
 from tests.support.stack import Stack, stack_on_empty_servers
@@ -124,9 +125,9 @@ async def test_garbage_in_redis_is_skipped(stack: Stack) -> None:
         await until_ended(client, url)
         (key,) = [each async for each in cache.scan_iter("*:statistics")]
         prefix = key.removesuffix(b"statistics")
-        for topic in (b"wake", b"gone", b"stop", b"call"):
+        for topic in ("wake", "gone", "stop", "call"):
             for body in GARBAGE:
-                await cache.publish(prefix + topic, body)
+                await cache.publish(channel(topic), body)
         await cache.delete(key)
         await cache.hset(key, "no", "statistics")
         await cache.set(prefix + b"document:" + url.rsplit("/", 1)[1].encode(), b"\xff\t garbage")

@@ -24,6 +24,7 @@ from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
 from sluice.core.owner import Owner
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import StartRefused
 from tests.integration.test_http import run, sluice
@@ -293,7 +294,7 @@ async def test_a_redis_that_keeps_its_settings_to_itself_is_taken_as_it_is(serve
         commands=["-info", "-config"],
     )  # fmt: skip
     shy = RedisConnection(
-        f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), budget_s=0.5
+        f"redis://shy:secret@127.0.0.1:{servers.redis.port}/0", "tests", Telemetry(), 0.5, RecordIdentity()
     )
     try:
         assert await shy.settings() == {}

@@ -35,7 +35,7 @@ NORMAL = Behaviour()
 
 
 class Proxy:
-    """Carries connections from a port of its own to `target`. `behave` and `reset` may be called from any thread.
+    """Carries connections from a port of its own to `target`. `behave`, `lead_to` and `reset` may be called from any thread.
 
     `accepted` counts the connections that reached the server; `counted` how often clients sent the bytes `counting`.
     """
@@ -59,6 +59,10 @@ class Proxy:
     def behave(self, behaviour: Behaviour) -> None:
         """Behave like this from now on; return once it does."""
         self._call(lambda: self._change(behaviour))
+
+    def lead_to(self, target: int) -> None:
+        """Carry new connections to this port from now on."""
+        self._target = target
 
     def reset(self) -> None:
         """Reset every connection, on both sides."""

@@ -12,6 +12,7 @@ import pytest
 
 from api.http.problems import HTTP, TABLE
 from sluice import __version__
+from sluice.adapters.postgres.pool import SETTINGS
 from sluice.adapters.postgres.statements import load_fragments, load_queries
 from sluice.adapters.postgres.verifier import load_checks
 from sluice.core import ports
@@ -70,6 +71,11 @@ def test_the_operator_reads_of_every_setting_with_its_default() -> None:
     assert list(told) == [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     short = {name: text for name, text in told.items() if text not in ("required", "empty", "see below")}
     assert short == {name: default_text(name.removeprefix(PREFIX).lower()) for name in short}
+
+
+def test_the_operator_reads_which_settings_a_role_needs_behind_a_pooler() -> None:
+    for name, value in SETTINGS.items():
+        assert f"alter role sluice set {name} = {value};" in page("docs/operations.md").replace("'", "")
 
 
 def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:

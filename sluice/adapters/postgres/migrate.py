@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from sluice.adapters.postgres.connecting import connect_to_primary
 from sluice.errors import SluiceError
 
 LOCK = 7_519_001
 """Advisory lock that lets one migration run at a time, however many processes are started at once."""
 PAUSE_S = 0.1
+FORM = "SLUICE_POSTGRES_URL has the form postgresql://user:password@host:port/database"
 
 
 async def migrate(url: str) -> str | None:
@@ -26,26 +29,22 @@ async def migrate(url: str) -> str | None:
 
     Raises SluiceError if the database cannot be reached, or refuses.
     """
-    engine = _make_engine(url)
+    # Not by SQLAlchemy's reading of the address: it knows no second host, and other options.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=partial(connect_to_primary, url), poolclass=NullPool
+    )
     try:
         async with engine.connect() as connection:
             await _take_turn(connection)
             await connection.execute(text("set lock_timeout = '2s'"))
             await connection.commit()
             return await connection.run_sync(_upgrade)
-    except (OSError, OverflowError, DBAPIError) as error:
+    except ValueError as error:
+        raise SluiceError(FORM) from error
+    except (OSError, OverflowError, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SluiceError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
     finally:
         await engine.dispose()
-
-
-def _make_engine(url: str) -> AsyncEngine:
-    try:
-        return create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
-    except (ArgumentError, ValueError) as error:
-        raise SluiceError(
-            "SLUICE_POSTGRES_URL has the form postgresql://user:password@host:port/database"
-        ) from error
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER, ServerChecks
+from sluice.adapters.postgres.connecting import open_session
+from sluice.adapters.postgres.server_checks import POOLER, READ_ONLY, SERVER, ServerChecks
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import (
     BadRow,
@@ -32,11 +33,14 @@ from sluice.errors import SluiceError
 WRITE_S = 5.0
 """Seconds for a statement that no client waits for."""
 
+IDLE_S = 60.0
+"""Seconds after which a connection that nobody needs is closed."""
+
 SETTINGS = {
     "timezone": "UTC",
-    "statement_timeout": "5000",
-    "lock_timeout": "2000",
-    "idle_in_transaction_session_timeout": "5000",
+    "statement_timeout": "5s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "5s",
     # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
     "tcp_user_timeout": "5000",
     # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
@@ -89,6 +93,8 @@ def translated(error: Exception) -> Exception:
         return BadRow(str(error))
     if isinstance(error, asyncpg.DiskFullError | asyncpg.ReadOnlySQLTransactionError):
         return WritesRefused(SERVER, FULL if isinstance(error, asyncpg.DiskFullError) else READ_ONLY)
+    if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+        return ServerUnfit(SERVER, POOLER)
     if isinstance(error, _AWAY):
         return ServerAway(SERVER, str(error) or "did not answer in time")
     if isinstance(error, asyncpg.PostgresError):
@@ -143,6 +149,8 @@ class Database:
                 rows = await self._fetch_over(pool, connection, query, args)
         except Exception as error:
             ours = translated(error)
+            if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+                self._checks.refuse(POOLER)
             if sent and isinstance(ours, ServerUnfit):
                 self._breaker.refused(ours, call=query, said=str(error))
             elif not sent and isinstance(error, TimeoutError) and self._is_full():
@@ -180,6 +188,11 @@ class Database:
         """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
         self._releasing.start(_release(pool, connection), name="release")
 
+    def reconnect(self) -> None:
+        """Replace every connection before it is used again: they may lead to a server that is no longer the record."""
+        if self._pool is not None:
+            self._releasing.start(self._pool.expire_connections(), name="expire")
+
     async def close(self) -> None:
         """Close within 2 s, cutting off what is stuck."""
         if self._pool is not None:
@@ -196,16 +209,16 @@ class Database:
                     self._url,
                     min_size=0,
                     max_size=self._size,
-                    max_inactive_connection_lifetime=0,
+                    max_inactive_connection_lifetime=IDLE_S,
                     reset=_no_reset,
                     connect=self._connect,
-                    server_settings=SETTINGS | {"application_name": self._name},
+                    server_settings={"application_name": self._name},
                 )
             return self._pool
 
     async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Connect and check. The pool's own `init` will not do: when it fails, it waits for the server, which may be frozen."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **options)
+        connection = await open_session(args[0], SETTINGS, self._queries, **options)
         try:
             await self._checks.check_new(connection, self._queries)
         except BaseException:
@@ -218,9 +231,12 @@ async def connect(
     url: str, name: str, more: Mapping[str, str] | None = None
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open a connection outside any pool, with these additional settings. Raises ServerAway."""
-    settings = {**SETTINGS, "application_name": name, **(more or {})}
+    settings = {**SETTINGS, **(more or {})}
     try:
-        return await asyncpg.connect(url, server_settings=settings, timeout=5)
+        async with asyncio.timeout(WRITE_S):
+            return await open_session(
+                url, settings, load_queries(), server_settings={"application_name": name}
+            )
     except Exception as error:
         raise translated(error) from error
 

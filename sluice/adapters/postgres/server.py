@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL itself: whether it answers, which database it is, and what its time is."""
+"""Questions to PostgreSQL itself."""
 
 from __future__ import annotations
 
@@ -22,10 +22,6 @@ class PostgresServer:
             raise ServerUnfit(SERVER, READ_ONLY)
         if refusal := self._database.refusal:
             raise refusal
-
-    async def database_identity(self) -> str:
-        """Return which database this is, and which of its histories: after a restore the caches are empty."""
-        return str((await self.ask("database_identity"))[0][0])
 
     async def clock(self) -> datetime:
         """Return the time by its clock."""

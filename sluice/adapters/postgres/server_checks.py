@@ -14,6 +14,7 @@ import asyncpg
 
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "postgresql"
@@ -28,6 +29,15 @@ SAFE = {
 """Values under which what COMMIT has answered survives a power cut."""
 
 READ_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
+POOLER = (
+    "a pooler in transaction mode stands before PostgreSQL and loses prepared statements: give it pool_mode = session, or take "
+    "PgBouncer 1.21 or newer with max_prepared_statements"
+)
+LAG = (
+    "PostgreSQL has standbys and COMMIT waits for none of them: if one is promoted, the last jobs that were answered with 202 may "
+    "be lost. Remedy: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); or, if that may happen or "
+    "none will ever be promoted, SLUICE_STANDBY_MAY_LAG=true"
+)
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -47,10 +57,24 @@ class SettingSource(NamedTuple):
 
 
 class ServerChecks:
-    """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are."""
+    """Checks servers for one process. With `accept`, weak settings are reported as problems and left as they are.
 
-    def __init__(self, config_problems: ConfigProblems | None = None, *, accept: bool = False) -> None:
+    With `standby_may_lag`, nothing is said of standbys for which COMMIT does not wait.
+
+    `identity` learns of every server that is checked: after a failover it follows with the first new connection.
+    """
+
+    def __init__(
+        self,
+        config_problems: ConfigProblems | None = None,
+        *,
+        accept: bool = False,
+        standby_may_lag: bool = False,
+        identity: RecordIdentity | None = None,
+    ) -> None:
         self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
+        self._identity = identity or RecordIdentity()
+        self._standby_may_lag = standby_may_lag
         self._needed = newest_revision()
 
     async def check_new(
@@ -69,17 +93,20 @@ class ServerChecks:
             found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
-        self._refuse(too_old(found["release"]))
+        self.refuse(too_old(found["release"]))
         weak = await self._weakness(found, fetch)
         if not self._accept:
-            self._refuse(weak)
-        self._problems.report(SERVER, [weak] if weak else [])
+            self.refuse(weak)
+        lag = LAG if found["standby_may_lag"] and not self._standby_may_lag else ""
+        self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
             raise ServerUnfit(SERVER, READ_ONLY)
         if (found["revision"] or "") < self._needed:
             raise ServerUnfit(SERVER, self._unmigrated(found["revision"] or "none"))
+        self._identity.learn(found["identity"])
 
-    def _refuse(self, line: str) -> None:
+    def refuse(self, line: str) -> None:
+        """Stop the process with this line, if there is one. Raises ServerUnfit."""
         if line:
             self._problems.refuse(line)
             raise ServerUnfit(SERVER, line)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aiormq import Connection
 
+from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import BrokerConnection
 from sluice.adapters.rabbitmq.consuming import Consuming
@@ -46,7 +47,7 @@ class Broker:
         self._lanes = tuple(lanes)
         self._telemetry = telemetry
         self._publishing = Publishing(self._lanes, publish_budget_s)
-        self._consuming = Consuming(self._lanes, watch_s)
+        self._consuming = Consuming(self._lanes, watch_s, one_node=len(split_hosts(url)) == 1)
         self._out = BrokerConnection(url, f"{name} publishing", self._publishing, self._report)
         self._in = BrokerConnection(url, f"{name} consuming", self._consuming, self._report)
         self._away = False

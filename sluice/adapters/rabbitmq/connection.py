@@ -7,6 +7,7 @@ ends the connection, and a new one is set up from scratch, so there is one way b
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Protocol
 from aiormq import Connection
 from yarl import URL
 
+from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq.connection_attempt import CLOSE_S, ConnectionAttempt
 from sluice.adapters.rabbitmq.timeouts import away, reason
 from sluice.core.runtime.tasks import TaskSet
@@ -44,7 +46,7 @@ class ConnectionUse(Protocol):
 class BrokerConnection:
     """Keeps one connection for `use`; `on_change` is called whenever `up` or `away` may have changed.
 
-    `alive_at` is when it was last known to work, by the clock of the loop.
+    Each attempt is made at the next of the hosts in `url`. `alive_at` is when it was last known to work, by the clock of the loop.
     """
 
     def __init__(self, url: str, name: str, use: ConnectionUse, on_change: Callable[[], None]) -> None:
@@ -54,7 +56,9 @@ class BrokerConnection:
         self.why = ""
         self.alive_at = -inf
         self.connection: Connection | None = None
-        self._url = URL(url).update_query(heartbeat=HEARTBEAT_S)
+        nodes = [URL(each).update_query(heartbeat=HEARTBEAT_S) for each in split_hosts(url)]
+        random.shuffle(nodes)  # processes spread over the nodes of a cluster
+        self._nodes = itertools.cycle(nodes)
         self._use = use
         self._on_change = on_change
         self._check_asked = asyncio.Event()
@@ -84,7 +88,7 @@ class BrokerConnection:
 
     async def _reconnect_for_ever(self) -> None:
         while True:
-            attempt = ConnectionAttempt(self._url)
+            attempt = ConnectionAttempt(next(self._nodes))
             try:
                 await self._use_until_lost(attempt)
             except Exception as error:  # noqa: BLE001  whatever it is, the connection must come back

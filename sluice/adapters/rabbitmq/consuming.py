@@ -27,9 +27,11 @@ class Consuming:
     `paused` names the lanes whose messages are only fetched.
     `watch_s`: a queue with room under its prefetch that was silent so long is asked whether it has messages. If it has, and
     stays silent until the next check, the connection is remade: the consumer is gone.
+    `one_node`: no other node can have a queue that this one does not answer for.
     """
 
-    def __init__(self, lanes: Sequence[Lane], watch_s: float) -> None:
+    def __init__(self, lanes: Sequence[Lane], watch_s: float, one_node: bool) -> None:
+        self._one_node = one_node
         self.check_every_s = min(CHECK_EVERY_S, watch_s / 2)
         self.sources: list[ConsumedQueue] = []
         self.consumers: list[QueueConsumer] = []
@@ -86,7 +88,8 @@ class Consuming:
         try:
             await consumer.consume()
         except NoAnswer:
-            await self._delete_dead_queue(connection, source.queue)
+            if self._one_node:  # in a cluster the queue may have no leader at the moment
+                await self._delete_dead_queue(connection, source.queue)
             raise
         self._unanswered.pop(source.queue, None)
 

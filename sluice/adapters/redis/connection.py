@@ -6,13 +6,12 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from sluice.adapters.redis.client import close_client, open_client
 from sluice.core.errors import ServerAway, ServerRefused
 from sluice.core.runtime.breaker import Breaker
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "redis"
@@ -24,37 +23,29 @@ FAILURES = (RedisError, OSError, EOFError, RuntimeError)
 
 
 class RedisConnection:
-    """A client for one process. Keys carry the identity of the database, so that a restored one meets an empty cache."""
+    """A client for one process. Keys carry the identity of the record, so that a restored one meets an empty cache."""
 
-    def __init__(self, url: str, name: str, telemetry: Telemetry, budget_s: float) -> None:
+    def __init__(
+        self, url: str, name: str, telemetry: Telemetry, budget_s: float, identity: RecordIdentity
+    ) -> None:
         self._client = open_client(url, name, max(budget_s, BACKGROUND_S))
         self._breaker = Breaker(SERVER, telemetry, monotonic)
         self._budget_s = budget_s
-        self._identity = ""
-        self._identified = asyncio.Event()
+        self._identity = identity
 
     @property
     def identified(self) -> bool:
         """Whether it is known which database the keys belong to."""
-        return bool(self._identity)
-
-    def belong_to(self, identity: str) -> None:
-        """Read and write only keys of this database from now on."""
-        self._identity = identity
-        self._identified.set()
+        return bool(self._identity.current)
 
     def key(self, name: str) -> str:
-        """Name a key or a channel of the database."""
-        return f"sluice:{self._identity}:{name}"
+        """Name a key of the record as it is now."""
+        return f"sluice:{self._identity.current}:{name}"
 
     def check_identified(self) -> None:
         """Raise ServerAway while the database is not known."""
-        if not self._identity:
+        if not self.identified:
             raise ServerAway(SERVER, "the database is not known yet")
-
-    async def until_identified(self) -> None:
-        """Return once the database is known."""
-        await self._identified.wait()
 
     async def run(self, *command: Any, budget_s: float | None = None) -> Any:
         """Run a command. Raises ServerAway within the budget, NoScriptError."""
@@ -87,17 +78,16 @@ class RedisConnection:
 
     async def settings(self) -> dict[str, str]:
         """Read its settings, as far as it shows them: a hosted one may hide some. Raises ServerAway."""
-        memory = await self._read("INFO", "memory")
-        found: dict[str, str] = {
-            name: str(memory[name]) for name in ("maxmemory", "maxmemory_policy") if name in memory
-        }
+        said = await self._read("INFO", "memory") | await self._read("INFO", "cluster")
+        names = ("maxmemory", "maxmemory_policy", "cluster_enabled")
+        found: dict[str, str] = {name: str(said[name]) for name in names if name in said}
         for name in ("save", "stop-writes-on-bgsave-error"):
             found |= await self._read("CONFIG GET", name)
         return found
 
     async def close(self) -> None:
         """Close every connection to the server."""
-        await self._client.aclose()
+        await close_client(self._client)
 
     async def _read(self, *command: str) -> dict[str, Any]:
         """Run a command that may be refused; a refusal does not count as a failure of the server."""
@@ -110,19 +100,11 @@ class RedisConnection:
             raise ServerAway(SERVER, str(error) or "did not answer in time") from error
 
 
+def channel(topic: str) -> str:
+    """Name a channel. The record's identity is not in it: after a failover each process learns that at a moment of its own."""
+    return f"sluice:{topic}"
+
+
 def _code(error: ResponseError) -> str:
     """Return what kind of refusal it is. The driver takes the codes that it knows off the message."""
     return str(error).partition(" ")[0] if type(error) is ResponseError else type(error).__name__
-
-
-def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
-    """Make a client that never retries: redis-py does so for seconds by default, and a call must not outlast its budget."""
-    return redis.Redis.from_url(
-        url,
-        client_name=name,
-        socket_timeout=budget_s,
-        socket_connect_timeout=budget_s,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=64,
-        protocol=2,
-    )

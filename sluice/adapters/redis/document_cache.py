@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from sluice.adapters.redis.connection import BACKGROUND_S, RedisConnection
+from sluice.adapters.redis.connection import BACKGROUND_S, RedisConnection, channel
 from sluice.adapters.redis.packing import pack_result, pack_wakes, unpack_result
 from sluice.adapters.redis.script import Script
 from sluice.core.document import Document, unpack
@@ -52,7 +52,7 @@ class RedisDocumentCache:
         keys = [*self._document_keys([document.id for document in finished]), *map(self._result_key, results)]
         values = [*(document.pack() for document in finished), *map(pack_result, results.values())]
         await self._announce.run(
-            len(keys), *keys, self._keep_s, self._redis.key("wake"), wakes, len(finished), *values
+            len(keys), *keys, self._keep_s, channel("wake"), wakes, len(finished), *values
         )
 
     async def forget(self, *job_ids: str) -> None:
@@ -64,19 +64,18 @@ class RedisDocumentCache:
             len(job_ids),
             *self._document_keys(job_ids),
             TOMBSTONE_S,
-            self._redis.key("gone"),
+            channel("gone"),
             ",".join(job_ids),
         )
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested; without Redis they learn of it with the next renewal."""
         with suppress(ServerAway):
-            await self._redis.run("PUBLISH", self._redis.key("stop"), job_id)
+            await self._redis.run("PUBLISH", channel("stop"), job_id)
 
     async def call_workers(self, lane: str) -> None:
         """Tell the consumers that there is work in this lane, if there is no RabbitMQ to do so. Raises ServerAway."""
-        self._redis.check_identified()
-        await self._redis.run("PUBLISH", self._redis.key("call"), lane)
+        await self._redis.run("PUBLISH", channel("call"), lane)
 
     def _document_keys(self, ids: Sequence[str]) -> list[str]:
         prefix = self._redis.key("document:")

@@ -8,6 +8,7 @@ from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import SILENCE_S, RedisSubscriptions
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -27,11 +28,15 @@ class RedisPorts(NamedTuple):
 
 
 def redis_ports(
-    settings: Settings, name: str, telemetry: Telemetry, silence_s: float = SILENCE_S
+    settings: Settings,
+    name: str,
+    telemetry: Telemetry,
+    identity: RecordIdentity,
+    silence_s: float = SILENCE_S,
 ) -> RedisPorts:
-    """Make the adapters of a process called `name`; they connect when they are first used."""
+    """Make the adapters of a process called `name`, for the copies of this record; they connect when they are first used."""
     url = settings.redis_url.get_secret_value()
-    connection = RedisConnection(url, name, telemetry, settings.redis_budget_s)
+    connection = RedisConnection(url, name, telemetry, settings.redis_budget_s, identity)
     return RedisPorts(
         connection,
         RedisDocumentCache(connection, telemetry, settings.document_ttl_s),

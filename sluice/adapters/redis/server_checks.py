@@ -8,6 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+def is_cluster(found: Mapping[str, str]) -> str:
+    """What is wrong with a node of a Redis Cluster, and what to do; empty for any other Redis."""
+    if found.get("cluster_enabled") != "1":
+        return ""
+    return (
+        "SLUICE_REDIS_URL leads to a Redis Cluster, which spreads keys over its nodes: most commands would be refused. "
+        "Remedy: use one Redis, or one with replicas and Sentinels (redis+sentinel://), without cluster-enabled"
+    )
+
+
 def refuses_writes(found: Mapping[str, str]) -> str:
     """What happens when its memory is full, and what to do; empty if it evicts, has no bound, or does not say."""
     if found.get("maxmemory_policy") != "noeviction" or found.get("maxmemory", "0") == "0":

@@ -8,7 +8,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from sluice.adapters.redis.connection import FAILURES, SERVER, RedisConnection, open_client
+from sluice.adapters.redis.client import close_client, open_client
+from sluice.adapters.redis.connection import FAILURES, SERVER, RedisConnection, channel
 from sluice.adapters.redis.packing import unpack_wakes
 from sluice.core.errors import ServerAway
 from sluice.core.ports import Wake
@@ -64,7 +65,7 @@ class RedisSubscriptions:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await close_client(self._client)
 
     async def _listen(self, topic: str, receive: Callable[[bytes], None]) -> None:
         while True:
@@ -77,11 +78,10 @@ class RedisSubscriptions:
 
     async def _subscribe(self, topic: str, receive: Callable[[bytes], None]) -> None:
         """Hand on messages until the subscription is lost. An empty one says that some may have been missed."""
-        await self._redis.until_identified()
         pubsub = self._client.pubsub()
         try:
             async with asyncio.timeout(self._silence_s):
-                await pubsub.subscribe(self._redis.key(topic))
+                await pubsub.subscribe(channel(topic))
             await self._receive(pubsub, topic, receive)
         finally:
             self._subscribed.discard(topic)

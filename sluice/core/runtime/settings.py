@@ -36,14 +36,14 @@ class Settings(BaseSettings):
 
     # servers
     postgres_url: SecretStr = Field(
-        description="PostgreSQL, the record: postgresql://user:password@host:port/database"
+        description="PostgreSQL, the record: postgresql://user:password@host:port/database; or standbys too: host:port,host:port"
     )
     redis_url: SecretStr = Field(
-        description="Redis, for finished documents and wake-ups: redis://:password@host:port/0"
+        description="Redis, for finished documents and wake-ups: redis://:password@host:port/0, or redis+sentinel://:password@host:port,host:port/mymaster/0"
     )
     rabbitmq_url: SecretStr = Field(
         default=SecretStr(""),
-        description="RabbitMQ, for the distribution of work: amqp://user:password@host:port/; empty: consumers pull instead",
+        description="RabbitMQ, for the distribution of work: amqp://user:password@host:port/, or several of host:port; empty: consumers pull instead",
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"
@@ -150,6 +150,16 @@ class Settings(BaseSettings):
     unsafe_durability: Literal["", "accept"] = Field(
         default="",
         description="For experiments only: `accept` works with a PostgreSQL that may lose jobs answered with 202",
+    )
+    postgres_connections: int = Field(
+        default=10,
+        ge=2,
+        le=100,
+        description="Most connections of one process to PostgreSQL; what it does not need it closes after a minute",
+    )
+    standby_may_lag: bool = Field(
+        default=False,
+        description="Do not warn of standbys of PostgreSQL for which COMMIT does not wait: promoting one may lose the last jobs",
     )
 
     # consumer

@@ -13,6 +13,7 @@ import pytest
 
 from infra.local.servers import RabbitMQ
 from sluice.adapters.rabbitmq import Broker, deliveries, queues
+from sluice.adapters.rabbitmq.timeouts import NoAnswer
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
@@ -75,6 +76,28 @@ async def test_queues_that_a_killed_broker_cannot_read_any_more_are_replaced(
         new = await publish_until_confirmed(broker, lane, timeout_s=75)
         await until(lambda: new in consumer.ids)
         await until_ready(broker)
+
+
+@pytest.mark.parametrize(("hosts", "left"), [(1, 0), (2, 1)])
+async def test_a_queue_that_does_not_answer_is_replaced_unless_another_node_may_have_it(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch, hosts: int, left: int
+) -> None:
+    tried: list[str] = []
+
+    async def no_answer(self: deliveries.QueueConsumer) -> None:
+        tried.append(self.source.queue)
+        raise NoAnswer("rabbitmq", "no answer")
+
+    here = f"127.0.0.1:{rabbitmq.port}"
+    url = rabbitmq.url.replace(here, ",".join([here] * hosts))
+    async with running(rabbitmq.url, lane) as publisher:
+        await until(lambda: publisher.connected)
+        await publish_until_confirmed(publisher, lane)
+        monkeypatch.setattr(deliveries.QueueConsumer, "consume", no_answer)
+        monkeypatch.setattr(queues, "_SHARES", {"normal": 1})  # only the queue that has the message
+        async with running(url, lane, Consumer()):
+            await until(lambda: len(tried) >= 4)
+        assert (await publisher.depths())[lane.queues["normal"]] == left
 
 
 async def test_a_broker_whose_disk_was_wiped_gets_its_queues_back(rabbitmq: RabbitMQ, lane: Lane) -> None:

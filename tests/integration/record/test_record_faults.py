@@ -65,6 +65,16 @@ async def test_reads_that_a_frozen_server_swallowed_hold_no_connection_for_ever(
     await works_again(record)
 
 
+async def test_connections_that_nobody_needs_are_closed(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_S", 0.2)
+    await asyncio.gather(*(record.server.ping() for _ in range(5)))
+    assert repr(record.database) == "<Database tests: 5 connections>"
+    await until(lambda: repr(record.database) == "<Database tests: 0 connections>")
+    await record.server.ping()
+
+
 async def test_an_accept_that_a_frozen_server_took_has_an_unknown_outcome(
     record: Record, servers: Servers
 ) -> None:

@@ -10,7 +10,6 @@ from infra.local.servers import Servers
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.server import PostgresServer
 from sluice.core.job import NewJob
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.ports import ApiKeyRecord
@@ -90,17 +89,22 @@ async def test_failures_and_unfinished_work_are_no_results(record: Record) -> No
 async def test_the_identity_is_the_same_for_everybody_and_another_for_another_database(
     record: Record, servers: Servers
 ) -> None:
-    here = await record.server.database_identity()
-    assert here == await PostgresServer(record.database, 5).database_identity()
+    here = await identity_of(record.database)
+    assert here == await identity_of(record.database)
     await record.sql.execute("create database elsewhere")
     url = servers.postgres.url.removesuffix("sluice") + "elsewhere"
     database = Database(url, "tests", Telemetry(), size=1)
     try:
         await migrate(url)
-        assert await PostgresServer(database, 5).database_identity() != here
+        assert await identity_of(database) != here
     finally:
         await database.close()
         await record.sql.execute("drop database elsewhere")
+
+
+async def identity_of(database: Database) -> str:
+    (found,) = await database.fetch("server_settings", False, budget_s=5)
+    return str(found["identity"])
 
 
 async def test_a_sign_of_life(record: Record) -> None:

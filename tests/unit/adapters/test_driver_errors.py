@@ -30,6 +30,7 @@ from sluice.core.errors import (
     WritesRefused,
 )
 from sluice.core.ports import Delivery
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
 from tests.support.driver_errors import amqp_errors, few_postgres_errors, postgres_errors, redis_errors
@@ -201,7 +202,10 @@ class StubClient:
 @pytest.mark.parametrize("error", redis_errors(), ids=lambda each: f"{type(each).__name__} {each}"[:40])
 async def test_a_command_that_fails_says_so_in_our_words_and_the_next_one_works(error: Exception) -> None:
     events = Events()
-    connection, client = RedisConnection("redis://nowhere", "tests", Telemetry(events), 1), StubClient(error)
+    connection, client = (
+        RedisConnection("redis://nowhere", "tests", Telemetry(events), 1, RecordIdentity()),
+        StubClient(error),
+    )
     connection._client = client  # type: ignore[assignment]  # as much of it as is used
     if isinstance(error, NoScriptError):
         assert await raised(connection.run("EVALSHA")) is error  # who runs the script sends it again
@@ -216,7 +220,7 @@ async def test_a_command_that_fails_says_so_in_our_words_and_the_next_one_works(
 
 async def test_a_refusal_of_redis_is_shown_for_a_moment() -> None:
     connection, client = (
-        RedisConnection("redis://nowhere", "tests", Telemetry(), 1),
+        RedisConnection("redis://nowhere", "tests", Telemetry(), 1, RecordIdentity()),
         StubClient(ResponseError("BUSY a script")),
     )
     connection._client = client  # type: ignore[assignment]  # as much of it as is used

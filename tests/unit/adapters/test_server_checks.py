@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from sluice.adapters.postgres.server_checks import ServerChecks, newest_revision
-from sluice.adapters.redis.server_checks import refuses_writes, stops_after_snapshot
+from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
+from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import StartRefused
 from tests.support.fakes import Events
@@ -21,6 +22,8 @@ GOOD = {
     "read_only": False,
     "release": 150_018,
     "revision": newest_revision(),
+    "standby_may_lag": False,
+    "identity": "one",
 }
 FILE = "configuration file"
 
@@ -146,3 +149,29 @@ def test_a_redis_that_refuses_writes_after_a_snapshot_failed_surprises(
     found: dict[str, str], surprises: bool
 ) -> None:
     assert ('CONFIG SET save ""' in stops_after_snapshot(found)) is surprises
+
+
+@pytest.mark.parametrize(("told", "lines"), [(False, 1), (True, 0)])
+async def test_a_standby_that_may_lag_is_a_problem_unless_it_is_known(told: bool, lines: int) -> None:
+    config_problems = ConfigProblems(Telemetry())
+    await check(ServerChecks(config_problems, standby_may_lag=told), standby_may_lag=True)
+    config_problems.check()
+    assert len(config_problems.lines) == lines
+    assert all("synchronous_standby_names" in line for line in config_problems.lines)
+
+
+async def test_the_identity_of_a_server_that_does_not_pass_is_not_learned() -> None:
+    identity = RecordIdentity()
+    checks = ServerChecks(identity=identity)
+    with pytest.raises(ServerUnfit):
+        await check(checks, read_only=True, identity=None)
+    assert identity.current == ""
+    await check(checks)
+    assert identity.current == "one"
+
+
+@pytest.mark.parametrize(
+    ("found", "cluster"), [({"cluster_enabled": "1"}, True), ({"cluster_enabled": "0"}, False), ({}, False)]
+)
+def test_a_redis_cluster_is_told_from_a_redis(found: dict[str, str], cluster: bool) -> None:
+    assert ("redis+sentinel://" in is_cluster(found)) == cluster

@@ -180,6 +180,18 @@ async def test_contact_begins_anew_once_the_lease_was_over(scene: Scene) -> None
     assert not scene.lease.is_steady, "those of others may be over for the same reason"
 
 
+async def test_once_the_record_has_moved_it_goes_on_over_a_new_connection_and_contact_begins_anew(
+    scene: Scene,
+) -> None:
+    for _ in range(3):
+        await scene.renewed()
+    scene.lease.reconnect()
+    assert not scene.lease.is_steady
+    await until(lambda: scene.record.opened == 2)
+    await scene.renewed()
+    assert (scene.record.opened, scene.record.closed, scene.lost) == (2, 1, [])
+
+
 async def test_a_process_that_was_frozen_is_not_in_steady_contact_when_it_wakes_up(scene: Scene) -> None:
     for _ in range(2):
         await scene.renewed()

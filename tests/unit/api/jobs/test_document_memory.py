@@ -35,6 +35,17 @@ async def test_a_document_is_forgotten_when_its_time_is_over() -> None:
     assert len(memory) == 0
 
 
+async def test_a_memory_that_was_cleared_is_empty_and_has_all_its_room() -> None:
+    memory = DocumentMemory(2 * (100 + OVERHEAD), 10, Clock())
+    for number in (1, 2):
+        memory.put(document(number))
+    memory.clear()
+    assert len(memory) == 0
+    for number in (3, 4):
+        memory.put(document(number))
+    assert len(memory) == 2
+
+
 async def test_reading_does_not_keep_a_document_longer() -> None:
     clock = Clock()
     memory = DocumentMemory(10_000, 10, clock)

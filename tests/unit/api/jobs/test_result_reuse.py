@@ -71,6 +71,14 @@ async def test_work_that_nobody_did_is_not_found_after_all_were_asked(setup: Set
     assert setup.asked == (1, 1)
 
 
+async def test_results_that_were_cleared_are_asked_for_anew(setup: Setup) -> None:
+    await setup.announced()
+    await setup.find()
+    setup.reuse.clear()
+    await setup.find()
+    assert setup.asked == (2, 0)
+
+
 async def test_a_result_in_the_cache_spares_the_record_and_is_remembered(setup: Setup) -> None:
     job = await setup.announced()
     for _ in range(3):

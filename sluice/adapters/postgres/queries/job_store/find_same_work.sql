@@ -14,3 +14,4 @@ cross join lateral (
      where fingerprint = wanted.print and flight and finished_at is null)
     limit 1
 ) as jobs
+where finished_at is not null or :replicated

@@ -1,0 +1,69 @@
+"""Connect to the record: at its address, or at whichever of several addresses the primary is."""
+
+from __future__ import annotations
+
+from asyncio.staggered import staggered_race
+from collections.abc import Iterable, Mapping
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from sluice.adapters.addresses import host_of, split_hosts
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+STAGGER_S = 0.1
+"""Seconds until the next host is tried beside one that does not answer: a request that needs a connection waits meanwhile."""
+
+
+class SessionConnection(Connection):
+    """Names prepared statements as no other connection does: behind a pooler that loses them, the driver's own names (a number
+    counted in each process) would now and then run another statement instead of none."""
+
+    def _get_unique_id(self, prefix: str) -> str:
+        return f"sluice_{prefix}_{token_hex(8)}"
+
+
+async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection. Raises what the driver raises."""
+    hosts, options = split_hosts(url), options | {"connection_class": SessionConnection}
+    if len(hosts) == 1:
+        return await asyncpg.connect(url, **options)
+    # The driver would try one after the other, and a host that vanished would use up all the time there is.
+    attempts = [partial(asyncpg.connect, host, target_session_attrs="primary", **options) for host in hosts]
+    connection, _, errors = await staggered_race(attempts, STAGGER_S)
+    if connection is None:
+        raise _summary(hosts, errors)
+    found: asyncpg.Connection[asyncpg.Record] = connection
+    return found
+
+
+async def open_session(
+    url: str, settings: Mapping[str, str], queries: Mapping[str, str], **options: Any
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection with these settings. Not as part of its start, where poolers refuse them or drop them silently."""
+    connection = await connect_to_primary(url, **options)
+    try:
+        await connection.fetch(queries["apply_settings"], list(settings), list(settings.values()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _summary(hosts: Iterable[str], errors: Iterable[Exception | None]) -> Exception:
+    """Say of each host why it is no use; an error that is not about the host counts more."""
+    whys = []
+    for host, error in zip(hosts, errors, strict=True):
+        if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+            whys.append(f"{host_of(host)}: is a standby")
+        elif isinstance(error, OSError):
+            whys.append(f"{host_of(host)}: {error}")
+        elif error is not None:
+            return error
+    return ConnectionError("; ".join(whys))

@@ -1,0 +1,56 @@
+"""The driver's client for an address: of one Redis, or of the master that Sentinels name."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis.asyncio as redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from sluice.adapters.addresses import split_hosts
+
+BY_SENTINELS = "+sentinel"
+"""What the scheme of such an address ends in: redis+sentinel://:password@a:26379,b:26379/mymaster/0."""
+SENTINEL_PORT = 26_379
+SENTINEL_S = 0.05
+"""Seconds until the next Sentinel is asked: half of what a request waits for Redis by default."""
+
+
+def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
+    """Make a client that never retries: redis-py does so for seconds by default, and a call must not outlast its budget."""
+    options: dict[str, Any] = {
+        "client_name": name,
+        "socket_timeout": budget_s,
+        "socket_connect_timeout": budget_s,
+        "retry": Retry(NoBackoff(), 0),
+        "max_connections": 64,
+        "protocol": 2,
+    }
+    if urlsplit(url).scheme.endswith(BY_SENTINELS):
+        return _open_master(url, options)
+    return redis.Redis.from_url(url, **options)
+
+
+async def close_client(client: redis.Redis) -> None:
+    """Close every connection, to Sentinels as well."""
+    await client.aclose()
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        for each in client.connection_pool.sentinel_manager.sentinels:
+            await each.aclose()
+
+
+def _open_master(url: str, options: dict[str, Any]) -> redis.Redis:
+    hosts = [parse_url(each.replace(BY_SENTINELS, "", 1)) for each in split_hosts(url)]
+    service, _, database = urlsplit(url).path.strip("/").partition("/")
+    quick = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
+    sentinels: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        [(each["host"], each.get("port", SENTINEL_PORT)) for each in hosts], sentinel_kwargs=options | quick
+    )
+    account = {key: value for key, value in hosts[0].items() if key in ("username", "password")}
+    tls = urlsplit(url).scheme.startswith("rediss")
+    master: redis.Redis = sentinels.master_for(service, db=int(database or 0), ssl=tls, **options, **account)
+    return master

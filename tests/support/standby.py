@@ -1,0 +1,88 @@
+"""A PostgreSQL with a synchronous streaming standby that can be promoted, made of the programs of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.local.postgres import Postgres, _run
+from infra.local.run_as import hand_over, temporary_directory
+from sluice.adapters.postgres.migrate import migrate
+
+MAY_REPLICATE = "host replication sluice 127.0.0.1/32 scram-sha-256\n"
+
+
+class Primary(Postgres):
+    """A server whose COMMIT waits for a standby."""
+
+    def _initialise(self) -> None:
+        super()._initialise()
+        _run(
+            self.data,
+            "postgres",
+            "--single",
+            "-D",
+            str(self.data),
+            "postgres",
+            stdin="alter role sluice replication\n",
+        )
+
+    def _configure(self) -> None:
+        super()._configure()
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write("synchronous_standby_names = '*'\n")
+        with (self.data / "pg_hba.conf").open("a") as hba:
+            hba.write(MAY_REPLICATE)
+
+
+class Standby(Postgres):
+    """A copy of `primary` that follows it until it is promoted."""
+
+    def __init__(self, primary: Primary) -> None:
+        super().__init__(primary.directory.with_name("standby"))
+        self._primary = primary
+
+    @property
+    def password(self) -> str:
+        """The password of the primary: accounts are copied with everything else."""
+        return self._primary.password
+
+    def promote(self) -> None:
+        """Make it take writes; return once it does."""
+        _run(self.data, "pg_ctl", "promote", "--wait", "-D", str(self.data))
+
+    def _initialise(self) -> None:
+        self.data.mkdir(mode=0o700)
+        hand_over(self.data)
+        _run(
+            self.data,
+            "pg_basebackup",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-D",
+            str(self.data),
+            "-d",
+            self._primary.url,
+        )
+
+
+@contextmanager
+def replicated_postgres() -> Iterator[tuple[Primary, Standby]]:
+    """Run a migrated server and its standby."""
+    directory = temporary_directory("sluice-failover-")
+    primary = Primary(directory / "primary")
+    standby = Standby(primary)
+    try:
+        primary.start()
+        standby.start()
+        asyncio.run(migrate(primary.url))
+        yield primary, standby
+    finally:
+        standby.stop()
+        primary.stop()
+        shutil.rmtree(directory, ignore_errors=True)
