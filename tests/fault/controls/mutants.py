@@ -50,7 +50,7 @@ MUTANTS = (
     ),
     Mutant(
         "redis-py tries again, and nobody looks at the clock",
-        (Cut(_REDIS, "Retry(NoBackoff(), 0)", "Retry(NoBackoff(), 20)"), Cut(_REDIS, "asyncio.timeout(budget_s or self._budget_s)", "asyncio.timeout(None)")),
+        (Cut("sluice/adapters/redis/client.py", "Retry(NoBackoff(), 0)", "Retry(NoBackoff(), 20)"), Cut(_REDIS, "asyncio.timeout(budget_s or self._budget_s)", "asyncio.timeout(None)")),
         ("tests/integration/test_redis_cache.py::test_a_frozen_redis_costs_a_read_no_more_than_its_budget",),
     ),
     Mutant(

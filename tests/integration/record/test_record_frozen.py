@@ -109,7 +109,7 @@ async def every_duty_does_its_work(record: Record) -> None:
 async def test_a_frozen_consumer_that_does_not_read_its_answer_is_cut_off_and_lets_go_of_its_rows(
     record: Record,
 ) -> None:
-    jobs = new_jobs(40, input=b'"' + b"x" * 400_000 + b'"')  # more than the buffers of a connection take
+    jobs = new_jobs(400, input=b'"' + b"x" * 60_000 + b'"')  # more than the buffers of a connection take
     for job in jobs:
         await record.accepted(job)
     frozen = await connect(record.settings.postgres_url.get_secret_value(), NAME)

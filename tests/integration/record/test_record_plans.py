@@ -67,10 +67,9 @@ async def walking(record: Record) -> dict[str, str]:
 async def test_no_statement_reads_a_large_table_from_end_to_end_when_planned_while_all_are_empty(
     record: Record,
 ) -> None:
-    await record.sql.execute(
-        f"truncate {', '.join(LARGE)}"
-    )  # so that no vacuum has ever seen them, as at the first start
-    assert await walking(record) == {}
+    async with record.sql.transaction():  # so that no vacuum has ever seen them, as at the first start
+        await record.sql.execute(f"truncate {', '.join(LARGE)}")
+        assert await walking(record) == {}
 
 
 async def test_no_statement_reads_a_large_table_from_end_to_end_when_planned_while_they_are_large(

@@ -120,7 +120,7 @@ async def test_more_announcements_than_can_wait_are_dropped_and_counted(consumer
         job_id = consumer.job()
         await consumer.bring_settled(job_id)
     assert consumer.state(job_id) == "succeeded"
-    assert consumer.events.count(Event.ANNOUNCE_FAILED) == 2
+    assert consumer.events.count(Event.ANNOUNCE_FAILED) == 1
 
 
 async def test_a_cancelled_job_that_cannot_be_read_back_is_left_out(consumer: InMemoryConsumer) -> None:
