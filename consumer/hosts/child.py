@@ -10,9 +10,11 @@ import socket
 import sys
 from collections.abc import Callable, Container
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from consumer.hosts.descendants import Descendants, kill_with_descendants
+from sluice.core.runtime.tasks import TaskSet
 from sluice.host.breaking_off import STATUS
 from sluice.host.current_job import JobRef
 from sluice.host.frames import Decoder, Message, encode
@@ -60,6 +62,7 @@ class Child(asyncio.Protocol):
         self._why: str | None = None
         self._sent: list[int] = [signal.SIGKILL]
         self._stopping = False
+        self._tasks: TaskSet[None] = TaskSet()
         self.room = asyncio.Event()
         self.room.set()
         self.output = HostOutput(write, listener.only_job)
@@ -85,7 +88,7 @@ class Child(asyncio.Protocol):
                 ours.close()
                 raise
         self._transport, _ = await loop.create_unix_connection(lambda: self, sock=ours)
-        self._watcher = loop.create_task(self._watch(), name=f"host-{self._name}")
+        self._watcher = self._tasks.start(self._watch(), f"host-{self._name}")
         memory_mib = self._spec.memory_mib * (1 if self._slot else 2)
         level = logging.getLogger().getEffectiveLevel()
         path = os.environ.get("PYTHONPATH")
@@ -161,17 +164,19 @@ class Child(asyncio.Protocol):
         process = self._process
         pipes = {"stdout": process.stdout, "stderr": process.stderr}
         output = [
-            asyncio.ensure_future(self.output.pump(pipe, name))
+            self._tasks.keep(partial(self.output.pump, pipe, name), f"{name}-of-{self._name}")
             for name, pipe in pipes.items()
             if pipe is not None
         ]
         code = await process.wait()
-        self._transport.close()
-        await self._spec.descendants.forget(process.pid)
-        await asyncio.wait(output, timeout=EXIT_GRACE_S)
-        for each in output:
-            each.cancel()
-        self._listener.on_gone(describe_end(code, self._why, self._sent))
+        try:
+            self._transport.close()
+            await self._spec.descendants.forget(process.pid)
+            await asyncio.wait(output, timeout=EXIT_GRACE_S)
+        finally:
+            for each in output:
+                each.cancel()
+            self._listener.on_gone(describe_end(code, self._why, self._sent))
 
     def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

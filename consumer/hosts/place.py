@@ -21,7 +21,7 @@ class Place:
         self._newest: Host | None = None
         self._coming: asyncio.Task[None] | None = None
         self._draining: list[Host] = []
-        self._closing: TaskSet[None] = TaskSet()
+        self._tasks: TaskSet[None] = TaskSet()
         self._used = monotonic()
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Place:
     def renew(self) -> asyncio.Task[None]:
         """Start a new host; once it is there, the old one takes no new jobs."""
         if self._coming is None or self._coming.done():
-            self._coming = asyncio.get_running_loop().create_task(self._renew(), name=f"renew-{self.name}")
+            self._coming = self._tasks.start(self._renew(), f"renew-{self.name}")
         return self._coming
 
     def end_drained(self) -> None:
@@ -78,7 +78,7 @@ class Place:
             host.replace()
         for host in [each for each in self._draining if not each.in_hand]:
             self._draining.remove(host)
-            self._closing.start(host.close(), f"close-{host.name}")
+            self._tasks.start(host.close(), f"close-{host.name}")
 
     async def close(self) -> None:
         """End every host. Bounded."""
@@ -86,7 +86,7 @@ class Place:
             self._coming.cancel()
             await asyncio.wait([self._coming])
         await asyncio.gather(*(host.close() for host in self.hosts))
-        await self._closing.drain()
+        await self._tasks.drain()
 
     async def _renew(self) -> None:
         new = await self._start()

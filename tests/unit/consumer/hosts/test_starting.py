@@ -28,9 +28,11 @@ class Unstartable:
 
 async def test_a_host_that_starts_at_last_is_returned() -> None:
     refused: list[StartRefused] = []
-    host = Unstartable([StartRefused("it is broken"), OSError(11, "Resource temporarily unavailable")])
+    host = Unstartable(
+        [StartRefused("it is broken"), OSError(11, "Resource temporarily unavailable"), KeyError()]
+    )
     assert await start_host(host.make, refused.append, pause_s=0) is host.make()
-    assert (host.starts, refused) == (3, [])
+    assert (host.starts, refused) == (4, [])
 
 
 async def test_after_several_failures_in_a_row_it_is_said_once_and_tried_again() -> None:
