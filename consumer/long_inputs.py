@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sluice.core.errors import ServerAway, TryAgain
+from sluice.core.errors import TRANSIENT
 from sluice.core.ports import JobStore
 
 AT_ONCE = 2
@@ -27,5 +27,5 @@ class LongInputs:
                 try:
                     if room.is_set():
                         return await self._store.read_input(job_id)
-                except (ServerAway, TryAgain):  # reported by the breaker
+                except TRANSIENT:  # reported where it was raised
                     await asyncio.sleep(self._pause_s)

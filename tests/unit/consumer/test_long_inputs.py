@@ -9,6 +9,7 @@ import signal
 from consumer.attempt import Attempt
 from consumer.long_inputs import AT_ONCE, LongInputs
 from sluice.core.catalogue import describe
+from sluice.core.errors import Overloaded
 from sluice.core.outcome import Released
 from tests.support.fake_record import FakeRecord
 from tests.support.faulty_store import FaultyStore, Gate, refused
@@ -55,13 +56,13 @@ async def test_none_is_read_before_there_is_room_and_the_record_is_asked_until_i
     inputs = Inputs()
     attempt = inputs.attempt()
     inputs.room.clear()
-    inputs.store.script["read_input"].append(refused())
+    inputs.store.script["read_input"].extend([refused(), refused(Overloaded())])
     reading = inputs.start(attempt)
     await until(lambda: attempt.waiting)
     assert inputs.store.calls["read_input"] == 0
     inputs.room.set()
     assert await reading
-    assert (attempt.job.input, inputs.store.calls["read_input"]) == (LONG, 2)
+    assert (attempt.job.input, inputs.store.calls["read_input"]) == (LONG, 3)
 
 
 async def test_an_attempt_that_is_stopped_meanwhile_reads_no_more() -> None:
