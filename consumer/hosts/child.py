@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import sysconfig
 from collections.abc import Callable, Container
 from contextlib import suppress
 from functools import partial
@@ -20,6 +21,7 @@ from sluice.host.current_job import JobRef
 from sluice.host.frames import Decoder, Message, encode
 from sluice.host.limits import waited_for_processor_s
 from sluice.host.log_line import write
+from sluice.host.processes import signal_name
 from sluice.host.raw_output import HostOutput
 
 LOG = logging.getLogger("sluice.hosts")
@@ -152,9 +154,9 @@ class Child(asyncio.Protocol):
             )
 
     async def _spawn(self, fd: int) -> asyncio.subprocess.Process:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(_path_to_start_with())}
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sluice.host", self._name, str(fd),
+            sys.executable, "-P", "-m", "sluice.host", self._name, str(fd),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             pass_fds=(fd,), env=environment, start_new_session=True,
         )  # fmt: skip
@@ -184,6 +186,12 @@ class Child(asyncio.Protocol):
             self._transport.write(b"".join(waiting))
 
 
+def _path_to_start_with() -> list[str]:
+    """Return sys.path with Python's own modules first: what a job writes into the working directory takes the place of none."""
+    own = sysconfig.get_path("stdlib")
+    return sorted(sys.path, key=lambda each: not each.startswith(own) or each.endswith("-packages"))
+
+
 def describe_end(code: int, why: str | None, sent: Container[int]) -> str:
     """Say how a process ended: `why`, if that was by a signal that was sent to it; it may have been about to end by itself."""
     return why if why and -code in sent else describe_exit(code)
@@ -195,4 +203,4 @@ def describe_exit(code: int) -> str:
         why = " (it could not go on, perhaps for lack of memory)" if code == STATUS else ""
         return f"It ended with exit status {code}{why}."
     hint = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
-    return f"It was ended by {signal.Signals(-code).name}{hint}."
+    return f"It was ended by {signal_name(-code)}{hint}."

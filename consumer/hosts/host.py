@@ -222,7 +222,14 @@ class Host:
         self._blockage = None
 
     def _lose(self, how: str) -> None:
-        """Take in that the process has ended."""
+        """Take in that the process has ended. No job waits any longer, whatever there is to say about it."""
+        try:
+            self._take_in_end(how)
+        finally:
+            self._jobs.lose(how, None)
+            self.gone.set()
+
+    def _take_in_end(self, how: str) -> None:
         where = self._blockage.where if self._blockage else self._find_last_line()
         if not self._ready.done():
             self._ready.set_exception(
@@ -234,7 +241,6 @@ class Host:
             self._blockage = (self._blockage or self._guess_blockage(where))._replace(since=self._heard)
         self._jobs.lose(how, self._blockage.job_id if self._blockage else None)
         self._end_blockage()
-        self.gone.set()
 
     def _describe_hang(self) -> str:
         why = f"it is still loading after {self._spec.start_s:g} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +24,12 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import StartRefused
 
+MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+"""Open files from which on a host is renewed: one that has no more fails every job."""
+
 
 class Wear(NamedTuple):
-    """When a host is renewed: after this many jobs, from this many MiB of memory on, or when a job has spoilt it."""
+    """When a host is renewed: after this many jobs, from this many MiB of memory on, when a job has spoilt it or left files open."""
 
     jobs: int
     memory_mib: int
@@ -36,6 +40,8 @@ class Wear(NamedTuple):
             return "jobs"
         if host.spoilt:
             return "spoilt"
+        if host.uses.files > MOST_FILES:
+            return "files"
         return "memory" if host.uses.memory_mib >= self.memory_mib else ""
 
 
@@ -139,12 +145,18 @@ class Hosts:
     async def _run_among_own_kind(self, attempt: Attempt) -> Ending:
         try:
             return await self._run_with_others(self.places.own(attempt.info.kind), attempt)
-        except Interrupted:
-            self.places.strike(attempt.info.kind)
+        except Interrupted as lost:
+            if not lost.suspected:
+                self.places.strike(attempt.info.kind)
             raise
 
     async def _run_with_others(self, place: Place, attempt: Attempt) -> Ending:
-        ending = await self._run_at(place, attempt)
+        try:
+            ending = await self._run_at(place, attempt)
+        except Interrupted as lost:
+            if lost.suspected:
+                self.places.strike(attempt.info.kind)
+            raise
         if isinstance(ending, ChildDied):
             self.places.strike(attempt.info.kind)
         return ending

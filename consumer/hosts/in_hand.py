@@ -21,7 +21,11 @@ AGAIN_S = 0.5
 
 
 class Interrupted(Exception):
-    """The run was ended by something that may have been another job's doing."""
+    """The run was ended by something that may have been another job's doing. `suspected`: it is more likely to be its own."""
+
+    def __init__(self, suspected: bool = False) -> None:
+        super().__init__()
+        self.suspected = suspected
 
 
 class Run(NamedTuple):
@@ -109,7 +113,7 @@ class InHand:
             run.attempt.report(progress)
 
     def lose(self, how: str, blamed: str | None) -> None:
-        """End what is left, as the host is gone: `blamed` is the job to charge, if it is known.
+        """End what is left, as the host is gone: `blamed` is the job that seems to have done it, if there is one.
 
         Else it is charged to a job that was the only one it ever had. What earlier ones have left behind is as suspect as what
         runs beside: a thread, a timer, memory that they have overwritten.
@@ -118,12 +122,13 @@ class InHand:
         if blamed is None and len(left) == 1 and self._had == 1:
             blamed = left[0].attempt.job.id
         for attempt, done in left:
+            is_blamed = attempt.job.id == blamed
             if attempt.stopped is not None:
                 done.set_result(attempt.stopped)
-            elif blamed is None:
-                done.set_exception(Interrupted())
+            elif blamed is None or (is_blamed and self._had > 1):
+                done.set_exception(Interrupted(suspected=is_blamed))
             else:
-                done.set_result(ChildDied(how) if attempt.job.id == blamed else Released())
+                done.set_result(ChildDied(how) if is_blamed else Released())
 
     def give_back(self) -> None:
         """Give back what is left: its host is about to be ended, by nobody's fault."""

@@ -25,6 +25,7 @@ from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
 from sluice.host.dumps import innermost_line
 from sluice.host.loading import MEND, NO_EXIT, does_not_load, load_watched
+from sluice.host.processes import signal_name
 from sluice.host.user_files import UserFiles
 
 SPARE_S = 2.0
@@ -118,7 +119,7 @@ def _say_how_it_ended(module: str, status: int, dump: str, deadline_s: float) ->
     if dump.startswith(_TOO_LATE):
         return does_not_load(module, f"it is still loading after {deadline_s:g} s", place, MEND)
     if status < 0:
-        return does_not_load(module, f"it ends its process by {signal.Signals(-status).name}", place, MEND)
+        return does_not_load(module, f"it ends its process by {signal_name(-status)}", place, MEND)
     return does_not_load(module, f"it ends its process with status {status}", place, NO_EXIT)
 
 

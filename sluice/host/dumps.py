@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Container
 
 _THREAD = re.compile(r"^(?=(?:Current thread|Thread|Stack) .*most recent call first)", re.MULTILINE)
@@ -46,4 +47,9 @@ def _threads(dump: str) -> list[str]:
 
 def _unescape(text: str) -> str:
     """Put back the characters that a dump writes in ASCII."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2] or found[3], 16)), text)
+    return _ESCAPE.sub(lambda found: _character(int(found[1] or found[2] or found[3], 16)), text)
+
+
+def _character(number: int) -> str:
+    """Return a character; a handler may write what looks like a dump, and names one that there is not."""
+    return chr(number) if number <= sys.maxunicode else "\N{REPLACEMENT CHARACTER}"

@@ -77,7 +77,10 @@ class LineHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Do as the base class does, without its lock."""
-        passed = self.filter(record)
+        try:
+            passed = self.filter(record)
+        except Exception:  # noqa: BLE001  a filter that a job has added, for all jobs
+            passed = True
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return bool(passed)

@@ -85,6 +85,7 @@ def _rows_of_python() -> Iterator[Row]:
     yield lambda: logging.root.level, logging.root.setLevel
     yield lambda: logging.root.manager.disable, logging.disable
     yield _read_enabled_loggers, _enable_loggers
+    yield logging.getLogRecordFactory, logging.setLogRecordFactory
     yield from map(_list, _lists())
     yield from (_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "argv", "path"))
     yield from (
@@ -95,7 +96,10 @@ def _rows_of_python() -> Iterator[Row]:
 
 
 def _lists() -> list[list[Any]]:
-    return [sys.path, sys.meta_path, sys.path_hooks, sys.argv, gc.callbacks, logging.root.handlers]
+    filters = [each.filters for each in (logging.root, *logging.root.handlers)]
+    return [
+        sys.path, sys.meta_path, sys.path_hooks, sys.argv, gc.callbacks, logging.root.handlers, *filters
+    ]  # fmt: skip
 
 
 def _attribute(place: object, name: str) -> Row:

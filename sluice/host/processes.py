@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from os import kill, waitid, waitpid  # bound now: a job may put something else in their place
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, Signals
 from time import sleep
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -19,6 +19,14 @@ ROUNDS = 50
 """How often to look again: what is being killed may have started others."""
 
 PAUSE_S = 0.002
+
+
+def signal_name(number: int) -> str:
+    """Name a signal. Most real-time signals have no name."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def adopt_orphans() -> bool:

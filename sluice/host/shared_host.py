@@ -38,6 +38,19 @@ RECENT_S = 1.0
 """For how long what was left behind may have raised an error in a callback, which is soon over."""
 
 
+class HostLoop(uvloop.Loop):
+    """The event loop of all jobs, without the methods by which one would end what all of them use."""
+
+    async def shutdown_asyncgens(self) -> None:
+        """Do nothing."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class SharedHost:
     """Runs the jobs that its consumer sends, many at once, for as long as that is there.
 
@@ -46,7 +59,7 @@ class SharedHost:
 
     def __init__(self, pipe: Pipe, registry: Registry[Any]) -> None:
         self._pipe, self._registry = pipe, registry
-        self._loop = uvloop.new_event_loop()
+        self._loop = HostLoop()
         self._debug = self._loop.get_debug()
         self._left_behind = LeftBehind()
         self._threads = self._make_pool("handler")
@@ -139,6 +152,7 @@ class SharedHost:
     def _start(self, request: Request) -> None:
         try:
             run = self._runs[request.number] = self._make_run(request)
+            self._left_behind.look()
         except KindUnknown as error:  # its module has changed since another host listed it
             self._gather_ending(request.number, error)
             return
@@ -157,7 +171,7 @@ class SharedHost:
 
     def _end(self, run: Run, ending: Ending) -> None:
         self._pipe.leave_if_forked()
-        self._left_behind.look()
+        self._look_at_end_of(run)
         if isinstance(ending, NotBegun):
             self._pipe.send(("spoilt",))
         elif isinstance(ending, BaseException) and self._is_doubtful(run, ending):
@@ -166,6 +180,13 @@ class SharedHost:
         if self._runs.pop(run.request.number, None) is not None:
             finish_job(run.request.job)
             self._gather_ending(run.request.number, ending)
+
+    def _look_at_end_of(self, run: Run) -> None:
+        """Note what else may raise errors here: what was left behind, and the threads of other jobs."""
+        if isinstance(run, ThreadRun) and len(self._runs) > 1:
+            self._left_behind.note()
+        else:
+            self._left_behind.look()
 
     def _is_doubtful(self, run: Run, error: BaseException) -> bool:
         """Tell whether this may not be the job's own, and nor may a delay after what happened to the loop."""

@@ -89,6 +89,7 @@ class SlotHost:
 
     def _run(self, request: Request) -> None:
         self._started = monotonic()
+        self._left_behind.look()
         self._surroundings.restore()
         set_only_job(request.job)
         number = request.number

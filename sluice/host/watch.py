@@ -60,11 +60,13 @@ class LoopWatch:
                 self._blocked = False
                 self._pipe.send(("resumed",))
             self._asked = now
-            self._loop.call_soon_threadsafe(self._hear)
         elif now - self._asked >= BLOCKED_S:
             self._blocked = True
             job = self._owner_of(asyncio.current_task(self._loop))
             self._pipe.send(("blocked", job.job_id if job else "", find_line(), now - self._asked))
+        self._loop.call_soon_threadsafe(
+            self._hear
+        )  # each time: an answer may be lost to an error from outside
 
     def _hear(self) -> None:
         self._heard = monotonic()

@@ -74,15 +74,24 @@ async def test_clients_of_a_long_queue_are_told_to_come_back_later_and_operators
         await until_found(lambda: is_told_to_wait(client, later, 15))
         answer = await client.get(last)
         assert (answer.json()["state"], int(answer.headers["retry-after"]) <= 30) == ("queued", True)
-        async with httpx2.AsyncClient() as operator:
-            figures = (await operator.get(f"{pruning_stack.consumers[0].private_url}/metrics")).text
+        await until_found(lambda: all_are_counted(pruning_stack))
+        shown = await figures(pruning_stack)
         work.gate.touch()
-    shown = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("sluice_"))
-    assert float(shown['sluice_queued_jobs{lane="default"}']) > 40
     assert float(shown['sluice_running_jobs{lane="default"}']) == 4
     assert float(shown['sluice_oldest_queued_seconds{lane="default"}']) > 0
     assert float(shown['sluice_queued_jobs{lane="heavy"}']) == 0
     assert "sluice_oldest_undispatched_seconds" in shown
+
+
+async def figures(stack: Stack) -> dict[str, str]:
+    """Return the figures that the consumer shows."""
+    async with httpx2.AsyncClient() as operator:
+        text = (await operator.get(f"{stack.consumers[0].private_url}/metrics")).text
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("sluice_"))
+
+
+async def all_are_counted(stack: Stack) -> bool:
+    return float((await figures(stack))['sluice_queued_jobs{lane="default"}']) > 40
 
 
 async def is_told_to_wait(client: httpx2.AsyncClient, url: str, seconds: int) -> bool:

@@ -206,7 +206,7 @@ GUARDS = (
     ),
     Guard(
         "the death of a host is charged to all jobs it had",
-        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted())\n", "                done.set_result(ChildDied(how))\n"),),
+        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted(suspected=is_blamed))\n", "                done.set_result(ChildDied(how))\n"),),
         plan(
             fault(4, "host-kill", "consumer-0"), fault(7, "host-kill", "consumer-1"),
             seconds=10, rate=10, client_mix={"slow": 1},
@@ -215,7 +215,7 @@ GUARDS = (
     ),
     Guard(
         "the neighbours of a job that blocks the event loop are charged with it",
-        (Cut("consumer/hosts/in_hand.py", "ChildDied(how) if attempt.job.id == blamed else Released()", "ChildDied(how)"),),
+        (Cut("consumer/hosts/in_hand.py", "ChildDied(how) if is_blamed else Released()", "ChildDied(how)"),),
         plan(seconds=14, rate=6, client_mix={"slow": 29, "blocking": 1}, lease_s=8),
         frozenset({"charged although not the cause"}),
     ),

@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         "the death of a host is charged to all its jobs",
-        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted())\n", "                done.set_result(ChildDied(how))\n"),),
+        (Cut("consumer/hosts/in_hand.py", "                done.set_exception(Interrupted(suspected=is_blamed))\n", "                done.set_result(ChildDied(how))\n"),),
         ("tests/unit/consumer/hosts/test_hosts.py::"
          "test_jobs_beside_one_that_kills_their_host_go_on_elsewhere_and_it_alone_is_charged",),
     ),

@@ -238,6 +238,14 @@ def _signals_reach(ask: Ask) -> Reply:
     return Reply(value=child.wait(20))
 
 
+def _writes_false_dump(_: Ask) -> None:
+    """Write what looks like the last words of a process, with a character that there is not, and end."""
+    os.write(
+        2, b'Current thread 0x00000001 (most recent call first):\n  File "/\\Uffffffff.py", line 1 in x\n'
+    )
+    os._exit(3)
+
+
 def _spins() -> Reply:
     """Do something for as long as two threads that were left behind need to be noticed."""
     until = time.monotonic() + 0.5
@@ -285,6 +293,8 @@ END: dict[str, Any] = {
     "hungry at first": _hungry_at_first,
     "orphan": _orphan,
     "signals": _signals_reach,
+    "unnamed signal": lambda _: os.kill(os.getpid(), 40),
+    "false dump": _writes_false_dump,
     "leaves interrupts": lambda _: _leaves(_thread.interrupt_main),
     "leaves an exit": lambda _: _leaves(os._exit, 3),
     "spins": lambda _: _spins(),

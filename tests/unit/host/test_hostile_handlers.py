@@ -263,3 +263,44 @@ def test_an_error_beside_a_thread_of_a_library_is_its_jobs_own(slot: HostProcess
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
     )
     assert slot.run("code.process", "raise ValueError('no good')")[1][:2] == ["ValueError", "no good"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "await asyncio.get_running_loop().shutdown_asyncgens()",
+        "await asyncio.get_running_loop().shutdown_default_executor()",
+        "asyncio.get_running_loop().close()",
+    ],
+)
+def test_what_would_end_what_all_jobs_use_does_nothing(host: HostProcess, code: str) -> None:
+    count = """
+async def numbers():
+    for number in range(20):
+        yield number
+        await asyncio.sleep(0.01)
+return [number async for number in numbers()]
+"""
+    counting, ending = host.start("code.task", count), host.start("code.task", code)
+    assert host.endings([counting, ending])[counting] == ("output", list(range(20)))
+    assert host.say("code.task", "return await asyncio.to_thread(lambda: 'survived')") == "survived"
+
+
+def test_a_thread_that_interrupts_once_and_is_gone_is_noticed(slot: HostProcess) -> None:
+    slot.say(
+        "code.process", "import _thread, threading\nthreading.Timer(0.3, _thread.interrupt_main).start()"
+    )
+    word, said = slot.run("code.process", "import time\ntime.sleep(10)")
+    assert (word, said[:2]) == ("disturbed", ["raised", "KeyboardInterrupt"])
+
+
+def test_a_filter_and_a_factory_of_one_jobs_do_not_keep_the_next_from_logging(slot: HostProcess) -> None:
+    code = """
+import logging
+def fails(*_, **__): raise LookupError
+logging.setLogRecordFactory(fails)
+logging.root.handlers[0].addFilter(fails)
+logging.root.addFilter(fails)
+"""
+    slot.say("code.process", code)
+    slot.say("code.process", "import logging\nlogging.getLogger('theirs').warning('heard')")

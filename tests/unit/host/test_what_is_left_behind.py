@@ -12,6 +12,11 @@ from sluice.errors import BadInput, GiveUp, RetryLater
 from sluice.host.left_behind import LeftBehind
 
 
+@pytest.fixture(autouse=True)
+def _without_the_timer_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.host.left_behind._runs", lambda _: False)
+
+
 @pytest.fixture
 def left_behind() -> Iterator[LeftBehind]:
     """Watch this process, in which one more thread has been started since."""
@@ -48,6 +53,32 @@ def test_an_error_without_arguments_may_come_from_a_thread(
 )
 def test_other_errors_are_the_jobs_own(left_behind: LeftBehind, error: BaseException) -> None:
     assert not left_behind.may_have_raised(error, monotonic())
+
+
+def raised(code: str) -> BaseException:
+    """Return what this code raises."""
+    try:
+        exec(code)  # noqa: S102  the code is the test's own
+    except BaseException as error:  # noqa: BLE001  as is the error
+        return error
+    raise AssertionError("it raised nothing")
+
+
+def test_what_a_statement_raises_is_the_jobs_own_even_without_arguments(left_behind: LeftBehind) -> None:
+    assert not left_behind.may_have_raised(raised("assert False"), monotonic())
+    assert not left_behind.may_have_raised(raised("raise TimeoutError"), monotonic())
+    assert left_behind.may_have_raised(raised("next(iter(()))"), monotonic())
+
+
+def test_an_error_whose_attributes_raise_can_be_judged(left_behind: LeftBehind) -> None:
+    class Odd(Exception):
+        @property
+        def args(self) -> tuple[object, ...]:  # type: ignore[override]  # that is what is odd
+            raise MemoryError
+
+        __context__ = args  # type: ignore[assignment]  # as above
+
+    assert left_behind.may_have_raised(Odd(), monotonic())
 
 
 def test_without_threads_but_the_hosts_own_every_error_is_the_jobs_own() -> None:

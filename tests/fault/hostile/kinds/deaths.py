@@ -124,3 +124,17 @@ def takes_its_own_time_away() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
     while True:
         pass
+
+
+@hostile(*EVERYWHERE, ends=dies("signal 40"))
+def dies_of_a_signal_without_a_name() -> None:
+    os.kill(os.getpid(), 40)
+    time.sleep(10)
+
+
+@hostile(*EVERYWHERE, ends=dies("exit status 3"))
+def leaves_false_last_words() -> None:
+    os.write(
+        2, b'Current thread 0x00000001 (most recent call first):\n  File "/\\Uffffffff.py", line 1 in x\n'
+    )
+    os._exit(3)

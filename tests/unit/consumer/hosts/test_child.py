@@ -19,6 +19,7 @@ from consumer.hosts.child import describe_end
             [SIGKILL],
             "It ended with exit status 70 (it could not go on, perhaps for lack of memory).",
         ),
+        (-40, None, [SIGKILL], "It was ended by signal 40."),
         (-SIGKILL, None, [SIGKILL], "It was ended by SIGKILL (perhaps out of memory)."),
         (-SIGKILL, "It was deaf.", [SIGKILL], "It was deaf."),
         (9, "It was deaf.", [SIGKILL], "It ended with exit status 9."),

@@ -49,6 +49,8 @@ async def hosts() -> AsyncIterator[RealHosts]:
         ("abort", r"It was ended by SIGABRT\."),
         ("segfault", r"It was ended by SIGSEGV\."),
         ("kill", r"It was ended by SIGKILL \(perhaps out of memory\)\."),
+        ("unnamed signal", r"It was ended by signal 40\."),
+        ("false dump", r"It ended with exit status 3\."),
         ("leave", r"It ended with exit status 0\."),
         ("closes", CLOSED),
         ("shuts", CLOSED),
@@ -234,10 +236,15 @@ async def test_a_loop_that_is_blocked_is_ended_and_the_job_that_blocks_it_charge
     assert isinstance(ended, ChildDied)
     assert str(ended) == "The event loop was blocked for 2 s."
     assert [type(await run) for _, run in naps] == [Released, Released]
-    (told,) = hosts.events.fields(Event.BLOCKED)
-    assert (told["host"], told["kind"]) == ("shared", "t.block")
+    told, again = hosts.events.fields(Event.BLOCKED)
+    assert (told["host"], again["host"], told["kind"]) == ("shared", "t.block", "t.block")
     assert_matches(r".*hostile_kinds\.py:\d+ in block", told["where"])
     assert told["seconds"] >= 2
+    assert (hosts.stats.replaced, hosts.hosts.places.blame._strikes) == ({"blocked": 2}, {"t.block": 2})
+
+
+async def test_the_first_job_of_a_host_is_charged_at_once_for_what_blocks_it(hosts: RealHosts) -> None:
+    assert isinstance(await hosts.run(kinds.block, {"seconds": 600}), ChildDied)
     assert (hosts.stats.replaced, hosts.hosts.places.blame._strikes) == ({"blocked": 1}, {"t.block": 1})
 
 
@@ -248,7 +255,7 @@ async def test_who_lets_no_thread_of_python_run_is_found_by_the_stack(hosts: Rea
     assert isinstance(ended, ChildDied)
     assert str(ended) == "The event loop was blocked for 2 s."
     assert isinstance(await napping, Released)
-    (told,) = hosts.events.fields(Event.BLOCKED)
+    told, _ = hosts.events.fields(Event.BLOCKED)
     assert told["kind"] == handler.kind
     assert_matches(r".*hostile_kinds\.py:\d+ in _holds", told["where"])
     assert nap.stopped is None
