@@ -47,9 +47,6 @@ class HostLoop(uvloop.Loop):
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Do nothing."""
 
-    def close(self) -> None:
-        """Do nothing."""
-
 
 class SharedHost:
     """Runs the jobs that its consumer sends, many at once, for as long as that is there.

@@ -270,7 +270,6 @@ def test_an_error_beside_a_thread_of_a_library_is_its_jobs_own(slot: HostProcess
     [
         "await asyncio.get_running_loop().shutdown_asyncgens()",
         "await asyncio.get_running_loop().shutdown_default_executor()",
-        "asyncio.get_running_loop().close()",
     ],
 )
 def test_what_would_end_what_all_jobs_use_does_nothing(host: HostProcess, code: str) -> None:
