@@ -101,7 +101,7 @@ class HostFaults:
 def hosts_of(consumer: int) -> list[HostProcess]:
     """Find the hosts of a consumer."""
     found = ((pid, _command_of(pid)) for pid in children_of(consumer))
-    return [HostProcess(pid, command[-2]) for pid, command in found if command[1:3] == ["-m", "sluice.host"]]
+    return [HostProcess(pid, command[-2]) for pid, command in found if "sluice.host" in command[:4]]
 
 
 def kill(pid: int) -> None:
