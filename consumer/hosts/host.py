@@ -81,6 +81,9 @@ class Host:
         )
         self._jobs = InHand(self._child.send, stopping)
         self._ready: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._ready.add_done_callback(
+            lambda ready: ready.cancelled() or ready.exception()
+        )  # if nobody waits any more
         self._loading = "no module yet"
         self._user_files = UserFiles(spec.modules)
         self._heard = monotonic()

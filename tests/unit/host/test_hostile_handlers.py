@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from tests.unit.host.host_process import HostProcess
+from tests.unit.host.host_process import HostProcess, host_process
+
+
+@pytest.fixture
+def unmeasured_host(tmp_path: Path) -> Iterator[HostProcess]:
+    """Start a host in which no code is traced."""
+    with host_process(tmp_path, measured=False) as host:
+        host.load()
+        host.next_of("ready")
+        yield host
+
 
 SURVIVED = ("output", "survived")
 
@@ -208,7 +221,10 @@ def test_an_error_that_a_thread_of_an_earlier_job_raises_in_a_later_one_is_not_i
     assert (word, said[:2]) == ("disturbed", ["raised", "Late"])
 
 
-def test_a_job_that_a_thread_has_taken_along_when_it_was_ended_begins_in_another(host: HostProcess) -> None:
+def test_a_job_that_a_thread_has_taken_along_when_it_was_ended_begins_in_another(
+    unmeasured_host: HostProcess,
+) -> None:
+    host = unmeasured_host
     kill_soon = """
 import ctypes, threading, time
 def kill(victim):
