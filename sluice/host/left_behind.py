@@ -43,23 +43,19 @@ class LeftBehind:
         """Count the thread that calls this as the host's own."""
         self._own.add(current_thread())
 
-    def note(self) -> None:
-        """Note that just now something is there that may raise an error in another's thread."""
-        self._seen = monotonic()
-
     def look(self) -> None:
         """Look for threads and timers of jobs. Cheap; threads of the host's own that have ended may hide some."""
         if count_threads() > self._raw + len(self._own) or any(
             map(_runs, (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF))
         ):
-            self.note()
+            self._seen = monotonic()
 
     def look_closely(self) -> None:
         """Look for threads and timers of jobs."""
         self._own -= {thread for thread in tuple(self._own) if not thread.is_alive()}
         self.look()
         if _has_timers():
-            self.note()
+            self._seen = monotonic()
 
     def may_have_raised(self, error: BaseException, since: float) -> bool:
         """Tell whether an error may have come from a thread or timer of a job that was there at some time since then (monotonic).

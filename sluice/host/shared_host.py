@@ -168,22 +168,15 @@ class SharedHost:
 
     def _end(self, run: Run, ending: Ending) -> None:
         self._pipe.leave_if_forked()
-        self._look_at_end_of(run)
+        self._left_behind.look()
         if isinstance(ending, NotBegun):
             self._pipe.send(("spoilt",))
-        elif isinstance(ending, BaseException) and self._is_doubtful(run, ending):
+        elif not isinstance(ending, bytes | Disturbed) and self._is_doubtful(run, ending):
             ending = Disturbed(ending)
         self._doubtful.discard(run.request.number)
         if self._runs.pop(run.request.number, None) is not None:
             finish_job(run.request.job)
             self._gather_ending(run.request.number, ending)
-
-    def _look_at_end_of(self, run: Run) -> None:
-        """Note what else may raise errors here: what was left behind, and the threads of other jobs."""
-        if isinstance(run, ThreadRun) and len(self._runs) > 1:
-            self._left_behind.note()
-        else:
-            self._left_behind.look()
 
     def _is_doubtful(self, run: Run, error: BaseException) -> bool:
         """Tell whether this may not be the job's own, and nor may a delay after what happened to the loop."""

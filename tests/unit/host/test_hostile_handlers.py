@@ -319,3 +319,16 @@ logging.root.addFilter(fails)
 """
     slot.say("code.process", code)
     slot.say("code.process", "import logging\nlogging.getLogger('theirs').warning('heard')")
+
+
+def test_a_handler_that_cancels_its_own_task_beside_its_thread_is_told_once_as_disturbed(
+    host: HostProcess,
+) -> None:
+    code = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+asyncio.current_task().cancel()
+await asyncio.sleep(60)
+"""
+    word, said = host.run("code.task", code)
+    assert (word, said[:2]) == ("disturbed", ["raised", "CancelledError"])
