@@ -49,6 +49,16 @@ async def test_a_job_whose_consumer_died_is_queued_again_and_nothing_is_charged(
     assert (attempt["outcome"], attempt["attempt"], attempt["owner"]) == ("lease-lost", 1, lease)
 
 
+async def test_a_job_that_nobody_holds_is_not_rescued_even_if_every_lease_is_over(record: Record) -> None:
+    (waiting,) = await record.accepted()
+    (later,) = await record.accepted(delay_s=60)
+    held = await record.claimed()
+    await record.sql.execute("update consumers set lease_until = clock_timestamp() - interval '1 second'")
+    assert ids_of(await record.rescue()) == [held.id]
+    rows = [await record.row(each) for each in (waiting, later)]
+    assert [(row["state"], row["crash_count"]) for row in rows] == [("queued", 0), ("scheduled", 0)]
+
+
 async def test_the_death_of_a_consumer_is_charged_to_nobody_and_ten_are_the_end(record: Record) -> None:
     job = await record.claimed()
     for crashes in range(LOST_LIMIT):

@@ -9,6 +9,6 @@ with seen as materialized (
     limit $4::int
 )
 select array(select id::text from seen
-             where owner <> all(array(select id from consumers where id <> all($1::uuid[])))) as ids,
+             where owner is not null and owner <> all(array(select id from consumers where id <> all($1::uuid[])))) as ids,
        (select tenant from seen order by tenant, id offset $4::int - 1) as tenant,
        (select id::text from seen order by tenant, id offset $4::int - 1) as id

@@ -5,7 +5,7 @@ with lost as materialized (
     select id, fence, attempt as tried, owner, started_at, crash_count - solo_crashes + 1 >= $3::int as given_up,
            :lost_print as print
     from jobs
-    where id = any($1::uuid[]) and owner <> all(array(select id from consumers where id <> all($2::uuid[])))
+    where id = any($1::uuid[]) and owner is not null and owner <> all(array(select id from consumers where id <> all($2::uuid[])))
     order by id
     for update
 ), rescued as (
