@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from time import monotonic
 
 STRIKES = 2
 """How often a kind may block or kill the host that it shares."""
+
+WINDOW_S, MOST_SLOW_S = 60.0, 10.0
+"""For how much of a minute a kind may hold up the event loop that it shares."""
 
 
 class Blame:
@@ -13,6 +17,8 @@ class Blame:
 
     def __init__(self) -> None:
         self._strikes: Counter[str] = Counter()
+        self._slow_s: defaultdict[str, float] = defaultdict(float)
+        self._since = monotonic()
 
     def strike(self, kind: str) -> bool:
         """Count one; returns whether that is the last straw, and the kind gets a host of its own from now on."""
@@ -22,6 +28,17 @@ class Blame:
     def quarantined(self, kind: str) -> bool:
         """Tell whether a kind has a host of its own."""
         return self._strikes[kind] >= STRIKES
+
+    def hold_up(self, kind: str, seconds: float) -> bool:
+        """Count time for which a kind has held up the event loop; returns whether it gets a host of its own from now on."""
+        if monotonic() > self._since + WINDOW_S:
+            self._slow_s.clear()
+            self._since = monotonic()
+        self._slow_s[kind] += seconds
+        if self.quarantined(kind) or self._slow_s[kind] < MOST_SLOW_S:
+            return False
+        self._strikes[kind] = STRIKES
+        return True
 
     @property
     def kinds(self) -> list[str]:

@@ -27,12 +27,13 @@ QUIET_S = 2.0
 
 
 class Measures(NamedTuple):
-    """What a host uses: MiB of memory, threads, open files; and seconds in which it waited for a processor."""
+    """What a host uses: MiB of memory, threads, open files; seconds in which it waited for a processor, or its loop was held up."""
 
     memory_mib: int = 0
     threads: int = 0
     files: int = 0
     waited_s: float = 0.0
+    held_up_s: float = 0.0
 
 
 class Blockage(NamedTuple):
@@ -53,10 +54,12 @@ class Death(NamedTuple):
 
 
 class HostListener(NamedTuple):
-    """Who hears of a job that did not end in time, of a blockage that is over, and how a host died, unless that was wanted."""
+    """Who hears of a job that did not end in time, of a blockage that is over, of a kind that was seen to hold up the event loop
+    (for so many seconds), and how a host died, unless that was wanted."""
 
     on_late: Callable[[Host, Attempt], None]
     on_blocked: Callable[[Host, Blockage], None]
+    on_slow: Callable[[str, float], None]
     on_died: Callable[[Host, Death], None]
 
 
@@ -77,6 +80,7 @@ class Host:
             kill=self._kill if slot or alone else None,
             grace_s=0 if slot else spec.grace_s,
             held_up=lambda: self.quiet_s > QUIET_S,
+            held_up_s=lambda: self.uses.held_up_s,
             on_late=lambda attempt: listener.on_late(self, attempt),
         )
         self._jobs = InHand(self._child.send, stopping)
@@ -215,6 +219,10 @@ class Host:
                 extra={"host": self.name, "kind": kind, "job_id": job_id, "where": where},
             )
         self._blockage = Blockage(kind, job_id or None, where, monotonic() - seconds)
+
+    def _hear_slow(self, job_id: str, seconds: float) -> None:
+        if kind := self._jobs.kind_of(job_id):
+            self._listener.on_slow(kind, seconds)
 
     def _hear_resumed(self) -> None:
         self._end_blockage()

@@ -19,7 +19,7 @@ from consumer.hosts.places import SHARED, Places
 from consumer.hosts.slots import FreshSlots, Slots
 from consumer.hosts.starting import start_host
 from sluice.core.catalogue import KindInfo
-from sluice.core.outcome import ChildDied, Ending, OutOfMemory, Released
+from sluice.core.outcome import ChildDied, Ending, FilesRanOut, OutOfMemory, Released
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import StartRefused
@@ -54,7 +54,9 @@ class Hosts:
         self._spec, self.stats, self._on_refused = spec, stats, on_refused
         self._refused: StartRefused | None = None
         self.places = Places(self._start, wear.reason, spec.blocked_s, stats)
-        self._listener = HostListener(self.places.replace_late, stats.add_blocked, stats.add_died)
+        self._listener = HostListener(
+            self.places.replace_late, stats.add_blocked, self.places.hold_up, stats.add_died
+        )
         self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason)
         self._fresh = [
             FreshSlots(partial(self._start, "alone", slot=slot, alone=True)) for slot in (False, True)
@@ -102,7 +104,7 @@ class Hosts:
 
         A job whose host was lost, and nobody knows by whose fault, goes on among its own kind; if that is lost as well, alone.
         In a process slot it is alone already, but not the first: it goes on in a new one.
-        One that ran out of memory is tried once more, alone: what filled it may have been another job's.
+        One that ran out of memory or file descriptors is tried once more, alone: others may have had them all.
         """
         steps = [self._run_among_all, self._run_among_own_kind, self._run_alone]
         if attempt.info.runs_in == "process":
@@ -116,7 +118,7 @@ class Hosts:
                 ending = await run(attempt)
             except Interrupted:
                 continue
-            if isinstance(ending, OutOfMemory) and run != self._run_alone:
+            if isinstance(ending, OutOfMemory | FilesRanOut) and run != self._run_alone:
                 ending = await self._run_alone(attempt)
             return ending
         return Released()
@@ -143,6 +145,8 @@ class Hosts:
         return await self._run_with_others(self.places.find(attempt), attempt)
 
     async def _run_among_own_kind(self, attempt: Attempt) -> Ending:
+        if self.places.crowded:
+            return await self._run_alone(attempt)
         try:
             return await self._run_with_others(self.places.own(attempt.info.kind), attempt)
         except Interrupted as lost:

@@ -28,22 +28,27 @@ class Interrupted(Exception):
         self.suspected = suspected
 
 
-class Run(NamedTuple):
-    """An attempt, and who waits for its ending."""
+class Run:
+    """An attempt, who waits for its ending, and for how long its host had been held up when it began (None: no longer of use)."""
 
-    attempt: Attempt
-    done: asyncio.Future[Ending]
+    __slots__ = ("attempt", "done", "held_up_s")
+
+    def __init__(self, attempt: Attempt, done: asyncio.Future[Ending], held_up_s: float) -> None:
+        self.attempt, self.done = attempt, done
+        self.held_up_s: float | None = held_up_s
 
 
 class Stopping(NamedTuple):
     """How the host's jobs are ended: asked to, and then `grace_s` seconds later by `kill`, if there is but one at a time.
 
-    `held_up` tells that the host does not answer at present. `on_late` is called for a job that did not end in time.
+    `held_up` tells that the host does not answer at present, and `held_up_s` for how long it has not in all. `on_late` is called
+    for a job that did not end in time.
     """
 
     kill: Callable[[], None] | None
     grace_s: float
     held_up: Callable[[], bool]
+    held_up_s: Callable[[], float]
     on_late: Callable[[Attempt], None]
 
 
@@ -80,7 +85,7 @@ class InHand:
         """Run one job; returns how it ended. Raises Interrupted if its host was lost and another job may be the cause."""
         self._had += 1
         number, loop = next(NUMBERS), asyncio.get_running_loop()
-        run = self._runs[number] = Run(attempt, loop.create_future())
+        run = self._runs[number] = Run(attempt, loop.create_future(), self._stopping.held_up_s())
         attempt.begin(partial(self._ask, number))
         timer = loop.call_later(attempt.time_limit_s + self._stopping.grace_s, self._expire, number)
         self._send(_run_message(number, attempt))  # no name is left here that would hold the input
@@ -121,7 +126,8 @@ class InHand:
         left = [run for run in self._runs.values() if not run.done.done()]
         if blamed is None and len(left) == 1 and self._had == 1:
             blamed = left[0].attempt.job.id
-        for attempt, done in left:
+        for run in left:
+            attempt, done = run.attempt, run.done
             is_blamed = attempt.job.id == blamed
             if attempt.stopped is not None:
                 done.set_result(attempt.stopped)
@@ -167,7 +173,7 @@ class InHand:
             run.attempt.time_out()
             self._stopping.kill()
         elif not self._stopping.held_up():
-            if late and run.attempt.stopped is None:
+            if run.attempt.stopped is None and (late or self._was_held_up(run)):
                 self._count_anew(number, run.attempt)
             else:
                 self._leave_behind(run)
@@ -175,6 +181,11 @@ class InHand:
             asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number, True)
         else:  # it hears of that when it can, or ends with its host
             run.done.set_result(Released())
+
+    def _was_held_up(self, run: Run) -> bool:
+        """Tell, once for each run, whether its host has been held up meanwhile, so that the time limit ends later there."""
+        before, run.held_up_s = run.held_up_s, None
+        return before is not None and self._stopping.held_up_s() > before
 
     def _count_anew(self, number: int, attempt: Attempt) -> None:
         """Count the time limit from now."""

@@ -11,6 +11,7 @@ from sluice.core.catalogue import KindInfo, describe
 from sluice.core.outcome import Ending, Released
 from sluice.core.registry import Registry
 from sluice.host.ending import Disturbed
+from sluice.host.lag import Lag
 from sluice.host.loading import load_watched
 from sluice.host.performing import Reporter, Request
 from sluice.host.runs import LoopRun, Run, ThreadRun
@@ -58,7 +59,7 @@ class InProcess(Hosts):
         job, handler = attempt.job, self._handlers[attempt.info.kind]
         given = job.input or b""
         request = Request(0, job.id, attempt.info.kind, job.attempt, job.fence, NO_LIMIT_S, given)
-        common = request, handler, loop, Reporter(attempt.report), end
+        common = request, handler, loop, Lag(loop, lambda: False), Reporter(attempt.report), end
         if handler.runs_in == "loop":
             return LoopRun(*common)
         return ThreadRun(loop.call_soon, lambda: None, *common)

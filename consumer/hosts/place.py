@@ -12,6 +12,9 @@ from sluice.core.runtime.tasks import TaskSet
 MOST_DRAINING = 2
 """Hosts that finish what they have; if there are more, the oldest one's jobs are given back."""
 
+RENEWED_EVERY_S = 10.0
+"""Least time from one renewal for wear to the next: jobs that wear out every host must leave the others time to end."""
+
 
 class Place:
     """Has a host at hand. `start` starts one, however often that takes."""
@@ -23,6 +26,7 @@ class Place:
         self._draining: list[Host] = []
         self._tasks: TaskSet[None] = TaskSet()
         self._used = monotonic()
+        self._fresh_until = 0.0
 
     def __repr__(self) -> str:
         return f"<Place {self.name}: {self._newest}, {len(self._draining)} draining>"
@@ -42,6 +46,11 @@ class Place:
     def renewing(self) -> bool:
         """True while a new host is being started."""
         return self._coming is not None and not self._coming.done()
+
+    @property
+    def may_wear(self) -> bool:
+        """True once the present host has had its least time."""
+        return not self.renewing and monotonic() >= self._fresh_until
 
     @property
     def idle_s(self) -> float:
@@ -91,5 +100,6 @@ class Place:
     async def _renew(self) -> None:
         new = await self._start()
         old, self._newest = self._newest, new
+        self._fresh_until = monotonic() + RENEWED_EVERY_S
         if old is not None:
             self._draining.append(old)

@@ -19,6 +19,9 @@ TICK_S = 0.5
 LATE_S = 1.0
 """Seconds by which a tick is late if this process itself was held up: then hosts were not heard, and are not judged."""
 
+MOST_PLACES = 16
+"""Places from which on no kind gets one just to find out whose fault a death was."""
+
 IDLE_S = 60.0
 """Seconds after which the host of a single kind ends, if it has no job."""
 
@@ -52,6 +55,11 @@ class Places:
         """The place that kinds share."""
         return self._places[SHARED]
 
+    @property
+    def crowded(self) -> bool:
+        """True while there are so many places that no more should be made."""
+        return len(self._places) >= MOST_PLACES
+
     def own(self, kind: str) -> Place:
         """Return the place that this kind has to itself."""
         return self._places.get(kind) or self._places.setdefault(kind, self._make(kind))
@@ -64,6 +72,11 @@ class Places:
     def strike(self, kind: str) -> None:
         """Note that a kind has blocked or killed its host, or would not end."""
         if self.blame.strike(kind):
+            self._stats.add_quarantined(kind)
+
+    def hold_up(self, kind: str, seconds: float) -> None:
+        """Note for how long a kind has held up the event loop of a host."""
+        if self.blame.hold_up(kind, seconds):
             self._stats.add_quarantined(kind)
 
     def replace_late(self, host: Host, attempt: Attempt) -> None:
@@ -110,7 +123,7 @@ class Places:
 
     def _renew_worn(self, place: Place) -> None:
         host = place.current
-        if host is not None and not place.renewing and (why := self._wear(host)):
+        if host is not None and place.may_wear and (why := self._wear(host)):
             self._stats.add_renewed(host.name, why)
             place.renew()
 

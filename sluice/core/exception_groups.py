@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from sluice.core.error_fingerprint import generalised
@@ -17,6 +17,9 @@ MOST_LEAVES = 1_000
 
 MOST_CAUSE = 200
 """Characters of each message, where a group has several."""
+
+_context_of: Callable[[BaseException], BaseException | None] = vars(BaseException)["__context__"].__get__
+"""Reads what is there, whatever a class has put in its place."""
 
 
 def unwrap(error: BaseException) -> BaseException:
@@ -43,6 +46,16 @@ def describe_causes(group: BaseException) -> tuple[str, str]:
     names = dict.fromkeys(name for name, _ in sorted(causes))
     lines = (f"{cause[0]}: {causes[cause][:MOST_CAUSE]}" for cause in sorted(causes))
     return ", ".join(names)[:MOST_NAME], "; ".join(lines)[:MOST_TEXT]
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it followed from."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = _context_of(cause)
 
 
 def drop_frames(error: BaseException) -> None:

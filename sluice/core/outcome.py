@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import resource
+from errno import EMFILE, ENFILE
 from random import Random
 
 from sluice.core import lifecycle
-from sluice.core.exception_groups import describe_causes, drop_frames, unwrap
+from sluice.core.exception_groups import chain, describe_causes, drop_frames, unwrap
 from sluice.core.job import Job
 from sluice.core.lifecycle import Failure, Transition
 from sluice.error_text import MOST_NAME, MOST_TEXT, storable, trace_of, type_name, words
@@ -41,6 +42,10 @@ class HandlerFailed(Exception):
 
 class ImportFailed(HandlerFailed):
     """An import that failed in a handler, and would fail again."""
+
+
+class FilesRanOut(HandlerFailed):
+    """An error for want of a file descriptor: other work in the same process may have them all."""
 
 
 Ending = bytes | BaseException
@@ -107,6 +112,8 @@ def _read_error(error: BaseException) -> BaseException:
             return RetryLater(cause.after_s, storable(str(cause.why)[:MOST_TEXT]))
         case GiveUp() | AttemptEnded() | HandlerFailed():
             return cause
+        case _ if any(map(_lacks_files, chain(cause))):
+            return FilesRanOut(type_name(cause), words(cause), trace_of(error))
         case ImportError():
             return ImportFailed(type_name(cause), _name_module(cause), trace_of(error))
         case BaseExceptionGroup():
@@ -118,6 +125,10 @@ def _read_error(error: BaseException) -> BaseException:
 def _lacks_memory(error: BaseException) -> bool:
     """Tell lack of memory, also for the stack of a thread, which Python words as it does lack of threads."""
     return isinstance(error, MemoryError) or error.args == ("can't start new thread",)
+
+
+def _lacks_files(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
 
 
 def _describe_memory_error(error: BaseException) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sluice.core.outcome import (
+    ChildDied,
     Ending,
+    FilesRanOut,
     HandlerFailed,
     ImportFailed,
     OutOfMemory,
@@ -14,7 +16,7 @@ from sluice.core.outcome import (
     TimedOut,
     plain_ending,
 )
-from sluice.error_text import MOST_NAME, MOST_TEXT, MOST_TRACE, storable, type_name, words
+from sluice.error_text import MOST_NAME, MOST_TEXT, MOST_TRACE, storable, trace_of, type_name, words
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 
 Value = str | bytes | float
@@ -45,8 +47,20 @@ _TEXTS: dict[str, type[Exception]] = {
 }
 """Endings that are a word and a text."""
 
-_ERRORS: dict[str, type[HandlerFailed]] = {"import-failed": ImportFailed, "raised": HandlerFailed}
+_ERRORS: dict[str, type[HandlerFailed]] = {
+    "import-failed": ImportFailed,
+    "files-ran-out": FilesRanOut,
+    "raised": HandlerFailed,
+}
 """Endings that are a word, a title, a text and a traceback."""
+
+
+def raised(error: BaseException) -> BaseException:
+    """Read what a handler raised; endings that only Sluice gives are not taken from it."""
+    plain = plain_ending(error)
+    if isinstance(plain, Released | TimedOut | ChildDied):
+        return HandlerFailed(type_name(plain), words(plain), trace_of(error))
+    return error
 
 
 class Ended(NamedTuple):

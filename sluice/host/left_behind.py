@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from _signal import getsignal  # type: ignore[import-not-found]  # typeshed has it not; that of `signal` takes ten times as long
 from _thread import _count as count_threads  # of every thread of Python's; `threading` knows only its own
 from collections.abc import Callable, Iterator
 from opcode import opmap
 from pathlib import Path
-from signal import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, getitimer
+from signal import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, getitimer, valid_signals
 from threading import Thread, current_thread
 from threading import enumerate as enumerate_threads
 from time import monotonic
+from types import TracebackType
 
+from sluice.core.exception_groups import chain
 from sluice.errors import AttemptEnded, GiveUp, RetryLater
 
 TIMERS = Path("/proc/self/timers")
 MEANT = (AttemptEnded, GiveUp, RetryLater, MemoryError)
 """Errors that nothing raises in the midst of other code, or that are tried elsewhere anyway."""
 
-_context_of: Callable[[BaseException], BaseException | None] = vars(BaseException)["__context__"].__get__
 _arguments_of: Callable[[BaseException], tuple[object, ...]] = vars(BaseException)["args"].__get__
-"""Read what is there, whatever a class has put in its place."""
+"""Reads what is there, whatever a class has put in its place."""
 
 RAISING = {opmap["RAISE_VARARGS"], opmap["RERAISE"]}
 HARMLESS = {opmap["RESUME"], opmap["JUMP_BACKWARD"]}
@@ -62,7 +64,7 @@ class LeftBehind:
 
         What a thread raises in another that sleeps comes up when that wakes, even if the thread has ended by then.
         """
-        if not any(map(_may_come_from_outside, _chain(error))):
+        if not any(map(_may_come_from_outside, chain(error))):
             return False
         self.look_closely()
         return self._seen >= since
@@ -80,27 +82,40 @@ def _has_timers() -> bool:
         return False
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it followed from."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        yield cause
-        seen.add(id(cause))
-        cause = _context_of(cause)
-
-
 def _may_come_from_outside(error: BaseException) -> bool:
-    """Tell whether another thread or a signal may have raised this: no statement has, and it has no arguments or could not be
-    raised where it was.
+    """Tell whether another thread or a signal may have raised this: a signal's handler has, or no statement has, and it is as if
+    its class alone had been raised, or could not be raised where it was.
 
     Source: PyThreadState_SetAsyncExc and default_int_handler of CPython, which raise a class.
     """
     if issubclass(type(error), MEANT):
         return False
+    frames = [(trace.tb_frame.f_code, trace.tb_lasti) for trace in _traces(error)]
+    if not {code for code, _ in frames}.isdisjoint(_signal_handlers()):
+        return True
+    instruction = frames[-1][0].co_code[frames[-1][1]] if frames else -1
+    return instruction in HARMLESS or (instruction not in RAISING and _is_bare(error))
+
+
+def _traces(error: BaseException) -> Iterator[TracebackType]:
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None:
+        yield trace
         trace = trace.tb_next
-    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti] if trace is not None else -1
-    has_arguments = bool(_arguments_of(error))
-    return instruction in HARMLESS if has_arguments else instruction not in RAISING
+
+
+def _signal_handlers() -> set[object]:
+    """Return the code of what handles signals in Python."""
+    handlers = (getsignal(number) for number in map(int, valid_signals()))
+    return {code for handler in handlers if (code := getattr(handler, "__code__", None)) is not None}
+
+
+def _is_bare(error: BaseException) -> bool:
+    """Tell whether an error has no arguments, or those that its class gives itself."""
+    arguments = _arguments_of(error)
+    if not arguments:
+        return True
+    try:
+        return _arguments_of(type(error)()) == arguments
+    except BaseException:  # noqa: BLE001  strangers' code
+        return False

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sluice.host.lag import Lag
+
 MOST_OOM_SCORE_ADJ = 1000
 MEASURE_TICKS = 2
 """Ticks from one measurement to the next."""
@@ -39,8 +41,10 @@ def memory_is_short() -> bool:
     return pages * resource.getpagesize() > most // 2
 
 
-def measure() -> tuple[int, int, int, float]:
-    """Return this process's resident memory in MiB, threads, open files, and seconds in which it waited for a processor."""
+def measure(lag: Lag | None = None) -> tuple[int, int, int, float, float]:
+    """Return this process's resident memory in MiB, threads, open files, and seconds in which it waited for a processor, and in
+    which its event loop was held up.
+    """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         files = len(list(Path("/proc/self/fd").iterdir()))
@@ -48,20 +52,21 @@ def measure() -> tuple[int, int, int, float]:
         pages = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // resource.getpagesize()
         files = 0
     memory_mib = pages * resource.getpagesize() >> 20
-    return memory_mib, threading.active_count(), files, waited_for_processor_s(os.getpid())
+    held_up_s = lag.held_up_s if lag is not None else 0.0
+    return memory_mib, threading.active_count(), files, waited_for_processor_s(os.getpid()), held_up_s
 
 
 class Pulse:
     """Tells the consumer that this host is alive, and what it uses."""
 
-    def __init__(self, send: Callable[[tuple[Any, ...]], object]) -> None:
-        self._send = send
+    def __init__(self, send: Callable[[tuple[Any, ...]], object], lag: Lag | None = None) -> None:
+        self._send, self._lag = send, lag
         self._ticks = 0
 
     def tick(self) -> None:
         """Tell it, every second time."""
         if self._ticks % MEASURE_TICKS == 0:
-            self._send(("alive", *measure()))
+            self._send(("alive", *measure(self._lag)))
         self._ticks += 1
 
 

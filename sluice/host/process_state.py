@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import decimal
 import faulthandler
 import gc
@@ -92,6 +93,8 @@ def _rows_of_python() -> Iterator[Row]:
         _attribute(sys, name) for name in ("displayhook", "excepthook", "unraisablehook", "breakpointhook")
     )
     yield _attribute(threading, "excepthook")
+    yield _attribute(concurrent.futures.thread, "_shutdown")
+    yield asyncio._get_running_loop, asyncio._set_running_loop
     yield _attribute(tempfile, "tempdir")
 
 

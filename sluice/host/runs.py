@@ -16,25 +16,24 @@ from sluice.handler import AnyHandler
 from sluice.handler_io import write_output
 from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT
-from sluice.host.ending import CANCELLED_ITSELF, INTERRUPTED, Disturbed, NotBegun
+from sluice.host.ending import CANCELLED_ITSELF, INTERRUPTED, Disturbed, NotBegun, raised
+from sluice.host.lag import Lag
 from sluice.host.performing import Reporter, Request, call
 
-LATE_S = 0.25
-"""Seconds by which a timer may be late before the event loop counts as held up."""
-
-SPARE_S = 1.0
-"""Seconds that a job then has, for an ending that is on its way to be heard."""
+NEAR_S = 0.002
+"""Seconds by which timers may fire early."""
 
 
 class Run(ABC):
     """A job under way. `on_end` is called with how it ended, in the event loop.
 
-    The time limit counts from the start. If another handler blocked the loop past that moment, the time of all runs seems to
-    be up at once, even of those that have ended but could not say so: a timer that fires late is set once more.
+    The time limit counts from the start, but not while other handlers hold up the loop: else the time of all runs would be up at
+    once, even of those that have ended but could not say so. `slow`: this one was seen to hold it up.
     """
 
     __slots__ = (
-        "_due",
+        "_held_up_s",
+        "_lag",
         "_loop",
         "_on_end",
         "_timer",
@@ -42,6 +41,7 @@ class Run(ABC):
         "handler",
         "report",
         "request",
+        "slow",
         "started",
         "stopped",
     )
@@ -51,15 +51,16 @@ class Run(ABC):
         request: Request,
         handler: AnyHandler,
         loop: asyncio.AbstractEventLoop,
+        lag: Lag,
         report: Reporter,
         on_end: Callable[[Run, Ending], None],
     ) -> None:
         self.request, self.handler, self.report = request, handler, report
         self.stopped: BaseException | None = None
-        self.begun = False
+        self.begun = self.slow = False
         self._loop, self._on_end = loop, on_end
         self.started = monotonic()
-        self._due = self.started + request.time_limit_s
+        self._lag, self._held_up_s = lag, lag.held_up_s
         self._timer = loop.call_later(request.time_limit_s, self._expire)
 
     @abstractmethod
@@ -67,8 +68,8 @@ class Run(ABC):
         """Begin. Called in the event loop."""
 
     @abstractmethod
-    def start_again(self) -> None:
-        """Begin after all, if what was to begin it has been lost. Called now and then in the event loop."""
+    def mend(self) -> None:
+        """Begin or end after all, if what was to do so has been lost. Called now and then in the event loop."""
 
     def stop(self, why: BaseException) -> None:
         """Ask the work to end; that is then how it ended, whatever the handler returns."""
@@ -95,14 +96,17 @@ class Run(ABC):
             break_off(error)
 
     def _expire(self) -> None:
-        if monotonic() > self._due + LATE_S:
-            self._due = monotonic() + SPARE_S
-            self._timer = self._loop.call_later(SPARE_S, self._expire)
+        if (left_s := self._left_s()) > NEAR_S:
+            self._timer = self._loop.call_later(left_s, self._expire)
         elif not self.begun:
             self._ask()
             self._end(NotBegun())
         else:
             self.stop(TimedOut(f"The time limit of {self.request.time_limit_s:g} s was reached."))
+
+    def _left_s(self) -> float:
+        held_up_s = 0.0 if self.slow else self._lag.held_up_s - self._held_up_s
+        return self.started + self.request.time_limit_s + held_up_s - monotonic()
 
 
 class LoopRun(Run):
@@ -117,8 +121,10 @@ class LoopRun(Run):
         self._task.add_done_callback(self._end_after_all)
         CURRENT.reset(context)
 
-    def start_again(self) -> None:
-        """Do nothing: a loop loses no task."""
+    def mend(self) -> None:
+        """End if its task has ended."""
+        if self._task.done():
+            self._end_after_all(self._task)
 
     def _ask(self) -> None:
         """Cancel the task."""
@@ -136,7 +142,7 @@ class LoopRun(Run):
         except asyncio.CancelledError as error:
             ending = Disturbed(CANCELLED_ITSELF) if self._task.cancelling() else error
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
-            ending = error
+            ending = raised(error)
         self._end(ending)
 
 
@@ -166,10 +172,13 @@ class ThreadRun(Run):
         except RuntimeError as error:  # no thread can be started
             self._end(NotBegun(*error.args))
 
-    def start_again(self) -> None:
-        """Hand it over once more: a thread that was ended unseen has taken it along, or is still counted upon."""
-        with suppress(RuntimeError):
-            self._submit(self._perform)
+    def mend(self) -> None:
+        """Hand it over once more, if a thread that was ended unseen has taken it along, or is still counted upon; or end."""
+        if self._told:
+            self._end(self._ending)
+        elif not self.begun:
+            with suppress(RuntimeError):
+                self._submit(self._perform)
 
     def _ask(self) -> None:
         """Do nothing: a plain function looks at `is_stopped` itself."""
@@ -196,4 +205,4 @@ class ThreadRun(Run):
             value = call(self.handler, self.request, self.report, self.is_stopped)
             self._ending = write_output(self.handler, value)
         except BaseException as error:  # noqa: BLE001  as in a task
-            self._ending = error
+            self._ending = raised(error)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from sluice.host.background import Load, SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, JobRef
 from sluice.host.ending import Disturbed, NotBegun, encode_ending
+from sluice.host.lag import Lag
 from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
@@ -60,8 +62,10 @@ class SharedHost:
         self._debug = self._loop.get_debug()
         self._left_behind = LeftBehind()
         self._threads = self._make_pool("handler")
-        self._pulse = Pulse(pipe.send)
+        self._lag = Lag(self._loop, lambda: self._runs)
+        self._pulse = Pulse(pipe.send, self._lag)
         self._restore_files = remember_standard_files()
+        self._switch_interval_s = sys.getswitchinterval()
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
         self._ended_jobs = 0
@@ -80,7 +84,7 @@ class SharedHost:
         os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
         weight = SessionWeight(Load(used_s, waited_s, lambda: self._ended_jobs))
         weight.keep()
-        watch = LoopWatch(loop, self._pipe, self.tick, self.owner_of)
+        watch = LoopWatch(loop, self._pipe, self._lag, self.tick, self.owner_of, self.mark_slow)
         start_watching(self._pipe, (watch.look, weight.keep), leave)
         self._left_behind.count_own()
         while True:
@@ -101,12 +105,13 @@ class SharedHost:
 
     def tick(self) -> None:
         """Send progress that waited, and what this process uses; mend what a job has done to what all need."""
-        for run in self._runs.values():
+        for run in tuple(self._runs.values()):
             run.report.flush()
-            if not run.begun:
-                run.start_again()
+            run.mend()
+        self._lag.measure()
         self._pulse.tick()
         self._restore_files()
+        sys.setswitchinterval(self._switch_interval_s)
         self._set_up_loop()
         self._left_behind.look_closely()
         self._receive_or_leave()  # what has come while nobody listened
@@ -123,6 +128,11 @@ class SharedHost:
     def owner_of(self, task: asyncio.Task[Any] | None) -> JobRef | None:
         """Find the job to which a task belongs. Safe in every thread."""
         return None if task is None else self._owners.get(task)
+
+    def mark_slow(self, job: JobRef) -> None:
+        """Note that a job holds up the loop. Called in another thread."""
+        for run in tuple(self._runs.values()):
+            run.slow |= run.request.job == job
 
     def _set_up_loop(self) -> None:
         """Have the loop do what the host needs it for, whatever a job has told it."""
@@ -157,11 +167,12 @@ class SharedHost:
             # One that a handler has set may make no tasks at all.
             self._loop.set_task_factory(self._task_factory)
         run.start()
+        self._lag.measure()
 
     def _make_run(self, request: Request) -> Run:
         handler = self._registry[request.kind]
         report = Reporter(lambda progress: self._pipe.send(("progress", request.number, progress)))
-        common = (request, handler, self._loop, report, self._end)
+        common = (request, handler, self._loop, self._lag, report, self._end)
         if handler.runs_in == "loop":
             return LoopRun(*common)
         return ThreadRun(self._threads.submit, self._pipe.leave_if_forked, *common)

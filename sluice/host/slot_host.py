@@ -18,7 +18,7 @@ from sluice.handler_io import write_output
 from sluice.host.background import SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, set_only_job
-from sluice.host.ending import Disturbed, encode_ending
+from sluice.host.ending import Disturbed, encode_ending, raised
 from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
@@ -103,7 +103,7 @@ class SlotHost:
             with self._surroundings.interruptible():
                 return write_output(handler, call(handler, request, report, _never))
         except BaseException as error:  # noqa: BLE001  sys.exit() in a handler ends the attempt, not the host
-            return self._read_error(error)
+            return self._read_error(raised(error))
 
     def _read_error(self, error: BaseException) -> Ending:
         """Read an error as an ending, without the frames that hold what has filled the memory."""

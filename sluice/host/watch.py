@@ -6,15 +6,21 @@ import asyncio
 import select
 import sys
 from collections.abc import Callable, Sequence
+from os import getpid
 from threading import Thread, main_thread
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 from sluice.error_text import storable
 from sluice.host.current_job import JobRef
+from sluice.host.lag import Lag
+from sluice.host.limits import waited_for_processor_s
 from sluice.host.pipe import Pipe
 
 TICK_S = 0.5
+SLOW_S = 0.05
+"""Seconds of one step of a job from which on it holds others up."""
+
 BLOCKED_S = 1.0
 """Seconds of silence from which on a loop is called blocked."""
 
@@ -38,17 +44,20 @@ def start_watching(pipe: Pipe, on_tick: Sequence[Callable[[], None]], on_gone: C
 class LoopWatch:
     """Calls `on_tick` in an event loop whenever that answers, and tells the consumer when it does not.
 
-    `owner_of` finds the job to which a task belongs.
+    `owner_of` finds the job to which a task belongs. `on_slow` is called, in this thread, for a job that holds up the loop.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         pipe: Pipe,
+        lag: Lag,
         on_tick: Callable[[], None],
         owner_of: Callable[[asyncio.Task[object] | None], JobRef | None],
+        on_slow: Callable[[JobRef], None],
     ) -> None:
-        self._loop, self._pipe, self._on_tick, self._owner_of = loop, pipe, on_tick, owner_of
+        self._loop, self._pipe, self._lag = loop, pipe, lag
+        self._on_tick, self._owner_of, self._on_slow = on_tick, owner_of, on_slow
         self._heard = self._asked = monotonic()
         self._blocked = False
 
@@ -64,9 +73,26 @@ class LoopWatch:
             self._blocked = True
             job = self._owner_of(asyncio.current_task(self._loop))
             self._pipe.send(("blocked", job.job_id if job else "", find_line(), now - self._asked))
+        self._look_for_slow_job()
         self._loop.call_soon_threadsafe(
             self._hear
         )  # each time: an answer may be lost to an error from outside
+
+    def _look_for_slow_job(self) -> None:
+        """Tell the consumer which job holds up the loop in this moment, if one does, for the time that such a look stands for."""
+        if self._lag.late_s < SLOW_S:
+            return
+        waited, task = waited_for_processor_s(getpid()), asyncio.current_task(self._loop)
+        sleep(SLOW_S)
+        job = self._owner_of(task)
+        if (
+            job is not None
+            and self._lag.late_s > 2 * SLOW_S
+            and asyncio.current_task(self._loop) is task
+            and waited_for_processor_s(getpid()) - waited < SLOW_S / 2
+        ):
+            self._on_slow(job)
+            self._pipe.send(("slow", job.job_id, TICK_S))
 
     def _hear(self) -> None:
         self._heard = monotonic()

@@ -50,6 +50,7 @@ class Told(BaseModel):
 @handler("innocent.loop", timeout_s=60, retry=ONCE)
 async def in_loop(ask: Ask) -> Told:
     await asyncio.sleep(ask.seconds)
+    os.close(os.open(os.devnull, os.O_RDONLY))
     return Told(number=ask.number)
 
 
@@ -63,6 +64,7 @@ async def hasty(ask: Ask) -> Told:
 @handler("innocent.thread", timeout_s=60, retry=ONCE)
 def in_thread(ask: Ask) -> Told:
     time.sleep(ask.seconds)
+    os.close(os.open(os.devnull, os.O_RDONLY))
     return Told(number=ask.number)
 
 

@@ -1,6 +1,7 @@
 """Every ending of an attempt, and the one transition that records it."""
 
 from collections.abc import Callable
+from errno import EMFILE, ENOENT
 from random import Random
 from typing import Any
 
@@ -13,12 +14,14 @@ from sluice.core.lifecycle import Transition
 from sluice.core.outcome import (
     ChildDied,
     Ending,
+    FilesRanOut,
     HandlerFailed,
     OutOfMemory,
     Released,
     TimedOut,
     describe,
     judge,
+    plain_ending,
 )
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from sluice.kinds.demo_sum import add_up
@@ -125,6 +128,20 @@ def test_the_third_crash_of_its_own_process_fails_a_job(
     assert (end.state, end.uncounted, end.solo_crash, end.outcome) == (state, uncounted, 1, "worker-lost")
     assert problem(end)["retryable"] == (state is JobState.QUEUED)
     assert "SIGSEGV" in problem(end)["detail"]
+
+
+def test_lack_of_file_descriptors_is_told_apart_and_tried_again() -> None:
+    ending = plain_ending(chained(ValueError("no answer"), OSError(EMFILE, "Too many open files")))
+    assert isinstance(ending, FilesRanOut)
+    assert (ending.title, str(ending)) == ("ValueError", "no answer")
+    assert judged(ending).state is JobState.SCHEDULED
+    assert not isinstance(plain_ending(OSError(ENOENT, "no such file")), FilesRanOut)
+
+
+def chained(error: Exception, cause: Exception) -> Exception:
+    """Have one error follow from the other."""
+    error.__context__ = cause
+    return error
 
 
 class Mute(Exception):

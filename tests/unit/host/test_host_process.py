@@ -158,11 +158,12 @@ def test_lines_of_threads_that_a_job_of_a_slot_starts_name_it_too(slot: HostProc
 
 
 def test_a_host_says_how_much_it_uses(host: HostProcess) -> None:
-    _, memory_mib, threads, files, waited_s = host.next_of("alive")
+    _, memory_mib, threads, files, waited_s, held_up_s = host.next_of("alive")
     assert memory_mib > 10
     assert threads >= 2
     assert files > 3
     assert waited_s >= 0
+    assert held_up_s >= 0
 
 
 # Ending

@@ -14,12 +14,12 @@ import pytest
 from pydantic import BaseModel
 
 from sluice.context import Context
-from sluice.core.outcome import Ending, Released, TimedOut
+from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, TimedOut
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler, handler
-from sluice.host import runs
 from sluice.host.current_job import CURRENT, JobRef
 from sluice.host.ending import Disturbed, NotBegun
+from sluice.host.lag import BEAT_S, Lag
 from sluice.host.performing import Reporter, Request
 from sluice.host.runs import LoopRun, Run, ThreadRun
 
@@ -65,10 +65,13 @@ def kind(function: Callable[..., Any]) -> AnyHandler:
     return handler("a.kind")(function)
 
 
-def loop_run(function: Callable[..., Any], endings: Endings, **options: Any) -> LoopRun:
+def loop_run(
+    function: Callable[..., Any], endings: Endings, lag: Lag | None = None, **options: Any
+) -> LoopRun:
     """Start a coroutine."""
     loop = asyncio.get_running_loop()
-    run = LoopRun(request(**options), kind(function), loop, Reporter(lambda _: None), endings)
+    lag = lag or Lag(loop, lambda: False)
+    run = LoopRun(request(**options), kind(function), loop, lag, Reporter(lambda _: None), endings)
     run.start()
     return run
 
@@ -81,7 +84,10 @@ def thread_run(
     **options: Any,
 ) -> ThreadRun:
     """Start a plain function, here and now unless `submit` does otherwise."""
-    common = request(**options), kind(function), asyncio.get_running_loop(), Reporter(lambda _: None), endings
+    loop = asyncio.get_running_loop()
+    common = (
+        request(**options), kind(function), loop, Lag(loop, lambda: False), Reporter(lambda _: None), endings
+    )  # fmt: skip
     run = ThreadRun(submit, clean_up, *common)
     run.start()
     return run
@@ -234,24 +240,71 @@ async def test_a_task_that_others_cancel_was_disturbed(endings: Endings) -> None
     assert isinstance(await endings.next(), Disturbed)
 
 
-async def test_a_timer_that_others_have_delayed_is_set_once_more(
-    endings: Endings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "SPARE_S", 0.02)
+async def test_time_in_which_others_hold_up_the_loop_does_not_count(endings: Endings) -> None:
     loop = asyncio.get_running_loop()
-    answered = loop.create_future()
+    answered, lag = loop.create_future(), measured_lag()
 
     async def is_answered(given: Given) -> Number:
         await answered
         return given
 
-    loop_run(is_answered, endings, limit_s=0.01)
-    loop_run(waits, endings, limit_s=0.01)
+    loop_run(is_answered, endings, lag, limit_s=0.3)
+    loop_run(waits, endings, lag, limit_s=0.3)
     await asyncio.sleep(0)
-    loop.call_soon(time.sleep, 0.01 + runs.LATE_S + 0.05)
+    for _ in range(5):  # in slices, none of which is longer than the limit
+        loop.call_soon(time.sleep, 0.1)
+        await asyncio.sleep(0)
     loop.call_later(0.001, answered.set_result, None)
     assert await endings.next() == GIVEN
     assert isinstance(await endings.next(), TimedOut)
+
+
+async def test_time_for_which_a_job_holds_up_others_counts(endings: Endings) -> None:
+    lag = measured_lag()
+    loop_run(waits, endings, lag, limit_s=0.02).slow = True
+    lag._sum_s += 3_600
+    assert isinstance(await endings.next(), TimedOut)
+
+
+async def test_a_lost_beat_is_made_up_for() -> None:
+    lag = measured_lag()
+    lost = lag._timer
+    assert lost is not None
+    lost.cancel()
+    lag._due -= 4 * BEAT_S
+    lag.measure()
+    assert lag._timer is not lost
+    assert lag.held_up_s > 2 * BEAT_S
+
+
+async def test_lag_is_not_measured_while_nobody_asks() -> None:
+    lag = Lag(asyncio.get_running_loop(), lambda: False)
+    lag.measure()
+    time.sleep(0.1)  # noqa: ASYNC251  it is what would be measured
+    assert (lag._timer, lag.held_up_s) == (None, 0.0)
+
+
+@pytest.mark.parametrize("ending", [Released(), TimedOut(), ExceptionGroup("", [ChildDied()])])
+async def test_endings_that_only_sluice_gives_are_not_taken_from_a_handler(
+    endings: Endings, ending: Exception
+) -> None:
+    async def raises(given: Given) -> Number:
+        raise ending
+
+    def raises_in_thread(given: Given) -> Number:
+        raise ending
+
+    loop_run(raises, endings)
+    assert type(await endings.next()) is HandlerFailed
+    thread_run(raises_in_thread, endings)
+    assert type(await endings.next()) is HandlerFailed
+
+
+def measured_lag() -> Lag:
+    """Measure how long this loop is held up."""
+    lag = Lag(asyncio.get_running_loop(), lambda: True)
+    lag.measure()
+    return lag
 
 
 async def test_one_that_has_ended_is_not_timed_out_later(endings: Endings) -> None:
@@ -305,16 +358,32 @@ async def test_a_job_for_which_there_is_no_thread_is_given_back_and_not_run_late
     assert not begun.is_set()
 
 
-async def test_one_that_was_taken_along_begins_when_it_is_started_again_and_only_once(
+async def test_one_that_was_taken_along_begins_when_it_is_mended_and_only_once(
     endings: Endings,
 ) -> None:
     lost: list[Callable[[], None]] = []
     run = thread_run(lambda_of(Number(n=5)), endings, lost.append)
-    run.start_again()
+    run.mend()
     for begin in lost:
         begin()
     assert await endings.next() == b'{"n":5}'
     await asyncio.sleep(0)
+    assert endings.all.empty()
+
+
+async def test_an_end_that_was_lost_to_an_error_from_outside_is_told_when_the_run_is_mended(
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Run, "_end", lambda *_: None)
+        of_thread, of_loop = thread_run(lambda_of(Number(n=5)), endings), loop_run(returns, endings)
+        await asyncio.sleep(0.01)
+        of_loop.mend()
+    of_thread.mend()
+    of_thread.mend()
+    assert await endings.next() == b'{"n":5}'
+    of_loop.mend()
+    assert isinstance(await endings.next(), Disturbed)
     assert endings.all.empty()
 
 

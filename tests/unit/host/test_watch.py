@@ -55,6 +55,27 @@ def test_an_idle_or_busy_loop_is_not_blocked(host: HostProcess) -> None:
     assert host.next_of("blocked", "ended")[:2] == ["ended", number]
 
 
+@pytest.mark.parametrize("hold_up", ["time.sleep(0.4)", "while time.monotonic() < end: pass"])
+def test_a_job_that_holds_up_the_loop_again_and_again_is_named(host: HostProcess, hold_up: str) -> None:
+    host.start("code.task", "await asyncio.Event().wait()")
+    host.start(
+        "code.task",
+        f"import time\nwhile True:\n    end = time.monotonic() + 0.4\n    {hold_up}\n    await asyncio.sleep(0)",
+    )
+    assert host.next_of("slow") == ["slow", "job-2", 0.5]
+    assert host.next_of("alive", "slow")
+    while (alive := host.next_of("alive"))[5] < 1:
+        assert alive
+
+
+def test_many_short_steps_hold_nobody_up(host: HostProcess) -> None:
+    code = "import time\nfor _ in range(400):\n    time.sleep(0.002)\n    await asyncio.sleep(0)"
+    numbers = [host.start("code.task", code) for _ in range(40)]
+    heard = [host.next_of("slow", "ended") for _ in range(4)]
+    assert {word for word, *_ in heard} == {"ended"}
+    assert numbers
+
+
 def test_the_line_is_that_of_users_code_rather_than_of_a_library() -> None:
     scope = {"__name__": "json.of_python", "call": lambda look: look()}
     exec(compile("def within(look): return call(look)", "/python/json.py", "exec"), scope)  # noqa: S102  a library

@@ -28,6 +28,7 @@ from sluice.host.background import (
     set_session_weight,
 )
 from sluice.host.frames import Decoder, encode
+from sluice.host.lag import Lag
 from sluice.host.pipe import Pipe
 from sluice.host.processor_time import used_s, waited_s
 from sluice.host.watch import LoopWatch, start_watching
@@ -228,7 +229,9 @@ def test_the_weight_is_kept_while_the_event_loop_is_blocked() -> None:
     kept, gone = threading.Event(), threading.Event()
     never_runs = asyncio.new_event_loop()
     pipe = Pipe(theirs)
-    blocked = LoopWatch(never_runs, pipe, lambda: None, lambda _: None)
+    blocked = LoopWatch(
+        never_runs, pipe, Lag(never_runs, lambda: False), lambda: None, lambda _: None, lambda _: None
+    )
     start_watching(pipe, (blocked.look, kept.set), gone.set)
     assert kept.wait(LIMIT_S)
     ours.close()

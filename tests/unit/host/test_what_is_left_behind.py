@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from threading import Event, Thread
 from time import monotonic
@@ -68,6 +69,42 @@ def test_what_a_statement_raises_is_the_jobs_own_even_without_arguments(left_beh
     assert not left_behind.may_have_raised(raised("assert False"), monotonic())
     assert not left_behind.may_have_raised(raised("raise TimeoutError"), monotonic())
     assert left_behind.may_have_raised(raised("next(iter(()))"), monotonic())
+
+
+class Told(TimeoutError):
+    """An error that words itself, as that of func_timeout does."""
+
+    def __init__(self, why: str = "it took too long") -> None:
+        super().__init__(why)
+
+
+class Unmakable(Exception):
+    """An error that cannot be made of nothing."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
+@pytest.mark.parametrize(
+    ("error", "outside"), [(Told(), True), (Told("why"), False), (Unmakable("why"), False)]
+)
+def test_an_error_with_the_arguments_that_its_class_gives_itself_may_come_from_a_thread(
+    left_behind: LeftBehind, error: Exception, outside: bool
+) -> None:
+    assert left_behind.may_have_raised(error, monotonic()) is outside
+
+
+def test_what_the_handler_of_a_signal_raises_may_be_anothers(left_behind: LeftBehind) -> None:
+    def ring(*_: object) -> None:
+        raise TimeoutError("it is time")
+
+    before = signal.signal(signal.SIGUSR2, ring)
+    try:
+        error = raised("import os, signal\nos.kill(os.getpid(), signal.SIGUSR2)")
+        assert left_behind.may_have_raised(error, monotonic())
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert not left_behind.may_have_raised(error, monotonic())
 
 
 def test_an_error_whose_attributes_raise_can_be_judged(left_behind: LeftBehind) -> None:

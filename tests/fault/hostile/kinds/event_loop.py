@@ -10,7 +10,17 @@ import sys
 import time
 from typing import Any
 
-from tests.fault.hostile.case import LOOP, OUTSIDE, PROCESS, SHARED, dies, hostile, raises, succeeds
+from tests.fault.hostile.case import (
+    LOOP,
+    OUTSIDE,
+    PROCESS,
+    SHARED,
+    TIMES_OUT,
+    dies,
+    hostile,
+    raises,
+    succeeds,
+)
 
 
 @hostile(LOOP, ends=[succeeds(), raises("RuntimeError|CancelledError"), dies()])
@@ -44,6 +54,27 @@ async def sets_a_task_factory() -> None:
     factory: Any = lambda *_, **__: None  # noqa: E731  as short as such a thing is
     asyncio.get_running_loop().set_task_factory(factory)
     await asyncio.sleep(0.1)
+
+
+@hostile(LOOP, ends=succeeds(), copies=2)
+async def holds_up_the_loop_in_slices() -> None:
+    for _ in range(10):
+        time.sleep(0.8)  # noqa: ASYNC251  what it is for
+        await asyncio.sleep(0)
+
+
+@hostile(LOOP, ends=TIMES_OUT, timeout_s=2)
+async def computes_in_slices_without_end() -> None:
+    while True:
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            pass
+        await asyncio.sleep(0)
+
+
+@hostile(*SHARED, ends=succeeds())
+def lets_no_other_thread_run() -> None:
+    sys.setswitchinterval(1_000)
 
 
 @hostile(LOOP, ends=raises("RuntimeError"))

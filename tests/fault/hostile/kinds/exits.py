@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from sluice import GiveUp
+from sluice.core.outcome import Released
 from tests.fault.hostile.case import (
     EVERYWHERE,
     LOOP,
@@ -187,3 +188,8 @@ def recurses() -> None:
         next_one(next_one)
 
     deeper(deeper)
+
+
+@hostile(*EVERYWHERE, ends=raises("Released"))
+def raises_what_only_sluice_may() -> None:
+    raise Released("again, please")

@@ -25,6 +25,13 @@ class Late(Exception):
     """Comes from another thread."""
 
 
+class Overdue(Late):
+    """Says why it comes, as func_timeout does."""
+
+    def __init__(self, why: str = "it took too long") -> None:
+        super().__init__(why)
+
+
 class Event(ctypes.Structure):
     """`struct sigevent` of <signal.h>: which signal a timer sends."""
 
@@ -84,6 +91,18 @@ def leaves_a_thread_that_raises_in_others() -> None:
         return [each.ident for each in threading.enumerate() if each.name.startswith("handler")]
 
     leave_thread(lambda: raise_in(victims(), SystemExit))
+
+
+@hostile(*EVERYWHERE, ends=succeeds())
+def leaves_a_thread_that_raises_with_words() -> None:
+    main = threading.main_thread().ident
+    leave_thread(lambda: raise_in([main], Overdue))
+
+
+@hostile(LOOP, ends=succeeds())
+async def leaves_an_alarm_that_raises() -> None:
+    signal.signal(signal.SIGALRM, lambda *_: raise_late())
+    signal.setitimer(signal.ITIMER_REAL, SOON_S, SOON_S)
 
 
 @hostile(THREAD, ends=succeeds())

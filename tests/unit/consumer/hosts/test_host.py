@@ -30,6 +30,7 @@ class Heard:
     def __init__(self) -> None:
         self.late: list[Attempt] = []
         self.blocked: list[Blockage] = []
+        self.slow: list[tuple[str, float]] = []
         self.died: list[Death] = []
 
     @property
@@ -37,6 +38,7 @@ class Heard:
         return HostListener(
             lambda _, attempt: self.late.append(attempt),
             lambda _, blockage: self.blocked.append(blockage),
+            lambda kind, seconds: self.slow.append((kind, seconds)),
             lambda _, death: self.died.append(death),
         )
 

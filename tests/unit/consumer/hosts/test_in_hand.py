@@ -27,7 +27,14 @@ class Setup:
         self.late: list[Attempt] = []
         self.kills = 0
         self.held_up = False
-        stopping = Stopping(self.kill if alone else None, grace_s, lambda: self.held_up, self.late.append)
+        self.held_up_s = 0.0
+        stopping = Stopping(
+            self.kill if alone else None,
+            grace_s,
+            lambda: self.held_up,
+            lambda: self.held_up_s,
+            self.late.append,
+        )
         self.jobs = InHand(self.sent.append, stopping)
 
     def kill(self) -> None:
@@ -215,6 +222,17 @@ async def test_a_job_whose_host_is_held_up_by_another_is_not_called_late(
     await run
     assert setup.late == [attempt]
     assert monotonic() - free >= 0.01 + GRACE_S, "it may have begun only then"
+
+
+async def test_a_job_whose_host_has_been_held_up_gets_its_time_once_more() -> None:
+    setup = Setup()
+    began = monotonic()
+    attempt, run, _ = await setup.start(timeout_s=0.05)
+    setup.held_up_s = 3.0
+    await run
+    assert setup.late == [attempt]
+    assert monotonic() - began >= 2 * (0.05 + GRACE_S)
+    assert attempt.started > began + 0.05, "the lease waits as long"
 
 
 async def test_a_job_that_is_stopped_while_another_holds_up_its_host_is_let_go_and_not_called_late() -> None:

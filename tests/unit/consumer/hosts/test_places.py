@@ -8,7 +8,8 @@ import pytest
 
 from consumer.hosts.host_stats import HostStats
 from consumer.hosts.hosts import Wear
-from consumer.hosts.places import IDLE_S, LATE_S, Places
+from consumer.hosts.place import RENEWED_EVERY_S
+from consumer.hosts.places import IDLE_S, LATE_S, MOST_PLACES, Places
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events
 from tests.support.waiting import until
@@ -120,6 +121,31 @@ async def test_a_worn_host_is_renewed_once(setup: Setup, field: str, why: str) -
     await until(lambda: setup.places.shared.current is not setup.shared.host)
     assert setup.stats.replaced == {why: 1}
     assert setup.events.fields(Event.HOST_RENEWED) == [{"host": "shared", "why": why}]
+
+
+async def test_hosts_that_wear_out_fast_are_not_renewed_all_the_time(setup: Setup) -> None:
+    setup.shared.spoilt = True
+    await setup.look()
+    (new,) = setup.starter.started
+    new.spoilt = True
+    await setup.look()
+    assert setup.starter.started == [new], "what runs there gets time to end"
+    setup.places.shared._fresh_until -= RENEWED_EVERY_S
+    await setup.look()
+    assert len(setup.starter.started) == 2
+
+
+async def test_places_are_crowded_before_there_is_one_for_every_kind(setup: Setup) -> None:
+    for number in range(MOST_PLACES - 1):
+        assert not setup.places.crowded
+        setup.places.own(f"t.{number}")
+    assert setup.places.crowded
+
+
+async def test_a_kind_that_holds_up_others_is_reported_once(setup: Setup) -> None:
+    for _ in range(5):
+        setup.places.hold_up("t.slow", 5)
+    assert setup.events.fields(Event.QUARANTINED) == [{"kind": "t.slow"}]
 
 
 async def test_a_host_that_is_not_worn_stays(setup: Setup) -> None:
