@@ -98,7 +98,7 @@ MUTANTS = (
     ),
     Mutant(
         "what a dead host has started goes on",
-        (Cut("consumer/hosts/child.py", "        await self._spec.descendants.forget(process.pid)\n", ""),),
+        (Cut("consumer/hosts/child.py", "            await self._spec.descendants.forget(process.pid)\n", ""),),
         ("tests/unit/consumer/hosts/test_consumers_end.py::"
          "test_what_a_host_that_died_has_left_behind_is_ended_and_the_rest_spared",),
     ),

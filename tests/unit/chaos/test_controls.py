@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,22 @@ def test_a_guard_can_be_removed(guard: Guard, tmp_path: Path) -> None:
     root = copy_product(
         tmp_path, (*guard.also_removed, *guard.cuts) if guard.also_removed != guard.cuts else guard.cuts
     )
-    for each in guard.cuts:
-        text = (root / each.file).read_text()
-        if each.file.endswith(".py"):
-            compile(text, each.file, "exec")
+    compile_all(root, guard.cuts)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_guard_that_a_test_watches_can_be_removed(mutant: Mutant, tmp_path: Path) -> None:
-    copy_product(tmp_path, mutant.cuts)
+    compile_all(copy_product(tmp_path, mutant.cuts), mutant.cuts)
     for test in mutant.tests:
         path, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / path).read_text() if name else (ROOT / path).is_file()
+
+
+def compile_all(root: Path, cuts: Iterable[Cut]) -> None:
+    """See that what is left is a program: one that cannot start fails every test."""
+    for each in cuts:
+        if each.file.endswith(".py"):
+            compile((root / each.file).read_text(), each.file, "exec")
 
 
 def test_a_guard_that_has_moved_is_missed(tmp_path: Path) -> None:
