@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -126,12 +126,14 @@ class Consumer:
         self.announcer = Announcer(opened.jobs, opened.cache, telemetry)
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
         self.run_stats = RunStats()
-        self.lease = self._make_lease(settings, kinds.names)
+        self.lease = self._make_lease(settings, kinds.versions)
         opened.identity.follow(self.lease.reconnect)
         self.execution = Execution(
             kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
         )
-        claims = Claims(opened.jobs, opened.polling, kinds.names, self.execution, self.announcer, telemetry)
+        claims = Claims(
+            opened.jobs, opened.polling, kinds.versions, self.execution, self.announcer, telemetry
+        )
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [
             DeliveryIntake(each, claims, opened.keeper, self.execution, telemetry) for each in self.slots
@@ -143,7 +145,7 @@ class Consumer:
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
         self.timetable = self._make_timetable(settings)
 
-    def _make_lease(self, settings: Settings, kinds: Sequence[str]) -> Lease:
+    def _make_lease(self, settings: Settings, kinds: Mapping[str, int]) -> Lease:
         serves = Serves([lane.name for lane in settings.served], kinds)
         url = settings.postgres_url.get_secret_value()
         return Lease(

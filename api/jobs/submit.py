@@ -266,6 +266,7 @@ def make_job(
         deadline_s=options.deadline_s,
         tags=TAG_SEPARATOR.join(options.tags) or None,
         traceparent=traceparent,
+        handler_version=handler.version,
     )
 
 

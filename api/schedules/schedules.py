@@ -139,10 +139,9 @@ def _to_request(body: ScheduleBody) -> SubmitRequest:
 
 
 def _shown_options(options: str) -> dict[str, Any]:
-    """Return the options that a client can set: how long jobs are kept is not one of them."""
+    """Return the options that a client can set: how long jobs are kept and the version of their kind are none."""
     shown: dict[str, Any] = orjson.loads(options)
-    shown.pop("keep_s", None)
-    return shown
+    return {name: value for name, value in shown.items() if name not in ("keep_s", "handler_version")}
 
 
 def _options(job: NewJob, body: ScheduleBody) -> str:
@@ -152,5 +151,6 @@ def _options(job: NewJob, body: ScheduleBody) -> str:
         "priority": job.priority,
         "max_attempts": job.max_attempts,
         "keep_s": job.keep_s,
+        "handler_version": job.handler_version,
     }
     return orjson.dumps(options).decode()

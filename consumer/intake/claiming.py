@@ -19,7 +19,7 @@ PAUSE_S = 0.5
 
 
 class Claims:
-    """Claims jobs of the kinds this consumer knows.
+    """Claims jobs of the kinds this consumer knows, up to their versions.
 
     A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand.
     """
@@ -28,7 +28,7 @@ class Claims:
         self,
         jobs: JobStore,
         polling: PollingStore,
-        kinds: Sequence[str],
+        kinds: Mapping[str, int],
         execution: Execution,
         announcer: Announcer,
         telemetry: Telemetry,

@@ -77,6 +77,7 @@ class NewJob(NamedTuple):
     `fingerprint` is set for pure kinds; `flight` says that equal work may be shared instead (single flight): unfinished, or
     finished less than `fresh_s` seconds ago.
     `keep_s` is how long the job is kept once it has finished. `key` is the client's Idempotency-Key and `request_hash` what it stands for.
+    `handler_version` is that of its kind where it was accepted: an older one must not run it.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
     """
 
@@ -100,6 +101,7 @@ class NewJob(NamedTuple):
     key: str | None = None
     request_hash: bytes | None = None
     fresh_s: float | None = None
+    handler_version: int = 1
 
 
 def made_at(job_id: str) -> float:

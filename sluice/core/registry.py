@@ -19,6 +19,8 @@ class Kind(Protocol):
     @property
     def lane(self) -> str: ...
     @property
+    def version(self) -> int: ...
+    @property
     def cache_s(self) -> float: ...
     @property
     def keep_s(self) -> float | None: ...
@@ -62,9 +64,9 @@ class Registry(Mapping[str, K_co]):
         return len(self._kinds)
 
     @property
-    def names(self) -> list[str]:
-        """Every name under which a job may be waiting: kinds and aliases."""
-        return [*self._kinds, *self._aliases]
+    def versions(self) -> dict[str, int]:
+        """The version of a kind by every name under which a job may be waiting: kinds and aliases."""
+        return {name: self[name].version for name in (*self._kinds, *self._aliases)}
 
 
 def check_lanes(registry: Registry[Kind], lanes: Collection[str]) -> None:

@@ -43,7 +43,7 @@ from tests.support.leases import expire, new_owner
 from tests.support.make_jobs import new_job
 from tests.support.servers import empty_postgres, settings_for
 
-KINDS = ["demo.sum", "demo.sleep"]
+KINDS = {"demo.sum": 1, "demo.sleep": 1}
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -66,8 +66,8 @@ class FakeStores(FakeControlStore, FakeKeeperStore, FakeApiKeyStore):
         if at is not None:
             self.offered[job_id] = at + timedelta(seconds=60)
 
-    async def serve(self, kind: str) -> None:
-        self.served.add(kind)
+    async def serve(self, kind: str, version: int = 1) -> None:
+        self.served[kind] = version
 
     async def add_key(self, key: ApiKeyRecord) -> None:
         self.keys[key.key_id] = key
@@ -81,7 +81,7 @@ class Record(NamedTuple):
 
     `change` sets columns of a job, `outbox` has lane, priority and ids of every message, `make_due` lets the time of all of
     them come, `expire` ends the lease of a job. `offer_at` lets a job have been offered at this time (None: leave it as it is),
-    `serve` starts a consumer of this kind.
+    `serve` starts a consumer of this kind, in a version.
     """
 
     jobs: JobStore
@@ -95,7 +95,7 @@ class Record(NamedTuple):
     make_due: Callable[[], Awaitable[object]]
     expire: Callable[[str], Awaitable[object]]
     offer_at: Callable[[str, datetime | None], Awaitable[object]]
-    serve: Callable[[str], Awaitable[object]]
+    serve: Callable[..., Awaitable[object]]
     add_key: Callable[[ApiKeyRecord], Awaitable[object]]
     leave: Callable[[], object]
 
@@ -171,7 +171,7 @@ async def _on_postgresql(
         PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60),
         PostgresKeeperStore(database), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
-        lambda job_id: expire(sql, job_id), offer_at, lambda kind: new_owner(sql, kinds=[kind]),
+        lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
     )  # fmt: skip
 

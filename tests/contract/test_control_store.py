@@ -81,10 +81,10 @@ async def test_a_deleted_job_is_gone_and_its_key_stands_for_none(record: Record)
 async def test_attempts_that_did_not_succeed_are_listed_in_order(record: Record) -> None:
     job = await record.claimed()
     await record.jobs.settle([released(job)])
-    (again,) = await record.jobs.claim([job.id], [job.kind])
+    (again,) = await record.jobs.claim([job.id], {job.kind: 1})
     await record.jobs.settle([retried(again, FAILURE, 0)])
     assert await record.keeper.queue_due(10) == {job.id: 6}
-    (last,) = await record.jobs.claim([job.id], [job.kind])
+    (last,) = await record.jobs.claim([job.id], {job.kind: 1})
     await record.jobs.settle([succeeded(last, b"1")])
     attempts = await record.control.list_attempts(job.id)
     error = FAILURE.to_json(job.kind, 1)

@@ -104,6 +104,25 @@ async def test_only_what_waits_in_time_and_is_known_can_be_claimed(record: Recor
     assert sorted(await record.jobs.recover_lost_claims([free, also, late])) == sorted(claimed)
 
 
+async def test_only_a_version_that_is_not_older_runs_a_job(record: Record) -> None:
+    ids = await record.accepted(*(new_job(handler_version=version) for version in (1, 2, 3)))
+    older, same, newer = ids
+    assert {job.id for job in await record.jobs.claim(ids, {"demo.sum": 2})} == {older, same}
+    assert await record.jobs.defer_unclaimed([newer], {"demo.sum": 2}) == []
+    assert [job.id for job in await record.jobs.claim([newer], {"demo.sum": 3})] == [newer]
+
+
+@pytest.mark.parametrize(("version", "kept"), [(2, True), (3, False)])
+async def test_a_newer_version_gives_no_result_for_the_version_that_was_asked_for(
+    record: Record, version: int, kept: bool
+) -> None:
+    wanted = new_job(fingerprint=b"f" * 32, flight=True, fresh_s=60.0, handler_version=2)
+    (job,) = await record.jobs.claim(await record.accepted(wanted), {"demo.sum": version})
+    assert bool(await record.jobs.find_same({b"f" * 32: 60})) is kept
+    await record.jobs.settle([succeeded(job, b"1")])
+    assert (job.fingerprint is not None, bool(await record.jobs.find_same({b"f" * 32: 60}))) == (kept, kept)
+
+
 async def test_a_claim_brings_inputs_of_up_to_64_kib_and_others_are_read_apart(record: Record) -> None:
     short, long = b'"%065534d"' % 0, b'"%065535d"' % 0
     ids = await record.accepted(new_job(input=short), new_job(input=long))

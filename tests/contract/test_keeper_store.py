@@ -99,7 +99,7 @@ async def test_the_longest_overdue_fail_first(record: Record) -> None:
 
 async def test_jobs_whose_messages_are_lost_are_offered_again_once(record: Record) -> None:
     old, new, low, running = await record.accepted(*new_jobs(2), new_job(priority="low"), new_job())
-    await record.jobs.claim([running], ["demo.sum"])
+    await record.jobs.claim([running], {"demo.sum": 1})
     for job_id in (old, low):
         await record.offer_at(job_id, PAST)
     newest = PAST + timedelta(seconds=61)
@@ -129,7 +129,7 @@ async def test_as_many_jobs_of_a_queue_are_offered_again_as_are_asked_for_the_ol
 
 async def test_jobs_that_a_consumer_gives_back_are_offered_again_if_they_are_queued(record: Record) -> None:
     old, running = await record.accepted(*new_jobs(2))
-    await record.jobs.claim([running], ["demo.sum"])
+    await record.jobs.claim([running], {"demo.sum": 1})
     assert await record.keeper.offer_ids([old, running, new_job().id]) == 1
     assert (await record.outbox())[-1] == ("default", "normal", (old,))
 
@@ -137,7 +137,7 @@ async def test_jobs_that_a_consumer_gives_back_are_offered_again_if_they_are_que
 async def test_a_kind_that_nobody_serves_is_not_offered_until_somebody_does(record: Record) -> None:
     (job_id,) = await record.accepted(new_job(kind="strange"))
     before = await record.outbox()
-    assert await record.jobs.defer_unclaimed([job_id], ["demo.sum"]) == []
+    assert await record.jobs.defer_unclaimed([job_id], {"demo.sum": 1}) == []
     await record.offer_at(job_id, None)
     assert await record.keeper.offer_lost({QUEUE: None}, 10) == 0
     assert (await record.keeper.offer_parked(10), await record.outbox()) == (0, before)
@@ -146,9 +146,23 @@ async def test_a_kind_that_nobody_serves_is_not_offered_until_somebody_does(reco
     assert (await record.outbox())[-1] == ("default", "normal", (job_id,))
 
 
-async def test_a_kind_that_others_serve_is_offered_to_them(record: Record) -> None:
-    (job_id,) = await record.accepted(new_job(kind="strange"))
-    await record.serve("strange")
-    await record.jobs.defer_unclaimed([job_id], ["demo.sum"])
+async def test_a_version_that_nobody_serves_is_not_offered_until_somebody_does(record: Record) -> None:
+    await record.serve("demo.sum", 1)
+    (job_id,) = await record.accepted(new_job(handler_version=2))
+    before = await record.outbox()
+    assert await record.jobs.defer_unclaimed([job_id], {"demo.sum": 1}) == []
+    assert (await record.keeper.offer_parked(10), await record.outbox()) == (0, before)
+    await record.serve("demo.sum", 3)
+    assert (await record.keeper.offer_parked(10), await record.keeper.offer_parked(10)) == (1, 0)
+    assert (await record.outbox())[-1] == ("default", "normal", (job_id,))
+
+
+@pytest.mark.parametrize(("kind", "version"), [("strange", 1), ("demo.sum", 2)])
+async def test_a_kind_or_version_that_others_serve_is_offered_to_them(
+    record: Record, kind: str, version: int
+) -> None:
+    (job_id,) = await record.accepted(new_job(kind=kind, handler_version=version))
+    await record.serve(kind, version)
+    await record.jobs.defer_unclaimed([job_id], {"demo.sum": 1})
     assert [ids for *_, ids in await record.outbox()] == [(job_id,)] * 2
     assert await record.keeper.offer_parked(10) == 0

@@ -30,6 +30,12 @@ async def test_turns_that_a_priority_has_had_count(record: Record) -> None:
     assert (first.id, normal) == (low, normal)
 
 
+async def test_only_a_version_that_is_not_older_runs_a_job(record: Record) -> None:
+    ids = await record.accepted(*(new_job(handler_version=each, fingerprint=b"f" * 32) for each in (1, 2, 3)))
+    pulled = await record.polling.pull("default", 10, {"demo.sum": 2}, NO_TURNS)
+    assert {job.id: job.fingerprint for job in pulled} == {ids[0]: None, ids[1]: b"f" * 32}
+
+
 async def test_the_overdue_come_back_failed(record: Record) -> None:
     late, fine = await record.accepted(new_job(deadline_s=60), new_job())
     await record.change(late, {"deadline": PAST})

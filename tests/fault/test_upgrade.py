@@ -1,4 +1,4 @@
-"""Two releases side by side: kinds that one of them lacks, and a schema that changes under load."""
+"""Two releases side by side: kinds and versions that one of them lacks, and a schema that changes under load."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.server_checks import newest_revision
 from tests.fault.claims import check_claims
+from tests.fault.newer_sum import NEWER_BY
 from tests.support.job_client import KINDS, SUM
 from tests.support.load import Load
 from tests.support.stack import Stack, stack_on_empty_servers
 from tests.support.waiting import until_found
 
 OLD = "sluice.kinds.demo_sum"
+NEWER = "tests.fault.newer_sum"
 OWN: dict[str, Any] = {"kind": "own.loop", "input": {}}
 MINUTES_PASS = "update outbox set due = now() where due > now() + interval '5 seconds'"
 TABLES = (
@@ -108,3 +110,28 @@ async def _under_load(stack: Stack) -> AsyncIterator[Load]:
 
 async def _finds(record: asyncpg.Connection[asyncpg.Record], query: str, wanted: int) -> bool:
     return bool(await record.fetchval(query) == wanted)
+
+
+async def test_a_job_waits_for_its_version_and_an_older_one_for_no_longer_than_its_consumers_live(
+    two_releases: Stack,
+) -> None:
+    newer = two_releases.add_api(handlers=NEWER)
+    await newer.ready()
+    async with (
+        two_releases.client(api=newer) as client,
+        two_releases.client(api=two_releases.apis[1]) as old,
+        two_releases.sql() as record,
+    ):
+        ids = [(await client.post("/v1/jobs", json=SUM)).json()["id"]]
+        parked = "select count(*) from jobs where offered_until = 'infinity' and state = 'queued'"
+        await until_found(lambda: _finds(record, parked, 1))
+        ids += [(await old.post("/v1/jobs", json=SUM)).json()["id"]]
+        await two_releases.finished(ids[1:])
+        for consumer in two_releases.consumers:
+            consumer.stop()
+        ids += [(await old.post("/v1/jobs", json=SUM)).json()["id"]]
+        await two_releases.add_consumer(handlers=NEWER).ready()
+        await two_releases.finished(ids)
+        results = [(await client.get(f"/v1/jobs/{each}")).json()["result"]["total"] for each in ids]
+        assert results == [6 + NEWER_BY, 6, 6 + NEWER_BY]
+    assert await check_claims(two_releases) == {}

@@ -20,7 +20,7 @@ from tests.size.record import Sized, sized_record
 from tests.support.make_jobs import new_job
 from tests.support.servers import running_servers
 
-KINDS = ["demo.sum"]
+KINDS = {"demo.sum": 1}
 INPUT = orjson.dumps({"values": [1, 2, 3, 4, 5], "note": "x" * 24})
 BATCH = 64
 LINE = "| {:<72} | {:>10} | {:>10} |\n"

@@ -90,7 +90,7 @@ class FakeKeeperStore(FakeRecord):
     async def offer_parked(self, limit: int) -> int:
         """Send again what somebody serves now."""
         self.check()
-        parked = [self.jobs[each] for each in self.parked if self.jobs[each].kind in self.served]
+        parked = [self.jobs[each] for each in self.parked if self.is_known(self.jobs[each], self.served)]
         self.parked -= {job.id for job in parked[:limit]}
         return self._offer(parked[:limit])
 

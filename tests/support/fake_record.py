@@ -30,7 +30,8 @@ class FakeRecord:
         self.owned: set[str] = set()
         self.offered: dict[str, datetime] = {}
         self.parked: set[str] = set()
-        self.served: set[str] = set()
+        self.served: dict[str, int] = {}
+        self.handler_versions: dict[str, int] = {}
         self.now = AT
         self.away: bool | Exception = False
         self.refusals = 0
@@ -82,25 +83,25 @@ class FakeRecord:
         for each in outbox_ids:
             self.outbox.pop(each, None)
 
-    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Queued jobs of these kinds that are not overdue."""
+    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+        """Queued jobs of these kinds, up to their versions, that are not overdue."""
         self.check()
         found = [self.jobs[each] for each in sorted(ids) if each in self.jobs]
-        return [self._claim(job) for job in found if self._may_be_had(job, kinds)]
+        return [self._claim(job, kinds) for job in found if self._may_be_had(job, kinds)]
 
     async def read_input(self, job_id: str) -> bytes:
         """An input of any size."""
         self.check()
         return self.jobs[job_id].input or b"" if job_id in self.jobs else b""
 
-    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
         """Fail the overdue; offer what is of another kind to others, or park it if it is served by nobody."""
         self.check()
         queued = [self.jobs[each] for each in ids if each in self.jobs and _is_queued(self.jobs[each])]
         overdue = [job for job in queued if self._is_overdue(job)]
-        strange = [job for job in queued if job.kind not in kinds and job not in overdue]
-        self.parked |= {job.id for job in strange if job.kind not in self.served}
-        self.send([job for job in strange if job.kind in self.served])
+        strange = [job for job in queued if job not in overdue and not self.is_known(job, kinds)]
+        self.parked |= {job.id for job in strange if not self.is_known(job, self.served)}
+        self.send([job for job in strange if self.is_known(job, self.served)])
         return [self._fail_overdue(job) for job in overdue]
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
@@ -109,17 +110,21 @@ class FakeRecord:
         held = [self.jobs[each] for each in ids if each in self.owned]
         return [_claimed(job) for job in held if job.state == JobState.RUNNING]
 
-    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+    async def pull(
+        self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
+    ) -> list[Job]:
         """The oldest queued jobs of these kinds, in turns; the overdue fail."""
         self.check()
-        mine = [job for job in self.jobs.values() if job.lane == lane and job.kind in kinds]
+        mine = [job for job in self.jobs.values() if job.lane == lane and self.is_known(job, kinds)]
         waiting = sorted(filter(_is_queued, mine), key=self.offered_until)
         rounds: list[tuple[int, int, Job]] = []
         for rank, (priority, had) in enumerate(turns.items()):
             same = [job for job in waiting if job.priority == priority]
             rounds += [((had + place) // WEIGHTS[priority], rank, job) for place, job in enumerate(same)]
         chosen = [job for *_, job in sorted(rounds, key=lambda each: each[:2])[:limit]]
-        return [self._fail_overdue(job) if self._is_overdue(job) else self._claim(job) for job in chosen]
+        return [
+            self._fail_overdue(job) if self._is_overdue(job) else self._claim(job, kinds) for job in chosen
+        ]
 
     async def recover_lane_claims(self, lane: str) -> list[Job]:
         """What runs under our name in this lane."""
@@ -157,6 +162,10 @@ class FakeRecord:
         """When the newest offer of a job ends."""
         return self.offered.get(job.id) or (job.queued_at or self.now) + timedelta(seconds=60)
 
+    def is_known(self, job: Job, kinds: Mapping[str, int]) -> bool:
+        """Whether a job is of one of these kinds, and of no newer version."""
+        return self.handler_versions.get(job.id, 1) <= kinds.get(job.kind, 0)
+
     def check(self) -> None:
         """Raises what a record that is away raises, and counts how often."""
         if self.away:
@@ -174,6 +183,7 @@ class FakeRecord:
         if new.id in self.jobs or (new.flight and self._is_same(new)):
             return False
         self.jobs[new.id] = as_accepted(new, self.now)._replace(input=new.input)
+        self.handler_versions[new.id] = new.handler_version
         if new.flight:
             self.flights.add(new.id)
         return True
@@ -216,14 +226,16 @@ class FakeRecord:
         self.outbox[message.outbox_id] = message
         return message
 
-    def _may_be_had(self, job: Job, kinds: Sequence[str]) -> bool:
-        return _is_queued(job) and job.kind in kinds and not self._is_overdue(job)
+    def _may_be_had(self, job: Job, kinds: Mapping[str, int]) -> bool:
+        return _is_queued(job) and self.is_known(job, kinds) and not self._is_overdue(job)
 
     def _is_overdue(self, job: Job) -> bool:
         return job.deadline is not None and job.deadline <= self.now
 
-    def _claim(self, job: Job) -> Job:
+    def _claim(self, job: Job, kinds: Mapping[str, int]) -> Job:
         self.owned.add(job.id)
+        own = self.handler_versions.get(job.id, 1) == kinds[job.kind]
+        self.flights -= set() if own else {job.id}
         return _claimed(
             self.change(
                 job,
@@ -231,6 +243,7 @@ class FakeRecord:
                 fence=job.fence + 1,
                 attempt=job.attempt + 1,
                 started_at=self.now,
+                fingerprint=job.fingerprint if own else None,
             )
         )
 

@@ -15,19 +15,21 @@ from sluice.core.ports import KeeperStore, OpenJob
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-async def new_owner(sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = ()) -> Owner:
+async def new_owner(sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = (), version: int = 1) -> Owner:
     """Take a lease for a process of the test; with a negative one, it has died."""
     owner = Owner()
-    await give_lease(sql, owner, lease_s, kinds)
+    await give_lease(sql, owner, lease_s, kinds, version)
     return owner
 
 
-async def give_lease(sql: Sql, owner: Owner, lease_s: float = 3_600, kinds: Sequence[str] = ()) -> None:
+async def give_lease(
+    sql: Sql, owner: Owner, lease_s: float = 3_600, kinds: Sequence[str] = (), version: int = 1
+) -> None:
     """Take a lease under this id, for a consumer that serves these kinds in the usual lanes."""
     await sql.execute(
-        "insert into consumers (id, host, pid, release, lanes, kinds, lease_until)"
-        " values ($1, 'test', 1, 'test', '{default,heavy}', $3, clock_timestamp() + $2 * interval '1 second')",
-        owner.id, lease_s, list(kinds),
+        "insert into consumers (id, host, pid, release, lanes, kinds, versions, lease_until)"
+        " values ($1, 'test', 1, 'test', '{default,heavy}', $3, $4, clock_timestamp() + $2 * interval '1 second')",
+        owner.id, lease_s, list(kinds), [version] * len(kinds),
     )  # fmt: skip
 
 

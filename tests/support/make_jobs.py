@@ -13,7 +13,7 @@ from sluice.core.job import Job, NewJob, as_accepted
 from sluice.core.schedule import NewSchedule
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-OPTIONS = '{"lane":"heavy","priority":"low","max_attempts":7,"timeout_s":1.5,"keep_s":3600,"deadline_s":60,"tags":["a b","ü"]}'
+OPTIONS = '{"lane":"heavy","priority":"low","max_attempts":7,"timeout_s":1.5,"keep_s":3600,"handler_version":1,"deadline_s":60,"tags":["a b","ü"]}'
 
 
 def aged_id(age_s: float) -> str:

@@ -66,10 +66,11 @@ class PostgresJobStore:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
         await self._database.fetch("delete_dispatched", outbox_ids, budget_s=WRITE_S)
 
-    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Take queued jobs of these kinds, raising their fence."""
+    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+        """Take queued jobs of these kinds, up to their versions, raising their fence."""
         lease = self._owner.id
-        rows = await self._database.fetch("claim", ids, lease, kinds, self._hold_s, budget_s=WRITE_S)
+        values = (list(kinds), self._hold_s, list(kinds.values()))
+        rows = await self._database.fetch("claim", ids, lease, *values, budget_s=WRITE_S)
         self._owner.require(lease)
         return jobs_of(rows)
 
@@ -84,9 +85,10 @@ class PostgresJobStore:
         rows = await self._database.fetch("read_input", job_id, budget_s=WRITE_S)
         return bytes(rows[0]["input"]) if rows else b""
 
-    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
         """Deal with ids that could not be claimed; returns the overdue, now failed."""
-        return jobs_of(await self._database.fetch("defer_unclaimed", ids, kinds, budget_s=WRITE_S))
+        known = (list(kinds), list(kinds.values()))
+        return jobs_of(await self._database.fetch("defer_unclaimed", ids, *known, budget_s=WRITE_S))
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state."""

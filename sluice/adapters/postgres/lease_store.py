@@ -17,10 +17,10 @@ from sluice.core.owner import Owner, claim_holds_s
 
 
 class Serves(NamedTuple):
-    """The lanes and kinds of which a consumer takes jobs."""
+    """The lanes and kinds of which a consumer takes jobs, and the versions of the kinds."""
 
     lanes: Sequence[str]
-    kinds: Sequence[str]
+    kinds: Mapping[str, int]
 
 
 class PostgresLeaseStore:
@@ -38,8 +38,10 @@ class PostgresLeaseStore:
 
     async def take(self) -> None:
         """Take a lease under the id of this process."""
+        lanes, kinds = self._serves
         await self._fetch(
-            "take_lease", self._owner.id, socket.gethostname(), os.getpid(), __version__, *self._serves, self._lease_s
+            "take_lease", self._owner.id, socket.gethostname(), os.getpid(), __version__,
+            lanes, list(kinds), list(kinds.values()), self._lease_s,
         )  # fmt: skip
 
     async def renew(self, report: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sluice.adapters.postgres.pool import WRITE_S, Database
 from sluice.adapters.postgres.rows import jobs_of
@@ -20,12 +20,15 @@ class PostgresPollingStore:
     def __init__(self, database: Database, owner: Owner, lease_s: float) -> None:
         self._database, self._owner, self._hold_s = database, owner, claim_holds_s(lease_s)
 
-    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+    async def pull(
+        self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
+    ) -> list[Job]:
         """Claim the oldest queued jobs of a lane, in turns by priority; the overdue come back failed."""
         weights = [WEIGHTS[priority] for priority in turns]
         lease = self._owner.id
         rows = await self._database.fetch(
-            "poll", lane, lease, kinds, self._hold_s, limit, list(turns), weights, list(turns.values()),
+            "poll", lane, lease, list(kinds), self._hold_s, list(kinds.values()), limit,
+            list(turns), weights, list(turns.values()),
             budget_s=WRITE_S,
         )  # fmt: skip
         self._owner.require(lease)

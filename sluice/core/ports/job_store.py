@@ -46,17 +46,18 @@ class JobStore(Protocol):
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
 
-    async def claim(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Take queued jobs of these kinds, raising their fence; ids that are not returned could not be claimed.
+    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+        """Take queued jobs of these kinds, up to their versions, raising their fence; ids that are not returned could not be claimed.
 
+        A job of an older version loses its fingerprint: its result is none of that version.
         A job whose input is longer than 64 KiB comes without it, as from every method that hands out jobs to run.
         """
 
     async def read_input(self, job_id: str) -> bytes:
         """Read an input that was too long to come with its claim; empty if it is not there."""
 
-    async def defer_unclaimed(self, ids: Sequence[str], kinds: Sequence[str]) -> list[Job]:
-        """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds unknown here."""
+    async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+        """Deal with ids that could not be claimed: fail the overdue (returned), put off kinds and versions unknown here."""
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         """Read those of these jobs that this process already holds: claims whose reply was lost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from sluice.core.job import Job
@@ -11,7 +11,9 @@ from sluice.core.job import Job
 class PollingStore(Protocol):
     """The record, as consumers use it while RabbitMQ is away."""
 
-    async def pull(self, lane: str, limit: int, kinds: Sequence[str], turns: Mapping[str, int]) -> list[Job]:
+    async def pull(
+        self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
+    ) -> list[Job]:
         """Claim the oldest queued jobs of a lane, in turns by priority (sluice.core.lanes.Turns); the overdue come back failed."""
 
     async def recover_lane_claims(self, lane: str) -> list[Job]:

@@ -56,9 +56,9 @@ MUTANTS = (
     Mutant(
         "a lease goes by the clock of the consumer",
         (
-            Cut(f"{_QUERIES}/lease_store/take_lease.sql", "clock_timestamp() + $7::float8 * interval '1 second'", "to_timestamp($7::float8)"),
+            Cut(f"{_QUERIES}/lease_store/take_lease.sql", "clock_timestamp() + $8::float8 * interval '1 second'", "to_timestamp($8::float8)"),
             Cut(f"{_QUERIES}/lease_store/renew_lease.sql", "clock_timestamp() + $2::float8 * interval '1 second'", "to_timestamp($2::float8)"),
-            Cut(_LEASE_STORE, "*self._serves, self._lease_s\n", f"*self._serves, {_OWN_CLOCK}\n"),
+            Cut(_LEASE_STORE, "list(kinds.values()), self._lease_s,", f"list(kinds.values()), {_OWN_CLOCK},"),
             Cut(_LEASE_STORE, "self._owner.id, self._lease_s, report", f"self._owner.id, {_OWN_CLOCK}, report"),
         ),
         ("tests/fault/test_clocks.py::test_leases_hold_and_no_job_is_done_twice",),
@@ -67,6 +67,16 @@ MUTANTS = (
         "a lease that is over is renewed",
         (Cut(f"{_QUERIES}/lease_store/renew_lease.sql", " and lease_until > clock_timestamp()", ""),),
         ("tests/contract/test_lease_store.py::test_a_lease_is_taken_and_renewed_until_it_is_over",),
+    ),
+    Mutant(
+        "a consumer runs jobs of a newer version of their kind than it has",
+        (Cut(f"{_QUERIES}/job_store/claim.sql", "handler_version <= :version_here", ":version_here is not null"),),
+        ("tests/contract/test_job_store.py::test_only_a_version_that_is_not_older_runs_a_job",),
+    ),
+    Mutant(
+        "a newer version gives the result of an older one",
+        (Cut(f"{_QUERIES}/fragments/only_its_own_result.sql", "case when not wanted.older then fingerprint end", "fingerprint"),),
+        ("tests/contract/test_job_store.py::test_a_newer_version_gives_no_result_for_the_version_that_was_asked_for",),
     ),
     Mutant(
         "a claim does not ask whether its lease holds",

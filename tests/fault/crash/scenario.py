@@ -115,7 +115,7 @@ class CaseRunner:
                 owner = await new_owner(sql)
                 gone = PostgresJobStore(database, owner, settings_for(self._stack.servers))
                 await gone.accept([new])
-                await gone.claim([new.id], ["chaos.sum"])
+                await gone.claim([new.id], {"chaos.sum": 1})
                 # Only now: keepers look once for the jobs of a lease that is over.
                 await sql.execute(END_LEASE, owner.id)
         finally:

@@ -30,7 +30,7 @@ from tests.support.servers import settings_for
 
 OTHERS = 20
 """Other processes that a test may have."""
-KINDS = ["demo.sum", "demo.sleep"]
+KINDS = {"demo.sum": 1, "demo.sleep": 1}
 
 
 class Row(NamedTuple):

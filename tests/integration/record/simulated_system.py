@@ -67,7 +67,7 @@ async def work(ask: Ask) -> Ask:
     return ask
 
 
-KINDS = [work.kind]
+KINDS = {work.kind: 1}
 
 
 class ShakyBroker:

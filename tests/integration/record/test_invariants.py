@@ -16,6 +16,7 @@ from sluice.core.lifecycle import LOST_LIMIT, Failure, crashed, failed, postpone
 from sluice.core.ports import Finding, Verifier
 from tests.integration.record.record_fixture import Record
 from tests.integration.test_http import sluice
+from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_jobs
 from tests.support.servers import frozen
 
@@ -47,7 +48,9 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("unheld_claims", "queued", SET.format("owner = gen_random_uuid()")),
     ("missing_inputs", "queued", SET.format("input = null")),
     ("missing_inputs", "failed", "delete from inputs where id = $1"),
-    ("unserved_jobs", "queued", SET.format(f"offered_until = 'infinity', queued_at = {LONG_AGO}")),
+    ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, kind = 'strange'")),
+    ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, lane = 'gone'")),
+    ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, handler_version = 2")),
     ("overtaken_jobs", "queued", SET.format(f"offered_until = {LONG_AGO}")),
     ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
     ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
@@ -113,6 +116,7 @@ async def violated(verifier: Verifier, newest: int) -> list[Finding]:
 async def jobs(record: Record) -> dict[str, str]:
     """A job in every state, by way of the product's own statements; what was published has left the outbox."""
     why = Failure("handler-error", "no", retryable=True)
+    await new_owner(record.sql, kinds=["demo.sum"])
     ids = {}
     for state in ("succeeded", "failed", "cancelled", "running"):
         job = await record.claimed(input=b'"%0300d"' % 0)
@@ -224,7 +228,7 @@ async def test_whatever_the_product_does_is_right(record: Record, verifier: Post
     assert len(await record.rescue()) == 2
     await record.accepted(new_job(key="k", request_hash=b"h"), *new_jobs(3), new_job(delay_s=50.0))
     (overdue,) = await record.accepted(new_job(deadline_s=0.0))
-    assert len(await record.store.defer_unclaimed([overdue], ["demo.sum"])) == 1
+    assert len(await record.store.defer_unclaimed([overdue], {"demo.sum": 1})) == 1
     (unbegun,) = await record.accepted()
     assert await record.control.cancel("acme", unbegun)
     assert await record.control.retry("acme", done[1].id, new_job().id)
@@ -250,6 +254,17 @@ async def test_what_has_just_become_late_is_given_time(
     await record.change(jobs["scheduled"], f"run_at = {just}")
     await record.change(jobs["queued"], f"deadline = {just}, queued_at = now() - interval '9 minutes'")
     await record.sql.execute(f"update outbox set due = {just}")  # noqa: S608  of the test
+    assert await found(verifier, record.sql) == {}
+
+
+async def test_a_job_that_somebody_serves_may_wait_for_long(
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
+) -> None:
+    await record.change(jobs["queued"], f"queued_at = {LONG_AGO}")
+    assert await found(verifier, record.sql) == {}
+    await record.sql.execute("update consumers set lease_until = now() where kinds <> '{}'")
+    assert set(await found(verifier, record.sql)) == {"unserved_jobs"}
+    verifier._patience_s = 86_400  # its consumer may be back in a moment
     assert await found(verifier, record.sql) == {}
 
 

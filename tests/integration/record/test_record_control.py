@@ -118,9 +118,18 @@ async def test_a_cancel_that_comes_while_the_job_is_settled_leaves_it_as_it_ende
 
 
 async def test_a_failed_job_is_tried_again_as_it_was_submitted(record: Record) -> None:
-    job = await ended(
-        record, lane="heavy", priority="low", max_attempts=2, timeout_s=7.5, tags="t", fingerprint=b"p" * 32
+    (new,) = new_jobs(
+        1,
+        lane="heavy",
+        priority="low",
+        max_attempts=2,
+        timeout_s=7.5,
+        tags="t",
+        fingerprint=b"p" * 32,
+        handler_version=2,
     )
+    (job,) = await record.store.claim(await record.accepted(new), {"demo.sum": 2})
+    await record.store.settle([ENDINGS["failed"](job)])
     await record.empty_outbox()
     new_id = an_id()
     messages = await record.control.retry("acme", job.id, new_id)
@@ -134,7 +143,9 @@ async def test_a_failed_job_is_tried_again_as_it_was_submitted(record: Record) -
     assert (again.retry_of, again.state, again.version, again.fence) == (job.id, "queued", 1, 0)
     alike = ("tenant", "kind", "lane", "priority", "max_attempts", "timeout_s", "tags", "fingerprint")
     assert [getattr(again, name) for name in alike] == [getattr(job, name) for name in alike]
-    claimed = await record.claim(new_id)
+    rows = [await record.row(each) for each in (job.id, new_id)]
+    assert [row["handler_version"] for row in rows] == [2, 2]
+    (claimed,) = await record.store.claim([new_id], {"demo.sum": 2})
     assert claimed.input == (await record.row(job.id))["input"]
 
 

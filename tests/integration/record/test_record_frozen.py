@@ -117,7 +117,9 @@ async def test_a_frozen_consumer_that_does_not_read_its_answer_is_cut_off_and_le
     frozen = await connect(record.settings.postgres_url.get_secret_value(), NAME)
     claim = await frozen.prepare(load_queries()["claim"])
     frozen._transport.pause_reading()  # type: ignore[attr-defined]  # of asyncpg, private
-    claiming = asyncio.create_task(claim.fetch(ids_of(jobs), record.another().id, KINDS, 5.0))
+    claiming = asyncio.create_task(
+        claim.fetch(ids_of(jobs), record.another().id, [*KINDS], 5.0, [*KINDS.values()])
+    )
     await until_found(lambda: record.sql.fetchval(WRITING, NAME))
     taken: list[str] = []
     while not taken:

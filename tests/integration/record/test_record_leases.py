@@ -205,7 +205,7 @@ async def test_a_lease_without_postgresql_is_told_so(servers: Servers, process: 
     with pytest.raises(ServerAway):
         await process.lease.renew(b"{}")
     with pytest.raises(ServerAway):
-        await open_lease_store(servers.postgres.url, process.owner, Serves([], []), LEASE_S)
+        await open_lease_store(servers.postgres.url, process.owner, Serves([], {}), LEASE_S)
 
 
 async def test_one_claim_of_many_is_refused_as_a_whole(record: Record, process: Process) -> None:

@@ -47,7 +47,7 @@ async def find_lost(record: Record) -> None:
 
 async def offer_parked(record: Record) -> None:
     (job_id,) = await record.accepted(kind="strange")
-    await record.store.defer_unclaimed([job_id], ["demo.sum"])
+    await record.store.defer_unclaimed([job_id], {"demo.sum": 1})
     await record.empty_outbox()
     await new_owner(record.sql, kinds=["strange"])
 

@@ -106,7 +106,7 @@ async def counts(record: Record, table: str) -> tuple[int, int]:
 
 async def test_a_claim_and_progress_touch_no_index(record: Record) -> None:
     ids = await record.accepted(*new_jobs(5, deadline_s=60, fingerprint=b"f" * 32))
-    assert await hot(record, "claim", ids, record.owner.id, KINDS, 1.0) == (5, 5)
+    assert await hot(record, "claim", ids, record.owner.id, [*KINDS], 1.0, [*KINDS.values()]) == (5, 5)
     jobs = await record.store.recover_lost_claims(ids)
     fences = [job.fence for job in jobs]
     assert await hot(record, "store_progress", ids_of(jobs), fences, [b"1"] * 5) == (5, 5)
@@ -114,7 +114,7 @@ async def test_a_claim_and_progress_touch_no_index(record: Record) -> None:
 
 async def test_a_poll_touches_no_index(record: Record) -> None:
     await record.accepted(*new_jobs(5))
-    values = ("default", record.owner.id, KINDS, 1.0, 10, ["normal"], [1], [0])
+    values = ("default", record.owner.id, [*KINDS], 1.0, [*KINDS.values()], 10, ["normal"], [1], [0])
     assert await hot(record, "poll", *values) == (5, 5)
 
 

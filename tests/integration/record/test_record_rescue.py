@@ -207,7 +207,7 @@ async def test_fingerprints_that_the_record_computes_are_those_of_every_other_fa
     record: Record, kind: str
 ) -> None:
     (lost,), (late,) = await record.accepted(kind=kind), await record.accepted(kind=kind, deadline_s=60)
-    await record.store.claim([lost], [kind])
+    await record.store.claim([lost], {kind: 1})
     await record.change(lost, f"crash_count = {LOST_LIMIT}")
     await record.expire(lost)
     assert len(await record.rescue()) == 1

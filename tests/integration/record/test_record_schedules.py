@@ -160,11 +160,12 @@ async def test_a_tick_becomes_a_job_with_the_options_of_its_schedule(
 async def test_options_may_be_left_open(
     record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
-    options = '{"lane":"default","priority":"normal","max_attempts":1,"timeout_s":null,"keep_s":60,"deadline_s":null,"tags":[]}'
+    options = '{"lane":"default","priority":"normal","max_attempts":1,"timeout_s":null,"keep_s":60,"handler_version":2,"deadline_s":null,"tags":[]}'
     await overdue(record, store, options=options)
     await keeper.once()
     (job,) = await jobs(record)
     assert (job["timeout_s"], job["keep_s"], job["deadline"]) == (None, 60, None)
+    assert job["handler_version"] == 2
     assert job["tags"] == "schedule:nightly"
 
 

@@ -105,7 +105,13 @@ class InMemoryConsumer:
             LongInputs(store, pause_s=0),
         )
         self.claims = Claims(
-            store, store, ["t.former", "t.work"], self.execution, self.announcer, self.telemetry, pause_s=0
+            store,
+            store,
+            {"t.former": 1, "t.work": 1},
+            self.execution,
+            self.announcer,
+            self.telemetry,
+            pause_s=0,
         )
         self.slots = LaneSlots(Lane("default", slots, 16))
         self.intake = DeliveryIntake(self.slots, self.claims, store, self.execution, self.telemetry)

@@ -20,7 +20,7 @@ async def give(value: Value) -> Value:
     return value
 
 
-ONE = handler("one.kind", aliases=("old.kind",))(give)
+ONE = handler("one.kind", aliases=("old.kind",), version=3)(give)
 both = pytest.mark.parametrize("kind", [ONE, describe(ONE)], ids=["with its code", "without"])
 
 
@@ -31,7 +31,7 @@ def test_finds_a_kind_by_its_name_and_by_its_former_names(kind: Kind) -> None:
     assert list(registry) == ["one.kind"]
     assert len(registry) == 1
     assert "old.kind" in registry
-    assert registry.names == ["one.kind", "old.kind"]
+    assert registry.versions == {"one.kind": 3, "old.kind": 3}
 
 
 def test_an_unknown_kind_is_no_kind() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_a_job_is_kept_for_as_long_as_the_setting_says_and_while_its_result_may_
     request = read_submit(orjson.dumps({"kind": "demo.pure", "input": {"values": [1]}}))
     job = make_job("acme", add_once, {"default": Lane("default", 8, 16)}, keep_s, request)
     assert job.keep_s == kept_s
+
+
+def test_a_job_carries_the_version_of_its_kind() -> None:
+    request = read_submit(orjson.dumps({"kind": "demo.pure", "input": {"values": [1]}}))
+    newer = replace(add_once, version=3)
+    assert make_job("acme", newer, {"default": Lane("default", 8, 16)}, 60, request).handler_version == 3
 
 
 async def test_the_setting_reaches_what_is_accepted(

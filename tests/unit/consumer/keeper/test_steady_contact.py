@@ -19,7 +19,7 @@ from tests.support.make_jobs import new_job
 async def test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing() -> None:
     store, contact = FakeKeeperStore(), SimpleNamespace(is_steady=False)
     await store.accept([new := new_job()])
-    await store.claim([new.id], [new.kind])
+    await store.claim([new.id], {new.kind: 1})
     store.silent.add(new.id)
     duty = _rescue_duty(store, contact)
     assert await duty.once() == 0

@@ -4,6 +4,7 @@ create table jobs (
     id                  uuid primary key,                 -- UUIDv7, made by the api
     tenant              text not null,
     kind                text not null,
+    handler_version     integer not null default 1,       -- of its kind, where it was accepted: no older one runs it
     lane                text not null,
     priority            text not null check (priority in ('high', 'normal', 'low', 'overflow')),
     state               text not null check (state in ('scheduled', 'queued', 'running', 'succeeded', 'failed', 'cancelled')),
@@ -20,7 +21,7 @@ create table jobs (
     queued_at           timestamptz,                      -- null while it is scheduled
     offers              integer not null default 1,       -- to consumers, since it was queued
     offered_until       timestamptz not null              -- its message counts as lost if one queued after this was claimed
-                            default now() + interval '60 seconds',  -- infinity: nobody serves its kind, so it is not offered
+                            default now() + interval '60 seconds',  -- infinity: nobody serves its kind and version, so it is not offered
     owner               uuid,                             -- the lease under which it runs: a row of consumers
     cancel_requested_at timestamptz,
     tags                text,                             -- joined by U+001F
@@ -55,7 +56,7 @@ create table jobs (
 -- States are told apart by the columns that change with them only at the beginning and at the end.
 create index jobs_due on jobs (run_at) where queued_at is null and finished_at is null;
 create index jobs_waiting on jobs (lane, priority, offered_until) where queued_at is not null and finished_at is null;
-create index jobs_parked on jobs (kind, lane, queued_at) where offered_until = 'infinity' and finished_at is null;
+create index jobs_parked on jobs (kind, lane, handler_version, queued_at) where offered_until = 'infinity' and finished_at is null;
 create index jobs_open on jobs (tenant, id) where finished_at is null;
 create index jobs_deadline on jobs (deadline) where deadline is not null and finished_at is null;
 create unique index jobs_flight on jobs (fingerprint) where flight and finished_at is null;
@@ -97,6 +98,7 @@ create table consumers (
     release      text not null,
     lanes        text[] not null,
     kinds        text[] not null,
+    versions     integer[] not null,                      -- of the kinds, in their order
     statistics   jsonb not null default '{}',
     started_at   timestamptz not null default now(),
     seen_at      timestamptz not null default now(),

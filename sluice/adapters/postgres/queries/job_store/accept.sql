@@ -1,5 +1,5 @@
 -- Accept jobs: insert them and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
--- $1..$20: one array per field of NewJob; $21: seconds until the keeper publishes what the api did not; $22: the longest
+-- $1..$21: one array per field of NewJob; $22: seconds until the keeper publishes what the api did not; $23: the longest
 -- input that is stored with its job.
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
 -- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
@@ -9,9 +9,9 @@ with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[],
                 $8::float8[], $9::float8[], $10::int[], $11::bytea[], $12::bool[], $13::float8[], $14::timestamptz[],
-                $15::float8[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::float8[])
+                $15::float8[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::float8[], $21::int[])
         as new(id, tenant, kind, lane, priority, input, max_attempts, timeout_s, keep_s, ids_per_message, fingerprint,
-               flight, delay_s, run_at, deadline_s, tags, traceparent, key, request_hash, fresh_s)
+               flight, delay_s, run_at, deadline_s, tags, traceparent, key, request_hash, fresh_s, handler_version)
 ), keyed as (
     insert into idempotency_keys (tenant, key, request_hash, job_id)
     select tenant, key, request_hash, id from incoming where key is not null
@@ -19,10 +19,10 @@ with incoming as materialized (
     on conflict do nothing
     returning job_id
 ), accepted as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint, flight,
+    insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint, flight,
                       run_at, queued_at, deadline, tags, traceparent)
-    select id, tenant, kind, lane, priority, case when start_at > now() then 'scheduled' else 'queued' end,
-           case when length(input) <= $22::int then input end, max_attempts, timeout_s, keep_s, fingerprint, flight, start_at,
+    select id, tenant, kind, handler_version, lane, priority, case when start_at > now() then 'scheduled' else 'queued' end,
+           case when length(input) <= $23::int then input end, max_attempts, timeout_s, keep_s, fingerprint, flight, start_at,
            case when start_at > now() then null else now() end,
            now() + deadline_s * interval '1 second', tags, traceparent
     from incoming
@@ -38,7 +38,7 @@ with incoming as materialized (
     returning id, state
 ), long as (
     insert into inputs (id, input)
-    select id, incoming.input from accepted join incoming using (id) where length(incoming.input) > $22::int
+    select id, incoming.input from accepted join incoming using (id) where length(incoming.input) > $23::int
 ), placed as (
     select id, lane, priority,
            (row_number() over (partition by lane, priority order by id) - 1) / ids_per_message as message
@@ -46,7 +46,7 @@ with incoming as materialized (
     where state = 'queued'
 ), sent as (
     insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id order by id), now() + $21::float8 * interval '1 second'
+    select lane, priority, array_agg(id order by id), now() + $22::float8 * interval '1 second'
     from placed
     group by lane, priority, message
     returning id, lane, priority, ids

@@ -1,15 +1,16 @@
 -- Claim queued jobs to run them, raising the fence. Waits for rows that are locked: a cancel that rolls back must not make
 -- its job look void.
--- $1: ids; $2: owner; $3: kinds known here; $4: seconds for which the lease has to hold.
+-- $1: ids; $2: owner; $3: kinds known here; $4: seconds for which the lease has to hold; $5: the versions of the kinds.
 with wanted as materialized (
-    select id from jobs
-    where id = any($1::uuid[]) and state = 'queued' and kind = any($3::text[])
+    select id, handler_version < :version_here as older from jobs
+    where id = any($1::uuid[]) and state = 'queued' and handler_version <= :version_here
       and (deadline is null or deadline > now())
     order by id
     for update
 )
 update jobs
-set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now()
+set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now(),
+    :only_its_own_result
 from wanted
 where jobs.id = wanted.id
 returning :job, :input, null::bytea as result, null::bytea as error

@@ -1,16 +1,18 @@
--- Deal with jobs that could not be claimed: those of kinds unknown here are offered to others, after longer and longer pauses,
+-- Deal with jobs that could not be claimed: those of kinds or versions unknown here are offered to others, after longer and longer pauses,
 -- or parked if nobody serves them; the overdue fail; the rest are void.
--- $1: ids; $2: kinds known here.
+-- $1: ids; $2: kinds known here; $3: their versions.
 with seen as materialized (
-    select id, kind, lane, deadline <= now() as overdue
+    select id, kind, handler_version, lane, deadline <= now() as overdue
     from jobs
     where id = any($1::uuid[]) and state = 'queued'
     order by id
     for update
 ), foreign_kinds as materialized (
     select seen.id, served.kind is not null as served
-    from seen left join :served using (kind, lane)
-    where overdue is not true and not seen.kind = any($2::text[])
+    from seen left join :served
+        on (served.kind, served.lane) = (seen.kind, seen.lane) and seen.handler_version <= served.version
+    where overdue is not true
+      and (seen.handler_version <= ($3::int[])[array_position($2::text[], seen.kind)]) is not true
 ), put_off as (
     update jobs
     set offers = offers + 1,

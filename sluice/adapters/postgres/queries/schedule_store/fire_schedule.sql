@@ -11,9 +11,9 @@ with turn as (
     where id = $1::uuid and ($2::timestamptz is null or (next_at = $2::timestamptz and not paused))
     returning tenant, name, kind, input, options
 ), fired as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, deadline, run_at, queued_at,
+    insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, deadline, run_at, queued_at,
                       tags)
-    select new.id, tenant, kind, options->>'lane', options->>'priority', 'queued',
+    select new.id, tenant, kind, (options->>'handler_version')::int, options->>'lane', options->>'priority', 'queued',
            case when length(input) <= $6::int then input end,
            (options->>'max_attempts')::int, (options->>'timeout_s')::float8, (options->>'keep_s')::float8,
            now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),

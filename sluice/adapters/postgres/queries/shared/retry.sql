@@ -1,9 +1,9 @@
 -- Try failed jobs again, each as a new job that names the failed one; at most one for each.
 -- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not.
 with again as (
-    insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
+    insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
                       tags, traceparent, queued_at, retry_of)
-    select new.id, tenant, kind, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
+    select new.id, tenant, kind, handler_version, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
            tags, traceparent, now(), failed.id
     from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id) join jobs as failed on failed.id = new.failed_id
     where tenant = $1 and state = 'failed'

@@ -1,4 +1,11 @@
--- A queued job whose kind no consumer serves in its lane, for over ten minutes: it is not offered until one does.
--- Do: start a consumer that has its kind (SLUICE_HANDLERS) and serves its lane (SLUICE_SERVE_LANES), or cancel the job.
-select id::text from jobs
-where offered_until = 'infinity' and finished_at is null and queued_at < now() - interval '10 minutes'
+-- A job that has been queued for over ten minutes and that no consumer may run: none serves its kind in its lane, or only in an
+-- older version than it was accepted for. It is not offered until one does.
+-- Do: start a consumer that has its kind in that version or a newer one (SLUICE_HANDLERS) and serves its lane (SLUICE_LANES,
+-- SLUICE_SERVE_LANES), or cancel the job. If you went back to an older release for good, whose handlers take its input, set
+-- handler_version to theirs, fingerprint to null and flight to false.
+select jobs.id::text from jobs
+left join (select kind, lane, max(version) as version
+           from consumers, unnest(kinds, versions) as known(kind, version), unnest(lanes) as lane
+           where lease_until > clock_timestamp() - :patience group by kind, lane) as served using (kind, lane)
+where queued_at < now() - interval '10 minutes' and finished_at is null and state = 'queued'
+  and (served.version is null or handler_version > served.version)
