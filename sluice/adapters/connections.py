@@ -6,7 +6,7 @@ Nothing here waits for a server: a process starts with everything down and becom
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks
 from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
+from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
@@ -102,7 +103,10 @@ async def open_connections(
         stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        watching.keep(partial(_watch_record, servers.postgres, checks, clock, identity), "watch-record")
+        report = partial(_report_unserved, servers.postgres, settings.lanes, config_problems)
+        watching.keep(
+            partial(_watch_record, servers.postgres, checks, clock, identity, report), "watch-record"
+        )
         watching.keep(partial(_watch_cache, servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
         yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
@@ -163,9 +167,13 @@ def _connect_ports(
 
 
 async def _watch_record(
-    postgres: PostgresServer, checks: ServerChecks, clock: RecordClock, identity: RecordIdentity
+    postgres: PostgresServer,
+    checks: ServerChecks,
+    clock: RecordClock,
+    identity: RecordIdentity,
+    report_unserved: Callable[..., Awaitable[None]],
 ) -> None:
-    moved = asyncio.Event()
+    settling_in, moved = True, asyncio.Event()
     identity.follow(moved.set)
     while True:
         moved.clear()
@@ -173,11 +181,23 @@ async def _watch_record(
             await checks.check(postgres.ask)
             asked = clock.here()
             clock.learn((await postgres.clock()).timestamp(), asked)
+            await report_unserved(settling_in=settling_in)
+            settling_in = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_S):
                     await moved.wait()
         except SluiceError:
+            settling_in = True
             await asyncio.sleep(AGAIN_S)
+
+
+async def _report_unserved(
+    postgres: PostgresServer, lanes: Collection[str], config_problems: ConfigProblems, *, settling_in: bool
+) -> None:
+    """Report jobs that wait in vain. At the start, and when the record comes back, consumers have yet to say what they serve."""
+    with suppress(SluiceError):
+        found = await describe_unserved(postgres.ask, lanes, lanes_only=settling_in)
+        config_problems.report("jobs", found)
 
 
 async def _watch_cache(redis: RedisConnection, config_problems: ConfigProblems) -> None:
