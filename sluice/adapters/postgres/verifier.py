@@ -95,6 +95,7 @@ class PostgresVerifier:
         recent = fill(self._fragments["recent_jobs"], {"newest": f"{newest:d}"}) if newest else "jobs"
         values = {
             "recent_jobs": recent,
+            "newest": f"{newest:d}" if newest else "all",
             "patience": f"interval '{self._patience_s:f} seconds'",
             "lost_limit": str(LOST_LIMIT),
             "solo_crash_limit": str(SOLO_CRASH_LIMIT),

@@ -17,7 +17,7 @@ from sluice.core.ports import Finding, Verifier
 from tests.integration.record.record_fixture import Record
 from tests.integration.test_http import sluice
 from tests.support.leases import new_owner
-from tests.support.make_jobs import new_job, new_jobs
+from tests.support.make_jobs import aged_id, new_job, new_jobs
 from tests.support.servers import frozen
 
 LONG_AGO = "now() - interval '1 hour'"
@@ -39,6 +39,10 @@ SET = "update jobs set {} where id = $1"
 LEASE = "update consumers set lease_until = {} where id = (select owner from jobs where id = $1)"
 OUTBOX = "update outbox set due = {} where $1::uuid = any(ids)"
 ATTEMPT = "insert into attempts (job_id, fence, attempt, outcome) values ($1, {}, 1, 'x')"
+AGAIN = """with offered as (update jobs set offered_until = now() + interval '60 seconds' - interval '{} seconds' where id = $1)
+insert into outbox (lane, priority, ids, due) select 'default', 'normal', array[$1::uuid], now() from generate_series(1, {})"""
+LOST_KEY = """insert into idempotency_keys (tenant, key, request_hash, job_id)
+select 't', 'k', '', '{}'::uuid where $1::uuid is not null"""
 KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
 CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("abandoned_claims", "running", LEASE.format(LONG_AGO)),
@@ -51,6 +55,9 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, kind = 'strange'")),
     ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, lane = 'gone'")),
     ("unserved_jobs", "queued", SET.format(f"queued_at = {LONG_AGO}, handler_version = 2")),
+    ("double_offers", "queued", AGAIN.format(122, 1)),
+    ("double_offers", "queued", AGAIN.format(5, 4)),
+    ("lost_keys", "queued", LOST_KEY.format(aged_id(3_700))),
     ("overtaken_jobs", "queued", SET.format(f"offered_until = {LONG_AGO}")),
     ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
     ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
@@ -154,7 +161,7 @@ async def test_what_was_made_wrong_by_hand_is_found(
         wrong, lately = [await found(verifier, record.sql, newest) for newest in (None, 100)]
     assert set(wrong) == set(lately) == {check, "weakened_schema"}
     assert wrong[check].offenders == lately[check].offenders == 1
-    if check not in ("late_messages", "foreign_keys", "false_retries"):
+    if check not in ("late_messages", "foreign_keys", "false_retries", "lost_keys"):
         assert wrong[check].samples[0].startswith(jobs[state])
 
 
@@ -265,6 +272,29 @@ async def test_a_job_that_somebody_serves_may_wait_for_long(
     await record.sql.execute("update consumers set lease_until = now() where kinds <> '{}'")
     assert set(await found(verifier, record.sql)) == {"unserved_jobs"}
     verifier._patience_s = 86_400  # its consumer may be back in a moment
+    assert await found(verifier, record.sql) == {}
+
+
+async def test_an_offer_may_be_made_while_the_message_of_the_last_one_is_on_its_way(
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
+) -> None:
+    await record.sql.execute(AGAIN.format(118, 3), jobs["queued"])
+    assert await found(verifier, record.sql) == {}
+    await record.sql.execute(AGAIN.format(122, 1), jobs["queued"])
+    assert set(await found(verifier, record.sql)) == {"double_offers"}
+    await record.sql.execute(OUTBOX.format(LONG_AGO), jobs["queued"])  # RabbitMQ is away
+    assert set(await found(verifier, record.sql)) == {"late_messages"}
+
+
+async def test_a_key_whose_request_died_before_its_job_came_is_found_after_an_hour(
+    record: Record, verifier: PostgresVerifier
+) -> None:
+    shared = {"fingerprint": b"f" * 32, "flight": True, "request_hash": b"h"}
+    young, old = (new_job(id=aged_id(age), key=f"k{age}", **shared) for age in (3_500, 3_700))
+    await record.accepted(new_job(**shared))
+    assert (await record.store.accept([young, old])).ids == set()
+    assert (await found(verifier, record.sql, 100))["lost_keys"].samples == ("acme k3700",)
+    await record.sql.execute("update idempotency_keys set job_id = '00000000-0000-0000-0000-000000000000'")
     assert await found(verifier, record.sql) == {}
 
 
