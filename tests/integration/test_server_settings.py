@@ -186,12 +186,15 @@ async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
 ) -> None:
     api = bare_stack.add_api(postgres_url=fresh)
 
-    async def unfit() -> Mapping[str, Any]:
+    why = ""
+
+    async def unfit() -> bool:
+        nonlocal why
         found = (await check(api)).get("dependencies", {}).get("postgresql", {})
-        return dict(found) if found.get("status") == "unfit" else {}
+        why = found.get("why", "")
+        return bool(found.get("status") == "unfit")
 
     await until_found(unfit)
-    why = (await unfit())["why"]
     assert f"revision none, this release needs {newest_revision()}" in why
     assert "run sluice migrate" in why
     await migrate(fresh)
