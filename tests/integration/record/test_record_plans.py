@@ -12,6 +12,7 @@ import asyncpg
 from sluice.adapters.postgres.migrations.plain_sql import VERSIONS
 from sluice.adapters.postgres.pool import SETTINGS
 from sluice.adapters.postgres.statements import load_queries
+from sluice.adapters.postgres.verifier import PostgresVerifier
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import ids_of, new_jobs
 
@@ -86,6 +87,27 @@ async def test_no_statement_reads_a_large_table_from_end_to_end_when_planned_whi
     for statement in FILL:
         await record.sql.execute(statement)
     assert await walking(record) == {}
+
+
+async def test_no_check_of_a_keeper_reads_all_that_has_finished(record: Record) -> None:
+    for statement in FILL:
+        await record.sql.execute(statement)
+    await record.sql.execute(
+        "set enable_seqscan = off"
+    )  # where the table is so small, it would be good enough
+    verifier = PostgresVerifier(record.settings.postgres_url.get_secret_value(), record.settings)
+    found = []
+    for check in verifier.checks.values():
+        text = f"explain (format json) {verifier._statement(check, 100)}"
+        (plan,) = json.loads(await record.sql.fetchval(text))
+        found += [check.name for scan in scans(plan["Plan"]) if reads_all_jobs(scan)]
+    assert found == []
+
+
+def reads_all_jobs(scan: dict[str, Any]) -> bool:
+    """Whether finished jobs are among what is read; backward, only the newest are."""
+    whole = scan.get("Index Name") in (None, "jobs_pkey") and scan.get("Scan Direction") != "Backward"
+    return scan["Relation Name"] == "jobs" and whole and not is_by_key(scan)
 
 
 async def hot(record: Record, statement: str, *values: object, table: str = "jobs") -> tuple[int, int]:
