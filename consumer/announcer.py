@@ -21,7 +21,7 @@ class Announcer:
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
         self._jobs: SplitBatcher[Job, None] = SplitBatcher(
-            "announce", self._send, Limits(waiting=100_000), _size
+            "announce", self._send, Limits(waiting=100_000), _size, telemetry.count_batch
         )
         self._versions: TaskSet[list[Document]] = TaskSet()
 

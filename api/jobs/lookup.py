@@ -14,6 +14,7 @@ from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, made_at
 from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
+from sluice.core.runtime.telemetry import Telemetry
 
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -36,6 +37,7 @@ class Lookup:
         store: JobStore,
         cache: DocumentCache,
         memory: DocumentMemory,
+        telemetry: Telemetry,
         kept_s: float = inf,
         now: Callable[[], float] = time,
     ) -> None:
@@ -43,12 +45,14 @@ class Lookup:
         self._store = store
         self._cache = cache
         self.memory = memory
-        self._from_cache: Batcher[str, Document | None] = Batcher("mget", self._read_cache, Limits(rows=200))
+        self._from_cache: Batcher[str, Document | None] = Batcher(
+            "mget", self._read_cache, Limits(rows=200), count=telemetry.count_batch
+        )
         self._from_record: Batcher[str, Job | None] = Batcher(
-            "look-up", self._read_record, Limits(rows=200, in_flight=2)
+            "look-up", self._read_record, Limits(rows=200, in_flight=2), count=telemetry.count_batch
         )
         self._refill: SplitBatcher[Document, None] = SplitBatcher(
-            "refill", self._write_cache, Limits(rows=200), lambda document: len(document.body) + OVERHEAD
+            "refill", self._write_cache, Limits(rows=200), _size, telemetry.count_batch
         )
 
     async def find(self, tenant: str, job_id: str) -> Document:
@@ -101,3 +105,7 @@ class Lookup:
         with suppress(ServerAway):  # as above
             await self._cache.announce({}, documents, {})
         return [None] * len(documents)
+
+
+def _size(document: Document) -> int:
+    return len(document.body) + OVERHEAD

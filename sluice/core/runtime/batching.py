@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
+from sluice.core.runtime.telemetry import BatchSink, count_no_batch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,6 +48,7 @@ class Batcher(Generic[T, R]):
 
     `call` returns one answer per item, in order. If it raises TryAgain the batch is called again, in the end item by item;
     if it raises BadRow or ServerRefused the batch is halved until the bad items are alone. Any other error goes to all callers.
+    `count` is told of each call.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Batcher(Generic[T, R]):
         call: Callable[[list[T]], Awaitable[Sequence[R]]],
         limits: Limits = Limits(),
         size_of: Callable[[T], int] = one,
+        count: BatchSink = count_no_batch,
     ) -> None:
         self.name = name
-        self._call = call
+        self._call, self._count = call, count
         self._limits = limits
         self._size_of = size_of
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
@@ -110,6 +113,7 @@ class Batcher(Generic[T, R]):
         return batch
 
     async def _call_with(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
+        self._count(self.name, len(batch))
         try:
             answers = await self._call([item for item, _ in batch])
             # Within the try: a call that loses an answer must fail, or its caller would wait for ever.
@@ -148,9 +152,10 @@ class SplitBatcher(Generic[T, R]):
         call: Callable[[list[T]], Awaitable[Sequence[R]]],
         limits: Limits,
         size_of: Callable[[T], int],
+        count: BatchSink = count_no_batch,
     ) -> None:
-        self._small = Batcher(name, call, limits, size_of)
-        self._large = Batcher(f"{name}-large", call, limits, size_of)
+        self._small = Batcher(name, call, limits, size_of, count)
+        self._large = Batcher(f"{name}-large", call, limits, size_of, count)
         self._size_of = size_of
 
     def put(self, item: T) -> asyncio.Future[R]:

@@ -12,6 +12,7 @@ from api.jobs.lookup import Lookup
 from sluice.core.document import render
 from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, JobState
+from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
 from tests.support.faulty_store import FaultyStore, Gate, refused
@@ -28,7 +29,7 @@ class Setup:
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.memory = DocumentMemory(1_000_000, 10, Clock())
-        self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory)
+        self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory, Telemetry())
 
     def job(
         self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0, result: bytes = b"{}"
@@ -104,7 +105,7 @@ async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(setup: Setu
 async def test_an_id_so_old_that_its_job_may_have_been_pruned_has_expired_for_all_tenants(
     setup: Setup,
 ) -> None:
-    lookup = Lookup(setup.record, setup.cache, setup.memory, kept_s=60)
+    lookup = Lookup(setup.record, setup.cache, setup.memory, Telemetry(), kept_s=60)
     foreign = setup.job(age_s=61, tenant="other")
     for job_id in (aged_id(61), foreign.id):
         with pytest.raises(JobExpired):

@@ -185,6 +185,21 @@ async def test_bad_items_are_found_by_halving_and_refused_alone(error: Exception
     assert len(batches) <= 13
 
 
+async def test_every_call_is_counted_with_its_items() -> None:
+    counted: list[tuple[str, int]] = []
+
+    def count(flight: str, items: int) -> None:
+        counted.append((flight, items))
+
+    _, call = refusing(lambda items: 3 in items, BadRow())
+    await answers(Batcher("small", call, count=count), range(4))
+    assert counted == [("small", 4), ("small", 2), ("small", 2), ("small", 1), ("small", 1)]
+    counted.clear()
+    both = SplitBatcher("both", call, Limits(), lambda size: size, count)
+    await asyncio.gather(both.put(1), both.put(LARGE + 1))
+    assert counted == [("both", 1), ("both-large", 1)]
+
+
 async def test_a_batch_that_is_to_be_tried_again_is_tried_whole_and_at_last_singly() -> None:
     batches, call = refusing(lambda items: len(items) > 1, TryAgain())
     assert await answers(Batcher("again", call), [1, 2, 3]) == [1, 2, 3]
