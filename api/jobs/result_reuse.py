@@ -53,7 +53,7 @@ class ResultReuse:
         self._superseded: BoundedDict[bytes, float] = BoundedDict(most)
         self._bodies: BoundedDict[tuple[str, bytes], Work] = BoundedDict(most)
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
-            "results-mget", self._read_cache, Limits(rows=200), count=telemetry.count_batch
+            "results", self._read_cache, Limits(rows=200), count=telemetry.count_batch
         )
         self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher(
             "same", self._read_record, Limits(rows=50), count=telemetry.count_batch

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
@@ -31,8 +32,9 @@ def one(_: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how many items may wait.
+    """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how much may wait.
 
+    Items are refused while `waiting` of them wait, or `waiting_size` bytes.
     `rest_s` is a pause between two batches, in seconds: if nobody waits for the answer, more items gather meanwhile.
     """
 
@@ -40,6 +42,7 @@ class Limits:
     size: int = 4 * 1024 * 1024
     in_flight: int = 1
     waiting: int = 5_000
+    waiting_size: float = inf
     rest_s: float = 0.0
 
 
@@ -64,6 +67,7 @@ class Batcher(Generic[T, R]):
         self._limits = limits
         self._size_of = size_of
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting_size = 0
         self._flights: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -73,9 +77,10 @@ class Batcher(Generic[T, R]):
         return len(self._waiting)
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch. Raises Overloaded if too many items wait already."""
-        if len(self._waiting) >= self._limits.waiting:
+        """Join the next batch. Raises Overloaded if too much waits already."""
+        if len(self._waiting) >= self._limits.waiting or self._waiting_size >= self._limits.waiting_size:
             raise Overloaded
+        self._waiting_size += self._size_of(item)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if len(self._flights) < self._limits.in_flight:
@@ -106,10 +111,12 @@ class Batcher(Generic[T, R]):
         batch: list[tuple[T, asyncio.Future[R]]] = []
         size = 0
         while self._waiting and len(batch) < self._limits.rows:
-            size += self._size_of(self._waiting[0][0])
-            if batch and size > self._limits.size:
+            item_size = self._size_of(self._waiting[0][0])
+            if batch and size + item_size > self._limits.size:
                 break
+            size += item_size
             batch.append(self._waiting.popleft())
+        self._waiting_size -= size
         return batch
 
     async def _call_with(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
@@ -159,7 +166,7 @@ class SplitBatcher(Generic[T, R]):
         self._size_of = size_of
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch of its kind. Raises Overloaded if too many items wait already."""
+        """Join the next batch of its kind. Raises Overloaded if too much waits already."""
         return (self._large if self._size_of(item) > LARGE else self._small).put(item)
 
     async def drain(self) -> None:

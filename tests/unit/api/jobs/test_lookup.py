@@ -8,7 +8,7 @@ import pytest
 import uuid_utils
 
 from api.jobs.document_memory import DocumentMemory
-from api.jobs.lookup import Lookup
+from api.jobs.lookup import MOST_REFILLS, Lookup
 from sluice.core.document import render
 from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, JobState
@@ -72,6 +72,33 @@ async def test_a_document_from_the_cache_spares_the_record_and_is_remembered(set
     for _ in range(3):
         assert await setup.lookup.find("acme", job.id) == render(job)
     assert setup.asked == (1, 0)
+
+
+async def test_large_documents_are_read_a_few_at_a_time_and_all_of_them(setup: Setup) -> None:
+    jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(9)]
+    setup.cache.documents |= {job.id: render(job) for job in jobs}
+    found = await asyncio.gather(*(setup.lookup.find("acme", job.id) for job in jobs))
+    assert list(found) == [render(job) for job in jobs]
+    assert setup.asked == (3, 0)
+
+
+async def test_a_document_that_many_ask_for_is_read_once(setup: Setup) -> None:
+    job = setup.job(result=b'"%01000000d"' % 0)
+    setup.cache.documents[job.id] = render(job)
+    assert set(await asyncio.gather(*(setup.lookup.find("acme", job.id) for _ in range(9)))) == {render(job)}
+    assert setup.asked == (1, 0)
+
+
+async def test_few_bytes_wait_for_a_slow_cache(setup: Setup) -> None:
+    setup.cache_calls.script["announce"].append(slow := Gate())
+    jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(20)]
+    await setup.lookup.find("acme", jobs[0].id)
+    await slow.reached.wait()
+    for job in jobs[1:]:
+        await setup.lookup.find("acme", job.id)
+    slow.open.set()
+    await setup.lookup.drain()
+    assert len(setup.cache.documents) == 1 + -(-MOST_REFILLS // 1_000_000)
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SCHEDULED])

@@ -123,6 +123,19 @@ async def test_too_many_waiting_items_are_refused_at_once() -> None:
     assert await asyncio.gather(first, *waiting) == [0, 2, 4]
 
 
+async def test_items_are_refused_while_too_many_bytes_wait() -> None:
+    gate = Gate(shut=True)
+    batcher = Batcher("double", gate, Limits(size=10, waiting_size=12), size_of=lambda item: item)
+    first = batcher.put(50)
+    await gate.entered.wait()
+    waiting = [batcher.put(item) for item in (11, 5)]
+    with pytest.raises(Overloaded):
+        batcher.put(1)
+    gate.open.set()
+    assert await asyncio.gather(first, *waiting) == [100, 22, 10]
+    assert await batcher.put(7) == 14
+
+
 async def test_draining_ends_when_nothing_waits_and_nothing_flies() -> None:
     gate = Gate(shut=True)
     batcher = Batcher("double", gate, Limits(rows=1))
