@@ -53,7 +53,7 @@ class Server(EmbeddedServer):
 async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     """Answer requests until told to stop. Raises StartRefused, also if a server turns out to be unfit."""
     metrics = Metrics()
-    telemetry = Telemetry(metrics.sink, LogSink("api"))
+    telemetry = Telemetry(metrics.sink, LogSink("api"), count_batch=metrics.batches.record)
     report_failures(telemetry)
     with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
         async with open_api(settings, registry, metrics, telemetry) as api:

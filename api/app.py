@@ -103,8 +103,8 @@ def build_state(
     memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
     listing = Listing(connections.listing, pepper)
     kept_s = shortest_kept_s(registry, settings.keep_s)
-    lookup = Lookup(connections.jobs, connections.cache, memory, kept_s)
-    reuse = ResultReuse(connections.jobs, connections.cache, lookup, settings.memory_s, monotonic)
+    lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
+    reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(

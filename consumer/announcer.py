@@ -14,6 +14,9 @@ from sluice.core.runtime.batching import OVERHEAD, Limits, SplitBatcher
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 
+MOST_WAITING = 16 * 1024 * 1024
+"""Bytes of documents from which on none are taken in addition while Redis is slow: whoever waits asks the record."""
+
 
 class Announcer:
     """Announces jobs that this consumer has changed, without holding up the jobs. Raises nothing."""
@@ -21,7 +24,11 @@ class Announcer:
     def __init__(self, store: JobStore, cache: DocumentCache, telemetry: Telemetry) -> None:
         self._store, self._cache, self._telemetry = store, cache, telemetry
         self._jobs: SplitBatcher[Job, None] = SplitBatcher(
-            "announce", self._send, Limits(waiting=100_000), _size
+            "announce",
+            self._send,
+            Limits(waiting=100_000, waiting_size=MOST_WAITING),
+            _size,
+            telemetry.count_batch,
         )
         self._versions: TaskSet[list[Document]] = TaskSet()
 

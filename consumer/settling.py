@@ -41,7 +41,7 @@ class Settling:
         self._store, self._announcer, self._telemetry = store, announcer, telemetry
         self._pause_s = pause_s
         self._endings: SplitBatcher[Transition, Settled | None] = SplitBatcher(
-            "settle", self._write, Limits(waiting=100_000), _size
+            "settle", self._write, Limits(waiting=100_000), _size, telemetry.count_batch
         )
         self._unwritten = 0
 

@@ -68,7 +68,9 @@ async def open_consumer(
     `on_refused` is called if no host can be started any more. Raises StartRefused.
     """
     metrics = Metrics()
-    telemetry = Telemetry(metrics.sink, LogSink("consumer", settings.log_tracebacks))
+    telemetry = Telemetry(
+        metrics.sink, LogSink("consumer", settings.log_tracebacks), count_batch=metrics.batches.record
+    )
     report_failures(telemetry)
     owner = Owner()
     async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):

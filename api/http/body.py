@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from dataclasses import dataclass
+from types import coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -81,11 +82,28 @@ async def read_body(receive: Receive, limit: int, timeout_s: float, held: HeldBo
 
 
 async def _in_time(reading: Coroutine[Any, Any, B], timeout_s: float) -> B:
+    """Read a body; only one that has to be waited for gets a timer: most are there with their heads."""
+    try:
+        waits_for = reading.send(None)
+    except StopIteration as done:
+        body: B = done.value
+        return body
     try:
         async with asyncio.timeout(timeout_s):
-            return await reading
+            return await _go_on(reading, waits_for)
     except TimeoutError:
         raise RequestTimeout from None
+
+
+@coroutine
+def _go_on(reading: Coroutine[Any, Any, B], waits_for: Any) -> Generator[Any, Any, B]:
+    """Go on with what was begun, once that for which it waits has come."""
+    try:
+        yield waits_for
+    except BaseException:
+        reading.close()
+        raise
+    return (yield from reading.__await__())
 
 
 async def _read(receive: Receive, limit: int, held: HeldBody | None) -> bytes:

@@ -27,7 +27,7 @@ class UnsupportedMediaType(SluiceError):
 
 
 class RequestTimeout(SluiceError):
-    """The body did not arrive in time."""
+    """A head or body did not arrive in time."""
 
 
 class ClientGone(SluiceError):

@@ -68,7 +68,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     Forbidden: ProblemType("forbidden", 403, "The key lacks a scope"),
     JobUnknown: ProblemType("job-unknown", 404, "There is no such job"),
     KindMissing: ProblemType("kind-unknown", 404, "There is no such kind"),
-    RequestTimeout: ProblemType("request-timeout", 408, "The body did not arrive in time", closes=True),
+    RequestTimeout: ProblemType("request-timeout", 408, "The request did not arrive in time", closes=True),
     JobFailed: ProblemType("job-failed", 409, "The job failed"),
     JobCancelled: ProblemType("job-cancelled", 409, "The job was cancelled"),
     JobExpired: ProblemType("job-expired", 410, "The job is not kept any more"),

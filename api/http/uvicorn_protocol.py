@@ -1,8 +1,8 @@
-"""uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two, and with a bound for headers.
+"""uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two, and with bounds for heads.
 
 uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
 second wake-up, cost more than all of our own work (docs/performance.md). It keeps headers of any length, and so does its
-parser, before anybody has looked at a key.
+parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.asgi import Header
 from api.http.edge import SECURITY
-from api.http.errors import HeadersTooLarge
+from api.http.errors import HeadersTooLarge, RequestTimeout
 from api.http.problems import problem
 from api.http.response import LINGER_S
+from sluice.errors import SluiceError
 
 MOST_JOINED = 64 * 1024
 """Bytes that wait at most: beyond them the real transport must see the data, so that it can slow the writer down."""
@@ -72,15 +73,23 @@ _NO_TRAILERS = NoTrailers()
 
 
 class Protocol(HttpToolsProtocol):
-    """What the api's server speaks."""
+    """What the api's server speaks. A head may take as long as a connection may be idle."""
 
     _refused = False
+    _head_timer: asyncio.TimerHandle | None = None
+    """Runs while the connection has no request, but for the time between two, which uvicorn watches."""
     _unparsed = 0
     """Bytes that came since a head was complete or a part of a body arrived: the parser may hold them all, unseen."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Join the writes of a new connection."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Watch it no longer."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse it, but refuse a head as soon as it is too large, and drop the rest of one that was refused.
@@ -97,10 +106,15 @@ class Protocol(HttpToolsProtocol):
         self._unparsed += len(data)
         super().data_received(data)
         if self._unparsed > MOST_HEAD and not self.transport.is_closing():
-            self._refuse()
+            self._refuse(HeadersTooLarge())
+        elif self.cycle is None or self.cycle.response_complete:
+            if self._unparsed == len(data):  # a head begins
+                self._stop_head_timer()
+            self._await_head()
 
     def on_headers_complete(self) -> None:
         """Start the request. Raises HeadersTooLarge, which ends the parsing before anybody sees the request."""
+        self._stop_head_timer()
         if self._unparsed > MOST_HEAD and self._head_size() > MOST_HEAD:
             raise HeadersTooLarge
         self._unparsed = 0
@@ -120,18 +134,35 @@ class Protocol(HttpToolsProtocol):
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _refuse(self) -> None:
-        """Answer 431 and close, but not before the client had time to read it; keep nothing of what it sent."""
+    def _await_head(self) -> None:
+        """Give the client its time for a head; what comes of it meanwhile does not prolong that."""
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.timeout_keep_alive, self._give_up_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up_head(self) -> None:
+        """Answer 408 if a request was begun; a connection that was opened in advance is just closed."""
+        if self._unparsed and not self._refused:
+            self._refuse(RequestTimeout())
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: SluiceError) -> None:
+        """Answer and close, but not before the client had time to read it; keep nothing of what it sent."""
         self._refused, self.headers = True, []
         self.parser = None  # type: ignore[assignment]  # as uvicorn has it
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.close()  # an answer here would be taken for that of the request before
             return
-        self.transport.write(_refusal())
+        self.transport.write(_refusal(error))
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
-def _refusal() -> bytes:
-    reply = problem(HeadersTooLarge(), "")
+def _refusal(error: SluiceError) -> bytes:
+    reply = problem(error, "")
     headers = b"".join(b"%b: %b\r\n" % header for header in (*reply.headers, *SECURITY))
     return b"%b%b\r\n%b" % (STATUS_LINE[reply.status], headers, reply.body)

@@ -14,8 +14,14 @@ from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, made_at
 from sluice.core.ports import DocumentCache, JobStore
 from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
+from sluice.core.runtime.telemetry import Telemetry
 
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+MOST_REFILLS = 16 * 1024 * 1024
+"""Bytes of documents from which on no more are kept for a slow Redis."""
+NOT_READ = Document("", "", 0, "", 0, 0, b"")
+"""Stands for a document that did not fit beside others: it is asked for again."""
 
 
 def check_id(job_id: str) -> str:
@@ -36,6 +42,7 @@ class Lookup:
         store: JobStore,
         cache: DocumentCache,
         memory: DocumentMemory,
+        telemetry: Telemetry,
         kept_s: float = inf,
         now: Callable[[], float] = time,
     ) -> None:
@@ -43,12 +50,18 @@ class Lookup:
         self._store = store
         self._cache = cache
         self.memory = memory
-        self._from_cache: Batcher[str, Document | None] = Batcher("mget", self._read_cache, Limits(rows=200))
+        self._from_cache: Batcher[str, Document | None] = Batcher(
+            "documents", self._read_cache, Limits(rows=200), count=telemetry.count_batch
+        )
         self._from_record: Batcher[str, Job | None] = Batcher(
-            "look-up", self._read_record, Limits(rows=200, in_flight=2)
+            "look-up", self._read_record, Limits(rows=200, in_flight=2), count=telemetry.count_batch
         )
         self._refill: SplitBatcher[Document, None] = SplitBatcher(
-            "refill", self._write_cache, Limits(rows=200), lambda document: len(document.body) + OVERHEAD
+            "refill",
+            self._write_cache,
+            Limits(rows=200, waiting_size=MOST_REFILLS),
+            _size,
+            telemetry.count_batch,
         )
 
     async def find(self, tenant: str, job_id: str) -> Document:
@@ -72,6 +85,8 @@ class Lookup:
 
     async def _find_in_cache(self, job_id: str) -> Document | None:
         document = await self._from_cache.put(job_id)
+        while document is NOT_READ:
+            document = await self._from_cache.put(job_id)
         if document:
             self.memory.put(document)
         return document
@@ -88,10 +103,12 @@ class Lookup:
         return document
 
     async def _read_cache(self, ids: Sequence[str]) -> list[Document | None]:
+        wanted = list(dict.fromkeys(ids))
         try:
-            return await self._cache.get(ids)
+            read = dict(zip(wanted, await self._cache.get(wanted), strict=False))
         except ServerAway:  # the record knows
             return [None] * len(ids)
+        return [read.get(job_id, NOT_READ) for job_id in ids]
 
     async def _read_record(self, ids: Sequence[str]) -> list[Job | None]:
         jobs = await self._store.look_up(list(set(ids)))
@@ -101,3 +118,7 @@ class Lookup:
         with suppress(ServerAway):  # as above
             await self._cache.announce({}, documents, {})
         return [None] * len(documents)
+
+
+def _size(document: Document) -> int:
+    return len(document.body) + OVERHEAD

@@ -14,6 +14,7 @@ from sluice.core.job import Job
 from sluice.core.ports import DocumentCache, JobStore, Result
 from sluice.core.runtime.batching import Batcher, Limits
 from sluice.core.runtime.bounded_dict import BoundedDict
+from sluice.core.runtime.telemetry import Telemetry
 
 MOST = 10_000
 """Results, and bodies that asked for them, remembered here; documents are in the DocumentMemory."""
@@ -36,11 +37,12 @@ class Work(NamedTuple):
 class ResultReuse:
     """Finds the same work. What process memory knows it forgets after `keep_s` seconds, so that a newer result is seen."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a bound that tests lower
         self,
         store: JobStore,
         cache: DocumentCache,
         lookup: Lookup,
+        telemetry: Telemetry,
         keep_s: float,
         clock: Callable[[], float],
         most: int = MOST,
@@ -51,10 +53,10 @@ class ResultReuse:
         self._superseded: BoundedDict[bytes, float] = BoundedDict(most)
         self._bodies: BoundedDict[tuple[str, bytes], Work] = BoundedDict(most)
         self._from_cache: Batcher[bytes, Result | None] = Batcher(
-            "results-mget", self._read_cache, Limits(rows=200)
+            "results", self._read_cache, Limits(rows=200), count=telemetry.count_batch
         )
         self._from_record: Batcher[tuple[bytes, float], Job | None] = Batcher(
-            "same", self._read_record, Limits(rows=50)
+            "same", self._read_record, Limits(rows=50), count=telemetry.count_batch
         )
 
     async def find(

@@ -80,10 +80,12 @@ class Submission:
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
-            "accept", self._insert_batch, Limits(waiting=waiting), _size
+            "accept", self._insert_batch, Limits(waiting=waiting), _size, telemetry.count_batch
         )
         self.one_large = Semaphore(1)
-        self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher("keys", self._find_keys)
+        self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher(
+            "keys", self._find_keys, count=telemetry.count_batch
+        )
 
     async def submit(
         self,

@@ -41,6 +41,7 @@ class Claims:
 
     async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         """Claim these jobs; ids that are not returned could not be claimed. Returns early if the lane is closed."""
+        self._telemetry.count_batch("claim", len(ids))
         try:
             jobs = await self._jobs.claim(ids, self._kinds)
         except Exception as error:  # noqa: BLE001  nobody would notice a lane that died

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from sluice.adapters.batch_stats import BatchStats
 from sluice.adapters.request_stats import RequestStats
 from sluice.core.runtime.telemetry import Event
 
@@ -21,10 +22,11 @@ Gauges = Callable[[], Mapping[str, float]]
 
 
 class Metrics(Collector):
-    """All metrics of a process: counted events, requests, and gauges that are read at scrape time."""
+    """All metrics of a process: counted events, requests, batches, and gauges that are read at scrape time."""
 
     def __init__(self) -> None:
         self.http = RequestStats()
+        self.batches = BatchStats()
         self._events: Counter[Event] = Counter()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
         self._labelled: dict[str, tuple[str, str, Gauges]] = {}
@@ -55,6 +57,7 @@ class Metrics(Collector):
         for name, (meaning, label, read_all) in self._labelled.items():
             yield _labelled(f"sluice_{name}", meaning, label, read_all())
         yield from self.http.families()
+        yield from self.batches.families()
 
     def describe(self) -> Iterable[Metric]:
         """Describe nothing: names are known to be ours."""

@@ -48,7 +48,10 @@ class OutboxPublisher:
         self._most_unconfirmed = most_unconfirmed
         self._under_way: TaskSet[None] = TaskSet()
         self._confirmed: Batcher[int, None] = Batcher(
-            "outbox", self._delete, Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S)
+            "outbox",
+            self._delete,
+            Limits(rows=1_000, waiting=100_000, rest_s=GATHER_S),
+            count=telemetry.count_batch,
         )
 
     def __repr__(self) -> str:
@@ -70,6 +73,7 @@ class OutboxPublisher:
     async def _send(self, message: Message) -> None:
         try:
             for part in self._parts(message):
+                self._telemetry.count_batch("publish", len(part.ids))
                 await self._dispatcher.publish(part)
             self._telemetry.emit(Event.DISPATCHED, len(message.ids))
             await self._confirmed.put(message.outbox_id)

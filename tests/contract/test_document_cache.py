@@ -11,7 +11,7 @@ import pytest
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job
-from sluice.core.ports import Result, Wake
+from sluice.core.ports import MOST_READ, Result, Wake
 from tests.contract.conftest import Cache
 from tests.support.make_jobs import AT, finished_job
 from tests.support.waiting import until
@@ -68,6 +68,15 @@ async def test_documents_come_in_the_order_they_are_asked_for(cache: Cache) -> N
         None,
         render(first),
     ]
+
+
+async def test_only_so_many_bytes_are_read_at_once_and_one_document_at_least(cache: Cache) -> None:
+    jobs = [finished_job(result=b'"%01500000d"' % number) for number in range(4)]
+    huge = finished_job(result=b'"%0*d"' % (MOST_READ, 0))
+    await keep(cache, *jobs, huge)
+    ids = [job.id for job in jobs]
+    assert await cache.documents.get(["unknown", *ids]) == [None, render(jobs[0]), render(jobs[1])]
+    assert await cache.documents.get([huge.id, "unknown", *ids]) == [render(huge)]
 
 
 async def test_a_document_that_is_kept_never_changes(cache: Cache) -> None:

@@ -203,8 +203,19 @@ async def test_both_ways_in_answer_alike(shared_stack: Stack, express: bool) -> 
         await shared_stack.finished([job.json()["id"]])
         found = await client.get(job.json()["links"]["self"])
         figures = (await client.get(f"{api.private_url}/metrics")).text
+        theirs = (await client.get(f"{shared_stack.consumers[0].private_url}/metrics")).text
     assert found.json()["result"] == {"total": 6}
     assert 'route="/v1/jobs",status="202"' in figures
+    flights = [
+        (figures, "accept"),
+        (figures, "publish"),
+        (theirs, "claim"),
+        (theirs, "settle"),
+        (theirs, "announce"),
+    ]
+    assert not [
+        flight for text, flight in flights if f'sluice_batch_items_sum{{flight="{flight}"}}' not in text
+    ]
 
 
 def _picture() -> str:

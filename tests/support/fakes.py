@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from sluice.core.document import Document
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, Message
-from sluice.core.ports import Result, Wake
+from sluice.core.ports import MOST_READ, Result, Wake
 from sluice.core.runtime.telemetry import Event
 
 
@@ -41,9 +43,11 @@ class FakeCache:
         self._listeners: dict[str, list[Callable[[Any], None]]] = {"wake": [], "stop": [], "gone": []}
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """Finished documents, in the order of the ids."""
+        """Finished documents, in the order of the ids, as many as may be read at once."""
         self._check()
-        return [self.documents.get(each) for each in ids]
+        found = [self.documents.get(each) for each in ids]
+        sizes = list(accumulate(len(document.pack()) if document else 0 for document in found))
+        return found[: max(1, bisect_right(sizes, MOST_READ))]
 
     async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
         """The newest result of each fingerprint."""

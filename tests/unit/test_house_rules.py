@@ -88,6 +88,13 @@ def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:
     )
 
 
+def test_every_flight_whose_batches_are_counted_is_told_to_the_operator() -> None:
+    flows = "".join(path.read_text() for path in PRODUCT)
+    found = set(re.findall(r"(?:= (?:Split)?Batcher|count_batch)\(\s*\"([a-z-]+)\"", flows))
+    told = [cells[0] for cells in table("docs/operations.md", "Metrics") if len(cells) == 3]
+    assert sorted(told) == sorted(found)
+
+
 def test_the_drawing_of_the_life_cycle_has_the_edges_of_the_machine() -> None:
     drawing = page("docs/lifecycle.md").split("```mermaid", 1)[1].split("```", 1)[0]
     drawn = re.findall(r"^ *(\w+) --> (\w+)", drawing, re.MULTILINE)

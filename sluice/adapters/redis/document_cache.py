@@ -11,7 +11,7 @@ from sluice.adapters.redis.script import Script
 from sluice.core.document import Document, unpack
 from sluice.core.errors import Malformed, ServerAway
 from sluice.core.job import Job
-from sluice.core.ports import Result
+from sluice.core.ports import MOST_READ, Result
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 TOMBSTONE_S = 60
@@ -26,15 +26,23 @@ class RedisDocumentCache:
 
     def __init__(self, connection: RedisConnection, telemetry: Telemetry, keep_s: int) -> None:
         self._redis, self._telemetry, self._keep_s = connection, telemetry, keep_s
+        self._read = Script(connection, "read")
         self._announce = Script(connection, "announce", BACKGROUND_S)
         self._forget = Script(connection, "forget")
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """Read finished documents, in the order of the ids; all are missing until the database is known."""
+        """Read finished documents, in the order of the ids: the first, and as many more as fit in MOST_READ bytes.
+
+        All are missing until the database is known.
+        """
         if not self._redis.identified:
             return [None] * len(ids)
-        values = await self._redis.run("MGET", *self._document_keys(ids))
-        return [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=True)]
+        keys = self._document_keys(ids)
+        if len(keys) == 1:  # nearly always, unless there are thousands of clients; it saves a script
+            values = await self._redis.run("MGET", *keys)
+        else:
+            values = await self._read.run(len(keys), *keys, MOST_READ)
+        return [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=False)]
 
     async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
         """Find the newest result of each fingerprint, in the order of the fingerprints."""

@@ -20,12 +20,12 @@ class Script:
         self._text = (SCRIPTS / f"{name}.lua").read_text()
         self._sha: str | None = None
 
-    async def run(self, keys: int, *args: Any) -> None:
-        """Run it with so many keys, then its other arguments. Raises ServerAway."""
+    async def run(self, keys: int, *args: Any) -> Any:
+        """Run it with so many keys, then its other arguments; returns its answer. Raises ServerAway."""
         if self._sha is None:
             self._sha = cast(str, await self._connection.run("SCRIPT LOAD", self._text))
         try:
-            await self._connection.run("EVALSHA", self._sha, keys, *args, budget_s=self._budget_s)
+            return await self._connection.run("EVALSHA", self._sha, keys, *args, budget_s=self._budget_s)
         except NoScriptError:
             self._sha = None
-            await self._connection.run("EVAL", self._text, keys, *args, budget_s=self._budget_s)
+            return await self._connection.run("EVAL", self._text, keys, *args, budget_s=self._budget_s)

@@ -6,7 +6,7 @@ Every method ends within the deadline of its server or raises ServerAway.
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
-from sluice.core.ports.document_cache import DocumentCache, Result
+from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
 from sluice.core.ports.job_store import JobStore, Settled
 from sluice.core.ports.keeper_store import Held, KeeperStore, Look, OpenJob
 from sluice.core.ports.lease_store import LeaseStore
@@ -21,6 +21,7 @@ from sluice.core.ports.subscriptions import Subscriptions, Wake
 from sluice.core.ports.verifier import Finding, Verifier
 
 __all__ = [
+    "MOST_READ",
     "ApiKeyRecord",
     "ApiKeyStore",
     "AttemptRecord",

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 from sluice.core.document import Document
 from sluice.core.job import Job
 
+MOST_READ = 4 * 1024 * 1024
+"""Bytes of documents that are read at once."""
+
 
 class Result(NamedTuple):
     """Which job has the result of some pure work, and when it finished, in seconds since the epoch."""
@@ -20,7 +23,7 @@ class DocumentCache(Protocol):
     """Finished documents, and announcements about jobs."""
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
-        """Read finished documents, in the order of the ids."""
+        """Read finished documents, in the order of the ids: the first, and as many more as fit in MOST_READ bytes."""
 
     async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
         """Find the newest result of each fingerprint, in the order of the fingerprints."""

@@ -9,9 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
+from sluice.core.runtime.telemetry import BatchSink, count_no_batch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,8 +32,9 @@ def one(_: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how many items may wait.
+    """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how much may wait.
 
+    Items are refused while `waiting` of them wait, or `waiting_size` bytes.
     `rest_s` is a pause between two batches, in seconds: if nobody waits for the answer, more items gather meanwhile.
     """
 
@@ -39,6 +42,7 @@ class Limits:
     size: int = 4 * 1024 * 1024
     in_flight: int = 1
     waiting: int = 5_000
+    waiting_size: float = inf
     rest_s: float = 0.0
 
 
@@ -47,6 +51,7 @@ class Batcher(Generic[T, R]):
 
     `call` returns one answer per item, in order. If it raises TryAgain the batch is called again, in the end item by item;
     if it raises BadRow or ServerRefused the batch is halved until the bad items are alone. Any other error goes to all callers.
+    `count` is told of each call.
     """
 
     def __init__(
@@ -55,12 +60,14 @@ class Batcher(Generic[T, R]):
         call: Callable[[list[T]], Awaitable[Sequence[R]]],
         limits: Limits = Limits(),
         size_of: Callable[[T], int] = one,
+        count: BatchSink = count_no_batch,
     ) -> None:
         self.name = name
-        self._call = call
+        self._call, self._count = call, count
         self._limits = limits
         self._size_of = size_of
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting_size = 0
         self._flights: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -70,9 +77,10 @@ class Batcher(Generic[T, R]):
         return len(self._waiting)
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch. Raises Overloaded if too many items wait already."""
-        if len(self._waiting) >= self._limits.waiting:
+        """Join the next batch. Raises Overloaded if too much waits already."""
+        if len(self._waiting) >= self._limits.waiting or self._waiting_size >= self._limits.waiting_size:
             raise Overloaded
+        self._waiting_size += self._size_of(item)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if len(self._flights) < self._limits.in_flight:
@@ -103,13 +111,16 @@ class Batcher(Generic[T, R]):
         batch: list[tuple[T, asyncio.Future[R]]] = []
         size = 0
         while self._waiting and len(batch) < self._limits.rows:
-            size += self._size_of(self._waiting[0][0])
-            if batch and size > self._limits.size:
+            item_size = self._size_of(self._waiting[0][0])
+            if batch and size + item_size > self._limits.size:
                 break
+            size += item_size
             batch.append(self._waiting.popleft())
+        self._waiting_size -= size
         return batch
 
     async def _call_with(self, batch: list[tuple[T, asyncio.Future[R]]], tries: int = TRIES) -> None:
+        self._count(self.name, len(batch))
         try:
             answers = await self._call([item for item, _ in batch])
             # Within the try: a call that loses an answer must fail, or its caller would wait for ever.
@@ -148,13 +159,14 @@ class SplitBatcher(Generic[T, R]):
         call: Callable[[list[T]], Awaitable[Sequence[R]]],
         limits: Limits,
         size_of: Callable[[T], int],
+        count: BatchSink = count_no_batch,
     ) -> None:
-        self._small = Batcher(name, call, limits, size_of)
-        self._large = Batcher(f"{name}-large", call, limits, size_of)
+        self._small = Batcher(name, call, limits, size_of, count)
+        self._large = Batcher(f"{name}-large", call, limits, size_of, count)
         self._size_of = size_of
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch of its kind. Raises Overloaded if too many items wait already."""
+        """Join the next batch of its kind. Raises Overloaded if too much waits already."""
         return (self._large if self._size_of(item) > LARGE else self._small).put(item)
 
     async def drain(self) -> None:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 Sink = Callable[["Event", int, dict[str, Any]], None]
+BatchSink = Callable[[str, int], None]
+"""Counts one call to a server: for what, and for how many items at once."""
 
 
 class Event(StrEnum):
@@ -60,11 +62,16 @@ class Event(StrEnum):
     STOPPED = "process_stopped"
 
 
-class Telemetry:
-    """Hands each event to the sinks that were attached at start-up."""
+def count_no_batch(flight: str, items: int) -> None:
+    """Stand in where nobody counts batches."""
 
-    def __init__(self, *sinks: Sink) -> None:
+
+class Telemetry:
+    """Hands each event to the sinks that were attached at start-up, and the size of each batch to `count_batch`."""
+
+    def __init__(self, *sinks: Sink, count_batch: BatchSink = count_no_batch) -> None:
         self._sinks = sinks
+        self.count_batch = count_batch
 
     def emit(self, event: Event, count: int = 1, **fields: Any) -> None:
         """Report that `event` happened `count` times."""

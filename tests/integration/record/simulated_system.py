@@ -125,8 +125,8 @@ class Api:
         self.store = FaultyStore(PostgresJobStore(world.database, Owner(), world.patient))
         self.control = FaultyStore(PostgresControlStore(world.database, world.patient), self.store.script)
         store, cache = self.store.port, world.cache
-        self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic))
-        recall = ResultReuse(store, cache, self.lookup, inf, monotonic)
+        self.lookup = Lookup(store, cache, DocumentMemory(0, inf, monotonic), world.telemetry)
+        recall = ResultReuse(store, cache, self.lookup, world.telemetry, inf, monotonic)
         self.publisher = world.new_dispatch()
         self._submission = Submission(
             Registry([work]), {LANE.name: LANE}, KEEP_S, store, recall, self.publisher, world.telemetry

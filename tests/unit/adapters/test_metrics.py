@@ -62,3 +62,16 @@ def test_gauges_with_a_label_show_whatever_there_is() -> None:
 
 def test_the_process_itself_is_shown() -> None:
     assert ("process_resident_memory_bytes", ()) in samples(Metrics())
+
+
+def test_batches_are_counted_by_flight_and_size() -> None:
+    metrics = Metrics()
+    for flight, items in (("claim", 1), ("claim", 64), ("claim", 700), ("settle", 3)):
+        metrics.batches.record(flight, items)
+    found = samples(metrics)
+    claims = (("flight", "claim"),)
+    assert found["sluice_batch_items_count", claims] == 3
+    assert found["sluice_batch_items_sum", claims] == 765
+    counts = {le: found["sluice_batch_items_bucket", (*claims, ("le", le))] for le in ("1.0", "32.0", "64.0")}
+    assert counts == {"1.0": 1, "32.0": 1, "64.0": 2}
+    assert found["sluice_batch_items_bucket", (("flight", "settle"), ("le", "4.0"))] == 1

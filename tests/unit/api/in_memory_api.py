@@ -148,8 +148,8 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     store, events = record, Telemetry()
     cache = cache or FakeCache()
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
-    lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock))
-    reuse = ResultReuse(store, cache, lookup, 10, clock)
+    lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
+    reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(

@@ -89,7 +89,8 @@ class InMemoryConsumer:
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.lease = Events(), FakeCache(), NoLease()
-        self.telemetry = Telemetry(self.events)
+        self.batches: list[tuple[str, int]] = []
+        self.telemetry = Telemetry(self.events, count_batch=lambda *batch: self.batches.append(batch))
         spec = HostSpec((__name__,), 0, start_s=5, grace_s=5, blocked_s=5, descendants=Descendants(False))
         self.hosts = InProcess(spec, Wear(1_000, 1_000), HostStats(self.telemetry), lambda: None)
         store = self.store.port

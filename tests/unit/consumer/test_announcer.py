@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from consumer.announcer import Announcer
+from consumer.announcer import MOST_WAITING, Announcer
 from sluice.core.document import render
 from sluice.core.job import JobState
+from sluice.core.runtime.batching import OVERHEAD
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
+from tests.support.faulty_store import FaultyStore, Gate
 from tests.support.make_jobs import AT
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import a_job
@@ -39,6 +41,22 @@ async def test_an_announcement_carries_a_bounded_number_of_bytes() -> None:
     await scene.announcer.drain()
     assert sorted(map(len, scene.cache.announced)) == [1, 1, 4, 4]
     assert len(scene.cache.documents) == 9
+
+
+async def test_documents_that_wait_for_a_slow_redis_are_bounded_in_bytes() -> None:
+    scene, slow = Scene(), Gate()
+    cache = FaultyStore(scene.cache)
+    cache.script["announce"].append(slow)
+    announcer = Announcer(scene.record, cache.port, Telemetry(scene.events))
+    done = {"state": JobState.SUCCEEDED, "finished_at": AT, "result": b'"%01000000d"' % 0}
+    announcer.jobs_changed(a_job(kinds.echo, **done))
+    await slow.reached.wait()
+    announcer.jobs_changed(*(a_job(kinds.echo, **done) for _ in range(20)))
+    lost = scene.events.count(Event.ANNOUNCE_FAILED)
+    assert 20 - lost == -(-MOST_WAITING // (1_000_002 + OVERHEAD))
+    slow.open.set()
+    await announcer.drain()
+    assert len(scene.cache.documents) == 21 - lost
 
 
 async def test_a_cancelled_job_is_shown_as_the_record_has_it() -> None:

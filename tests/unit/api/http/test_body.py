@@ -83,6 +83,43 @@ async def test_a_body_past_the_limit_is_refused_before_its_end() -> None:
         await read_body(sending(*parts([b"ab", b"cde"], ended=False)), 4, 1)
 
 
+async def test_a_body_that_is_there_already_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_at", None)
+    assert await read_body(sending(*parts([b"ab", b"cd"])), 4, 1) == b"abcd"
+
+
+async def test_a_body_that_has_to_be_waited_for_is_read_to_its_end() -> None:
+    rest = iter(parts([b"ab", b"cd", b"ef"]))
+
+    async def receive() -> AsgiMessage:
+        await asyncio.sleep(0)
+        return next(rest)
+
+    assert await read_body(receive, 6, 1) == b"abcdef"
+
+
+@pytest.mark.parametrize("waits", [1, 2])
+async def test_a_request_that_is_given_up_stops_reading(waits: int) -> None:
+    ended = asyncio.Event()
+
+    async def receive() -> AsgiMessage:
+        try:
+            for _ in range(waits):
+                await asyncio.sleep(0)
+            never: AsgiMessage = await asyncio.get_running_loop().create_future()
+            return never
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(read_body(receive, 4, 10))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
 async def test_a_body_that_does_not_come_times_out() -> None:
     with pytest.raises(RequestTimeout):
         await read_body(sending(*parts([b"ab"], ended=False)), 4, 0.01)

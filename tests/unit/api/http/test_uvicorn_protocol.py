@@ -96,8 +96,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp) -> AsyncIterator[Server]:
-    """Serve this application."""
+async def serving(app: AsgiApp, idle_s: Any = 1) -> AsyncIterator[Server]:
+    """Serve this application; a connection without a request is closed after `idle_s`."""
     writes: list[bytes] = []
 
     class Watched(Protocol):
@@ -106,7 +106,7 @@ async def serving(app: AsgiApp) -> AsyncIterator[Server]:
 
     config = uvicorn.Config(
         app, http=Watched, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=1, timeout_keep_alive=1,
+        timeout_graceful_shutdown=1, timeout_keep_alive=idle_s,
     )  # fmt: skip
     server = EmbeddedServer(config)
     with listen("127.0.0.1", 0) as listener:

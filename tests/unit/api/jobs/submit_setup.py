@@ -41,13 +41,13 @@ class SubmitSetup:
         lanes = {"default": Lane("default", 8, 16), "side": Lane("side", 1, 1)}
         telemetry, store = Telemetry(self.events), self.store.port
         self.cache, clock = FakeCache(), Clock()
-        lookup = Lookup(store, self.cache, DocumentMemory(1_000_000, 10, clock))
+        lookup = Lookup(store, self.cache, DocumentMemory(1_000_000, 10, clock), telemetry)
         self.submission = Submission(
             Registry(list(kinds)),
             lanes,
             KEEP_S,
             store,
-            ResultReuse(store, self.cache, lookup, 10, clock, most),
+            ResultReuse(store, self.cache, lookup, telemetry, 10, clock, most),
             OutboxPublisher(self.broker, store, lanes, telemetry),
             telemetry,
             waiting,

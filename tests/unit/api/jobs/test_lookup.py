@@ -8,10 +8,11 @@ import pytest
 import uuid_utils
 
 from api.jobs.document_memory import DocumentMemory
-from api.jobs.lookup import Lookup
+from api.jobs.lookup import MOST_REFILLS, Lookup
 from sluice.core.document import render
 from sluice.core.errors import JobExpired, JobUnknown, Overloaded, ServerAway
 from sluice.core.job import Job, JobState
+from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
 from tests.support.faulty_store import FaultyStore, Gate, refused
@@ -28,7 +29,7 @@ class Setup:
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
         self.memory = DocumentMemory(1_000_000, 10, Clock())
-        self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory)
+        self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory, Telemetry())
 
     def job(
         self, state: str = JobState.SUCCEEDED, tenant: str = "acme", age_s: float = 0, result: bytes = b"{}"
@@ -73,6 +74,33 @@ async def test_a_document_from_the_cache_spares_the_record_and_is_remembered(set
     assert setup.asked == (1, 0)
 
 
+async def test_large_documents_are_read_a_few_at_a_time_and_all_of_them(setup: Setup) -> None:
+    jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(9)]
+    setup.cache.documents |= {job.id: render(job) for job in jobs}
+    found = await asyncio.gather(*(setup.lookup.find("acme", job.id) for job in jobs))
+    assert list(found) == [render(job) for job in jobs]
+    assert setup.asked == (3, 0)
+
+
+async def test_a_document_that_many_ask_for_is_read_once(setup: Setup) -> None:
+    job = setup.job(result=b'"%01000000d"' % 0)
+    setup.cache.documents[job.id] = render(job)
+    assert set(await asyncio.gather(*(setup.lookup.find("acme", job.id) for _ in range(9)))) == {render(job)}
+    assert setup.asked == (1, 0)
+
+
+async def test_few_bytes_wait_for_a_slow_cache(setup: Setup) -> None:
+    setup.cache_calls.script["announce"].append(slow := Gate())
+    jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(20)]
+    await setup.lookup.find("acme", jobs[0].id)
+    await slow.reached.wait()
+    for job in jobs[1:]:
+        await setup.lookup.find("acme", job.id)
+    slow.open.set()
+    await setup.lookup.drain()
+    assert len(setup.cache.documents) == 1 + -(-MOST_REFILLS // 1_000_000)
+
+
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SCHEDULED])
 async def test_an_unfinished_document_is_read_anew_each_time(setup: Setup, state: JobState) -> None:
     job = setup.job(state)
@@ -104,7 +132,7 @@ async def test_a_job_that_nobody_has_is_unknown_after_all_were_asked(setup: Setu
 async def test_an_id_so_old_that_its_job_may_have_been_pruned_has_expired_for_all_tenants(
     setup: Setup,
 ) -> None:
-    lookup = Lookup(setup.record, setup.cache, setup.memory, kept_s=60)
+    lookup = Lookup(setup.record, setup.cache, setup.memory, Telemetry(), kept_s=60)
     foreign = setup.job(age_s=61, tenant="other")
     for job_id in (aged_id(61), foreign.id):
         with pytest.raises(JobExpired):

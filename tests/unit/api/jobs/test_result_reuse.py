@@ -13,6 +13,7 @@ from api.jobs.result_reuse import MOST, ResultReuse, ReusableResult
 from sluice.core.document import render
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, JobState
+from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
 from tests.support.faulty_store import FaultyStore, refused
@@ -36,8 +37,8 @@ class Setup:
     def another(self) -> ResultReuse:
         """The same in another process."""
         store, cache = self.store.port, self.cache_calls.port
-        lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, self.clock))
-        return ResultReuse(store, cache, lookup, 10, self.clock, self.most)
+        lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, self.clock), Telemetry())
+        return ResultReuse(store, cache, lookup, Telemetry(), 10, self.clock, self.most)
 
     def done(self, **changes: Any) -> Job:
         """A job in the record that has a result."""

@@ -18,6 +18,7 @@ from sluice.core.document import Document
 from sluice.core.errors import JobUnknown, Overloaded, TryAgain
 from sluice.core.job import JobState
 from sluice.core.ports import Wake
+from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
 from tests.support.faulty_store import FaultyStore, Gate, refused
@@ -39,7 +40,7 @@ class WaitSetup:
         self.listening = True
         self.gone = asyncio.Event()
         cache = FakeCache()
-        self.lookup = Lookup(self.store.port, cache, DocumentMemory(1_000_000, 10, Clock()))
+        self.lookup = Lookup(self.store.port, cache, DocumentMemory(1_000_000, 10, Clock()), Telemetry())
         self.waiting = Waiting(self.lookup, limit, lambda: self.listening)
 
     async def job(self) -> Document:

@@ -124,3 +124,8 @@ async def test_what_is_claimed_while_the_lane_closes_is_given_back_unrun(consume
     await consumer.settled()
     assert (consumer.state(job_id), AT_WORK, delivery.acknowledged) == ("queued", [], 0)
     assert consumer.events.count(Event.RELEASED) == 1
+
+
+async def test_what_is_claimed_together_is_settled_and_announced_together(consumer: InMemoryConsumer) -> None:
+    await consumer.bring_settled(*[consumer.job() for _ in range(4)])
+    assert consumer.batches == [("claim", 4), ("settle", 4), ("announce", 4)]

@@ -123,6 +123,19 @@ async def test_too_many_waiting_items_are_refused_at_once() -> None:
     assert await asyncio.gather(first, *waiting) == [0, 2, 4]
 
 
+async def test_items_are_refused_while_too_many_bytes_wait() -> None:
+    gate = Gate(shut=True)
+    batcher = Batcher("double", gate, Limits(size=10, waiting_size=12), size_of=lambda item: item)
+    first = batcher.put(50)
+    await gate.entered.wait()
+    waiting = [batcher.put(item) for item in (11, 5)]
+    with pytest.raises(Overloaded):
+        batcher.put(1)
+    gate.open.set()
+    assert await asyncio.gather(first, *waiting) == [100, 22, 10]
+    assert await batcher.put(7) == 14
+
+
 async def test_draining_ends_when_nothing_waits_and_nothing_flies() -> None:
     gate = Gate(shut=True)
     batcher = Batcher("double", gate, Limits(rows=1))
@@ -183,6 +196,21 @@ async def test_bad_items_are_found_by_halving_and_refused_alone(error: Exception
     found = await answers(Batcher("halve", call), range(8))
     assert [each is error for each in found] == [item in (3, 6) for item in range(8)]
     assert len(batches) <= 13
+
+
+async def test_every_call_is_counted_with_its_items() -> None:
+    counted: list[tuple[str, int]] = []
+
+    def count(flight: str, items: int) -> None:
+        counted.append((flight, items))
+
+    _, call = refusing(lambda items: 3 in items, BadRow())
+    await answers(Batcher("small", call, count=count), range(4))
+    assert counted == [("small", 4), ("small", 2), ("small", 2), ("small", 1), ("small", 1)]
+    counted.clear()
+    both = SplitBatcher("both", call, Limits(), lambda size: size, count)
+    await asyncio.gather(both.put(1), both.put(LARGE + 1))
+    assert counted == [("both", 1), ("both-large", 1)]
 
 
 async def test_a_batch_that_is_to_be_tried_again_is_tried_whole_and_at_last_singly() -> None:
