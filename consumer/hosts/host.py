@@ -132,14 +132,16 @@ class Host:
         """The line at which its event loop is blocked; empty: it is not."""
         return self._blockage.where if self._blockage else ""
 
-    async def start(self) -> list[KindInfo]:
-        """Start the process and load the modules; returns the kinds. Raises StartRefused, or OSError."""
+    async def start(self, check: Callable[[list[KindInfo]], None] = lambda _: None) -> list[KindInfo]:
+        """Start the process and load the modules; returns the kinds, after a check. Raises StartRefused, or OSError."""
         await self._child.start()
         try:
-            return [from_wire(each) for each in await self._load()]
+            kinds = [from_wire(each) for each in await self._load()]
+            check(kinds)
         except BaseException:
             await self._child.end()
             raise
+        return kinds
 
     async def run(self, attempt: Attempt) -> Ending:
         """Run one job; returns how it ended. Raises Interrupted if the host was lost, and another job may be the cause."""

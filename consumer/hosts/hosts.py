@@ -53,6 +53,7 @@ class Hosts:
     ) -> None:
         self._spec, self.stats, self._on_refused = spec, stats, on_refused
         self._refused: StartRefused | None = None
+        self._versions: dict[str, int] = {}
         self.places = Places(self._start, wear.reason, spec.blocked_s, stats)
         self._listener = HostListener(
             self.places.replace_late, stats.add_blocked, self.places.hold_up, stats.add_died
@@ -96,6 +97,7 @@ class Hosts:
         """Start the shared host; returns the kinds that it has loaded. Raises StartRefused, or OSError."""
         host = Host(self._spec, SHARED, False, self._listener)
         kinds = Registry(await host.start())
+        self._versions = kinds.versions
         self.places.shared.put(host)
         return kinds
 
@@ -198,7 +200,14 @@ class Hosts:
         return None
 
     async def _start(self, name: str, slot: bool = False, alone: bool = False) -> Host:
-        return await start_host(lambda: Host(self._spec, name, slot, self._listener, alone), self._refuse)
+        return await start_host(
+            lambda: Host(self._spec, name, slot, self._listener, alone), self._check_versions, self._refuse
+        )
+
+    def _check_versions(self, kinds: list[KindInfo]) -> None:
+        """Refuse kinds that are not those for which this consumer holds its lease: their files have changed meanwhile."""
+        if Registry(kinds).versions != self._versions:
+            raise StartRefused("kinds or their versions have changed since this consumer started: restart it")
 
     def _refuse(self, why: StartRefused) -> None:
         self._refused = why

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from consumer.hosts.host import Host
+from sluice.core.catalogue import KindInfo
 from sluice.errors import StartRefused
 
 LOG = logging.getLogger("sluice.hosts")
@@ -17,14 +18,17 @@ PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
 async def start_host(
-    make: Callable[[], Host], on_refused: Callable[[StartRefused], None], pause_s: float = PAUSE_S
+    make: Callable[[], Host],
+    check: Callable[[list[KindInfo]], None],
+    on_refused: Callable[[StartRefused], None],
+    pause_s: float = PAUSE_S,
 ) -> Host:
-    """Start a host; `on_refused` is called when that has failed several times, and it goes on trying."""
+    """Start a host whose kinds pass the check; `on_refused` is called when that has failed several times, and it goes on trying."""
     tries = 0
     while True:
         host = make()
         try:
-            await host.start()
+            await host.start(check)
         except Exception as error:  # noqa: BLE001  whatever it is, jobs wait for a host
             tries += 1
             LOG.error("a host did not start (%d times in a row): %s", tries, error)

@@ -316,6 +316,27 @@ async def test_a_host_is_renewed_after_so_many_jobs_and_drains() -> None:
         assert (hosts.stats.replaced, hosts.died) == ({"jobs": 1}, 0)
 
 
+async def test_a_host_with_other_versions_of_kinds_than_the_consumer_started_with_gets_no_job(
+    write_module: WriteModule,
+) -> None:
+    code = """
+        from tests.unit.consumer.hostile_kinds import Ask, Reply
+        from sluice import handler
+
+        @handler("own.kind", version={}, runs_in="process")
+        def own(ask: Ask) -> Reply:
+            return Reply(value="here")
+    """
+    write_module(code.format(3))
+    async with running_hosts(modules=[OWN]) as hosts:
+        write_module(code.format(4))
+        run = asyncio.create_task(hosts.hosts._start("slot", slot=True))
+        await until(lambda: hosts.refused)
+        with pytest.raises(StartRefused, match="changed since this consumer started: restart it"):
+            hosts.hosts.check()
+        run.cancel()
+
+
 async def test_a_host_is_renewed_once_it_has_grown() -> None:
     async with running_hosts(Wear(1_000_000, 1)) as hosts:
         old = hosts.shared
