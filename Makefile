@@ -22,7 +22,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault failover crash soak controls bench at-size load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls bench at-size load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -78,6 +78,10 @@ fault: setup  ## hostile handlers, then everything breaks under load (13 min); w
 	@$(PYTHON) -m infra.local ensure
 	@$(if $(ARGS),true,$(PYTHON) -m tests.fault.hostile)
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
+
+fault-cluster: setup  ## kill, freeze and grow a RabbitMQ cluster of three nodes under running processes (1 min)
+	@$(PYTHON) -m infra.local ensure
+	$(PYTHON) -m pytest tests/fault/test_rabbitmq_cluster.py $(ARGS)
 
 failover: setup  ## promote a standby of PostgreSQL under running processes, and measure again a minute later
 	@$(PYTHON) -m infra.local ensure

@@ -18,7 +18,7 @@ class QueueDepths(Protocol):
     """RabbitMQ's queues, counted."""
 
     async def depths(self) -> dict[str, int]:
-        """Ready messages by queue name. Raises ServerAway."""
+        """Ready messages by queue name; a queue of which nothing is known is missing. Raises ServerAway."""
 
 
 class FindLostMessages:

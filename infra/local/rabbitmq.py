@@ -50,9 +50,9 @@ class RabbitMQ(Server):
         found = re.search(rb"\x07versionS....([0-9.]+)", self._greeting(), re.DOTALL)
         return found[1].decode() if found else "?"
 
-    def control(self, *words: str) -> str:
-        """Have `rabbitmqctl` act on this node; return what it says. Raises CalledProcessError."""
-        command = self._installation.command("rabbitmqctl", *words)
+    def control(self, *words: str, tool: str = "rabbitmqctl") -> str:
+        """Have RabbitMQ's own tool act on this node; return what it says. Raises CalledProcessError."""
+        command = self._installation.command(tool, *words)
         env = {**os.environ, **self._environment()}
         return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
 
@@ -61,11 +61,14 @@ class RabbitMQ(Server):
         conf = self.directory / "rabbitmq.conf"
         self._write_conf(conf, _SETTINGS, _LOCAL.format(port=self.port, password=self.password))
         (self.directory / "enabled_plugins").write_text("[].\n")
+        self._launch_port_mapper()
+        self._spawn(self._installation.command("rabbitmq-server"), env=self._environment())
+
+    def _launch_port_mapper(self) -> None:
         self._spawn(
             self._installation.command("epmd", "-port", str(self._port_for("epmd")), "-address", LOOPBACK),
             pid_file=self.directory / "epmd.pid",
         )
-        self._spawn(self._installation.command("rabbitmq-server"), env=self._environment())
 
     def _answers(self) -> bool:
         """A broker that is up answers the protocol header with a frame; its listener opens last."""
@@ -79,10 +82,15 @@ class RabbitMQ(Server):
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return connection.recv(65536)
 
+    @property
+    def node(self) -> str:
+        """Its Erlang name; unique, as its port mapper knows no other."""
+        return "sluice@localhost"
+
     def _environment(self) -> dict[str, str]:
         return {
             "HOME": self._seen("."),  # the cookie lies here
-            "RABBITMQ_NODENAME": "sluice@localhost",  # unique: this node's port mapper knows no other
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_MNESIA_BASE": self._seen("data"),
             "RABBITMQ_LOG_BASE": self._seen("."),
             "RABBITMQ_LOGS": "-",

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+collect_ignore = ["test_rabbitmq_cluster.py"]
+"""Three brokers on two processors take minutes: `make fault-cluster` runs it."""
+
 
 @pytest.fixture(scope="package", autouse=True)
 def _unmeasured() -> Iterator[None]:

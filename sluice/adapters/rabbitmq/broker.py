@@ -111,7 +111,7 @@ class Broker:
         await within(timeout_s, queues.depths(self._connection(), [DEAD_QUEUE]))
 
     async def depths(self) -> dict[str, int]:
-        """Count ready messages by queue name, for every lane and the dead letters. Raises ServerAway within 2 s."""
+        """Count ready messages by queue name, of every queue of which that is known. Raises ServerAway within 2 s."""
         return await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
 
     def _connection(self) -> Connection:

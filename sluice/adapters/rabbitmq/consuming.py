@@ -114,7 +114,7 @@ class Consuming:
 
     def _find_dead(self, silent: Sequence[QueueConsumer], ready: dict[str, int]) -> None:
         """Raise ServerAway if messages were ready twice in a row and none came: not a race but a dead consumer."""
-        waiting = {each.source.queue: each.delivered for each in silent if ready[each.source.queue]}
+        waiting = {each.source.queue: each.delivered for each in silent if ready.get(each.source.queue)}
         for queue, delivered in waiting.items():
             if self._suspects.get(queue) == delivered:
                 raise away(f"{queue} has messages and delivers none")

@@ -58,12 +58,16 @@ async def delete(connection: AbstractConnection, name: str) -> None:
 
 
 async def depths(connection: AbstractConnection, wanted: Iterable[str]) -> dict[str, int]:
-    """Count ready messages by queue name. Raises ServerAway, also if one of the queues is missing."""
+    """Count ready messages by queue name, where that is known. Raises ServerAway, also if one of the queues is missing.
+
+    RabbitMQ answers for a queue whose leader is away, too: no messages, no consumers. So none is believed where there are consumers.
+    """
     channel = await _side_channel(connection)
     found = {}
     for name in wanted:
         answer = await within(CALL_S, channel.queue_declare(name, passive=True))
-        found[name] = answer.message_count or 0
+        if answer.message_count or answer.consumer_count:
+            found[name] = answer.message_count or 0
     await within(CALL_S, channel.close())
     return found
 
