@@ -79,13 +79,15 @@ fault: setup  ## hostile handlers, then everything breaks under load (13 min); w
 	@$(if $(ARGS),true,$(PYTHON) -m tests.fault.hostile)
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
-fault-cluster: setup  ## kill, freeze and grow a RabbitMQ cluster of three nodes under running processes (1 min)
+fault-cluster: setup  ## kill, freeze and grow a RabbitMQ cluster of three nodes, at last under load (4 min)
 	@$(PYTHON) -m infra.local ensure
-	$(PYTHON) -m pytest tests/fault/test_rabbitmq_cluster.py $(ARGS)
+	$(PYTHON) -m pytest tests/fault/test_rabbitmq_cluster.py
+	@$(PYTHON) -m tests.fault.chaos --faults cluster --seconds 120 $(ARGS)
 
-failover: setup  ## promote a standby of PostgreSQL under running processes, and measure again a minute later
+failover: setup  ## promote a standby of PostgreSQL and measure again a minute later; then replace all servers under load (5 min)
 	@$(PYTHON) -m infra.local ensure
-	LATER_S=60 $(PYTHON) -m pytest -s tests/fault/test_failover.py $(ARGS)
+	LATER_S=60 $(PYTHON) -m pytest -s tests/fault/test_failover.py
+	@$(PYTHON) -m tests.fault.chaos --faults failover --seconds 150 $(ARGS)
 
 crash: setup  ## die at every step of a flow, and in a thousand random histories (6 min): make crash ARGS=-x
 	@$(PYTHON) -m infra.local ensure

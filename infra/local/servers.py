@@ -38,6 +38,11 @@ class Servers:
     def __iter__(self) -> Iterator[Server]:
         return iter((self.postgres, self.redis, self.rabbitmq))
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where clients find each of them."""
+        return {"postgres": self.postgres.url, "redis": self.redis.url, "rabbitmq": self.rabbitmq.url}
+
     def up(self, *wanted: Server) -> list[Server]:
         """Start the wanted ones (all, if none is named) side by side, and return those that did not run before.
 

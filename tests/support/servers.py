@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import aio_pika
 import asyncpg
@@ -22,10 +23,10 @@ QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") 
 
 
 @contextmanager
-def running_servers() -> Iterator[Servers]:
+def running_servers(make: Callable[[Path], Servers] = Servers) -> Iterator[Servers]:
     """Run PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
     directory = temporary_directory("sluice-test-")
-    servers = Servers(directory)
+    servers = make(directory)
     try:
         servers.up()
         asyncio.run(migrate(servers.postgres.url))
@@ -37,12 +38,8 @@ def running_servers() -> Iterator[Servers]:
 
 def urls(servers: Servers) -> dict[str, str]:
     """Return the settings that lead to these servers."""
-    return {
-        "SLUICE_POSTGRES_URL": servers.postgres.url,
-        "SLUICE_REDIS_URL": servers.redis.url,
-        "SLUICE_RABBITMQ_URL": servers.rabbitmq.url,
-        "SLUICE_KEY_PEPPER": "a pepper for tests only",
-    }
+    found = {f"SLUICE_{name.upper()}_URL": url for name, url in servers.urls.items()}
+    return found | {"SLUICE_KEY_PEPPER": "a pepper for tests only"}
 
 
 def proxied_urls(servers: Servers, ports: Mapping[str, int]) -> dict[str, object]:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from infra.local.postgres import Postgres, _run
 from infra.local.run_as import hand_over, temporary_directory
@@ -14,8 +15,35 @@ from sluice.adapters.postgres.migrate import migrate
 MAY_REPLICATE = "host replication sluice 127.0.0.1/32 scram-sha-256\n"
 
 
-class Primary(Postgres):
-    """A server whose COMMIT waits for a standby."""
+QUICK = "wal_retrieve_retry_interval = 200ms\n"
+"""A standby comes back that soon after its primary."""
+SYNCHRONOUS = "synchronous_standby_names = '*'\n"
+
+
+class Member(Postgres):
+    """A server that others may follow. If it is `synchronous`, its COMMIT waits for one of them."""
+
+    synchronous = False
+
+    def wait_for_standby(self) -> None:
+        """Let COMMIT wait for a standby from now on."""
+        self.synchronous = True
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(SYNCHRONOUS)
+        _run(self.data, "pg_ctl", "reload", "-D", str(self.data))
+
+    def _configure(self) -> None:
+        super()._configure()
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(QUICK + (SYNCHRONOUS if self.synchronous else ""))
+        with (self.data / "pg_hba.conf").open("a") as hba:
+            hba.write(MAY_REPLICATE)
+
+
+class Primary(Member):
+    """A server whose COMMIT waits for a standby from the beginning."""
+
+    synchronous = True
 
     def _initialise(self) -> None:
         super()._initialise()
@@ -29,19 +57,12 @@ class Primary(Postgres):
             stdin="alter role sluice replication\n",
         )
 
-    def _configure(self) -> None:
-        super()._configure()
-        with (self.data / "postgresql.conf").open("a") as conf:
-            conf.write("synchronous_standby_names = '*'\n")
-        with (self.data / "pg_hba.conf").open("a") as hba:
-            hba.write(MAY_REPLICATE)
 
-
-class Standby(Postgres):
+class Standby(Member):
     """A copy of `primary` that follows it until it is promoted."""
 
-    def __init__(self, primary: Primary) -> None:
-        super().__init__(primary.directory.with_name("standby"))
+    def __init__(self, directory: Path, primary: Member) -> None:
+        super().__init__(directory)
         self._primary = primary
 
     @property
@@ -76,7 +97,7 @@ def replicated_postgres() -> Iterator[tuple[Primary, Standby]]:
     """Run a migrated server and its standby."""
     directory = temporary_directory("sluice-failover-")
     primary = Primary(directory / "primary")
-    standby = Standby(primary)
+    standby = Standby(directory / "standby", primary)
     try:
         primary.start()
         standby.start()

@@ -16,14 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.run_as import temporary_directory
+from infra.local.servers import Servers
 from loadtests.bench.machine import load_average
 from tests.fault.chaos import report
 from tests.fault.chaos.docs_page import PAGE, replace_section
 from tests.fault.chaos.run import Plan, run
-from tests.fault.chaos.schedule import FULL, HOSTS, SHORT, ProcessCounts, kinds, repeated
+from tests.fault.chaos.schedule import (
+    CLUSTER,
+    FAILOVER,
+    FULL,
+    HOSTS,
+    SHORT,
+    WITH_SPARES,
+    ProcessCounts,
+    kinds,
+    repeated,
+)
+from tests.support.redundant_servers import RedundantServers
 from tests.support.servers import running_servers
 
-MIXES: Mapping[str, Mapping[str, int]] = {"full": FULL, "hosts": HOSTS, "short": SHORT}
+MIXES: Mapping[str, Mapping[str, int]] = {
+    "full": FULL, "hosts": HOSTS, "short": SHORT, "failover": FAILOVER, "cluster": CLUSTER,
+}  # fmt: skip
 REPORTS = Path(".local/fault")
 SOAK_S, SOAK_TIMES = 3_600.0, 10
 
@@ -58,7 +72,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
     load_before, patience = load_average(), arguments.patience
-    with running_servers() as servers:
+    make = Servers if WITH_SPARES.isdisjoint(plan.mix) else RedundantServers
+    with running_servers(make) as servers:
         where = report.facts(servers, load_before)
         outcome = asyncio.run(run(plan, servers, directory, _say))
     path = report.write(outcome, where, arguments.report, patience)
@@ -81,7 +96,7 @@ def _say(line: str) -> None:
 
 
 def _mix(text: str) -> Mapping[str, int]:
-    """Parse `full`, `hosts`, `short`, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
+    """Parse `full`, `hosts` and the like, or kinds with their numbers: `api-kill=2,redis-flush=1`."""
     if text in MIXES:
         return MIXES[text]
     parts = (part.partition("=") for part in text.split(","))
@@ -119,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Break servers, processes and connections under load, and check that every promise is kept.",
         epilog=f"kinds of faults: {', '.join(kinds(ProcessCounts()))}",
     )
-    mix = "full, hosts, short, or KIND=NUMBER,… (default: full)"
+    mix = f"{', '.join(MIXES)}, or KIND=NUMBER,… (default: full)"
     parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)
     for name, option in OPTIONS:
         parser.add_argument(name, **option)

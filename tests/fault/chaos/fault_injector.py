@@ -17,11 +17,13 @@ import redis.asyncio as redis
 
 from infra.local.server import Server
 from sluice.core.lanes import PRIORITIES, queue_name
-from tests.fault.chaos import host_faults, left_behind
+from tests.fault.chaos import failover_faults, host_faults, left_behind
 from tests.fault.chaos.client_log import Violations
+from tests.fault.chaos.edge import Edge
 from tests.fault.chaos.host_faults import HostFaults
 from tests.fault.chaos.schedule import Fault
-from tests.support.proxy import BOTH, NORMAL, Behaviour, Proxy
+from tests.support.proxy import BOTH, NORMAL, Behaviour
+from tests.support.redundant_servers import RedundantServers
 from tests.support.stack import Process, Stack
 
 QUEUES = [queue_name("default", priority) for priority in PRIORITIES]
@@ -52,7 +54,7 @@ class FaultInjector:
     """Inflicts faults on a stack whose processes reach their servers through `edges`, named like `api-postgres`."""
 
     def __init__(
-        self, stack: Stack, edges: Mapping[str, Proxy], hosts: HostFaults, violations: Violations
+        self, stack: Stack, edges: Mapping[str, Edge], hosts: HostFaults, violations: Violations
     ) -> None:
         self._stack, self._edges, self._hosts, self._violations = stack, edges, hosts, violations
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -73,6 +75,10 @@ class FaultInjector:
             "rabbitmq-purge": self._purge, "rabbitmq-delete": self._delete, "redis-flush": self._flush,
             "edge-slow": self._slow, "edge-silent": self._silence, "edge-reset": self._reset, "edge-cut": self._cut,
             "wipe-and-flush": self._wipe_and_flush,
+            "postgres-promote": partial(self._fail_over, failover_faults.promote),
+            "redis-switch": partial(self._fail_over, failover_faults.switch_redis),
+            "leader-kill": partial(self._fail_over, failover_faults.kill_leader),
+            "leader-freeze": partial(self._fail_over, failover_faults.freeze_leader),
         }  # fmt: skip
 
     @property
@@ -155,6 +161,11 @@ class FaultInjector:
         return await self._hold(
             fault, partial(victim.signal, signal.SIGSTOP), partial(victim.signal, signal.SIGCONT)
         )
+
+    async def _fail_over(
+        self, act: Callable[[RedundantServers, Fault], Awaitable[float]], fault: Fault
+    ) -> float:
+        return await act(failover_faults.spares(self._stack.servers), fault)
 
     async def _kill_server(self, fault: Fault) -> float:
         server = self._server(fault)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import asyncpg
 import orjson
 
+from infra.local.servers import Servers
 from tests.support.servers import sql_session
 
 _JOBS = """
@@ -73,14 +74,14 @@ class RecordSnapshot(NamedTuple):
 
 
 @asynccontextmanager
-async def noted_leases(url: str) -> AsyncIterator[None]:
+async def noted_leases(servers: Servers) -> AsyncIterator[None]:
     """Note whose every lease is during the block: keepers drop those that are over."""
-    async with sql_session(url) as sql:
+    async with sql_session(servers.postgres.url) as sql:
         await sql.execute(_NOTE_LEASES)
     try:
         yield
     finally:
-        async with sql_session(url) as sql:
+        async with sql_session(servers.postgres.url) as sql:
             await sql.execute(_FORGET_LEASES)
 
 

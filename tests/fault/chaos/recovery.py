@@ -26,6 +26,8 @@ LIMITS = {
     "postgres-hang": ("accepts", ACCEPTS_AGAIN_S), "rabbitmq-hang": ("works", WORKS_AGAIN_S),
     "rabbitmq-freeze": ("works", WORKS_AGAIN_S), "wipe-and-flush": ("works", WORKS_AGAIN_S),
     "consumer-kill": ("rescued", RESCUED_S), "consumer-freeze": ("rescued", RESCUED_S),
+    "postgres-promote": ("accepts", ACCEPTS_AGAIN_S), "redis-switch": ("pause", 1.0),
+    "leader-kill": ("works", WORKS_AGAIN_S), "leader-freeze": ("works", WORKS_AGAIN_S),
     "redis-kill": ("pause", 1.0), "redis-freeze": ("pause", 1.0), "redis-flush": ("pause", 1.0),
 }  # fmt: skip
 """What is promised for a kind of fault: which of the times below, and its limit in seconds."""

@@ -15,6 +15,7 @@ from infra.local.servers import Servers
 from tests.fault.chaos.checker import Verdict, judge
 from tests.fault.chaos.client_log import ClientLog
 from tests.fault.chaos.client_requests import ClientRequests
+from tests.fault.chaos.edge import Edge
 from tests.fault.chaos.fault_injector import FaultInjector, InjectedFault
 from tests.fault.chaos.host_faults import HostFaults
 from tests.fault.chaos.http_client import ConnectionPool, LoadBalancer
@@ -34,8 +35,7 @@ from tests.fault.chaos.schedule import (
     ProcessCounts,
     schedule,
 )
-from tests.support.proxy import Proxies, Proxy
-from tests.support.servers import proxied_urls
+from tests.support.proxy import Proxies
 from tests.support.stack import ROOT, Stack, make_a_key
 
 Say = Callable[[str], None]
@@ -98,7 +98,7 @@ class ChaosStack:
         self.plan, self.servers = plan, servers
         self.ledger = directory / "ledger"
         self.proxies = Proxies()
-        self.edges: dict[str, Proxy] = {}
+        self.edges: dict[str, Edge] = {}
         self.keys: dict[str, str] = {}
         self.stack = Stack(servers, directory, **(SETTINGS | dict(plan.settings)))
         self.stack.root = root
@@ -106,7 +106,8 @@ class ChaosStack:
 
     async def open(self) -> None:
         """Start all processes."""
-        self.edges |= {name: self.proxies.add(self._port(name)) for name in EDGES}
+        urls = self.servers.urls
+        self.edges |= {name: Edge(self.proxies, urls[name.partition("-")[2]]) for name in EDGES}
         await self.stack.start(apis=0, consumers=0)
         self.keys = {each: await make_a_key(self.servers, each, ["submit", "read"]) for each in TENANTS}
         for _ in range(self.plan.processes.apis):
@@ -131,13 +132,9 @@ class ChaosStack:
         found = {name: process.pid for name, process in every.items() if process is not None}
         return found | {server.name: pids[0] for server in self.servers if (pids := server.pids)}
 
-    def _port(self, edge: str) -> int:
-        port: int = getattr(self.servers, edge.split("-")[1]).port
-        return port
-
     def _urls(self, role: str) -> dict[str, object]:
         """Return the settings that lead this role to its servers through its proxies."""
-        return proxied_urls(self.servers, {name: self.edges[f"{role}-{name}"].port for name in SERVERS})
+        return {f"{name}_url": self.edges[f"{role}-{name}"].url for name in SERVERS}
 
 
 @asynccontextmanager
@@ -146,7 +143,7 @@ async def chaos_stack(
 ) -> AsyncIterator[ChaosStack]:
     """Run everything for the block."""
     chaos = ChaosStack(plan, servers, directory, root)
-    async with noted_leases(servers.postgres.url):
+    async with noted_leases(servers):
         try:
             await chaos.open()
             yield chaos

@@ -79,6 +79,20 @@ SHORT: Mapping[str, int] = {
 }  # fmt: skip
 """The faults of every test run."""
 
+FAILOVER: Mapping[str, int] = {
+    "postgres-promote": 4, "postgres-kill": 1, "redis-switch": 4, "leader-kill": 2, "leader-freeze": 1,
+    "api-kill": 1, "consumer-kill": 3, "edge-reset": 2,
+}  # fmt: skip
+"""Servers that are replaced by their spares."""
+
+CLUSTER: Mapping[str, int] = {
+    "leader-kill": 5, "leader-freeze": 2, "rabbitmq-kill": 2, "api-kill": 1, "consumer-kill": 3,
+}  # fmt: skip
+"""Nodes of a RabbitMQ cluster that die and freeze."""
+
+WITH_SPARES = frozenset({"postgres-promote", "redis-switch", "leader-kill", "leader-freeze"})
+"""Faults that need servers with spares."""
+
 
 def kinds(processes: ProcessCounts) -> Mapping[str, Kind]:
     """Return every kind of fault."""
@@ -114,6 +128,10 @@ def kinds(processes: ProcessCounts) -> Mapping[str, Kind]:
         "edge-reset": Kind(EDGES, 0.0, 0.0),
         "edge-cut": Kind(EDGES, 2.0, 4.0),
         "wipe-and-flush": Kind(("rabbitmq+redis",), 0.0, 2.0),
+        "postgres-promote": Kind(("postgres",), 0.0, 2.0),
+        "redis-switch": Kind(("redis",), 0.0, 2.0),
+        "leader-kill": Kind(("rabbitmq",), 0.0, 3.0),
+        "leader-freeze": Kind(("rabbitmq",), 8.0, 20.0),
     }
 
 

@@ -10,7 +10,19 @@ import pytest
 from tests.fault.chaos.client_log import Violations
 from tests.fault.chaos.fault_injector import FaultInjector
 from tests.fault.chaos.host_faults import HostFaults
-from tests.fault.chaos.schedule import FULL, HOSTS, LEAD_S, SHORT, ProcessCounts, kinds, repeated, schedule
+from tests.fault.chaos.schedule import (
+    CLUSTER,
+    FAILOVER,
+    FULL,
+    HOSTS,
+    LEAD_S,
+    SHORT,
+    WITH_SPARES,
+    ProcessCounts,
+    kinds,
+    repeated,
+    schedule,
+)
 from tests.support.stack import Stack
 
 PROCESSES = ProcessCounts()
@@ -24,7 +36,7 @@ def test_another_seed_breaks_other_things() -> None:
     assert schedule(7, 300, FULL, PROCESSES) != schedule(8, 300, FULL, PROCESSES)
 
 
-@pytest.mark.parametrize("mix", [FULL, HOSTS, SHORT, repeated(SHORT, 3)])
+@pytest.mark.parametrize("mix", [FULL, HOSTS, SHORT, FAILOVER, CLUSTER, repeated(SHORT, 3)])
 def test_every_fault_of_the_mix_comes_in_time_and_order(mix: dict[str, int]) -> None:
     faults = schedule(3, 200, mix, PROCESSES)
     assert Counter(fault.kind for fault in faults) == Counter(mix)
@@ -61,4 +73,4 @@ def test_the_full_mix_is_what_it_is_said_to_be() -> None:
 
 def test_every_kind_of_fault_can_be_done() -> None:
     injector = FaultInjector(Stack.__new__(Stack), {}, HostFaults(Path()), Violations())
-    assert set(injector.kinds) == set(kinds(PROCESSES)) == set(FULL)
+    assert set(injector.kinds) == set(kinds(PROCESSES)) == set(FULL) | WITH_SPARES
