@@ -67,7 +67,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         return Plan(
             arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, ProcessCounts(spared=1)
         )
-    return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate)
+    return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate, arguments.fleet)
 
 
 def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:
@@ -106,6 +106,12 @@ def _mix(text: str) -> Mapping[str, int]:
     return mix
 
 
+def _fleet(text: str) -> ProcessCounts:
+    """Parse `4+8`: so many apis and consumers."""
+    apis, _, consumers = text.partition("+")
+    return ProcessCounts(int(apis), int(consumers))
+
+
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--seed", {"type": int, "help": "which faults, in which order (default: any)"}),
     ("--seconds", {"type": float, "default": 450.0, "help": "of load (default: %(default)s)"}),
@@ -136,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     mix = f"{', '.join(MIXES)}, or KIND=NUMBER,… (default: full)"
     parser.add_argument("--faults", type=_mix, default="full", metavar="MIX", help=mix)
+    fleet = "so many apis and consumers (default: 2+3)"
+    parser.add_argument("--fleet", type=_fleet, default="2+3", metavar="APIS+CONSUMERS", help=fleet)
     for name, option in OPTIONS:
         parser.add_argument(name, **option)
     parser.set_defaults(seed=secrets.randbelow(10**6))

@@ -100,7 +100,8 @@ class ChaosStack:
         self.proxies = Proxies()
         self.edges: dict[str, Edge] = {}
         self.keys: dict[str, str] = {}
-        self.stack = Stack(servers, directory, **(SETTINGS | dict(plan.settings)))
+        settings = SETTINGS | {"postgres_connections": plan.processes.connections} | dict(plan.settings)
+        self.stack = Stack(servers, directory, **settings)
         self.stack.root = root
         self.stack.environment |= {LEDGER: str(self.ledger), "PYTHONPATH": str(ROOT)}
 

@@ -35,12 +35,21 @@ class Fault(NamedTuple):
         return f"{self.at_s:7.1f} s  {self.kind:<18} {self.target:<18} {self.lasts_s:4.1f} s"
 
 
+CONNECTIONS = 80
+"""To PostgreSQL, in all: of its 100 some are for leases, the standby and the run itself."""
+
+
 class ProcessCounts(NamedTuple):
     """How many processes there are, and how many of each the faults spare (the last ones)."""
 
     apis: int = 2
     consumers: int = 3
     spared: int = 0
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections to PostgreSQL each may open: a fleet has to share what the server takes."""
+        return min(10, CONNECTIONS // (self.apis + self.consumers))
 
     def targets(self, role: str) -> tuple[str, ...]:
         """Return the names of those that may be hit."""
