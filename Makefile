@@ -14,7 +14,7 @@ SCOPES ?= submit,read
 # `make run RABBITMQ=off`: without RabbitMQ, consumers pull jobs from PostgreSQL. So it is where RabbitMQ cannot be had.
 RABBITMQ ?= auto
 
-# Arguments of `make bench`: --quick (about a minute), --record (into docs/performance.md);
+# Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=
@@ -130,3 +130,4 @@ lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group containers -o infra/docker/requirements.txt
+	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 
@@ -14,5 +13,6 @@ def end_with_input() -> None:
 
 
 def _wait_and_terminate() -> None:
-    sys.stdin.read()
+    while os.read(0, 4096):  # not sys.stdin, whose lock a fork would inherit
+        pass
     os.kill(os.getpid(), signal.SIGTERM)

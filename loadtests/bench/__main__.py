@@ -20,9 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from loadtests.bench import machine, processes, table
 from loadtests.bench.generator import BenchError
-from loadtests.bench.peer_processes import Peers, peers_running
+from loadtests.bench.peer_processes import peers_running
 from loadtests.bench.plan import Plan
 from loadtests.bench.product import Product, product_running
+from loadtests.bench.queue_plan import QueuePlan, dramatiq_running
+from loadtests.bench.steps import Step
 
 FEWEST_ROUNDS = 3
 PAUSE_S = 0.2
@@ -46,7 +48,7 @@ def main() -> int:
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
     signal.signal(signal.SIGTERM, _end)
     try:
-        _bench(console, QUICK if arguments.quick else USUAL, arguments.record)
+        _bench(console, QUICK if arguments.quick else USUAL, arguments.peers, arguments.record)
     except (BenchError, OSError) as error:
         console.print(f"bench: {error}", style="red", markup=False, soft_wrap=True)
         return 1
@@ -55,35 +57,44 @@ def main() -> int:
     return 0
 
 
-def _bench(console: Console, size: Size, record: Path | None) -> None:
+def _bench(console: Console, size: Size, peers: bool, record: Path | None) -> None:
     load_before = machine.load_average()
     console.print("starting servers, api, consumer …", style="dim")
-    with _product_and_peers() as (product, peers):
-        with product.second_api_running():  # and stopped from here on
-            plan = Plan(product, peers)
-        rounds = _rounds(console, plan, size)
+    with product_running() as product, (_beside_queues if peers else _beside_baselines)(product) as plan:
+        rounds = _rounds(console, plan.steps, size)
     facts = machine.describe(product.versions, load_before)
     table.show(console, facts, plan.figures)
     if not processes.AVAILABLE:
         console.print("This system has no /proc: processor time and memory are left out.")
     if record:
-        table.record(record, table.markdown(facts, rounds, plan.figures))
+        text = table.markdown(facts, rounds, plan.figures)
+        table.record(record, "peers" if peers else "figures", text)
 
 
 @contextmanager
-def _product_and_peers() -> Iterator[tuple[Product, Peers]]:
-    """Run the product and the programs to compare it with."""
-    with product_running() as product, peers_running(product) as peers:
-        yield product, peers
+def _beside_baselines(product: Product) -> Iterator[Plan]:
+    """Run the programs to compare it with."""
+    with peers_running(product) as peers:
+        with product.second_api_running():  # and stopped from here on
+            plan = Plan(product, peers)
+        yield plan
 
 
-def _rounds(console: Console, plan: Plan, size: Size) -> int:
+@contextmanager
+def _beside_queues(product: Product) -> Iterator[QueuePlan]:
+    """Run another job queue."""
+    product.stop_second_api()
+    with dramatiq_running(product) as peer:
+        yield QueuePlan(product, peer)
+
+
+def _rounds(console: Console, steps: list[Step], size: Size) -> int:
     """Measure round after round, every other one backwards; return how many there was time for."""
     began = time.monotonic()
     with _progress(console) as progress:
-        task = progress.add_task("", total=size.rounds * len(plan.steps))
+        task = progress.add_task("", total=size.rounds * len(steps))
         for number in range(size.rounds):
-            for step in plan.steps[:: -1 if number % 2 else 1]:
+            for step in steps[:: -1 if number % 2 else 1]:
                 progress.update(task, description=step.name)
                 step.run(size.step_s)
                 progress.advance(task)
@@ -110,6 +121,7 @@ def _end(*_: object) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m loadtests.bench", description="Measure the product.")
     parser.add_argument("--quick", action="store_true", help="about a minute, less exact")
+    parser.add_argument("--peers", action="store_true", help="beside dramatiq, and nothing else")
     parser.add_argument(
         "--record", type=Path, nargs="?", const=Path("docs/performance.md"), metavar="FILE",
         help="write the table into this file too (default: %(const)s)",

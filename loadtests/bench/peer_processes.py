@@ -27,7 +27,7 @@ class Peers(NamedTuple):
 @contextmanager
 def peers_running(product: Product) -> Iterator[Peers]:
     """Run all of them for the block."""
-    bare, usual, api, worker = (_free_port() for _ in range(4))
+    bare, usual, api, worker = (free_port() for _ in range(4))
     urls = {"BASELINE_POSTGRES_URL": product.postgres_url, "BASELINE_RABBITMQ_URL": product.rabbitmq_url}
     environment = os.environ | urls
     with (
@@ -35,9 +35,9 @@ def peers_running(product: Product) -> Iterator[Peers]:
         running("loadtests.bench.peer_programs", "usual", str(usual), product.redis_url) as other,
         running("loadtests.baseline", "api", str(api), env=environment),
     ):
-        _await_listeners(bare, usual, api)  # the table and the queue are there once the api listens
+        await_listeners(bare, usual, api)  # the table and the queue are there once the api listens
         with running("loadtests.baseline", "worker", str(worker), env=environment):
-            _await_listeners(worker)
+            await_listeners(worker)
             counter = JobCounter(f"http://127.0.0.1:{worker}/metrics", "baseline_jobs_succeeded_total")
             yield Peers(
                 f"http://127.0.0.1:{bare}/", [one.pid], f"http://127.0.0.1:{usual}/job", [other.pid],
@@ -45,12 +45,14 @@ def peers_running(product: Product) -> Iterator[Peers]:
             )  # fmt: skip
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def _await_listeners(*ports: int, within_s: float = 20.0) -> None:
+def await_listeners(*ports: int, within_s: float = 20.0) -> None:
+    """Return once all of them listen. Raises BenchError."""
     until = time.monotonic() + within_s
     for port in ports:
         while not _listens(port):

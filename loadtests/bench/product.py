@@ -98,7 +98,11 @@ class Product(NamedTuple):
         try:
             yield
         finally:
-            self._signal_second(signal.SIGSTOP)
+            self.stop_second_api()
+
+    def stop_second_api(self) -> None:
+        """Freeze the second api."""
+        self._signal_second(signal.SIGSTOP)
 
     def _signal_second(self, number: signal.Signals) -> None:
         for pid in self.pids[SECOND_API]:
@@ -117,9 +121,11 @@ def product_running() -> Iterator[Product]:
 
 
 @contextmanager
-def running(module: str, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    module: str, *arguments: str, python: str = sys.executable, **how: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module of this tree as a program that ends when its standard input does, so that it cannot outlive this one."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [python, "-m", module, *arguments]
     program = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True, **how)  # noqa: S603  our own command line
     try:
         yield program

@@ -14,7 +14,6 @@ from loadtests.bench.figures import Figure
 
 COLUMNS = ("what", "median", "lowest to highest", "µs CPU", "found", "target", "")
 _NUMBERS = range(1, 4)
-BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
 _COLOURS = {"met": "green", "missed": "red", "": ""}
 
 Line = tuple[str, str, str, str, str, str, str]
@@ -43,11 +42,12 @@ def markdown(machine: dict[str, str], rounds: int, figures: list[Figure]) -> str
     return f"{facts}- rounds: {rounds}\n\n| {' | '.join(COLUMNS)} |\n|{rule}|\n{rows}\n"
 
 
-def record(file: Path, text: str) -> None:
-    """Put the text between the two marks of a file; at its end if it has none."""
+def record(file: Path, name: str, text: str) -> None:
+    """Put the text between the two marks of that name in a file; at its end if it has none."""
+    begin, end = f"<!-- {name}: written by `make bench` -->", f"<!-- end of {name} -->"
     old = file.read_text() if file.exists() else "# Performance\n\n## Figures\n"
-    block = f"{BEGIN}\n\n{text}\n{END}"
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    block = f"{begin}\n\n{text}\n{end}"
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
     new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
     file.write_text(new)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -23,7 +24,7 @@ async def service(servers: Servers) -> AsyncIterator[tuple[str, JobCounter]]:
     """Start its api and its worker; drop afterwards what they made in the database."""
     api, worker = free_port(), free_port()
     urls = {"BASELINE_POSTGRES_URL": servers.postgres.url, "BASELINE_RABBITMQ_URL": servers.rabbitmq.url}
-    names = {"env": os.environ | urls}
+    names: dict[str, Any] = {"env": os.environ | urls}
     with running("loadtests.baseline", "api", str(api), **names):
         await listening(f"http://127.0.0.1:{api}/openapi.json")
         with running("loadtests.baseline", "worker", str(worker), **names):

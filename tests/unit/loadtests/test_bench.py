@@ -9,6 +9,7 @@ import pytest
 from loadtests.bench import generator, table
 from loadtests.bench.figures import Figure, percentile, ratio
 from loadtests.bench.generator import BenchError, Request, Run, next_count
+from loadtests.bench.queue_plan import locked_version
 
 SAID = """
 finished in 2.00s, 1000.00 req/s, 1.00MB/s
@@ -73,9 +74,27 @@ def test_a_ratio_may_be_bounded_from_above_too() -> None:
 
 
 def test_a_record_takes_the_place_of_the_one_before_and_leaves_the_rest(tmp_path: Path) -> None:
+    begin, end = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
     file = tmp_path / "performance.md"
-    file.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    file.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
 
-    table.record(file, "new")
+    table.record(file, "figures", "new")
 
-    assert file.read_text() == f"before\n{table.BEGIN}\n\nnew\n{table.END}\nafter\n"
+    assert file.read_text() == f"before\n{begin}\n\nnew\n{end}\nafter\n"
+
+
+def test_records_of_another_name_are_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "performance.md"
+    for name in ("figures", "peers"):
+        table.record(file, name, f"those of {name}")
+
+    table.record(file, "figures", "new")
+
+    assert "those of peers" in file.read_text()
+    assert "those of figures" not in file.read_text()
+
+
+def test_the_release_that_is_locked_is_read_whatever_extras_it_has() -> None:
+    lock = "redis==8.1.0 \\\n    --hash=sha256:12\ndramatiq[rabbitmq, redis]==2.2.1 \\\n"
+
+    assert [locked_version(name, lock) for name in ("redis", "dramatiq", "pika")] == ["8.1.0", "2.2.1", "?"]
