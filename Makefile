@@ -119,7 +119,7 @@ fault-rabbitmq4: setup  ## make fault, on the same RabbitMQ 4.0; as root
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
-at-size: setup  ## what a job costs PostgreSQL beside five million finished ones (3 min): make at-size ARGS="--many 200000"
+at-size: setup  ## what a job costs PostgreSQL beside ten million finished ones (10 min, 8 GB): make at-size ARGS="--many 200000"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.size $(ARGS)
 

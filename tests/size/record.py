@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
+from yarl import URL
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.pool import Database
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.leases import new_owner
-from tests.support.servers import settings_for
+from tests.support.servers import settings_for, sql_session
 
 FILL = """
 insert into jobs (id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, keep_s, queued_at,
@@ -25,10 +26,12 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
         || substr(md5(number::text), 1, 3) || '8' || substr(md5(number::text), 4, 15))::uuid,
        'tenant-' || number % 100, 'demo.sum', 'default', 'normal', 'succeeded', 3, 1, 1, 5, 604800, at,
        at, at, at, at + interval '7 days', '{"values":[1,2,3,4,5]}', '{"total":15}'
-from (select number, now() - interval '6 days' + number * interval '0.1 second' as at
+from (select number, now() - interval '6 days' + number * $3::float8 * interval '1 second' as at
       from generate_series($1::int, $2::int) as number) as numbers
 """
 AT_ONCE = 100_000
+SPREAD_S = 500_000
+"""Seconds from the oldest to the newest of the finished jobs, however many there are."""
 
 
 class Used(NamedTuple):
@@ -52,15 +55,13 @@ class Sized:
         sql: asyncpg.Connection[asyncpg.Record],
     ) -> None:
         self._postmaster, self.database, self.store, self.sql = postmaster, database, store, sql
-        self.finished = 0
 
     async def fill(self, finished: int) -> None:
-        """Bring the table to so many finished jobs."""
-        while self.finished < finished:
-            upto = min(self.finished + AT_ONCE, finished)
-            await self.sql.execute(FILL, self.finished + 1, upto, timeout=600)
-            self.finished = upto
-            sys.stderr.write(f"\r{upto:,} finished jobs")
+        """Put so many finished jobs into the empty table."""
+        for first in range(1, finished + 1, AT_ONCE):
+            last = min(first + AT_ONCE - 1, finished)
+            await self.sql.execute(FILL, first, last, SPREAD_S / finished, timeout=600)
+            sys.stderr.write(f"\r{last:,} finished jobs")
         sys.stderr.write("\n")
         await self.sql.execute("vacuum analyze jobs", timeout=1_200)
 
@@ -72,10 +73,14 @@ class Sized:
 
 
 @asynccontextmanager
-async def sized_record(servers: Servers) -> AsyncIterator[Sized]:
-    """Open an empty record."""
-    sql = await asyncpg.connect(servers.postgres.url)
-    database = Database(servers.postgres.url, "at-size", Telemetry(), size=4)
+async def sized_record(servers: Servers, name: str) -> AsyncIterator[Sized]:
+    """Open an empty record in a database of this name, all of them on one server."""
+    url = URL(servers.postgres.url)
+    async with sql_session(str(url.with_path("/postgres"))) as sql:
+        await sql.execute(f"create database {name} template {url.name}")
+    url = url.with_path(f"/{name}")
+    sql = await asyncpg.connect(str(url))
+    database = Database(str(url), "at-size", Telemetry(), size=4)
     store = PostgresJobStore(database, await new_owner(sql), settings_for(servers, accept_budget_s=30))
     yield Sized(_postmaster(servers), database, store, sql)
     await database.close()
