@@ -22,7 +22,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls bench at-size load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls bench at-size at-rest load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -122,6 +122,10 @@ bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 at-size: setup  ## what a job costs PostgreSQL beside ten million finished ones (10 min, 8 GB): make at-size ARGS="--many 200000"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.size $(ARGS)
+
+at-rest: setup  ## what consumers with nothing to do ask of PostgreSQL (6 min): make at-rest ARGS="--consumers 1 50"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.size.fleet $(ARGS)
 
 load: setup  ## users with a rate and a verdict, against the running stack: make load ARGS="--users 300"
 	@$(PYTHON) -m loadtests $(ARGS)

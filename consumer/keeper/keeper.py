@@ -13,7 +13,7 @@ from sluice.core.ports import KeeperStore
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-TOGETHER = 8
+TOGETHER = 4
 """Consumers whose keepers look at the record once per tick; in a larger fleet each looks as much less often."""
 
 
