@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sluice.adapters.blanking import BLANK, blank_secrets, names_secret
+from sluice.core.runtime.loggers import log_through
 from sluice.core.runtime.telemetry import Event
 from sluice.host.log_line import line_of
 from sluice.host.plain_value import Plain, cut
@@ -92,7 +93,7 @@ def log_to_stderr(level: str) -> None:
         sys.stderr.reconfigure(encoding="utf-8")  # JSON, whatever the locale
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    log_through(handler, level)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # Each attempt to reconnect would be an error with a traceback; the broker's own events report it once.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)

@@ -35,6 +35,11 @@ class Disturbed(Exception):
 
 
 CANCELLED_ITSELF = HandlerFailed("CancelledError", "The handler cancelled its own task.", "")
+CHILD_LOST = HandlerFailed(
+    "ChildProcessError",
+    "It waited for a program whose end was taken by SIGCHLD, os.wait() or waitpid(-1) in the same process.",
+    "",
+)
 INTERRUPTED = HandlerFailed("InterruptedError", "Something raised an error just as the handler ended.", "")
 
 _TEXTS: dict[str, type[Exception]] = {

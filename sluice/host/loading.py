@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from sluice.core.registry import Registry
+from sluice.core.runtime.loggers import enable, enabled_loggers
 from sluice.core.taken_names import refuse_what_hides_us, refuse_what_we_hide
 from sluice.error_text import words
 from sluice.errors import StartRefused
@@ -33,10 +34,12 @@ def load_watched(
     """
     refuse_what_hides_us()
     found: list[AnyHandler] = []
+    loggers = enabled_loggers()
     for name in modules:
         on_module(name)
         with _report_exit(name, on_exit or _tell_stderr):
             found.extend(kind for kind in _kinds_of(name) if kind not in found)
+        enable(loggers)
     return Registry(found)
 
 

@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import NamedTuple
 
+from sluice.core.runtime.loggers import log_through
 from sluice.host.current_job import JobRef, current_job
 from sluice.host.flood import FloodGate
 from sluice.host.line_stream import LEVELS, LineStream
@@ -43,7 +44,7 @@ def capture(level: int, send: Callable[[LogLine], None]) -> None:
     gate = FloodGate(send)
     handler = LineHandler(gate)
     stdout, stderr = (_stream(name, gate, level) for name in LEVELS)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    log_through(handler, level)
     sys.stdout, sys.stderr = stdout, stderr
     _catch_what_nobody_catches()
     threading.Thread(target=handler.watch, name="late-log-lines", daemon=True).start()

@@ -21,6 +21,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from sluice.core.runtime.loggers import enable, enabled_loggers
 from sluice.host.high_fd import copy_high
 
 Row = tuple[Callable[[], Any], Callable[[Any], object]]
@@ -85,7 +86,7 @@ def _rows_of_python() -> Iterator[Row]:
     yield lambda: type(asyncio.get_event_loop_policy()), lambda kind: asyncio.set_event_loop_policy(kind())
     yield lambda: logging.root.level, logging.root.setLevel
     yield lambda: logging.root.manager.disable, logging.disable
-    yield _read_enabled_loggers, _enable_loggers
+    yield enabled_loggers, enable
     yield logging.getLogRecordFactory, logging.setLogRecordFactory
     yield from map(_list, _lists())
     yield from (_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "argv", "path"))
@@ -169,13 +170,3 @@ def _write_faulthandler(enabled: bool) -> None:
     faulthandler.cancel_dump_traceback_later()
     if enabled and not faulthandler.is_enabled():
         faulthandler.enable(2)
-
-
-def _read_enabled_loggers() -> list[logging.Logger]:
-    known = (logging.root, *logging.root.manager.loggerDict.values())
-    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
-
-
-def _enable_loggers(loggers: list[logging.Logger]) -> None:
-    for each in loggers:
-        each.disabled = False

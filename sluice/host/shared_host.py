@@ -7,20 +7,21 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
-import uvloop
-
 from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released, TimedOut
 from sluice.core.registry import Registry
+from sluice.core.runtime.loggers import keep_logging
 from sluice.host.background import Load, SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, JobRef
-from sluice.host.ending import Disturbed, NotBegun, encode_ending
+from sluice.host.ending import CHILD_LOST, Disturbed, NotBegun, encode_ending
+from sluice.host.host_loop import HostLoop
 from sluice.host.lag import Lag
 from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
@@ -40,16 +41,6 @@ RECENT_S = 1.0
 """For how long what was left behind may have raised an error in a callback, which is soon over."""
 
 
-class HostLoop(uvloop.Loop):
-    """The event loop of all jobs, without the methods by which one would end what all of them use."""
-
-    async def shutdown_asyncgens(self) -> None:
-        """Do nothing."""
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Do nothing."""
-
-
 class SharedHost:
     """Runs the jobs that its consumer sends, many at once, for as long as that is there.
 
@@ -64,7 +55,7 @@ class SharedHost:
         self._threads = self._make_pool("handler")
         self._lag = Lag(self._loop, lambda: self._runs)
         self._pulse = Pulse(pipe.send, self._lag)
-        self._restore_files = remember_standard_files()
+        self._restore_files, self._restore_logging = remember_standard_files(), keep_logging()
         self._switch_interval_s = sys.getswitchinterval()
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
@@ -78,6 +69,7 @@ class SharedHost:
         signal.signal(signal.SIGINT, _ignore_signal)
         loop = self._loop
         asyncio.set_event_loop(loop)
+        loop.run_until_complete(loop.children.learn())  # before there is a job that could stop the loop
         # Of its own: with the usual few threads, calls by one job that take long would hold up those of all.
         loop.set_default_executor(self._make_pool("to-thread"))
         self._set_up_loop()
@@ -110,7 +102,10 @@ class SharedHost:
             run.mend()
         self._lag.measure()
         self._pulse.tick()
+        self._loop.children.restore()
+        self._end_lost(self._loop.children.take_lost())
         self._restore_files()
+        self._restore_logging()
         sys.setswitchinterval(self._switch_interval_s)
         self._set_up_loop()
         self._left_behind.look_closely()
@@ -133,6 +128,12 @@ class SharedHost:
         """Note that a job holds up the loop. Called in another thread."""
         for run in tuple(self._runs.values()):
             run.slow |= run.request.job == job
+
+    def _end_lost(self, jobs: Collection[JobRef | None]) -> None:
+        """End jobs that would wait for a program for ever."""
+        for run in tuple(self._runs.values()) if jobs else ():
+            if run.request.job in jobs:
+                run.stop(Disturbed(CHILD_LOST))
 
     def _set_up_loop(self) -> None:
         """Have the loop do what the host needs it for, whatever a job has told it."""
@@ -179,6 +180,7 @@ class SharedHost:
 
     def _end(self, run: Run, ending: Ending) -> None:
         self._pipe.leave_if_forked()
+        self._loop.children.restore()
         self._left_behind.look()
         if isinstance(ending, NotBegun):
             self._pipe.send(("spoilt",))

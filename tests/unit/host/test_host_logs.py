@@ -100,6 +100,34 @@ def test_what_is_printed_logged_and_warned_of_is_sent_with_its_job() -> None:
     assert said[1:] == ("", "")
 
 
+def test_lines_of_jobs_are_sent_whatever_becomes_of_the_root_logger() -> None:
+    said = run("""
+        from sluice.job_logger import JobLogger
+        logging.config.dictConfig({
+            "version": 1, "handlers": {"null": {"class": "logging.NullHandler"}}, "root": {"handlers": ["null"], "level": "ERROR"}
+        })
+        JobLogger({}).info("counted", extra={"reached": 3})
+        logging.info("not ours")
+    """)
+    assert said.messages == [("sluice.handler", "counted")]
+    assert said.lines[0]["fields"]["reached"] == 3
+
+
+def test_logging_is_put_back() -> None:
+    said = run("""
+        from sluice.core.runtime.loggers import keep_logging
+        library = logging.getLogger("library")
+        restore = keep_logging()
+        logging.basicConfig(level=logging.ERROR, handlers=[], force=True)
+        logging.disable(logging.CRITICAL)
+        library.disabled = True
+        library.warning("lost")
+        restore()
+        library.warning("found")
+    """)
+    assert said.messages == [("library", "found")]
+
+
 def test_no_argument_loses_a_line() -> None:
     said = run("""
         logging.info("a %s", Silent())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -127,6 +128,13 @@ def test_a_child_that_a_module_forks_may_end_as_it_likes(package: Path) -> None:
     load_watched([write(package, "ld_fork", text + ONE)], on_exit=told.append)
     assert os.waitstatus_to_exitcode(sys.modules["ld_fork"].STATUS) == 9
     assert told == []
+
+
+def test_loggers_that_there_were_write_although_a_module_configures_logging(package: Path) -> None:
+    ours = logging.getLogger("sluice.api")
+    code = 'import logging.config\nlogging.config.dictConfig({"version": 1})\n' + ONE
+    load_watched([write(package, "ld_config", code)])
+    assert not ours.disabled
 
 
 def test_afterwards_os_exit_is_what_it_was(package: Path) -> None:

@@ -69,8 +69,8 @@ def test_a_job_that_holds_up_the_loop_again_and_again_is_named(host: HostProcess
 
 
 def test_many_short_steps_hold_nobody_up(host: HostProcess) -> None:
-    code = "import time\nfor _ in range(400):\n    time.sleep(0.002)\n    await asyncio.sleep(0)"
-    numbers = [host.start("code.task", code) for _ in range(40)]
+    code = "import time\nfor _ in range(60):\n    time.sleep(0.002)\n    await asyncio.sleep(0)"
+    numbers = [host.start("code.task", code) for _ in range(20)]
     heard = [host.next_of("slow", "ended") for _ in range(4)]
     assert {word for word, *_ in heard} == {"ended"}
     assert numbers
