@@ -166,6 +166,10 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
             (built.runs_in == "loop") != inspect.iscoroutinefunction(built.function),
             "runs_in='loop' needs 'async def'; a thread or a process needs 'def'",
         ),
+        (
+            inspect.isgeneratorfunction(built.function) or inspect.isasyncgenfunction(built.function),
+            "a handler returns its output, once: use 'return' instead of 'yield'",
+        ),
         (built.runs_in not in get_args(RunsIn), "runs_in is 'loop', 'thread' or 'process'"),
         (not 0 < built.timeout_s < math.inf, "timeout_s must be a number of seconds above 0"),
         (built.cache_s < 0, "cache_s must not be negative"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from types import CoroutineType
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ from sluice.handler import AnyHandler
 
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; store larger things elsewhere and return where."""
+
+IS_ASYNC = "a decorator between @handler and an 'async def' has to be 'async def' as well"
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -52,6 +55,9 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
 
 
 def _as_model(model: type[BaseModel], value: Any) -> BaseModel:
+    if isinstance(value, CoroutineType):
+        value.close()  # it would be complained of while another job runs
+        raise BadOutput(f"The handler returned a coroutine and not {model.__name__}: {IS_ASYNC}.")
     if not isinstance(value, dict | model):
         raise BadOutput(f"The handler returned {type(value).__name__} and not {model.__name__}.")
     try:

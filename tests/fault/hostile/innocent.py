@@ -61,6 +61,14 @@ async def hasty(ask: Ask) -> Told:
     return Told(number=ask.number)
 
 
+@handler("innocent.program", timeout_s=60, retry=ONCE)
+async def waits_for_a_program(ask: Ask) -> Told:
+    program = await asyncio.create_subprocess_exec("sleep", str(ask.seconds))
+    if status := await program.wait():
+        raise ChildProcessError(f"exit status {status}")
+    return Told(number=ask.number)
+
+
 @handler("innocent.thread", timeout_s=60, retry=ONCE)
 def in_thread(ask: Ask) -> Told:
     time.sleep(ask.seconds)

@@ -12,7 +12,13 @@ import httpx2
 from tests.fault.hostile.case import Case
 from tests.support.stack import Stack
 
-MIX = {"innocent.loop": 65, "innocent.hasty": 15, "innocent.thread": 15, "innocent.process": 5}
+MIX = {
+    "innocent.loop": 62,
+    "innocent.program": 3,
+    "innocent.hasty": 15,
+    "innocent.thread": 15,
+    "innocent.process": 5,
+}
 CLIENTS = 4
 PAUSE_S = 0.15
 """Between two jobs of one client, while hostile ones go on."""

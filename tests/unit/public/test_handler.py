@@ -116,6 +116,20 @@ def test_refuses_a_plain_function_in_the_loop() -> None:
         handler("t.works", runs_in="loop")(works)
 
 
+def yields(given: Given) -> Got:  # type: ignore[misc]  # that is what is wrong
+    yield given
+
+
+async def yields_later(given: Given) -> Got:  # type: ignore[misc]  # as above
+    yield given
+
+
+@pytest.mark.parametrize("function", [yields, yields_later])
+def test_refuses_a_generator(function: Any) -> None:
+    with pytest.raises(StartRefused, match="'return' instead of 'yield'"):
+        handler("t.yields")(function)
+
+
 def no_input() -> Got:
     return Got()
 

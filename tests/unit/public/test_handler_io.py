@@ -1,5 +1,6 @@
 """What goes into and comes out of a handler."""
 
+import asyncio
 from collections.abc import Iterable
 from math import inf, nan
 from typing import Any
@@ -116,6 +117,7 @@ def endless() -> Iterable[Any]:
     [
         (None, "returned NoneType and not Thing"),
         ([1], "returned list and not Thing"),
+        (asyncio.sleep(0), "returned a coroutine and not Thing: a decorator between"),
         ({"number": "x"}, "/number: "),
         (Thing(number=nan), "NaN"),
         (Thing(more={"a": [(inf,)]}), "NaN"),

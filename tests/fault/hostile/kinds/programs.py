@@ -11,7 +11,17 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.fault.hostile import stray
-from tests.fault.hostile.case import CLOSED, EVERYWHERE, HANGS, LOOP, TIMES_OUT, hostile, raises, succeeds
+from tests.fault.hostile.case import (
+    CLOSED,
+    EVERYWHERE,
+    HANGS,
+    LOOP,
+    PROCESS,
+    TIMES_OUT,
+    hostile,
+    raises,
+    succeeds,
+)
 from tests.fault.hostile.stray import PLACE
 
 
@@ -132,3 +142,16 @@ def forks_often() -> None:
 @hostile(*EVERYWHERE, ends=raises("CalledProcessError.*exit status 4"))
 def runs_what_fails() -> None:
     subprocess.run(["/bin/sh", "-c", "exit 4"], check=True)
+
+
+@hostile(LOOP, PROCESS, ends=succeeds())
+def ignores_its_children() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@hostile(PROCESS, ends=succeeds(3))
+def waits_for_any_child() -> int:
+    for _ in range(3):
+        if os.fork() == 0:
+            os._exit(0)
+    return sum(os.wait()[1] == 0 for _ in range(3))
