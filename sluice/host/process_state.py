@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import concurrent.futures.thread
 import decimal
 import faulthandler
@@ -11,6 +12,7 @@ import locale
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 import tempfile
@@ -56,6 +58,18 @@ def remember_standard_files() -> Callable[[], None]:
     return restore
 
 
+def remember_import_path() -> Callable[[], None]:
+    """Return a function by which modules are found where they are now."""
+    found: tuple[list[Any], ...] = sys.path, sys.meta_path, sys.path_hooks
+    lists = [(each, list(each)) for each in found]
+
+    def restore() -> None:
+        for each, values in lists:
+            each[:] = values
+
+    return restore
+
+
 def _rows_of_system() -> Iterator[Row]:
     yield from (_standard_fd(fd) for fd in (0, 1, 2))
     yield os.getcwd, os.chdir
@@ -70,6 +84,8 @@ def _rows_of_system() -> Iterator[Row]:
 
 def _rows_of_python() -> Iterator[Row]:
     yield partial(dict, sys.modules), sys.modules.update
+    for module in (builtins, os, signal, time):  # what programs replace most, if any
+        yield partial(dict, vars(module)), vars(module).update
     yield sys.getrecursionlimit, sys.setrecursionlimit
     yield sys.getswitchinterval, sys.setswitchinterval
     yield sys.get_int_max_str_digits, sys.set_int_max_str_digits

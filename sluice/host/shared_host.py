@@ -28,7 +28,7 @@ from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
 from sluice.host.performing import Reporter, Request
 from sluice.host.pipe import Pipe
-from sluice.host.process_state import remember_standard_files
+from sluice.host.process_state import remember_import_path, remember_standard_files
 from sluice.host.processor_time import used_s, waited_s
 from sluice.host.runs import LoopRun, Run, ThreadRun
 from sluice.host.watch import LoopWatch, start_watching
@@ -56,6 +56,7 @@ class SharedHost:
         self._lag = Lag(self._loop, lambda: self._runs)
         self._pulse = Pulse(pipe.send, self._lag)
         self._restore_files, self._restore_logging = remember_standard_files(), keep_logging()
+        self._restore_import_path = remember_import_path()
         self._switch_interval_s = sys.getswitchinterval()
         self._runs: dict[int, Run] = {}
         self._ended: list[tuple[object, ...]] = []
@@ -106,6 +107,7 @@ class SharedHost:
         self._end_lost(self._loop.children.take_lost())
         self._restore_files()
         self._restore_logging()
+        self._restore_import_path()
         sys.setswitchinterval(self._switch_interval_s)
         self._set_up_loop()
         self._left_behind.look_closely()

@@ -178,6 +178,13 @@ def test_a_host_that_a_job_has_made_deaf_hears_again(host: HostProcess) -> None:
     assert survives(host)
 
 
+def test_modules_are_found_again_after_a_job_has_emptied_the_path(host: HostProcess) -> None:
+    host.say("code.task", "import sys\nsys.path.clear()\nsys.meta_path.clear()")
+    host.next_of("alive")
+    host.next_of("alive")
+    assert host.say("code.task", "import colorsys\nreturn colorsys.__name__") == "colorsys"
+
+
 def test_a_loop_is_as_it_was_soon_after_a_job_has_changed_it(host: HostProcess) -> None:
     host.say(
         "code.task",

@@ -207,6 +207,12 @@ def test_a_job_that_puts_other_functions_in_the_place_of_those_of_the_system_cha
     assert slot.exit_status() == 0
 
 
+def test_a_job_that_replaces_what_every_program_calls_hurts_no_later_one(slot: HostProcess) -> None:
+    slot.say("code.process", "import os, time\nos.getcwd = time.time = print")
+    said = "import os, time\nreturn [type(os.getcwd()).__name__, type(time.time()).__name__]"
+    assert slot.say("code.process", said) == ["str", "float"]
+
+
 def test_what_a_job_has_started_ends_with_it(slot: HostProcess) -> None:
     start = "import subprocess\nreturn subprocess.Popen(['sleep', '600'], start_new_session=True).pid"
     pid = slot.say("code.process", start)
