@@ -19,7 +19,7 @@ from consumer.hosts.places import SHARED, Places
 from consumer.hosts.slots import FreshSlots, Slots
 from consumer.hosts.starting import start_host
 from sluice.core.catalogue import KindInfo
-from sluice.core.outcome import ChildDied, Ending, FilesRanOut, OutOfMemory, Released
+from sluice.core.outcome import ChildDied, Ending, FilesGone, OutOfMemory, Released
 from sluice.core.registry import Registry
 from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import StartRefused
@@ -106,7 +106,7 @@ class Hosts:
 
         A job whose host was lost, and nobody knows by whose fault, goes on among its own kind; if that is lost as well, alone.
         In a process slot it is alone already, but not the first: it goes on in a new one.
-        One that ran out of memory or file descriptors is tried once more, alone: others may have had them all.
+        One that ran out of memory or file descriptors, or found one closed, is tried once more, alone: others may have done that.
         """
         steps = [self._run_among_all, self._run_among_own_kind, self._run_alone]
         if attempt.info.runs_in == "process":
@@ -120,7 +120,7 @@ class Hosts:
                 ending = await run(attempt)
             except Interrupted:
                 continue
-            if isinstance(ending, OutOfMemory | FilesRanOut) and run != self._run_alone:
+            if isinstance(ending, OutOfMemory | FilesGone) and run != self._run_alone:
                 ending = await self._run_alone(attempt)
             return ending
         return Released()

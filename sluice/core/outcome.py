@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from errno import EMFILE, ENFILE
+from errno import EBADF, EMFILE, ENFILE
 from random import Random
 
 from sluice.core import lifecycle
@@ -44,8 +44,8 @@ class ImportFailed(HandlerFailed):
     """An import that failed in a handler, and would fail again."""
 
 
-class FilesRanOut(HandlerFailed):
-    """An error for want of a file descriptor: other work in the same process may have them all."""
+class FilesGone(HandlerFailed):
+    """An error for want of a file descriptor: other work in the same process may have them all, or have closed it."""
 
 
 Ending = bytes | BaseException
@@ -113,7 +113,7 @@ def _read_error(error: BaseException) -> BaseException:
         case GiveUp() | AttemptEnded() | HandlerFailed():
             return cause
         case _ if any(map(_lacks_files, chain(cause))):
-            return FilesRanOut(type_name(cause), words(cause), trace_of(error))
+            return FilesGone(type_name(cause), words(cause), trace_of(error))
         case ImportError():
             return ImportFailed(type_name(cause), _name_module(cause), trace_of(error))
         case BaseExceptionGroup():
@@ -128,7 +128,7 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def _lacks_files(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
+    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE, EBADF)
 
 
 def _describe_memory_error(error: BaseException) -> str:

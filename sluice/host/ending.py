@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sluice.core.outcome import (
     ChildDied,
     Ending,
-    FilesRanOut,
+    FilesGone,
     HandlerFailed,
     ImportFailed,
     OutOfMemory,
@@ -54,7 +54,7 @@ _TEXTS: dict[str, type[Exception]] = {
 
 _ERRORS: dict[str, type[HandlerFailed]] = {
     "import-failed": ImportFailed,
-    "files-ran-out": FilesRanOut,
+    "files-gone": FilesGone,
     "raised": HandlerFailed,
 }
 """Endings that are a word, a title, a text and a traceback."""

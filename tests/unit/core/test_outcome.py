@@ -1,7 +1,7 @@
 """Every ending of an attempt, and the one transition that records it."""
 
 from collections.abc import Callable
-from errno import EMFILE, ENOENT
+from errno import EBADF, EMFILE, ENOENT
 from random import Random
 from typing import Any
 
@@ -14,7 +14,7 @@ from sluice.core.lifecycle import Transition
 from sluice.core.outcome import (
     ChildDied,
     Ending,
-    FilesRanOut,
+    FilesGone,
     HandlerFailed,
     OutOfMemory,
     Released,
@@ -132,10 +132,11 @@ def test_the_third_crash_of_its_own_process_fails_a_job(
 
 def test_lack_of_file_descriptors_is_told_apart_and_tried_again() -> None:
     ending = plain_ending(chained(ValueError("no answer"), OSError(EMFILE, "Too many open files")))
-    assert isinstance(ending, FilesRanOut)
+    assert isinstance(ending, FilesGone)
     assert (ending.title, str(ending)) == ("ValueError", "no answer")
     assert judged(ending).state is JobState.SCHEDULED
-    assert not isinstance(plain_ending(OSError(ENOENT, "no such file")), FilesRanOut)
+    assert isinstance(plain_ending(OSError(EBADF, "Bad file descriptor")), FilesGone)
+    assert not isinstance(plain_ending(OSError(ENOENT, "no such file")), FilesGone)
 
 
 def chained(error: Exception, cause: Exception) -> Exception:

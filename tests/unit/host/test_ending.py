@@ -8,7 +8,7 @@ import pytest
 from sluice.core.outcome import (
     ChildDied,
     Ending,
-    FilesRanOut,
+    FilesGone,
     HandlerFailed,
     ImportFailed,
     OutOfMemory,
@@ -37,7 +37,7 @@ PLAIN: list[Ending] = [
     Released("asked to stop"),
     HandlerFailed("KeyError", "'a'", "File x, line 1"),
     ImportFailed("ImportError", "no a", "File x, line 1"),
-    FilesRanOut("OSError", "Too many open files", "File x, line 1"),
+    FilesGone("OSError", "Too many open files", "File x, line 1"),
 ]
 RAISED = [
     KeyError("a"),
