@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from infra.local.servers import Servers
-from tests.fault.away.client import Answer, ask_everything, prepare
+from tests.fault.away.client import Answer, ask_everything, fill_up, prepare
 from tests.fault.away.proxied_stack import ProxiedStack, check, proxied_stack
 from tests.support.job_client import SUM, WAIT
 from tests.support.stack import Process
@@ -110,6 +110,8 @@ async def test_every_request_is_answered_in_time_and_truthfully(proxied: Proxied
     async with proxied.stack.client(api=api) as client:
         known = await prepare(proxied.stack, client)
         async with proxied.away(row.server, row.how):
+            if row.how == "full":
+                await fill_up(client)
             seen = await ask_everything(client, api.private_url, known)
             assert row.surprises(seen) == {}
             await until_found(lambda: _reports_it(api, row))

@@ -67,6 +67,14 @@ async def prepare(stack: Stack, client: httpx2.AsyncClient) -> KnownJobs:
     return KnownJobs(remembered, cached, unfinished, doomed, finished, work)
 
 
+async def fill_up(client: httpx2.AsyncClient) -> None:
+    """Submit until nothing more is taken: rows that died may leave space in pages that were full."""
+    for _ in range(500):
+        if (await client.post("/v1/jobs", json=_sum())).status_code == 503:
+            return
+    raise AssertionError("the disk is not full")
+
+
 async def ask_everything(client: httpx2.AsyncClient, private_url: str, known: KnownJobs) -> dict[str, Answer]:
     """Send one request of every kind, all at once, and return the answer to each.
 
