@@ -47,9 +47,9 @@ class KnownJobs(NamedTuple):
 
 async def prepare(stack: Stack, client: httpx2.AsyncClient) -> KnownJobs:
     """Make the jobs to ask for. Only the first is kept in process memory; of the pure work only the result is."""
-    submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}]
-    jobs = [(await _accepted(client, each))["links"]["self"] for each in submits]
-    await stack.finished(map(_id, jobs[:3]))
+    submits = [_pure(), _pure(), _pure(), _sum() | {"options": LATER}, _sum() | {"options": LATER}, _pure()]
+    *jobs, spare = [(await _accepted(client, each))["links"]["self"] for each in submits]
+    await stack.finished(map(_id, [*jobs[:3], spare]))
     work = submits[0]
 
     cache = redis.Redis.from_url(stack.servers.redis.url)
@@ -61,8 +61,13 @@ async def prepare(stack: Stack, client: httpx2.AsyncClient) -> KnownJobs:
             [await cache.keys(f"*:document:{_id(each)}") for each in jobs[1:3]]
         )
 
+    async def copies_can_be_deleted() -> bool:
+        """Tell whether it is known again which database the keys in Redis belong to."""
+        return (await client.delete(spare)).status_code != 503
+
     async with cache, asyncio.timeout(60):
         await until_found(both_caches_know)
+        await until_found(copies_can_be_deleted)
     remembered, cached, finished, unfinished, doomed = jobs
     return KnownJobs(remembered, cached, unfinished, doomed, finished, work)
 
