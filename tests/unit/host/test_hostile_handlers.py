@@ -185,6 +185,20 @@ def test_modules_are_found_again_after_a_job_has_emptied_the_path(host: HostProc
     assert host.say("code.task", "import colorsys\nreturn colorsys.__name__") == "colorsys"
 
 
+def test_loggers_and_the_switch_interval_are_as_they_were_soon_after_a_job_has_changed_them(
+    host: HostProcess,
+) -> None:
+    host.say(
+        "code.thread", "import logging, sys\nlogging.disable(logging.CRITICAL)\nsys.setswitchinterval(0.1)"
+    )
+    look = """
+import logging, sys
+while logging.root.manager.disable or sys.getswitchinterval() > 0.05: await asyncio.sleep(0.01)
+return 'survived'
+"""
+    assert host.run("code.task", look) == SURVIVED
+
+
 def test_a_loop_is_as_it_was_soon_after_a_job_has_changed_it(host: HostProcess) -> None:
     host.say(
         "code.task",

@@ -316,6 +316,16 @@ async def test_a_host_is_renewed_after_so_many_jobs_and_drains() -> None:
         assert (hosts.stats.replaced, hosts.died) == ({"jobs": 1}, 0)
 
 
+async def test_while_there_are_many_places_a_job_whose_host_was_lost_goes_on_alone(
+    hosts: RealHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.hosts.places.MOST_PLACES", 1)
+    neighbour = asyncio.create_task(hosts.value(kinds.nap, seconds=0.5))
+    assert isinstance(await hosts.run(kinds.ends, {"how": "kill"}), ChildDied)
+    await neighbour
+    assert list(hosts.hosts.places._places) == ["shared"]
+
+
 async def test_a_host_with_other_versions_of_kinds_than_the_consumer_started_with_gets_no_job(
     write_module: WriteModule,
 ) -> None:
