@@ -23,9 +23,9 @@ IDLE = slice(3, 5)
 
 LEAST_IDLE = 0.7
 
-PAIRS, READ_S = 5, 2.0
+PAIRS, READ_S = 9, 2.0
 MOST = 1.3
-"""Times as long beside work as at rest. The promise is 1.1; five short pairs tell it no better."""
+"""Times as long beside work as at rest. The promise is 1.1; pairs this short tell it no better."""
 
 
 def p95_s(composed: Composed, client: Client, job_id: str) -> float:
@@ -70,12 +70,17 @@ def test_look_ups_are_as_quick_while_every_slot_is_busy(composed: Composed, clie
         pytest.skip(
             "others use this machine: all containers together have a share, of which work takes the most"
         )
-    ratios = []
-    for _ in range(PAIRS):
-        at_rest = p95_s(composed, client, job_id)
-        with slots_busy(client):
-            ratios.append(p95_s(composed, client, job_id) / at_rest)
-    assert median(ratios) <= MOST, ratios
+    pairs = [pair(composed, client, job_id) for _ in range(1 + PAIRS)]
+    # The first starts programs from files that nobody has read yet.
+    at_rest, beside = zip(*pairs[1:], strict=True)
+    assert median(beside) <= MOST * median(at_rest), pairs
+
+
+def pair(composed: Composed, client: Client, job_id: str) -> tuple[float, float]:
+    """Seconds that look-ups take at rest and beside work, right after each other."""
+    at_rest = p95_s(composed, client, job_id)
+    with slots_busy(client):
+        return at_rest, p95_s(composed, client, job_id)
 
 
 def test_a_consumer_says_that_control_groups_decide(composed: Composed) -> None:
