@@ -7,7 +7,16 @@ from _thread import _count as count_threads  # of every thread of Python's; `thr
 from collections.abc import Callable, Iterator
 from opcode import opmap
 from pathlib import Path
-from signal import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, getitimer, valid_signals
+from signal import (
+    ITIMER_PROF,
+    ITIMER_REAL,
+    ITIMER_VIRTUAL,
+    SIGALRM,
+    SIGPROF,
+    SIGVTALRM,
+    getitimer,
+    valid_signals,
+)
 from threading import Thread, current_thread
 from threading import enumerate as enumerate_threads
 from time import monotonic
@@ -19,6 +28,9 @@ from sluice.errors import AttemptEnded, GiveUp, RetryLater
 TIMERS = Path("/proc/self/timers")
 MEANT = (AttemptEnded, GiveUp, RetryLater, MemoryError)
 """Errors that nothing raises in the midst of other code, or that are tried elsewhere anyway."""
+
+SIGNALS, INTERVAL_TIMERS = (SIGALRM, SIGVTALRM, SIGPROF), (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF)
+"""A timer whose signal nobody handles raises nothing: it ends the process, or does nothing."""
 
 _arguments_of: Callable[[BaseException], tuple[object, ...]] = vars(BaseException)["args"].__get__
 """Reads what is there, whatever a class has put in its place."""
@@ -47,9 +59,7 @@ class LeftBehind:
 
     def look(self) -> None:
         """Look for threads and timers of jobs. Cheap; threads of the host's own that have ended may hide some."""
-        if count_threads() > self._raw + len(self._own) or any(
-            map(_runs, (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF))
-        ):
+        if count_threads() > self._raw + len(self._own) or any(map(_may_fire, SIGNALS, INTERVAL_TIMERS)):
             self._seen = monotonic()
 
     def look_closely(self) -> None:
@@ -70,8 +80,9 @@ class LeftBehind:
         return self._seen >= since
 
 
-def _runs(timer: int) -> bool:
-    return getitimer(timer)[0] > 0
+def _may_fire(number: int, timer: int) -> bool:
+    """Tell whether a timer runs whose signal has a handler. In this order: only reading the timer is a system call."""
+    return callable(getsignal(number)) and getitimer(timer)[0] > 0
 
 
 def _has_timers() -> bool:

@@ -15,7 +15,7 @@ from sluice.host.left_behind import LeftBehind
 
 @pytest.fixture(autouse=True)
 def _without_the_timer_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.host.left_behind._runs", lambda _: False)
+    monkeypatch.setattr("sluice.host.left_behind._may_fire", lambda *_: False)
 
 
 @pytest.fixture
