@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sluice.core.lifecycle import Failure, retried
 from tests.integration.record.record_fixture import KINDS, Record, ids_in
+from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_jobs
 
 DUE_NOW = "update outbox set due = now()"
@@ -156,3 +157,14 @@ async def test_a_row_that_somebody_holds_does_not_hold_up_the_others(record: Rec
     async with record.locked("select from jobs where id = $1 for update", held):
         assert set(await record.keeper.queue_due(10)) == {free}
     assert set(await record.keeper.queue_due(10)) == {held}
+
+async def test_a_job_is_offered_however_often_it_has_been(record: Record) -> None:
+    """One whose consumers are all full goes from one that cannot run it to the next, once a minute, for days."""
+    (foreign,) = await record.accepted(kind="their.kind")
+    await new_owner(record.sql, kinds=["their.kind"])
+    await record.change(foreign, "offers = 2000, offered_until = now()")
+    assert await record.keeper.offer_lost({("default", "normal"): None}, 10) == 1
+    await record.empty_outbox()
+    assert await record.store.defer_unclaimed([foreign], KINDS) == []
+    assert ids_in(await record.outbox()) == [foreign]
+    assert (await record.row(foreign))["offers"] == 2002

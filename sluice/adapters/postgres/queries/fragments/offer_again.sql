@@ -1,6 +1,6 @@
 -- Offers the jobs that are `lost` again, each at longer intervals. Returns how many there are.
 offered as (
-    update jobs set offers = offers + 1, offered_until = now() + least(60 * 2 ^ offers, 3600) * interval '1 second'
+    update jobs set offers = offers + 1, offered_until = now() + least(60 * 2 ^ least(offers, 6), 3600) * interval '1 second'
     where id = any(array(select id from lost))
     returning id, lane, priority
 ), sent as (

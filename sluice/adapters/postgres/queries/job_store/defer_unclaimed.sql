@@ -16,13 +16,13 @@ with seen as materialized (
 ), put_off as (
     update jobs
     set offers = offers + 1,
-        offered_until = case when served then now() + least(60 * 2 ^ offers, 3600) * interval '1 second' else 'infinity' end
+        offered_until = case when served then now() + least(60 * 2 ^ least(offers, 6), 3600) * interval '1 second' else 'infinity' end
     from foreign_kinds
     where jobs.id = foreign_kinds.id
     returning jobs.id, lane, priority, offers, served
 ), sent as (
     insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() + least(2 ^ min(offers), 60) * interval '1 second'
+    select lane, priority, array_agg(id), now() + least(2 ^ least(min(offers), 6), 60) * interval '1 second'
     from put_off where served group by lane, priority
 )
 update jobs

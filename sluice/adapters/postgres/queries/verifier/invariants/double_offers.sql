@@ -9,4 +9,4 @@ with several as materialized (
 select jobs.id::text from several join jobs on jobs.id = job
 where state = 'queued'
   and (offering >= 5
-       or offered_until - least(60 * 2 ^ (offers - 1), 3600) * interval '1 second' < now() - interval '2 minutes')
+       or offered_until - least(60 * 2 ^ least(offers - 1, 6), 3600) * interval '1 second' < now() - interval '2 minutes')
