@@ -134,7 +134,13 @@ class Consumer:
             kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
         )
         claims = Claims(
-            opened.jobs, opened.polling, kinds.versions, self.execution, self.announcer, telemetry
+            opened.jobs,
+            opened.polling,
+            kinds.versions,
+            self.execution,
+            self.announcer,
+            telemetry,
+            doubt_s=2 * settings.lease_s,
         )
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from time import monotonic
 
 from consumer.announcer import Announcer
 from consumer.execution import Execution
@@ -16,6 +17,8 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 
 PAUSE_S = 0.5
 """Seconds until a record that did not answer is asked again."""
+DOUBT_S = 30.0
+"""Seconds for which a pull without a reply may take to commit: a lease that cannot be renewed for so long is lost anyway."""
 
 
 class Claims:
@@ -34,10 +37,12 @@ class Claims:
         telemetry: Telemetry,
         *,
         pause_s: float = PAUSE_S,
+        doubt_s: float = DOUBT_S,
     ) -> None:
         self._jobs, self._polling, self._kinds = jobs, polling, kinds
         self._execution, self._announcer, self._telemetry = execution, announcer, telemetry
-        self._pause_s = pause_s
+        self._pause_s, self._doubt_s = pause_s, doubt_s
+        self._doubts: dict[str, float] = {}
 
     async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         """Claim these jobs; ids that are not returned could not be claimed. Returns early if the lane is closed."""
@@ -60,13 +65,30 @@ class Claims:
             return await self._polling.pull(lane, limit, self._kinds, turns)
         except Exception as error:  # noqa: BLE001  as above
             report_unforeseen(self._telemetry, "pull", error)
+            self._doubts[lane] = monotonic() + self._doubt_s
         found: list[Job] = []
 
         async def recover() -> None:
-            found.extend(await self._recover(partial(self._polling.recover_lane_claims, lane)))
+            found.extend(await self._recover_lane(lane))
 
         await self._try_until_answered(slots, "pull", recover)
         return found
+
+    def in_doubt(self, lane: str) -> bool:
+        """Tell whether there may be claims of this lane that are not in hand: of a pull without a reply that commits late."""
+        return lane in self._doubts
+
+    async def find_late(self, lane: str, limit: int) -> list[Job]:
+        """Find such claims, as many as there are slots for; the others are left to the next look."""
+        now = monotonic()
+        try:
+            found = await self._recover_lane(lane)
+        except Exception as error:  # noqa: BLE001  as above
+            report_unforeseen(self._telemetry, "find-late", error)
+            return []
+        if len(found) <= limit and now >= self._doubts[lane]:
+            del self._doubts[lane]
+        return found[:limit]
 
     async def defer_unclaimed(self, ids: Collection[str]) -> None:
         """Have the record deal with ids that could not be claimed: they are void, overdue, or not for this consumer."""
@@ -88,14 +110,20 @@ class Claims:
     async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         jobs: dict[str, Job] = {}
 
-        async def recover_and_claim() -> None:
-            found = await self._recover(partial(self._jobs.recover_lost_claims, ids))
-            jobs.update((job.id, job) for job in found)
-            rest = [job_id for job_id in ids if job_id not in jobs]
-            jobs.update((job.id, job) for job in await self._jobs.claim(rest, self._kinds))
+        def rest() -> list[str]:
+            return [job_id for job_id in ids if job_id not in jobs]
 
-        await self._try_until_answered(slots, "claim", recover_and_claim)
+        async def claim_and_recover() -> None:
+            """The look comes last: the claim waits for a lost one that is still being committed, and is then void."""
+            jobs.update((job.id, job) for job in await self._jobs.claim(rest(), self._kinds))
+            found = await self._recover(partial(self._jobs.recover_lost_claims, rest()))
+            jobs.update((job.id, job) for job in found)
+
+        await self._try_until_answered(slots, "claim", claim_and_recover)
         return list(jobs.values())
+
+    async def _recover_lane(self, lane: str) -> list[Job]:
+        return await self._recover(partial(self._polling.recover_lane_claims, lane, self._kinds))
 
     async def _recover(self, find: Callable[[], Awaitable[list[Job]]]) -> list[Job]:
         """Find claims whose reply was lost, among the jobs that run under this consumer's name."""

@@ -73,7 +73,7 @@ class FallbackPoller:
         turns = Turns()
         while not slots.closed:
             called.clear()  # before the look: what is called for while it is under way may be too late for it
-            if not (self.on and await self._pull(slots, turns)):
+            if not (self._may_pull(slots) and await self._pull(slots, turns)):
                 await self._rest(called)
 
     async def _rest(self, called: asyncio.Event) -> None:
@@ -86,7 +86,7 @@ class FallbackPoller:
         """Look once for all free slots; true if there was something for each, and so perhaps more."""
         free = await slots.take_all()
         async with slots.claiming:
-            found = await self._claim(slots, free, turns) if self.on and free else []
+            found = await self._claim(slots, free, turns) if self._may_pull(slots) and free else []
             claimed = [job for job in found if job.state == JobState.RUNNING]
             slots.free(free - len(claimed))
             self._execution.start(claimed, slots)
@@ -96,6 +96,13 @@ class FallbackPoller:
         return 0 < free == len(found)
 
     async def _claim(self, slots: LaneSlots, limit: int, turns: Turns) -> list[Job]:
+        lane = slots.lane.name
+        late = await self._claims.find_late(lane, limit) if self._claims.in_doubt(lane) else []
+        if late or not self.on:
+            return late
         found = await self._claims.pull(slots, limit, turns.had)
         turns.took(job.priority for job in found)
         return found[:limit]
+
+    def _may_pull(self, slots: LaneSlots) -> bool:
+        return self.on or self._claims.in_doubt(slots.lane.name)

@@ -48,4 +48,4 @@ async def test_what_this_process_runs_in_a_lane_is_found_again(record: Record) -
     mine = await record.claimed()
     await record.claimed(lane="heavy")
     await record.accepted()
-    assert await record.polling.recover_lane_claims("default") == [mine]
+    assert await record.polling.recover_lane_claims("default", KINDS) == [mine]

@@ -126,9 +126,10 @@ class FakeRecord:
             self._fail_overdue(job) if self._is_overdue(job) else self._claim(job, kinds) for job in chosen
         ]
 
-    async def recover_lane_claims(self, lane: str) -> list[Job]:
+    async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
         """What runs under our name in this lane."""
-        return [job for job in await self.recover_lost_claims(list(self.jobs)) if job.lane == lane]
+        held = await self.recover_lost_claims(list(self.jobs))
+        return [job for job in held if job.lane == lane and self.is_known(job, kinds)]
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Endings, guarded by fence and state."""

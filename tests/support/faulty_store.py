@@ -35,12 +35,23 @@ def lost(error: Exception | None = None) -> Step:
     return step
 
 
+def late(gate: Gate, error: Exception | None = None) -> Step:
+    """The reply is lost at once, and the call does its work only when the gate is opened."""
+
+    async def step(call: Call) -> Any:
+        gate.work = asyncio.ensure_future(gate(call))
+        raise error or ServerAway("postgresql")
+
+    return step
+
+
 class Gate:
     """A call that waits until it is let through; `reached` says that it has come."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
+        self.work: asyncio.Future[Any] | None = None
 
     async def __call__(self, call: Call) -> Any:
         self.reached.set()

@@ -34,9 +34,10 @@ class PostgresPollingStore:
         self._owner.require(lease)
         return jobs_of(rows)
 
-    async def recover_lane_claims(self, lane: str) -> list[Job]:
+    async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
         """Read the jobs of this lane that this process holds."""
         rows = await self._database.fetch(
-            "recover_lane_claims", lane, self._owner.id, PRIORITIES, MOST_RUNNING, budget_s=WRITE_S
-        )
+            "recover_lane_claims", lane, self._owner.id, list(kinds), PRIORITIES, list(kinds.values()), MOST_RUNNING,
+            budget_s=WRITE_S,
+        )  # fmt: skip
         return jobs_of(rows)

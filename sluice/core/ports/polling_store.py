@@ -16,5 +16,5 @@ class PollingStore(Protocol):
     ) -> list[Job]:
         """Claim the oldest queued jobs of a lane, in turns by priority (sluice.core.lanes.Turns); the overdue come back failed."""
 
-    async def recover_lane_claims(self, lane: str) -> list[Job]:
-        """Read the jobs of this lane that this process holds."""
+    async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
+        """Read the jobs of this lane and of these kinds that this process holds."""

@@ -385,11 +385,10 @@ class Histories(RuleBasedStateMachine):
             found: list[Job] = await hands.store.port.claim(ids, KINDS)
         except ServerAway:
             held = {job.claim for job in hands.claims.values()}
-            adopted = [
-                job for job in await hands.store.port.recover_lost_claims(ids) if job.claim not in held
-            ]
-            rest = [each for each in ids if each not in {job.id for job in adopted}]
-            return adopted + list(await hands.store.port.claim(rest, KINDS))
+            claimed = list(await hands.store.port.claim(ids, KINDS))
+            rest = [each for each in ids if each not in {job.id for job in claimed}]
+            found = await hands.store.port.recover_lost_claims(rest)
+            return claimed + [job for job in found if job.claim not in held]
         return found
 
     def _claim_in_vain(self, hands: Hands) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -132,6 +132,19 @@ async def test_an_overdue_job_fails_even_where_its_kind_is_unknown(record: Recor
     await record.empty_outbox()
     assert ids_of(await record.store.defer_unclaimed([job_id], KINDS)) == [job_id]
     assert await record.outbox() == []
+
+
+async def test_a_claim_waits_for_one_of_this_process_that_is_being_committed(record: Record) -> None:
+    """It is void then, and the one before it is there to be recovered: its COMMIT may outlast the wait for its reply."""
+    (job_id,) = await record.accepted()
+    claim = "update jobs set state = 'running', fence = 1, version = 2, attempt = 1, owner = $2 where id = $1"
+    async with record.locked(claim, UUID(job_id), record.owner.id) as lost:
+        assert await record.store.recover_lost_claims([job_id]) == []
+        again = asyncio.create_task(record.store.claim([job_id], KINDS))
+        await record.until_waiting()
+        await lost.execute("commit")
+        assert await again == []
+    assert ids_of(await record.store.recover_lost_claims([job_id])) == [job_id]
 
 
 async def test_kinds_that_others_know_are_offered_to_them_after_longer_and_longer_pauses(

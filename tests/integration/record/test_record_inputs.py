@@ -72,7 +72,7 @@ async def taken(record: Record, size: int) -> list[Job]:
     await record.accepted(input=of(size))
     polled = await polling.pull("default", 10, KINDS, Turns().had)
     recovered = await record.store.recover_lost_claims([claimed.id])
-    in_lane = await polling.recover_lane_claims("default")
+    in_lane = await polling.recover_lane_claims("default", KINDS)
     assert len(in_lane) == 2
     return [claimed, *polled, *recovered, *in_lane]
 

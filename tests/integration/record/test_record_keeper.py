@@ -158,6 +158,7 @@ async def test_a_row_that_somebody_holds_does_not_hold_up_the_others(record: Rec
         assert set(await record.keeper.queue_due(10)) == {free}
     assert set(await record.keeper.queue_due(10)) == {held}
 
+
 async def test_a_job_is_offered_however_often_it_has_been(record: Record) -> None:
     """One whose consumers are all full goes from one that cannot run it to the next, once a minute, for days."""
     (foreign,) = await record.accepted(kind="their.kind")

@@ -186,8 +186,18 @@ async def test_a_lost_pull_is_found_by_its_owner_alone(record: Record) -> None:
     mine = await pull(record, 1)
     await puller(record, record.another()).pull("default", 1, KINDS, Turns().had)
     await pull(record, lane="heavy")
-    assert await puller(record).recover_lane_claims("default") == mine
-    assert await puller(record, record.another()).recover_lane_claims("default") == []
+    assert await puller(record).recover_lane_claims("default", KINDS) == mine
+    assert await puller(record, record.another()).recover_lane_claims("default", KINDS) == []
+
+
+async def test_a_lost_pull_is_found_behind_any_number_of_jobs_of_others(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.adapters.postgres.polling_store.MOST_RUNNING", 3)
+    jobs = [*new_jobs(3, kind="their.kind"), *new_jobs(2, handler_version=2), new_job()]
+    *_, job_id = await accepted_in_order(record, *jobs)
+    assert ids_of(await pull(record)) == [job_id]
+    assert ids_of(await puller(record).recover_lane_claims("default", KINDS)) == [job_id]
 
 
 async def test_void_messages_are_dropped_and_wanted_ones_stay_as_due_as_they_are(record: Record) -> None:

@@ -113,6 +113,7 @@ class InMemoryConsumer:
             self.announcer,
             self.telemetry,
             pause_s=0,
+            doubt_s=0.05,
         )
         self.slots = LaneSlots(Lane("default", slots, 16))
         self.intake = DeliveryIntake(self.slots, self.claims, store, self.execution, self.telemetry)

@@ -10,7 +10,7 @@ import pytest
 from sluice.core.errors import BadRow
 from sluice.core.job import JobState
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_store import Gate, let_through, lost, refused
+from tests.support.faulty_store import Call, Gate, late, let_through, lost, refused
 from tests.support.make_jobs import AT
 from tests.support.waiting import until
 from tests.unit.consumer.in_memory_consumer import AT_WORK, DOORS, InMemoryConsumer
@@ -51,7 +51,21 @@ async def test_a_claim_that_never_reached_the_record_is_made_again(consumer: InM
         "succeeded",
         1,
     )
-    assert consumer.store.calls["recover_lost_claims"] == 3
+    assert consumer.store.calls["recover_lost_claims"] == 2
+
+
+async def test_a_claim_that_commits_while_it_is_made_again_is_found(consumer: InMemoryConsumer) -> None:
+    gate = Gate()
+
+    async def wait_for_its_rows(call: Call) -> object:
+        gate.open.set()
+        await until(lambda: gate.work is not None and gate.work.done())
+        return await call()
+
+    consumer.script["claim"] += [late(gate), wait_for_its_rows]
+    job_id = consumer.job()
+    await consumer.bring_settled(job_id)
+    assert (consumer.record.jobs[job_id].fence, consumer.state(job_id)) == (1, "succeeded")
 
 
 async def test_what_is_adopted_is_kept_although_the_next_call_fails(consumer: InMemoryConsumer) -> None:
@@ -120,9 +134,8 @@ async def test_a_kind_that_nobody_serves_is_parked(consumer: InMemoryConsumer) -
 
 async def test_a_lane_that_closes_while_the_record_is_away_ends_too(consumer: InMemoryConsumer) -> None:
     gate = Gate()
-    consumer.script["claim"].append(refused())
-    consumer.script["recover_lost_claims"].append(gate)
-    consumer.script["claim"] += [refused()] * 3
+    consumer.script["claim"] += [refused(), gate]
+    consumer.script["recover_lost_claims"] += [refused()] * 3
     delivery = consumer.bring(consumer.job())
     await gate.reached.wait()
     consumer.intake.close()

@@ -13,7 +13,7 @@ from consumer.intake.polling import FallbackPoller
 from sluice.core.job import JobState
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
-from tests.support.faulty_store import Gate, let_through, lost, refused
+from tests.support.faulty_store import Gate, late, let_through, lost, refused
 from tests.support.make_jobs import AT
 from tests.support.waiting import until
 from tests.unit.consumer.in_memory_consumer import AT_WORK, DOORS, InMemoryConsumer
@@ -248,6 +248,29 @@ async def test_a_pull_whose_reply_was_lost_is_found_under_our_name_and_runs_once
     await until(lambda: consumer.events.count(Event.SUCCEEDED) == 3)
     assert [consumer.record.jobs[each].fence for each in ids] == [1, 1, 1]
     assert (consumer.events.count(Event.PULLED), consumer.slots.busy) == (3, 0)
+
+
+@pytest.mark.parametrize("back", [True, False])
+@pytest.mark.parametrize("rest_s", [(0.001, 0.002)])
+async def test_a_pull_that_commits_after_it_was_looked_for_is_found_later(
+    consumer: PollingConsumer, back: bool
+) -> None:
+    gate = Gate()
+    consumer.script["pull"].append(late(gate))
+    job_id = consumer.job("shut", lane="other")
+    await consumer.begin()
+    await consumer.store.called("recover_lane_claims", 1)
+    consumer.record.change(consumer.record.jobs[job_id], lane="default")
+    if back:
+        await consumer.end()
+    gate.open.set()
+    await until(lambda: AT_WORK == ["shut"])
+    assert (consumer.record.jobs[job_id].fence, consumer.slots.busy) == (1, 1)
+    DOORS["shut"].set()
+    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims.in_doubt("default"))
+    looks = consumer.store.calls["recover_lane_claims"]
+    await asyncio.sleep(0.02)
+    assert (consumer.store.calls["recover_lane_claims"], consumer.slots.busy) == (looks, 0)
 
 
 async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(consumer: PollingConsumer) -> None:
