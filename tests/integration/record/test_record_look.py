@@ -108,6 +108,13 @@ async def test_only_duties_that_are_asked_for_are_taken(record: Record) -> None:
     assert (await record.keeper.look({"publish": 1.0}, KEEP_S)).duties == ["publish"]
 
 
+async def test_duties_are_done_after_the_clock_of_the_database_went_back(record: Record) -> None:
+    await publish(record)
+    await record.sql.execute("update duties set done_at = now() + interval '1 hour'")
+    assert (await record.keeper.look({"publish": 1.0}, KEEP_S)).duties == ["publish"]
+    assert (await record.keeper.look({"publish": 1.0}, KEEP_S)).duties == []
+
+
 async def test_lanes_are_counted_less_often_while_nothing_waits(record: Record) -> None:
     rates = {"count": 1.0}
     assert (await record.keeper.look(rates, KEEP_S)).duties == ["count"]

@@ -1,5 +1,6 @@
 -- Look which duties have something to do, and take the turn of those that nobody has done in their time. Nothing is written
--- while there is nothing to do. Each look is for the first in an order, so that no index may serve in which all has to be read.
+-- while there is nothing to do. A turn in the future is none: the clock has gone back, perhaps with a failover. Each look is for
+-- the first in an order, so that no index may serve in which all has to be read.
 -- $1: names of duties, and $2: the seconds from one turn to the next; $3: seconds for which idempotency keys are kept.
 -- Returns the duties that are this keeper's turn, and how many consumers there are.
 with waiting as materialized (
@@ -36,7 +37,8 @@ with waiting as materialized (
 ), mine as (
     update duties set done_at = clock_timestamp()
     from wanted join unnest($1::text[], $2::float8[]) as rate(name, every_s) using (name)
-    where duties.name = wanted.name and done_at < clock_timestamp() - rest * every_s * interval '1 second'
+    where duties.name = wanted.name
+      and (done_at < clock_timestamp() - rest * every_s * interval '1 second' or done_at > clock_timestamp())
     returning duties.name
 )
 select array(select name from mine) as duties,
