@@ -230,3 +230,21 @@ async def test_a_job_that_somebody_holds_is_waited_for_and_no_lease_is_lost_by_i
         await rival.execute("commit")
         assert ids_of(await rescuing) == [job.id]
     assert owner.id not in await leases(record)
+
+
+async def test_a_job_that_a_new_consumer_claims_while_a_rescue_waits_for_another_is_left_to_it(
+    record: Record,
+) -> None:
+    """The rescue knows no lease that was taken after it began."""
+    first, second = await record.claimed(), await record.claimed()
+    await record.expire(first.id, second.id)
+    leases = await record.keeper.take_dead_leases()
+    async with record.locked("select from jobs where id = $1 for update", UUID(first.id)) as other:
+        rescue = asyncio.create_task(record.keeper.rescue([first.id, second.id], leases))
+        await record.until_waiting()
+        await record.give_back(second)
+        again = await record.other(await new_owner(record.sql)).claim([second.id], KINDS)
+        await other.execute("commit")
+        assert ids_of(await rescue) == [first.id]
+    assert (await record.job(second.id)).state == "running"
+    assert ids_of(again) == [second.id]

@@ -1,13 +1,17 @@
 -- Rescue jobs whose lease is over: they are queued again. The death of a consumer says nothing about any one of its jobs, as
 -- none of them runs in it; very many deaths do. A lease that is not there at all is over.
+-- What is claimed while this waits for a row has another fence, and perhaps a lease that was taken meanwhile and is not seen here.
 -- $1: ids; $2: the leases that are over; $3: lost consumers after which a job fails.
-with lost as materialized (
+with found as materialized (
+    select id, fence from jobs
+    where id = any($1::uuid[]) and owner is not null and owner <> all(array(select id from consumers where id <> all($2::uuid[])))
+), lost as materialized (
     select id, fence, attempt as tried, owner, started_at, crash_count - solo_crashes + 1 >= $3::int as given_up,
            :lost_print as print
-    from jobs
-    where id = any($1::uuid[]) and owner is not null and owner <> all(array(select id from consumers where id <> all($2::uuid[])))
+    from jobs join found using (id, fence)
+    where owner is not null
     order by id
-    for update
+    for update of jobs
 ), rescued as (
     update jobs
     set state = case when cancel_requested_at is not null then 'cancelled' when given_up then 'failed' else 'queued' end,
