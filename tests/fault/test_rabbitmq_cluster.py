@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.ports import LOOPBACK
 from infra.local.servers import Servers
 from sluice.adapters.rabbitmq import deliveries, queues
 from sluice.adapters.rabbitmq.consuming import UNANSWERED_TIMES
-from sluice.adapters.rabbitmq.timeouts import NoAnswer
+from sluice.adapters.rabbitmq.timeouts import CHECK_EVERY_S, NoAnswer
 from sluice.core.lanes import Lane
 from tests.fault.claims import check_claims
+from tests.fault.jobs import submit
 from tests.integration.rabbitmq.rabbitmq_fixture import Consumer, publish_until_confirmed, running
+from tests.support.job_client import SUM
 from tests.support.load import Load
-from tests.support.rabbitmq_cluster import Cluster, rabbitmq_cluster
+from tests.support.rabbitmq_cluster import Cluster, Node, rabbitmq_cluster
 from tests.support.servers import frozen
 from tests.support.stack import Stack
 from tests.support.waiting import until, until_found
@@ -24,6 +27,7 @@ from tests.support.waiting import until, until_found
 QUEUE = "sluice.default.normal"
 LANE = Lane("waiting", slots=16, ids_per_message=1)
 MANY = 60
+PULL_AFTER_S = 5
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,37 @@ async def test_a_frozen_leader_loses_nothing_and_intake_goes_on(
         await load.check()
         assert not load.refused
         assert not await check_claims(stack)
+
+
+@pytest.mark.timeout(180)
+async def test_while_a_leader_is_frozen_jobs_that_nobody_can_publish_are_pulled(
+    cluster: Cluster, servers: Servers, tmp_path: Path
+) -> None:
+    with Stack(servers, tmp_path, rabbitmq_url=cluster.url, pull_after_s=PULL_AFTER_S) as stack:
+        await stack.start(consumers=0)
+        leader = await asyncio.to_thread(cluster.leader_of, QUEUE)
+        healthy = {"rabbitmq_url": without(cluster, leader)}
+        for _ in range(2):
+            await stack.add_consumer(**healthy).ready()
+        await stack.finished(await submit(stack, SUM, 1))
+        assert not sum([(await each.metrics())["sluice_pulling"] for each in stack.consumers])
+        with frozen(leader):  # the connections of the consumers last
+            async with stack.another_api(**healthy) as api:
+                stack.url = api.url
+                ids = await submit(stack, SUM, MANY)
+                assert await stack.count("select sum(cardinality(ids)) from outbox") == MANY
+                await stack.finished(ids, within_s=PULL_AFTER_S + 2 * CHECK_EVERY_S)
+                for each in stack.consumers:
+                    await each.until_metric("sluice_pulling", 1)
+        for each in stack.consumers:
+            await each.until_metric("sluice_pulling", 0)
+        assert not await check_claims(stack)
+
+
+def without(cluster: Cluster, leader: Node) -> str:
+    """Return an address with all nodes but this one."""
+    here, other = (each for each in cluster.nodes if each is not leader)
+    return here.url.replace(f":{here.port}", f":{here.port},{LOOPBACK}:{other.port}")
 
 
 async def test_a_queue_whose_leader_is_away_is_neither_counted_as_empty_nor_deleted(

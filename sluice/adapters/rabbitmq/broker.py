@@ -57,8 +57,8 @@ class Broker:
 
     @property
     def connected(self) -> bool:
-        """Whether publishing works, as far as is known."""
-        return self._out.up
+        """Whether publishing works, as far as is known: a queue that cannot be consumed confirms nothing either."""
+        return self._out.up and not self._in.away
 
     @property
     def consuming(self) -> bool:

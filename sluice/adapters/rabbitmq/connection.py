@@ -19,7 +19,7 @@ from yarl import URL
 
 from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq.connection_attempt import CLOSE_S, ConnectionAttempt
-from sluice.adapters.rabbitmq.timeouts import away, reason
+from sluice.adapters.rabbitmq.timeouts import NoLeader, away, reason
 from sluice.core.runtime.tasks import TaskSet
 
 HEARTBEAT_S = 5
@@ -37,7 +37,10 @@ class ConnectionUse(Protocol):
         """Declare and open channels on a new connection. `check_soon` asks for a check. Raises ServerAway."""
 
     async def check(self, connection: Connection) -> None:
-        """Raise ServerAway to have it remade. Called every `check_every_s` seconds and whenever a check is asked for."""
+        """Raise ServerAway to have it remade, NoLeader to have it kept as not working.
+
+        Called every `check_every_s` seconds and whenever a check is asked for.
+        """
 
     def discard(self) -> None:
         """Forget the connection: it is gone, or is about to be."""
@@ -127,8 +130,17 @@ class BrokerConnection:
         if is_blocked(connection):
             await self._wait_until_unblocked(connection)
         else:
+            await self._check_use(connection)
+
+    async def _check_use(self, connection: Connection) -> None:
+        try:
             await self._use.check(connection)
+        except NoLeader as error:  # over this connection messages may still come, over a new one they cannot
+            self._change(up=False, why=reason(error))
+        else:
             self._record_alive()
+            if not self.up:
+                self._change(up=True)
 
     async def _wait_until_unblocked(self, connection: Connection) -> None:
         """Wait while RabbitMQ has an alarm and reads nothing from us: asking it anything would only time out."""

@@ -12,13 +12,15 @@ from aiormq import Connection
 
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.deliveries import ConsumedQueue, QueueConsumer
-from sluice.adapters.rabbitmq.timeouts import CALL_S, CHECK_EVERY_S, NoAnswer, away, within
+from sluice.adapters.rabbitmq.timeouts import CALL_S, CHECK_EVERY_S, SERVER, NoAnswer, NoLeader, away, within
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import DEAD_QUEUE, Lane
 
 STOP_S = 1.0
 FLUSH_S = 0.5
 UNANSWERED_TIMES = 2
+ASK_AGAIN_S = 1.0
+"""Seconds until a queue is asked again. RabbitMQ waits 0.25 s for a leader, and a busy one may take longer."""
 
 
 class Consuming:
@@ -50,14 +52,16 @@ class Consuming:
             await self._consume(source, connection, check_soon)
 
     async def check(self, connection: Connection) -> None:
-        """Check the consumers; raises ServerAway if one is lost, or leaves messages in its queue."""
+        """Check the consumers; raises ServerAway if one is lost, or leaves messages in its queue, NoLeader if RabbitMQ knows of none."""
         if self.stopped:
             return
         if lost := [each.source.queue for each in self.consumers if each.lost]:
             raise away(f"consumer lost: {', '.join(lost)}")
-        silent = self._silent()
-        asked = {DEAD_QUEUE, *(each.source.queue for each in silent)}  # at least one, to see that it answers
-        self._find_dead(silent, await queues.depths(connection, asked))
+        pushed = [each for each in self.consumers if each.pushed]
+        asked = [DEAD_QUEUE, *(each.source.queue for each in pushed)]  # at least one, to see that it answers
+        ready = await queues.depths(connection, asked)
+        self._find_dead(self._silent(), ready)
+        await self._find_leaderless([each for each in pushed if each.source.queue not in ready], connection)
 
     def discard(self) -> None:
         """Forget the consumers; whatever they have not acknowledged will be delivered again."""
@@ -103,6 +107,19 @@ class Consuming:
         self._unanswered[queue] += 1
         if self._unanswered[queue] >= UNANSWERED_TIMES:
             await queues.delete(connection, queue)
+
+    async def _find_leaderless(self, unknown: Sequence[QueueConsumer], connection: Connection) -> None:
+        """Raise NoLeader if RabbitMQ does not know of our consumer of a queue: it asks the leader, and gets no answer."""
+        if not unknown:
+            return
+        await asyncio.sleep(ASK_AGAIN_S)
+        queue = unknown[0].source.queue
+        if (
+            unknown[0].pushed
+            and not unknown[0].lost
+            and queue not in await queues.depths(connection, [queue])
+        ):
+            raise NoLeader(SERVER, f"{queue} has no leader that answers")
 
     def _silent(self) -> list[QueueConsumer]:
         since = asyncio.get_running_loop().time() - self._watch_s

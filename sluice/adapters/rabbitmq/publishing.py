@@ -15,6 +15,9 @@ from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
 
 PERSISTENT = 2
+UNCONFIRMED_S = 15.0
+"""Seconds for which a queue may confirm nothing. Where its leader froze, another is elected within 11 s: a channel that has
+published to the queue before finds that one by itself, any other never does."""
 
 
 class Publishing:
@@ -28,6 +31,7 @@ class Publishing:
         self._connection: Connection | None = None
         self._channel: AbstractChannel | None = None
         self._check_soon: Callable[[], None] = _do_nothing
+        self._unconfirmed: dict[str, float] = {}
 
     async def set_up(self, connection: Connection, check_soon: Callable[[], None]) -> None:
         """Declare all queues and open the channel."""
@@ -37,18 +41,22 @@ class Publishing:
         self._connection, self._check_soon = connection, check_soon
 
     async def check(self, connection: Connection) -> None:
-        """Check the channel; declare queues again that are gone. Raises ServerAway if it is closed or the broker frozen."""
+        """Check the channel; declare queues again that are gone. Raises ServerAway if it is closed or of no use, or the broker frozen."""
         if self._channel is None or self._channel.is_closed:
             raise away("publishing channel lost")
+        for queue, since in self._unconfirmed.items():
+            if asyncio.get_running_loop().time() - since >= UNCONFIRMED_S:
+                raise away(f"{queue} confirms nothing")
         await queues.declare(connection, self._lanes)
 
     def discard(self) -> None:
         """Forget the connection: there is nothing to publish on."""
         self._connection = self._channel = None
+        self._unconfirmed.clear()
 
     async def publish(self, queue: str, body: bytes) -> None:
         """Return once RabbitMQ has confirmed the message. Raises ServerAway within the budget; it may still arrive later."""
-        channel = self._usable()
+        channel, began = self._usable(), asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._budget_s):
                 await channel.basic_publish(
@@ -62,16 +70,23 @@ class Publishing:
                 raise
             raise away("connection lost before it confirmed") from None
         except Exception as error:
+            if isinstance(error, TimeoutError) and channel is self._channel and not self._blocked:
+                self._unconfirmed.setdefault(queue, began)
             self._check_soon()
             raise _refusal(error, queue) from error
+        self._unconfirmed.pop(queue, None)
 
     def _usable(self) -> AbstractChannel:
         if self._channel is None or self._connection is None:
             raise away("no connection")
-        if is_blocked(self._connection):
+        if self._blocked:
             self._check_soon()
             raise away("blocked by an alarm")
         return self._channel
+
+    @property
+    def _blocked(self) -> bool:
+        return self._connection is not None and is_blocked(self._connection)
 
 
 def _do_nothing() -> None:

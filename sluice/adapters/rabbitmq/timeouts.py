@@ -23,6 +23,10 @@ class NoAnswer(ServerAway):
     """RabbitMQ did not answer in time."""
 
 
+class NoLeader(ServerAway):
+    """RabbitMQ answers, but not for a queue: the node that leads it is away, and no other has taken over."""
+
+
 class NoQueue(ServerAway):
     """RabbitMQ gave a message back: the queue that it was for is gone."""
 

@@ -6,13 +6,17 @@ import asyncio
 import itertools
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import aiormq
 import pytest
 
 from infra.local.servers import RabbitMQ
-from sluice.adapters.rabbitmq import Broker, deliveries, queues
+from sluice.adapters.rabbitmq import Broker, deliveries, publishing, queues
+from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import NoAnswer
 from sluice.core.errors import ServerAway
 from sluice.core.lanes import Lane
@@ -232,6 +236,38 @@ async def test_an_alarm_fails_publishing_at_once_and_publishing_resumes_when_it_
     assert "blocked" in events[0][1]["why"]
 
 
+@pytest.mark.parametrize(("confirms_again", "remade"), [(False, True), (True, False)])
+async def test_a_connection_over_which_a_queue_confirms_nothing_is_remade(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch, confirms_again: bool, remade: bool
+) -> None:
+    monkeypatch.setattr(publishing, "UNCONFIRMED_S", 1.5)
+    monkeypatch.setattr(Publishing, "check_every_s", 0.1)
+    events = Events()
+    async with running(rabbitmq.url, lane, None, events) as broker:
+        await until(lambda: broker.connected)
+        channel = broker._publishing._channel
+        assert channel is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                channel, "basic_publish", partial(never_to, lane.queues["normal"], channel.basic_publish)
+            )
+            with pytest.raises(ServerAway, match="in time"):
+                await broker.publish(message(lane))
+        if confirms_again:
+            await broker.publish(message(lane))
+        await broker.publish(message(lane, "high"))  # another queue says nothing about this one
+        await asyncio.sleep(1.5)
+        await publish_until_confirmed(broker, lane)
+    assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK] * remade
+
+
+async def never_to(queue: str, publish: Callable[..., Awaitable[object]], *args: Any, **named: Any) -> object:
+    """Publish, but wait for ever where it is to this queue."""
+    if named["routing_key"] == queue:
+        await asyncio.Event().wait()
+    return await publish(*args, **named)
+
+
 async def test_a_message_for_a_missing_queue_is_noticed_and_the_queue_is_made_again(
     rabbitmq: RabbitMQ, lane: Lane
 ) -> None:
@@ -257,8 +293,10 @@ async def test_a_consumer_that_died_silently_is_noticed_and_replaced(rabbitmq: R
     consumer, events = Consumer(), Events()
     async with running(rabbitmq.url, lane, consumer, events, watch_s=0.3) as broker:
         await until_ready(broker)
-        for each in broker._consuming.consumers:  # the broker forgets the consumers without telling us
-            await each._channel.basic_cancel(each.source.queue)
+        each = next(each for each in broker._consuming.consumers if each.source.priority == "normal")
+        await each._channel.basic_cancel(
+            each.source.queue
+        )  # the broker forgets the consumer without telling us
         new = await publish_until_confirmed(broker, lane)
         await until(lambda: new in consumer.ids)
     assert "delivers none" in events[0][1]["why"]

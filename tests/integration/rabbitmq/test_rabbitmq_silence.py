@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import pytest
+from aiormq import Connection
 
 from infra.local.servers import RabbitMQ
-from sluice.adapters.rabbitmq import Broker
+from sluice.adapters.rabbitmq import Broker, consuming, queues
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.core.lanes import Lane
+from sluice.core.runtime.telemetry import Event
 from tests.integration.rabbitmq.rabbitmq_fixture import (
     BUDGET_S,
     Consumer,
+    Events,
     proxied,
+    publish_until_confirmed,
     running,
     until_ready,
     until_refused,
@@ -102,3 +107,47 @@ async def test_an_alarm_that_holds_publishers_back_is_silence(
         finally:
             await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
         await until(lambda: broker.silent_s == 0)
+
+
+async def test_a_queue_whose_consumer_rabbitmq_does_not_know_of_is_silence_over_a_connection_that_lasts(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "ASK_AGAIN_S", 0.1)
+    events, consumer = Events(), Consumer()
+    async with running(rabbitmq.url, lane, consumer, events, watch_s=0.2) as broker:
+        await until_ready(broker)
+        each = next(each for each in broker._consuming.consumers if each.source.priority == "normal")
+        before = now()
+        await each._channel.basic_cancel(
+            each.source.queue
+        )  # now RabbitMQ answers as where the leader is away
+        await until(lambda: broker.silent_s > 0.5)
+        assert before - 0.3 <= silent_since(broker) <= before + 0.1
+        assert not broker.connected, "it would publish for nothing"
+        await each.consume()
+        await until(lambda: broker.silent_s == 0)
+        new = await publish_until_confirmed(broker, lane)
+        await until(lambda: new in consumer.ids)
+        assert not each.lost
+    assert events.names == [Event.SERVER_AWAY, Event.SERVER_BACK]
+    assert each.source.queue in events[0][1]["why"]
+
+
+async def test_a_leader_that_answers_at_the_second_time_is_not_silence(
+    rabbitmq: RabbitMQ, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "ASK_AGAIN_S", 0.1)
+    asked: list[int] = []
+    depths = queues.depths
+
+    async def unknown_at_first(connection: Connection, wanted: Sequence[str]) -> dict[str, int]:
+        asked.append(len(wanted))
+        return {} if len(wanted) > 1 else await depths(connection, wanted)
+
+    events = Events()
+    async with running(rabbitmq.url, lane, Consumer(), events, watch_s=0.2) as broker:
+        await until_ready(broker)
+        monkeypatch.setattr(queues, "depths", unknown_at_first)
+        await until(lambda: asked.count(1) > 2)
+        assert broker.silent_s == 0
+    assert not events
