@@ -135,7 +135,6 @@ class Consumer:
         )
         claims = Claims(
             opened.jobs,
-            opened.polling,
             kinds.versions,
             self.execution,
             self.announcer,
@@ -177,8 +176,8 @@ class Consumer:
         opened = self.opened
         ports = KeeperPorts(
             keeper=opened.keeper,
-            prune=opened.prune,
-            statistics=opened.statistics,
+            prune=opened.keeper,
+            statistics=opened.keeper,
             schedules=opened.schedules,
             verifier=opened.verifier,
             cache=opened.cache,

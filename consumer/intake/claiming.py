@@ -12,7 +12,7 @@ from consumer.execution import Execution
 from consumer.failure_report import report_failed, report_unforeseen
 from consumer.lane_slots import LaneSlots
 from sluice.core.job import Job
-from sluice.core.ports import JobStore, PollingStore
+from sluice.core.ports import JobStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 PAUSE_S = 0.5
@@ -27,10 +27,9 @@ class Claims:
     A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand.
     """
 
-    def __init__(  # noqa: PLR0913  a pause that tests shorten
+    def __init__(
         self,
         jobs: JobStore,
-        polling: PollingStore,
         kinds: Mapping[str, int],
         execution: Execution,
         announcer: Announcer,
@@ -39,7 +38,7 @@ class Claims:
         pause_s: float = PAUSE_S,
         doubt_s: float = DOUBT_S,
     ) -> None:
-        self._jobs, self._polling, self._kinds = jobs, polling, kinds
+        self._jobs, self._kinds = jobs, kinds
         self._execution, self._announcer, self._telemetry = execution, announcer, telemetry
         self._pause_s, self._doubt_s = pause_s, doubt_s
         self._doubts: dict[str, float] = {}
@@ -62,7 +61,7 @@ class Claims:
         """
         lane = slots.lane.name
         try:
-            return await self._polling.pull(lane, limit, self._kinds, turns)
+            return await self._jobs.pull(lane, limit, self._kinds, turns)
         except Exception as error:  # noqa: BLE001  as above
             report_unforeseen(self._telemetry, "pull", error)
             self._doubts[lane] = monotonic() + self._doubt_s
@@ -123,7 +122,7 @@ class Claims:
         return list(jobs.values())
 
     async def _recover_lane(self, lane: str) -> list[Job]:
-        return await self._recover(partial(self._polling.recover_lane_claims, lane, self._kinds))
+        return await self._recover(partial(self._jobs.recover_lane_claims, lane, self._kinds))
 
     async def _recover(self, find: Callable[[], Awaitable[list[Job]]]) -> list[Job]:
         """Find claims whose reply was lost, among the jobs that run under this consumer's name."""

@@ -17,13 +17,10 @@ from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
-from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.prune_store import PostgresPruneStore
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks
-from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
@@ -60,10 +57,7 @@ class Connections:
     listing: PostgresListingStore
     schedules: PostgresScheduleStore
     api_keys: PostgresApiKeyStore
-    polling: PostgresPollingStore
     keeper: PostgresKeeperStore
-    prune: PostgresPruneStore
-    statistics: PostgresStatisticsStore
     verifier: PostgresVerifier
     cache: RedisDocumentCache
     subscriptions: RedisSubscriptions
@@ -146,10 +140,7 @@ def _connect_ports(
         listing=PostgresListingStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
-        polling=PostgresPollingStore(database, owner, settings.lease_s),
         keeper=PostgresKeeperStore(database),
-        prune=PostgresPruneStore(database),
-        statistics=PostgresStatisticsStore(database),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
         cache=redis.cache,
         subscriptions=redis.subscriptions,

@@ -16,7 +16,6 @@ from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
-from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.redis.ports import redis_ports
 from sluice.core.job import Job, NewJob
@@ -28,7 +27,6 @@ from sluice.core.ports import (
     JobStore,
     KeeperStore,
     ListingStore,
-    PollingStore,
     StatisticsBoard,
     Subscriptions,
 )
@@ -87,7 +85,6 @@ class Record(NamedTuple):
     jobs: JobStore
     control: ControlStore
     listing: ListingStore
-    polling: PollingStore
     keeper: KeeperStore
     api_keys: ApiKeyStore
     change: Callable[[str, dict[str, Any]], Awaitable[object]]
@@ -142,7 +139,7 @@ async def record(servers: Servers | None, database: Database | None) -> AsyncIte
 def _in_memory() -> Record:
     fake = FakeStores()
     return Record(
-        fake, fake, FakeListingStore(fake), fake, fake, fake, fake.change_columns, fake.messages, fake.make_due, fake.expire,
+        fake, fake, FakeListingStore(fake), fake, fake, fake.change_columns, fake.messages, fake.make_due, fake.expire,
         fake.offer_at, fake.serve, fake.add_key, fake.leave,
     )  # fmt: skip
 
@@ -168,8 +165,7 @@ async def _on_postgresql(
 
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
-        PostgresListingStore(database, settings), PostgresPollingStore(database, owner, 60),
-        PostgresKeeperStore(database), api_keys, change, outbox,
+        PostgresListingStore(database, settings), PostgresKeeperStore(database), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,

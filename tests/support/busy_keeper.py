@@ -9,8 +9,6 @@ from contextlib import suppress
 
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.prune_store import PostgresPruneStore
-from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 from tests.support.leases import rescue
@@ -21,17 +19,16 @@ NAME = "restless"
 async def main(url: str) -> None:
     """Repeat every duty in a task of its own, for ever."""
     database = Database(url, NAME, Telemetry(), size=10)
-    keeper, prune = PostgresKeeperStore(database), PostgresPruneStore(database)
-    statistics = PostgresStatisticsStore(database)
+    keeper = PostgresKeeperStore(database)
     duties: list[Callable[[], Awaitable[object]]] = [
         lambda: keeper.take_due_messages(100),
         lambda: rescue(keeper),
         lambda: keeper.queue_due(100),
         lambda: keeper.offer_lost({("default", "normal"): None}, 10),
         lambda: keeper.fail_overdue(100),
-        lambda: prune.prune_jobs(100),
-        lambda: prune.prune_idempotency_keys(3_600, 100),
-        lambda: statistics.count(["default"], 100),
+        lambda: keeper.prune_jobs(100),
+        lambda: keeper.prune_idempotency_keys(3_600, 100),
+        lambda: keeper.count(["default"], 100),
     ]
     async with asyncio.TaskGroup() as group:
         for duty in duties:

@@ -1,4 +1,4 @@
-"""The record in memory: sluice.core.ports.JobStore and PollingStore under the guards of the real statements."""
+"""The record in memory: sluice.core.ports.JobStore under the guards of the real statements."""
 
 from __future__ import annotations
 

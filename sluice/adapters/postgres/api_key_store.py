@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
 from sluice.core.ports import ApiKeyRecord
 
 
@@ -22,16 +22,12 @@ class KeyLine(NamedTuple):
     last_used_at: datetime | None
 
 
-class PostgresApiKeyStore:
+class PostgresApiKeyStore(Store):
     """Implements sluice.core.ports.ApiKeyStore."""
-
-    def __init__(self, database: Database, budget_s: float) -> None:
-        self._database = database
-        self._budget_s = budget_s
 
     async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
         """Find the key with this id, usable or not. Raises ServerAway, TryAgain."""
-        rows = await self._database.fetch("find_api_key", key_id, budget_s=self._budget_s)
+        rows = await self.ask("find_api_key", key_id)
         if not rows:
             return None
         found_id, tenant, scopes, secret_hmac, usable = rows[0]
@@ -39,21 +35,13 @@ class PostgresApiKeyStore:
 
     async def insert_api_key(self, record: ApiKeyRecord, expires_days: int | None) -> None:
         """Store a new key."""
-        await self._database.fetch(
-            "insert_api_key",
-            record.key_id,
-            record.tenant,
-            sorted(record.scopes),
-            record.secret_hmac,
-            expires_days,
-            budget_s=self._budget_s,
-        )
+        key_id, tenant, scopes, secret_hmac, _ = record
+        await self.ask("insert_api_key", key_id, tenant, sorted(scopes), secret_hmac, expires_days)
 
     async def list_api_keys(self) -> Iterable[KeyLine]:
         """List every key, newest first."""
-        rows = await self._database.fetch("list_api_keys", budget_s=self._budget_s)
-        return [KeyLine._make(row) for row in rows]
+        return [KeyLine._make(row) for row in await self.ask("list_api_keys")]
 
     async def revoke_api_key(self, key_id: str) -> bool:
         """Refuse this key from now on. False if there is none with this id."""
-        return bool(await self._database.fetch("revoke_api_key", key_id, budget_s=self._budget_s))
+        return bool(await self.ask("revoke_api_key", key_id))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sluice.adapters.postgres.pool import WRITE_S, Database
-from sluice.adapters.postgres.rows import jobs_of, messages_of
+from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
+from sluice.core.lanes import PRIORITIES, WEIGHTS
 from sluice.core.lifecycle import Transition
 from sluice.core.owner import Owner, claim_holds_s
 from sluice.core.ports import Settled
@@ -15,13 +16,16 @@ from sluice.core.runtime.settings import Settings
 
 SHORT_INPUT = 256
 """Bytes of an input that is stored with its job; a longer one has a row of its own, so that changes of the job do not copy it."""
+MOST_RUNNING = 20_000
+"""Jobs of one queue that run at the same time, at the very most."""
 
 
-class PostgresJobStore:
+class PostgresJobStore(Store):
     """Implements sluice.core.ports.JobStore."""
 
     def __init__(self, database: Database, owner: Owner, settings: Settings) -> None:
-        self._database, self._owner = database, owner
+        super().__init__(database)
+        self._owner = owner
         self._read_s, self._accept_s = settings.record_budget_s, settings.accept_budget_s
         self._hold_s, self._due_s = claim_holds_s(settings.lease_s), settings.dispatch_due_s
 
@@ -37,60 +41,70 @@ class PostgresJobStore:
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
         """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way."""
         prints, ages = list(wanted), list(wanted.values())
-        rows = await self._database.fetch("find_same_work", prints, ages, budget_s=self._read_s)
-        return {job.fingerprint: job for job in map(Job._make, rows) if job.fingerprint}
+        jobs = await self.ask_jobs("find_same_work", prints, ages, budget_s=self._read_s)
+        return {job.fingerprint: job for job in jobs if job.fingerprint}
 
     async def find_idempotency_keys(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], IdempotencyKeyUse]:
         """Find what each used (tenant, key) stands for."""
-        rows = await self._database.fetch(
-            "find_idempotency_keys", *zip(*keys, strict=True), budget_s=self._read_s
-        )
+        rows = await self.ask("find_idempotency_keys", *zip(*keys, strict=True), budget_s=self._read_s)
         return {(tenant, key): IdempotencyKeyUse(*use) for tenant, key, *use in rows}
 
     async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
         """Let a key stand for a job that was there before it; false if it stands for another."""
         values = (tenant, key, *use)
-        kept = await self._database.fetch("bind_idempotency_key", *values, budget_s=self._accept_s)
-        return bool(
-            kept or await self._database.fetch("repoint_idempotency_key", *values, budget_s=self._accept_s)
-        )
+        kept = await self.ask("bind_idempotency_key", *values, budget_s=self._accept_s)
+        return bool(kept or await self.ask("repoint_idempotency_key", *values, budget_s=self._accept_s))
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Read jobs by id, with result and error."""
-        rows = await self._database.fetch("find_jobs", ids, budget_s=self._read_s)
-        return {job.id: job for job in map(Job._make, rows)}
+        return {job.id: job for job in await self.ask_jobs("find_jobs", ids, budget_s=self._read_s)}
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
-        await self._database.fetch("delete_dispatched", outbox_ids, budget_s=WRITE_S)
+        await self.ask("delete_dispatched", outbox_ids)
 
     async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
         """Take queued jobs of these kinds, up to their versions, raising their fence."""
         lease = self._owner.id
-        values = (list(kinds), self._hold_s, list(kinds.values()))
-        rows = await self._database.fetch("claim", ids, lease, *values, budget_s=WRITE_S)
+        jobs = await self.ask_jobs("claim", ids, lease, list(kinds), self._hold_s, list(kinds.values()))
         self._owner.require(lease)
-        return jobs_of(rows)
+        return jobs
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         """Read those of these jobs that this process already holds."""
-        return jobs_of(
-            await self._database.fetch("recover_lost_claims", ids, self._owner.id, budget_s=WRITE_S)
-        )
+        return await self.ask_jobs("recover_lost_claims", ids, self._owner.id)
 
     async def read_input(self, job_id: str) -> bytes:
         """Read an input that was too long to come with its claim."""
-        rows = await self._database.fetch("read_input", job_id, budget_s=WRITE_S)
+        rows = await self.ask("read_input", job_id)
         return bytes(rows[0]["input"]) if rows else b""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
         """Deal with ids that could not be claimed; returns the overdue, now failed."""
         known = (list(kinds), list(kinds.values()))
-        return jobs_of(await self._database.fetch("defer_unclaimed", ids, *known, budget_s=WRITE_S))
+        return await self.ask_jobs("defer_unclaimed", ids, *known)
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state."""
-        rows = await self._database.fetch("settle", *zip(*transitions, strict=True), budget_s=WRITE_S)
+        rows = await self.ask("settle", *zip(*transitions, strict=True))
         return [Settled._make(row) for row in rows]
+
+    async def pull(
+        self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
+    ) -> list[Job]:
+        """Claim the oldest queued jobs of a lane, in turns by priority; the overdue come back failed."""
+        weights = [WEIGHTS[priority] for priority in turns]
+        lease = self._owner.id
+        jobs = await self.ask_jobs(
+            "poll", lane, lease, list(kinds), self._hold_s, list(kinds.values()), limit,
+            list(turns), weights, list(turns.values()),
+        )  # fmt: skip
+        self._owner.require(lease)
+        return jobs
+
+    async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
+        """Read the jobs of this lane and of these kinds that this process holds."""
+        known = (list(kinds), PRIORITIES, list(kinds.values()))
+        return await self.ask_jobs("recover_lane_claims", lane, self._owner.id, *known, MOST_RUNNING)

@@ -1,84 +1,102 @@
-"""The record for the keeper's repairs: one method per statement."""
+"""The record for the keeper's duties: one method per statement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
-from sluice.adapters.postgres.pool import WRITE_S, Database
-from sluice.adapters.postgres.rows import jobs_of, messages_of
+import orjson
+
+from sluice.adapters.postgres.store import Store, messages_of
+from sluice.core.errors import Malformed
 from sluice.core.job import Job, Message
+from sluice.core.lanes import PRIORITIES
 from sluice.core.lifecycle import LOST_LIMIT
 from sluice.core.ports import Held, Look, OpenJob
+from sluice.core.queue_stats import LaneCount, Works, read_works
 
 RESCUE_S = 10.0
 """Seconds after which another keeper rescues the jobs of a dead consumer, if the one that began has died as well."""
 
 
-class PostgresKeeperStore:
-    """Implements sluice.core.ports.KeeperStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class PostgresKeeperStore(Store):
+    """Implements sluice.core.ports.KeeperStore, PruneStore and StatisticsStore."""
 
     async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
         """Look which of these duties have something to do, and take the turns of those not done for so many seconds."""
-        rows = await self._database.fetch(
-            "look", list(rates), list(rates.values()), idempotency_keep_s, budget_s=WRITE_S
-        )
+        rows = await self.ask("look", list(rates), list(rates.values()), idempotency_keep_s)
         return Look(*rows[0])
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
         """Take outbox rows whose time has come, putting them off by 30 s; also says how many ids were dropped."""
-        rows = await self._database.fetch("take_due_messages", limit_ids, budget_s=WRITE_S)
+        rows = await self.ask("take_due_messages", limit_ids)
         dropped = sum(len(row["ids"]) for row in rows if row["outbox_id"] is None)
         return list(messages_of(rows)), dropped
 
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
         """Delete outbox rows with higher ids that name no queued job; returns the last id looked at, and ids dropped."""
-        rows = await self._database.fetch("drop_void_messages", after, limit, budget_s=WRITE_S)
+        rows = await self.ask("drop_void_messages", after, limit)
         return int(rows[0]["last"]), int(rows[0]["dropped"])
 
     async def take_dead_leases(self) -> list[str]:
         """Take the leases that are over and that no other keeper has taken."""
-        rows = await self._database.fetch("take_dead_leases", RESCUE_S, budget_s=WRITE_S)
-        return [lease for (lease,) in rows]
+        return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S)]
 
     async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
         """Find jobs that run under these leases among so many unfinished ones."""
-        rows = await self._database.fetch("find_held_jobs", leases, *after, limit, budget_s=WRITE_S)
+        rows = await self.ask("find_held_jobs", leases, *after, limit)
         ids, tenant, job_id = rows[0]
         return Held(ids, OpenJob(tenant, job_id) if job_id else None)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         """Queue, fail or cancel those of these jobs that run under these leases."""
-        return jobs_of(await self._database.fetch("rescue", ids, leases, LOST_LIMIT, budget_s=WRITE_S))
+        return await self.ask_jobs("rescue", ids, leases, LOST_LIMIT)
 
     async def drop_leases(self, leases: Sequence[str]) -> None:
         """Forget leases under which no job runs any more."""
-        await self._database.fetch("drop_leases", leases, budget_s=WRITE_S)
+        await self.ask("drop_leases", leases)
 
     async def fail_overdue(self, limit: int) -> list[Job]:
         """Fail jobs that wait although their deadline has passed."""
-        return jobs_of(await self._database.fetch("fail_overdue", limit, budget_s=WRITE_S))
+        return await self.ask_jobs("fail_overdue", limit)
 
     async def queue_due(self, limit: int) -> dict[str, int]:
         """Queue scheduled jobs whose time has come."""
-        rows = await self._database.fetch("queue_due", limit, budget_s=WRITE_S)
+        rows = await self.ask("queue_due", limit)
         return {row["id"]: row["version"] for row in rows}
 
     async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
         """Offer queued jobs again whose messages are lost."""
         lanes, priorities = [lane for lane, _ in newest], [priority for _, priority in newest]
-        rows = await self._database.fetch(
-            "offer_lost", lanes, priorities, list(newest.values()), limit, budget_s=WRITE_S
-        )
+        rows = await self.ask("offer_lost", lanes, priorities, list(newest.values()), limit)
         return int(rows[0][0])
 
     async def offer_parked(self, limit: int) -> int:
         """Offer jobs whose kind was served by nobody and is served now."""
-        return int((await self._database.fetch("offer_parked", limit, budget_s=WRITE_S))[0][0])
+        return int((await self.ask("offer_parked", limit))[0][0])
 
     async def offer_ids(self, ids: Sequence[str]) -> int:
         """Offer those of these jobs again that are still queued."""
-        return int((await self._database.fetch("offer_ids", ids, budget_s=WRITE_S))[0][0])
+        return int((await self.ask("offer_ids", ids))[0][0])
+
+    async def prune_jobs(self, limit: int) -> list[str]:
+        """Delete jobs that were kept for long enough, at most so many; returns their ids."""
+        return [job_id for (job_id,) in await self.ask("prune_jobs", limit)]
+
+    async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
+        """Delete keys that are older than this and whose jobs are gone, at most so many; returns how many."""
+        return len(await self.ask("prune_idempotency_keys", keep_s, limit))
+
+    async def list_work(self, silent_s: float) -> list[Works]:
+        """List the reports of consumers seen within so many seconds, leaving out what another release wrote differently."""
+        found: list[Works] = []
+        for (report,) in await self.ask("list_run_stats", silent_s):
+            with suppress(Malformed):
+                found.append(read_works(report))
+        return found
+
+    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+        """Count these lanes, up to `most` jobs of each priority."""
+        rows = [dict(row) for row in await self.ask("count_lanes", lanes, PRIORITIES, most)]
+        return {row.pop("lane"): LaneCount(tenants=orjson.loads(row.pop("tenants")), **row) for row in rows}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.rows import jobs_of, messages_of
+from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.errors import Overloaded
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, Filter, Found
@@ -24,37 +24,37 @@ TURN_S = 0.5
 _WIDTH = len(Job._fields)
 
 
-class PostgresListingStore:
+class PostgresListingStore(Store):
     """Implements sluice.core.ports.ListingStore."""
 
     def __init__(self, database: Database, settings: Settings, examined: int = EXAMINED) -> None:
-        self._database, self._examined = database, examined
-        self._due_s = settings.dispatch_due_s
+        super().__init__(database, BUDGET_S)
+        self._examined, self._due_s = examined, settings.dispatch_due_s
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def list_jobs(self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False) -> Found:  # fmt: skip
         """List jobs below this id that fit, newest first."""
         bounds = min(below, wanted.highest_id), wanted.lowest_id
-        rows = await self._fetch(
+        rows = await self.ask(
             "list_jobs", tenant, wanted.states, *bounds, *wanted[1:], open_only, self._examined, limit + 1
         )
         return _page(rows, limit)
 
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
         """Group the newest failures, the largest group first."""
-        rows = await self._fetch("list_errors", tenant, lowest_id, limit)
+        rows = await self.ask("list_errors", tenant, lowest_id, limit)
         return [ErrorGroup._make(row) for row in rows]
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
         """Cancel those that have not begun, ask those that run to stop; the others are left out."""
-        return jobs_of(await self._fetch("cancel", tenant, ids))
+        return await self.ask_jobs("cancel", tenant, ids)
 
     async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
         """Insert a new job for each failed one that has none yet."""
-        rows = await self._fetch("retry", tenant, list(new_ids), list(new_ids.values()), self._due_s)
+        rows = await self.ask("retry", tenant, list(new_ids), list(new_ids.values()), self._due_s)
         return list(messages_of(rows))
 
-    async def _fetch(self, query: str, *args: Any) -> list[Any]:
+    async def ask(self, query: str, *args: Any, budget_s: float | None = None) -> list[Any]:
         """Fetch the rows of a statement, few of which may run at once. Raises Overloaded, ServerAway, TryAgain."""
         try:
             async with asyncio.timeout(TURN_S):
@@ -62,7 +62,7 @@ class PostgresListingStore:
         except TimeoutError:
             raise Overloaded from None
         try:
-            return await self._database.fetch(query, *args, budget_s=BUDGET_S)
+            return await super().ask(query, *args, budget_s=budget_s)
         finally:
             self._turns.release()
 

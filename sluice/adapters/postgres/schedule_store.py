@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sluice.adapters.postgres.job_store import SHORT_INPUT
-from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.store import Store
 from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
 
 
-class PostgresScheduleStore:
-    """Implements sluice.core.ports.ScheduleStore. `budget_s` is the longest wait for a statement."""
-
-    def __init__(self, database: Database, budget_s: float) -> None:
-        self._database = database
-        self._budget_s = budget_s
+class PostgresScheduleStore(Store):
+    """Implements sluice.core.ports.ScheduleStore."""
 
     async def clock(self) -> datetime:
         """Return the time by which schedules fire."""
-        now: datetime = (await self._database.fetch("clock", budget_s=self._budget_s))[0][0]
+        now: datetime = (await self.ask("clock"))[0][0]
         return now
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
@@ -29,42 +26,35 @@ class PostgresScheduleStore:
 
     async def find_schedule(self, tenant: str, name: str) -> Schedule | None:
         """Find the schedule of this name."""
-        rows = await self._database.fetch("find_schedule", tenant, name, budget_s=self._budget_s)
-        return Schedule._make(rows[0]) if rows else None
+        return await self._find("find_schedule", tenant, name)
 
     async def list_schedules(self, tenant: str, behind: str, limit: int) -> list[Schedule]:
         """List schedules by name, those after this one, without their inputs."""
-        rows = await self._database.fetch("list_schedules", tenant, behind, limit, budget_s=self._budget_s)
+        rows = await self.ask("list_schedules", tenant, behind, limit)
         return [Schedule._make(row) for row in rows]
 
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
         """Fire no more of its ticks; None if there is none of this name."""
-        rows = await self._database.fetch("pause_schedule", tenant, name, budget_s=self._budget_s)
-        return Schedule._make(rows[0]) if rows else None
+        return await self._find("pause_schedule", tenant, name)
 
     async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
         """Fire its ticks again, from this one on if it was paused; None if it was deleted or replaced."""
-        rows = await self._database.fetch("resume_schedule", schedule_id, next_at, budget_s=self._budget_s)
-        return Schedule._make(rows[0]) if rows else None
+        return await self._find("resume_schedule", schedule_id, next_at)
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
         """Delete it; false if there was none."""
-        rows = await self._database.fetch("delete_schedule", tenant, name, budget_s=self._budget_s)
-        return bool(rows)
+        return bool(await self.ask("delete_schedule", tenant, name))
 
     async def due_schedules(self, limit: int) -> list[DueSchedule]:
         """List those whose tick has come, the longest due first."""
-        rows = await self._database.fetch("due_schedules", limit, budget_s=self._budget_s)
-        return [DueSchedule._make(row) for row in rows]
+        return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit)]
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
     ) -> bool:
         """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
-        rows = await self._database.fetch(
-            "fire_schedule", due.id, due.due, next_at, ids, ticks, SHORT_INPUT, budget_s=self._budget_s
-        )
+        rows = await self.ask("fire_schedule", due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
         return bool(rows[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
@@ -73,3 +63,7 @@ class PostgresScheduleStore:
             "fire_schedule", schedule_id, None, None, [job_id], [None], SHORT_INPUT, budget_s=self._budget_s
         )
         return bool(rows[0][0])
+
+    async def _find(self, query: str, *args: Any) -> Schedule | None:
+        rows = await self.ask(query, *args)
+        return Schedule._make(rows[0]) if rows else None

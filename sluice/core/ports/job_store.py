@@ -64,3 +64,14 @@ class JobStore(Protocol):
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Write endings, guarded by fence and state; refused ones are left out."""
+
+    async def pull(
+        self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
+    ) -> list[Job]:
+        """Claim the oldest queued jobs of a lane, without a hint; the overdue come back failed.
+
+        Priorities take turns (sluice.core.lanes.Turns).
+        """
+
+    async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
+        """Read the jobs of this lane and of these kinds that this process holds."""

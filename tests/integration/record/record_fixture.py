@@ -14,9 +14,7 @@ from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.prune_store import PostgresPruneStore
 from sluice.adapters.postgres.server import PostgresServer
-from sluice.adapters.postgres.statistics_store import PostgresStatisticsStore
 from sluice.core.document import render
 from sluice.core.job import Job, Message, NewJob
 from sluice.core.lifecycle import released
@@ -55,8 +53,8 @@ class Record:
         self.store = PostgresJobStore(self.database, self.owner, self.settings)
         self.control = PostgresControlStore(self.database, self.settings)
         self.keeper = PostgresKeeperStore(self.database)
-        self.prune: PruneStore = PostgresPruneStore(self.database)
-        self.statistics: StatisticsStore = PostgresStatisticsStore(self.database)
+        self.prune: PruneStore = self.keeper
+        self.statistics: StatisticsStore = self.keeper
         self.server = PostgresServer(self.database, self.settings.record_budget_s)
 
     def another(self) -> Owner:

@@ -12,7 +12,6 @@ import uuid_utils
 from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.job_store import SHORT_INPUT
 from sluice.adapters.postgres.listing_store import PostgresListingStore
-from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.job import Job
 from sluice.core.lanes import Turns
@@ -67,12 +66,11 @@ async def test_an_input_that_is_too_long_for_a_claim_is_read_apart(record: Recor
 
 async def taken(record: Record, size: int) -> list[Job]:
     """Two jobs with an input of this size, taken in every way in which a consumer takes one."""
-    polling = PostgresPollingStore(record.database, record.owner, record.settings.lease_s)
     claimed = await record.claimed(input=of(size))
     await record.accepted(input=of(size))
-    polled = await polling.pull("default", 10, KINDS, Turns().had)
+    polled = await record.store.pull("default", 10, KINDS, Turns().had)
     recovered = await record.store.recover_lost_claims([claimed.id])
-    in_lane = await polling.recover_lane_claims("default", KINDS)
+    in_lane = await record.store.recover_lane_claims("default", KINDS)
     assert len(in_lane) == 2
     return [claimed, *polled, *recovered, *in_lane]
 

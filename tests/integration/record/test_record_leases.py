@@ -13,7 +13,6 @@ from infra.local.servers import Servers
 from sluice import __version__
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves, open_lease_store
-from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.core.errors import LeaseOver, ServerAway
 from sluice.core.job import Claim, Job
 from sluice.core.lanes import Turns
@@ -33,7 +32,6 @@ class Process:
         self.owner, self.lease, self._record = owner, lease, record
         self._hold_s = claim_holds_s(record.settings.lease_s)
         self.jobs = PostgresJobStore(record.database, owner, record.settings)
-        self._polling = PostgresPollingStore(record.database, owner, record.settings.lease_s)
 
     async def claim(self, *ids: str) -> list[Job]:
         """Claim by hints."""
@@ -41,7 +39,7 @@ class Process:
 
     async def poll(self, *_: str) -> list[Job]:
         """Claim without."""
-        return await self._polling.pull("default", 10, KINDS, Turns().had)
+        return await self.jobs.pull("default", 10, KINDS, Turns().had)
 
     async def row(self) -> asyncpg.Record:
         """Return its lease, and how long that holds."""

@@ -9,25 +9,18 @@ from uuid import UUID
 import orjson
 import pytest
 
-from sluice.adapters.postgres.polling_store import PostgresPollingStore
 from sluice.core.job import Job, NewJob
 from sluice.core.lanes import PRIORITIES, Turns
 from sluice.core.lifecycle import succeeded
-from sluice.core.owner import Owner
 from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.make_jobs import ids_of, new_job, new_jobs
-
-
-def puller(record: Record, owner: Owner | None = None) -> PostgresPollingStore:
-    """The pulls of this process, or of another."""
-    return PostgresPollingStore(record.database, owner or record.owner, record.settings.lease_s)
 
 
 async def pull(
     record: Record, limit: int = 10, turns: Turns | None = None, lane: str = "default"
 ) -> list[Job]:
     """What this process gets."""
-    return await puller(record).pull(lane, limit, KINDS, (turns or Turns()).had)
+    return await record.store.pull(lane, limit, KINDS, (turns or Turns()).had)
 
 
 async def accepted_in_order(record: Record, *jobs: NewJob) -> list[str]:
@@ -144,7 +137,7 @@ async def test_each_of_two_thousand_jobs_is_pulled_by_one_of_eight_consumers(rec
 
     async def consumer(number: int) -> None:
         owner, turns, missed = record.another(), Turns(), 0
-        pulls = puller(record, owner)
+        pulls = record.other(owner)
         while missed < 3:  # nothing found once may be: others had the rest locked
             found = await pulls.pull("default", 10 + number, KINDS, turns.had)
             turns.took(job.priority for job in found)
@@ -184,20 +177,20 @@ async def test_hinted_claims_and_pulls_of_the_same_jobs_have_one_winner_each(rec
 async def test_a_lost_pull_is_found_by_its_owner_alone(record: Record) -> None:
     await record.accepted(*new_jobs(2), new_job(lane="heavy"))
     mine = await pull(record, 1)
-    await puller(record, record.another()).pull("default", 1, KINDS, Turns().had)
+    await record.other(record.another()).pull("default", 1, KINDS, Turns().had)
     await pull(record, lane="heavy")
-    assert await puller(record).recover_lane_claims("default", KINDS) == mine
-    assert await puller(record, record.another()).recover_lane_claims("default", KINDS) == []
+    assert await record.store.recover_lane_claims("default", KINDS) == mine
+    assert await record.other(record.another()).recover_lane_claims("default", KINDS) == []
 
 
 async def test_a_lost_pull_is_found_behind_any_number_of_jobs_of_others(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.adapters.postgres.polling_store.MOST_RUNNING", 3)
+    monkeypatch.setattr("sluice.adapters.postgres.job_store.MOST_RUNNING", 3)
     jobs = [*new_jobs(3, kind="their.kind"), *new_jobs(2, handler_version=2), new_job()]
     *_, job_id = await accepted_in_order(record, *jobs)
     assert ids_of(await pull(record)) == [job_id]
-    assert ids_of(await puller(record).recover_lane_claims("default", KINDS)) == [job_id]
+    assert ids_of(await record.store.recover_lane_claims("default", KINDS)) == [job_id]
 
 
 async def test_void_messages_are_dropped_and_wanted_ones_stay_as_due_as_they_are(record: Record) -> None:

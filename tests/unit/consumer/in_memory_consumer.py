@@ -107,7 +107,6 @@ class InMemoryConsumer:
         )
         self.claims = Claims(
             store,
-            store,
             {"t.former": 1, "t.work": 1},
             self.execution,
             self.announcer,

@@ -1,0 +1,35 @@
+"""What every store does: send named statements, each with a longest wait, and turn their rows into the values of flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from sluice.adapters.postgres.pool import WRITE_S, Database
+from sluice.core.job import Job, Message
+
+
+class Store:
+    """Statements over a pool. `budget_s` is the longest wait for one that names no other."""
+
+    def __init__(self, database: Database, budget_s: float = WRITE_S) -> None:
+        self._database, self._budget_s = database, budget_s
+
+    async def ask(self, query: str, *args: Any, budget_s: float | None = None) -> list[asyncpg.Record]:
+        """Fetch the rows of a named statement. Raises ServerAway, TryAgain, BadRow, Overloaded."""
+        return await self._database.fetch(query, *args, budget_s=budget_s or self._budget_s)
+
+    async def ask_jobs(self, query: str, *args: Any, budget_s: float | None = None) -> list[Job]:
+        """Make a job from each row, which has the columns of the fragment `job`, input, result and error."""
+        return [Job._make(row) for row in await self.ask(query, *args, budget_s=budget_s)]
+
+
+def messages_of(rows: Iterable[asyncpg.Record]) -> tuple[Message, ...]:
+    """Make a message from each row of the outbox; rows without an id are no messages."""
+    return tuple(
+        Message(row["outbox_id"], row["lane"], row["priority"], tuple(row["ids"]))
+        for row in rows
+        if row["outbox_id"] is not None
+    )
