@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
-from typing import Protocol
 
 from sluice.core.lanes import PRIORITIES, queue_name
 from sluice.core.ports import KeeperStore
@@ -14,34 +13,27 @@ AT_ONCE = 5_000
 """Jobs of each queue that one statement offers again."""
 
 
-class QueueDepths(Protocol):
-    """RabbitMQ's queues, counted."""
-
-    async def depths(self) -> dict[str, int]:
-        """Ready messages by queue name; a queue of which nothing is known is missing. Raises ServerAway."""
-
-
 class FindLostMessages:
     """Finds jobs whose queue is empty, or that much younger jobs of their queue have overtaken.
 
-    `newest_claimed` is when the newest job that this process has claimed from each queue had been queued.
+    `depths` has the ready messages of each queue of which they are known; `newest_claimed` is when the newest job that this process has claimed from each queue had been queued.
     """
 
     def __init__(
         self,
         store: KeeperStore,
-        broker: QueueDepths,
+        depths: Callable[[], Awaitable[Mapping[str, int]]],
         newest_claimed: Mapping[tuple[str, str], datetime],
         lanes: Collection[str],
         telemetry: Telemetry,
     ) -> None:
-        self._store, self._broker, self._telemetry = store, broker, telemetry
+        self._store, self._depths, self._telemetry = store, depths, telemetry
         self._newest_claimed = newest_claimed
         self._queues = [(lane, priority) for lane in lanes for priority in PRIORITIES]
 
     async def once(self) -> int:
         """Offer again all that is lost by now: what a queue that is empty now had held is lost, though it fills meanwhile."""
-        depths = await self._broker.depths()
+        depths = await self._depths()
         newest: dict[tuple[str, str], datetime | None] = {**self._newest_claimed}
         newest |= {queue: None for queue in self._queues if depths.get(queue_name(*queue)) == 0}
         found = total = await self._offer(newest)

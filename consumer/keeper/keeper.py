@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
 from consumer.failure_report import report_unforeseen
-from consumer.keeper.duty import Duty
 from sluice.core.errors import ServerRefused
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
+
+Duty = Callable[[], Awaitable[object]]
+"""One thing the keeper does at every tick in which there is something to do. One keeper at a time has the turn."""
 
 TOGETHER = 4
 """Consumers whose keepers look at the record once per tick; in a larger fleet each looks as much less often."""
@@ -70,7 +72,7 @@ class Keeper:
 
     async def _do(self, name: str) -> None:
         try:
-            await self.duties[name].once()
+            await self.duties[name]()
         except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
             self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
         except Exception as error:  # noqa: BLE001  as above

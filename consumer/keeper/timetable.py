@@ -5,21 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from consumer.keeper.count_lanes import CountLanes
-from consumer.keeper.duty import Duty
-from consumer.keeper.fail_overdue_jobs import FailOverdueJobs
-from consumer.keeper.find_lost_messages import FindLostMessages, QueueDepths
+from consumer.keeper.find_lost_messages import FindLostMessages
 from consumer.keeper.fire_schedules import FireSchedules
-from consumer.keeper.keeper import Keeper
-from consumer.keeper.offer_parked_jobs import OfferParkedJobs
-from consumer.keeper.prune_jobs import PruneJobs
-from consumer.keeper.prune_keys import PruneKeys
-from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.keeper import Duty, Keeper
+from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import VerifyRecord
+from consumer.lease import Lease
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     DocumentCache,
@@ -39,7 +36,7 @@ LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
 
 
-class KeeperBroker(QueueDepths, Protocol):
+class KeeperBroker(Protocol):
     """RabbitMQ, as the keeper uses it."""
 
     @property
@@ -50,13 +47,8 @@ class KeeperBroker(QueueDepths, Protocol):
     def connected(self) -> bool:
         """Whether messages can be sent now."""
 
-
-class Contact(Protocol):
-    """This process's contact with the record."""
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether it has not been interrupted for as long as others need to renew their leases after an interruption."""
+    async def depths(self) -> dict[str, int]:
+        """Ready messages by queue name; a queue of which nothing is known is missing. Raises ServerAway."""
 
 
 class KeeperPorts(NamedTuple):
@@ -84,25 +76,26 @@ class Timetable:
         self.verification = VerifyRecord(ports.verifier, telemetry, time.time)
 
     def make_keeper(
-        self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime], contact: Contact
+        self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime], lease: Lease
     ) -> Keeper:
         """Make the keeper. The names of duties are those of the table `duties`."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache, broker = ports.keeper, ports.cache, ports.broker
+        record = RecordDuties(store, ports.prune, cache, telemetry)
         duties: dict[str, Duty] = {
-            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected),
-            "queue-due": QueueDueJobs(store, cache, telemetry),
-            "rescue": RescueJobs(store, cache, telemetry, lambda: contact.is_steady),
-            "fail-overdue": FailOverdueJobs(store, cache, telemetry),
-            "fire-schedules": FireSchedules(ports.schedules, telemetry),
-            "prune-jobs": PruneJobs(ports.prune, cache, telemetry),
-            "prune-keys": PruneKeys(ports.prune, settings.idempotency_keep_s),
-            "count": self.lane_counts,
-            "verify": self.verification,
+            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected).once,
+            "queue-due": record.queue_due,
+            "rescue": RescueJobs(store, cache, telemetry, lambda: lease.is_steady).once,
+            "fail-overdue": record.fail_overdue,
+            "fire-schedules": FireSchedules(ports.schedules, telemetry).once,
+            "prune-jobs": record.prune_jobs,
+            "prune-keys": partial(record.prune_keys, settings.idempotency_keep_s),
+            "count": self.lane_counts.once,
+            "verify": self.verification.once,
         }
         if broker.configured:
-            duties["offer-parked"] = OfferParkedJobs(store, telemetry)
-            duties["find-lost"] = FindLostMessages(store, broker, newest_claimed, settings.lanes, telemetry)
+            lost = FindLostMessages(store, broker.depths, newest_claimed, settings.lanes, telemetry)
+            duties |= {"offer-parked": record.offer_parked, "find-lost": lost.once}
         rates = dict.fromkeys(duties, settings.keeper_s * LEAST) | {
             "find-lost": settings.keeper_s * LOST_MESSAGES_TICKS,
             "verify": settings.verify_s,

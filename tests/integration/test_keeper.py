@@ -16,7 +16,7 @@ import pytest
 from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.find_lost_messages import FindLostMessages
 from consumer.keeper.keeper import Keeper
-from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
@@ -55,11 +55,17 @@ class KeeperSetup:
         """Rescue once; while it may not judge, the keeper itself has been without the record."""
         return await RescueJobs(self.record.keeper, self.cache, self.telemetry, lambda: judging).once()
 
+    async def queue_due(self) -> int:
+        record = self.record
+        return await RecordDuties(record.keeper, record.prune, self.cache, self.telemetry).queue_due()
+
     async def look(self) -> None:
         """Do nothing more at each look."""
 
     def find_lost(self, newest: Mapping[tuple[str, str], datetime] | None = None) -> FindLostMessages:
-        return FindLostMessages(self.record.keeper, self.broker, newest or {}, [LANE.name], self.telemetry)
+        return FindLostMessages(
+            self.record.keeper, self.broker.depths, newest or {}, [LANE.name], self.telemetry
+        )
 
     async def connected(self) -> None:
         await self.broker.start()
@@ -179,8 +185,8 @@ async def test_queues_are_not_taken_for_empty_while_rabbitmq_is_away(setup: Keep
 async def test_scheduled_jobs_are_queued_and_their_waiters_woken(setup: KeeperSetup) -> None:
     due, later = await setup.record.accepted(*new_jobs(2, delay_s=60))
     await setup.record.change(due, "run_at = now()")
-    duty = QueueDueJobs(setup.record.keeper, setup.cache, setup.telemetry)
-    assert [await duty.once() for _ in range(2)] == [1, 0]
+    duty = setup.queue_due
+    assert [await duty() for _ in range(2)] == [1, 0]
     assert setup.cache.announced == [{due: 2}]
     assert await setup.record.state(later) == "scheduled"
 
@@ -286,13 +292,13 @@ async def test_a_keeper_without_servers_goes_on_and_finds_them_later(setup: Keep
     (due,) = await setup.record.accepted(new_job(delay_s=60))
     await setup.record.change(due, "run_at = now()")
     setup.servers.postgres.kill()
-    duty = QueueDueJobs(setup.record.keeper, setup.cache, setup.telemetry)
+    duty = setup.queue_due
     keeper = Keeper(
         setup.record.keeper, {"queue-due": duty}, {"queue-due": 0.0}, 60, 0.01, setup.telemetry, setup.look
     )
     keeping = asyncio.create_task(keeper.keep())
     with pytest.raises(ServerAway):
-        await duty.once()
+        await duty()
     setup.servers.postgres.start()
     await until(lambda: setup.cache.announced)
     keeping.cancel()

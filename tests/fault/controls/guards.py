@@ -44,7 +44,7 @@ NO_SEARCH = (Cut(KEEPER, "        if broker.configured:\n", "        if False:\n
 """Removes the search for messages that RabbitMQ has lost."""
 
 _REPUBLISH_OUTBOX = (
-    '            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected),\n'
+    '            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected).once,\n'
 )
 _BLIND_ACCEPT = """\
         try:
@@ -99,7 +99,7 @@ GUARDS = (
     ),
     Guard(
         "nobody takes jobs from consumers that are gone",
-        (Cut(KEEPER, '            "rescue": RescueJobs(store, cache, telemetry, lambda: contact.is_steady),\n', ""),),
+        (Cut(KEEPER, '            "rescue": RescueJobs(store, cache, telemetry, lambda: lease.is_steady).once,\n', ""),),
         plan(fault(5, "consumer-kill", "consumer-0"), seconds=10, rate=5, client_mix={"slow": 1}),
         frozenset({"stuck"}),
     ),

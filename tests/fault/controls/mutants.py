@@ -86,7 +86,7 @@ MUTANTS = (
     ),
     Mutant(
         "a keeper judges others although it has just lost touch with the record itself",
-        (Cut("consumer/keeper/timetable.py", "lambda: contact.is_steady", "lambda: True"),),
+        (Cut("consumer/keeper/timetable.py", "lambda: lease.is_steady", "lambda: True"),),
         ("tests/unit/consumer/keeper/test_steady_contact.py::"
          "test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing",),
     ),

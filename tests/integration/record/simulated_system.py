@@ -22,10 +22,9 @@ from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission, SubmitRequest
-from consumer.keeper.duty import Duty
 from consumer.keeper.find_lost_messages import FindLostMessages
-from consumer.keeper.offer_parked_jobs import OfferParkedJobs
-from consumer.keeper.queue_due_jobs import QueueDueJobs
+from consumer.keeper.keeper import Duty
+from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from infra.local.servers import Servers
@@ -196,7 +195,7 @@ class SimulatedSystem:
     async def keep(self, duty: str) -> None:
         """Do a duty of the keeper once, and all that comes of it."""
         try:
-            await self._keepers[duty].once()
+            await self._keepers[duty]()
         except ServerAway:
             assert self.broker.mode != "steady"
         await self.rest()
@@ -252,16 +251,16 @@ class SimulatedSystem:
         store = PostgresKeeperStore(self.database)
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
+        record = RecordDuties(store, store, self.cache, self.telemetry)
+        lost = FindLostMessages(store, self.broker.depths, self.newest, [LANE.name], self.telemetry)
         return {
             "due messages": RepublishOutbox(
                 store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
-            ),
-            "lost": Impatient(
-                self.sql, FindLostMessages(store, self.broker, self.newest, [LANE.name], self.telemetry)
-            ),
-            "parked": OfferParkedJobs(store, self.telemetry),
-            "due jobs": QueueDueJobs(store, self.cache, self.telemetry),
-            "rescue": RescueJobs(store, self.cache, self.telemetry, lambda: True),
+            ).once,
+            "lost": Impatient(self.sql, lost.once).once,
+            "parked": record.offer_parked,
+            "due jobs": record.queue_due,
+            "rescue": RescueJobs(store, self.cache, self.telemetry, lambda: True).once,
         }
 
 
@@ -271,9 +270,9 @@ class Impatient:
     def __init__(self, sql: asyncpg.Connection[asyncpg.Record], duty: Duty) -> None:
         self._sql, self._duty = sql, duty
 
-    async def once(self) -> int:
+    async def once(self) -> object:
         """Look once."""
         await self._sql.execute(
             "update jobs set offered_until = least(offered_until, queued_at) where state = 'queued' and offered_until < 'infinity'"
         )
-        return await self._duty.once()
+        return await self._duty()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -174,7 +173,7 @@ async def test_the_lease_is_renewed_again(monkeypatch: pytest.MonkeyPatch) -> No
 class Refusing:
     """A port of which every call fails."""
 
-    configured = connected = True
+    configured = connected = is_steady = True
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -193,8 +192,7 @@ def refusing_keeper(error: Exception) -> Iterator[tuple[Any, Events]]:
     events, port = Events(), Refusing(error)
     telemetry = Telemetry(events)
     timetable = Timetable(KeeperPorts(*[cast(Any, port)] * 8), settings, telemetry)
-    contact = SimpleNamespace(is_steady=True)
-    yield timetable.make_keeper(cast(Any, None), {}, contact), events
+    yield timetable.make_keeper(cast(Any, None), {}, cast(Any, port)), events
 
 
 async def test_no_duty_ends_the_keeper() -> None:

@@ -40,7 +40,7 @@ def duty(
     servers: Servers, claimed: Mapping[tuple[str, str], datetime] | None = None
 ) -> tuple[FindLostMessages, Events]:
     events = Events()
-    found = FindLostMessages(servers, servers, claimed or {}, ["default"], Telemetry(events))  # type: ignore[arg-type]  # all it asks
+    found = FindLostMessages(servers, servers.depths, claimed or {}, ["default"], Telemetry(events))  # type: ignore[arg-type]  # all it asks
     return found, events
 
 

@@ -50,9 +50,9 @@ class Scene:
 
     def __init__(self, *looks: Look | Exception, **duties: Duty) -> None:
         self.record, self.duties, self.events, self.looks = Record(*looks), duties, Events(), 0
-        rates = dict.fromkeys(duties, 1.0)
+        rates, calls = dict.fromkeys(duties, 1.0), {name: duty.once for name, duty in duties.items()}
         self.keeper = Keeper(
-            self.record, duties, rates, 3_600, 0.001, Telemetry(self.events), self.count  # type: ignore[arg-type]  # it only looks
+            self.record, calls, rates, 3_600, 0.001, Telemetry(self.events), self.count  # type: ignore[arg-type]  # it only looks
         )  # fmt: skip
 
     async def count(self) -> None:

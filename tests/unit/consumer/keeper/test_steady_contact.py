@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
-from consumer.keeper.duty import Duty
+from consumer.keeper.keeper import Duty
 from consumer.keeper.timetable import KeeperPorts, Timetable
+from consumer.lease import Lease
 from sluice.core.job import JobState
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.runtime.settings import Settings
@@ -22,10 +23,10 @@ async def test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing()
     await store.claim([new.id], {new.kind: 1})
     store.silent.add(new.id)
     duty = _rescue_duty(store, contact)
-    assert await duty.once() == 0
+    assert await duty() == 0
     assert store.jobs[new.id].state == JobState.RUNNING
     contact.is_steady = True
-    assert await duty.once() == 1
+    assert await duty() == 1
     assert store.jobs[new.id].state == JobState.QUEUED
 
 
@@ -35,5 +36,7 @@ def _rescue_duty(store: FakeKeeperStore, contact: SimpleNamespace) -> Duty:
     others = dict.fromkeys(("prune", "statistics", "schedules", "verifier", "board"))
     broker = SimpleNamespace(configured=False, connected=False)
     ports = cast(KeeperPorts, SimpleNamespace(**others, keeper=store, cache=FakeCache(), broker=broker))
-    keeper = Timetable(ports, settings, Telemetry()).make_keeper(cast(OutboxPublisher, None), {}, contact)
+    keeper = Timetable(ports, settings, Telemetry()).make_keeper(
+        cast(OutboxPublisher, None), {}, cast(Lease, contact)
+    )
     return keeper.duties["rescue"]

@@ -9,7 +9,8 @@ from typing import cast
 
 import pytest
 
-from consumer.keeper.timetable import LEAST, Contact, KeeperPorts, Timetable
+from consumer.keeper.timetable import LEAST, KeeperPorts, Timetable
+from consumer.lease import Lease
 from sluice.adapters.postgres.migrations.plain_sql import VERSIONS
 from sluice.adapters.postgres.statements import QUERIES
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -29,11 +30,11 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     settings = Settings(
         _env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
-    broker = SimpleNamespace(configured=configured, connected=True)
+    broker = SimpleNamespace(configured=configured, connected=True, depths=None)
     others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
     ports = cast(KeeperPorts, SimpleNamespace(**others, broker=broker))
     timetable = Timetable(ports, settings, Telemetry())
-    keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Contact, None))
+    keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
     assert set(keeper.rates) == expected
     assert (keeper.rates["rescue"], keeper.rates["verify"]) == (7 * LEAST, 70)
 

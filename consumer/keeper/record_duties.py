@@ -1,0 +1,55 @@
+"""Duties that are one statement of the record each, on so many rows at most: what is left waits for the next tick."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from consumer.failure_report import report_failed
+from sluice.core.announcement import announce
+from sluice.core.errors import ServerAway
+from sluice.core.ports import DocumentCache, KeeperStore, PruneStore
+from sluice.core.runtime.telemetry import Event, Telemetry
+
+QUEUED = OFFERED = 2_000
+FAILED = 500
+PRUNED = 1_000
+
+
+class RecordDuties:
+    """Each duty goes by the clock of the database, and returns how many rows there were."""
+
+    def __init__(
+        self, store: KeeperStore, prune: PruneStore, cache: DocumentCache, telemetry: Telemetry
+    ) -> None:
+        self._store, self._prune, self._cache, self._telemetry = store, prune, cache, telemetry
+
+    async def queue_due(self) -> int:
+        """Queue scheduled jobs whose time has come: delayed jobs and retries."""
+        queued = await self._store.queue_due(QUEUED)
+        await announce(self._cache, self._telemetry, [], queued)
+        return len(queued)
+
+    async def fail_overdue(self) -> int:
+        """Fail jobs that wait as soon as their deadline has passed, not only when they would start."""
+        jobs = await self._store.fail_overdue(FAILED)
+        report_failed(self._telemetry, jobs)
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)
+
+    async def offer_parked(self) -> int:
+        """Offer jobs of kinds that are served now; they were parked by the consumers that could not run them."""
+        found = await self._store.offer_parked(OFFERED)
+        self._telemetry.emit(Event.REDISPATCHED, found, reason="parked")
+        return found
+
+    async def prune_jobs(self) -> int:
+        """Delete finished jobs after their retention time, with their inputs, attempts and documents."""
+        gone = await self._prune.prune_jobs(PRUNED)
+        self._telemetry.emit(Event.PRUNED, len(gone))
+        with suppress(ServerAway):  # then they end with their time to live
+            await self._cache.forget(*gone)
+        return len(gone)
+
+    async def prune_keys(self, keep_s: float) -> int:
+        """Delete idempotency keys after this time, once their jobs are gone."""
+        return await self._prune.prune_idempotency_keys(keep_s, PRUNED)
