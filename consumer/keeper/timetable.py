@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -15,7 +14,7 @@ from consumer.keeper.keeper import Duty, Keeper
 from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
-from consumer.keeper.verify_record import VerifyRecord
+from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.lease import Lease
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
@@ -73,7 +72,7 @@ class Timetable:
     def __init__(self, ports: KeeperPorts, settings: Settings, telemetry: Telemetry) -> None:
         self._ports, self._settings, self._telemetry = ports, settings, telemetry
         self.lane_counts = CountLanes(ports.statistics, ports.board, list(settings.lanes))
-        self.verification = VerifyRecord(ports.verifier, telemetry, time.time)
+        self.verification = VerifyRecord(ports.verifier, telemetry, min(SETTLE_S, settings.verify_s))
 
     def make_keeper(
         self, publisher: OutboxPublisher, newest_claimed: Mapping[tuple[str, str], datetime], lease: Lease

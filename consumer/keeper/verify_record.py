@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 
 from sluice.core.ports import Verifier
@@ -9,22 +11,31 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 
 NEWEST = 10_000
 """Finished jobs that are looked at, the newest, so that a look costs the same however many there are."""
+SETTLE_S = 60.0
+"""Seconds for what waited for a consumer to be done, after one has started."""
 
 
 class VerifyRecord:
     """`violations` are the offenders by check, as found at `verified_at` (seconds since the epoch, 0: never yet)."""
 
-    def __init__(self, verifier: Verifier, telemetry: Telemetry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        telemetry: Telemetry,
+        settle_s: float = SETTLE_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._verifier, self._telemetry, self._clock = verifier, telemetry, clock
-        self._settling_in = True
+        self._not_before = time.monotonic() + settle_s
         self.violations: dict[str, int] = {}
         self.verified_at = 0.0
 
     async def once(self) -> int:
-        """Check once; skip the first turn, because work that waited for a consumer is not done yet when it starts."""
-        if self._settling_in:
-            self._settling_in = False
-            return 0
+        """Check once, but not before this process has settled in.
+
+        A turn that is skipped is lost to the fleet: one whose processes never live for two of them would never check.
+        """
+        await asyncio.sleep(self._not_before - time.monotonic())
         found = await self._verifier.verify(NEWEST)
         self.violations = {each.check: each.offenders for each in found}
         self.verified_at = self._clock()
