@@ -6,7 +6,7 @@ Nothing here waits for a server: a process starts with everything down and becom
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
-from sluice.adapters.postgres.server_checks import ServerChecks
+from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
@@ -97,7 +97,7 @@ async def open_connections(
         stack.push_async_callback(servers.redis.close)
         watching: TaskSet[None] = TaskSet()
         stack.push_async_callback(watching.cancel)
-        report = partial(_report_unserved, servers.postgres, settings.lanes, config_problems)
+        report = partial(_report_record, servers.postgres, settings, config_problems)
         watching.keep(
             partial(_watch_record, servers.postgres, checks, clock, identity, report), "watch-record"
         )
@@ -162,7 +162,7 @@ async def _watch_record(
     checks: ServerChecks,
     clock: RecordClock,
     identity: RecordIdentity,
-    report_unserved: Callable[..., Awaitable[None]],
+    report: Callable[..., Awaitable[None]],
 ) -> None:
     settling_in, moved = True, asyncio.Event()
     identity.follow(moved.set)
@@ -172,7 +172,7 @@ async def _watch_record(
             await checks.check(postgres.ask)
             asked = clock.here()
             clock.learn((await postgres.clock()).timestamp(), asked)
-            await report_unserved(settling_in=settling_in)
+            await report(settling_in=settling_in)
             settling_in = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_S):
@@ -182,12 +182,14 @@ async def _watch_record(
             await asyncio.sleep(AGAIN_S)
 
 
-async def _report_unserved(
-    postgres: PostgresServer, lanes: Collection[str], config_problems: ConfigProblems, *, settling_in: bool
+async def _report_record(
+    postgres: PostgresServer, settings: Settings, config_problems: ConfigProblems, *, settling_in: bool
 ) -> None:
-    """Report jobs that wait in vain. At the start, and when the record comes back, consumers have yet to say what they serve."""
+    """Report too few connections, and jobs that wait in vain. At the start, and when the record comes back, consumers have yet to say what they serve."""
     with suppress(SluiceError):
-        found = await describe_unserved(postgres.ask, lanes, lanes_only=settling_in)
+        crowding = await describe_crowding(postgres.ask, settings.postgres_connections)
+        config_problems.report("connections", crowding)
+        found = await describe_unserved(postgres.ask, settings.lanes, lanes_only=settling_in)
         config_problems.report("jobs", found)
 
 

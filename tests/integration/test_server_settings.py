@@ -19,7 +19,7 @@ from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server import PostgresServer
-from sluice.adapters.postgres.server_checks import ServerChecks, newest_revision
+from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding, newest_revision
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
@@ -242,6 +242,27 @@ async def test_a_server_that_stops_taking_writes_is_not_ready(servers: Servers) 
         await until_found(unfit)
     await until_found(lambda: _answers(server))
     await database.close()
+
+
+async def test_who_is_connected_and_may_open_too_many_connections_is_counted(servers: Servers) -> None:
+    names = ["sluice-lease", *["sluice-api"] * 3, "psql"]
+    database = Database(servers.postgres.url, "sluice-consumer", Telemetry(), 1)
+    server = PostgresServer(database, 5)
+    before = (await server.ask("count_sessions"))[0]
+    sessions = [
+        await asyncpg.connect(servers.postgres.url, server_settings={"application_name": each})
+        for each in names
+    ]
+    try:
+        found = (await server.ask("count_sessions"))[0]
+        assert [now - then for now, then in zip(found, before, strict=True)] == [1, 3, 1, 0]
+        assert await describe_crowding(server.ask, 2) == []
+        (line,) = await describe_crowding(server.ask, found["most"])
+    finally:
+        for session in sessions:
+            await session.close()
+        await database.close()
+    assert "1 consumers, 1 apis or more and" in line
 
 
 async def _answers(server: PostgresServer) -> bool:

@@ -38,6 +38,8 @@ LAG = (
     "be lost. Remedy: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); or, if that may happen or "
     "none will ever be promoted, SLUICE_STANDBY_MAY_LAG=true"
 )
+BESIDE_POOL = 2
+"""Connections of a consumer beside its pool: for its lease, and while it verifies."""
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -120,6 +122,23 @@ class ServerChecks:
 
     def _unmigrated(self, revision: str) -> str:
         return f"the schema is at revision {revision}, this release needs {self._needed}: run sluice migrate"
+
+
+async def describe_crowding(ask: Fetch, pool_size: int) -> list[str]:
+    """Say so if PostgreSQL has too few connections for the processes seen there, should each use all of its pool.
+
+    An api is seen by its open sessions alone: there may be more. Behind a pooler that shares sessions next to none is seen.
+    """
+    consumers, of_apis, others, most = (await ask("count_sessions"))[0]
+    apis = -(-of_apis // pool_size)
+    wanted = consumers * (pool_size + BESIDE_POOL) + apis * pool_size + others
+    if wanted <= most:
+        return []
+    return [
+        f"{consumers} consumers, {apis} apis or more and {others} other sessions may open {wanted} connections, and PostgreSQL takes "
+        f"{most}: under load some are refused. Remedy: lower SLUICE_POSTGRES_CONNECTIONS (now {pool_size}), or ALTER SYSTEM SET "
+        f"max_connections = {2 * wanted}; and restart PostgreSQL"
+    ]
 
 
 def newest_revision() -> str:

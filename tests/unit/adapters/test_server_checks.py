@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.postgres.server_checks import ServerChecks, newest_revision
+from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding, newest_revision
 from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
@@ -168,6 +168,18 @@ async def test_the_identity_of_a_server_that_does_not_pass_is_not_learned() -> N
     assert identity.current == ""
     await check(checks)
     assert identity.current == "one"
+
+
+@pytest.mark.parametrize(("of_apis", "most", "lines"), [(0, 45, 0), (0, 44, 1), (11, 65, 0), (11, 64, 1)])
+async def test_a_fleet_that_may_open_more_connections_than_there_are_is_a_problem(
+    of_apis: int, most: int, lines: int
+) -> None:
+    async def ask(query: str, *_: Any) -> list[Any]:
+        return [(3, of_apis, 9, most)] if query == "count_sessions" else []
+
+    found = await describe_crowding(ask, 10)
+    assert len(found) == lines
+    assert all("SLUICE_POSTGRES_CONNECTIONS (now 10)" in each for each in found)
 
 
 @pytest.mark.parametrize(
