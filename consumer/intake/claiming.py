@@ -27,7 +27,7 @@ class Claims:
     A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts that it joins
         self,
         jobs: JobStore,
         kinds: Mapping[str, int],
