@@ -14,7 +14,7 @@ from tests.fault.chaos.resource_samples import Sample, look, trends, watch, writ
 def life(name: str, pid: int, grows: float = 0.0, files: int = 0, until: int = 360) -> list[Sample]:
     """Sample an hour of a process: so many MiB more in ten minutes, and so many more files at the end."""
     return [
-        Sample(at * 10.0, name, pid, 70 + (at % 3) + grows * at / 60, 30 + (at % 2) + files * (at > 300))
+        Sample(at * 10.0, name, pid, 70 + (at % 3) + grows * at / 60, 30 + (at % 2) + files * (at >= 300))
         for at in range(until)
     ]
 
@@ -32,6 +32,13 @@ def test_what_grows_is_not() -> None:
     assert not memory.level
     (files,) = trends(life("api-0", 7, files=9))
     assert not files.level
+
+
+def test_files_of_clients_that_wait_are_no_growth() -> None:
+    busy = [each._replace(files=each.files + 200 * (each.at_s % 100 != 0)) for each in life("api-0", 7)]
+    quiet = [each for each in life("api-0", 7) if each.at_s < 2_900]
+    (trend,) = trends([*quiet, *busy[len(quiet) :]])
+    assert trend.level
 
 
 def test_only_what_lived_all_the_time_is_judged() -> None:
