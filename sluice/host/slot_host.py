@@ -18,7 +18,7 @@ from sluice.handler_io import write_output
 from sluice.host.background import SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, set_only_job
-from sluice.host.ending import Disturbed, encode_ending, raised
+from sluice.host.ending import INTERRUPTED, Disturbed, encode_ending, raised
 from sluice.host.left_behind import LeftBehind
 from sluice.host.limits import Pulse
 from sluice.host.logs import finish_job
@@ -60,13 +60,20 @@ class SlotHost:
         self._surroundings.disarm()
         while True:
             try:
-                self._go_on()
-                self._stumbles = 0
-            except BaseException as error:  # noqa: BLE001  whatever a signal handler raises
+                while True:
+                    self._step()
+            except BaseException as error:  # noqa: BLE001  a second one, just as the first was taken in
                 self._ending = self._ending or error
-                self._stumbles += 1
-                if self._stumbles > MOST_STUMBLES:
-                    break_off(error)
+
+    def _step(self) -> None:
+        try:
+            self._go_on()
+            self._stumbles = 0
+        except BaseException as error:  # noqa: BLE001  whatever a signal handler raises
+            self._ending = self._ending or error
+            self._stumbles += 1
+            if self._stumbles > MOST_STUMBLES:
+                break_off(error)
 
     def _go_on(self) -> None:
         """Run the next job; or end the one whose run was broken off here."""
@@ -74,7 +81,7 @@ class SlotHost:
             self._request = self._receive()
             self._run(self._request)
         self._clean_up()
-        self._tell_ending(self._request, self._ending)
+        self._tell_ending(self._request, self._ending or Disturbed(INTERRUPTED))
         self._request, self._ending = None, b""
 
     def _receive(self) -> Request:
