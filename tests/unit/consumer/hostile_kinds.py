@@ -255,9 +255,10 @@ def _spins() -> Reply:
 
 
 def _leaves(act: Any, *arguments: Any) -> Reply:
-    """Leave a thread that does this again and again."""
+    """Leave a thread that does this again and again, but not before this job has ended, even on a busy machine."""
 
     def go_on() -> None:
+        time.sleep(0.3)
         while True:
             time.sleep(0.05)
             act(*arguments)
