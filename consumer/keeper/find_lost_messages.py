@@ -16,7 +16,8 @@ AT_ONCE = 5_000
 class FindLostMessages:
     """Finds jobs whose queue is empty, or that much younger jobs of their queue have overtaken.
 
-    `depths` has the ready messages of each queue of which they are known; `newest_claimed` is when the newest job that this process has claimed from each queue had been queued.
+    `depths` counts the ready messages by queue name, where they are known; `newest_claimed` is when the newest job that this
+    process has claimed from each queue had been queued.
     """
 
     def __init__(

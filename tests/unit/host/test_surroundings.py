@@ -266,6 +266,27 @@ threading.Thread(target=interrupt, daemon=True).start()
     assert list(slot.endings(numbers)) == numbers
 
 
+REPLACE_ONCE = """
+from sluice.host.slot_host import SlotHost
+real = SlotHost.{name}
+def once(self, *arguments):
+    SlotHost.{name} = real
+    {instead}
+SlotHost.{name} = once
+"""
+
+
+def test_an_interrupt_between_two_steps_of_a_slot_ends_nothing(slot: HostProcess) -> None:
+    slot.run("code.process", REPLACE_ONCE.format(name="_step", instead="raise KeyboardInterrupt"))
+    assert slot.say("code.process", "return 1") == 1
+
+
+def test_a_job_whose_ending_is_lost_does_not_end_with_nothing(slot: HostProcess) -> None:
+    slot.run("code.process", REPLACE_ONCE.format(name="_run", instead="pass"))
+    word, _ = slot.run("code.process", "return 1")
+    assert word == "disturbed"
+
+
 def test_memory_is_free_again_before_anything_is_done_after_a_job_that_filled_it(tmp_path: Path) -> None:
     with host_process(tmp_path, slot=True) as slot:
         slot.load(memory_mib=256)
