@@ -17,7 +17,7 @@ from sluice.core.queue_stats import (
 )
 
 MOST = 200_000
-"""Queued jobs that are counted of each lane: each has to be visited, and what is beyond changes no advice."""
+"""Jobs that are counted of each queue, as many of each kind: each has to be visited, and what is beyond changes no advice."""
 
 SHARE = 20
 LONGEST_REST_S = 30.0

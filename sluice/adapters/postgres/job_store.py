@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
-from sluice.core.lanes import PRIORITIES, WEIGHTS
+from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import Transition
 from sluice.core.owner import Owner, claim_holds_s
 from sluice.core.ports import Settled
@@ -98,7 +98,7 @@ class PostgresJobStore(Store):
         weights = [WEIGHTS[priority] for priority in turns]
         lease = self._owner.id
         jobs = await self.ask_jobs(
-            "poll", lane, lease, list(kinds), self._hold_s, list(kinds.values()), limit,
+            "poll", [lane], lease, list(kinds), self._hold_s, list(kinds.values()), limit,
             list(turns), weights, list(turns.values()),
         )  # fmt: skip
         self._owner.require(lease)
@@ -106,5 +106,5 @@ class PostgresJobStore(Store):
 
     async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
         """Read the jobs of this lane and of these kinds that this process holds."""
-        known = (list(kinds), PRIORITIES, list(kinds.values()))
-        return await self.ask_jobs("recover_lane_claims", lane, self._owner.id, *known, MOST_RUNNING)
+        known = (list(kinds), MOST_RUNNING, list(kinds.values()))
+        return await self.ask_jobs("recover_lane_claims", [lane], self._owner.id, *known)

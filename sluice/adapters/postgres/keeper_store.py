@@ -11,7 +11,6 @@ import orjson
 from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.errors import Malformed
 from sluice.core.job import Job, Message
-from sluice.core.lanes import PRIORITIES
 from sluice.core.lifecycle import LOST_LIMIT
 from sluice.core.ports import Held, Look, OpenJob
 from sluice.core.queue_stats import LaneCount, Works, read_works
@@ -98,5 +97,5 @@ class PostgresKeeperStore(Store):
 
     async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
         """Count these lanes, up to `most` jobs of each priority."""
-        rows = [dict(row) for row in await self.ask("count_lanes", lanes, PRIORITIES, most)]
+        rows = [dict(row) for row in await self.ask("count_lanes", lanes, most)]
         return {row.pop("lane"): LaneCount(tenants=orjson.loads(row.pop("tenants")), **row) for row in rows}

@@ -61,7 +61,7 @@ class KeeperStore(Protocol):
         """Queue scheduled jobs whose time has come; returns id → version."""
 
     async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
-        """Offer jobs again whose messages are lost, at most so many of each (lane, priority); returns how many.
+        """Offer jobs again whose messages are lost, at most so many of each queue, kind and version; returns how many.
 
         `newest` is when the newest job that was claimed from each queue had been queued; None: the queue is empty.
         """

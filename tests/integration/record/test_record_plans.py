@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
+import pytest
 
 from sluice.adapters.postgres.migrations.plain_sql import VERSIONS
 from sluice.adapters.postgres.pool import SETTINGS
 from sluice.adapters.postgres.statements import load_queries
 from sluice.adapters.postgres.verifier import PostgresVerifier
+from sluice.core.lanes import PRIORITIES, WEIGHTS
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import ids_of, new_jobs
 
@@ -34,6 +36,13 @@ FILL = (
     "insert into idempotency_keys (tenant, key, request_hash, job_id) select tenant, id::text, 'h', id from jobs",
     "analyze",
 )
+
+
+OTHERS = """
+insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, keep_s, queued_at, offered_until)
+select gen_random_uuid(), 'others', $1, $2, $3, 'high', 'queued', '', 1, 60, now() - interval '1 hour', now() - interval '1 hour'
+from generate_series(1, 10000)"""
+"""Ten thousand jobs that are older than all others."""
 
 
 async def plan_of(sql: asyncpg.Connection[asyncpg.Record], name: str, statement: str) -> dict[str, Any]:
@@ -138,8 +147,45 @@ async def test_a_claim_and_progress_touch_no_index(record: Record) -> None:
 
 async def test_a_poll_touches_no_index(record: Record) -> None:
     await record.accepted(*new_jobs(5))
-    values = ("default", record.owner.id, [*KINDS], 1.0, [*KINDS.values()], 10, ["normal"], [1], [0])
-    assert await hot(record, "poll", *values) == (5, 5)
+    assert await hot(record, "poll", *poll_values(record)) == (5, 5)
+
+
+def poll_values(record: Record) -> tuple[object, ...]:
+    """Return what a consumer with ten free slots polls with."""
+    known = ([*KINDS], 1.0, [*KINDS.values()])
+    return (
+        ["default"],
+        record.owner.id,
+        *known,
+        10,
+        [*PRIORITIES],
+        [*WEIGHTS.values()],
+        [0] * len(PRIORITIES),
+    )
+
+
+async def pages_read(record: Record, statement: str, *values: object) -> int:
+    """Run it; how many pages it reads, with statistics from when the tables were empty."""
+    text = f"explain (analyze, buffers, format json) {load_queries()[statement]}"
+    (plan,) = json.loads(await record.sql.fetchval(text, *values))
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+
+@pytest.mark.parametrize(
+    "foreign", [("their.kind", 1, "default"), ("demo.sum", 2, "default"), ("demo.sum", 1, "heavy")]
+)
+async def test_a_poll_does_not_read_what_it_may_not_run(
+    record: Record, foreign: tuple[str, int, str]
+) -> None:
+    await record.sql.execute("; ".join(f"set {key} = '{value}'" for key, value in SETTINGS.items()))
+    await record.sql.execute("vacuum analyze jobs")  # what is dead would be read by the first who comes
+    await record.accepted(*new_jobs(100, priority="high"), *new_jobs(100))
+    lane_claims = (["default"], record.owner.id, [*KINDS], 20_000, [*KINDS.values()])
+    statements = {"poll": poll_values(record), "recover_lane_claims": lane_claims}
+    alone = {name: await pages_read(record, name, *values) for name, values in statements.items()}
+    await record.sql.execute(OTHERS, *foreign)
+    for name, values in statements.items():
+        assert await pages_read(record, name, *values) < alone[name] + 100
 
 
 async def test_a_renewed_lease_touches_no_index(record: Record) -> None:

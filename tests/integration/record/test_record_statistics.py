@@ -43,6 +43,13 @@ async def test_a_backlog_is_counted_up_to_a_limit_and_its_age_is_right_all_the_s
     assert counts["default"].oldest_queued_s >= 50
 
 
+async def test_what_runs_is_counted_beside_a_long_backlog_of_another_kind(record: Record) -> None:
+    await record.accepted(*new_jobs(20, kind="a.kind"))
+    await record.claimed()
+    counts = await record.statistics.count(["default"], 10)
+    assert (counts["default"].queued, counts["default"].running) == (5, 1)
+
+
 async def test_no_more_tenants_are_told_than_a_thousand_and_those_with_most(record: Record) -> None:
     await record.accepted(*(new_job(tenant=f"t{number}") for number in range(1_010)), *new_jobs(2))
     counts = await record.statistics.count(["default"], 10_000)

@@ -55,7 +55,7 @@ create table jobs (
 -- No index, and no predicate of one, has a column that a claim or progress changes: their updates stay in the page.
 -- States are told apart by the columns that change with them only at the beginning and at the end.
 create index jobs_due on jobs (run_at) where queued_at is null and finished_at is null;
-create index jobs_waiting on jobs (lane, priority, offered_until) where queued_at is not null and finished_at is null;
+create index jobs_waiting on jobs (lane, kind, handler_version, priority, offered_until) where queued_at is not null and finished_at is null;
 create index jobs_parked on jobs (kind, lane, handler_version, queued_at) where offered_until = 'infinity' and finished_at is null;
 create index jobs_open on jobs (tenant, id) where finished_at is null;
 create index jobs_deadline on jobs (deadline) where deadline is not null and finished_at is null;

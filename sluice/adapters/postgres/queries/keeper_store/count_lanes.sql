@@ -1,13 +1,11 @@
--- Count what waits and runs in each lane, and for whom, by one partial index. What runs is among the oldest.
--- $1: lanes; $2: priorities; $3: the most jobs to count of each lane and priority.
-with open as materialized (
-    select lane.name as lane, tenant, queued_at, state = 'queued' as waits
-    from unnest($1::text[]) as lane(name) cross join unnest($2::text[]) as rank(priority)
-    cross join lateral (select tenant, queued_at, state from jobs
-                        where jobs.lane = lane.name and jobs.priority = rank.priority
-                          and queued_at is not null and finished_at is null
-                        order by offered_until limit $3::int) as first
-), waiting as materialized (
+-- Count what waits and runs in each lane, and for whom, by one partial index. What runs is among the oldest of its kind.
+-- $1: lanes; $2: the most jobs to count of each lane and priority, as many of each kind and version.
+with recursive :waiting, open as materialized (
+    select lane, tenant, queued_at, state = 'queued' as waits
+    from (select *, count(*) over (partition by lane, priority) as kinds from waiting) as waiting
+    cross join lateral (select tenant, queued_at, state :oldest
+                        order by offered_until limit ceil($2::float8 / kinds)) as first
+), queued as materialized (
     select lane, tenant, count(*) as queued, row_number() over (order by count(*) desc) as place
     from open where waits group by lane, tenant
 ), running as materialized (
@@ -21,12 +19,12 @@ with open as materialized (
     group by message.lane
 )
 select lane.name as lane,
-       coalesce((select sum(queued)::bigint from waiting where waiting.lane = lane.name), 0) as queued,
+       coalesce((select sum(queued)::bigint from queued where queued.lane = lane.name), 0) as queued,
        coalesce((select running from running where running.lane = lane.name), 0) as running,
        coalesce((select extract(epoch from clock_timestamp() - queued_at)::float8 from oldest
                  where oldest.lane = lane.name), 0) as oldest_queued_s,
        coalesce((select extract(epoch from clock_timestamp() - queued_at)::float8 from undispatched
                  where undispatched.lane = lane.name), 0) as oldest_undispatched_s,
-       coalesce((select json_object_agg(tenant, queued)::text from waiting
-                 where waiting.lane = lane.name and place <= 1000), '{}') as tenants
+       coalesce((select json_object_agg(tenant, queued)::text from queued
+                 where queued.lane = lane.name and place <= 1000), '{}') as tenants
 from unnest($1::text[]) as lane(name)

@@ -4,7 +4,7 @@
 -- $1: names of duties, and $2: the seconds from one turn to the next; $3: seconds for which idempotency keys are kept.
 -- Returns the duties that are this keeper's turn, and how many consumers there are.
 with waiting as materialized (
-    select lane from jobs where queued_at is not null and finished_at is null order by lane, priority, offered_until limit 1
+    select lane from jobs where queued_at is not null and finished_at is null order by lane, kind, handler_version, priority, offered_until limit 1
 ), wanted(name, rest) as (
     select 'publish', 1 where exists (select from outbox where due <= now() order by due limit 1)
     union all

@@ -1,14 +1,12 @@
 -- Offer jobs again whose messages are lost. Queues are first in, first out: a queued job has lost its message if one that was
 -- queued long after its offer has been claimed, or if its queue is empty.
 -- $1: lanes; $2: priorities; $3: when the newest job that was claimed from each queue had been queued, null if the queue is empty;
--- $4: the most jobs of each queue.
-with lost as materialized (
+-- $4: the most jobs of each queue, kind and version.
+with recursive :waiting, lost as materialized (
     select old.id
-    from unnest($1::text[], $2::text[], $3::timestamptz[]) as mark(lane, priority, newest)
+    from unnest($1::text[], $2::text[], $3::timestamptz[]) as mark(lane, priority, newest) join waiting using (lane, priority)
     cross join lateral (
-        select id from jobs
-        where jobs.lane = mark.lane and jobs.priority = mark.priority and queued_at is not null and finished_at is null
-          and offered_until < coalesce(mark.newest, now() + interval '50 seconds') and state = 'queued'
+        select id :oldest and offered_until < coalesce(mark.newest, now() + interval '50 seconds') and state = 'queued'
         order by offered_until limit $4::int
         for update skip locked
     ) as old

@@ -2,11 +2,11 @@
 -- Goes from one lane, and from one kind and version, to the next along an index, and counts so many jobs of each at most.
 -- $1: the lanes that are configured here; $2: the most jobs to count. Returns a lane without kind and version if nobody serves it.
 with recursive lane(name) as (
-    (select lane from jobs where queued_at is not null and finished_at is null order by lane, priority, offered_until limit 1)
+    (select lane from jobs where queued_at is not null and finished_at is null order by lane, kind, handler_version, priority, offered_until limit 1)
     union all
     select next.lane from lane cross join lateral (
         select lane from jobs where queued_at is not null and finished_at is null and jobs.lane > lane.name
-        order by lane, priority, offered_until limit 1
+        order by lane, kind, handler_version, priority, offered_until limit 1
     ) as next
 ), parked(kind, lane, version) as (
     (select kind, lane, handler_version from jobs where offered_until = 'infinity' and finished_at is null
@@ -24,7 +24,7 @@ from lane cross join lateral (
     select count(*)::int as jobs from (select from jobs
                                        where jobs.lane = lane.name and queued_at is not null and finished_at is null
                                        and state = 'queued'
-                                       order by priority, offered_until limit $2::int) as first
+                                       order by kind, handler_version, priority, offered_until limit $2::int) as first
 ) as counted
 where name <> all($1::text[]) and jobs > 0
   and not exists (select from consumers where lease_until > clock_timestamp() and lane.name = any(lanes))
