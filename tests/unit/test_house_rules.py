@@ -198,6 +198,15 @@ def test_every_port_has_a_suite() -> None:
     assert [port for port in PORTS if not re.search(rf"\b{port}\b", texts)] == []
 
 
+def test_every_method_of_a_port_is_described_there_as_its_adapters_leave_that_to_it() -> None:
+    methods = {
+        f"{name}.{method}": value for name in PORTS for method, value in vars(getattr(ports, name)).items()
+    }
+    public = {name: value for name, value in methods.items() if callable(value) and "._" not in name}
+    assert public
+    assert [name for name, value in public.items() if not value.__doc__] == []
+
+
 def test_every_fake_is_held_to_the_suite_of_its_port() -> None:
     support = "".join(path.read_text() for path in ROOT.glob("tests/support/*.py"))
     suites = "".join(path.read_text() for path in ROOT.glob("tests/contract/*.py"))

@@ -23,10 +23,9 @@ class KeyLine(NamedTuple):
 
 
 class PostgresApiKeyStore(Store):
-    """Implements sluice.core.ports.ApiKeyStore."""
+    """Implements sluice.core.ports.ApiKeyStore, where its methods are described."""
 
     async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
-        """Find the key with this id, usable or not. Raises ServerAway, TryAgain."""
         rows = await self.ask("find_api_key", key_id)
         if not rows:
             return None

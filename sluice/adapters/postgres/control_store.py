@@ -13,30 +13,25 @@ MOST_ATTEMPTS = 200
 
 
 class PostgresControlStore(Store):
-    """Implements sluice.core.ports.ControlStore."""
+    """Implements sluice.core.ports.ControlStore, where its methods are described."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         super().__init__(database, settings.accept_budget_s)
         self._due_s, self._read_s = settings.dispatch_due_s, settings.record_budget_s
 
     async def cancel(self, tenant: str, job_id: str) -> Job | None:
-        """Cancel a job that has not begun, ask a running one to stop."""
         return next(iter(await self.ask_jobs("cancel", tenant, [job_id])), None)
 
     async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
-        """Insert a new job that tries a failed one again."""
         return list(messages_of(await self.ask("retry", tenant, [job_id], [new_id], self._due_s)))
 
     async def find_retry(self, tenant: str, job_id: str) -> Job | None:
-        """Find the job that tries this one again."""
         jobs = await self.ask_jobs("find_retry", tenant, job_id, budget_s=self._read_s)
         return next(iter(jobs), None)
 
     async def delete_job(self, tenant: str, job_id: str) -> bool:
-        """Delete a finished job."""
         return bool(await self.ask("delete_job", tenant, job_id))
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
-        """List the newest attempts of a job that did not succeed, in order."""
         rows = await self.ask("list_attempts", job_id, MOST_ATTEMPTS, budget_s=self._read_s)
         return [AttemptRecord._make(row) for row in rows]

@@ -21,7 +21,7 @@ MOST_RUNNING = 20_000
 
 
 class PostgresJobStore(Store):
-    """Implements sluice.core.ports.JobStore."""
+    """Implements sluice.core.ports.JobStore, where its methods are described."""
 
     def __init__(self, database: Database, owner: Owner, settings: Settings) -> None:
         super().__init__(database)
@@ -30,7 +30,6 @@ class PostgresJobStore(Store):
         self._hold_s, self._due_s = claim_holds_s(settings.lease_s), settings.dispatch_due_s
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        """Write jobs and outbox in one statement."""
         rows = await self._database.commit(
             "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, budget_s=self._accept_s
         )
@@ -39,7 +38,6 @@ class PostgresJobStore(Store):
         return Accepted(at, ids, messages_of(rows))
 
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way."""
         prints, ages = list(wanted), list(wanted.values())
         jobs = await self.ask_jobs("find_same_work", prints, ages, budget_s=self._read_s)
         return {job.fingerprint: job for job in jobs if job.fingerprint}
@@ -47,54 +45,44 @@ class PostgresJobStore(Store):
     async def find_idempotency_keys(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], IdempotencyKeyUse]:
-        """Find what each used (tenant, key) stands for."""
         rows = await self.ask("find_idempotency_keys", *zip(*keys, strict=True), budget_s=self._read_s)
         return {(tenant, key): IdempotencyKeyUse(*use) for tenant, key, *use in rows}
 
     async def bind_idempotency_key(self, tenant: str, key: str, use: IdempotencyKeyUse) -> bool:
-        """Let a key stand for a job that was there before it; false if it stands for another."""
         values = (tenant, key, *use)
         kept = await self.ask("bind_idempotency_key", *values, budget_s=self._accept_s)
         return bool(kept or await self.ask("repoint_idempotency_key", *values, budget_s=self._accept_s))
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
-        """Read jobs by id, with result and error."""
         return {job.id: job for job in await self.ask_jobs("find_jobs", ids, budget_s=self._read_s)}
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
-        """Delete outbox rows whose messages RabbitMQ has confirmed."""
         await self.ask("delete_dispatched", outbox_ids)
 
     async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        """Take queued jobs of these kinds, up to their versions, raising their fence."""
         lease = self._owner.id
         jobs = await self.ask_jobs("claim", ids, lease, list(kinds), self._hold_s, list(kinds.values()))
         self._owner.require(lease)
         return jobs
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
-        """Read those of these jobs that this process already holds."""
         return await self.ask_jobs("recover_lost_claims", ids, self._owner.id)
 
     async def read_input(self, job_id: str) -> bytes:
-        """Read an input that was too long to come with its claim."""
         rows = await self.ask("read_input", job_id)
         return bytes(rows[0]["input"]) if rows else b""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        """Deal with ids that could not be claimed; returns the overdue, now failed."""
         known = (list(kinds), list(kinds.values()))
         return await self.ask_jobs("defer_unclaimed", ids, *known)
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
-        """Write endings, guarded by fence and state."""
         rows = await self.ask("settle", *zip(*transitions, strict=True))
         return [Settled._make(row) for row in rows]
 
     async def pull(
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
     ) -> list[Job]:
-        """Claim the oldest queued jobs of a lane, in turns by priority; the overdue come back failed."""
         weights = [WEIGHTS[priority] for priority in turns]
         lease = self._owner.id
         jobs = await self.ask_jobs(
@@ -105,6 +93,5 @@ class PostgresJobStore(Store):
         return jobs
 
     async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
-        """Read the jobs of this lane and of these kinds that this process holds."""
         known = (list(kinds), MOST_RUNNING, list(kinds.values()))
         return await self.ask_jobs("recover_lane_claims", [lane], self._owner.id, *known)

@@ -20,75 +20,60 @@ RESCUE_S = 10.0
 
 
 class PostgresKeeperStore(Store):
-    """Implements sluice.core.ports.KeeperStore, PruneStore and StatisticsStore."""
+    """Implements sluice.core.ports.KeeperStore, PruneStore and StatisticsStore, where its methods are described."""
 
     async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
-        """Look which of these duties have something to do, and take the turns of those not done for so many seconds."""
         rows = await self.ask("look", list(rates), list(rates.values()), idempotency_keep_s)
         return Look(*rows[0])
 
     async def take_due_messages(self, limit_ids: int) -> tuple[list[Message], int]:
-        """Take outbox rows whose time has come, putting them off by 30 s; also says how many ids were dropped."""
         rows = await self.ask("take_due_messages", limit_ids)
         dropped = sum(len(row["ids"]) for row in rows if row["outbox_id"] is None)
         return list(messages_of(rows)), dropped
 
     async def drop_void_messages(self, after: int, limit: int) -> tuple[int, int]:
-        """Delete outbox rows with higher ids that name no queued job; returns the last id looked at, and ids dropped."""
         rows = await self.ask("drop_void_messages", after, limit)
         return int(rows[0]["last"]), int(rows[0]["dropped"])
 
     async def take_dead_leases(self) -> list[str]:
-        """Take the leases that are over and that no other keeper has taken."""
         return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S)]
 
     async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
-        """Find jobs that run under these leases among so many unfinished ones."""
         rows = await self.ask("find_held_jobs", leases, *after, limit)
         ids, tenant, job_id = rows[0]
         return Held(ids, OpenJob(tenant, job_id) if job_id else None)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
-        """Queue, fail or cancel those of these jobs that run under these leases."""
         return await self.ask_jobs("rescue", ids, leases, LOST_LIMIT)
 
     async def drop_leases(self, leases: Sequence[str]) -> None:
-        """Forget leases under which no job runs any more."""
         await self.ask("drop_leases", leases)
 
     async def fail_overdue(self, limit: int) -> list[Job]:
-        """Fail jobs that wait although their deadline has passed."""
         return await self.ask_jobs("fail_overdue", limit)
 
     async def queue_due(self, limit: int) -> dict[str, int]:
-        """Queue scheduled jobs whose time has come."""
         rows = await self.ask("queue_due", limit)
         return {row["id"]: row["version"] for row in rows}
 
     async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
-        """Offer queued jobs again whose messages are lost."""
         lanes, priorities = [lane for lane, _ in newest], [priority for _, priority in newest]
         rows = await self.ask("offer_lost", lanes, priorities, list(newest.values()), limit)
         return int(rows[0][0])
 
     async def offer_parked(self, limit: int) -> int:
-        """Offer jobs whose kind was served by nobody and is served now."""
         return int((await self.ask("offer_parked", limit))[0][0])
 
     async def offer_ids(self, ids: Sequence[str]) -> int:
-        """Offer those of these jobs again that are still queued."""
         return int((await self.ask("offer_ids", ids))[0][0])
 
     async def prune_jobs(self, limit: int) -> list[str]:
-        """Delete jobs that were kept for long enough, at most so many; returns their ids."""
         return [job_id for (job_id,) in await self.ask("prune_jobs", limit)]
 
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
-        """Delete keys that are older than this and whose jobs are gone, at most so many; returns how many."""
         return len(await self.ask("prune_idempotency_keys", keep_s, limit))
 
     async def list_work(self, silent_s: float) -> list[Works]:
-        """List the reports of consumers seen within so many seconds, leaving out what another release wrote differently."""
         found: list[Works] = []
         for (report,) in await self.ask("list_run_stats", silent_s):
             with suppress(Malformed):
@@ -96,6 +81,5 @@ class PostgresKeeperStore(Store):
         return found
 
     async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
-        """Count these lanes, up to `most` jobs of each priority."""
         rows = [dict(row) for row in await self.ask("count_lanes", lanes, most)]
         return {row.pop("lane"): LaneCount(tenants=orjson.loads(row.pop("tenants")), **row) for row in rows}

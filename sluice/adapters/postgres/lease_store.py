@@ -24,7 +24,7 @@ class Serves(NamedTuple):
 
 
 class PostgresLeaseStore:
-    """Implements sluice.core.ports.LeaseStore."""
+    """Implements sluice.core.ports.LeaseStore, where its methods are described."""
 
     def __init__(
         self,
@@ -37,7 +37,6 @@ class PostgresLeaseStore:
         self._queries = load_queries()
 
     async def take(self) -> None:
-        """Take a lease under the id of this process."""
         lanes, kinds = self._serves
         await self._fetch(
             "take_lease", self._owner.id, socket.gethostname(), os.getpid(), __version__,
@@ -45,26 +44,21 @@ class PostgresLeaseStore:
         )  # fmt: skip
 
     async def renew(self, report: bytes) -> bool:
-        """Renew the lease, storing what this consumer reports of its work; false once it is over."""
         return bool(await self._fetch("renew_lease", self._owner.id, self._lease_s, report.decode()))
 
     async def find_cancels(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Find those of these claims whose clients have asked for a cancel."""
         rows = await self._fetch("find_cancels", *zip(*claims, strict=True)) if claims else []
         return [Claim(*row) for row in rows]
 
     async def store_progress(self, progress: Mapping[Claim, bytes]) -> dict[str, int]:
-        """Store progress of claims that still hold; returns the new version of each job."""
         ids, fences = zip(*progress, strict=True)
         rows = await self._fetch("store_progress", ids, fences, list(progress.values()))
         return {row["id"]: row["version"] for row in rows}
 
     async def end(self) -> None:
-        """End the lease, as soon as no claim under it can be under way."""
         await self._fetch("end_lease", self._owner.id, claim_holds_s(self._lease_s))
 
     async def close(self) -> None:
-        """Close the connection."""
         self._connection.terminate()
 
     async def _fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:

@@ -25,7 +25,7 @@ _WIDTH = len(Job._fields)
 
 
 class PostgresListingStore(Store):
-    """Implements sluice.core.ports.ListingStore."""
+    """Implements sluice.core.ports.ListingStore, where its methods are described."""
 
     def __init__(self, database: Database, settings: Settings, examined: int = EXAMINED) -> None:
         super().__init__(database, BUDGET_S)
@@ -33,7 +33,6 @@ class PostgresListingStore(Store):
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def list_jobs(self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False) -> Found:  # fmt: skip
-        """List jobs below this id that fit, newest first."""
         bounds = min(below, wanted.highest_id), wanted.lowest_id
         rows = await self.ask(
             "list_jobs", tenant, wanted.states, *bounds, *wanted[1:], open_only, self._examined, limit + 1
@@ -41,16 +40,13 @@ class PostgresListingStore(Store):
         return _page(rows, limit)
 
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
-        """Group the newest failures, the largest group first."""
         rows = await self.ask("list_errors", tenant, lowest_id, limit)
         return [ErrorGroup._make(row) for row in rows]
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
-        """Cancel those that have not begun, ask those that run to stop; the others are left out."""
         return await self.ask_jobs("cancel", tenant, ids)
 
     async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
-        """Insert a new job for each failed one that has none yet."""
         rows = await self.ask("retry", tenant, list(new_ids), list(new_ids.values()), self._due_s)
         return list(messages_of(rows))
 

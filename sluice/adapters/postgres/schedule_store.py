@@ -12,53 +12,43 @@ from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
 
 
 class PostgresScheduleStore(Store):
-    """Implements sluice.core.ports.ScheduleStore."""
+    """Implements sluice.core.ports.ScheduleStore, where its methods are described."""
 
     async def clock(self) -> datetime:
-        """Return the time by which schedules fire."""
         now: datetime = (await self.ask("clock"))[0][0]
         return now
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
-        """Store a new one, or one in place of another; None if its name is taken."""
         rows = await self._database.commit("upsert_schedule", *new, replace, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None
 
     async def find_schedule(self, tenant: str, name: str) -> Schedule | None:
-        """Find the schedule of this name."""
         return await self._find("find_schedule", tenant, name)
 
     async def list_schedules(self, tenant: str, behind: str, limit: int) -> list[Schedule]:
-        """List schedules by name, those after this one, without their inputs."""
         rows = await self.ask("list_schedules", tenant, behind, limit)
         return [Schedule._make(row) for row in rows]
 
     async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
-        """Fire no more of its ticks; None if there is none of this name."""
         return await self._find("pause_schedule", tenant, name)
 
     async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
-        """Fire its ticks again, from this one on if it was paused; None if it was deleted or replaced."""
         return await self._find("resume_schedule", schedule_id, next_at)
 
     async def delete_schedule(self, tenant: str, name: str) -> bool:
-        """Delete it; false if there was none."""
         return bool(await self.ask("delete_schedule", tenant, name))
 
     async def due_schedules(self, limit: int) -> list[DueSchedule]:
-        """List those whose tick has come, the longest due first."""
         return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit)]
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
     ) -> bool:
-        """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
         rows = await self.ask("fire_schedule", due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
         return bool(rows[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        """Make one job now, whatever its ticks; false if the schedule was deleted or replaced."""
         rows = await self._database.commit(
             "fire_schedule", schedule_id, None, None, [job_id], [None], SHORT_INPUT, budget_s=self._budget_s
         )

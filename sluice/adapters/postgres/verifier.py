@@ -58,7 +58,6 @@ class PostgresVerifier:
         self._patience_s = settings.lease_s + 5 * settings.keeper_s + 5
 
     async def verify(self, newest: int) -> list[Finding]:
-        """Run every check."""
         return [found async for found in self.findings(newest, KEEPER_S)]
 
     async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:

@@ -42,4 +42,4 @@ class ScheduleStore(Protocol):
         """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        """Make one job now; false if the schedule was deleted or replaced. Also raises OutcomeUnknown."""
+        """Make one job now, whatever its ticks; false if the schedule was deleted or replaced. Also raises OutcomeUnknown."""

@@ -12,7 +12,7 @@ class StatisticsStore(Protocol):
     """The record, as keepers count what waits in it."""
 
     async def list_work(self, silent_s: float) -> list[Works]:
-        """List the reports of the consumers seen within so many seconds."""
+        """List the reports of the consumers seen within so many seconds, but for those that another release wrote differently."""
 
     async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
         """Count these lanes, up to `most` jobs of each priority."""
