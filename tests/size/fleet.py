@@ -149,7 +149,7 @@ def drawn_out(found: Mapping[int, Seen]) -> str:
     large = many.statements + slope * (LARGE - more)
     return (
         f"{slope:.3f} statements/s more for each consumer; {large:.1f}/s for {LARGE}, of which at most 20 are wanted.\n"
-        "Not among them: the verification, some 25 statements of the fleet every SLUICE_VERIFY_S.\n"
+        "Not among them: the verification, some 20 statements of the fleet every SLUICE_VERIFY_S.\n"
     )
 
 

@@ -1,5 +1,5 @@
--- A constraint, trigger or index that guards the record is missing, switched off or not valid.
--- Do: run sluice migrate; create what is still missing by hand, as the first migration does.
+-- A constraint, trigger or index that guards the record is missing, switched off or not valid. What they forbid has no check of its own.
+-- Do: run sluice migrate; create what is still missing by hand, as the first migration does: PostgreSQL names a row that it forbids.
 with wanted(kind, name) as (values
     ('constraint', 'jobs_pkey'), ('constraint', 'jobs_state_check'), ('constraint', 'jobs_priority_check'),
     ('constraint', 'running_has_owner'), ('constraint', 'terminal_is_finished'), ('constraint', 'finished_expires'),
