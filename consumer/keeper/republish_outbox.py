@@ -15,10 +15,6 @@ ROWS_PER_TICK = 2_000
 """Outbox rows looked at for what pulling has made void."""
 
 
-def _always() -> bool:
-    return True
-
-
 class RepublishOutbox:
     """Publishes outbox rows whose time has come.
 
@@ -31,7 +27,7 @@ class RepublishOutbox:
         store: KeeperStore,
         publisher: OutboxPublisher,
         telemetry: Telemetry,
-        connected: Callable[[], bool] = _always,
+        connected: Callable[[], bool],
     ) -> None:
         self._store, self._publisher, self._telemetry = store, publisher, telemetry
         self._connected = connected

@@ -49,7 +49,7 @@ class KeeperSetup:
 
     @property
     def republish(self) -> RepublishOutbox:
-        return RepublishOutbox(self.record.keeper, self.publisher, self.telemetry)
+        return RepublishOutbox(self.record.keeper, self.publisher, self.telemetry, lambda: True)
 
     async def rescue(self, judging: bool = True) -> int:
         """Rescue once; while it may not judge, the keeper itself has been without the record."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
@@ -60,10 +61,7 @@ class PostgresJobStore(Store):
         await self.ask("delete_dispatched", outbox_ids)
 
     async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        lease = self._owner.id
-        jobs = await self.ask_jobs("claim", ids, lease, list(kinds), self._hold_s, list(kinds.values()))
-        self._owner.require(lease)
-        return jobs
+        return await self._claim("claim", ids, kinds)
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         return await self.ask_jobs("recover_lost_claims", ids, self._owner.id)
@@ -73,8 +71,7 @@ class PostgresJobStore(Store):
         return bytes(rows[0]["input"]) if rows else b""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        known = (list(kinds), list(kinds.values()))
-        return await self.ask_jobs("defer_unclaimed", ids, *known)
+        return await self.ask_jobs("defer_unclaimed", ids, list(kinds), list(kinds.values()))
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         rows = await self.ask("settle", *zip(*transitions, strict=True))
@@ -84,14 +81,17 @@ class PostgresJobStore(Store):
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
     ) -> list[Job]:
         weights = [WEIGHTS[priority] for priority in turns]
-        lease = self._owner.id
-        jobs = await self.ask_jobs(
-            "poll", [lane], lease, list(kinds), self._hold_s, list(kinds.values()), limit,
-            list(turns), weights, list(turns.values()),
-        )  # fmt: skip
-        self._owner.require(lease)
-        return jobs
+        return await self._claim("poll", [lane], kinds, limit, list(turns), weights, list(turns.values()))
 
     async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
         known = (list(kinds), MOST_RUNNING, list(kinds.values()))
         return await self.ask_jobs("recover_lane_claims", [lane], self._owner.id, *known)
+
+    async def _claim(
+        self, query: str, what: Sequence[str], kinds: Mapping[str, int], *more: Any
+    ) -> list[Job]:
+        """Claim jobs of these kinds under the lease of this process. Raises LeaseOver if that was replaced meanwhile."""
+        lease, versions = self._owner.id, list(kinds.values())
+        jobs = await self.ask_jobs(query, what, lease, list(kinds), self._hold_s, versions, *more)
+        self._owner.require(lease)
+        return jobs

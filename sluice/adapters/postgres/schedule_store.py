@@ -14,10 +14,6 @@ from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
 class PostgresScheduleStore(Store):
     """Implements sluice.core.ports.ScheduleStore, where its methods are described."""
 
-    async def clock(self) -> datetime:
-        now: datetime = (await self.ask("clock"))[0][0]
-        return now
-
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
         rows = await self._database.commit("upsert_schedule", *new, replace, budget_s=self._budget_s)
         return Schedule._make(rows[0]) if rows else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sluice.adapters.postgres.server_checks import READ_ONLY, SERVER
 from sluice.adapters.postgres.store import Store
 from sluice.core.errors import ServerUnfit
@@ -18,8 +16,3 @@ class PostgresServer(Store):
             raise ServerUnfit(SERVER, READ_ONLY)
         if refusal := self._database.refusal:
             raise refusal
-
-    async def clock(self) -> datetime:
-        """Return the time by its clock."""
-        now: datetime = (await self.ask("clock"))[0][0]
-        return now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -38,6 +38,15 @@ LAG = (
     "be lost. Remedy: ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'; SELECT pg_reload_conf(); or, if that may happen or "
     "none will ever be promoted, SLUICE_STANDBY_MAY_LAG=true"
 )
+REMEDIES = {
+    "database": "ALTER DATABASE {database} RESET {name};",
+    "user": "ALTER ROLE {role} RESET {name};",
+    "database user": "ALTER ROLE {role} IN DATABASE {database} RESET {name};",
+    "command line": "start the server without {name} on its command line;",
+    "client": "take {name} out of the options of SLUICE_POSTGRES_URL;",
+}
+"""What helps, by what set a setting: these sources overrule ALTER SYSTEM."""
+SYSTEM_REMEDY = "ALTER SYSTEM SET {name} = on;"
 BESIDE_POOL = 2
 """Connections of a consumer beside its pool: for its lease, and while it verifies."""
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
@@ -48,14 +57,6 @@ class Fetch(Protocol):
 
     async def __call__(self, query: str, *args: Any) -> Sequence[Any]:
         """Return its rows."""
-
-
-class SettingSource(NamedTuple):
-    """What gave a setting its value, and the role and database it was given to."""
-
-    source: str
-    role: str
-    database: str
 
 
 class ServerChecks:
@@ -114,11 +115,19 @@ class ServerChecks:
             raise ServerUnfit(SERVER, line)
 
     async def _weakness(self, found: Mapping[str, str], fetch: Fetch) -> str:
+        """Say under which settings an accepted job could be lost, and what to do; empty if there are none."""
         weak = {name: found[name] for name in SAFE if found[name] not in SAFE[name]}
         if not weak:
             return ""
-        rows = await fetch("setting_sources", list(weak))
-        return weakness(weak, {name: SettingSource(*source) for name, *source in rows})
+        sources = await fetch("setting_sources", list(weak))
+        remedies = [REMEDIES.get(each["source"], SYSTEM_REMEDY).format_map(each) for each in sources]
+        if any(each.startswith("ALTER SYSTEM") for each in remedies):
+            remedies.append("SELECT pg_reload_conf();")
+        named = ", ".join(f"{name} = {value}" for name, value in weak.items())
+        return (
+            f"PostgreSQL has {named}: jobs that were answered with 202 could be lost when its machine dies. "
+            f"Remedy: {' '.join(remedies)}"
+        )
 
     def _unmigrated(self, revision: str) -> str:
         return f"the schema is at revision {revision}, this release needs {self._needed}: run sluice migrate"
@@ -151,32 +160,3 @@ def too_old(release: int) -> str:
     if release >= OLDEST:
         return ""
     return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
-
-
-def weakness(weak: Mapping[str, str], sources: Mapping[str, SettingSource]) -> str:
-    """Say under which settings an accepted job could be lost, and what to do."""
-    named = ", ".join(f"{name} = {value}" for name, value in weak.items())
-    remedies = [remedy(name, sources[name]) for name in weak]
-    if any(each.startswith("ALTER SYSTEM") for each in remedies):
-        remedies.append("SELECT pg_reload_conf();")
-    return (
-        f"PostgreSQL has {named}: jobs that were answered with 202 could be lost when its machine dies. "
-        f"Remedy: {' '.join(remedies)}"
-    )
-
-
-def remedy(name: str, source: SettingSource) -> str:
-    """Name the SQL or the change that helps, depending on what set it: most other sources overrule ALTER SYSTEM."""
-    match source.source:
-        case "database":
-            return f"ALTER DATABASE {source.database} RESET {name};"
-        case "user":
-            return f"ALTER ROLE {source.role} RESET {name};"
-        case "database user":
-            return f"ALTER ROLE {source.role} IN DATABASE {source.database} RESET {name};"
-        case "command line":
-            return f"start the server without {name} on its command line;"
-        case "client":
-            return f"take {name} out of the options of SLUICE_POSTGRES_URL;"
-        case _:
-            return f"ALTER SYSTEM SET {name} = on;"

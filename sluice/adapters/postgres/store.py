@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -24,6 +25,11 @@ class Store:
     async def ask_jobs(self, query: str, *args: Any, budget_s: float | None = None) -> list[Job]:
         """Make a job from each row, which has the columns of the fragment `job`, input, result and error."""
         return [Job._make(row) for row in await self.ask(query, *args, budget_s=budget_s)]
+
+    async def clock(self) -> datetime:
+        """Return the time by which PostgreSQL decides. Raises ServerAway."""
+        now: datetime = (await self.ask("clock"))[0][0]
+        return now
 
 
 def messages_of(rows: Iterable[asyncpg.Record]) -> tuple[Message, ...]:

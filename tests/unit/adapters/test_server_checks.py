@@ -34,7 +34,7 @@ async def check(inspection: ServerChecks, source: str = FILE, **changes: object)
     async def ask(query: str, *args: Any) -> list[Any]:
         if query == "server_settings":
             return [GOOD | changes]
-        return [(name, source, "sluice", "jobs") for name in args[0]]
+        return [{"name": name, "source": source, "role": "sluice", "database": "jobs"} for name in args[0]]
 
     await inspection.check(ask)
 

@@ -10,7 +10,7 @@ with held as materialized (
                            $8::float8[], $9::int[], $10::int[], $11::text[])
         as t(id, fence, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint)
     join held using (id, fence)
-), settled as (
+), changed as (
     update jobs
     set state = case when cancel_requested_at is null then ended.state else 'cancelled' end,
         version = version + 1,
@@ -33,15 +33,12 @@ with held as materialized (
 ), tries as (
     insert into attempts (job_id, fence, attempt, outcome, error, traceback, started_at)
     select id, ended.fence, attempt + uncounted, outcome, error, traceback, started_at
-    from ended join settled using (id)
+    from ended join changed using (id)
     where ended.state <> 'succeeded'
     on conflict do nothing
 ), forgotten as (
     delete from attempts using ended
     where ended.outcome in ('postponed', 'released') and attempts.job_id = ended.id and attempts.fence <= ended.fence - 100
       and attempts.outcome in ('postponed', 'released')
-), again as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from settled where state = 'queued' group by lane, priority
-)
-select id::text, fence, state, version, finished_at from settled
+), :sent
+select id::text, fence, state, version, finished_at from changed

@@ -12,12 +12,4 @@ with expired as materialized (
     where before < 268435456
 ), gone as (
     delete from jobs using old where jobs.id = old.id returning jobs.id
-), long as (
-    delete from inputs using gone where inputs.id = gone.id
-), tries as (
-    delete from attempts using gone where job_id = gone.id
-), keys as (
-    update idempotency_keys set job_id = '00000000-0000-0000-0000-000000000000'
-    from gone where job_id = gone.id
-)
-select id::text from gone
+), :with_all_of_it

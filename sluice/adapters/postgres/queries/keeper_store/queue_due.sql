@@ -4,12 +4,9 @@ with due as materialized (
     select id from jobs
     where run_at <= now() and queued_at is null and finished_at is null
     order by run_at limit $1::int for update skip locked
-), queued as (
+), changed as (
     update jobs set state = 'queued', version = version + 1, queued_at = now(), :queued_anew
     from due where jobs.id = due.id
-    returning jobs.id, lane, priority, version
-), sent as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from queued group by lane, priority
-)
-select id::text, version from queued
+    returning jobs.id, state, lane, priority, version
+), :sent
+select id::text, version from changed

@@ -12,7 +12,7 @@ with found as materialized (
     where owner is not null
     order by id
     for update of jobs
-), rescued as (
+), changed as (
     update jobs
     set state = case when cancel_requested_at is not null then 'cancelled' when given_up then 'failed' else 'queued' end,
         version = version + 1, attempt = attempt - (not given_up)::int,
@@ -32,8 +32,5 @@ with found as materialized (
     insert into attempts (job_id, fence, attempt, outcome, owner, started_at)
     select id, fence, tried, 'lease-lost', owner, started_at from lost
     on conflict do nothing
-), again as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id), now() from rescued where state = 'queued' group by lane, priority
-)
-select :job, null::bytea as input, result, error from rescued as jobs
+), :sent
+select :job, null::bytea as input, result, error from changed as jobs
