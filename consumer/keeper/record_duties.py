@@ -10,7 +10,7 @@ from sluice.core.errors import ServerAway
 from sluice.core.ports import DocumentCache, KeeperStore, PruneStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-QUEUED = OFFERED = 2_000
+QUEUED = 2_000
 FAILED = 500
 PRUNED = 1_000
 
@@ -35,12 +35,6 @@ class RecordDuties:
         report_failed(self._telemetry, jobs)
         await announce(self._cache, self._telemetry, jobs)
         return len(jobs)
-
-    async def offer_parked(self) -> int:
-        """Offer jobs of kinds that are served now; they were parked by the consumers that could not run them."""
-        found = await self._store.offer_parked(OFFERED)
-        self._telemetry.emit(Event.REDISPATCHED, found, reason="parked")
-        return found
 
     async def prune_jobs(self) -> int:
         """Delete finished jobs after their retention time, with their inputs, attempts and documents."""

@@ -94,12 +94,9 @@ class Timetable:
         }
         if broker.configured:
             lost = FindLostMessages(store, broker.depths, newest_claimed, settings.lanes, telemetry)
-            duties |= {"offer-parked": record.offer_parked, "find-lost": lost.once}
-        rates = dict.fromkeys(duties, settings.keeper_s * LEAST) | {
-            "find-lost": settings.keeper_s * LOST_MESSAGES_TICKS,
-            "verify": settings.verify_s,
-        }
-        rates = {name: rates[name] for name in duties}
+            duties["find-lost"] = lost.once
+        slow = {"find-lost": settings.keeper_s * LOST_MESSAGES_TICKS, "verify": settings.verify_s}
+        rates = {name: slow.get(name, settings.keeper_s * LEAST) for name in duties}
         return Keeper(
             store, duties, rates, settings.idempotency_keep_s, settings.keeper_s, telemetry, self.lane_counts.read_board
         )  # fmt: skip

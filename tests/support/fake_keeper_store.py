@@ -87,13 +87,6 @@ class FakeKeeperStore(FakeRecord):
         lost = [job for job in self.jobs.values() if self._is_lost(job, newest)]
         return self._offer(sorted(lost, key=self.offered_until)[:limit])
 
-    async def offer_parked(self, limit: int) -> int:
-        """Send again what somebody serves now."""
-        self.check()
-        parked = [self.jobs[each] for each in self.parked if self.is_known(self.jobs[each], self.served)]
-        self.parked -= {job.id for job in parked[:limit]}
-        return self._offer(parked[:limit])
-
     async def offer_ids(self, ids: Sequence[str]) -> int:
         """Send again what is queued."""
         self.check()
@@ -135,7 +128,7 @@ class FakeKeeperStore(FakeRecord):
 
     def _is_lost(self, job: Job, newest: Mapping[tuple[str, str], datetime | None]) -> bool:
         queue = (job.lane, job.priority)
-        if queue not in newest or job.id in self.parked:
+        if queue not in newest or not self.is_known(job, self.served):
             return False
         return self.offered_until(job) < (newest[queue] or self.now + timedelta(seconds=50))
 

@@ -29,8 +29,7 @@ class FakeRecord:
         self.outbox: dict[int, Message] = {}
         self.owned: set[str] = set()
         self.offered: dict[str, datetime] = {}
-        self.parked: set[str] = set()
-        self.served: dict[str, int] = {}
+        self.served = {"demo.sum": 1, "demo.sleep": 1}
         self.handler_versions: dict[str, int] = {}
         self.now = AT
         self.away: bool | Exception = False
@@ -95,12 +94,11 @@ class FakeRecord:
         return self.jobs[job_id].input or b"" if job_id in self.jobs else b""
 
     async def defer_unclaimed(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        """Fail the overdue; offer what is of another kind to others, or park it if it is served by nobody."""
+        """Fail the overdue; offer what is of another kind to others that serve it."""
         self.check()
         queued = [self.jobs[each] for each in ids if each in self.jobs and _is_queued(self.jobs[each])]
         overdue = [job for job in queued if self._is_overdue(job)]
         strange = [job for job in queued if job not in overdue and not self.is_known(job, kinds)]
-        self.parked |= {job.id for job in strange if not self.is_known(job, self.served)}
         self.send([job for job in strange if self.is_known(job, self.served)])
         return [self._fail_overdue(job) for job in overdue]
 

@@ -12,10 +12,13 @@ from sluice.core.job import Job
 from sluice.core.owner import Owner
 from sluice.core.ports import KeeperStore, OpenJob
 
+KINDS = ("demo.sum", "demo.sleep")
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-async def new_owner(sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = (), version: int = 1) -> Owner:
+async def new_owner(
+    sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = KINDS, version: int = 1
+) -> Owner:
     """Take a lease for a process of the test; with a negative one, it has died."""
     owner = Owner()
     await give_lease(sql, owner, lease_s, kinds, version)
@@ -23,7 +26,7 @@ async def new_owner(sql: Sql, lease_s: float = 3_600, kinds: Sequence[str] = (),
 
 
 async def give_lease(
-    sql: Sql, owner: Owner, lease_s: float = 3_600, kinds: Sequence[str] = (), version: int = 1
+    sql: Sql, owner: Owner, lease_s: float = 3_600, kinds: Sequence[str] = KINDS, version: int = 1
 ) -> None:
     """Take a lease under this id, for a consumer that serves these kinds in the usual lanes."""
     await sql.execute(

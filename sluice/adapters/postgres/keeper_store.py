@@ -61,9 +61,6 @@ class PostgresKeeperStore(Store):
         rows = await self.ask("offer_lost", lanes, priorities, list(newest.values()), limit)
         return int(rows[0][0])
 
-    async def offer_parked(self, limit: int) -> int:
-        return int((await self.ask("offer_parked", limit))[0][0])
-
     async def offer_ids(self, ids: Sequence[str]) -> int:
         return int((await self.ask("offer_ids", ids))[0][0])
 

@@ -91,12 +91,12 @@ class PostgresVerifier:
 
     def _statement(self, check: Check, newest: int | None) -> str:
         """Complete a check. If it looks at history, `newest` limits that to so many of the jobs that came last."""
-        recent = fill(self._fragments["recent_jobs"], {"newest": f"{newest:d}"}) if newest else "jobs"
-        values = {
-            "recent_jobs": recent,
+        values = self._fragments | {
+            "recent_jobs": self._fragments["recent_jobs"] if newest else "jobs",
             "newest": f"{newest:d}" if newest else "all",
             "patience": f"interval '{self._patience_s:f} seconds'",
+            "living": f"lease_until > clock_timestamp() - interval '{self._patience_s:f} seconds'",
             "lost_limit": str(LOST_LIMIT),
             "solo_crash_limit": str(SOLO_CRASH_LIMIT),
         }
-        return fill(self._fragments["count_offenders"], {"check": fill(check.sql, values)})
+        return fill(self._fragments["count_offenders"], {"check": fill(fill(check.sql, values), values)})

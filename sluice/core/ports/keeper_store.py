@@ -66,8 +66,5 @@ class KeeperStore(Protocol):
         `newest` is when the newest job that was claimed from each queue had been queued; None: the queue is empty.
         """
 
-    async def offer_parked(self, limit: int) -> int:
-        """Offer jobs whose kind was served by nobody and is served now, at most so many; returns how many."""
-
     async def offer_ids(self, ids: Sequence[str]) -> int:
         """Offer those of these jobs again that are still queued."""

@@ -258,7 +258,6 @@ class SimulatedSystem:
                 store, publisher, self.telemetry, lambda: self.broker.mode == "steady"
             ).once,
             "lost": Impatient(self.sql, lost.once).once,
-            "parked": record.offer_parked,
             "due jobs": record.queue_due,
             "rescue": RescueJobs(store, self.cache, self.telemetry, lambda: True).once,
         }
@@ -273,6 +272,6 @@ class Impatient:
     async def once(self) -> object:
         """Look once."""
         await self._sql.execute(
-            "update jobs set offered_until = least(offered_until, queued_at) where state = 'queued' and offered_until < 'infinity'"
+            "update jobs set offered_until = least(offered_until, queued_at) where state = 'queued'"
         )
         return await self._duty()

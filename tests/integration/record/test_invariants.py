@@ -254,10 +254,15 @@ async def test_what_has_just_become_late_is_given_time(
 async def test_a_job_that_somebody_serves_may_wait_for_long(
     record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
 ) -> None:
+    no_kinds = "update consumers set kinds = '{}', versions = '{}' where id = $1"
+    await record.sql.execute(no_kinds, record.owner.id)  # what it runs is not abandoned
     await record.change(jobs["queued"], f"queued_at = {LONG_AGO}")
     assert await found(verifier, record.sql) == {}
     await record.sql.execute("update consumers set lease_until = now() where kinds <> '{}'")
     assert set(await found(verifier, record.sql)) == {"unserved_jobs"}
+    await record.change(jobs["queued"], f"offered_until = {LONG_AGO}")
+    assert set(await found(verifier, record.sql)) == {"unserved_jobs"}, "nobody was to offer it again"
+    await record.change(jobs["queued"], "offered_until = now() + interval '1 hour'")
     verifier._patience_s = 86_400  # its consumer may be back in a moment
     assert await found(verifier, record.sql) == {}
 

@@ -123,7 +123,7 @@ async def test_every_further_offer_holds_twice_as_long_up_to_an_hour(record: Rec
 
 async def test_a_job_that_is_queued_anew_is_offered_as_a_new_one(record: Record) -> None:
     job = await record.claimed()
-    await record.change(job.id, "offers = 7, offered_until = 'infinity'")
+    await record.change(job.id, "offers = 7, offered_until = now() + interval '1 hour'")
     await record.give_back(job)
     row = await record.row(job.id)
     assert (row["offers"], row["offered_until"] - row["queued_at"]) == (1, timedelta(seconds=60))

@@ -12,7 +12,7 @@ from tests.integration.record.record_fixture import Record
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_schedule
 
-EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "offer-parked", "prune-jobs", "prune-keys"), 60.0)  # fmt: skip
+EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-keys"), 60.0)  # fmt: skip
 KEEP_S = 3_600.0
 
 
@@ -45,13 +45,6 @@ async def find_lost(record: Record) -> None:
     await record.empty_outbox()
 
 
-async def offer_parked(record: Record) -> None:
-    (job_id,) = await record.accepted(kind="strange")
-    await record.store.defer_unclaimed([job_id], {"demo.sum": 1})
-    await record.empty_outbox()
-    await new_owner(record.sql, kinds=["strange"])
-
-
 async def prune_jobs(record: Record) -> None:
     await record.finished(7_200)
 
@@ -71,7 +64,6 @@ CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (fire_schedules, {"fire-schedules"}),
     (rescue, {"rescue"}),
     (find_lost, {"find-lost"}),
-    (offer_parked, {"find-lost", "offer-parked"}),
     (prune_jobs, {"prune-jobs"}),
     (prune_keys, {"prune-keys"}),
 ]

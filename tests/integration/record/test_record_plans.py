@@ -21,7 +21,7 @@ from tests.support.make_jobs import ids_of, new_jobs
 LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys"}
 """Tables that may be very large."""
 SHORT_WALKS = {
-    ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"), ("find_unserved", "jobs_parked"),
+    ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"),
 }  # fmt: skip
 """Statements that walk along an index, and end after so many rows."""
 FILL = (

@@ -9,17 +9,22 @@ from sluice.adapters.connections import open_connections
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.core.owner import Owner
 from sluice.core.runtime.telemetry import Event, Telemetry
-from tests.integration.record.record_fixture import KINDS, Record
+from tests.integration.record.record_fixture import Record
 from tests.support.fakes import Events
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_jobs
 from tests.support.waiting import until
 
 LANES = ["default", "heavy"]
-GONE = "the lane 'gone' is not in SLUICE_LANES and no consumer serves it, but 2 jobs wait in it. "
-PARKED = (
-    "no consumer serves the kind 'demo.sum' in version {} or newer in the lane 'default', and {} for one. "
+GONE = (
+    "no consumer serves the kind 'demo.sum' in version 1 or newer in the lane 'gone', which is not in SLUICE_LANES."
+    " Jobs that wait for one: 2. "
 )
+UNSERVED = "no consumer serves the kind 'demo.sum' in version {} or newer in the lane 'default'. Jobs that wait for one: {}. "
+
+
+async def a_while_passes(record: Record) -> None:
+    await record.sql.execute("update jobs set queued_at = queued_at - interval '2 minutes'")
 
 
 async def found(record: Record, *, lanes_only: bool = False) -> list[str]:
@@ -34,6 +39,7 @@ async def test_jobs_in_a_lane_that_is_not_configured_are_reported_while_nobody_s
 ) -> None:
     waiting = new_jobs(2, lane="gone")
     await record.accepted(*waiting, *new_jobs(3), new_job(lane="heavy"), new_job(lane="later", delay_s=60))
+    await a_while_passes(record)
     assert await found(record) == await found(record, lanes_only=True) == [GONE]
     owner = await new_owner(record.sql)
     await record.sql.execute("update consumers set lanes = '{gone}' where id = $1", owner.id)
@@ -45,27 +51,32 @@ async def test_jobs_in_a_lane_that_is_not_configured_are_reported_while_nobody_s
     assert await found(record) == []
 
 
-async def test_parked_versions_are_reported_until_they_are_served(record: Record) -> None:
+async def test_versions_that_nobody_serves_are_reported_after_a_while_until_somebody_does(
+    record: Record,
+) -> None:
     await new_owner(record.sql, kinds=["demo.sum"])
     versions = (1, 2, 2, 4)
-    ids = await record.accepted(*(new_job(handler_version=version) for version in versions))
-    await record.store.defer_unclaimed(ids, KINDS)
-    assert await found(record) == [PARKED.format(2, "2 jobs wait"), PARKED.format(4, "1 job waits")]
+    await record.accepted(*(new_job(handler_version=version) for version in versions))
+    assert await found(record) == []
+    await a_while_passes(record)
+    assert await found(record) == [UNSERVED.format(2, 2), UNSERVED.format(4, 1)]
     assert await found(record, lanes_only=True) == []
     await new_owner(record.sql, kinds=["demo.sum"], version=3)
-    assert await found(record) == [PARKED.format(4, "1 job waits")]
+    assert await found(record) == [UNSERVED.format(4, 1)]
     await new_owner(record.sql, kinds=["demo.sum"], version=4)
     assert await found(record) == []
 
 
 async def test_only_so_many_are_counted(record: Record) -> None:
     await record.accepted(*new_jobs(3, lane="gone"))
+    await a_while_passes(record)
     (line,) = await describe_unserved(record.server.ask, LANES, most=2)
-    assert "2 jobs or more wait in it" in line
+    assert "Jobs that wait for one: 2 or more." in line
 
 
 async def test_a_process_reports_such_a_lane_when_it_starts(record: Record) -> None:
     await record.accepted(*new_jobs(2, lane="gone"))
+    await a_while_passes(record)
     events = Events()
     async with open_connections(record.settings, "consumer", Owner(), Telemetry(events)) as opened:
         await until(lambda: bool(opened.config_problems.lines))
@@ -73,12 +84,12 @@ async def test_a_process_reports_such_a_lane_when_it_starts(record: Record) -> N
     assert [fields["why"] for fields in events.fields(Event.DOUBTED)] == opened.config_problems.lines
 
 
-async def test_a_process_reports_what_is_parked_once_others_could_say_what_they_serve(
+async def test_a_process_reports_what_nobody_serves_once_others_could_say_what_they_serve(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job_id,) = await record.accepted(handler_version=2)
-    await record.store.defer_unclaimed([job_id], KINDS)
+    await record.accepted(handler_version=2)
+    await a_while_passes(record)
     monkeypatch.setattr(connections, "CHECK_S", 0.01)
     async with open_connections(record.settings, "api", Owner(), Telemetry()) as opened:
         await until(lambda: bool(opened.config_problems.lines))
-        assert opened.config_problems.lines[0].startswith(PARKED.format(2, "1 job waits"))
+        assert opened.config_problems.lines[0].startswith(UNSERVED.format(2, 1))

@@ -126,10 +126,10 @@ async def test_an_overdue_job_fails_unrun_and_its_waiters_are_told(consumer: InM
     assert consumer.events.count(Event.FAILED) == 1
 
 
-async def test_a_kind_that_nobody_serves_is_parked(consumer: InMemoryConsumer) -> None:
+async def test_a_kind_that_nobody_serves_stays_queued_without_a_message(consumer: InMemoryConsumer) -> None:
     job_id = consumer.job(kind="t.foreign")
     delivery = await consumer.bring_settled(job_id)
-    assert (consumer.record.parked, consumer.state(job_id), delivery.acknowledged) == ({job_id}, "queued", 1)
+    assert (consumer.record.outbox, consumer.state(job_id), delivery.acknowledged) == ({}, "queued", 1)
 
 
 async def test_a_lane_that_closes_while_the_record_is_away_ends_too(consumer: InMemoryConsumer) -> None:

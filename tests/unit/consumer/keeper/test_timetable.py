@@ -20,7 +20,7 @@ from sluice.core.runtime.telemetry import Telemetry
 ALWAYS = {
     "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-keys", "count", "verify",
 }  # fmt: skip
-ONLY_WITH_RABBITMQ = {"find-lost", "offer-parked"}
+ONLY_WITH_RABBITMQ = {"find-lost"}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ create table jobs (
     queued_at           timestamptz,                      -- null while it is scheduled
     offers              integer not null default 1,       -- to consumers, since it was queued
     offered_until       timestamptz not null              -- its message counts as lost if one queued after this was claimed
-                            default now() + interval '60 seconds',  -- infinity: nobody serves its kind and version, so it is not offered
+                            default now() + interval '60 seconds',
     owner               uuid,                             -- the lease under which it runs: a row of consumers
     cancel_requested_at timestamptz,
     tags                text,                             -- joined by U+001F
@@ -56,7 +56,6 @@ create table jobs (
 -- States are told apart by the columns that change with them only at the beginning and at the end.
 create index jobs_due on jobs (run_at) where queued_at is null and finished_at is null;
 create index jobs_waiting on jobs (lane, kind, handler_version, priority, offered_until) where queued_at is not null and finished_at is null;
-create index jobs_parked on jobs (kind, lane, handler_version, queued_at) where offered_until = 'infinity' and finished_at is null;
 create index jobs_open on jobs (tenant, id) where finished_at is null;
 create index jobs_deadline on jobs (deadline) where deadline is not null and finished_at is null;
 create unique index jobs_flight on jobs (fingerprint) where flight and finished_at is null;
@@ -112,7 +111,7 @@ create table duties (
     done_at timestamptz not null default '-infinity'
 ) with (fillfactor = 50);
 insert into duties (name) values ('publish'), ('queue-due'), ('fail-overdue'), ('fire-schedules'), ('rescue'), ('find-lost'),
-    ('offer-parked'), ('count'), ('prune-jobs'), ('prune-keys'), ('verify');
+    ('count'), ('prune-jobs'), ('prune-keys'), ('verify');
 
 create table idempotency_keys (
     tenant       text not null,

@@ -1,5 +1,5 @@
--- Deal with jobs that could not be claimed: those of kinds or versions unknown here are offered to others, after longer and longer pauses,
--- or parked if nobody serves them; the overdue fail; the rest are void.
+-- Deal with jobs that could not be claimed: those of kinds or versions unknown here are offered to others that serve them, after longer
+-- and longer pauses; the overdue fail; the rest are void.
 -- $1: ids; $2: kinds known here; $3: their versions.
 with seen as materialized (
     select id, kind, handler_version, lane, deadline <= now() as overdue
@@ -8,22 +8,21 @@ with seen as materialized (
     order by id
     for update
 ), foreign_kinds as materialized (
-    select seen.id, served.kind is not null as served
-    from seen left join :served
+    select seen.id
+    from seen join :served
         on (served.kind, served.lane) = (seen.kind, seen.lane) and seen.handler_version <= served.version
     where overdue is not true
       and (seen.handler_version <= ($3::int[])[array_position($2::text[], seen.kind)]) is not true
 ), put_off as (
     update jobs
-    set offers = offers + 1,
-        offered_until = case when served then now() + least(60 * 2 ^ least(offers, 6), 3600) * interval '1 second' else 'infinity' end
+    set offers = offers + 1, offered_until = now() + least(60 * 2 ^ least(offers, 6), 3600) * interval '1 second'
     from foreign_kinds
     where jobs.id = foreign_kinds.id
-    returning jobs.id, lane, priority, offers, served
+    returning jobs.id, lane, priority, offers
 ), sent as (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id), now() + least(2 ^ least(min(offers), 6), 60) * interval '1 second'
-    from put_off where served group by lane, priority
+    from put_off group by lane, priority
 )
 update jobs
 set :overdue

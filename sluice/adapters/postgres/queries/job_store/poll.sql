@@ -3,7 +3,7 @@
 -- paused lane is not polled. What this consumer may not run is not read, however much of it is older.
 -- $1: the lane, alone; $2: owner; $3: kinds known here; $4: seconds for which the lease has to hold; $5: the versions of
 -- the kinds; $6: the most jobs; $7..$9: priorities, their weights, and the turns each has had in this round.
-with recursive :waiting, share as (
+with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, share as (
     select * from unnest($7::text[], $8::int[], $9::int[]) with ordinality as share(priority, weight, had, rank)
 ), looked_at as materialized (
     select lane, kind, version, priority, older, row_number() over (partition by priority order by offered_until) as place

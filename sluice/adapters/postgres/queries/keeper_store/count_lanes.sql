@@ -1,6 +1,6 @@
 -- Count what waits and runs in each lane, and for whom, by one partial index. What runs is among the oldest of its kind.
 -- $1: lanes; $2: the most jobs to count of each lane and priority, as many of each kind and version.
-with recursive :waiting, open as materialized (
+with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, open as materialized (
     select lane, tenant, queued_at, state = 'queued' as waits
     from (select *, count(*) over (partition by lane, priority) as kinds from waiting) as waiting
     cross join lateral (select tenant, queued_at, state :oldest

@@ -22,8 +22,6 @@ with waiting as materialized (
     union all
     select 'find-lost', 1 where exists (select from waiting) and not exists (select from outbox where due <= now())
     union all
-    select 'offer-parked', 1 where exists (select from :served, :parked limit 1) as one)
-    union all
     select 'count', case when exists (select from waiting) then 1 else 60 end
     union all
     select 'prune-jobs', 1 where (select id from jobs where expires_at < now() order by expires_at limit 1) is not null

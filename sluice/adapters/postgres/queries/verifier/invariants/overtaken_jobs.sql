@@ -6,5 +6,6 @@ with marks as materialized (
     group by lane, priority
 )
 select jobs.id::text from jobs join marks using (lane, priority)
+join :served on (served.kind, served.lane) = (jobs.kind, jobs.lane) and handler_version <= served.version
 where state = 'queued' and queued_at is not null and finished_at is null and offered_until < newest - interval '9 minutes'
   and not exists (select from lanes where lanes.name = jobs.lane and paused_at is not null)

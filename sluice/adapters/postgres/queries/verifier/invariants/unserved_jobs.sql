@@ -3,9 +3,6 @@
 -- Do: start a consumer that has its kind in that version or a newer one (SLUICE_HANDLERS) and serves its lane (SLUICE_LANES,
 -- SLUICE_SERVE_LANES), or cancel the job. If you went back to an older release for good, whose handlers take its input, set
 -- handler_version to theirs, fingerprint to null and flight to false.
-select jobs.id::text from jobs
-left join (select kind, lane, max(version) as version
-           from consumers, unnest(kinds, versions) as known(kind, version), unnest(lanes) as lane
-           where lease_until > clock_timestamp() - :patience group by kind, lane) as served using (kind, lane)
+select jobs.id::text from jobs left join :served using (kind, lane)
 where queued_at < now() - interval '10 minutes' and finished_at is null and state = 'queued'
   and (served.version is null or handler_version > served.version)

@@ -8,7 +8,7 @@ with wanted(kind, name) as (values
     ('constraint', 'idempotency_keys_pkey'), ('constraint', 'outbox_pkey'), ('constraint', 'attempts_pkey'),
     ('constraint', 'inputs_pkey'), ('constraint', 'consumers_pkey'),
     ('trigger', 'jobs_history'),
-    ('index', 'jobs_due'), ('index', 'jobs_waiting'), ('index', 'jobs_open'), ('index', 'jobs_parked'), ('index', 'jobs_deadline'),
+    ('index', 'jobs_due'), ('index', 'jobs_waiting'), ('index', 'jobs_open'), ('index', 'jobs_deadline'),
     ('index', 'jobs_flight'), ('index', 'jobs_results'), ('index', 'jobs_expired'), ('index', 'jobs_retry'),
     ('index', 'outbox_due')
 ), good(kind, name) as (
