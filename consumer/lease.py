@@ -109,7 +109,7 @@ class Lease:
     def reconnect(self) -> None:
         """Go on over a new connection: the record has moved to another server, on which others have yet to be heard of."""
         self._moved = True
-        self._note_contact(False)
+        self._in_contact_since = None
         self._asked_for.set()
 
     async def close(self) -> None:
@@ -123,7 +123,7 @@ class Lease:
         while True:
             began = monotonic()
             good = await self._try(self._renew)
-            self._note_contact(good)
+            self._in_contact_since = (self._in_contact_since or monotonic()) if good else None
             until = began + (self._beat_s if good else self._beat_s / AGAIN)
             while await self._wait_for_news(until) and await self._try(self._exchange_news):
                 pass
@@ -204,17 +204,11 @@ class Lease:
         """Give up the lease and all that was claimed under it: the record may have given it away."""
         if self._taken:
             self._taken = False
-            self._note_contact(False)  # the leases of others may be over for the same reason
+            self._in_contact_since = None  # the leases of others may be over for the same reason
             self._owner.replace()
             for held in list(self._held.values()):
                 self.drop(held.attempt)
                 self._on_lost(held.attempt)
-
-    def _note_contact(self, good: bool) -> None:
-        if not good:
-            self._in_contact_since = None
-        elif self._in_contact_since is None:
-            self._in_contact_since = monotonic()
 
     async def _opened(self) -> LeaseStore:
         if self._moved:

@@ -34,12 +34,11 @@ class RescueJobs:
         leases = await self._store.take_dead_leases() if self._may_judge() else []
         if not leases:
             return 0
-        rescued, after = 0, FIRST
-        while True:
+        rescued = 0
+        after: OpenJob | None = FIRST
+        while after is not None:
             held = await self._store.find_held_jobs(leases, after, LOOKED_AT)
             rescued += await self._rescue(held.ids, leases)
-            if held.after is None:
-                break
             after = held.after
         await self._store.drop_leases(leases)
         return rescued

@@ -27,11 +27,7 @@ class PostgresLeaseStore:
     """Implements sluice.core.ports.LeaseStore, where its methods are described."""
 
     def __init__(
-        self,
-        connection: asyncpg.Connection[asyncpg.Record],
-        owner: Owner,
-        serves: Serves,
-        lease_s: float,
+        self, connection: asyncpg.Connection[asyncpg.Record], owner: Owner, serves: Serves, lease_s: float
     ) -> None:
         self._connection, self._owner, self._serves, self._lease_s = connection, owner, serves, lease_s
         self._queries = load_queries()

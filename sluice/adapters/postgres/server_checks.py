@@ -6,9 +6,9 @@ process. What others are about to change (a standby that will be promoted, a sch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 
@@ -18,8 +18,8 @@ from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 
 SERVER = "postgresql"
-OLDEST = 150_000
-"""The oldest release on which the statements and the shipped settings work, as `server_version_num` has it."""
+OLDEST = 15
+"""The oldest release on which the statements and the shipped settings work."""
 
 SAFE = {
     "fsync": ("on",),
@@ -50,13 +50,8 @@ SYSTEM_REMEDY = "ALTER SYSTEM SET {name} = on;"
 BESIDE_POOL = 2
 """Connections of a consumer beside its pool: for its lease, and while it verifies."""
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
-
-
-class Fetch(Protocol):
-    """Runs a named statement on the server that is checked."""
-
-    async def __call__(self, query: str, *args: Any) -> Sequence[Any]:
-        """Return its rows."""
+Fetch = Callable[..., Awaitable[Sequence[Any]]]
+"""Runs a named statement with its arguments on the server that is checked, and returns the rows."""
 
 
 class ServerChecks:
@@ -84,11 +79,7 @@ class ServerChecks:
         self, connection: asyncpg.Connection[asyncpg.Record], queries: Mapping[str, str]
     ) -> None:
         """Check the server behind a new connection before anything else runs there. Raises ServerUnfit."""
-
-        async def fetch(query: str, *args: Any) -> Sequence[Any]:
-            return await connection.fetch(queries[query], *args)
-
-        await self.check(fetch)
+        await self.check(lambda query, *args: connection.fetch(queries[query], *args))
 
     async def check(self, fetch: Fetch) -> None:
         """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
@@ -96,7 +87,9 @@ class ServerChecks:
             found = (await fetch("server_settings", not self._accept))[0]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
-        self.refuse(too_old(found["release"]))
+        release = found["release"] // 10_000
+        if release < OLDEST:
+            self.refuse(f"PostgreSQL is of release {release}, and has to be {OLDEST} or newer: upgrade it")
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self.refuse(weak)
@@ -153,10 +146,3 @@ async def describe_crowding(ask: Fetch, pool_size: int) -> list[str]:
 def newest_revision() -> str:
     """Name the newest revision that this release ships; a newer one in the database does no harm."""
     return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
-
-
-def too_old(release: int) -> str:
-    """Say what is wrong with the release of the server; empty if nothing is."""
-    if release >= OLDEST:
-        return ""
-    return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"

@@ -47,5 +47,5 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
 def test_the_record_knows_the_same_duties(file: Path) -> None:
     text = file.read_text()
     found = re.search(r"insert into duties.*?;", text, re.DOTALL)
-    named = re.findall(r"\('([a-z-]+)'\)", found[0]) if found else re.findall(r"select '([a-z-]+)', ", text)
+    named = re.findall(r"\('([a-z-]+)'\)", found[0]) if found else re.findall(r"\('([a-z-]+)', ", text)
     assert set(named) == ALWAYS | ONLY_WITH_RABBITMQ

@@ -1,8 +1,4 @@
-"""Create the record.
-
-Revision ID: 0001
-Revises:
-"""
+"""Create the record."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ with seen as materialized (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id), now() + least(2 ^ least(min(offers), 6), 60) * interval '1 second'
     from put_off group by lane, priority
+), late as (
+    select id from seen where overdue
 )
-update jobs
-set :overdue
-from seen
-where jobs.id = seen.id and seen.overdue
-returning :job, null::bytea as input, result, error
+:overdue

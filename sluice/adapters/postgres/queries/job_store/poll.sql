@@ -26,12 +26,10 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, sh
     ) as placed join share using (priority)
 ), wanted as materialized (
     select id, overdue, older from candidate order by round, rank, place limit $6::int
-), overdue as (
-    update jobs
-    set :overdue
-    from wanted
-    where jobs.id = wanted.id and wanted.overdue
-    returning :job, null::bytea as input, result, error
+), late as (
+    select id from wanted where overdue
+), failed as (
+    :overdue
 ), claimed as (
     update jobs
     set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now(),
@@ -40,4 +38,4 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, sh
     where jobs.id = wanted.id and not wanted.overdue
     returning :job, :input, null::bytea as result, null::bytea as error
 )
-select * from claimed union all select * from overdue
+select * from claimed union all select * from failed

@@ -1,12 +1,8 @@
 -- Fail jobs that wait, for their time or for a slot, although their deadline has passed.
 -- $1: the most jobs to take.
-with overdue as materialized (
+with late as materialized (
     select id from jobs
     where deadline <= now() and deadline is not null and finished_at is null and state <> 'running'
     order by deadline limit $1::int for update skip locked
 )
-update jobs
-set :overdue
-from overdue
-where jobs.id = overdue.id
-returning :job, null::bytea as input, result, error
+:overdue

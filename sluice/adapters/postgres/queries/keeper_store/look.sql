@@ -5,33 +5,27 @@
 -- Returns the duties that are this keeper's turn, and how many consumers there are.
 with waiting as materialized (
     select lane from jobs where queued_at is not null and finished_at is null order by lane, kind, handler_version, priority, offered_until limit 1
-), wanted(name, rest) as (
-    select 'publish', 1 where exists (select from outbox where due <= now() order by due limit 1)
-    union all
-    select 'queue-due', 1 where (select id from jobs where run_at <= now() and queued_at is null and finished_at is null
-                                 order by run_at limit 1) is not null
-    union all
-    select 'fail-overdue', 1 where (select id from jobs where deadline <= now() and deadline is not null
-                                      and finished_at is null and state <> 'running'
-                                    order by deadline limit 1) is not null
-    union all
-    select 'fire-schedules', 1 where exists (select from schedules where next_at <= now() and not paused)
-    union all
-    select 'rescue', 1 where exists (select from consumers where lease_until < clock_timestamp()
-                                                             and coalesce(rescue_until, '-infinity') < clock_timestamp())
-    union all
-    select 'find-lost', 1 where exists (select from waiting) and not exists (select from outbox where due <= now())
-    union all
-    select 'count', case when exists (select from waiting) then 1 else 60 end
-    union all
-    select 'prune-jobs', 1 where (select id from jobs where expires_at < now() order by expires_at limit 1) is not null
-    union all
-    select 'prune-keys', 1 where (select key from idempotency_keys
-                                  where job_id = '00000000-0000-0000-0000-000000000000'
-                                    and created_at < now() - $3::float8 * interval '1 second'
-                                  order by created_at limit 1) is not null
-    union all
-    select 'verify', 1
+), wanted as (
+    select name, rest from (values
+        ('publish', 1, exists (select from outbox where due <= now() order by due limit 1)),
+        ('queue-due', 1, (select id from jobs where run_at <= now() and queued_at is null and finished_at is null
+                          order by run_at limit 1) is not null),
+        ('fail-overdue', 1, (select id from jobs where deadline <= now() and deadline is not null
+                               and finished_at is null and state <> 'running'
+                             order by deadline limit 1) is not null),
+        ('fire-schedules', 1, exists (select from schedules where next_at <= now() and not paused)),
+        ('rescue', 1, exists (select from consumers where lease_until < clock_timestamp()
+                                                      and coalesce(rescue_until, '-infinity') < clock_timestamp())),
+        ('find-lost', 1, exists (select from waiting) and not exists (select from outbox where due <= now())),
+        ('count', case when exists (select from waiting) then 1 else 60 end, true),
+        ('prune-jobs', 1, (select id from jobs where expires_at < now() order by expires_at limit 1) is not null),
+        ('prune-keys', 1, (select key from idempotency_keys
+                           where job_id = '00000000-0000-0000-0000-000000000000'
+                             and created_at < now() - $3::float8 * interval '1 second'
+                           order by created_at limit 1) is not null),
+        ('verify', 1, true)
+    ) as duty(name, rest, is_wanted)
+    where is_wanted
 ), mine as (
     update duties set done_at = clock_timestamp()
     from wanted join unnest($1::text[], $2::float8[]) as rate(name, every_s) using (name)
