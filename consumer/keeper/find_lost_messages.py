@@ -10,7 +10,7 @@ from sluice.core.ports import KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 AT_ONCE = 5_000
-"""Jobs of each queue, kind and version that one statement offers again."""
+"""Jobs that one statement offers again."""
 
 
 class FindLostMessages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -110,6 +110,14 @@ async def test_jobs_whose_messages_are_lost_are_offered_again_once(record: Recor
     for again in (1, 0):
         assert await record.keeper.offer_lost({("default", "low"): None}, 10) == again
     assert (await record.outbox())[-1] == ("default", "low", (low,))
+
+
+async def test_a_claim_that_is_still_to_come_by_a_clock_that_went_back_says_nothing_of_lost_messages(
+    record: Record,
+) -> None:
+    (waiting,) = await record.accepted(new_job())
+    await record.offer_at(waiting, PAST)
+    assert await record.keeper.offer_lost({QUEUE: datetime(2999, 1, 1, tzinfo=UTC)}, 10) == 0
 
 
 async def test_a_job_is_given_up_by_its_queue_only_after_a_while(record: Record) -> None:

@@ -130,7 +130,10 @@ class FakeKeeperStore(FakeRecord):
         queue = (job.lane, job.priority)
         if queue not in newest or not self.is_known(job, self.served):
             return False
-        return self.offered_until(job) < (newest[queue] or self.now + timedelta(seconds=50))
+        mark = newest[queue]
+        if mark is not None and mark > self.now:
+            return False
+        return self.offered_until(job) < (mark or self.now + timedelta(seconds=50))
 
     def _offer(self, jobs: Iterable[Job]) -> int:
         queued = [job for job in jobs if job.state == JobState.QUEUED]

@@ -43,7 +43,7 @@ class KeeperStore(Protocol):
         """Delete outbox rows with higher ids that name no queued job; returns the last id seen (0: the end), and ids dropped."""
 
     async def take_dead_leases(self) -> list[str]:
-        """Take the leases that are over and that no other keeper has taken; returns their ids."""
+        """Take the leases that are over and that no other keeper has taken; none if this keeper's own is. Returns their ids."""
 
     async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
         """Find the jobs that run under these leases, looking at so many unfinished jobs in the order of tenant and id."""
@@ -61,7 +61,7 @@ class KeeperStore(Protocol):
         """Queue scheduled jobs whose time has come; returns id → version."""
 
     async def offer_lost(self, newest: Mapping[tuple[str, str], datetime | None], limit: int) -> int:
-        """Offer jobs again whose messages are lost, at most so many of each queue, kind and version; returns how many.
+        """Offer jobs again whose messages are lost, at most so many; returns how many.
 
         `newest` is when the newest job that was claimed from each queue had been queued; None: the queue is empty.
         """

@@ -1,7 +1,8 @@
 -- Offer jobs again whose messages are lost. Queues are first in, first out: a queued job has lost its message if one that was
 -- queued long after its offer has been claimed, or if its queue is empty. What no consumer serves is not offered until one does.
 -- $1: lanes; $2: priorities; $3: when the newest job that was claimed from each queue had been queued, null if the queue is empty;
--- $4: the most jobs of each queue, kind and version.
+-- a time that is still to come, as the clock has gone back, says nothing;
+-- $4: the most jobs.
 with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, lost as materialized (
     select old.id
     from unnest($1::text[], $2::text[], $3::timestamptz[]) as mark(lane, priority, newest) join waiting using (lane, priority)
@@ -11,4 +12,6 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, lo
         order by offered_until limit $4::int
         for update skip locked
     ) as old
+    where newest is null or newest <= now()
+    limit $4::int
 ), :offer_again
