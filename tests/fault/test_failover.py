@@ -10,6 +10,7 @@ import copy
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import redis.asyncio as redis
 from infra.local.servers import Servers
 from tests.fault.claims import check_claims
 from tests.fault.jobs import submit, until_running
-from tests.support.job_client import KINDS, SUM, WAIT
+from tests.support.job_client import KINDS, SUM, WAIT, submit_failing
 from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Stack
@@ -39,6 +40,7 @@ LATER_S = float(os.environ.get("LATER_S", "0"))
 @pytest.fixture(scope="module")
 def replicated(shared_servers: Servers) -> Iterator[ReplicatedServers]:
     proxies = Proxies()
+    shared_servers.up()
     with replicated_postgres() as (primary, standby):
         servers = copy.copy(shared_servers)
         servers.postgres = primary
@@ -87,6 +89,31 @@ async def test_a_job_that_no_standby_has_is_not_acknowledged_under_its_key_eithe
             assert seen == {503}
             await asyncio.to_thread(replicated.standby.start)
             await until_found(lambda: accepted(client, work))
+
+
+async def test_a_retry_and_a_cancel_that_no_standby_has_are_not_acknowledged_when_asked_for_again(
+    replicated: ReplicatedServers, tmp_path: Path
+) -> None:
+    await empty(replicated.servers)
+    url, budgets = replicated.primary.url, {"record_budget_s": 0.4, "accept_budget_s": 0.9}
+    with Stack(replicated.servers, tmp_path, handlers=KINDS, postgres_url=url, **budgets) as stack:
+        await stack.start()
+        async with stack.client() as client:
+            failed = await submit_failing(client)
+            later = await client.post("/v1/jobs", json=SUM | {"options": {"delay_s": 3600}})
+            acts = {f"{failed}/retry": 202, f"{later.json()['links']['self']}/cancel": 200}
+            await asyncio.to_thread(replicated.standby.kill)
+            seen = {(act, (await client.post(act)).status_code) for act in acts for _ in range(4)}
+            assert seen == {(act, 503) for act in acts}
+            assert await stack.count("select count(*) from jobs where state = 'cancelled'") == 1
+            assert await stack.count("select count(*) from jobs where retry_of is not null") == 1
+            await asyncio.to_thread(replicated.standby.start)
+            for act, right in acts.items():
+                await until_found(partial(answers, client, act, right))
+
+
+async def answers(client: httpx2.AsyncClient, act: str, right: int) -> bool:
+    return (await client.post(act)).status_code == right
 
 
 async def accepted(client: httpx2.AsyncClient, work: Mapping[str, Any]) -> bool:

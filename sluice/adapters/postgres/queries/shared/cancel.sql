@@ -1,8 +1,9 @@
 -- Cancel jobs: at once if they have not begun; if one runs, its consumer is asked to stop, and settling decides.
+-- What has been cancelled before is not there to be cancelled again: that, too, is waited for, as the first time may have been in vain.
 -- $1: tenant; $2: ids. Returns nothing for a job that is finished, unknown or of another tenant.
 with wanted as materialized (
     select id from jobs
-    where id = any($2::uuid[]) and tenant = $1 and finished_at is null
+    where id = any($2::uuid[]) and tenant = $1 and finished_at is null and (select :replicated)
     order by id
     for update
 )
