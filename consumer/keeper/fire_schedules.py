@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.core.errors import BadRow, Invalid
+from sluice.core.errors import TRANSIENT, BadRow, Invalid
 from sluice.core.ports import ScheduleStore
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -16,24 +16,36 @@ class FireSchedules:
 
     def __init__(self, store: ScheduleStore, telemetry: Telemetry) -> None:
         self._store, self._telemetry = store, telemetry
+        self._put_back: set[str] = set()
 
     async def once(self) -> int:
-        """Fire what is due; returns how many jobs that made."""
+        """Fire what is due, what could not be fired last time after all others; returns how many jobs that made."""
         found = await self._store.due_schedules(SCHEDULES_PER_TICK)
+        found.sort(key=lambda each: each.id in self._put_back)
+        self._put_back &= {each.id for each in found}
         return sum([await self._fire(each) for each in found])
 
     async def _fire(self, found: DueSchedule) -> int:
-        """Fire one. If that fails it holds up no other: it stays due, and is reported until it is fixed."""
+        """Fire one. If that fails it holds up no other: it stays due, and is reported until it is fixed.
+
+        What may be the server's fault ends the turn, and is reported once it comes again.
+        """
         try:
             return await self._plan_and_fire(found)
         except (Invalid, BadRow) as error:
-            self._telemetry.emit(
-                Event.DUTY_FAILED, duty=type(self).__name__, schedule=found.name, why=str(error)
-            )
+            self._report(found, error)
             return 0
+        except TRANSIENT as error:
+            if found.id in self._put_back:
+                self._report(found, error)
+            self._put_back.add(found.id)
+            raise
+
+    def _report(self, found: DueSchedule, error: Exception) -> None:
+        self._telemetry.emit(Event.DUTY_FAILED, duty=type(self).__name__, schedule=found.name, why=str(error))
 
     async def _plan_and_fire(self, found: DueSchedule) -> int:
-        firing = plan(found.timing, found.catch_up, found.due, found.now)
+        firing = plan(found.timing, found.catch_up, found.due, found.now, found.most_ticks)
         jobs = [(new_job_id(), tick) for tick in firing.ticks]
         if not await self._store.fire_schedule(found, firing.next_at, jobs):
             return 0

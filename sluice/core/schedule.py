@@ -27,6 +27,8 @@ MISSED_S = 60.0
 
 MOST_AT_ONCE = 100
 """Missed ticks of one schedule that are fired at once."""
+BYTES_AT_ONCE = 8 * 1024 * 1024
+"""Bytes of input that these store; one tick may store more."""
 
 LONGEST = 100
 EXAMPLE = "'30 3 * * 1-5' is 03:30 from Monday to Friday"
@@ -105,11 +107,17 @@ class DueSchedule(NamedTuple):
     catch_up: str
     due: datetime
     now: datetime
+    input_bytes: int = 0
 
     @property
     def timing(self) -> Timing:
         """When it fires."""
         return Timing(self.cron, self.timezone)
+
+    @property
+    def most_ticks(self) -> int:
+        """How many ticks may be fired in one statement, each of which stores the input once more."""
+        return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // max(1, self.input_bytes)))
 
 
 def check(timing: Timing) -> None:
@@ -129,10 +137,13 @@ def next_tick(timing: Timing, after: datetime) -> datetime:
     raise Invalid([Flaw("/cron", "never", f"{timing.cron!r} never fires. {_help()}")])
 
 
-def plan(timing: Timing, catch_up: str, due: datetime, now: datetime) -> Firing:
-    """Decide which ticks to fire, of `due` and those missed since, and when the next is. Raises Invalid as `next_tick`."""
+def plan(timing: Timing, catch_up: str, due: datetime, now: datetime, most: int = MOST_AT_ONCE) -> Firing:
+    """Decide which ticks to fire, of `due` and those missed since, at most so many, and when the next is.
+
+    Raises Invalid as `next_tick`.
+    """
     if catch_up == CatchUp.ALL:
-        return _each(timing, due, now)
+        return _each(timing, due, now, most)
     if catch_up == CatchUp.NONE:
         return _newest(timing, due, now)
     return Firing((due,), next_tick(timing, now))
@@ -149,9 +160,9 @@ def _newest(timing: Timing, due: datetime, now: datetime) -> Firing:
     return Firing((tick,), next_tick(timing, now)) if tick <= now else Firing((), tick)
 
 
-def _each(timing: Timing, due: datetime, now: datetime) -> Firing:
+def _each(timing: Timing, due: datetime, now: datetime, most: int) -> Firing:
     ticks, following = [due], next_tick(timing, due)
-    while following <= now and len(ticks) < MOST_AT_ONCE:
+    while following <= now and len(ticks) < most:
         ticks.append(following)
         following = next_tick(timing, following)
     return Firing(tuple(ticks), following)

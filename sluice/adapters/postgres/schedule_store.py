@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sluice.adapters.postgres.job_store import SHORT_INPUT
+from sluice.adapters.postgres.pool import WRITE_S
 from sluice.adapters.postgres.store import Store
 from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
 
@@ -41,7 +42,8 @@ class PostgresScheduleStore(Store):
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
     ) -> bool:
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
-        rows = await self.ask("fire_schedule", due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
+        values = (due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
+        rows = await self.ask("fire_schedule", *values, budget_s=WRITE_S)
         return bool(rows[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,9 +16,9 @@ import uuid_utils
 
 from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
-from sluice.core.errors import BadRow
+from sluice.core.errors import BadRow, ServerAway
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.schedule import MOST_AT_ONCE, DueSchedule, Schedule
+from sluice.core.schedule import BYTES_AT_ONCE, MOST_AT_ONCE, DueSchedule, Schedule
 from tests.integration.record.record_fixture import Record, ids_in
 from tests.support.make_jobs import OPTIONS, new_schedule
 
@@ -252,6 +253,47 @@ async def test_very_many_missed_ticks_are_made_up_for_bit_by_bit(
     assert await keeper.once() <= 1  # a minute may have begun
     ticks = [job["run_at"] for job in await jobs(record)]
     assert ticks == [start + timedelta(minutes=number) for number in range(len(ticks))]
+
+
+async def test_missed_ticks_are_made_up_for_by_size(
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules
+) -> None:
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=150)
+    large = b"%-*d" % (BYTES_AT_ONCE // 3, 1)
+    await kept(store, catch_up="all", cron="* * * * *", next_at=start, input=large)
+    await overdue(record, store, name="huge", input=large * 4)
+    assert [await keeper.once() for _ in range(2)] == [3 + 1, 3]
+
+
+class StumblingStore(PostgresScheduleStore):
+    """One that takes too long over this schedule."""
+
+    slow = ""
+
+    async def fire_schedule(
+        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
+    ) -> bool:
+        if due.id == self.slow:
+            raise ServerAway("postgresql", "did not answer in time")
+        return await super().fire_schedule(due, next_at, jobs)
+
+
+async def test_a_tick_that_takes_too_long_is_reported_and_holds_up_no_other_at_the_next_turn(
+    record: Record,
+) -> None:
+    store = StumblingStore(record.database, 5)
+    keeper = FireSchedules(store, Telemetry(record.events))
+    store.slow = (await overdue(record, store, hours=2, name="slow")).id
+    await overdue(record, store)
+    with pytest.raises(ServerAway):
+        await keeper.once()
+    assert (await jobs(record), record.events.fields(Event.DUTY_FAILED)) == ([], [])
+    with pytest.raises(ServerAway):
+        await keeper.once()
+    assert len(await jobs(record)) == 1
+    assert [each["schedule"] for each in record.events.fields(Event.DUTY_FAILED)] == ["slow"]
+    store.slow = ""
+    assert await keeper.once() == 1
 
 
 async def test_what_is_paused_does_not_fire_and_on_resume_its_missed_ticks_are_gone(
