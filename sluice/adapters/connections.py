@@ -140,7 +140,7 @@ def _connect_ports(
         listing=PostgresListingStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
-        keeper=PostgresKeeperStore(database),
+        keeper=PostgresKeeperStore(database, owner),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
         cache=redis.cache,
         subscriptions=redis.subscriptions,

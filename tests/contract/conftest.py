@@ -165,7 +165,7 @@ async def _on_postgresql(
 
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
-        PostgresListingStore(database, settings), PostgresKeeperStore(database), api_keys, change, outbox,
+        PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,

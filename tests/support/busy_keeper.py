@@ -11,7 +11,8 @@ from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.pool import Database
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
-from tests.support.leases import rescue
+from tests.support.leases import new_owner, rescue
+from tests.support.servers import sql_session
 
 NAME = "restless"
 
@@ -19,7 +20,8 @@ NAME = "restless"
 async def main(url: str) -> None:
     """Repeat every duty in a task of its own, for ever."""
     database = Database(url, NAME, Telemetry(), size=10)
-    keeper = PostgresKeeperStore(database)
+    async with sql_session(url) as sql:
+        keeper = PostgresKeeperStore(database, await new_owner(sql))
     duties: list[Callable[[], Awaitable[object]]] = [
         lambda: keeper.take_due_messages(100),
         lambda: rescue(keeper),

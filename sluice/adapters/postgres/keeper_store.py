@@ -8,10 +8,12 @@ from datetime import datetime
 
 import orjson
 
+from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.errors import Malformed
 from sluice.core.job import Job, Message
 from sluice.core.lifecycle import LOST_LIMIT
+from sluice.core.owner import Owner
 from sluice.core.ports import Held, Look, OpenJob
 from sluice.core.queue_stats import LaneCount, Works, read_works
 
@@ -21,6 +23,10 @@ RESCUE_S = 10.0
 
 class PostgresKeeperStore(Store):
     """Implements sluice.core.ports.KeeperStore, PruneStore and StatisticsStore, where its methods are described."""
+
+    def __init__(self, database: Database, owner: Owner) -> None:
+        super().__init__(database)
+        self._owner = owner
 
     async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
         rows = await self.ask("look", list(rates), list(rates.values()), idempotency_keep_s)
@@ -36,7 +42,7 @@ class PostgresKeeperStore(Store):
         return int(rows[0]["last"]), int(rows[0]["dropped"])
 
     async def take_dead_leases(self) -> list[str]:
-        return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S)]
+        return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S, self._owner.id)]
 
     async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
         rows = await self.ask("find_held_jobs", leases, *after, limit)

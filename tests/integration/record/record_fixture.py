@@ -52,7 +52,7 @@ class Record:
         self.database = Database(servers.postgres.url, "tests", Telemetry(self.events), size=10)
         self.store = PostgresJobStore(self.database, self.owner, self.settings)
         self.control = PostgresControlStore(self.database, self.settings)
-        self.keeper = PostgresKeeperStore(self.database)
+        self.keeper = PostgresKeeperStore(self.database, self.owner)
         self.prune: PruneStore = self.keeper
         self.statistics: StatisticsStore = self.keeper
         self.server = PostgresServer(self.database, self.settings.record_budget_s)

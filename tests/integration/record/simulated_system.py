@@ -45,6 +45,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fakes import FakeCache
 from tests.support.faulty_store import FaultyStore
+from tests.support.leases import new_owner
 from tests.support.servers import settings_for
 
 TENANT = "acme"
@@ -174,7 +175,8 @@ class SimulatedSystem:
         self.apis = [Api(self), Api(self)]
         self.hands = [await self.new_hands() for _ in range(2)]
         self.newest: dict[tuple[str, str], datetime] = {}
-        self._keepers = self._made_keepers()
+        self._keeper = await new_owner(self.sql)
+        self._keepers = self._made_keepers(self._keeper)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -221,10 +223,15 @@ class SimulatedSystem:
         return str(settled[0].state) if settled else None
 
     async def end_leases(self, silent: Sequence[Hands]) -> None:
-        """As if these consumers had been silent for longer than a lease; without any, as if all had been, and had died."""
+        """As if these consumers had been silent for longer than a lease; without any, as if all had been, and had died.
+
+        Who keeps the record has a lease of its own.
+        """
         await self.sql.execute(
-            "update consumers set lease_until = clock_timestamp() - interval '1 s' where id = any($1) or $1 = '{}'",
+            "update consumers set lease_until = clock_timestamp() - interval '1 s'"
+            " where id = any($1) or $1 = '{}' and id <> $2",
             [hands.owner.id for hands in silent],
+            self._keeper.id,
         )
 
     async def meddle(self, job_id: str, assignments: str) -> bool:
@@ -247,8 +254,8 @@ class SimulatedSystem:
         )
         return {str(row["id"]): row for row in rows}
 
-    def _made_keepers(self) -> dict[str, Duty]:
-        store = PostgresKeeperStore(self.database)
+    def _made_keepers(self, owner: Owner) -> dict[str, Duty]:
+        store = PostgresKeeperStore(self.database, owner)
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
         record = RecordDuties(store, store, self.cache, self.telemetry)

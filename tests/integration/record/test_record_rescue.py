@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from consumer.keeper.rescue_jobs import FIRST
-from sluice.adapters.postgres.keeper_store import RESCUE_S
+from sluice.adapters.postgres.keeper_store import RESCUE_S, PostgresKeeperStore
 from sluice.core.lifecycle import DEADLINE_PASSED, LOST_LIMIT, WORKER_LOST, Failure, succeeded
 from sluice.core.owner import Owner
 from sluice.core.ports import OpenJob
@@ -53,8 +53,9 @@ async def test_a_job_that_nobody_holds_is_not_rescued_even_if_every_lease_is_ove
     (waiting,) = await record.accepted()
     (later,) = await record.accepted(delay_s=60)
     held = await record.claimed()
-    await record.sql.execute("update consumers set lease_until = clock_timestamp() - interval '1 second'")
-    assert ids_of(await record.rescue()) == [held.id]
+    keeper = PostgresKeeperStore(record.database, await new_owner(record.sql))
+    await die(record, record.owner, *record._others)
+    assert ids_of(await rescue(keeper)) == [held.id]
     rows = [await record.row(each) for each in (waiting, later)]
     assert [(row["state"], row["crash_count"]) for row in rows] == [("queued", 0), ("scheduled", 0)]
 
@@ -171,6 +172,16 @@ async def test_a_lease_that_holds_is_left_alone(record: Record) -> None:
     assert await record.rescue() == []
     assert await record.state(job.id) == "running"
     assert await leases(record) == before
+
+
+async def test_a_keeper_whose_own_lease_is_over_rescues_nobody_as_all_may_be(record: Record) -> None:
+    owner = record.another()
+    (job,) = await record.other(owner).claim(await record.accepted(), KINDS)
+    await record.sql.execute("update consumers set lease_until = lease_until - interval '1 day'")
+    assert await record.rescue() == []
+    anew = "update consumers set lease_until = clock_timestamp() + interval '1 minute' where id = $1"
+    await record.sql.execute(anew, record.owner.id)
+    assert ids_of(await record.rescue()) == [job.id]
 
 
 async def test_no_two_keepers_take_the_same_lease(record: Record) -> None:
