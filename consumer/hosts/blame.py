@@ -9,7 +9,7 @@ STRIKES = 2
 """How often a kind may block or kill the host that it shares."""
 
 WINDOW_S, MOST_SLOW_S = 60.0, 10.0
-"""For how much of a minute a kind may hold up the event loop that it shares."""
+"""For how much of a minute a kind may hold up the event loop that it shares. What is counted otherwise is forgotten as well."""
 
 
 class Blame:
@@ -18,6 +18,7 @@ class Blame:
     def __init__(self) -> None:
         self._strikes: Counter[str] = Counter()
         self._slow_s: defaultdict[str, float] = defaultdict(float)
+        self._lacks: Counter[str] = Counter()
         self._since = monotonic()
 
     def strike(self, kind: str) -> bool:
@@ -31,14 +32,31 @@ class Blame:
 
     def hold_up(self, kind: str, seconds: float) -> bool:
         """Count time for which a kind has held up the event loop; returns whether it gets a host of its own from now on."""
-        if monotonic() > self._since + WINDOW_S:
-            self._slow_s.clear()
-            self._since = monotonic()
+        self._begin_window()
         self._slow_s[kind] += seconds
         if self.quarantined(kind) or self._slow_s[kind] < MOST_SLOW_S:
             return False
         self._strikes[kind] = STRIKES
         return True
+
+    def hear_alone(self, kind: str, lacks: bool) -> None:
+        """Count how a job ended alone that lacked memory or files among others."""
+        self._begin_window()
+        if lacks:
+            self._lacks[kind] += 1
+        else:
+            del self._lacks[kind]
+
+    def lacks_alone(self, kind: str) -> bool:
+        """Tell whether jobs of a kind have lately lacked memory or files without others, too."""
+        self._begin_window()
+        return self._lacks[kind] >= STRIKES
+
+    def _begin_window(self) -> None:
+        if monotonic() > self._since + WINDOW_S:
+            self._slow_s.clear()
+            self._lacks.clear()
+            self._since = monotonic()
 
     @property
     def kinds(self) -> list[str]:

@@ -7,7 +7,7 @@ import resource
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from consumer.attempt import Attempt
 from consumer.hosts.child import HostSpec
@@ -16,7 +16,7 @@ from consumer.hosts.host_stats import HostStats
 from consumer.hosts.in_hand import Interrupted
 from consumer.hosts.place import Place
 from consumer.hosts.places import SHARED, Places
-from consumer.hosts.slots import FreshSlots, Slots
+from consumer.hosts.slots import FreshSlots, Slots, WantedSlots
 from consumer.hosts.starting import start_host
 from sluice.core.catalogue import KindInfo
 from sluice.core.outcome import ChildDied, Ending, FilesGone, OutOfMemory, Released
@@ -26,6 +26,11 @@ from sluice.errors import StartRefused
 
 MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 """Open files from which on a host is renewed: one that has no more fails every job."""
+
+
+AnyPlace: TypeAlias = Place | Slots | WantedSlots
+Lack = OutOfMemory | FilesGone
+"""Endings that may be the fault of others in the same process."""
 
 
 class Wear(NamedTuple):
@@ -62,7 +67,7 @@ class Hosts:
         self._fresh = [
             FreshSlots(partial(self._start, "alone", slot=slot, alone=True)) for slot in (False, True)
         ]
-        self._coming: TaskSet[Host] = TaskSet()
+        self._coming: TaskSet[Host | None] = TaskSet()
 
     def __repr__(self) -> str:
         return f"<Hosts {self.places} {self.slots}>"
@@ -120,8 +125,8 @@ class Hosts:
                 ending = await run(attempt)
             except Interrupted:
                 continue
-            if isinstance(ending, OutOfMemory | FilesGone) and run != self._run_alone:
-                ending = await self._run_alone(attempt)
+            if isinstance(ending, Lack) and run != self._run_alone:
+                return await self._run_once_more(attempt, ending)
             return ending
         return Released()
 
@@ -167,11 +172,24 @@ class Hosts:
             self.places.strike(attempt.info.kind)
         return ending
 
+    async def _run_once_more(self, attempt: Attempt, ending: Ending) -> Ending:
+        """Run a job alone that lacked memory or files among others. A kind whose jobs lack them there, too, is believed at once."""
+        kind, blame = attempt.info.kind, self.places.blame
+        place = WantedSlots(self._fresh_for(attempt), lambda: not blame.lacks_alone(kind))
+        again = await self._run_at(place, attempt)
+        if place.refused:
+            return ending
+        blame.hear_alone(kind, isinstance(again, Lack))
+        return again
+
     async def _run_alone(self, attempt: Attempt) -> Ending:
         """Run a job in a new host, which ends with it."""
-        return await self._run_at(self._fresh[attempt.info.runs_in == "process"], attempt)
+        return await self._run_at(self._fresh_for(attempt), attempt)
 
-    async def _run_at(self, place: Place | Slots, attempt: Attempt) -> Ending:
+    def _fresh_for(self, attempt: Attempt) -> FreshSlots:
+        return self._fresh[attempt.info.runs_in == "process"]
+
+    async def _run_at(self, place: AnyPlace, attempt: Attempt) -> Ending:
         while True:
             host = place.take()
             if host is None:
@@ -187,16 +205,14 @@ class Hosts:
             finally:
                 place.put_back(host)
 
-    async def _wait_for_host(self, place: Place | Slots, attempt: Attempt) -> Host | None:
+    async def _wait_for_host(self, place: AnyPlace, attempt: Attempt) -> Host | None:
         """Wait for a host; None if the attempt was stopped meanwhile."""
         coming = self._coming.start(place.wait(), f"host-for-{attempt.job.id}")
         with attempt.wait_for_host() as stopped:
             await asyncio.wait([coming, stopped], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]  # futures of two types
         if attempt.stopped is None:
             return coming.result()
-        coming.add_done_callback(
-            lambda late: late.cancelled() or late.exception() or place.put_back(late.result())
-        )
+        coming.add_done_callback(partial(_put_back_late, place))
         return None
 
     async def _start(self, name: str, slot: bool = False, alone: bool = False) -> Host:
@@ -212,3 +228,8 @@ class Hosts:
     def _refuse(self, why: StartRefused) -> None:
         self._refused = why
         self._on_refused()
+
+
+def _put_back_late(place: AnyPlace, coming: asyncio.Task[Host | None]) -> None:
+    if not coming.cancelled() and coming.exception() is None and (host := coming.result()) is not None:
+        place.put_back(host)

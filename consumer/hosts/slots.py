@@ -70,13 +70,44 @@ class FreshSlots(Slots):
     async def wait(self) -> Host:
         """Start a host once there is room for another."""
         await self._room.acquire()
+        return await self._start_in_room()
+
+    async def wait_if(self, wanted: Callable[[], bool]) -> Host | None:
+        """Start a host once there is room for another, if it is still wanted by then."""
+        await self._room.acquire()
+        if wanted():
+            return await self._start_in_room()
+        self._room.release()
+        return None
+
+    def put_back(self, host: Host) -> None:
+        """Let the host end, and make room."""
+        super().put_back(host)
+        self._room.release()
+
+    async def _start_in_room(self) -> Host:
         try:
             return await super().wait()
         except BaseException:
             self._room.release()
             raise
 
+
+class WantedSlots:
+    """Hands out new hosts for as long as they are `wanted`; `refused` tells that one was not."""
+
+    def __init__(self, slots: FreshSlots, wanted: Callable[[], bool]) -> None:
+        self._slots, self._wanted, self.refused = slots, wanted, False
+
+    def take(self) -> None:
+        """Take none: all are new."""
+
+    async def wait(self) -> Host | None:
+        """Start a host, if it is wanted."""
+        host = await self._slots.wait_if(self._wanted)
+        self.refused = host is None
+        return host
+
     def put_back(self, host: Host) -> None:
-        """Let the host end, and make room."""
-        super().put_back(host)
-        self._room.release()
+        """Let the host end."""
+        self._slots.put_back(host)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from consumer.hosts.blame import STRIKES
+from consumer.hosts.host import Host
+from consumer.hosts.slots import FRESH_AT_ONCE
 from sluice.core.outcome import HandlerFailed, OutOfMemory, Released, TimedOut
 from sluice.errors import BadInput, BadOutput, GiveUp, RetryLater
 from tests.unit.consumer import hostile_kinds as kinds
@@ -178,6 +181,22 @@ async def test_a_handler_that_lacks_memory_is_tried_once_more_in_another_process
         mark = tmp_path / handler.kind
         assert await hosts.value(handler, how="hungry at first", mark=str(mark)) != int(mark.read_text())
         assert isinstance(await hosts.run(handler, {"how": "hungry"}), OutOfMemory), "but only once more"
+
+
+async def test_a_kind_that_lacks_memory_alone_as_well_soon_holds_up_nobody_for_it(
+    hosts: RealHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, started = hosts.hosts._fresh[False], list[Host]()
+
+    async def start(starting: Callable[[], Awaitable[Host]] = fresh._start) -> Host:
+        started.append(await starting())
+        return started[-1]
+
+    monkeypatch.setattr(fresh, "_start", start)
+    endings = await asyncio.gather(*(hosts.run(kinds.ends, {"how": "hungry"}) for _ in range(40)))
+    assert {type(ending) for ending in endings} == {OutOfMemory}
+    assert STRIKES <= len(started) < STRIKES + FRESH_AT_ONCE
+    assert await hosts.value(kinds.in_thread, how="pid"), "others are not held up"
 
 
 @pytest.mark.parametrize("handler", [kinds.echo, kinds.talk, kinds.in_thread, kinds.in_process])
