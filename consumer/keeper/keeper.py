@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import Random
 
-from consumer.failure_report import report_unforeseen
-from sluice.core.errors import ServerRefused
+from sluice.core.errors import TRANSIENT, ServerRefused
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -17,6 +18,10 @@ Duty = Callable[[], Awaitable[object]]
 
 TOGETHER = 4
 """Consumers whose keepers look at the record once per tick; in a larger fleet each looks as much less often."""
+LONGEST_REST_S = 10.0
+"""Seconds after which a keeper looks in the largest fleet: most of it may have died."""
+REPORTED = 3
+"""Failures in a row after which what may be the server's fault is reported as the duty's."""
 
 
 class Keeper:
@@ -41,6 +46,7 @@ class Keeper:
         self._telemetry, self._every_look = telemetry, every_look
         self._rng = Random()  # noqa: S311  jitter
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._failures: Counter[str] = Counter()
         self._tasks: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
@@ -51,9 +57,8 @@ class Keeper:
         try:
             while True:
                 consumers = await self.look()
-                await asyncio.sleep(
-                    self._tick_s * max(1.0, consumers / TOGETHER) * self._rng.uniform(0.8, 1.2)
-                )
+                rest_s = min(self._tick_s * max(1.0, consumers / TOGETHER), max(self._tick_s, LONGEST_REST_S))
+                await asyncio.sleep(rest_s * self._rng.uniform(0.8, 1.2))
         finally:
             await self._tasks.cancel()
 
@@ -63,19 +68,29 @@ class Keeper:
         try:
             found = await self._store.look(idle, self._idempotency_keep_s)
         except Exception as error:  # noqa: BLE001  the next tick looks again
-            report_unforeseen(self._telemetry, "look", error)
+            self._report("look", error)
             return 1
+        del self._failures["look"]
         for name in found.duties:
             self._busy[name] = self._tasks.start(self._do(name), f"keeper-{name}")
+            self._busy[name].add_done_callback(partial(self._be_free, name))
         await self._every_look()
         return found.consumers
 
     async def _do(self, name: str) -> None:
         try:
             await self.duties[name]()
-        except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
-            self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
         except Exception as error:  # noqa: BLE001  as above
-            report_unforeseen(self._telemetry, name, error)
-        finally:
-            del self._busy[name]
+            self._report(name, error)
+        else:
+            del self._failures[name]
+
+    def _be_free(self, name: str, _: asyncio.Task[None]) -> None:
+        del self._busy[name]
+
+    def _report(self, name: str, error: Exception) -> None:
+        """Report a failure. That a server is away is reported elsewhere; that a duty is not done again and again is, too."""
+        self._failures[name] += 1
+        passing = isinstance(error, TRANSIENT) and not isinstance(error, ServerRefused)
+        if not passing or self._failures[name] % REPORTED == 0:
+            self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))

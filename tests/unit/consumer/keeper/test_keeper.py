@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from consumer.keeper.keeper import TOGETHER, Keeper
+from consumer.keeper.keeper import LONGEST_REST_S, REPORTED, TOGETHER, Keeper
 from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.ports import Look
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -83,13 +83,15 @@ async def test_a_duty_that_takes_long_holds_up_no_other_and_is_not_begun_again()
     [
         ([ValueError("oh"), KeyError("no")], ["ValueError('oh')", "KeyError('no')"]),
         ([ServerAway("postgresql"), TryAgain()], []),
+        ([TryAgain()] * (REPORTED + 1), ["TryAgain()"]),
     ],
 )
 async def test_it_goes_on_whatever_goes_wrong(errors: list[Exception], said: list[str]) -> None:
     duty = Duty(*errors)
-    scene = Scene(*errors, *[Look(("count",), 1)] * 3, count=duty)
+    times = len(errors) + 1
+    scene = Scene(*errors, *[Look(("count",), 1)] * times, count=duty)
     keeping = asyncio.create_task(scene.keeper.keep())
-    await until(lambda: duty.done == 3)
+    await until(lambda: duty.done == times)
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await keeping
@@ -107,13 +109,13 @@ async def test_in_a_large_fleet_each_keeper_looks_less_often(monkeypatch: pytest
         naps.append(seconds)
         await really_sleep(0)
 
-    scene = Scene(Look((), 1), Look((), 10 * TOGETHER), count=Duty())
+    scene = Scene(Look((), 1), Look((), 10 * TOGETHER), Look((), 10**6), count=Duty())
     monkeypatch.setattr(asyncio, "sleep", sleep)
     keeping = asyncio.create_task(scene.keeper.keep())
-    while len(naps) < 2:
+    while len(naps) < 3:
         await really_sleep(0)
     keeping.cancel()
-    assert [each / 0.001 for each in naps[:2]] == [pytest.approx(1, rel=0.21), pytest.approx(10, rel=0.21)]
+    assert [pytest.approx(each, rel=0.21) for each in naps[:3]] == [0.001, 0.01, LONGEST_REST_S]
 
 
 async def test_its_duties_end_with_it() -> None:
