@@ -5,6 +5,5 @@ set state = 'failed', version = version + 1, finished_at = now(), expires_at = n
     error = convert_to(json_build_object('type', 'deadline-passed',
         'title', 'The deadline passed before the job was started', 'detail', '', 'retryable', false,
         'attempt', attempt, 'fingerprint', :overdue_print)::text, 'UTF8')
-from late
-where jobs.id = late.id
+where id = any(array(select id from late))
 returning :job, null::bytea as input, result, error

@@ -35,7 +35,7 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, sh
     set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now(),
         :only_its_own_result
     from wanted
-    where jobs.id = wanted.id and not wanted.overdue
+    where jobs.id = wanted.id and not wanted.overdue and jobs.id = any(array(select id from wanted))
     returning :job, :input, null::bytea as result, null::bytea as error
 )
 select * from claimed union all select * from failed

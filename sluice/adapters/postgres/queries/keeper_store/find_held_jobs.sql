@@ -4,7 +4,7 @@
 -- Returns the ids, and tenant and id of the last job looked at, if there are more.
 with seen as materialized (
     select id, tenant, owner from jobs
-    where finished_at is null and (tenant, id) > ($2::text, $3::uuid)
+    where finished_at is null and tenant >= '' and (tenant, id) > ($2::text, $3::uuid)
     order by tenant, id
     limit $4::int
 )

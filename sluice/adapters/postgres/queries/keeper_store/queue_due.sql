@@ -1,4 +1,5 @@
 -- Queue scheduled jobs whose time has come.
+-- The ids come as an array: a join may be planned as a walk of the whole table, once most of it is due.
 -- $1: the most jobs to take. Returns id and version of each.
 with due as materialized (
     select id from jobs
@@ -6,7 +7,7 @@ with due as materialized (
     order by run_at limit $1::int for update skip locked
 ), changed as (
     update jobs set state = 'queued', version = version + 1, queued_at = now(), :queued_anew
-    from due where jobs.id = due.id
-    returning jobs.id, state, lane, priority, version
+    where id = any(array(select id from due))
+    returning id, state, lane, priority, version
 ), :sent
 select id::text, version from changed

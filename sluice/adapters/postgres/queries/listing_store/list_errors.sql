@@ -5,7 +5,7 @@ select error_fingerprint as fingerprint, kind, count(*)::int, max(finished_at) a
 from (select id, kind, error_fingerprint, finished_at, error
       from jobs
       where finished_at is not null and result is null and cancel_requested_at is null
-        and (tenant, id) < ($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and (tenant, id) >= ($1, $2::uuid)
+        and tenant >= '' and (tenant, id) < ($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and (tenant, id) >= ($1, $2::uuid)
       order by tenant desc, id desc
       limit $3::int) as failed
 group by error_fingerprint, kind

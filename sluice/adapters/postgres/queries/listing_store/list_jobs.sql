@@ -1,5 +1,5 @@
 -- List jobs of a tenant, newest first: the newest of each group of states that has an index, merged. The rows are compared in
--- the form the indexes have, so that no other index and no scan can serve. Other filters are applied to what an index yields,
+-- the form the indexes have, and one that they say, so that no other index and no scan can serve. Other filters are applied to what an index yields,
 -- and the rows examined are counted: the last one that may be examined of a group is returned (`bound`), whether it fits or not,
 -- as more may fit below it. A scalar subquery tells whether a job was retried: `not exists` may be planned as a hash of the whole
 -- table.
@@ -9,22 +9,22 @@
 with seen as materialized (
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
      where finished_at is null and $2::text[] && array['scheduled', 'queued', 'running']
-       and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
+       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
      order by tenant desc, id desc limit $11::int)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
      where result is not null and 'succeeded' = any($2)
-       and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
+       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
      order by tenant desc, id desc limit $11::int)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
      where finished_at is not null and result is null and cancel_requested_at is null and 'failed' = any($2)
-       and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
+       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
      order by tenant desc, id desc limit $11::int)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
      where finished_at is not null and cancel_requested_at is not null and 'cancelled' = any($2)
-       and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
+       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
      order by tenant desc, id desc limit $11::int)
 ), hits as materialized (
     select id, fits, place = $11 as bound
@@ -43,4 +43,5 @@ with seen as materialized (
 )
 select :job, null::bytea as input, null::bytea as result, error, fits, bound
 from hits join jobs using (id)
+where id = any(array(select id from hits))
 order by hits.id desc
