@@ -14,6 +14,11 @@ SCOPES ?= submit,read
 # `make run RABBITMQ=off`: without RabbitMQ, consumers pull jobs from PostgreSQL. So it is where RabbitMQ cannot be had.
 RABBITMQ ?= auto
 
+# `make run SERVERS=wheels`, `make test SERVERS=wheels`: PostgreSQL and Valkey from Python packages, even where others are
+# installed. So it is (with auto) where they are not, and nobody is root.
+SERVERS ?= auto
+export SERVERS
+
 # Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
@@ -133,5 +138,6 @@ load: setup  ## users with a rate and a verdict, against the running stack: make
 lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
+	$(COMPILE) --group servers -o infra/local/requirements.txt
 	$(COMPILE) --group containers -o infra/docker/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from infra.local import ports
-from infra.local.servers import Servers
+from infra.local.servers import ProgramMissing, Servers
 from tests.support.servers import empty, running_servers
 from tests.support.stack import Stack, stack_on_empty_servers
 
@@ -20,6 +21,30 @@ def pytest_configure() -> None:
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports._CANDIDATES = ports._CANDIDATES[number::workers]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Skip a test that needs a program which is not on this machine; `infra.local ensure` has said so, and how to get it."""
+    with _skipped_without_a_program():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Skip it as well if it starts the program itself."""
+    with _skipped_without_a_program():
+        return (yield)
+
+
+@contextmanager
+def _skipped_without_a_program() -> Iterator[None]:
+    try:
+        yield
+    except ProgramMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

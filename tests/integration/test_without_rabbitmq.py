@@ -15,7 +15,7 @@ from infra.local.sample_jobs import samples
 from infra.local.servers import Servers
 from sluice.adapters.redis.connection import channel
 from tests.support.job_client import KINDS, WAIT, JobClient, submit_and_wait, submit_failing, until_ended
-from tests.support.stack import Stack, stack_on_empty_servers
+from tests.support.stack import Stack, stack_without_rabbitmq
 from tests.support.waiting import until_found
 
 SHIPPED = "sluice.kinds.image_thumbnail,sluice.kinds.measurements_summary,sluice.kinds.demo_sleep,sluice.kinds.demo_spin"
@@ -36,8 +36,9 @@ async def outbox_is_empty(stack: Stack) -> bool:
 def no_rabbitmq(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start an api and two consumers without RabbitMQ, whose heartbeat is slower than any cancel may be."""
     settings = {"handlers": f"{KINDS},{SHIPPED}", "beat_s": 5, "lease_s": 20}
-    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("stack"), **settings) as stack:
-        asyncio.run(without_rabbitmq(stack).start(consumers=2))
+    directory = tmp_path_factory.mktemp("stack")
+    with stack_without_rabbitmq(shared_servers, directory, **settings) as stack:
+        asyncio.run(stack.start(consumers=2))
         yield stack
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
-from infra.local.postgres import Postgres, _run
+from infra.local.postgres import Postgres
 from infra.local.run_as import temporary_directory
 from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import migrate
@@ -53,8 +53,7 @@ class CountingPostgres(Postgres):
 
     def _initialise(self) -> None:
         super()._initialise()
-        single = ("--single", "-D", str(self.data), "sluice")
-        _run(self.data, "postgres", *single, stdin=_AS_SUPERUSER)
+        self.run("postgres", "--single", "sluice", stdin=_AS_SUPERUSER)
 
     def _configure(self) -> None:
         super()._configure()

@@ -14,7 +14,7 @@ import redis.asyncio as redis
 from yarl import URL
 
 from infra.local.run_as import temporary_directory
-from infra.local.servers import Server, Servers
+from infra.local.servers import Server, Servers, missing
 from sluice.adapters.postgres.migrate import migrate
 from sluice.core.lanes import DEAD_QUEUE, PRIORITIES, queue_name
 from sluice.core.runtime.settings import Settings
@@ -24,11 +24,12 @@ QUEUES = [DEAD_QUEUE, *(queue_name(lane, each) for lane in ("default", "heavy") 
 
 @contextmanager
 def running_servers(make: Callable[[Path], Servers] = Servers) -> Iterator[Servers]:
-    """Run PostgreSQL (migrated), Redis and RabbitMQ in a directory of their own."""
+    """Run PostgreSQL (migrated), Redis and, where it is installed, RabbitMQ in a directory of their own."""
     directory = temporary_directory("sluice-test-")
     servers = make(directory)
+    lacking = missing()
     try:
-        servers.up()
+        servers.up(*(server for server in servers if server.program not in lacking))
         asyncio.run(migrate(servers.postgres.url))
         yield servers
     finally:
@@ -93,8 +94,10 @@ async def sql_session(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Reco
 
 
 async def empty(servers: Servers) -> None:
-    """Empty every table, Redis and every queue."""
-    await asyncio.gather(empty_postgres(servers), _empty_redis(servers), empty_rabbitmq(servers))
+    """Empty every table, Redis and every queue, if there is a RabbitMQ."""
+    await asyncio.gather(empty_postgres(servers), _empty_redis(servers))
+    if servers.rabbitmq.alive:
+        await empty_rabbitmq(servers)
 
 
 KEPT = ("alembic_version", "duties")

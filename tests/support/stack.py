@@ -240,6 +240,16 @@ def stack_on_empty_servers(servers: Servers, directory: Path, **settings: object
         yield stack
 
 
+@contextmanager
+def stack_without_rabbitmq(servers: Servers, directory: Path, **settings: object) -> Iterator[Stack]:
+    """The same, on two servers."""
+    servers.up(servers.postgres, servers.redis)
+    asyncio.run(empty(servers))
+    with Stack(servers, directory, **settings) as stack:
+        stack.environment["SLUICE_RABBITMQ_URL"] = ""
+        yield stack
+
+
 def clean_environment() -> dict[str, str]:
     """Return this environment without settings of ours, and with compiled modules kept, which makes processes start quicker."""
     own = ("SLUICE_", "PYTHONDONTWRITEBYTECODE")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.local.postgres import Postgres, _run
+from infra.local.postgres import Postgres
 from infra.local.run_as import hand_over, temporary_directory
 from sluice.adapters.postgres.migrate import migrate
 
@@ -30,7 +30,7 @@ class Member(Postgres):
         self.synchronous = True
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(SYNCHRONOUS)
-        _run(self.data, "pg_ctl", "reload", "-D", str(self.data))
+        self.run("pg_ctl", "reload")
 
     def _configure(self) -> None:
         super()._configure()
@@ -47,15 +47,7 @@ class Primary(Member):
 
     def _initialise(self) -> None:
         super()._initialise()
-        _run(
-            self.data,
-            "postgres",
-            "--single",
-            "-D",
-            str(self.data),
-            "postgres",
-            stdin="alter role sluice replication\n",
-        )
+        self.run("postgres", "--single", "postgres", stdin="alter role sluice replication\n")
 
 
 class Standby(Member):
@@ -72,24 +64,13 @@ class Standby(Member):
 
     def promote(self) -> None:
         """Make it take writes; return once it does."""
-        _run(self.data, "pg_ctl", "promote", "--wait", "-D", str(self.data))
+        self.run("pg_ctl", "promote", "--wait")
 
     def _initialise(self) -> None:
         self.data.mkdir(mode=0o700)
         hand_over(self.data)
-        _run(
-            self.data,
-            "pg_basebackup",
-            "-R",
-            "-X",
-            "stream",
-            "-c",
-            "fast",
-            "-D",
-            str(self.data),
-            "-d",
-            self._primary.url,
-        )
+        options = ("-R", "-X", "stream", "-c", "fast", "-D", str(self.data), "-d", self._primary.url)
+        self.run("pg_basebackup", *options)
 
 
 @contextmanager

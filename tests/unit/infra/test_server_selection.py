@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import programs
+from infra.local import programs, wheels
 from infra.local.programs import ProgramMissing
 from infra.local.server_selection import RABBITMQ_URL, choose, without_rabbitmq
 from infra.local.servers import Servers
@@ -47,6 +47,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     monkeypatch.setattr(programs, "_USUAL_PLACES", ())
     monkeypatch.setenv("PATH", f"{machine.bin}:/bin:/usr/bin")
     monkeypatch.setattr(programs, "find", lambda name: _found(machine, name))
+    monkeypatch.setattr(wheels, "install", _no_wheel_fits)
+    monkeypatch.delenv("SERVERS", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     return machine
 
@@ -55,6 +57,23 @@ def _found(machine: Machine, name: str) -> Path:
     if not (machine.bin / name).exists():
         raise ProgramMissing(f"{name} is not installed")
     return machine.bin / name
+
+
+def _no_wheel_fits() -> None:
+    raise wheels.NotInstalled("no wheel fits")
+
+
+def test_where_wheels_are_asked_for_nothing_else_is_taken(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVERS", "wheels")
+    machine.has("postgres", "redis-server", "rabbitmq-server")
+    assert choose(machine.servers, {}) == (
+        {ALL[0]: machine.servers.postgres, ALL[1]: machine.servers.redis},
+        "no Python package has it",
+    )
+    given = {RABBITMQ_URL: "amqp://elsewhere/"}
+    assert choose(machine.servers, given)[1] == ""
 
 
 def test_where_all_three_are_installed_all_three_are_chosen(machine: Machine) -> None:
