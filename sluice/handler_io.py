@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 from sluice.error_text import type_name, words
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler
+from sluice.input_model import read_leniently
 
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; store larger things elsewhere and return where."""
@@ -29,7 +30,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def read_input(handler: AnyHandler, raw: bytes | None) -> BaseModel:
     """Parse the Input. Raises BadInput if a kind no longer takes what was stored for it, or its validators stumble."""
     try:
-        model: BaseModel = handler.input_model.model_validate_json(raw or b"null")
+        model = read_leniently(handler.input_model, raw or b"null")
     except BaseException as error:  # noqa: BLE001  validators are user code: they raise anything, and may even exit
         raise _refusal(BadInput, error) from None
     return model
