@@ -69,7 +69,7 @@ def _as_model(model: type[BaseModel], value: Any) -> BaseModel:
 
 def _serialised(model: type[BaseModel], value: BaseModel) -> bytes:
     try:
-        raw: bytes = model.__pydantic_serializer__.to_json(value, warnings="error")
+        raw: bytes = model.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error")
     except BaseException as error:  # noqa: BLE001  serializers are user code, too
         raise _refusal(BadOutput, error) from None
     return raw
