@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum, Flag
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ _FIELDS = ("model-field", "dataclass-field", "typed-dict-field")
 
 
 class _Schemas(GenerateJsonSchema):
-    """Describes decimals as they are taken: numbers with a fraction are refused, see `sluice.input_model`."""
+    """Describes some types as they are taken and written: decimals (see `sluice.input_model`) and flags."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         described = super().decimal_schema(schema)
@@ -34,9 +35,16 @@ class _Schemas(GenerateJsonSchema):
                 each["type"] = "integer"
         return described
 
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        described = super().enum_schema(schema)
+        if issubclass(schema["cls"], Flag):  # its members add up
+            described.pop("enum", None)
+            described.pop("const", None)
+        return described
+
 
 class _WithoutPatterns(_Schemas):
-    """Leaves out patterns."""
+    """Leaves out patterns: JSON Schema reads some otherwise than pydantic, such as `\\w`, and some not at all."""
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
         described = super().str_schema(schema)
@@ -49,9 +57,14 @@ def input_schema(model: type[BaseModel], template: str = IN_PLACE) -> Json:
     return _describe(model, template, _Schemas, "validation")
 
 
-def output_schema(model: type[BaseModel], template: str = IN_PLACE, patterns: bool = True) -> Json:
+def output_schema(model: type[BaseModel], template: str = IN_PLACE) -> Json:
     """Describe what a kind returns."""
-    return _describe(model, template, _Schemas if patterns else _WithoutPatterns, "serialization")
+    return _describe(model, template, _Schemas, "serialization")
+
+
+def checked_schema(model: type[BaseModel]) -> Json:
+    """Describe what a kind returns in words that mean the same to pydantic and to JSON Schema."""
+    return _describe(model, IN_PLACE, _WithoutPatterns, "serialization")
 
 
 def refuse_what_cannot_be_described(handler: AnyHandler) -> None:
@@ -63,32 +76,44 @@ def refuse_what_cannot_be_described(handler: AnyHandler) -> None:
         except Exception as error:  # noqa: BLE001  models may make their schemas themselves
             why = f"{type_name(error)}: {' '.join(words(error).split())}"
             raise _refused(handler, f"no JSON schema can be made for its {side}: {why}") from None
-    schema = handler.input_model.__pydantic_core_schema__
-    if any(each.get("type") == "generator" for each in schemas_in(schema)):
-        raise _refused(handler, "an Iterable in its input is only checked while it is read: make it a list")
-    for name in _nameless_fields(schema):
-        why = f"{name!r} of its input is read by an AliasPath, which no JSON schema shows: give it an alias"
+    for why in _find_untrue(handler.input_model.__pydantic_core_schema__):
         raise _refused(handler, why)
 
 
 def _describe(
     model: type[BaseModel], template: str, generator: type[GenerateJsonSchema], mode: JsonSchemaMode
 ) -> Json:
-    described: Json = _exact(
-        model.model_json_schema(ref_template=template, schema_generator=generator, mode=mode)
-    )
+    schema = model.model_json_schema(ref_template=template, schema_generator=generator, mode=mode)
+    words = {
+        template.format(model=name)
+        for name, each in schema.get("$defs", {}).items()
+        if each.get("type") == "string"
+    }
+    described: Json = _exact(schema, words)
     return described
 
 
-def _exact(value: Any) -> Any:
-    """Write numbers that JSON does not keep as JSON readers have them; leave out what is infinite."""
+def _exact(value: Any, words: Collection[str]) -> Any:
+    """Write numbers that JSON does not keep as JSON readers have them; leave out what is infinite, or true of no JSON.
+
+    That is so of keys that are said to be of an enumeration of numbers. `words` are the references to strings.
+    """
     if isinstance(value, dict):
-        return {name: _exact(each) for name, each in value.items() if not _is_infinite(each)}
+        untrue = value.get("type") == "object" and _is_untrue(value.get("propertyNames"), words)
+        return {
+            name: _exact(each, words)
+            for name, each in value.items()
+            if not _is_infinite(each) and not (untrue and name == "propertyNames")
+        }
     if isinstance(value, list | tuple):
-        return [_exact(each) for each in value]
+        return [_exact(each, words) for each in value]
     if type(value) is int and abs(value) > MAX_WHOLE:
         return float(value)
     return value
+
+
+def _is_untrue(keys: Any, words: Collection[str]) -> bool:
+    return isinstance(keys, dict) and "$ref" in keys and keys["$ref"] not in words
 
 
 def _is_infinite(value: Any) -> bool:
@@ -96,6 +121,21 @@ def _is_infinite(value: Any) -> bool:
         return isinstance(value, int | float) and not math.isfinite(value)
     except OverflowError:
         return True
+
+
+def _find_untrue(schema: Any) -> Iterator[str]:
+    """Say what the schema of an input shows but pydantic does not take."""
+    for each in schemas_in(schema):
+        if each.get("type") == "generator":
+            yield "an Iterable in its input is only checked while it is read: make it a list"
+        if each.get("type") == "literal" and any(map(_is_hidden, each["expected"])):
+            yield "pydantic finds no Literal[…] of an Enum in JSON: let the Enum of its input be a str or an int, too"
+    for name in _nameless_fields(schema):
+        yield f"{name!r} of its input is read by an AliasPath, which no JSON schema shows: give it an alias"
+
+
+def _is_hidden(member: Any) -> bool:
+    return isinstance(member, Enum) and not isinstance(member, str | int)
 
 
 def _nameless_fields(schema: Any, name: str = "", by_name: bool = False) -> Iterator[str]:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel
 
 from sluice.errors import BadOutput
-from sluice.kind_schemas import MAX_WHOLE, output_schema
+from sluice.kind_schemas import MAX_WHOLE, checked_schema
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _LONG = re.compile(rb"(?:^|[\[,:-])\d{16,}(?![\d.eE])")
@@ -107,15 +107,9 @@ def _check_schema(model: type[BaseModel], value: Any) -> None:
 
 @cache
 def _validator(model: type[BaseModel]) -> jsonschema_rs.Validator | None:
-    """Compile the schema of an output, without its patterns if only Python can read them; None if that fails as well."""
-    for patterns in (True, False):
-        schema = output_schema(model, patterns=patterns)
-        with suppress(ValueError):
-            return jsonschema_rs.validator_for(
-                schema,
-                validate_formats=False,
-                pattern_options=jsonschema_rs.RegexOptions(),  # the engine of pydantic: no pattern takes for ever
-                mask="the value",
-                offline=True,
-            )
+    """Compile the schema of an output; None if that fails, as users may have written it themselves."""
+    with suppress(ValueError):
+        return jsonschema_rs.validator_for(
+            checked_schema(model), validate_formats=False, mask="the value", offline=True
+        )
     return None

@@ -49,6 +49,11 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
 class Point(NamedTuple):
     x: int
     y: int = 0
@@ -105,6 +110,8 @@ class Containers(BaseModel):
     many: tuple[int, ...]
     by_day: dict[date, list[int]]
     by_number: dict[int, str]
+    by_level: dict[Level, str]
+    rights: Rights
     point: Point
     box: Box
     plain: Plain
@@ -271,6 +278,8 @@ CONTAINERS = {
     "many": [1, 2],
     "by_day": {"2026-01-31": [1]},
     "by_number": {"1": "a"},
+    "by_level": {"1": "a"},
+    "rights": 3,
     "point": [1, 2],
     "box": {"width": 1},
     "plain": {"size": 2},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from enum import Enum, Flag, IntEnum, StrEnum
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from typing_extensions import TypedDict
 
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler, handler
+from sluice.handler_io import write_output
 from sluice.kind_schemas import input_schema, output_schema, refuse_what_cannot_be_described
 
 
@@ -73,6 +75,14 @@ class WithData(BaseModel):
     data: Data
 
 
+class Colour(Enum):
+    RED = "red"
+
+
+class Hidden(BaseModel):
+    many: list[Literal[Colour.RED]]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -81,6 +91,7 @@ class WithData(BaseModel):
         (kind_of(Nothing, Arbitrary), "no JSON schema can be made for its output"),
         (kind_of(Unwritable), "no JSON schema can be made for its input: .*Decimal"),
         (kind_of(Lazy), "Iterable .* make it a list"),
+        (kind_of(Hidden), "no Literal.* of an Enum"),
         (kind_of(ByPath), "'first' of its input is read by an AliasPath"),
         (kind_of(Nested), "'first' of its input is read by an AliasPath"),
         (kind_of(WithData), "'first' of its input is read by an AliasPath"),
@@ -131,3 +142,39 @@ def test_a_decimal_is_taken_as_a_string_or_a_whole_number_and_given_as_a_string(
     assert [each["type"] for each in taken] == ["integer", "string"]
     assert taken[0]["exclusiveMinimum"] == 0
     assert output_schema(Odd)["properties"]["exact"]["type"] == "string"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Word(StrEnum):
+    A = "a"
+
+
+class Rights(Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Keyed(BaseModel):
+    """Has keys that JSON writes as strings, and flags that add up."""
+
+    by_level: dict[Level, int] = {Level.LOW: 1}
+    by_word: dict[Word, int] = {Word.A: 1}
+    rights: Rights = Rights.READ | Rights.WRITE
+    level: Literal[Level.LOW] = Level.LOW
+    propertyNames: Level = Level.LOW  # noqa: N815  a word of JSON Schema that may be a name as well
+    type: Literal["object"] = "object"
+
+
+def test_keys_and_flags_are_described_as_json_has_them() -> None:
+    for schema in (input_schema(Keyed), output_schema(Keyed)):
+        assert "propertyNames" not in schema["properties"]["by_level"]
+        assert schema["properties"]["by_word"]["propertyNames"] == {"$ref": "#/$defs/Word"}
+        assert schema["$defs"]["Rights"]["type"] == "integer"
+        assert "enum" not in schema["$defs"]["Rights"]
+        assert "propertyNames" in schema["properties"]
+    refuse_what_cannot_be_described(kind_of(Keyed, Keyed))
+    raw = write_output(kind_of(Keyed, Keyed), Keyed())
+    assert Keyed.model_validate_json(raw, strict=True) == Keyed()
