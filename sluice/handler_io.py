@@ -21,6 +21,9 @@ from sluice.output_check import check_written, escape, find
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; store larger things elsewhere and return where."""
 
+_MAY_BE_INFINITE = (b"null", b"NaN", b"Infinity", b'"None"')
+"""How pydantic writes NaN and infinity, the last as a key."""
+
 IS_ASYNC = "a decorator between @handler and an 'async def' has to be 'async def' as well"
 
 
@@ -51,7 +54,7 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
     raw = _serialised(model, value)
     if len(raw) > MAX_OUTPUT:
         raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
-    if b"null" in raw or b"NaN" in raw or b"Infinity" in raw:
+    if any(word in raw for word in _MAY_BE_INFINITE):
         _refuse_infinite(value)
     try:
         check_written(model, raw)

@@ -26,17 +26,19 @@ def check_written(model: type[BaseModel], raw: bytes) -> None:
     Raises BadOutput, naming the field, if it is not JSON, would not reach clients unchanged, or is not what the model's schema
     says.
     """
+    if _LONG.search(raw):
+        _refuse_unsafe_whole(raw)
     try:
         value = orjson.loads(raw)
+        same = len(raw) == len(orjson.dumps(value))
     except orjson.JSONDecodeError as error:
         raise BadOutput(f"The output is not valid JSON: {error}") from None
+    except orjson.JSONEncodeError:
+        raise BadOutput("The output is nested deeper than 254 levels.") from None
     if b"\\u0000" in raw and _NUL.search(raw):
         # refused in inputs too, and by many databases in which clients keep results
         raise BadOutput(f"{find(value, _holds_nul)}: It holds U+0000, which is not taken.")
-    if _LONG.search(raw):
-        _refuse_unsafe_whole(raw)
-    # The last of two equal keys has won, or orjson writes numbers otherwise.
-    if len(raw) != len(orjson.dumps(value)):
+    if not same:  # the last of two equal keys has won, or orjson writes numbers otherwise
         json.loads(raw, object_pairs_hook=_refuse_equal_keys)
     _check_schema(model, value)
 

@@ -1,5 +1,7 @@
 """What goes into and comes out of a handler."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterable
 from math import inf, nan
@@ -309,6 +311,17 @@ async def patterned(given: Thing) -> Patterned:
     return Patterned()
 
 
+class Tree(BaseModel):
+    """Has no bound of its own."""
+
+    below: list[Tree] = []
+
+
+@handler("t.forest")
+async def forest(given: Thing) -> Tree:
+    return Tree()
+
+
 @handler("t.lying")
 async def lying(given: Thing) -> Lying:
     return Lying()
@@ -327,7 +340,10 @@ MOST = 2**53 - 1
         ({"few": [1, 2**63]}, "/Few~1~0/1: .*beyond"),
         ({"anything": {"a": ["\0"]}}, r"/anything/a/0: .*U\+0000"),
         ({"anything": {"a": [nan]}}, "/anything/a/0: .*NaN"),
+        ({"anything": 10**5000}, "/anything: .*beyond"),
         ({"table": {1: "a", "1": "b"}}, "'1' twice"),
+        ({"table": {nan: 1}}, "/table/nan: .*NaN"),
+        ({"table": {"\ud800": 1}}, "/table: .*surrogate"),
         ({"inside": {"Number": 2}}, "'Number' twice"),
         ({"raw": b"\xff"}, "/raw: .*utf-8"),
         ({"text": "\ud800"}, "/text: .*surrogate"),
@@ -367,6 +383,20 @@ def test_names_the_field_that_is_not_what_the_schema_says(more: dict[str, Any], 
 def test_leaves_the_rest_as_it_is(value: Any) -> None:
     written = orjson.loads(write_output(everything, Everything(anything=value, few=[1, 2])))
     assert (written["anything"], written["Few/~"], written["Sum"]) == (value, [1, 2], 3)
+
+
+def test_an_output_may_be_nested_as_deep_as_json_readers_go() -> None:
+    def nested(levels: int) -> Any:
+        return 1 if levels == 0 else [nested(levels - 1)]
+
+    assert write_output(everything, Everything(anything=nested(200)))
+    with pytest.raises(BadOutput, match="depth exceeded"):
+        write_output(everything, Everything(anything=nested(300)))
+    branch = Tree()
+    for _ in range(200):
+        branch = Tree.model_construct(below=[branch])
+    with pytest.raises(BadOutput, match="deeper than 254 levels"):
+        write_output(forest, branch)
 
 
 def test_patterns_are_left_to_pydantic() -> None:

@@ -100,6 +100,9 @@ def test_a_model_on_both_sides_of_a_kind_is_described_for_each() -> None:
     schemas = document["components"]["schemas"]
     assert set(schemas["t.both.input.Shared"]["properties"]) == {"in"}
     assert set(schemas["t.both.output.Shared"]["properties"]) == {"out"}
+    for side in ("t.both.input", "t.both.output"):
+        inside = schemas[f"{side}.Both"]["properties"]["shared"]
+        assert inside["$ref"] == f"#/components/schemas/{side}.Shared"
     assert all(name.removeprefix("#/components/schemas/") in schemas for name in references(document))
 
 
