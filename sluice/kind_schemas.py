@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core import core_schema
 
 from sluice.error_text import type_name, words
@@ -27,6 +27,11 @@ _FIELDS = ("model-field", "dataclass-field", "typed-dict-field")
 
 class _Schemas(GenerateJsonSchema):
     """Describes some types as they are taken and written: decimals (see `sluice.input_model`) and flags."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {
+        "skipped-choice",
+        "non-serializable-default",
+    }
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         described = super().decimal_schema(schema)

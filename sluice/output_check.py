@@ -43,6 +43,19 @@ def check_written(model: type[BaseModel], raw: bytes) -> None:
     _check_schema(model, value)
 
 
+@cache
+def prepare(model: type[BaseModel]) -> jsonschema_rs.Validator | None:
+    """Compile the schema of an output; None if that fails, as users may have written it themselves.
+
+    Called before the first job runs, too, which may leave nothing to import from.
+    """
+    with suppress(Exception):
+        return jsonschema_rs.validator_for(
+            checked_schema(model), validate_formats=False, mask="the value", offline=True
+        )
+    return None
+
+
 def find(value: Any, is_wrong: Callable[[Any], bool], at: str = "") -> str | None:
     """Find what is wrong in a value of JSON, or in a key, as an RFC 6901 pointer."""
     if is_wrong(value):
@@ -99,19 +112,9 @@ def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _check_schema(model: type[BaseModel], value: Any) -> None:
-    validator = _validator(model)
+    validator = prepare(model)
     if validator is None or validator.is_valid(value):
         return
     for error in validator.iter_errors(value):
         at = "".join(f"/{escape(step)}" for step in error.instance_path)
         raise BadOutput(f"{at or '/'}: The schema of the output says otherwise: {error.message}")
-
-
-@cache
-def _validator(model: type[BaseModel]) -> jsonschema_rs.Validator | None:
-    """Compile the schema of an output; None if that fails, as users may have written it themselves."""
-    with suppress(ValueError):
-        return jsonschema_rs.validator_for(
-            checked_schema(model), validate_formats=False, mask="the value", offline=True
-        )
-    return None

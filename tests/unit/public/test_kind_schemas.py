@@ -123,6 +123,7 @@ class Odd(BaseModel):
     endless: float = inf
     typed: Typed | None = None
     exact: Decimal = Field(Decimal(1), gt=0)
+    nothing: Any = Own()
 
 
 @pytest.mark.parametrize("model", [AlsoByName, AlsoByAlias, Odd, Nothing])
