@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -73,11 +73,19 @@ def describe(app: FastAPI) -> Json:
     return document
 
 
-def schemas_of(model: type[BaseModel], name: str = "", prefix: str = "", mode: Any = "serialization") -> Json:
-    """Make the schema of a model under this name, and the schemas it refers to under names with this prefix."""
-    schema = model.model_json_schema(ref_template=f"{REF}{prefix}{{model}}", mode=mode)
-    definitions = {prefix + key: value for key, value in schema.pop("$defs", {}).items()}
-    return definitions | {name or model.__name__: schema}
+def schemas_of(
+    model: type[BaseModel], mode: Literal["validation", "serialization"] = "serialization"
+) -> Json:
+    """Make the schema of a model under its name, and the schemas it refers to."""
+    schema = model.model_json_schema(ref_template=REF + "{model}", mode=mode)
+    definitions: Json = schema.pop("$defs", {})
+    return definitions | {model.__name__: schema}
+
+
+def lift_definitions(schema: Json, name: str) -> Json:
+    """Put a schema under this name, and those it defines under names that begin with it."""
+    definitions = {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
+    return definitions | {name: schema}
 
 
 def _route_schemas(route: APIRoute) -> Json:

@@ -167,7 +167,7 @@ def _document(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str
         "status": kind.status,
         "detail": _cut(detail),
         "errors": [
-            {"pointer": _cut(flaw.pointer), "code": flaw.code, "detail": _cut(flaw.detail)}
+            {"pointer": _cut(flaw.pointer), "code": _cut(flaw.code), "detail": _cut(flaw.detail)}
             for flaw in flaws[:FLAWS]
         ],
         "request_id": request_id,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from sluice.core.errors import Flaw, Invalid
 
@@ -47,13 +48,25 @@ def validate(model: type[M], value: Any, within: str = "") -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise Invalid(flaws_of(error, within)) from None
+        raise Invalid(flaws_of(error, within, value)) from None
 
 
-def flaws_of(error: ValidationError, within: str = "") -> list[Flaw]:
-    """List what pydantic found wrong, as flaws whose pointers begin at `within`."""
+def flaws_of(error: ValidationError, within: str, value: Any) -> list[Flaw]:
+    """List what pydantic found wrong with a value of JSON, as flaws whose pointers begin at `within`."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [Flaw(within + pointer(each["loc"]), each["type"], each["msg"]) for each in found]
+    return [Flaw(within + pointer(_resolve(each, value)), each["type"], each["msg"]) for each in found]
+
+
+def _resolve(flaw: ErrorDetails, value: Any) -> Iterator[int | str]:
+    """Leave out what pydantic adds to a path, such as which member of a union it tried."""
+    for step in flaw["loc"]:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            continue
+        yield step
+    if flaw["type"] == "missing":
+        yield flaw["loc"][-1]
 
 
 def query_flaws(errors: Iterable[Mapping[str, Any]]) -> list[Flaw]:

@@ -6,19 +6,21 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from itertools import count
 from re import Pattern
 from types import FrameType
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from api.http.schemas import flaws_of
 from sluice.core.errors import Flaw, Invalid
 from sluice.handler import AnyHandler
 from sluice.host.user_files import UserFiles, innermost_user_line
+from sluice.input_model import read_strictly, walk_schema
 
 CHECK_S = 1.0
 """Seconds that checking an input may take; as long as it takes, nobody is answered."""
@@ -47,14 +49,14 @@ def check_input(handler: AnyHandler, raw: bytes, pointer: str) -> None:
 @cache
 def runs_python(model: type[BaseModel]) -> bool:
     """Say whether code in Python runs when an input is checked, or a pattern that may never end. Plain models have neither."""
-    return any(_is_python(key, value) for key, value in _walk(model.__pydantic_core_schema__))
+    return any(_is_python(key, value) for key, value in walk_schema(model.__pydantic_core_schema__))
 
 
 def _check(model: type[BaseModel], raw: bytes, pointer: str) -> None:
     try:
-        model.__pydantic_validator__.validate_json(raw, strict=True)
+        read_strictly(model, raw)
     except ValidationError as error:
-        raise Invalid(flaws_of(error, pointer)) from None
+        raise Invalid(flaws_of(error, pointer, orjson.loads(raw))) from None
 
 
 def _check_within_time(model: type[BaseModel], raw: bytes, pointer: str) -> None:
@@ -105,20 +107,6 @@ def _refused(handler: AnyHandler, error: BaseException, pointer: str) -> Invalid
         return Invalid([Flaw(pointer, "check-too-long", "Checking this took too long and was cut off.")])
     _log.warning("input_check_failed", extra=fields)
     return Invalid([Flaw(pointer, "check-failed", f"The kind's own check of this ended in {name}.")])
-
-
-def _walk(schema: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the keys and leaves of what pydantic does with an input; how it writes outputs is not part of that."""
-    if isinstance(schema, Mapping):
-        inside: Iterable[tuple[str, Any]] = schema.items()
-    elif isinstance(schema, list | tuple):
-        inside = ((key, each) for each in schema)
-    else:
-        yield key, schema
-        return
-    for name, each in inside:
-        if name not in ("metadata", "serialization"):
-            yield from _walk(each, name)
 
 
 def _is_python(key: str, value: Any) -> bool:

@@ -6,10 +6,11 @@ from copy import deepcopy
 from inspect import getdoc
 from typing import Any
 
-from api.http.openapi import REF, Json, schemas_of
+from api.http.openapi import REF, Json, lift_definitions, schemas_of
 from api.jobs.schemas import SubmitOptions
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
+from sluice.kind_schemas import input_schema, output_schema
 
 
 def describe_kinds(document: Json, registry: Registry[AnyHandler]) -> None:
@@ -28,18 +29,29 @@ def find_example(schema: Json) -> Any:
     """Find an input as its model's examples show it, or None if a required field shows none."""
     if schema.get("examples"):
         return schema["examples"][0]
-    fields: Json = schema.get("properties", {})
+    if "properties" not in schema:  # a list, say, or a model that refers to itself
+        return None
+    fields: Json = schema["properties"]
     shown = {name: field["examples"][0] for name, field in fields.items() if field.get("examples")}
     return shown if set(schema.get("required", [])) <= shown.keys() else None
 
 
 def _kind_schemas(handler: AnyHandler) -> Json:
     kind = handler.kind
-    return (
-        schemas_of(handler.input_model, f"{kind}.input", f"{kind}.", "validation")
-        | schemas_of(handler.output_model, f"{kind}.output", f"{kind}.")
-        | {f"{kind}.submit": _submit_schema(kind), f"{kind}.job": _job_schema(kind)}
-    )
+    sides = {
+        f"{kind}.input": input_schema(handler.input_model, f"{REF}{kind}.input.{{model}}"),
+        f"{kind}.output": output_schema(handler.output_model, f"{REF}{kind}.output.{{model}}"),
+    }
+    # A model that is part of both sides may look different in each, so each names it for itself.
+    return {
+        **{
+            key: value
+            for side, schema in sides.items()
+            for key, value in lift_definitions(schema, side).items()
+        },
+        f"{kind}.submit": _submit_schema(kind),
+        f"{kind}.job": _job_schema(kind),
+    }
 
 
 def _submit_schema(kind: str) -> Json:

@@ -17,6 +17,7 @@ from api.http.response import ReplyResponse, json_reply
 from api.kinds.schemas import KindDocument, KindList
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
+from sluice.kind_schemas import input_schema, output_schema
 
 MINUTE: Header = (b"cache-control", b"private, max-age=60")
 
@@ -63,8 +64,8 @@ def describe(handler: AnyHandler) -> dict[str, Any]:
         "cache_s": handler.cache_s,
         "max_input": handler.max_input,
         "version": handler.version,
-        "input": handler.input_model.model_json_schema(),
-        "output": handler.output_model.model_json_schema(mode="serialization"),
+        "input": input_schema(handler.input_model),
+        "output": output_schema(handler.output_model),
         "links": {"self": path, "submit": f"{path}/jobs"},
     }
 

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from sluice.core.errors import Flaw, Invalid, Malformed
+from sluice.kind_schemas import MAX_WHOLE
 
 Raw = bytes | bytearray
 MAX_DEPTH = 32
 MAX_ITEMS = 10_000
-MAX_WHOLE = 2**53 - 1
 
 # Linear on any bytes: nothing is given back, and an unclosed string reaches to the end.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?')

@@ -23,6 +23,7 @@ from sluice.host.processes import adopt_orphans
 from sluice.host.shared_host import SharedHost
 from sluice.host.slot_host import SlotHost
 from sluice.host.weight_note import describe_weight, read_scheduling
+from sluice.output_check import prepare
 
 
 class Start(NamedTuple):
@@ -48,6 +49,8 @@ def serve(fd: int) -> NoReturn:
     capture(start.log_level, lambda line: pipe.send(("log", *line)))
     registry = _load(start.modules, pipe)
     pipe.leave_if_forked()
+    for kind in registry:
+        prepare(registry[kind].output_model)
     if start.slot:
         be_nice()
     host = (SlotHost if start.slot else SharedHost)(pipe, registry)

@@ -17,8 +17,24 @@ def spin() -> None:
         pass
 
 
+def recurse() -> None:
+    recurse()
+
+
+def raises(error: BaseException) -> Callable[[], object]:
+    def stumble() -> None:
+        raise error
+
+    return stumble
+
+
 DOES: dict[str, Callable[[], object]] = {
     "divide": lambda: 1 / 0,
+    "key": lambda: {"a": 1}["b"],
+    "attribute": lambda: object().__getattribute__("no_such_name"),
+    "recurse": recurse,
+    "surrogate": raises(ValueError("\ud800")),
+    "group": raises(BaseExceptionGroup("both", [KeyError("a"), KeyboardInterrupt()])),
     "exit": lambda: sys.exit(0),
     "sleep": lambda: time.sleep(600),
     "spin": spin,

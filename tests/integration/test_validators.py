@@ -18,6 +18,11 @@ from tests.support.stack import Stack, stack_on_empty_servers
 SOURCE = Path(__file__).with_name("stumbling_kinds.py")
 ENDS = {
     "divide": ("input_check_failed", "check-failed", "ZeroDivisionError"),
+    "key": ("input_check_failed", "check-failed", "KeyError"),
+    "attribute": ("input_check_failed", "check-failed", "AttributeError"),
+    "recurse": ("input_check_failed", "check-failed", "RecursionError"),
+    "surrogate": ("input_check_failed", "check-failed", "UnicodeEncodeError"),
+    "group": ("input_check_failed", "check-failed", "BaseExceptionGroup"),
     "exit": ("input_check_failed", "check-failed", "SystemExit"),
     "sleep": ("input_check_cut_off", "check-too-long", "CheckCutOff"),
     "spin": ("input_check_cut_off", "check-too-long", "CheckCutOff"),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.core.errors import Invalid, Malformed
-from sluice.core.strict_json import MAX_DEPTH, MAX_ITEMS, MAX_WHOLE, parse
+from sluice.core.strict_json import MAX_DEPTH, MAX_ITEMS, parse
+from sluice.kind_schemas import MAX_WHOLE
 
 
 def short(value: object) -> str:

@@ -57,6 +57,14 @@ def test_a_problem_of_loading_is_told_as_it_is(package: Path) -> None:
     assert f"ZeroDivisionError: division by zero ({package}/ck_bad.py:2); {MEND}" in refusal("ck_bad")
 
 
+def test_a_kind_that_no_schema_describes_is_refused(package: Path) -> None:
+    write(package, "ck_odd", ONE.replace("pass", "other: 'Nowhere'"))
+    found = refusal("ck_odd")
+    assert found.startswith(
+        f"kind 'one.kind' ({package}/ck_odd.py:8): no JSON schema can be made for its input"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "why", "remedy"),
     [

@@ -1,12 +1,23 @@
 """What goes into and comes out of a handler."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterable
 from math import inf, nan
-from typing import Any
+from typing import Annotated, Any
 
+import orjson
 import pytest
-from pydantic import BaseModel, ConfigDict, field_serializer, field_validator, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
 
 from sluice.errors import BadInput, BadOutput, RetryLater
 from sluice.handler import handler
@@ -166,6 +177,11 @@ class Unspeakable(ValueError):
 
 STUMBLES: dict[str, BaseException] = {
     "key": KeyError("a"),
+    "divide": ZeroDivisionError(),
+    "attribute": AttributeError("a"),
+    "generator": GeneratorExit(),
+    "cancelled": asyncio.CancelledError(),
+    "group": BaseExceptionGroup("g", [KeyError("a")]),
     "type": TypeError("x"),
     "recursion": RecursionError("deep"),
     "surrogate": ValueError("\ud800"),
@@ -238,3 +254,156 @@ async def late(given: Thing) -> Late:
 def test_an_output_may_fail_when_it_is_looked_through() -> None:
     with pytest.raises(BadOutput, match="SystemExit: 3"):
         write_output(late, Late())
+
+
+class Inside(BaseModel):
+    """A part of an output."""
+
+    model_config = ConfigDict(extra="allow")
+    number: int = Field(1, serialization_alias="Number")
+
+
+class Everything(BaseModel):
+    """Can be wrong in many ways."""
+
+    few: list[int] = Field(default_factory=list, max_length=2, serialization_alias="Few/~")
+    above: int = Field(1, ge=1)
+    word: str = Field("ab", pattern="^[a-z]+$")
+    raw: bytes = b""
+    text: str = ""
+    inside: Inside = Inside()
+    anything: Any = None
+    table: dict[Any, Any] = Field(default_factory=dict)
+    turned: int = 1
+
+    @field_serializer("turned")
+    def _turn(self, value):  # type: ignore[no-untyped-def]  # that is the point
+        return value if value < 3 else {3: "three"}[value]
+
+    @computed_field(alias="Sum")
+    def total(self) -> int:
+        return sum(self.few)
+
+
+class Patterned(BaseModel):
+    """Has patterns that JSON Schema reads otherwise, or cannot read."""
+
+    model_config = ConfigDict(regex_engine="python-re")
+    word: str = Field("äöü", pattern=r"^\w+$")
+    twice: str = Field("xx", pattern=r"(?P<a>x)(?P=a)\Z")
+    by_word: dict[Annotated[str, Field(pattern=r"^\w+$")], int] = {"äöü": 1}
+    above: int = Field(1, ge=1)
+
+
+class Lying(BaseModel):
+    """Has a schema that nobody can read."""
+
+    model_config = ConfigDict(json_schema_extra={"type": 7})
+
+
+@handler("t.everything")
+async def everything(given: Thing) -> Everything:
+    return Everything()
+
+
+@handler("t.patterned")
+async def patterned(given: Thing) -> Patterned:
+    return Patterned()
+
+
+class Tree(BaseModel):
+    """Has no bound of its own."""
+
+    below: list[Tree] = []
+
+
+@handler("t.forest")
+async def forest(given: Thing) -> Tree:
+    return Tree()
+
+
+@handler("t.lying")
+async def lying(given: Thing) -> Lying:
+    return Lying()
+
+
+MOST = 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"anything": [{"a": MOST + 1}]}, "/anything/0/a: .*beyond"),
+        ({"anything": -MOST - 1}, "/anything: .*beyond"),
+        ({"anything": 2**64}, "/anything: .*beyond"),
+        ({"anything": -(2**200)}, "/anything: .*beyond"),
+        ({"few": [1, 2**63]}, "/Few~1~0/1: .*beyond"),
+        ({"anything": {"a": ["\0"]}}, r"/anything/a/0: .*U\+0000"),
+        ({"anything": {"a": [nan]}}, "/anything/a/0: .*NaN"),
+        ({"anything": 10**5000}, "/anything: .*beyond"),
+        ({"table": {1: "a", "1": "b"}}, "'1' twice"),
+        ({"table": {nan: 1}}, "/table/nan: .*NaN"),
+        ({"table": {"\ud800": 1}}, "/table: .*surrogate"),
+        ({"inside": {"Number": 2}}, "'Number' twice"),
+        ({"raw": b"\xff"}, "/raw: .*utf-8"),
+        ({"text": "\ud800"}, "/text: .*surrogate"),
+        ({"anything": object()}, "/anything: .*serialize"),
+    ],
+)
+def test_names_the_field_that_cannot_be_sent(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadOutput, match=words):
+        write_output(everything, Everything.model_validate(more))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"few": [1, 2, 3]}, "/Few~1~0: The schema.*than 2 items"),
+        ({"above": 0}, "/above: The schema.*minimum"),
+        ({"turned": 3}, "/turned: The schema.*integer"),
+        ({"turned": 4}, "/turned: KeyError|/turned: .*4"),
+        ({"few": "x"}, "/Few~1~0: "),
+        ({"inside": {"number": "secret"}}, "/inside: "),
+    ],
+)
+def test_names_the_field_that_is_not_what_the_schema_says(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadOutput, match=words):
+        write_output(everything, Everything().model_copy(update=more))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [MOST, -MOST, 1e300, 12345678901234567890.0, 0.1234567890123456],
+        "1234567890123456789",
+        {"12345678901234567890": "12345678901234567890"},
+        {"1e+22": 1e22},
+    ],
+)
+def test_leaves_the_rest_as_it_is(value: Any) -> None:
+    written = orjson.loads(write_output(everything, Everything(anything=value, few=[1, 2])))
+    assert (written["anything"], written["Few/~"], written["Sum"]) == (value, [1, 2], 3)
+
+
+def test_an_output_may_be_nested_as_deep_as_json_readers_go() -> None:
+    def nested(levels: int) -> Any:
+        return 1 if levels == 0 else [nested(levels - 1)]
+
+    assert write_output(everything, Everything(anything=nested(200)))
+    with pytest.raises(BadOutput, match="depth exceeded"):
+        write_output(everything, Everything(anything=nested(300)))
+    branch = Tree()
+    for _ in range(200):
+        branch = Tree.model_construct(below=[branch])
+    with pytest.raises(BadOutput, match="deeper than 254 levels"):
+        write_output(forest, branch)
+
+
+def test_patterns_are_left_to_pydantic() -> None:
+    assert orjson.loads(write_output(patterned, Patterned()))["word"] == "äöü"
+    with pytest.raises(BadOutput, match="/above"):
+        write_output(patterned, Patterned.model_construct(above=0))
+
+
+def test_a_schema_that_nobody_can_read_refuses_nothing() -> None:
+    assert write_output(lying, Lying()) == b"{}"

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from api.app import create_app, document_of
 from api.http.auth import ROUTE_SCOPES
 from api.kinds.openapi import find_example
+from sluice.core.registry import Registry
+from sluice.handler import handler
 from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
 
@@ -70,6 +73,37 @@ def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
 def test_an_example_needs_every_required_field() -> None:
     assert find_example({"required": ["a", "b"], "properties": {"a": {"examples": [1]}, "b": {}}}) is None
     assert find_example({"examples": [{"a": 2}]}) == {"a": 2}
+    assert find_example({"type": "array"}) is None
+    assert find_example({"$ref": "#/components/schemas/t.kind.input.Tree"}) is None
+    assert find_example({"properties": {"a": {}}}) == {}
+
+
+class Shared(BaseModel):
+    """Part of an input and of an output, and different in each."""
+
+    number: int = Field(1, validation_alias="in", serialization_alias="out")
+
+
+class Both(BaseModel):
+    shared: Shared
+    again: list[Both] = []
+
+
+@handler("t.both")
+async def both(given: Both) -> Both:
+    return given
+
+
+def test_a_model_on_both_sides_of_a_kind_is_described_for_each() -> None:
+    state = build_state(Record(), settings(), Clock())
+    document = document_of(create_app(state), Registry([both]))
+    schemas = document["components"]["schemas"]
+    assert set(schemas["t.both.input.Shared"]["properties"]) == {"in"}
+    assert set(schemas["t.both.output.Shared"]["properties"]) == {"out"}
+    for side in ("t.both.input", "t.both.output"):
+        inside = schemas[f"{side}.Both"]["properties"]["shared"]
+        assert inside["$ref"] == f"#/components/schemas/{side}.Shared"
+    assert all(name.removeprefix("#/components/schemas/") in schemas for name in references(document))
 
 
 def references(value: Any) -> Iterator[str]:

@@ -148,6 +148,52 @@ def test_what_is_wrong_is_told_with_its_place() -> None:
     check_input(checked, b'{"how":"right"}', "/input")
 
 
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    tricks: int
+
+
+class Pets(BaseModel):
+    """Has members that pydantic adds to the path of what is wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+    either: int | list[str] = 0
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
+    by_number: dict[int, int] = {}
+    exact: Decimal | None = None
+
+
+@handler("t.pets")
+async def pets(given: Pets) -> Pets:
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [
+        ({"either": "x"}, "/input/either"),
+        ({"either": [1]}, "/input/either/0"),
+        ({"pet": {"kind": "cat", "lives": "x"}}, "/input/pet/lives"),
+        ({"pet": {"kind": "cat"}}, "/input/pet/lives"),
+        ({"pet": {"kind": "cow"}}, "/input/pet"),
+        ({"by_number": {"x": 1}}, "/input/by_number/x"),
+        ({"mo/re": 1}, "/input/mo~1re"),
+        ({"exact": 1.5}, "/input/exact"),
+        ([], "/input"),
+    ],
+)
+def test_a_pointer_leads_to_what_the_client_sent_or_left_out(given: Any, pointer: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_input(pets, orjson.dumps(given), "/input")
+    assert pointer in [flaw.pointer for flaw in refused.value.flaws]
+    assert all(flaw.pointer in ("/input/either", pointer) for flaw in refused.value.flaws)
+
+
 @pytest.mark.parametrize("how", STUMBLES)
 def test_a_validator_may_raise_anything(how: str, caplog: pytest.LogCaptureFixture) -> None:
     assert flaws(how) == [Flaw("/input", "check-failed", f"The kind's own check of this ended in {how}.")]
