@@ -123,9 +123,13 @@ def _thumbnail(raw: bytes, picture: Picture) -> Thumbnail:
 
 
 def _load(image: ImageFile, side: int) -> None:
-    """Decode it; JPEG alone can be decoded at a fraction of its size."""
+    """Decode it; JPEG alone can be decoded at a fraction of its size. Raises MemoryError, and what decoders raise."""
     image.draft(None, (2 * side, 2 * side))
-    image.load()
+    try:
+        image.load()
+    except Exception:
+        bytearray(12 * image.width * image.height)  # some decoders call it damage if there is no memory
+        raise
 
 
 def _turn_upright(image: Image, orientation: int) -> Image:

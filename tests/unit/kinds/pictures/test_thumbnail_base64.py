@@ -31,6 +31,8 @@ SENT: dict[str, Callable[[bytes], str]] = {
         "DATA:image/svg+xml;charset=utf-8;name=a.png;Base64, " + base64.b64encode(raw).decode()
     ),
     "data URI without a type": lambda raw: "data:;base64," + base64.b64encode(raw).decode(),
+    "blanks before a data URI": lambda raw: " \n data:image/png;base64," + base64.b64encode(raw).decode(),
+    "too little padding": lambda raw: base64.b64encode(raw).decode().replace("==", "="),
     "URL-safe": lambda raw: base64.urlsafe_b64encode(raw).decode(),
     "without padding": lambda raw: base64.b64encode(raw).decode().rstrip("="),
     "URL-safe without padding": lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="),
