@@ -179,6 +179,11 @@ def test_numbers_that_are_no_brightness_are_refused(raw: bytes, words: str) -> N
         shrunk(raw)
 
 
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_grey_stays_grey(mode: str) -> None:
+    assert shrunk(saved(quarters().convert(mode), "PNG"))[1].mode == "L"
+
+
 def test_lab_and_ycbcr_become_rgb() -> None:
     lab = {256: [8], 257: [1], 258: [8] * 3, 259: [1], 262: [8], 277: [3], 278: [1]}
     red, green, blue, _ = pixel(tiff(lab, bytes([137, 80, 67]) * 8))  # CIE Lab 53.7, 80, 67: the red of sRGB
