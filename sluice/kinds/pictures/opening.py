@@ -115,8 +115,8 @@ def has_more_frames(image: ImageFile) -> bool:
         return False
     try:
         return bool(getattr(image, "is_animated", False))
-    except (EOFError, OSError, ValueError, IndexError, SyntaxError):
-        return False  # what follows is damaged, and not shown
+    except Exception:  # noqa: BLE001  what follows is damaged in whatever way, and not shown
+        return False
 
 
 def orientation(image: ImageFile) -> int:
