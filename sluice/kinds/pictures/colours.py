@@ -71,17 +71,13 @@ def _apply(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image
     grey = image.mode in ("L", "LA")
     if (
         described is None
+        or image.mode == "LAB"
         or (described == "CMYK") != (image.mode == "CMYK")
         or (described == "L" and not grey)
     ):
         raise ValueError(f"a profile of {profile.profile.xcolor_space} for a picture of {image.mode}")
-    converted = ImageCms.profileToProfile(
-        image.convert(described),
-        profile,
-        ImageCms.createProfile("sRGB"),
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
+    srgb = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image.convert(described), profile, srgb, outputMode="RGB")
     assert converted is not None  # noqa: S101  it is None only where the picture is changed in place
     result = converted.convert("L") if grey else converted
     if image.mode in ("LA", "RGBA"):

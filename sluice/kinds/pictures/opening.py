@@ -120,9 +120,10 @@ def has_more_frames(image: ImageFile) -> bool:
 
 
 def orientation(image: ImageFile) -> int:
-    """Return the EXIF orientation that a loaded picture still has; 1, upright, if its metadata cannot be read."""
-    if image.format == "TIFF":  # Pillow has turned it when it loaded it
-        return UPRIGHT
+    """Return the EXIF orientation that a loaded picture still has; 1, upright, if its metadata cannot be read.
+
+    Pillow turns a TIFF when it loads it, and then says that it is upright.
+    """
     try:
         value = image.getexif().get(Base.Orientation, UPRIGHT)
     except Exception:  # noqa: BLE001  broken metadata fails in many ways, and says nothing about the picture

@@ -115,6 +115,13 @@ def test_a_profile_that_does_not_fit_is_ignored_and_that_is_said(raw: bytes) -> 
     assert max(abs(a - b) for a, b in zip(picture.getpixel((3, 3)), (200, 40, 40), strict=True)) <= 1  # type: ignore[arg-type]  # it is RGB
 
 
+def test_lab_needs_no_profile() -> None:
+    lab = Image.new("LAB", (8, 8), (128, 128 + 60, 128))
+    raw = saved(lab, "TIFF", icc_profile=profiles.SWAPPED)
+    assert shrunk(raw)[0].source.profile == "ignored"
+    assert pixel(raw) == pixel(saved(lab, "TIFF"))
+
+
 def test_inks_of_a_jpeg_are_inverted_as_adobe_does() -> None:
     for inks, right in (((0, 0, 0, 0), (255, 255, 255, 255)), ((0, 0, 0, 255), (0, 0, 0, 255))):
         for name in ("JPEG", "TIFF"):
