@@ -7,7 +7,7 @@ GiveUp                  raise it: fail the job now
 RetryLater              raise it: call again after some seconds, without counting the attempt
 
 AttemptEnded            an ending that is not the handler's own
-├── BadInput            the stored input is not what the kind takes (any more)
+├── BadInput            the input is not what the kind takes (any more); a handler may raise it as well
 └── BadOutput           the handler returned something that is not its Output or cannot be sent as JSON
 """
 
@@ -51,7 +51,10 @@ class AttemptEnded(Exception):
 
 
 class BadInput(AttemptEnded):
-    """The stored input is not what the kind takes (any more)."""
+    """The stored input is not what the kind takes (any more).
+
+    Raise it where only the work shows that, as with a picture that is cut off. The job fails now; the text is shown to the client.
+    """
 
 
 class BadOutput(AttemptEnded):

@@ -10,13 +10,14 @@ from pathlib import Path
 from infra.local import wheels
 
 _SERVERS = ("postgres", "redis-server", "rabbitmq-server")
-FOR_TESTS = (*_SERVERS, "faketime")
+FOR_TESTS = (*_SERVERS, "faketime", "vipsthumbnail")
 """What `make test` and the fault runs need; running the product takes the servers alone."""
 _PACKAGES = {
     "postgres": "postgresql",
     "redis-server": "redis-server",
     "rabbitmq-server": "rabbitmq-server",
     "faketime": "faketime",  # only the tests: a process whose clock is off
+    "vipsthumbnail": "libvips-tools",  # only the tests: what thumbnails should look like, which are skipped without it
     "pgbouncer": "pgbouncer",  # only tests/fault/test_pooler.py, which is skipped without it
     "h2load": "nghttp2-client",  # only `make bench` wants it
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import binascii
-import warnings
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sluice import GiveUp, handler
+from sluice import handler
+from sluice.errors import BadInput
+from sluice.kinds.pictures.base64_text import SentBase64, decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-MAX_PIXELS = 64_000_000
-"""Most pixels to decode (256 MB as RGBA); checked against the header before anything is decoded."""
+    from PIL.ImageFile import ImageFile
 
 MAX_INPUT = 12 * 1024 * 1024
 MAX_THUMBNAIL = 700 * 1024
 """Most bytes of a thumbnail, so that its base64 fits into an output."""
-
-READS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-"""Formats to try: the fewer, the fewer decoders untrusted bytes can reach."""
-
-ORIENTATION = 0x0112
-SIDEWAYS = frozenset({5, 6, 7, 8})
-"""EXIF orientations that swap width and height."""
 
 EXAMPLE = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mM8ISfHwMDAxMDAwMDAAAANBAEIf62CUQAAAABJRU5ErkJggg=="
 
@@ -45,10 +36,9 @@ class Picture(BaseModel):
         json_schema_extra={"examples": [{"image": EXAMPLE, "width": 64, "height": 64, "format": "webp"}]},
     )
 
-    image: Base64 = Field(
-        min_length=4,
-        max_length=MAX_INPUT,
-        description="The picture: PNG, JPEG, WebP, GIF, BMP or TIFF, in base64",
+    image: SentBase64 = Field(
+        description="The picture: PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or ICO, in base64. Line breaks, a data URI, the "
+        "URL-safe alphabet and missing padding are fine",
     )
     width: Side = Field(default=256, description="Greatest width in pixels; pictures are never enlarged")
     height: Side = Field(default=256, description="Greatest height in pixels; pictures are never enlarged")
@@ -61,6 +51,12 @@ class Source(BaseModel):
     width: int = Field(description="Width in pixels")
     height: int = Field(description="Height in pixels")
     format: str = Field(description="Its format", examples=["png"])
+    more_frames: bool = Field(
+        description="Whether it has further frames or pages; the thumbnail shows the first"
+    )
+    profile: Literal["none", "applied", "ignored"] = Field(
+        description="Its colour profile: applied, so the thumbnail is sRGB; or ignored, as it is damaged or for other colours"
+    )
 
 
 class Thumbnail(BaseModel):
@@ -74,34 +70,41 @@ class Thumbnail(BaseModel):
     source: Source = Field(description="What the picture was")
 
 
-@handler("image.thumbnail", runs_in="process", timeout_s=60, cache_s=3600, max_input=MAX_INPUT)
+@handler("image.thumbnail", runs_in="process", timeout_s=60, cache_s=3600, max_input=MAX_INPUT, version=2)
 def thumbnail(picture: Picture) -> Thumbnail:
-    """Scale a picture down to fit a box: upright, its first frame, without its metadata."""
-    raw = _decode(picture.image)
+    """Scale a picture down to fit a box: upright, in sRGB, its first frame, without its metadata."""
+    raw = decode(picture.image)
+    from sluice.kinds.pictures.opening import bounded
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with bounded():
             return _thumbnail(raw, picture)
-    except (GiveUp, MemoryError):
+    except (BadInput, MemoryError):
         raise
     except Exception as error:
         # decoders fail in many ways on damaged bytes, and would fail again
-        raise GiveUp(f"The picture is damaged: {error}") from error
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise GiveUp(f"'image' is not base64: {error}") from error
+        what = str(error) or type(error).__name__
+        raise BadInput(
+            f"The picture is damaged, or cut off: {what}. Send the whole file as it is."
+        ) from error
 
 
 def _thumbnail(raw: bytes, picture: Picture) -> Thumbnail:
-    image = _open(raw)
-    sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
-    width, height = reversed(image.size) if sideways else image.size
-    source = Source(width=width, height=height, format=(image.format or "").lower())
-    small = _scale(image, (picture.width, picture.height), sideways)
+    from sluice.kinds.pictures import colours, opening
+
+    image = opening.open_picture(raw)
+    more_frames = opening.has_more_frames(image)
+    width, height = image.size
+    _load(image, max(picture.width, picture.height))
+    orientation = opening.orientation(image)
+    sideways = orientation in opening.SIDEWAYS
+    icc_profile = colours.profile_of(image)
+    small = colours.scalable(image)
+    small.thumbnail(
+        (picture.height, picture.width) if sideways else (picture.width, picture.height), reducing_gap=2.0
+    )
+    small, profile = colours.to_srgb(small, icc_profile)
+    small = _turn_upright(small, orientation)
     encoded = _encode(small, picture.format)
     return Thumbnail(
         image=b64encode(encoded).decode(),
@@ -109,51 +112,32 @@ def _thumbnail(raw: bytes, picture: Picture) -> Thumbnail:
         height=small.height,
         format=picture.format,
         bytes=len(encoded),
-        source=source,
+        source=Source(
+            width=height if sideways else width,
+            height=width if sideways else height,
+            format="jpeg" if image.format == "MPO" else str(image.format).lower(),
+            more_frames=more_frames,
+            profile=profile,
+        ),
     )
 
 
-def _open(raw: bytes) -> Image:
-    """Open the picture, reading only its header."""
-    from PIL import Image, UnidentifiedImageError
-
+def _load(image: ImageFile, side: int) -> None:
+    """Decode it; JPEG alone can be decoded at a fraction of its size. Raises MemoryError, and what decoders raise."""
+    image.draft(None, (2 * side, 2 * side))
     try:
-        image = Image.open(BytesIO(raw), formats=READS)
-    except UnidentifiedImageError:
-        raise GiveUp(f"'image' is none of the pictures that are read: {', '.join(READS)}.") from None
-    except Image.DecompressionBombError as error:
-        raise GiveUp(_too_large(str(error))) from None
-    if image.width * image.height > MAX_PIXELS:
-        raise GiveUp(_too_large(f"it has {image.width} x {image.height}"))
-    return image
+        image.load()
+    except Exception:
+        bytearray(12 * image.width * image.height)  # some decoders call it damage if there is no memory
+        raise
 
 
-def _too_large(what: str) -> str:
-    return f"The picture has too many pixels, at most {MAX_PIXELS} are decoded: {what}."
+def _turn_upright(image: Image, orientation: int) -> Image:
+    from PIL import ExifTags, ImageOps
 
-
-def _scale(image: Image, box: tuple[int, int], sideways: bool) -> Image:
-    """Turn the picture upright, and make it no larger than the box."""
-    from PIL import ImageOps
-
-    width, height = reversed(box) if sideways else box
-    image.draft(None, (2 * width, 2 * height))  # JPEG alone can decode at a fraction of its size
-    orientation = image.getexif()
-    small = _to_true_colour(image)
-    small.thumbnail((width, height), reducing_gap=2.0)
-    small.getexif().update({ORIENTATION: orientation.get(ORIENTATION, 1)})
-    return ImageOps.exif_transpose(small)
-
-
-def _to_true_colour(image: Image) -> Image:
-    """Convert to L, RGB or RGBA, which all output formats take and which scale without stripes."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in ("L", "RGB", "RGBA"):
-        return image.convert(image.mode)
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "F") else "RGB")
+    image.info = {}
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _encode(image: Image, name: Format) -> bytes:
@@ -167,7 +151,7 @@ def _encode(image: Image, name: Format) -> bytes:
     image.save(file, name.upper(), **({"optimize": True} if name == "png" else {"quality": 82}), exif=b"")
     raw = file.getvalue()
     if len(raw) > MAX_THUMBNAIL:
-        raise GiveUp(
+        raise BadInput(
             f"The thumbnail has {len(raw)} bytes, at most {MAX_THUMBNAIL} are sent: ask for a smaller one."
         )
     return raw
