@@ -112,6 +112,9 @@ class Sheet:
         places, records = self.places(), self._records()
         _, cells = next(records)
         below, _ = next(records, (0, []))
+        if '"' in self.text:  # polars reads over quotes that do not match
+            for _ in records:
+                pass
         body = self.text.split("\n", below - self.above - 1)[-1] if below else ""
         header = self.delimiter.join(map(str, range(len(cells))))
         try:
@@ -139,7 +142,10 @@ class Sheet:
         """Say in which line the text stops being the table that its header announces."""
         for line, record in self._records():
             if len(record) > width:
-                raise GiveUp(f"Line {line} has {len(record)} cells, the header has {width}.") from error
+                raise GiveUp(
+                    f"Line {line} has {len(record)} cells, the header has {width}: put cells that hold "
+                    f"{DELIMITERS[self.delimiter]} into quotes."
+                ) from error
         lone = next((n for n, line in enumerate(self.text.split("\n"), 1) if line.count('"') % 2), 1)
         raise GiveUp(
             f"The CSV cannot be read, perhaps from line {self.above + lone} on: put cells that hold quotes into quotes, "

@@ -40,7 +40,7 @@ def parse(cells: pl.DataFrame, delimiter: str) -> pl.DataFrame:
         points=pl.col("text").str.contains(_POINTS),
         comma=pl.col("text").str.contains(_DECIMAL_COMMA) & (delimiter == ";"),
     )
-    return forms.with_columns(number=_plain().cast(pl.Float64, strict=False), mark=_mark())
+    return forms.with_columns(number=_plain().cast(pl.Float64, strict=False).fill_nan(None), mark=_mark())
 
 
 def _plain() -> pl.Expr:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from contextlib import suppress
 from datetime import datetime, timedelta
+from io import StringIO
 from time import perf_counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice import GiveUp
@@ -210,7 +213,7 @@ def test_words_for_a_missing_value_are_none(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "advice"),
-    [("1,5", "A comma marks decimals only where ';' separates the cells."), ("1,234", "A comma marks decimals only"),
+    [("1,5", "A comma marks decimals only where ';' separates the cells."), ("\u2212nan", ""), ("1,234", "A comma marks decimals only"),
      ("12,34,567", "A comma"), ("1.5.2", ""), ("1 2", ""), ("5%", ""), ("0x1F", ""), ("1_000", ""), ("TRUE", ""), ("(5)", ""),
      ("-1.#INF", ""), ("#DIV/0!", ""), ("1\u0662", "")],
 )  # fmt: skip
@@ -269,7 +272,7 @@ def test_a_name_may_begin_with_a_hash() -> None:
         ("# only\n", "The CSV is empty"),
         ("# x\n" + ROW, "Line 2 has to name the columns asset, signal, time, value; it says 'a, b"),
         ("\n\nasset,time,value\n" + ROW, "The header in line 3 lacks 'signal'"),
-        (HEADER + ROW.strip() + ",,7\n", "Line 2 has 6 cells, the header has 4."),
+        (HEADER + ROW.strip() + ",,7\n", "Line 2 has 6 cells, the header has 4: put cells that hold ',' into quotes."),
         ("sep=;\n# c\n\n" + (HEADER + "a,b,x,1\n").replace(",", ";"), "in line 5, column 3 (time), 'x'"),
         ('"x\ny",' + HEADER + "1," + ROW.replace("01", "x"), "in line 3, column 4 (time), '2024-05-x'"),
         ("# c\n" + HEADER + ROW + 'a,b"c,2024-05-02,1\n', "perhaps from line 4 on"),
@@ -313,3 +316,18 @@ def test_any_pieces_in_any_order_are_summed_up_or_refused(pieces: list[str], del
     for head in ("", HEADER.replace(",", delimiter)):
         with suppress(GiveUp):
             assert rows(head + "".join(pieces), delimiter)
+
+
+@given(st.lists(st.sampled_from(['"', '""', "\n", ",", "a", " ", '\n"', '",']), max_size=18))
+@example(["\n", '"', '""'])
+@example(['""', "a", '"', "\n", '"', "a", '",', '"', '"', "\n"])
+@settings(max_examples=300, deadline=None)
+def test_cells_are_those_that_the_reader_of_python_finds(pieces: list[str]) -> None:
+    text = HEADER + "".join(pieces)
+    with suppress(GiveUp):
+        cells = Sheet.of(text, ",").cells().select("asset", "signal", "time", "value").rows()
+        records = [[*record, *[""] * 4][:4] for record in csv.reader(StringIO(text), strict=True)]
+        right = [
+            tuple(re.sub(",+(?=\n)", "", cell).strip() or None for cell in record) for record in records[1:]
+        ]
+        assert cells == [record for record in right if any(record)]
