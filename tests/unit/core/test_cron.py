@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sluice.core.cron import BOUNDS, CronRefused, check, describe, next_tick
 
@@ -210,6 +213,39 @@ def test_about_every_change_of_clocks_ticks_are_those_that_counting_finds() -> N
         seen += 1
     assert wrong == []
     assert seen > 25
+
+
+def field(least: int, most: int, *words: str) -> st.SearchStrategy[str]:
+    """Generate a field: any value, values, ranges that may run past the end, steps, words; often a list."""
+    number = st.integers(least, most)
+    step = st.integers(1, 20)
+    spread = st.tuples(number, number).map("{0[0]}-{0[1]}".format)
+    term = st.one_of(
+        number.map(str), spread, st.tuples(number, step).map("{0[0]}/{0[1]}".format),
+        st.tuples(spread, step).map("{0[0]}/{0[1]}".format), st.sampled_from([str(least), *words]),
+    )  # fmt: skip
+    listed = st.lists(term, min_size=1, max_size=4).map(",".join)
+    return st.one_of(st.just("*"), step.map("*/{}".format), listed)
+
+
+expressions = st.tuples(
+    field(0, 59), field(0, 23), field(1, 31, "L", "LW"), field(1, 12), field(0, 7, "5L", "0L", "7#1", "3#5")
+).map(" ".join)
+
+
+SHORT = [(name, change) for name, change in odd_changes() if name != "Pacific/Kwajalein"]
+"""Without the change by 23 hours, where every minute takes its time."""
+
+
+@settings(max_examples=300 if SWEEP else 25, deadline=None)
+@given(expressions, st.sampled_from(SHORT))
+def test_any_expression_fires_about_a_change_as_counting_finds(
+    cron: str, found: tuple[str, datetime]
+) -> None:
+    name, change = found
+    with suppress(CronRefused):  # 30 February, or too long
+        check(cron)
+        assert differences(cron, ZoneInfo(name), change - 1.5 * DAY, change + 1.5 * DAY, 577) == []
 
 
 YEARLY = ["0 0 * * 0", "30 2 1,15 * *", "*/30 1-3 * * 0", "0 0 29 2 *", "59 23 L * *", "*/20 0 * 3-4,9-10 5L", "0 22-2/2 28-3 * *",
