@@ -82,11 +82,14 @@ def next_tick(cron: str, zone: ZoneInfo, after: datetime) -> datetime | None:
 
 
 def _begin(zone: ZoneInfo, after: datetime) -> datetime:
-    """Return the reading of the clock at `after`, or that to which it will be set back within a day."""
-    now, later = (
-        moment.astimezone(zone).replace(tzinfo=None) for moment in (after, after + timedelta(days=1))
-    )
-    return min(now, later - timedelta(days=1))
+    """Return the reading after which ticks may come: that at `after`, or less if the clock will soon be set back behind it."""
+    day = timedelta(days=1)
+    back = _reading(zone, after) + day - _reading(zone, after + day)
+    return min(_reading(zone, after), _reading(zone, after + back) - back)
+
+
+def _reading(zone: ZoneInfo, moment: datetime) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _moment(reading: datetime, zone: ZoneInfo, fold: int) -> datetime:

@@ -237,6 +237,7 @@ SHORT = [(name, change) for name, change in odd_changes() if name != "Pacific/Kw
 """Without the change by 23 hours, where every minute takes its time."""
 
 
+@pytest.mark.timeout(3600)
 @settings(max_examples=300 if SWEEP else 25, deadline=None)
 @given(expressions, st.sampled_from(SHORT))
 def test_any_expression_fires_about_a_change_as_counting_finds(
