@@ -27,7 +27,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls bench at-size at-rest load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls sweep bench at-size at-rest load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -106,6 +106,9 @@ soak: setup  ## the same as fault for an hour; memory and open files have to sta
 controls: setup  ## remove one guard at a time, and see the fault runs notice: make controls ARGS="fence"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fault.controls $(ARGS)
+
+sweep: setup  ## when schedules fire, in every zone and for five years, against counting minutes (10 min)
+	SWEEP=1 $(PYTHON) -m pytest -n $(WORKERS) tests/unit/core/test_cron.py $(ARGS)
 
 up:  ## the whole product in containers, on the Docker of this machine
 	@infra/docker/passwords.sh

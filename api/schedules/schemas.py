@@ -61,7 +61,7 @@ class ScheduleBody(BaseModel):
     name: str = Field(
         pattern=f"^{NAME}$", description="Its name among those of the tenant; in a PUT the path says it"
     )
-    cron: str = Field(description="Minute, hour, day of month, month, day of week")
+    cron: str = Field(description="Minute, hour, day of month, month, day of week; or a word like `@daily`")
     timezone: str = Field("UTC", max_length=LONGEST, description="IANA time zone in which `cron` is read")
     kind: str = Field(description="The kind of the jobs it makes; GET /v1/kinds lists them")
     input: Any = Field(description="Their input, checked when the schedule is made")

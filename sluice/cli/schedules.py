@@ -37,7 +37,8 @@ def create(
     cron: Annotated[
         str,
         typer.Option(
-            metavar="EXPR", help="Minute, hour, day of month, month, day of week, such as '30 3 * * 1-5'"
+            metavar="EXPR",
+            help="Minute, hour, day of month, month, day of week, such as '30 3 * * MON-FRI'; or @daily",
         ),
     ],
     kind: Annotated[str, typer.Option(metavar="KIND", help="The kind of its jobs, such as demo.sum")],

@@ -1,22 +1,18 @@
-"""Schedules: when cron expressions fire, what happens to missed ticks, and the values of a schedule.
+"""Schedules: when they fire next, what happens to missed ticks, and the values of a schedule.
 
-Times of day are those of the schedule's zone. When clocks go forward, a fixed time that does not exist fires when the gap
-ends; when they go back, one that comes twice fires the first time only. Expressions with `*` in minute or hour follow real
-time. The caller passes in the time.
+Times of day are those of the schedule's zone. The caller passes in the time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from cronsim.explain import explain
-
+from sluice.core import cron as expression
 from sluice.core.errors import Flaw, Invalid
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,54}"
@@ -30,7 +26,7 @@ MOST_AT_ONCE = 100
 BYTES_AT_ONCE = 8 * 1024 * 1024
 """Bytes of input that these store; one tick may store more."""
 
-LONGEST = 100
+LONGEST = expression.LONGEST
 EXAMPLE = "'30 3 * * 1-5' is 03:30 from Monday to Friday"
 
 _ZONE = re.compile(
@@ -50,7 +46,7 @@ class CatchUp(StrEnum):
 
 
 class Timing(NamedTuple):
-    """A cron expression of five fields, and the IANA time zone in which it is read."""
+    """A cron expression, and the IANA time zone in which it is read."""
 
     cron: str
     timezone: str
@@ -130,11 +126,10 @@ def check(timing: Timing) -> None:
 def next_tick(timing: Timing, after: datetime) -> datetime:
     """Return the first tick later than `after`, in UTC. Raises Invalid, also if none comes in fifty years."""
     check(timing)
-    for tick in CronSim(timing.cron, after.astimezone(ZoneInfo(timing.timezone))):
-        found = tick.astimezone(UTC)
-        if found > after:  # begun in an hour that comes twice, it may find a time of the first one
-            return found
-    raise Invalid([Flaw("/cron", "never", f"{timing.cron!r} never fires. {_help()}")])
+    found = expression.next_tick(timing.cron, ZoneInfo(timing.timezone), after)
+    if found is None:
+        raise Invalid([Flaw("/cron", "never", f"{timing.cron!r} never fires. {_help()}")])
+    return found
 
 
 def plan(timing: Timing, catch_up: str, due: datetime, now: datetime, most: int = MOST_AT_ONCE) -> Firing:
@@ -151,7 +146,7 @@ def plan(timing: Timing, catch_up: str, due: datetime, now: datetime, most: int 
 
 def describe(cron: str) -> str:
     """Say in words when a checked expression fires."""
-    return explain(cron)
+    return expression.describe(cron)
 
 
 def _newest(timing: Timing, due: datetime, now: datetime) -> Firing:
@@ -169,13 +164,10 @@ def _each(timing: Timing, due: datetime, now: datetime, most: int) -> Firing:
 
 
 def _flaws_of_cron(cron: str) -> Iterator[Flaw]:
-    if len(cron) > LONGEST or len(cron.split()) != 5:  # a sixth would be seconds
-        yield Flaw("/cron", "cron", f"A cron expression has five fields. {_help()}")
-        return
     try:
-        CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
-    except CronSimError as error:
-        yield Flaw("/cron", "cron", f"{error} in {cron!r}. {_help()}")
+        expression.check(cron)
+    except expression.CronRefused as error:
+        yield Flaw("/cron", "cron", f"{error} {_help()}")
 
 
 def _flaws_of_zone(name: str) -> Iterator[Flaw]:

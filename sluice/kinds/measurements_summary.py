@@ -21,7 +21,13 @@ Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 
 
 class Measurements(BaseModel):
-    """Readings of any number of assets and signals, in any order, one per line."""
+    """Readings of any number of assets and signals, in any order, one per line.
+
+    Times are ISO 8601 in any form (a date, hours to microseconds, `Z`, `+02`, `+02:00`), as PostgreSQL and MySQL write them, or
+    epoch seconds, milli- or microseconds. Values are decimal numbers; thousands marks are taken where groups of three leave no
+    doubt. Missing values are empty, `\\N`, or a word like NaN, NA and NULL. Blank lines, comments (`#`) and separators behind the
+    last cell do not count. What could mean two things (1/5/2024, `1,234`) is refused.
+    """
 
     model_config = ConfigDict(
         strict=True, extra="forbid", json_schema_extra={"examples": [{"csv": EXAMPLE, "gap": 5.0}]}
@@ -29,9 +35,12 @@ class Measurements(BaseModel):
 
     csv: str = Field(
         max_length=MAX_INPUT,
-        description="A header and rows: asset, signal, time (ISO 8601) and value, in any order; other columns are ignored",
+        description="A header and rows: asset, signal, time and value, in any order; other columns are ignored",
     )
-    delimiter: Literal[",", ";", "\t", "|"] = Field(default=",", description="What separates the cells")
+    delimiter: Literal[",", ";", "\t", "|"] = Field(
+        default=",",
+        description="What separates the cells, unless a first line like `sep=;` says so; with `;`, a comma may mark decimals",
+    )
     fence: float = Field(
         default=1.5,
         ge=0,

@@ -42,7 +42,9 @@ async def test_the_client_reads_what_is_wrong_with_its_table(shared_stack: Stack
         )
     assert (ended["state"], ended["error"]["type"], ended["attempt"]) == ("failed", "gave-up", 1)
     assert "1 of 2 times cannot be read" in ended["error"]["detail"]
-    assert "line 3, '1.5.24'" in ended["error"]["detail"]
+    assert (
+        "line 3, column 3 (time), '1.5.24'. Which number is the day is not clear." in ended["error"]["detail"]
+    )
 
 
 async def test_a_table_of_some_megabytes_is_taken(shared_stack: Stack) -> None:

@@ -195,21 +195,21 @@ def test_times_without_a_zone_stay_as_they_are() -> None:
         ("\ufeff \n\n", "The CSV is empty"),
         (HEADER, "no row below it"),
         (HEADER + "\n\n,,,\n", "no row below it"),
-        ("\n".join(hourly(1, 2)), "The first line has to name the columns asset, signal, time, value; it says 'pump"),
-        (table(*hourly(1), header="asset,signal,time,reading"), "The header lacks 'value'"),
+        ("\n".join(hourly(1, 2)), "Line 1 has to name the columns asset, signal, time, value; it says 'pump"),
+        (table(*hourly(1), header="asset,signal,time,reading"), "The header in line 1 lacks 'value'"),
         (table("a,b,2024-05-01,1,2", header="asset,signal,time,value,value"), "names 'value' 2 times"),
         (table(*hourly(1), header=",".join("x" * 101)), "has 101 columns"),
         (table(*hourly(1), header='"asset,signal,time,value'), "The row in line 1 cannot be read"),
-        (table(*hourly(1, 2), "pump,bar,2024-05-01,3,4"), "Line 4 has 5 cells, the header has 4."),
+        (table(*hourly(1, 2), "pump,bar,2024-05-01,3,4"), "Line 4 has 5 cells, the header has 4: put cells that hold ',' into quotes."),
         (table(*hourly(1), '"pump,bar,2024-05-01,3'), "The row in line 3 cannot be read"),
         (table(*hourly(1), 'pu"mp,bar,2024-05-01,3'), "double those inside"),
-        (table(*hourly(1, 2), ",bar,2024-05-01,3"), "1 of 3 rows have no asset. The first is in line 4."),
+        (table(*hourly(1, 2), ",bar,2024-05-01,3"), "1 of 3 rows have no asset. The first is in line 4, column 1 (asset)."),
         (table("pump,,2024-05-01,3"), "1 of 1 rows have no signal"),
-        (table(*hourly(1), "pump,bar"), "1 of 2 rows have no time. The first is in line 3."),
+        (table(*hourly(1), "pump,bar"), "1 of 2 rows have no time. The first is in line 3, column 3 (time)."),
         (table(*hourly(1), f"{'p' * 101},bar,2024-05-01,3"), "1 of 2 assets are too long"),
         (table('"pu\nmp",bar,2024-05-01,3'), "hold control characters"),
         (table(*hourly(1), "pump,bar,01.05.2024,3", "pump,bar,x,3"), "2 of 3 times cannot be read: write them like"),
-        (table("pump,bar,1714557600,3"), "The first is in line 2, '1714557600'."),
+        (table("pump,bar,171455760,3"), "The first is in line 2, column 3 (time), '171455760'."),
         (table("pump,bar,2024-02-30,3"), "cannot be read"),
         (table("pump,bar,2024-05-01T25:00,3"), "cannot be read"),
         (table("pump,bar,2024-05-01T10:00+15:00,3"), "cannot be read"),
@@ -217,14 +217,14 @@ def test_times_without_a_zone_stay_as_they_are() -> None:
         (table("pump,bar,0024-05-01,3"), "outside the years 1700 to 2299"),
         (table("a,b,2024-05-01T10:00Z,1", "a,b,2024-05-01T11:00,1"), "1 of 2 times have no zone while others have one"),
         (table(*hourly(1, "high", 3, "3 bar")), "2 of 4 values are no numbers"),
-        (table(*hourly(1, "high")), "The first is in line 3, 'high'."),
+        (table(*hourly(1, "high")), "The first is in line 3, column 4 (value), 'high'."),
         (table(*hourly(1, '"1,5"')), "write them like -12.5 or 3e-4"),
         (table(*hourly(1, "inf", "-1e101")), "2 of 3 values are infinite or beyond 1e+100"),
         (table(*hourly("", "NaN")), "None of the 2 rows has a value."),
         (table(*hourly(1, 2), *hourly(1, 5)), "1 of 4 rows give another value for a time"),
-        (table(*hourly(1, 2), *hourly(1, 5)), "The first is in line 5, '2024-05-01 01:00"),
+        (table(*hourly(1, 2), *hourly(1, 5)), "The first is in line 5, column 3 (time), '2024-05-01 01:00"),
         (table(*(f"pump {n},bar,2024-05-01,3" for n in range(501))), "has 501 series, at most 500"),
-        (table("pump,bar," + "9" * 10_000 + ",1"), "line 2, '" + "9" * 39 + "…'"),
+        (table("pump,bar," + "9" * 10_000 + ",1"), "line 2, column 3 (time), '" + "9" * 39 + "…'"),
         (table(*hourly("1" * 200_000)), "The row in line 2 cannot be read"),
     ],
 )  # fmt: skip
@@ -305,7 +305,9 @@ def test_the_line_that_is_named_is_the_line_a_person_finds(
         value = "wrong" if number == wrong else str(number)
         writer.writerow([note, "a", "b", f"{START + timedelta(hours=number):%Y-%m-%dT%H:%M}", value])
         text.write("\n" * (number % 2))
-    with pytest.raises(GiveUp, match=rf"1 of {len(notes)} values .* in line {line}, 'wrong'"):
+    with pytest.raises(
+        GiveUp, match=rf"1 of {len(notes)} values .* in line {line}, column 5 .value., 'wrong'"
+    ):
         rows_of(text.getvalue())
 
 
