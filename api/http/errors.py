@@ -18,6 +18,13 @@ class HeadersTooLarge(SluiceError):
     """Target and headers together may have 32 KiB."""
 
 
+class MalformedRequest(SluiceError):
+    """What came is not a request of HTTP/1.1."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"This is not a request of HTTP/1.1 as it is taken here: {detail.rstrip('.')}.")
+
+
 class BadHeader(SluiceError):
     """A header has a form that is not taken."""
 

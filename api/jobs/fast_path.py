@@ -36,7 +36,6 @@ UNUSUAL = frozenset(
         b"content-encoding",
         b"transfer-encoding",
         b"idempotency-key",
-        b"upgrade",
     }
 )
 

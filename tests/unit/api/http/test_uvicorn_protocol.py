@@ -101,6 +101,9 @@ async def serving(app: AsgiApp, idle_s: Any = 1) -> AsyncIterator[Server]:
     writes: list[bytes] = []
 
     class Watched(Protocol):
+        head_timeout_s = idle_s
+        linger_s = 0.2
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 
