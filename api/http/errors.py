@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.http.asgi import Header
 from sluice.core.errors import KindUnknown
 from sluice.errors import SluiceError
 
@@ -30,7 +31,11 @@ class BadHeader(SluiceError):
 
 
 class UnsupportedMediaType(SluiceError):
-    """The body has to be JSON: Content-Type: application/json, in UTF-8, without Content-Encoding."""
+    """The body is not said to be JSON in UTF-8 as it is. `wanted` is the header that says what is (RFC 9110 §15.5.16)."""
+
+    def __init__(self, detail: str, wanted: Header = (b"accept", b"application/json")) -> None:
+        super().__init__(detail)
+        self.wanted = wanted
 
 
 class RequestTimeout(SluiceError):

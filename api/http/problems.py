@@ -149,6 +149,8 @@ def _headers(error: BaseException, kind: ProblemType) -> list[Header]:
         headers.append(
             (b"www-authenticate", b'Bearer realm="sluice", error="insufficient_scope", scope="%b"' % scope)
         )
+    elif isinstance(error, UnsupportedMediaType):
+        headers.append(error.wanted)
     if kind.retry_s is not None:
         headers.append((b"retry-after", b"%d" % getattr(error, "retry_after_s", kind.retry_s)))
     if kind.closes:
