@@ -35,6 +35,7 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
+from sluice.core.document import mark_coalesced
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -247,6 +248,8 @@ async def _submit(
     watch.lap("submit")
     if wait.seconds:
         document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
+        if submitted.coalesced:
+            document = mark_coalesced(document)
         submitted = submitted._replace(document=document)
         watch.lap("wait")
     reply = answer_submit(submitted, parts[RetryAfterAdvisor])

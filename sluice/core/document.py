@@ -13,6 +13,7 @@ from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job
 
 _OPTIONS = orjson.OPT_UTC_Z
+_RESULT, _COALESCED = b',"result":', b',"coalesced":true'
 
 
 class Document(NamedTuple):
@@ -67,7 +68,7 @@ def render(job: Job, **more: Any) -> Document:
     """Render the document of a job as it is now. `more` are fields of this answer alone (`coalesced`)."""
     head = orjson.dumps(_fields(job) | more, option=_OPTIONS)
     result, error = job.result, _error(job)
-    start = len(head) + len(b',"result":') - 1
+    start = len(head) + len(_RESULT) - 1
     body = b'%s,"result":%s,"error":%s,"links":%s}' % (
         head[:-1], result or b"null", error or b"null", _links(job.id)
     )  # fmt: skip
@@ -75,6 +76,16 @@ def render(job: Job, **more: Any) -> Document:
     if job.state in TERMINAL:
         return Document(job.id, job.tenant, job.version, job.state, start, end, body)
     return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
+
+
+def mark_coalesced(document: Document) -> Document:
+    """Return the document of an unfinished job as one who shares it sees it, the same as `render(job, coalesced=True)`."""
+    head = document.body[: document.result_start - len(_RESULT)]
+    if document.finished or head.endswith(_COALESCED):
+        return document
+    start, end = document.result_start + len(_COALESCED), document.result_end + len(_COALESCED)
+    body = head + _COALESCED + document.body[len(head) :]
+    return document._replace(body=body, result_start=start, result_end=end)
 
 
 def _since(job: Job) -> float:
