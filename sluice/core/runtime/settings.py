@@ -111,6 +111,15 @@ class Settings(BaseSettings):
         default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
     )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
+    head_timeout_s: Seconds = Field(
+        default=15, description="Seconds a client has to send target and headers, also from its connecting on"
+    )
+    keep_alive_s: Seconds = Field(
+        default=75, description="Seconds a connection may be idle; more than in the proxy that keeps it"
+    )
+    send_timeout_s: Seconds = Field(
+        default=60, description="Seconds without progress until an answer that is not read is given up"
+    )
     bodies_mib: int = Field(
         default=128, ge=64, le=16_384, description="MiB of bodies that one api process takes at once"
     )
