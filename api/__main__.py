@@ -109,7 +109,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
     if private.draining:
         server.should_exit = server.force_exit = True
         return
-    private.draining = api.app.leaving = True
+    private.draining = api.edge.leaving = True
     api.state.waiting.release()
     telemetry.emit(Event.STOPPING)
     asyncio.get_running_loop().call_later(

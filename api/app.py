@@ -20,10 +20,12 @@ from starlette.routing import Match
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
+from api.http.cors import allow_origins
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
 from api.http.held_bytes import HeldBytes
 from api.http.openapi import Json, describe
+from api.http.prefix import behind_proxies
 from api.http.problems import http_problem, problem
 from api.http.response import Reply, ReplyResponse
 from api.http.retry_after import RetryAfterAdvisor
@@ -67,7 +69,8 @@ DRAIN_S = 4.0
 class RunningApi(NamedTuple):
     """A running api: the whole ASGI stack, what its routes work with, and how to ping the servers."""
 
-    app: EdgeMiddleware
+    app: AsgiApp
+    edge: EdgeMiddleware
     state: ApiState
     pings: Mapping[str, Callable[[], Awaitable[None]]]
     config_problems: ConfigProblems
@@ -90,8 +93,9 @@ async def open_api(
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
         _add_gauges(state, metrics)
-        app = wrap_middleware(state, metrics)
-        yield RunningApi(app, state, connections.pings, connections.config_problems)
+        edge = wrap_middleware(state, metrics)
+        app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
+        yield RunningApi(app, edge, state, connections.pings, connections.config_problems)
 
 
 def build_state(
@@ -141,6 +145,8 @@ def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
         app = FastPath(
             app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
         )
+    if state.settings.cors_origins:
+        app = allow_origins(app, state.settings.cors_origins)
     return EdgeMiddleware(app, metrics.http, state.settings.access_log)
 
 

@@ -16,11 +16,12 @@ from starlette.responses import Response
 
 from api.http.auth import authenticate
 from api.http.body import BodyLimits, read_json_body
-from api.http.dependencies import Caller, Timing, Wait, parts_of, provided
+from api.http.dependencies import Caller, Prefix, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.openapi import Json, problems
+from api.http.prefix import prefix_of
 from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
@@ -35,7 +36,7 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
-from sluice.core.document import mark_coalesced
+from sluice.core.document import mark_coalesced, show_under
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -146,7 +147,8 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
         watch.lap("wait")
     unchanged = bool(validators) and matches(validators, document)
-    reply = (not_modified if unchanged else found)(document, parts[RetryAfterAdvisor])
+    shown = show_under(prefix_of(request.scope), document)
+    reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 
@@ -172,7 +174,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     document = await lookup.find(caller.tenant, job_id)
     document = await waiting.until_finished(document, wait.seconds, request.receive)
     watch.lap("look-up")
-    reply, validators = result(document, advice), read_validators(request)
+    reply, validators = result(document, advice, prefix_of(request.scope)), read_validators(request)
     if reply.status == 200 and validators and matches(validators, document):
         reply = not_modified(document)
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
@@ -188,10 +190,12 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
         **problems(401, 403, 404, 410, 503),
     },
 )
-async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+async def cancel_job(
+    job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix
+) -> Response:
     """Answers 200 with the cancelled job, or with one that had ended before; 202 if it is running and was asked to stop."""
     document = await control.cancel(caller.tenant, job_id)
-    reply = found(document, advice)
+    reply = found(show_under(prefix, document), advice)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))
 
 
@@ -202,9 +206,12 @@ async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: A
     response_model=JobDocument,
     responses={200: FINISHED, 202: ACCEPTED, **problems(401, 403, 404, 409, 410, 503)},
 )
-async def retry_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+async def retry_job(
+    job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix
+) -> Response:
     """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
-    return ReplyResponse(accepted(await control.retry(caller.tenant, job_id), advice))
+    made = await control.retry(caller.tenant, job_id)
+    return ReplyResponse(accepted(show_under(prefix, made), advice))
 
 
 @router.delete(
@@ -252,7 +259,7 @@ async def _submit(
             document = mark_coalesced(document)
         submitted = submitted._replace(document=document)
         watch.lap("wait")
-    reply = answer_submit(submitted, parts[RetryAfterAdvisor])
+    reply = answer_submit(submitted, parts[RetryAfterAdvisor], prefix_of(request.scope))
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 

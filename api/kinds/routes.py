@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from api.http.asgi import Header
-from api.http.dependencies import check_caller, provided
+from api.http.dependencies import Prefix, check_caller, provided
 from api.http.errors import KindMissing
 from api.http.openapi import problems
 from api.http.response import ReplyResponse, json_reply
@@ -31,9 +31,9 @@ Kinds = Annotated[Registry[AnyHandler], provided(Registry)]
     response_description="The catalogue",
     responses=problems(401, 403),
 )
-async def list_kinds(registry: Kinds) -> Response:
+async def list_kinds(registry: Kinds, prefix: Prefix) -> Response:
     """Lists every kind of work this API takes."""
-    return _show({"kinds": [describe(registry[kind]) for kind in registry]})
+    return _show({"kinds": [describe(registry[kind], prefix) for kind in registry]})
 
 
 @router.get(
@@ -43,16 +43,16 @@ async def list_kinds(registry: Kinds) -> Response:
     response_description="The kind",
     responses=problems(401, 403, 404),
 )
-async def show_kind(kind: str, registry: Kinds) -> Response:
+async def show_kind(kind: str, registry: Kinds, prefix: Prefix) -> Response:
     """Shows the schemas and limits of one kind."""
     if kind not in registry:
         raise KindMissing(kind)
-    return _show(describe(registry[kind]))
+    return _show(describe(registry[kind], prefix))
 
 
-def describe(handler: AnyHandler) -> dict[str, Any]:
-    """Describe a kind as the catalogue shows it."""
-    path = f"/v1/kinds/{handler.kind}"
+def describe(handler: AnyHandler, prefix: str = "") -> dict[str, Any]:
+    """Describe a kind as the catalogue shows it, with links that begin with this prefix."""
+    path = f"{prefix}/v1/kinds/{handler.kind}"
     return {
         "kind": handler.kind,
         "description": getdoc(handler.function) or "",

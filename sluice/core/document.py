@@ -78,6 +78,15 @@ def render(job: Job, **more: Any) -> Document:
     return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
 
 
+def show_under(prefix: str, document: Document) -> Document:
+    """Return the document with links that begin with this prefix. Its own are at its end, whatever its result holds."""
+    own = _links(document.id) + b"}"
+    if not prefix or not document.body.endswith(own):
+        return document
+    body = document.body[: -len(own)] + _links(document.id, prefix) + b"}"
+    return document._replace(body=body)
+
+
 def mark_coalesced(document: Document) -> Document:
     """Return the document of an unfinished job as one who shares it sees it, the same as `render(job, coalesced=True)`."""
     head = document.body[: document.result_start - len(_RESULT)]
@@ -95,10 +104,10 @@ def _since(job: Job) -> float:
     return at.timestamp() if at else 0.0
 
 
-def render_item(job: Job) -> bytes:
-    """Render a job as lists show it: without its result, which may be large."""
+def render_item(job: Job, prefix: str = "") -> bytes:
+    """Render a job as lists show it: without its result, which may be large. Its links begin with this prefix."""
     head = orjson.dumps(_fields(job), option=_OPTIONS)
-    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id))
+    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id, prefix))
 
 
 def _error(job: Job) -> bytes | None:
@@ -130,6 +139,6 @@ def _fields(job: Job) -> dict[str, Any]:
     }
 
 
-def _links(job_id: str) -> bytes:
-    own = f"/v1/jobs/{job_id}"
+def _links(job_id: str, prefix: str = "") -> bytes:
+    own = f"{prefix}/v1/jobs/{job_id}"
     return b'{"self":"%b","result":"%b/result","cancel":"%b/cancel"}' % ((own.encode(),) * 3)
