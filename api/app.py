@@ -157,7 +157,9 @@ def create_app(state: ApiState) -> FastAPI:
     for feature in (jobs, schedules, listing, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
-    docs_page.add_routes(app, document_of(app, state.registry) if state.settings.docs else None)
+    docs_page.add_routes(
+        app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
+    )
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(RequestValidationError, _show_query_flaws)
     app.add_exception_handler(HTTPException, show_http_error)
@@ -165,9 +167,9 @@ def create_app(state: ApiState) -> FastAPI:
     return app
 
 
-def document_of(app: FastAPI, registry: Registry[AnyHandler]) -> Json:
+def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> Json:
     """Make the OpenAPI document: every route, and what every kind takes and returns."""
-    document = describe(app)
+    document = describe(app, wait_cap_s)
     describe_kinds(document, registry)
     return document
 

@@ -20,7 +20,7 @@ from api.http.dependencies import Caller, Prefix, Timing, Wait, parts_of, provid
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
-from api.http.openapi import Json, problems
+from api.http.openapi import name_of, problems
 from api.http.prefix import prefix_of
 from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
@@ -29,6 +29,19 @@ from api.jobs.control import Control
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
+from api.jobs.openapi import (
+    ACCEPTED,
+    ETAG,
+    FINISHED,
+    LOOK_UP,
+    NO_OUTPUT_YET,
+    RETRIED,
+    RETRIED_BEFORE,
+    RETRY,
+    SUBMIT,
+    UNCHANGED,
+    WAITED,
+)
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.schemas import AttemptList, JobDocument
 from api.jobs.submit import Submission, SubmitRequest
@@ -44,50 +57,7 @@ from sluice.core.strict_json import Raw
 
 JOB = "/v1/jobs/{job_id}"
 
-_WAIT = {
-    "name": "wait",
-    "in": "query",
-    "description": "Seconds to wait (at most 55 unless configured otherwise); `Prefer: wait=N` does the same",
-    "schema": {"type": "number", "minimum": 0},
-}
-_TIMING = {
-    "name": "timing",
-    "in": "query",
-    "description": "1: answer with `Server-Timing`",
-    "schema": {"enum": [1]},
-}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same request answers with the same job",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
-_IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "description": "The ETag you have; 304 where it is still right",
-    "schema": {"type": "string"},
-}
-_LOOK_UP = {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]}
-_ETAG: Json = {"ETag": {"description": "Strong once finished, weak before", "schema": {"type": "string"}}}
-_RETRY: Json = _ETAG | {
-    "Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}
-}
-_LOCATION: Json = {"Location": {"description": "Where the job is looked up", "schema": {"type": "string"}}}
-
-FINISHED: Json = {
-    "model": JobDocument,
-    "description": "Finished: the result is in it",
-    "headers": _ETAG,
-}
-ACCEPTED: Json = {
-    "model": JobDocument,
-    "description": "Accepted, not finished",
-    "headers": _LOCATION | _RETRY,
-}
-UNCHANGED: Json = {"description": "You have it already"}
-
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 JobControl = Annotated[Control, provided(Control)]
 Documents = Annotated[Lookup, provided(Lookup)]
 Waits = Annotated[Waiting, provided(Waiting)]
@@ -100,7 +70,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     status_code=202,
     response_model=JobDocument,
     responses={200: FINISHED, 202: ACCEPTED, **problems(400, 401, 403, 408, 410, 413, 415, 422, 429, 503)},
-    openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
+    openapi_extra=SUBMIT,
 )
 async def submit_job(request: Request) -> Response:
     """Answers 202 with the job as it stands, or 200 if its result is known already or arrives while the request waits."""
@@ -127,11 +97,11 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     summary="Look up a job",
     response_model=JobDocument,
     responses={
-        200: {"description": "The job as it stands", "headers": _RETRY},
+        200: {"description": "The job as it stands", "headers": RETRY | WAITED},
         304: UNCHANGED,
         **problems(401, 403, 404, 410, 422, 503),
     },
-    openapi_extra=_LOOK_UP,
+    openapi_extra=LOOK_UP,
 )
 async def look_up_job(request: Request, job_id: str) -> Response:
     """Answers at once, or with `wait` on the first change, at the latest when the time is up."""
@@ -157,8 +127,13 @@ async def look_up_job(request: Request, job_id: str) -> Response:
     summary="Take the output alone",
     response_model=None,
     response_description="The output",
-    responses={202: ACCEPTED, 304: UNCHANGED, **problems(401, 403, 404, 409, 410, 422, 503)},
-    openapi_extra=_LOOK_UP,
+    responses={
+        200: {"description": "The output", "headers": ETAG | WAITED},
+        202: NO_OUTPUT_YET,
+        304: UNCHANGED,
+        **problems(401, 403, 404, 409, 410, 422, 503),
+    },
+    openapi_extra=LOOK_UP,
 )
 async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
@@ -185,8 +160,8 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     summary="Cancel a job",
     response_model=JobDocument,
     responses={
-        200: {"description": "Cancelled, or as it had ended before", "headers": _ETAG},
-        202: {"model": JobDocument, "description": "It runs, and was asked to stop", "headers": _RETRY},
+        200: {"description": "Cancelled, or as it had ended before", "headers": ETAG},
+        202: {"model": JobDocument, "description": "It runs, and was asked to stop", "headers": RETRY},
         **problems(401, 403, 404, 410, 503),
     },
 )
@@ -204,7 +179,7 @@ async def cancel_job(
     summary="Try a failed job again",
     status_code=202,
     response_model=JobDocument,
-    responses={200: FINISHED, 202: ACCEPTED, **problems(401, 403, 404, 409, 410, 503)},
+    responses={200: RETRIED_BEFORE, 202: RETRIED, **problems(401, 403, 404, 409, 410, 503)},
 )
 async def retry_job(
     job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.http.asgi import Header
 from api.http.dependencies import Prefix, check_caller, provided
 from api.http.errors import KindMissing
-from api.http.openapi import problems
+from api.http.openapi import name_of, problems
 from api.http.response import ReplyResponse, json_reply
 from api.kinds.schemas import KindDocument, KindList
 from sluice.core.registry import Registry
@@ -20,7 +20,7 @@ from sluice.handler import AnyHandler
 
 MINUTE: Header = (b"cache-control", b"private, max-age=60")
 
-router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)])
+router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)], generate_unique_id_function=name_of)
 Kinds = Annotated[Registry[AnyHandler], provided(Registry)]
 
 

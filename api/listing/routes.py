@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.dependencies import Caller, Prefix, SmallJsonBody, Timing, provided, start_timing
-from api.http.openapi import problems, takes
+from api.http.openapi import name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
 from api.listing.bulk import Bulk, BulkResult
@@ -22,7 +22,7 @@ from sluice.core.listing import ErrorGroup
 DETAIL = 256
 """Characters of an error's detail that its group shows."""
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 Lists = Annotated[Listing, provided(Listing)]
 BulkChanges = Annotated[Bulk, provided(Bulk)]
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.http.asgi import Header
 from api.http.dependencies import Caller, JsonBody, Prefix, provided
-from api.http.openapi import problems, takes
+from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.jobs.job_response import accepted
 from api.jobs.lookup import Lookup
@@ -23,7 +23,7 @@ from sluice.core.schedule import Schedule
 PATH = "/v1/schedules"
 ONE = PATH + "/{name}"
 
-router = APIRouter(tags=["schedules"])
+router = APIRouter(tags=["schedules"], generate_unique_id_function=name_of)
 Schedules = Annotated[Scheduling, provided(Scheduling)]
 
 
