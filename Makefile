@@ -27,7 +27,7 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls sweep bench at-size at-rest load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -123,6 +123,9 @@ test-rabbitmq4: setup  ## the tests that meet RabbitMQ, on 4.0 of Debian 13 besi
 
 fault-rabbitmq4: setup  ## make fault, on the same RabbitMQ 4.0; as root
 	@$(PYTHON) -m infra.local.rabbitmq4 tests.fault.chaos $(ARGS)
+
+clients: setup  ## java, go, node, curl, requests and a generated client against the api (1 min); skips say what to install
+	$(PYTHON) -m pytest tests/clients $(ARGS)
 
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)

@@ -55,12 +55,12 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     metrics = Metrics()
     telemetry = Telemetry(metrics.sink, LogSink("api"), count_batch=metrics.batches.record)
     report_failures(telemetry)
-    with listen(settings.api_host, settings.api_port, BACKLOG) as listener:
+    with listen(settings.api_host, settings.api_port, BACKLOG, settings.send_timeout_s) as listener:
         async with open_api(settings, registry, metrics, telemetry) as api:
             private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
-                server = Server(_config(api.app))
+                server = Server(_config(api.app, settings))
                 stop = partial(_stop, server, private, api, telemetry)
                 _on_signals(stop)
                 api.config_problems.on_refusal(stop)
@@ -76,10 +76,13 @@ def _has_no_request(connection: object) -> bool:
     return isinstance(connection, Protocol) and connection.cycle is None
 
 
-def _config(app: AsgiApp) -> uvicorn.Config:
+def _config(app: AsgiApp, settings: Settings) -> uvicorn.Config:
+    class Timed(Protocol):
+        head_timeout_s = settings.head_timeout_s
+
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=Timed,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -87,7 +90,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=15,
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # it goes to call_later
         timeout_graceful_shutdown=20,
     )
 
@@ -106,7 +109,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
     if private.draining:
         server.should_exit = server.force_exit = True
         return
-    private.draining = api.app.leaving = True
+    private.draining = api.edge.leaving = True
     api.state.waiting.release()
     telemetry.emit(Event.STOPPING)
     asyncio.get_running_loop().call_later(

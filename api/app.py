@@ -15,17 +15,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
+from api.http.cors import allow_origins
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
 from api.http.held_bytes import HeldBytes
+from api.http.no_route import show_http_error
 from api.http.openapi import Json, describe
-from api.http.problems import http_problem, problem
-from api.http.response import Reply, ReplyResponse
+from api.http.prefix import behind_proxies
+from api.http.problems import problem
+from api.http.response import ReplyResponse
 from api.http.retry_after import RetryAfterAdvisor
 from api.http.schemas import query_flaws
 from api.jobs import routes as jobs
@@ -67,7 +69,8 @@ DRAIN_S = 4.0
 class RunningApi(NamedTuple):
     """A running api: the whole ASGI stack, what its routes work with, and how to ping the servers."""
 
-    app: EdgeMiddleware
+    app: AsgiApp
+    edge: EdgeMiddleware
     state: ApiState
     pings: Mapping[str, Callable[[], Awaitable[None]]]
     config_problems: ConfigProblems
@@ -90,8 +93,9 @@ async def open_api(
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
         _add_gauges(state, metrics)
-        app = wrap_middleware(state, metrics)
-        yield RunningApi(app, state, connections.pings, connections.config_problems)
+        edge = wrap_middleware(state, metrics)
+        app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
+        yield RunningApi(app, edge, state, connections.pings, connections.config_problems)
 
 
 def build_state(
@@ -141,6 +145,8 @@ def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
         app = FastPath(
             app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
         )
+    if state.settings.cors_origins:
+        app = allow_origins(app, state.settings.cors_origins)
     return EdgeMiddleware(app, metrics.http, state.settings.access_log)
 
 
@@ -149,19 +155,21 @@ def create_app(state: ApiState) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
     for feature in (jobs, schedules, listing, kinds):
-        # Not `include_router`, which would hide them from `_allowed_methods` and give every request a second search.
+        # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
-    docs_page.add_routes(app, document_of(app, state.registry) if state.settings.docs else None)
+    docs_page.add_routes(
+        app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
+    )
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(RequestValidationError, _show_query_flaws)
-    app.add_exception_handler(HTTPException, _show_http_error)
+    app.add_exception_handler(HTTPException, show_http_error)
     app.add_exception_handler(Exception, _show_problem)
     return app
 
 
-def document_of(app: FastAPI, registry: Registry[AnyHandler]) -> Json:
+def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> Json:
     """Make the OpenAPI document: every route, and what every kind takes and returns."""
-    document = describe(app)
+    document = describe(app, wait_cap_s)
     describe_kinds(document, registry)
     return document
 
@@ -200,22 +208,3 @@ async def _show_query_flaws(request: Request, error: Exception) -> Response:
     """Answer a wrong query. FastAPI checks nothing else: bodies go through the strict parser."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  it is registered for nothing else
     return await _show_problem(request, Invalid(query_flaws(error.errors())))
-
-
-async def _show_http_error(request: Request, error: Exception) -> Response:
-    """Answer if there is no such route, or none with this method; OPTIONS is answered with the allowed methods."""
-    assert isinstance(error, HTTPException)  # noqa: S101  it is registered for nothing else
-    headers = [(b"allow", _allowed_methods(request).encode())] if error.status_code == 405 else []
-    if headers and request.method == "OPTIONS":
-        return ReplyResponse(Reply(204, headers, b""))
-    request_id = request_id_of(request.scope)
-    return ReplyResponse(http_problem(error.status_code, str(error.detail), headers, request_id))
-
-
-def _allowed_methods(request: Request) -> str:
-    """List the methods that some route takes for this path."""
-    methods = {"OPTIONS"}
-    for route in request.app.routes:
-        if route.matches(dict(request.scope))[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

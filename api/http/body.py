@@ -1,4 +1,8 @@
-"""Read a request's body: check its media type, its size, how long it takes to arrive, and whether there is room for it."""
+"""Read a request's body: check its media type, its size, how long it takes to arrive, and whether there is room for it.
+
+Any media type that means JSON is taken, with any parameters, as others do (WHATWG MIME Sniffing §4.6): clients write it in
+many ways, and it is the body that is checked strictly. Only the words of another character set are believed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Coroutine, Generator, Iterable
 from dataclasses import dataclass
+from email.message import Message
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -27,7 +32,9 @@ MOST_IN_PARTS = 256 * 1024
 
 B = TypeVar("B", bytes, bytearray)
 
-_JSON = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_JSON = re.compile(r"(?:application|text)/json|[^/\s]+/[^/\s]+\+json")
+_CHARSETS = {None, "", "utf-8", "utf8", "us-ascii", "ascii"}
+_AS_IT_IS = {b"", b"identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +69,31 @@ def check_headers(headers: Iterable[Header], limit: int) -> int:
     for name, value in headers:
         if name == b"content-type":
             types.append(value)
-        elif name == b"content-encoding":
-            raise UnsupportedMediaType
+        elif name == b"content-encoding" and value.lower() not in _AS_IT_IS:
+            detail = f"Send the body without Content-Encoding: {value.decode('latin-1')}."
+            raise UnsupportedMediaType(detail, (b"accept-encoding", b"identity"))
         elif name == b"content-length":
             size = int(value)
     if size > limit:
         raise TooLarge(limit)
-    if len(types) != 1 or not _JSON.fullmatch(types[0]):
-        raise UnsupportedMediaType
+    if len(types) != 1:
+        many = "twice" if types else "not at all"
+        raise UnsupportedMediaType(f"Send Content-Type: application/json once; it came {many}.")
+    if types[0] != b"application/json":
+        _check_type(types[0].decode("latin-1"))
     return size
+
+
+def _check_type(text: str) -> None:
+    """Check that this means JSON in UTF-8. Raises UnsupportedMediaType."""
+    header = Message()
+    header["content-type"] = text
+    if not _JSON.fullmatch(header.get_content_type()):
+        raise UnsupportedMediaType(
+            f"Send JSON with Content-Type: application/json, not {text or 'an empty one'}."
+        )
+    if header.get_content_charset() not in _CHARSETS:
+        raise UnsupportedMediaType(f"Send JSON in UTF-8 (RFC 8259 §8.1), not {text}.")
 
 
 async def read_body(receive: Receive, limit: int, timeout_s: float, held: HeldBody | None = None) -> bytes:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from api.http.auth import authenticate
 from api.http.body import ENVELOPE, BodyLimits, read_json_body
 from api.http.held_bytes import HeldBody, HeldBytes
+from api.http.prefix import prefix_of
 from api.http.request import ServerTiming, WaitRequest, read_wait
 from api.keys.keyring import Identity, Keyring
 from sluice.core.runtime.settings import Settings
@@ -65,6 +66,11 @@ Caller = Annotated[Identity, Depends(check_caller)]
 """Whose key the request came with; the key has the scope of the route."""
 
 
+async def read_prefix(request: Request) -> str:
+    """Read under which prefix the client sees the api."""
+    return prefix_of(request.scope)
+
+
 async def start_timing(request: Request) -> ServerTiming:
     """Start measuring where the request's time goes."""
     return ServerTiming(request)
@@ -100,6 +106,7 @@ async def read_small(request: Request, held: Held, limits: Limits) -> Raw:
 
 
 Timing = Annotated[ServerTiming, Depends(start_timing)]
+Prefix = Annotated[str, Depends(read_prefix)]
 Wait = Annotated[WaitRequest, Depends(read_wait_request)]
 JsonBody = Annotated[Raw, Depends(read_submit_sized)]
 SmallJsonBody = Annotated[Raw, Depends(read_small)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import fastapi_offline
@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from api.http.asgi import Header
 from api.http.openapi import TITLE, Json
+from api.http.prefix import prefix_of
 from api.http.response import Reply, ReplyResponse, content_length
 from sluice import __version__
 
@@ -51,22 +52,41 @@ START = b"""SwaggerUIBundle({
 def add_routes(app: FastAPI, document: Json | None) -> None:
     """Add the greeting and, if there is an OpenAPI document to show, the document and its page."""
     links = {"kinds": "/v1/kinds"} | ({"docs": "/docs", "openapi": "/openapi.json"} if document else {})
-    _add_fixed(app, "/", "application/json", _greeting(links))
+    _add_json(app, "/", lambda prefix: _greeting(links, prefix))
     if document:
-        body = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
-        _add_fixed(app, "/openapi.json", "application/json", body)
+        _add_json(app, "/openapi.json", lambda prefix: _describe(document, prefix))
         _add_fixed(app, "/docs", "text/html; charset=utf-8", PAGE)
         _add_fixed(app, "/docs/start.js", "text/javascript; charset=utf-8", START)
         app.mount("/docs/assets", StaticFiles(directory=ASSETS), name="docs-assets")
 
 
-def _greeting(links: Mapping[str, str]) -> bytes:
-    return orjson.dumps({"name": TITLE, "version": __version__, "links": links}, option=orjson.OPT_INDENT_2)
+def _greeting(links: Mapping[str, str], prefix: str) -> bytes:
+    shown = {name: prefix + path for name, path in links.items()}
+    return orjson.dumps({"name": TITLE, "version": __version__, "links": shown}, option=orjson.OPT_INDENT_2)
+
+
+def _describe(document: Json, prefix: str) -> bytes:
+    servers = {"servers": [{"url": prefix}]} if prefix else {}
+    return orjson.dumps(document | servers, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _add_json(app: FastAPI, path: str, make: Callable[[str], bytes]) -> None:
+    """Add a page that names paths. It is made once for clients that see no prefix, and anew for others."""
+    usual = _reply("application/json", make(""))
+
+    async def show(request: Request) -> Response:
+        prefix = prefix_of(request.scope)
+        return ReplyResponse(_reply("application/json", make(prefix)) if prefix else usual)
+
+    app.add_api_route(path, show, methods=["GET"], include_in_schema=False)
+
+
+def _reply(media_type: str, body: bytes) -> Reply:
+    return Reply(200, [(b"content-type", media_type.encode()), content_length(body), HOUR], body)
 
 
 def _add_fixed(app: FastAPI, path: str, media_type: str, body: bytes) -> None:
-    headers = [(b"content-type", media_type.encode()), content_length(body), HOUR]
-    reply = Reply(200, headers, body)
+    reply = _reply(media_type, body)
 
     async def show(_: Request) -> Response:
         return ReplyResponse(reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.http.asgi import Header
 from sluice.core.errors import KindUnknown
 from sluice.errors import SluiceError
 
@@ -18,12 +19,23 @@ class HeadersTooLarge(SluiceError):
     """Target and headers together may have 32 KiB."""
 
 
+class MalformedRequest(SluiceError):
+    """What came is not a request of HTTP/1.1."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"This is not a request of HTTP/1.1 as it is taken here: {detail.rstrip('.')}.")
+
+
 class BadHeader(SluiceError):
     """A header has a form that is not taken."""
 
 
 class UnsupportedMediaType(SluiceError):
-    """The body has to be JSON: Content-Type: application/json, in UTF-8, without Content-Encoding."""
+    """The body is not said to be JSON in UTF-8 as it is. `wanted` is the header that says what is (RFC 9110 §15.5.16)."""
+
+    def __init__(self, detail: str, wanted: Header = (b"accept", b"application/json")) -> None:
+        super().__init__(detail)
+        self.wanted = wanted
 
 
 class RequestTimeout(SluiceError):

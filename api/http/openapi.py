@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from api.http.schemas import Problem
 from sluice import __version__
+from sluice.core.schedule import NAME
+from sluice.handler import KIND_NAME
 
 Json = dict[str, Any]
 Responses = dict[int | str, Json]
@@ -19,7 +21,8 @@ Responses = dict[int | str, Json]
 TITLE = "Sluice"
 ABOUT = """Heavy functions as an API that stays fast: submit a job, look it up, take its result.
 
-Every request under `/v1` needs `Authorization: Bearer slc_…`. Errors are problem documents (RFC 9457).
+Every request under `/v1` needs `Authorization: Bearer slc_…`. Errors are problem documents (RFC 9457). `X-Request-Id` (1 to
+64 of `A-Z a-z 0-9 . _ -`) and `traceparent` may be sent with every request.
 """
 REF = "#/components/schemas/"
 
@@ -39,12 +42,55 @@ _PROBLEMS = {
 }
 _VALIDATION_ERRORS = ("HTTPValidationError", "ValidationError")
 _NULL = {"type": "null"}
+_WAIT_AGAIN: Json = {
+    "Retry-After": {
+        "description": "Seconds until the same request may succeed",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_SCHEME: Json = {
+    "WWW-Authenticate": {"description": "`Bearer`, and what the key lacks", "schema": {"type": "string"}}
+}
+_PROBLEM_HEADERS: dict[int, Json] = {
+    401: _SCHEME,
+    403: _SCHEME,
+    415: {
+        "Accept": {"description": "The media type that is taken", "schema": {"type": "string"}},
+        "Accept-Encoding": {"description": "The encoding that is taken", "schema": {"type": "string"}},
+    },
+    429: _WAIT_AGAIN,
+    503: _WAIT_AGAIN,
+}
+_REQUEST_ID: Json = {
+    "X-Request-Id": {
+        "description": "Yours, or one that was made for this request",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    }
+}
+_PATHS: dict[str, Json] = {
+    "job_id": {"type": "string", "format": "uuid"},
+    "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
+    "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},
+}
+"""What the parts of paths look like. The routes take anything, and answer 404."""
 
 
 def problems(*statuses: int) -> Responses:
     """Describe the problems that a route may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": REF + Problem.__name__}}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    return {
+        status: {
+            "description": _PROBLEMS[status],
+            "headers": _PROBLEM_HEADERS.get(status, {}),
+            "content": content,
+        }
+        for status in statuses
+    }
+
+
+def name_of(route: APIRoute) -> str:
+    """Name an operation by its function, for programs that write clients."""
+    return route.name
 
 
 def takes(model: type[BaseModel]) -> Json:
@@ -53,8 +99,8 @@ def takes(model: type[BaseModel]) -> Json:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe(app: FastAPI) -> Json:
-    """Make the document of all routes."""
+def describe(app: FastAPI, wait_cap_s: float) -> Json:
+    """Make the document of all routes; `wait_cap_s` is the setting."""
     document = get_openapi(title=TITLE, version=__version__, description=ABOUT, routes=app.routes)
     components = document["components"]
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "slc_…"}}
@@ -68,8 +114,10 @@ def describe(app: FastAPI) -> Json:
             schemas |= _route_schemas(route)
     for operation in _operations(document):
         _tidy_problems(operation)
-        _tidy_query(operation)
+        _tidy_parameters(operation, wait_cap_s)
         _tidy_body(operation)
+        for answer in operation["responses"].values():
+            answer["headers"] = answer.get("headers", {}) | _REQUEST_ID
     return document
 
 
@@ -80,12 +128,6 @@ def schemas_of(
     schema = model.model_json_schema(ref_template=REF + "{model}", mode=mode)
     definitions: Json = schema.pop("$defs", {})
     return definitions | {model.__name__: schema}
-
-
-def lift_definitions(schema: Json, name: str) -> Json:
-    """Put a schema under this name, and those it defines under names that begin with it."""
-    definitions = {f"{name}.{key}": value for key, value in schema.pop("$defs", {}).items()}
-    return definitions | {name: schema}
 
 
 def _route_schemas(route: APIRoute) -> Json:
@@ -118,12 +160,19 @@ def _tidy_problems(operation: Json) -> None:
         del responses["422"]
 
 
-def _tidy_query(operation: Json) -> None:
-    """Drop null from optional parameters: a query cannot carry it."""
+def _tidy_parameters(operation: Json, wait_cap_s: float) -> None:
+    """Drop null from optional parameters, as a query cannot carry it, and add what only this module knows of some."""
     for parameter in operation.get("parameters", ()):
         choices = [each for each in parameter["schema"].get("anyOf", ()) if each != _NULL]
         if len(choices) == 1:
-            parameter["schema"] = choices[0]
+            beside = {
+                name: each for name, each in parameter["schema"].items() if name in ("maxLength", "pattern")
+            }
+            parameter["schema"] = choices[0] | beside
+        if parameter["name"] == "wait":
+            parameter["schema"] = parameter["schema"] | {"maximum": wait_cap_s}
+        elif parameter["in"] == "path":
+            parameter["schema"] = parameter["schema"] | _PATHS[parameter["name"]]
 
 
 def _tidy_body(operation: Json) -> None:

@@ -15,6 +15,7 @@ from api.http.errors import (
     JobCancelled,
     JobFailed,
     KindMissing,
+    MalformedRequest,
     RequestTimeout,
     TenantOverloaded,
     UnsupportedMediaType,
@@ -77,6 +78,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     Invalid: ProblemType("invalid", 422, "The request does not fit"),
     KindUnknown: ProblemType("kind-unknown", 422, "There is no such kind"),
     IdempotencyKeyReused: ProblemType("key-reused", 422, "The idempotency key was used for another request"),
+    MalformedRequest: ProblemType("malformed-request", 400, "This is not HTTP/1.1", closes=True),
     BadHeader: ProblemType("invalid-header", 400, "A header has a form that is not taken"),
     JobNotFinished: ProblemType("job-not-finished", 409, "The job has not finished"),
     JobNotFailed: ProblemType("job-not-failed", 409, "The job has not failed"),
@@ -147,6 +149,8 @@ def _headers(error: BaseException, kind: ProblemType) -> list[Header]:
         headers.append(
             (b"www-authenticate", b'Bearer realm="sluice", error="insufficient_scope", scope="%b"' % scope)
         )
+    elif isinstance(error, UnsupportedMediaType):
+        headers.append(error.wanted)
     if kind.retry_s is not None:
         headers.append((b"retry-after", b"%d" % getattr(error, "retry_after_s", kind.retry_s)))
     if kind.closes:

@@ -13,8 +13,10 @@ from starlette.requests import Request
 from api.http.asgi import Header
 from sluice.core.errors import Flaw, Invalid
 
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,3})?")
-_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+_ELEMENT = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++', re.DOTALL)
+"""An element of a list; quoted strings may have commas."""
+_WAIT = re.compile(rb'\s*wait\s*=\s*("?)(\d{1,9}(?:\.\d{1,9})?)\1\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 
 
 class WaitRequest(NamedTuple):
@@ -47,18 +49,24 @@ class ServerTiming:
 
 
 def read_wait(request: Request, cap_s: float) -> WaitRequest:
-    """Read `?wait=` and `Prefer: wait=`. A wrong query is refused; a preference is never an error (RFC 7240 §2)."""
-    text = request.query_params.get("wait")
-    if text is not None:
+    """Read `?wait=` and `Prefer: wait=`. A wrong query is refused; a preference is never an error (RFC 7240 §2).
+
+    Seconds may be a fraction in both, though RFC 7240 §4.3 knows whole ones only. Raises Invalid.
+    """
+    texts = request.query_params.getlist("wait")
+    if texts:
+        text = texts[0]
+        if len(texts) > 1:
+            raise Invalid([Flaw("?wait", "repeated", "Send this parameter once.")])
         if not _SECONDS.fullmatch(text) or float(text) > cap_s:
             raise Invalid(
                 [Flaw("?wait", "out-of-bounds", f"wait is a number of seconds from 0 to {cap_s:g}")]
             )
         return WaitRequest(float(text), [])
     for value in header_values(request, b"prefer"):
-        if match := _WAIT.search(value):
-            seconds = min(float(match[1]), cap_s)
-            return WaitRequest(seconds, [(b"preference-applied", b"wait=%d" % seconds)])
+        for match in filter(None, map(_WAIT.fullmatch, _ELEMENT.findall(value))):
+            seconds = min(float(match[2]), cap_s)
+            return WaitRequest(seconds, [(b"preference-applied", b"wait=%.10g" % seconds)])
     return WaitRequest(0.0, [])
 
 

@@ -2,21 +2,25 @@
 
 uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
 second wake-up, cost more than all of our own work (docs/performance.md). It keeps headers of any length, and so does its
-parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended.
+parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of a
+request that offers another protocol (Upgrade) its parser skips the body.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade, parse_url
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.http.asgi import Header
+from api.http.asgi import Header, Receive, Scope, Send
+from api.http.careful_cycle import be_careful
 from api.http.edge import SECURITY
-from api.http.errors import HeadersTooLarge, RequestTimeout
+from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
 from api.http.problems import problem
-from api.http.response import LINGER_S
+from api.http.response import LINGER_S, send_reply
 from sluice.errors import SluiceError
 
 MOST_JOINED = 64 * 1024
@@ -72,14 +76,30 @@ class NoTrailers(list[Header]):
 _NO_TRAILERS = NoTrailers()
 
 
+class Bodyless:
+    """Stands for the request whose body the parser is skipping."""
+
+    response_complete = True
+
+
+_BODYLESS = cast(RequestResponseCycle, Bodyless())
+_SLASH = ord("/")
+
+
 class Protocol(HttpToolsProtocol):
-    """What the api's server speaks. A head may take as long as a connection may be idle."""
+    """What the api's server speaks. Its settings are attributes of its class, as uvicorn makes the instances."""
+
+    head_timeout_s = 15.0
+    """Seconds from the opening of a connection, or from the first byte of a later head, to the end of the head."""
+
+    linger_s = LINGER_S
 
     _refused = False
     _head_timer: asyncio.TimerHandle | None = None
     """Runs while the connection has no request, but for the time between two, which uvicorn watches."""
     _unparsed = 0
     """Bytes that came since a head was complete or a part of a body arrived: the parser may hold them all, unseen."""
+    _before_offer: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Join the writes of a new connection."""
@@ -100,25 +120,22 @@ class Protocol(HttpToolsProtocol):
         if len(data) > MOST_HEAD + 1:
             self._feed(data[MOST_HEAD + 1 :])
 
-    def _feed(self, data: bytes) -> None:
-        if self._refused or self.transport.is_closing():
-            return
-        self._unparsed += len(data)
-        super().data_received(data)
-        if self._unparsed > MOST_HEAD and not self.transport.is_closing():
-            self._refuse(HeadersTooLarge())
-        elif self.cycle is None or self.cycle.response_complete:
-            if self._unparsed == len(data):  # a head begins
-                self._stop_head_timer()
-            self._await_head()
-
     def on_headers_complete(self) -> None:
-        """Start the request. Raises HeadersTooLarge, which ends the parsing before anybody sees the request."""
+        """Start the request. Raises SluiceError, which ends the parsing before anybody sees the request."""
         self._stop_head_timer()
         if self._unparsed > MOST_HEAD and self._head_size() > MOST_HEAD:
             raise HeadersTooLarge
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise MalformedRequest("CONNECT is for proxies.")
+            self._before_offer, self.cycle = self.cycle, _BODYLESS
+            return
         self._unparsed = 0
+        if self.url[0] != _SLASH:
+            self.url = _origin_form(self.url, self.parser.get_method())
         super().on_headers_complete()
+        if self.expect_100_continue or self.scope["http_version"] != "1.1":
+            be_careful(self.cycle, self.parser.should_keep_alive())
         self.headers = _NO_TRAILERS
 
     def on_body(self, body: bytes) -> None:
@@ -126,10 +143,50 @@ class Protocol(HttpToolsProtocol):
         self._unparsed = 0
         super().on_body(body)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be parsed; what is too large is answered where it was noticed."""
-        if self._unparsed <= MOST_HEAD:
-            super().send_400_response(msg)
+    def _feed(self, data: bytes) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        self._unparsed += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            rest = None
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:
+                rest = data[offer.args[0] :]
+            if rest is not None:  # not above, or errors would take the offer for their cause
+                data = self._decline_offers(rest)
+        except HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, SluiceError) else MalformedRequest(str(error)))
+            return
+        if self._unparsed > MOST_HEAD:
+            self._refuse(HeadersTooLarge())
+        elif self.cycle is None or self.cycle.response_complete:
+            if self._unparsed == len(data):  # a head begins
+                self._stop_head_timer()
+            self._await_head()
+
+    def _decline_offers(self, rest: bytes) -> bytes:
+        """Parse a head with an offer to upgrade again without it, and then what follows; return what was parsed last.
+
+        The parser takes what follows such a head for the other protocol, but no offer is accepted (RFC 9110 §7.8). Raises
+        HttpParserError.
+        """
+        while True:
+            self.cycle, self._before_offer = cast(RequestResponseCycle, self._before_offer), None
+            data = self._head_without_offer() + rest
+            self._unparsed = len(data)
+            try:
+                self.parser.feed_data(data)
+                return data
+            except HttpParserUpgrade as offer:
+                rest = data[offer.args[0] :]
+
+    def _head_without_offer(self) -> bytes:
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -137,7 +194,7 @@ class Protocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         """Give the client its time for a head; what comes of it meanwhile does not prolong that."""
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.timeout_keep_alive, self._give_up_head)
+            self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up_head)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -152,14 +209,45 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: SluiceError) -> None:
-        """Answer and close, but not before the client had time to read it; keep nothing of what it sent."""
+        """Answer and close, but not before the client had time to read it; keep nothing of what it sent.
+
+        Whole requests before it are answered first. The last of them then closes the connection, without this answer.
+        """
         self._refused, self.headers = True, []
         self.parser = None  # type: ignore[assignment]  # as uvicorn has it
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # an answer here would be taken for that of the request before
-            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            if self.pipeline:
+                self.pipeline[0] = (cycle, cast(Any, partial(_answer_refusal, error)))
+                return
+            if cycle.response_started:
+                self.transport.close()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.write(_refusal(error))
-        self.loop.call_later(LINGER_S, self.transport.close)
+        self.loop.call_later(self.linger_s, self.transport.close)
+
+
+def _origin_form(target: bytes, method: bytes) -> bytes:
+    """Return the path and query of a target in another form (RFC 9112 §3.2). Raises MalformedRequest."""
+    if target == b"*" and method == b"OPTIONS":
+        return b"/"
+    try:
+        parsed = parse_url(target)
+    except HttpParserError:
+        raise MalformedRequest("The target of the request is no path.") from None
+    if not parsed.host:
+        raise MalformedRequest("The target of the request is no path.")
+    return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+
+
+async def _answer_refusal(error: SluiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    reply = problem(error, "")
+    await send_reply(reply._replace(headers=[*reply.headers, *SECURITY]), send)
 
 
 def _refusal(error: SluiceError) -> bytes:

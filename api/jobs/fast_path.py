@@ -11,6 +11,7 @@ from api.http.auth import ROUTE_SCOPES
 from api.http.body import BodyLimits, read_body
 from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT
 from api.http.held_bytes import HeldBytes
+from api.http.prefix import PREFIX, prefix_of
 from api.http.problems import problem
 from api.http.response import CLOSE, Reply, send_last, send_reply
 from api.http.retry_after import RetryAfter
@@ -20,6 +21,7 @@ from api.jobs.submit import Submission
 from api.jobs.submit_body import submit_body
 from api.jobs.submit_response import answer_submit
 from api.keys.keyring import Identity, Keyring
+from sluice.core.document import show_under
 from sluice.errors import SluiceError
 
 SUBMIT, LOOK_UP = "/v1/jobs", "/v1/jobs/{job_id}"
@@ -36,7 +38,6 @@ UNUSUAL = frozenset(
         b"content-encoding",
         b"transfer-encoding",
         b"idempotency-key",
-        b"upgrade",
     }
 )
 
@@ -87,20 +88,22 @@ class FastPath:
         job_id = scope["raw_path"][len(JOB_PREFIX) :].decode("latin-1")
         validators = plain.get(b"if-none-match")
         entry = self._memory.get(job_id)
-        if entry is None or entry.document.tenant != caller.tenant:
-            return await self._look_further(caller.tenant, job_id, validators)
+        if entry is None or entry.document.tenant != caller.tenant or PREFIX in scope:
+            return await self._look_further(caller.tenant, job_id, validators, prefix_of(scope))
         if validators is not None and matches(validators, entry.document):
             return entry.not_modified
         return entry.found
 
-    async def _look_further(self, tenant: str, job_id: str, validators: bytes | None) -> Reply | None:
+    async def _look_further(
+        self, tenant: str, job_id: str, validators: bytes | None, prefix: str
+    ) -> Reply | None:
         try:
             document = await self._lookup.find(tenant, job_id)
         except SluiceError:
             return None
         if validators is not None and matches(validators, document):
             return not_modified(document, self._retry_after)
-        return found(document, self._retry_after)
+        return found(show_under(prefix, document), self._retry_after)
 
     def _may_submit(self, scope: Scope) -> tuple[str, int] | None:
         """Return the tenant and the size of the body if this is a plain submit with a verified key."""
@@ -123,7 +126,7 @@ class FastPath:
                 submitted = await submit_body(self._submission, tenant, await body, scope[TRACEPARENT])
             finally:
                 self._held.remove(tenant, size)
-            reply = answer_submit(submitted, self._retry_after)
+            reply = answer_submit(submitted, self._retry_after, prefix_of(scope))
         except SluiceError as error:
             reply = problem(error, scope[REQUEST_ID])
         if CLOSE in reply.headers:

@@ -9,7 +9,7 @@ from api.http.asgi import Header
 from api.http.errors import JobCancelled, JobFailed
 from api.http.response import JSON, VARY, Reply, content_length
 from api.http.retry_after import RetryAfter, retry_soon
-from sluice.core.document import Document
+from sluice.core.document import Document, show_under
 from sluice.core.job import JobState
 
 _KEEP: Header = (b"cache-control", b"private, max-age=3600, immutable")
@@ -33,14 +33,17 @@ def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
     return Reply(200 if document.finished else 202, headers, document.body)
 
 
-def result(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
-    """Answer 200 with the output alone, or 202 while there is none. Raises JobFailed, JobCancelled."""
+def result(document: Document, retry_after: RetryAfter = retry_soon, prefix: str = "") -> Reply:
+    """Answer 200 with the output alone, or 202 while there is none, with links that begin with this prefix.
+
+    Raises JobFailed, JobCancelled.
+    """
     if document.state == JobState.FAILED:
         raise JobFailed
     if document.state == JobState.CANCELLED:
         raise JobCancelled
     if not document.finished:
-        return accepted(document, retry_after)
+        return accepted(show_under(prefix, document), retry_after)
     body = document.result
     return Reply(200, _headers(document, body, retry_after), body)
 

@@ -16,11 +16,12 @@ from starlette.responses import Response
 
 from api.http.auth import authenticate
 from api.http.body import BodyLimits, read_json_body
-from api.http.dependencies import Caller, Timing, Wait, parts_of, provided
+from api.http.dependencies import Caller, Prefix, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
-from api.http.openapi import Json, problems
+from api.http.openapi import name_of, problems
+from api.http.prefix import prefix_of
 from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
@@ -28,6 +29,19 @@ from api.jobs.control import Control
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
+from api.jobs.openapi import (
+    ACCEPTED,
+    ETAG,
+    FINISHED,
+    LOOK_UP,
+    NO_OUTPUT_YET,
+    RETRIED,
+    RETRIED_BEFORE,
+    RETRY,
+    SUBMIT,
+    UNCHANGED,
+    WAITED,
+)
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.schemas import AttemptList, JobDocument
 from api.jobs.submit import Submission, SubmitRequest
@@ -35,6 +49,7 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
+from sluice.core.document import mark_coalesced, show_under
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -42,50 +57,7 @@ from sluice.core.strict_json import Raw
 
 JOB = "/v1/jobs/{job_id}"
 
-_WAIT = {
-    "name": "wait",
-    "in": "query",
-    "description": "Seconds to wait (at most 55 unless configured otherwise); `Prefer: wait=N` does the same",
-    "schema": {"type": "number", "minimum": 0},
-}
-_TIMING = {
-    "name": "timing",
-    "in": "query",
-    "description": "1: answer with `Server-Timing`",
-    "schema": {"enum": [1]},
-}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same request answers with the same job",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
-_IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "description": "The ETag you have; 304 where it is still right",
-    "schema": {"type": "string"},
-}
-_LOOK_UP = {"parameters": [_WAIT, _TIMING, _IF_NONE_MATCH]}
-_ETAG: Json = {"ETag": {"description": "Strong once finished, weak before", "schema": {"type": "string"}}}
-_RETRY: Json = _ETAG | {
-    "Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}
-}
-_LOCATION: Json = {"Location": {"description": "Where the job is looked up", "schema": {"type": "string"}}}
-
-FINISHED: Json = {
-    "model": JobDocument,
-    "description": "Finished: the result is in it",
-    "headers": _ETAG,
-}
-ACCEPTED: Json = {
-    "model": JobDocument,
-    "description": "Accepted, not finished",
-    "headers": _LOCATION | _RETRY,
-}
-UNCHANGED: Json = {"description": "You have it already"}
-
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 JobControl = Annotated[Control, provided(Control)]
 Documents = Annotated[Lookup, provided(Lookup)]
 Waits = Annotated[Waiting, provided(Waiting)]
@@ -98,7 +70,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     status_code=202,
     response_model=JobDocument,
     responses={200: FINISHED, 202: ACCEPTED, **problems(400, 401, 403, 408, 410, 413, 415, 422, 429, 503)},
-    openapi_extra={"parameters": [_WAIT, _TIMING, _IDEMPOTENCY_KEY]},
+    openapi_extra=SUBMIT,
 )
 async def submit_job(request: Request) -> Response:
     """Answers 202 with the job as it stands, or 200 if its result is known already or arrives while the request waits."""
@@ -125,11 +97,11 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     summary="Look up a job",
     response_model=JobDocument,
     responses={
-        200: {"description": "The job as it stands", "headers": _RETRY},
+        200: {"description": "The job as it stands", "headers": RETRY | WAITED},
         304: UNCHANGED,
         **problems(401, 403, 404, 410, 422, 503),
     },
-    openapi_extra=_LOOK_UP,
+    openapi_extra=LOOK_UP,
 )
 async def look_up_job(request: Request, job_id: str) -> Response:
     """Answers at once, or with `wait` on the first change, at the latest when the time is up."""
@@ -145,7 +117,8 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
         watch.lap("wait")
     unchanged = bool(validators) and matches(validators, document)
-    reply = (not_modified if unchanged else found)(document, parts[RetryAfterAdvisor])
+    shown = show_under(prefix_of(request.scope), document)
+    reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 
@@ -154,8 +127,13 @@ async def look_up_job(request: Request, job_id: str) -> Response:
     summary="Take the output alone",
     response_model=None,
     response_description="The output",
-    responses={202: ACCEPTED, 304: UNCHANGED, **problems(401, 403, 404, 409, 410, 422, 503)},
-    openapi_extra=_LOOK_UP,
+    responses={
+        200: {"description": "The output", "headers": ETAG | WAITED},
+        202: NO_OUTPUT_YET,
+        304: UNCHANGED,
+        **problems(401, 403, 404, 409, 410, 422, 503),
+    },
+    openapi_extra=LOOK_UP,
 )
 async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
@@ -171,7 +149,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     document = await lookup.find(caller.tenant, job_id)
     document = await waiting.until_finished(document, wait.seconds, request.receive)
     watch.lap("look-up")
-    reply, validators = result(document, advice), read_validators(request)
+    reply, validators = result(document, advice, prefix_of(request.scope)), read_validators(request)
     if reply.status == 200 and validators and matches(validators, document):
         reply = not_modified(document)
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
@@ -182,15 +160,17 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     summary="Cancel a job",
     response_model=JobDocument,
     responses={
-        200: {"description": "Cancelled, or as it had ended before", "headers": _ETAG},
-        202: {"model": JobDocument, "description": "It runs, and was asked to stop", "headers": _RETRY},
+        200: {"description": "Cancelled, or as it had ended before", "headers": ETAG},
+        202: {"model": JobDocument, "description": "It runs, and was asked to stop", "headers": RETRY},
         **problems(401, 403, 404, 410, 503),
     },
 )
-async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+async def cancel_job(
+    job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix
+) -> Response:
     """Answers 200 with the cancelled job, or with one that had ended before; 202 if it is running and was asked to stop."""
     document = await control.cancel(caller.tenant, job_id)
-    reply = found(document, advice)
+    reply = found(show_under(prefix, document), advice)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))
 
 
@@ -199,11 +179,14 @@ async def cancel_job(job_id: str, caller: Caller, control: JobControl, advice: A
     summary="Try a failed job again",
     status_code=202,
     response_model=JobDocument,
-    responses={200: FINISHED, 202: ACCEPTED, **problems(401, 403, 404, 409, 410, 503)},
+    responses={200: RETRIED_BEFORE, 202: RETRIED, **problems(401, 403, 404, 409, 410, 503)},
 )
-async def retry_job(job_id: str, caller: Caller, control: JobControl, advice: Advice) -> Response:
+async def retry_job(
+    job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix
+) -> Response:
     """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
-    return ReplyResponse(accepted(await control.retry(caller.tenant, job_id), advice))
+    made = await control.retry(caller.tenant, job_id)
+    return ReplyResponse(accepted(show_under(prefix, made), advice))
 
 
 @router.delete(
@@ -247,9 +230,11 @@ async def _submit(
     watch.lap("submit")
     if wait.seconds:
         document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
+        if submitted.coalesced:
+            document = mark_coalesced(document)
         submitted = submitted._replace(document=document)
         watch.lap("wait")
-    reply = answer_submit(submitted, parts[RetryAfterAdvisor])
+    reply = answer_submit(submitted, parts[RetryAfterAdvisor], prefix_of(request.scope))
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 

@@ -7,14 +7,16 @@ from api.http.response import Reply
 from api.http.retry_after import RetryAfter, retry_soon
 from api.jobs.job_response import accepted
 from api.jobs.submit import SubmitResult
+from sluice.core.document import show_under
 
 _COLLAPSED: Header = (b"cache-status", b"sluice; fwd=miss; collapsed")
 _REPLAYED: Header = (b"idempotent-replayed", b"true")
 
 
-def answer_submit(submitted: SubmitResult, retry_after: RetryAfter = retry_soon) -> Reply:
-    """Make the answer: 202, or 200 if the job is finished already."""
-    reply = accepted(submitted.document, retry_after)
+def answer_submit(submitted: SubmitResult, retry_after: RetryAfter = retry_soon, prefix: str = "") -> Reply:
+    """Make the answer: 202, or 200 if the job is finished already. Its links begin with this prefix."""
+    document = show_under(prefix, submitted.document) if prefix else submitted.document
+    reply = accepted(document, retry_after)
     if submitted.reused:
         reply.headers.append((b"cache-status", b"sluice; hit; ttl=%d" % submitted.ttl_s))
         reply.headers.append((b"age", b"%d" % submitted.age_s))

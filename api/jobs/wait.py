@@ -73,17 +73,20 @@ class Waiting:
     ) -> Document:
         """Wait until the document has another version than this one or, if the end is waited for, until it is finished.
 
-        Returns what is known when the time is up, the client is gone, the process is stopping or too many wait.
+        Returns the document as it is then when the time is up, and what is known when the client is gone, the process is
+        stopping or too many wait.
         """
         if document.finished or self._stopping or self._count >= self._limit:
             return document
         waiter = Waiter(document.version, to_the_end)
         async with self._enroll(waiter, document.id, receive):
             known = document.version
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(timeout_s):
                     while not (waiter.gone or self._stopping or _changed(document, known, to_the_end)):
                         document = await self._next(tenant, document, waiter)
+            except TimeoutError:
+                return await self._read(tenant, document)
         return document
 
     async def until_finished(self, document: Document, timeout_s: float, receive: Receive) -> Document:
@@ -105,6 +108,13 @@ class Waiting:
             async with asyncio.timeout(timeout_s):
                 await waiter.wakeup.wait()
         waiter.wakeup.clear()
+        return document
+
+    async def _read(self, tenant: str, document: Document) -> Document:
+        """Read once more: nobody is woken by the start of a job whose end is waited for."""
+        with suppress(*TRANSIENT):  # as above
+            found = await self._lookup.find(tenant, document.id)
+            return found if found.version >= document.version else document
         return document
 
     @asynccontextmanager

@@ -1,12 +1,19 @@
-"""Describe each kind's own input and output in the OpenAPI document: a path per kind, and the choice among all of them."""
+"""Describe each kind's own input and output in the OpenAPI document: a path per kind, and the choice among all of them.
+
+Programs that write clients name classes by the titles of schemas and functions by the ids of operations. So these are words
+without dots, no two of them the same; and a kind's job is written out, as few of them understand `allOf` with a constant.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from inspect import getdoc
+from itertools import count
 from typing import Any
 
-from api.http.openapi import REF, Json, lift_definitions, schemas_of
+from api.http.openapi import REF, Json, schemas_of
 from api.jobs.schemas import SubmitOptions
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
@@ -17,12 +24,30 @@ def describe_kinds(document: Json, registry: Registry[AnyHandler]) -> None:
     """Add what every kind takes and returns to the document of all routes."""
     schemas = document["components"]["schemas"]
     schemas |= schemas_of(SubmitOptions, mode="validation")
-    for kind in registry:
-        schemas |= _kind_schemas(registry[kind])
     submit = document["paths"]["/v1/jobs"]["post"]
+    words = _words(registry, document)
+    for kind, word in words.items():
+        schemas |= _kind_schemas(registry[kind], word, schemas["JobDocument"])
+        operation = _one_kind(registry[kind], submit, schemas) | {"operationId": f"submit_{word}"}
+        document["paths"][f"/v1/kinds/{kind}/jobs"] = {"post": operation}
     submit["requestBody"] = _any_kind(registry, schemas)
-    for kind in registry:
-        document["paths"][f"/v1/kinds/{kind}/jobs"] = {"post": _one_kind(registry[kind], submit, schemas)}
+
+
+def _words(kinds: Iterable[str], document: Json) -> dict[str, str]:
+    """Find a word for every kind: the same for the same kinds, and none that makes two names equal."""
+    taken = {each["operationId"] for path in document["paths"].values() for each in path.values()}
+    words: dict[str, str] = {}
+    for kind in sorted(kinds):
+        word = next(each for each in _spellings(kind) if f"submit_{each}" not in taken)
+        taken.add(f"submit_{word}")
+        words[kind] = word
+    return words
+
+
+def _spellings(kind: str) -> Iterator[str]:
+    plain = re.sub(r"[^a-z0-9]+", "_", kind)
+    yield plain
+    yield from (f"{plain}_{number}" for number in count(2))
 
 
 def find_example(schema: Json) -> Any:
@@ -36,28 +61,34 @@ def find_example(schema: Json) -> Any:
     return shown if set(schema.get("required", [])) <= shown.keys() else None
 
 
-def _kind_schemas(handler: AnyHandler) -> Json:
+def _kind_schemas(handler: AnyHandler, word: str, job: Json) -> Json:
     kind = handler.kind
-    sides = {
-        f"{kind}.input": input_schema(handler.input_model, f"{REF}{kind}.input.{{model}}"),
-        f"{kind}.output": output_schema(handler.output_model, f"{REF}{kind}.output.{{model}}"),
+    inputs = input_schema(handler.input_model, f"{REF}{kind}.input.{{model}}")
+    outputs = output_schema(handler.output_model, f"{REF}{kind}.output.{{model}}")
+    return (
+        _name_schemas(inputs, kind, word, "input")
+        | _name_schemas(outputs, kind, word, "output")
+        | {f"{kind}.submit": _submit_schema(kind, word), f"{kind}.job": _job_schema(kind, word, job)}
+    )
+
+
+def _name_schemas(schema: Json, kind: str, word: str, part: str) -> Json:
+    """Name and title the schema of a kind's model, and those it defines, by the kind.
+
+    A model may look different in an input and in an output, so that each has schemas of its own.
+    """
+    inner = {
+        name: each | {"title": f"{word}_{part}_{name}"} for name, each in schema.pop("$defs", {}).items()
     }
-    # A model that is part of both sides may look different in each, so each names it for itself.
-    return {
-        **{
-            key: value
-            for side, schema in sides.items()
-            for key, value in lift_definitions(schema, side).items()
-        },
-        f"{kind}.submit": _submit_schema(kind),
-        f"{kind}.job": _job_schema(kind),
+    return {f"{kind}.{part}.{name}": each for name, each in inner.items()} | {
+        f"{kind}.{part}": schema | {"title": f"{word}_{part}"}
     }
 
 
-def _submit_schema(kind: str) -> Json:
+def _submit_schema(kind: str, word: str) -> Json:
     return {
         "type": "object",
-        "title": f"Submit {kind}",
+        "title": f"{word}_submit",
         "required": ["kind", "input"],
         "additionalProperties": False,
         "properties": {
@@ -68,10 +99,10 @@ def _submit_schema(kind: str) -> Json:
     }
 
 
-def _job_schema(kind: str) -> Json:
+def _job_schema(kind: str, word: str, job: Json) -> Json:
     result = {"anyOf": [{"$ref": f"{REF}{kind}.output"}, {"type": "null"}]}
-    narrowed = {"type": "object", "properties": {"kind": {"const": kind}, "result": result}}
-    return {"title": f"Job {kind}", "allOf": [{"$ref": f"{REF}JobDocument"}, narrowed]}
+    own = {"kind": {"const": kind, "type": "string"}, "result": result}
+    return job | {"title": f"{word}_job", "properties": job["properties"] | own}
 
 
 def _any_kind(registry: Registry[AnyHandler], schemas: Json) -> Json:
@@ -94,7 +125,6 @@ def _one_kind(handler: AnyHandler, submit: Json, schemas: Json) -> Json:
     operation = deepcopy(submit)
     text = getdoc(handler.function) or f"Submit {handler.kind}."
     operation |= {"summary": text.split("\n", 1)[0], "description": text, "tags": [handler.kind]}
-    operation["operationId"] = f"submit_{handler.kind}"
     media: Json = {"schema": {"$ref": f"{REF}{handler.kind}.input"}}
     example = find_example(schemas[f"{handler.kind}.input"])
     if example is not None:

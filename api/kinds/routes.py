@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from api.http.asgi import Header
-from api.http.dependencies import check_caller, provided
+from api.http.dependencies import Prefix, check_caller, provided
 from api.http.errors import KindMissing
-from api.http.openapi import problems
+from api.http.openapi import name_of, problems
 from api.http.response import ReplyResponse, json_reply
 from api.kinds.schemas import KindDocument, KindList
 from sluice.core.registry import Registry
@@ -21,7 +21,7 @@ from sluice.kind_schemas import input_schema, output_schema
 
 MINUTE: Header = (b"cache-control", b"private, max-age=60")
 
-router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)])
+router = APIRouter(tags=["kinds"], dependencies=[Depends(check_caller)], generate_unique_id_function=name_of)
 Kinds = Annotated[Registry[AnyHandler], provided(Registry)]
 
 
@@ -32,9 +32,9 @@ Kinds = Annotated[Registry[AnyHandler], provided(Registry)]
     response_description="The catalogue",
     responses=problems(401, 403),
 )
-async def list_kinds(registry: Kinds) -> Response:
+async def list_kinds(registry: Kinds, prefix: Prefix) -> Response:
     """Lists every kind of work this API takes."""
-    return _show({"kinds": [describe(registry[kind]) for kind in registry]})
+    return _show({"kinds": [describe(registry[kind], prefix) for kind in registry]})
 
 
 @router.get(
@@ -44,16 +44,16 @@ async def list_kinds(registry: Kinds) -> Response:
     response_description="The kind",
     responses=problems(401, 403, 404),
 )
-async def show_kind(kind: str, registry: Kinds) -> Response:
+async def show_kind(kind: str, registry: Kinds, prefix: Prefix) -> Response:
     """Shows the schemas and limits of one kind."""
     if kind not in registry:
         raise KindMissing(kind)
-    return _show(describe(registry[kind]))
+    return _show(describe(registry[kind], prefix))
 
 
-def describe(handler: AnyHandler) -> dict[str, Any]:
-    """Describe a kind as the catalogue shows it."""
-    path = f"/v1/kinds/{handler.kind}"
+def describe(handler: AnyHandler, prefix: str = "") -> dict[str, Any]:
+    """Describe a kind as the catalogue shows it, with links that begin with this prefix."""
+    path = f"{prefix}/v1/kinds/{handler.kind}"
     return {
         "kind": handler.kind,
         "description": getdoc(handler.function) or "",

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.dependencies import Caller, SmallJsonBody, Timing, provided, start_timing
-from api.http.openapi import problems, takes
+from api.http.dependencies import Caller, Prefix, SmallJsonBody, Timing, provided, start_timing
+from api.http.openapi import name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
 from api.listing.bulk import Bulk, BulkResult
@@ -22,7 +22,7 @@ from sluice.core.listing import ErrorGroup
 DETAIL = 256
 """Characters of an error's detail that its group shows."""
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 Lists = Annotated[Listing, provided(Listing)]
 BulkChanges = Annotated[Bulk, provided(Bulk)]
 
@@ -41,7 +41,7 @@ async def check_query(request: Request, _: Caller) -> None:
     dependencies=[Depends(start_timing), Depends(check_query)],
 )
 async def list_jobs(
-    query: Annotated[ListQuery, Query()], watch: Timing, caller: Caller, listing: Lists
+    query: Annotated[ListQuery, Query()], watch: Timing, caller: Caller, listing: Lists, prefix: Prefix
 ) -> Response:
     """Lists the newest first, without results; a page may have fewer jobs than asked for, and only a null token is the end."""
     watch.lap("key")
@@ -49,7 +49,7 @@ async def list_jobs(
         JobQuery(caller.tenant, "list", query.wanted), query.page_size, query.page_token
     )
     watch.lap("record")
-    items = b",".join(map(render_item, page.jobs))
+    items = b",".join(render_item(job, prefix) for job in page.jobs)
     body = b'{"jobs":[%s],"next_page_token":%s}' % (items, orjson.dumps(page.next_token))
     return ReplyResponse(json_reply(200, body), watch.headers())
 

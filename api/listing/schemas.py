@@ -23,6 +23,8 @@ MOST = 1_000
 USUAL = 50
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TOKEN: dict[str, Any] = {"maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
+"""What tokens look like. Others are refused for what they are, not for their form."""
 _SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 
@@ -92,7 +94,9 @@ class ListQuery(JobFilter):
         USUAL, ge=1, le=MOST, description="Jobs of a page"
     )
     page_token: str | None = Field(
-        None, description="`next_page_token` of the page before, with the same filter"
+        None,
+        description="`next_page_token` of the page before, with the same filter",
+        json_schema_extra=_TOKEN,
     )
     timing: Annotated[str | None, WithJsonSchema({"enum": [1]})] = Field(
         None, description="1: answer with `Server-Timing`"

@@ -9,20 +9,21 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.http.asgi import Header
-from api.http.dependencies import Caller, JsonBody, provided
-from api.http.openapi import problems, takes
+from api.http.dependencies import Caller, JsonBody, Prefix, provided
+from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.jobs.job_response import accepted
 from api.jobs.lookup import Lookup
 from api.jobs.schemas import JobDocument
 from api.schedules.schedules import Scheduling, document
 from api.schedules.schemas import PageQuery, ScheduleBody, ScheduleDocument, ScheduleList, read_schedule
+from sluice.core.document import show_under
 from sluice.core.schedule import Schedule
 
 PATH = "/v1/schedules"
 ONE = PATH + "/{name}"
 
-router = APIRouter(tags=["schedules"])
+router = APIRouter(tags=["schedules"], generate_unique_id_function=name_of)
 Schedules = Annotated[Scheduling, provided(Scheduling)]
 
 
@@ -34,12 +35,13 @@ Schedules = Annotated[Scheduling, provided(Scheduling)]
     responses=problems(401, 403, 422, 503),
 )
 async def list_schedules(
-    query: Annotated[PageQuery, Query()], caller: Caller, schedules: Schedules
+    query: Annotated[PageQuery, Query()], caller: Caller, schedules: Schedules, prefix: Prefix
 ) -> Response:
     """Lists the schedules of the tenant by name, page by page."""
     found, more = await schedules.page(caller.tenant, query.page_size, query.page_token)
     token = found[-1].name if more else None
-    return _reply(200, {"schedules": [document(each) for each in found], "next_page_token": token})
+    shown = [document(each, prefix) for each in found]
+    return _reply(200, {"schedules": shown, "next_page_token": token})
 
 
 @router.post(
@@ -51,9 +53,9 @@ async def list_schedules(
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=takes(ScheduleBody),
 )
-async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
+async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Answers 201 with the schedule, or 409 if its name is taken."""
-    return _show(await schedules.create(caller.tenant, read_schedule(body)), 201)
+    return _show(await schedules.create(caller.tenant, read_schedule(body)), prefix, 201)
 
 
 @router.get(
@@ -63,9 +65,9 @@ async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules) 
     response_description="The schedule",
     responses=problems(401, 403, 404, 503),
 )
-async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
+async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Shows the schedule as it stands."""
-    return _show(await schedules.find(caller.tenant, name))
+    return _show(await schedules.find(caller.tenant, name), prefix)
 
 
 @router.put(
@@ -79,10 +81,12 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules) -> Resp
     },
     openapi_extra=takes(ScheduleBody),
 )
-async def replace_schedule(name: str, body: JsonBody, caller: Caller, schedules: Schedules) -> Response:
+async def replace_schedule(
+    name: str, body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix
+) -> Response:
     """Answers 201 if there was none of this name, else 200: then it stays paused if it was."""
     kept, new = await schedules.replace(caller.tenant, read_schedule(body, name))
-    return _show(kept, 201 if new else 200)
+    return _show(kept, prefix, 201 if new else 200)
 
 
 @router.delete(
@@ -106,9 +110,9 @@ async def delete_schedule(name: str, caller: Caller, schedules: Schedules) -> Re
     response_description="Paused",
     responses=problems(401, 403, 404, 503),
 )
-async def pause_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
+async def pause_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Makes no more jobs until it is resumed. Asking again changes nothing."""
-    return _show(await schedules.pause(caller.tenant, name))
+    return _show(await schedules.pause(caller.tenant, name), prefix)
 
 
 @router.post(
@@ -118,9 +122,9 @@ async def pause_schedule(name: str, caller: Caller, schedules: Schedules) -> Res
     response_description="It fires again",
     responses=problems(401, 403, 404, 422, 503),
 )
-async def resume_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
+async def resume_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Goes on with the next tick to come. Asking again changes nothing."""
-    return _show(await schedules.resume(caller.tenant, name))
+    return _show(await schedules.resume(caller.tenant, name), prefix)
 
 
 @router.post(
@@ -135,16 +139,21 @@ async def resume_schedule(name: str, caller: Caller, schedules: Schedules) -> Re
     },
 )
 async def run_schedule(
-    name: str, caller: Caller, schedules: Schedules, lookup: Annotated[Lookup, provided(Lookup)]
+    name: str,
+    caller: Caller,
+    schedules: Schedules,
+    lookup: Annotated[Lookup, provided(Lookup)],
+    prefix: Prefix,
 ) -> Response:
     """Answers 202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
     job_id = await schedules.run(caller.tenant, name)
-    return ReplyResponse(accepted(await lookup.find(caller.tenant, job_id)))
+    made = await lookup.find(caller.tenant, job_id)
+    return ReplyResponse(accepted(show_under(prefix, made)))
 
 
-def _show(schedule: Schedule, status: int = 200) -> Response:
+def _show(schedule: Schedule, prefix: str, status: int = 200) -> Response:
     location: list[Header] = [(b"location", f"{PATH}/{schedule.name}".encode())] if status == 201 else []
-    return _reply(status, document(schedule), location)
+    return _reply(status, document(schedule, prefix), location)
 
 
 def _reply(status: int, value: Any, headers: list[Header] | None = None) -> Response:

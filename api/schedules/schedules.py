@@ -97,9 +97,9 @@ class Scheduling:
         return kept, kept.created_at >= at
 
 
-def document(schedule: Schedule) -> dict[str, Any]:
-    """Show a schedule as clients see it, ready for orjson."""
-    path = f"/v1/schedules/{schedule.name}"
+def document(schedule: Schedule, prefix: str = "") -> dict[str, Any]:
+    """Show a schedule as clients see it, ready for orjson, with links that begin with this prefix."""
+    path = f"{prefix}/v1/schedules/{schedule.name}"
     shown = schedule._asdict() | {
         "describes": describe(schedule.cron),
         "options": _shown_options(schedule.options),
@@ -107,7 +107,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "links": {"self": path} | {verb: f"{path}/{verb}" for verb in ("pause", "resume", "run")},
     }
     if schedule.last_job_id:
-        shown["links"]["last_job"] = f"/v1/jobs/{schedule.last_job_id}"
+        shown["links"]["last_job"] = f"{prefix}/v1/jobs/{schedule.last_job_id}"
     for hidden in ("id", "tenant", "input"):
         del shown[hidden]
     if schedule.input is not None:

@@ -35,7 +35,11 @@ class PageQuery(BaseModel):
     page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
-    page_token: str = Field("", description="`next_page_token` of the page before")
+    page_token: str = Field(
+        "",
+        description="`next_page_token` of the page before",
+        json_schema_extra={"maxLength": 55, "pattern": f"^({NAME})?$"},
+    )
 
 
 class ScheduleBody(BaseModel):

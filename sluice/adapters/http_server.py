@@ -20,10 +20,18 @@ class EmbeddedServer(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
-    """Open a listening socket, before anything else starts. Raises StartRefused if the address cannot be bound."""
+def listen(host: str, port: int, backlog: int = 128, send_timeout_s: float | None = None) -> socket.socket:
+    """Open a listening socket, before anything else starts. Raises StartRefused if the address cannot be bound.
+
+    The kernel ends a connection whose client takes nothing for `send_timeout_s` seconds of what is sent to it (Linux only).
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=backlog)
+        listener = socket.create_server((host, port), family=family, backlog=backlog)
+        if send_timeout_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(send_timeout_s * 1000))
+            )
+        return listener
     except OSError as error:
         raise StartRefused(f"cannot listen on {host}:{port}: {error.strerror or error}") from None

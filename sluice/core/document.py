@@ -13,6 +13,7 @@ from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job
 
 _OPTIONS = orjson.OPT_UTC_Z
+_RESULT, _COALESCED = b',"result":', b',"coalesced":true'
 
 
 class Document(NamedTuple):
@@ -67,7 +68,7 @@ def render(job: Job, **more: Any) -> Document:
     """Render the document of a job as it is now. `more` are fields of this answer alone (`coalesced`)."""
     head = orjson.dumps(_fields(job) | more, option=_OPTIONS)
     result, error = job.result, _error(job)
-    start = len(head) + len(b',"result":') - 1
+    start = len(head) + len(_RESULT) - 1
     body = b'%s,"result":%s,"error":%s,"links":%s}' % (
         head[:-1], result or b"null", error or b"null", _links(job.id)
     )  # fmt: skip
@@ -77,6 +78,25 @@ def render(job: Job, **more: Any) -> Document:
     return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
 
 
+def show_under(prefix: str, document: Document) -> Document:
+    """Return the document with links that begin with this prefix. Its own are at its end, whatever its result holds."""
+    own = _links(document.id) + b"}"
+    if not prefix or not document.body.endswith(own):
+        return document
+    body = document.body[: -len(own)] + _links(document.id, prefix) + b"}"
+    return document._replace(body=body)
+
+
+def mark_coalesced(document: Document) -> Document:
+    """Return the document of an unfinished job as one who shares it sees it, the same as `render(job, coalesced=True)`."""
+    head = document.body[: document.result_start - len(_RESULT)]
+    if document.finished or head.endswith(_COALESCED):
+        return document
+    start, end = document.result_start + len(_COALESCED), document.result_end + len(_COALESCED)
+    body = head + _COALESCED + document.body[len(head) :]
+    return document._replace(body=body, result_start=start, result_end=end)
+
+
 def _since(job: Job) -> float:
     at = (
         job.queued_at if job.state == "queued" else job.run_at if job.state == "scheduled" else job.started_at
@@ -84,10 +104,10 @@ def _since(job: Job) -> float:
     return at.timestamp() if at else 0.0
 
 
-def render_item(job: Job) -> bytes:
-    """Render a job as lists show it: without its result, which may be large."""
+def render_item(job: Job, prefix: str = "") -> bytes:
+    """Render a job as lists show it: without its result, which may be large. Its links begin with this prefix."""
     head = orjson.dumps(_fields(job), option=_OPTIONS)
-    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id))
+    return b'%s,"error":%s,"links":%s}' % (head[:-1], _error(job) or b"null", _links(job.id, prefix))
 
 
 def _error(job: Job) -> bytes | None:
@@ -119,6 +139,6 @@ def _fields(job: Job) -> dict[str, Any]:
     }
 
 
-def _links(job_id: str) -> bytes:
-    own = f"/v1/jobs/{job_id}"
+def _links(job_id: str, prefix: str = "") -> bytes:
+    own = f"{prefix}/v1/jobs/{job_id}"
     return b'{"self":"%b","result":"%b/result","cancel":"%b/cancel"}' % ((own.encode(),) * 3)

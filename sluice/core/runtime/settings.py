@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from sluice.core.lanes import Lane
+from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix
 from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
 
@@ -103,6 +104,14 @@ class Settings(BaseSettings):
     )
     api_private_port: Port = Field(default=8001, description="Private port of the api process")
     consumer_private_port: Port = Field(default=8002, description="Private port of the consumer process")
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins whose pages may call the API, separated by commas; *: all; empty: none",
+    )
+    root_path: PathPrefix = Field(default="", description="Prefix that a proxy puts before the API's paths")
+    trusted_proxies: Networks = Field(
+        default=(), description="Proxies whose X-Forwarded-Prefix counts: addresses or networks, by commas"
+    )
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
     access_log: bool = Field(default=False, description="Log one line per request")
@@ -111,6 +120,15 @@ class Settings(BaseSettings):
         default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
     )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
+    head_timeout_s: Seconds = Field(
+        default=15, description="Seconds a client has to send target and headers, also from its connecting on"
+    )
+    keep_alive_s: Seconds = Field(
+        default=75, description="Seconds a connection may be idle; more than in the proxy that keeps it"
+    )
+    send_timeout_s: Seconds = Field(
+        default=60, description="Seconds without progress until an answer that is not read is given up"
+    )
     bodies_mib: int = Field(
         default=128, ge=64, le=16_384, description="MiB of bodies that one api process takes at once"
     )
@@ -203,7 +221,7 @@ class Settings(BaseSettings):
         default=False, description="Log the tracebacks of handlers with their errors"
     )
 
-    @field_validator("handlers", "serve_lanes", mode="before")
+    @field_validator("handlers", "serve_lanes", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

@@ -38,3 +38,69 @@ async def test_head_has_the_headers_of_get(api: InMemoryApi) -> None:
         k: v for k, v in get.headers.items() if k not in skip
     }
     assert head.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("/v1/jobs/", "/v1/jobs"),
+        ("//v1//jobs", "/v1/jobs"),
+        ("/v1/kinds/demo.sum/", "/v1/kinds/demo.sum"),
+        ("/jobs", "/v1/jobs"),
+        ("/jobs/", "/v1/jobs"),
+        ("/kinds/demo.sum/jobs", "/v1/kinds/demo.sum/jobs"),
+        ("/docs/", "/docs"),
+        ("/v1/kinds/a%20b%0a/", "/v1/kinds/a%20b%0A"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_path_that_is_nearly_right_is_told_the_right_one(
+    api: InMemoryApi, method: str, path: str, right: str
+) -> None:
+    answer = await api.client.request(method, f"http://sluice{path}", content=b"{}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
+    assert answer.json()["detail"].endswith(f" at {right}")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/", "/v1", "/v1/", "/v2/jobs", "/%00", "/%ff/", "/" + "x" * 5_000]
+)
+async def test_elsewhere_no_path_is_named(api: InMemoryApi, path: str) -> None:
+    answer = await api.client.post(f"http://sluice{path}")
+    if path == "/":
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    else:
+        assert (answer.status_code, answer.json()["detail"]) == (404, "There is nothing at this path.")
+
+
+ID = "01900000-0000-7000-8000-000000000000"
+ALLOWED = {
+    "/": "GET, HEAD, OPTIONS",
+    "/docs": "GET, HEAD, OPTIONS",
+    "/docs/assets/swagger-ui.css": "GET, HEAD, OPTIONS",
+    "/openapi.json": "GET, HEAD, OPTIONS",
+    "/v1/errors": "GET, HEAD, OPTIONS",
+    "/v1/jobs": "GET, HEAD, OPTIONS, POST",
+    "/v1/jobs/cancel": "OPTIONS, POST",
+    "/v1/jobs/retry": "OPTIONS, POST",
+    f"/v1/jobs/{ID}": "DELETE, GET, HEAD, OPTIONS",
+    f"/v1/jobs/{ID}/attempts": "GET, HEAD, OPTIONS",
+    f"/v1/jobs/{ID}/cancel": "OPTIONS, POST",
+    f"/v1/jobs/{ID}/result": "GET, HEAD, OPTIONS",
+    f"/v1/jobs/{ID}/retry": "OPTIONS, POST",
+    "/v1/kinds": "GET, HEAD, OPTIONS",
+    "/v1/kinds/demo.sum": "GET, HEAD, OPTIONS",
+    "/v1/kinds/demo.sum/jobs": "OPTIONS, POST",
+    "/v1/schedules": "GET, HEAD, OPTIONS, POST",
+    "/v1/schedules/x": "DELETE, GET, HEAD, OPTIONS, PUT",
+    "/v1/schedules/x/pause": "OPTIONS, POST",
+}
+
+
+@pytest.mark.parametrize(("path", "methods"), ALLOWED.items())
+async def test_every_path_says_which_methods_it_takes(api: InMemoryApi, path: str, methods: str) -> None:
+    answer = await api.client.options(path)
+    assert (answer.status_code, answer.headers["allow"]) == (204, methods)
+    wrong = await api.client.request("PATCH", path)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, methods)
+    assert methods in wrong.json()["detail"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from sluice.core.document import Document, render, unpack
+from sluice.core.document import Document, mark_coalesced, render, unpack
 from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
 
@@ -56,6 +56,8 @@ def test_tags_and_progress_are_shown_as_lists_and_objects() -> None:
 
 def test_an_answer_may_carry_a_field_of_its_own() -> None:
     assert orjson.loads(render(job(), coalesced=True).body)["coalesced"] is True
+    assert mark_coalesced(render(job())) == render(job(), coalesced=True)
+    assert mark_coalesced(render(job(), coalesced=True)) == render(job(), coalesced=True)
 
 
 @pytest.mark.parametrize("state", JobState)

@@ -12,6 +12,7 @@ from api.http.asgi import AsgiMessage, Receive
 from api.http.body import MOST_IN_PARTS, check_headers, read_body, read_json_body
 from api.http.errors import ClientGone, RequestTimeout, TenantOverloaded, UnsupportedMediaType
 from api.http.held_bytes import HeldBody, HeldBytes
+from api.http.problems import problem
 from sluice.core.errors import TooLarge
 
 JSON = (b"content-type", b"application/json")
@@ -45,6 +46,16 @@ def parts(chunks: Iterable[bytes], ended: bool = True) -> list[AsgiMessage]:
         b"Application/JSON",
         b"application/json; charset=utf-8",
         b'application/json;charset="UTF-8"',
+        b"application/json; charset=utf8",
+        b"application/json; charset=US-ASCII",
+        b"application/json;",
+        b"application/json ; v=1",
+        b"application/json; charset=utf-8; v=1",
+        b'APPLICATION/JSON; profile="a;b, c"; Charset="Utf-8"',
+        b"application/problem+json",
+        b"application/vnd.api+json; ext=x",
+        b"text/json",
+        b"application/json; \xff=\xfe",
     ],
 )
 def test_json_is_taken(media_type: bytes) -> None:
@@ -61,12 +72,45 @@ def test_json_is_taken(media_type: bytes) -> None:
         [(b"content-type", b"multipart/form-data; boundary=x")],
         [JSON, JSON],
         [JSON, (b"content-encoding", b"gzip")],
-        [JSON, (b"content-encoding", b"identity")],
+        [JSON, (b"content-encoding", b"identity, br")],
+        [(b"content-type", b"")],
+        [(b"content-type", b"application/json, application/json")],
+        [(b"content-type", b"application/json; charset=iso-8859-1")],
+        [(b"content-type", b'application/json; charset="utf-16le"')],
+        [(b"content-type", b"+json")],
+        [(b"content-type", b"application/x-ndjson")],
+        [(b"content-type", b"\xff/json")],
     ],
 )
 def test_other_media_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(UnsupportedMediaType):
         check_headers(headers, 10)
+
+
+@pytest.mark.parametrize("value", [b"identity", b"Identity", b""])
+def test_a_body_may_be_said_to_be_as_it_is(value: bytes) -> None:
+    check_headers([JSON, (b"content-encoding", value)], 10)
+
+
+@pytest.mark.parametrize(
+    ("headers", "word", "wanted"),
+    [
+        ([], "not at all", (b"accept", b"application/json")),
+        (
+            [(b"content-type", b"application/x-www-form-urlencoded")],
+            "form-urlencoded",
+            (b"accept", b"application/json"),
+        ),
+        ([(b"content-type", b"application/json;charset=latin-1")], "UTF-8", (b"accept", b"application/json")),
+        ([JSON, (b"content-encoding", b"gzip")], "gzip", (b"accept-encoding", b"identity")),
+    ],
+)
+def test_a_refusal_says_what_came_and_what_is_taken(
+    headers: list[tuple[bytes, bytes]], word: str, wanted: tuple[bytes, bytes]
+) -> None:
+    with pytest.raises(UnsupportedMediaType, match=word) as refused:
+        check_headers(headers, 10)
+    assert wanted in problem(refused.value, "").headers
 
 
 def test_an_announced_body_that_is_too_large_is_refused_unread() -> None:

@@ -8,19 +8,36 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 
 from api.app import create_app, document_of
 from api.http.auth import ROUTE_SCOPES
+from api.http.errors import BadHeader
+from api.jobs.idempotency_key import read_idempotency_key
 from api.kinds.openapi import find_example
+from sluice.core.page_tokens import paging_key, seal
 from sluice.core.registry import Registry
 from sluice.handler import handler
-from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
+from tests.unit.api.in_memory_api import (
+    Clock,
+    InMemoryApi,
+    Numbers,
+    Record,
+    Total,
+    build_state,
+    settings,
+)
+
+
+async def add_up(numbers: Numbers) -> Total:
+    """Add numbers."""
+    return Total(total=sum(numbers.values))
 
 
 @pytest.fixture
 def document() -> dict[str, Any]:
     state = build_state(Record(), settings(), Clock())
-    return document_of(create_app(state), state.registry)
+    return document_of(create_app(state), state.registry, 55.0)
 
 
 def test_every_route_of_version_1_is_described(document: dict[str, Any]) -> None:
@@ -68,6 +85,142 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
     names = [each["operationId"] for item in document["paths"].values() for each in item.values()]
     assert len(names) == len(set(names))
+
+
+def test_operations_are_named_by_words(document: dict[str, Any]) -> None:
+    names = {each["operationId"] for item in document["paths"].values() for each in item.values()}
+    assert {"submit_job", "look_up_job", "submit_demo_sum", "pause_schedule"} <= names
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names)
+
+
+def test_kinds_that_differ_in_a_dot_and_kinds_called_like_us_have_names_of_their_own() -> None:
+    state = build_state(Record(), settings(), Clock())
+    kinds = ["a.b", "a_b", "a-b", "job", "a.b_2"]
+    registry = Registry([handler(kind)(add_up) for kind in kinds])
+    document = document_of(create_app(state), registry, 55.0)
+    posts = [document["paths"][f"/v1/kinds/{kind}/jobs"]["post"]["operationId"] for kind in kinds]
+    assert len({*posts, "submit_job"}) == len(kinds) + 1
+    titles = [each["title"] for each in document["components"]["schemas"].values()]
+    assert len(titles) == len(set(titles))
+
+
+def test_components_are_titled_by_kind_and_a_job_is_written_out(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    parts = {part: schemas[f"demo.sum.{part}"] for part in ("input", "output", "submit", "job")}
+    assert {each["title"] for each in parts.values()} == {f"demo_sum_{part}" for part in parts}
+    job = parts["job"]
+    assert job["properties"]["kind"] == {"const": "demo.sum", "type": "string"}
+    assert job["properties"].keys() == schemas["JobDocument"]["properties"].keys()
+    assert job["required"] == schemas["JobDocument"]["required"]
+    assert "allOf" not in str(document)
+
+
+def parameter(
+    document: dict[str, Any], name: str, path: str = "/v1/jobs", method: str = "post"
+) -> dict[str, Any]:
+    """The schema of a parameter."""
+    [found] = [each for each in document["paths"][path][method]["parameters"] if each["name"] == name]
+    schema: dict[str, Any] = found["schema"]
+    return schema
+
+
+def test_parameters_have_their_bounds(document: dict[str, Any]) -> None:
+    one = "/v1/jobs/{job_id}"
+    assert parameter(document, "wait") == {"type": "number", "minimum": 0, "maximum": 55.0}
+    assert parameter(document, "wait", one, "get")["maximum"] == 55.0
+    assert parameter(document, "job_id", one, "get")["format"] == "uuid"
+    for path in ("/v1/jobs", "/v1/schedules"):
+        assert parameter(document, "page_token", path, "get").keys() >= {"maxLength", "pattern"}
+    for item in document["paths"].values():
+        for operation in item.values():
+            for each in operation.get("parameters", ()):
+                schema = each["schema"]
+                if schema.get("type") == "string" and "format" not in schema and "enum" not in schema:
+                    assert "maxLength" in schema or "pattern" in schema, (operation["operationId"], each)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a",
+        "!",
+        '"a b"',
+        '"',
+        '""',
+        "a b",
+        'a"b',
+        "\xe9",
+        "",
+        "a" * 255,
+        "a" * 256,
+        '"' + "a" * 255 + '"',
+        '"' + "a" * 256 + '"',
+    ],
+)
+def test_the_pattern_of_an_idempotency_key_is_that_of_its_reader(document: dict[str, Any], key: str) -> None:
+    schema = parameter(document, "Idempotency-Key")
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"idempotency-key", key.encode())]}
+    fits = re.search(schema["pattern"], key) is not None and len(key) <= schema["maxLength"]
+    try:
+        taken = read_idempotency_key(Request(scope), b"") is not None
+    except BadHeader:
+        taken = False
+    assert fits == taken
+
+
+def test_the_patterns_of_tokens_fit_the_tokens(document: dict[str, Any]) -> None:
+    token = seal(paging_key("0123456789abcdef"), b"?", "01900000-0000-7000-8000-000000000000")
+    schema = parameter(document, "page_token", "/v1/jobs", "get")
+    assert re.search(schema["pattern"], token)
+    assert len(token) <= schema["maxLength"]
+
+
+def test_every_answer_describes_its_headers(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for status, answer in operation["responses"].items():
+                wanted = {"X-Request-Id"}
+                wanted |= {"WWW-Authenticate"} if status in ("401", "403") else set()
+                wanted |= {"Retry-After"} if status in ("429", "503") else set()
+                assert wanted <= answer["headers"].keys(), (path, method, status)
+                assert all(each["description"] and each["schema"] for each in answer["headers"].values())
+
+
+UNDESCRIBED = {
+    "cache-control", "content-length", "content-security-policy", "content-type", "referrer-policy", "vary", "x-content-type-options",
+}  # fmt: skip
+"""What every answer has, and no program decides by."""
+
+
+async def test_no_answer_carries_a_header_that_is_not_described(
+    api: InMemoryApi, document: dict[str, Any]
+) -> None:
+    pure = {"kind": "demo.pure", "input": {"values": [1]}}
+    client, wait = api.client, {"prefer": "wait=0"}
+    first = await client.post("/v1/jobs?timing=1", json=pure, headers=wait | {"idempotency-key": "k"})
+    again = await client.post("/v1/jobs", json=pure, headers={"idempotency-key": "k"})
+    joined = await client.post("/v1/jobs", json=pure)
+    path = f"/v1/jobs/{first.json()['id']}"
+    answers = [("/v1/jobs", "post", each) for each in (first, again, joined)]
+    answers += [
+        (f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}?timing=1", headers=wait))
+        for last in ("", "/result")
+    ]
+    api.record.finish(first.json()["id"])
+    answers.append(("/v1/jobs", "post", await client.post("/v1/jobs", json=pure)))
+    for last in ("", "/result"):
+        answers.append((f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}")))
+        known = {"if-none-match": answers[-1][2].headers["etag"]}
+        answers.append(
+            (f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}", headers=known))
+        )
+    answers.append(("/v1/jobs", "post", await client.post("/v1/jobs", content=b"x")))
+    for template, method, answer in answers:
+        told = document["paths"][template][method]["responses"][str(answer.status_code)]["headers"]
+        assert answer.headers.keys() - UNDESCRIBED <= {name.lower() for name in told}, (
+            template,
+            answer.status_code,
+        )
 
 
 def test_an_example_needs_every_required_field() -> None:

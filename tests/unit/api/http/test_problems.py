@@ -79,7 +79,7 @@ def test_no_error_of_ours_is_forgotten(module: Any) -> None:
 def test_retryable_problems_and_only_they_say_when() -> None:
     for kind in TABLE:
         error = kind.__new__(kind)  # their constructors differ, and none matters here
-        error.__dict__ |= {"flaws": [], "given": False, "scope": "x"}
+        error.__dict__ |= {"flaws": [], "given": False, "scope": "x", "wanted": (b"accept", b"x")}
         _, headers, body = shown(error)
         assert (b"retry-after" in headers) == body["retryable"], kind
 

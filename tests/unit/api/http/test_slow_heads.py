@@ -62,3 +62,12 @@ async def test_a_request_may_be_under_way_for_longer() -> None:
         await asyncio.sleep(2 * IDLE_S)
         writer.write(b"bc" + HEAD)  # and the next one, which has its time from the end of this one
         assert b"x-size: 3" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+
+
+async def test_an_idle_connection_is_kept_longer_than_a_head_may_take() -> None:
+    async with serving(small, 5 * IDLE_S, head_s=IDLE_S) as server, server.connected() as (reader, writer):
+        for path in ("/00", "/01"):
+            writer.write(ask(path))
+            assert await Answers(1).read(reader) == [path[1:].encode()]
+            await asyncio.sleep(2 * IDLE_S)
+        assert await asyncio.wait_for(reader.read(), 5) == b""

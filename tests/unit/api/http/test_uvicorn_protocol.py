@@ -96,11 +96,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp, idle_s: Any = 1) -> AsyncIterator[Server]:
-    """Serve this application; a connection without a request is closed after `idle_s`."""
+async def serving(app: AsgiApp, idle_s: Any = 1, head_s: Any = None) -> AsyncIterator[Server]:
+    """Serve this application; a connection without a request is closed after `idle_s`, or sooner if it has had none."""
     writes: list[bytes] = []
 
     class Watched(Protocol):
+        head_timeout_s = head_s or idle_s
+        linger_s = 0.2
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 

@@ -175,7 +175,6 @@ UNUSUAL_HEADERS: list[Header] = [
     (b"content-encoding", b"gzip"),
     (b"transfer-encoding", b"chunked"),
     (b"idempotency-key", b"x"),
-    (b"upgrade", b"h2c"),
 ]
 
 

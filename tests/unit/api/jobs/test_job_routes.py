@@ -113,6 +113,19 @@ async def test_a_submit_that_waits_is_answered_with_the_result(api: InMemoryApi)
     assert answer.headers["preference-applied"] == "wait=5"
 
 
+async def test_a_submit_that_waits_in_vain_is_answered_with_the_job_as_it_is_then(api: InMemoryApi) -> None:
+    work = {"kind": "demo.pure", "input": {"values": [1, 2]}}
+    first = await api.client.post("/v1/jobs", json=work)
+    waiting = asyncio.create_task(api.client.post("/v1/jobs", json=work, headers={"prefer": "wait=0.2"}))
+    await api.somebody_waits()
+    job_id = first.json()["id"]
+    api.record.jobs[job_id] = api.record.jobs[job_id]._replace(state=JobState.RUNNING, version=2)
+    answer = await waiting
+    assert (answer.status_code, answer.json()["state"], answer.headers["etag"]) == (202, "running", 'W/"2"')
+    assert answer.json()["coalesced"] is True
+    assert answer.headers["preference-applied"] == "wait=0.2"
+
+
 async def test_a_look_up_waits_for_the_next_change(api: InMemoryApi) -> None:
     job_id = (await api.submit()).json()["id"]
     waiting = asyncio.create_task(api.client.get(f"/v1/jobs/{job_id}?wait=5"))

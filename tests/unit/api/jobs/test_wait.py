@@ -186,6 +186,28 @@ async def test_a_wait_ends_with_what_is_known_when_its_time_is_up(setup: WaitSet
     assert len(setup.waiting) == 0
 
 
+@pytest.mark.parametrize("to_the_end", [True, False])
+async def test_a_wait_in_vain_ends_with_the_document_as_it_is_then(
+    setup: WaitSetup, to_the_end: bool
+) -> None:
+    document = await setup.job()
+    waiting = setup.wait(document, seconds=0.1, to_the_end=to_the_end)
+    await setup.asleep()
+    setup.change(document.id, 2, wake=False)
+    assert (await ends(waiting)).version == 2
+
+
+@pytest.mark.parametrize("error", [None, TryAgain(), Overloaded()])
+async def test_a_wait_in_vain_ends_with_what_is_known_while_the_record_is_away(
+    setup: WaitSetup, error: Exception | None
+) -> None:
+    document = await setup.job()
+    waiting = setup.wait(document, seconds=0.1)
+    await setup.asleep()
+    setup.script["look_up"].append(refused(error))
+    assert await ends(waiting) == document
+
+
 async def test_what_was_read_last_is_the_answer_when_time_is_up(setup: WaitSetup) -> None:
     document = await setup.job()
     setup.change(document.id, 2, wake=False)

@@ -43,6 +43,17 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [lane.name for lane in settings.served] == ["heavy"]
 
 
+def test_origins_prefix_and_proxies_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_CORS_ORIGINS", "https://app.example.com, http://[::1]:3000,*")
+    monkeypatch.setenv("SLUICE_ROOT_PATH", "/team-a/jobs_1/")
+    monkeypatch.setenv("SLUICE_TRUSTED_PROXIES", "10.0.0.0/8, ::1")
+    found = load_settings()
+    assert found.cors_origins == ("https://app.example.com", "http://[::1]:3000", "*")
+    assert (found.root_path, found.trusted_proxies) == ("/team-a/jobs_1", ("10.0.0.0/8", "::1"))
+    monkeypatch.setenv("SLUICE_ROOT_PATH", "/")
+    assert load_settings().root_path == ""
+
+
 def test_a_list_may_be_given_as_a_tuple() -> None:
     assert Settings(handlers=("a", "b")).handlers == ("a", "b")
 
@@ -72,6 +83,19 @@ def test_processors_are_counted_where_there_is_no_affinity(monkeypatch: pytest.M
         ("LANES", '{"heavy": {"slots": -1, "ids_per_message": 1}}'),
         ("LANES", "no json"),
         ("EXPRESS", "perhaps"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://a.example,https://App.example"),
+        ("ROOT_PATH", "jobs"),
+        ("ROOT_PATH", "//jobs"),
+        ("ROOT_PATH", "/v1"),
+        ("ROOT_PATH", "/v1/jobs"),
+        ("ROOT_PATH", "/a/../b"),
+        ("ROOT_PATH", "/a b"),
+        ("ROOT_PATH", "/" + "a" * 256),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_variable(

@@ -1,0 +1,1 @@
+"""The api as clients of other makes speak to it."""
