@@ -249,7 +249,7 @@ async def both(given: Both) -> Both:
 
 def test_a_model_on_both_sides_of_a_kind_is_described_for_each() -> None:
     state = build_state(Record(), settings(), Clock())
-    document = document_of(create_app(state), Registry([both]))
+    document = document_of(create_app(state), Registry([both]), 55.0)
     schemas = document["components"]["schemas"]
     assert set(schemas["t.both.input.Shared"]["properties"]) == {"in"}
     assert set(schemas["t.both.output.Shared"]["properties"]) == {"out"}
