@@ -58,7 +58,7 @@ def settings() -> None:
 
     Each has its default and a line that says what it does.
     """
-    from sluice.core.runtime.settings import example
+    from sluice.core.runtime.settings_example import example
 
     typer.echo(example(), nl=False)
 

@@ -13,7 +13,7 @@ import pytest
 from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import LOCK, migrate
 from sluice.cli import main
-from sluice.core.runtime.settings import PREFIX
+from sluice.core.runtime.given_settings import PREFIX
 from tests.integration.test_http import sluice
 from tests.support.servers import urls
 from tests.support.waiting import until_found

@@ -12,7 +12,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from infra.docker.trial.images import PYTHON, SERVERS
-from sluice.core.runtime.settings import PREFIX, Settings
+from sluice.core.runtime.given_settings import PREFIX
+from sluice.core.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()

@@ -18,7 +18,9 @@ from sluice.adapters.postgres.verifier import load_checks
 from sluice.core import ports
 from sluice.core.job import Job
 from sluice.core.lifecycle import EDGES
-from sluice.core.runtime.settings import PREFIX, Settings, default_text, example
+from sluice.core.runtime.given_settings import PREFIX
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.settings_example import default_text, example
 from sluice.core.runtime.telemetry import Event
 from sluice.core.schedule import Schedule
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from sluice.adapters.addresses import host_of, split_hosts
+from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from aiormq import Connection
 
-from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import BrokerConnection
 from sluice.adapters.rabbitmq.consuming import Consuming
@@ -15,6 +14,7 @@ from sluice.adapters.rabbitmq.deliveries import ConsumedQueue
 from sluice.adapters.rabbitmq.lane_source import LaneSource
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import SERVER, NoQueue, away, within
+from sluice.core.addresses import split_hosts
 from sluice.core.envelope import encode
 from sluice.core.job import Message
 from sluice.core.lanes import DEAD_QUEUE, Lane, queue_name

@@ -17,9 +17,9 @@ from typing import Protocol
 from aiormq import Connection
 from yarl import URL
 
-from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq.connection_attempt import CLOSE_S, ConnectionAttempt
 from sluice.adapters.rabbitmq.timeouts import NoLeader, away, reason
+from sluice.core.addresses import split_hosts
 from sluice.core.runtime.tasks import TaskSet
 
 HEARTBEAT_S = 5

@@ -14,7 +14,8 @@ import typer
 
 from sluice import __version__
 from sluice.cli import app, main, schedules
-from sluice.core.runtime.settings import PREFIX, example
+from sluice.core.runtime.given_settings import PREFIX
+from sluice.core.runtime.settings_example import example
 from sluice.core.schedule import CatchUp
 from sluice.core.taken_names import OURS
 
