@@ -67,7 +67,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
         undo.pop_all()
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
-    notes += unusual_ports(stack.settings, given)
+    notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
     display.show_where(console, stack.url, key, notes)
 
 
@@ -156,6 +156,19 @@ def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
     return [
         f"no sample for {kind}: try it at /docs" for kind in offered if kind not in {s.kind for s in chosen}
     ]
+
+
+def describe_servers(stack: Stack) -> list[str]:
+    """Say of each server what is wrong with it, as the two processes found out."""
+    notes: dict[str, None] = {}
+    for program in (stack.api, stack.consumer):
+        found = httpx2.get(f"{program.private_url}/check", timeout=10, trust_env=False).json()
+        down = {
+            name: each for name, each in found["dependencies"].items() if each["status"] in ("away", "unfit")
+        }
+        notes |= dict.fromkeys(f"{name} is {each['status']}: {each['why']}" for name, each in down.items())
+        notes |= dict.fromkeys(found["doubts"])
+    return list(notes)
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from sluice.adapters.postgres.connecting import connect_to_primary
+from sluice.core.errors import CredentialsRefused
 from sluice.errors import SluiceError
 
 LOCK = 7_519_001
@@ -42,9 +43,17 @@ async def migrate(url: str) -> str | None:
     except ValueError as error:
         raise SluiceError(FORM) from error
     except (OSError, OverflowError, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SluiceError(str(error.orig if isinstance(error, DBAPIError) else error)) from error
+        raise _translated(error) from error
     finally:
         await engine.dispose()
+
+
+def _translated(error: Exception) -> SluiceError:
+    """Translate what the driver raised, which SQLAlchemy may have wrapped twice."""
+    found = (error.orig or error) if isinstance(error, DBAPIError) else error
+    if isinstance(found.__cause__ or found, asyncpg.InvalidPasswordError):
+        return CredentialsRefused("postgresql")
+    return SluiceError(str(found))
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

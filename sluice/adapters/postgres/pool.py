@@ -16,6 +16,7 @@ from sluice.adapters.postgres.server_checks import POOLER, READ_ONLY, SERVER, Se
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import (
     BadRow,
+    CredentialsRefused,
     LeaseOver,
     OutcomeUnknown,
     Overloaded,
@@ -91,16 +92,28 @@ def translated(error: Exception) -> Exception:
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
         return BadRow(str(error))
-    if isinstance(error, asyncpg.DiskFullError | asyncpg.ReadOnlySQLTransactionError):
-        return WritesRefused(SERVER, FULL if isinstance(error, asyncpg.DiskFullError) else READ_ONLY)
-    if isinstance(error, asyncpg.InvalidSQLStatementNameError):
-        return ServerUnfit(SERVER, POOLER)
+    if (unfit := _unfitness(error)) is not None:
+        return unfit
     if isinstance(error, _AWAY):
         return ServerAway(SERVER, str(error) or "did not answer in time")
     if isinstance(error, asyncpg.PostgresError):
         # Not its message, which may name hosts and values: that goes to the log alone.
         return ServerRefused(SERVER, f"{error.sqlstate} {type(error).__name__}")
     return error
+
+
+def _unfitness(error: Exception) -> ServerUnfit | None:
+    """What a person has to mend, where the error says so."""
+    match error:
+        case asyncpg.DiskFullError():
+            return WritesRefused(SERVER, FULL)
+        case asyncpg.ReadOnlySQLTransactionError():
+            return WritesRefused(SERVER, READ_ONLY)
+        case asyncpg.InvalidSQLStatementNameError():
+            return ServerUnfit(SERVER, POOLER)
+        case asyncpg.InvalidPasswordError():
+            return CredentialsRefused(SERVER)
+    return None
 
 
 class Database:
@@ -156,7 +169,7 @@ class Database:
             elif not sent and isinstance(error, TimeoutError) and self._is_full():
                 raise Overloaded from error
             elif isinstance(ours, ServerAway):
-                self._breaker.failed(str(ours))
+                self._breaker.failed(ours)
                 if sent and lost:
                     raise lost from error
             raise ours from error
