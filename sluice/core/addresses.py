@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -18,6 +19,10 @@ Check = Callable[[str], bool]
 
 def _is_text(value: str) -> bool:
     return bool(value)
+
+
+def _is_file(value: str) -> bool:
+    return Path(value).is_file()
 
 
 def _is_number(value: str) -> bool:
@@ -46,13 +51,15 @@ class Form(NamedTuple):
     several_hosts: bool = True
 
 
-_SSL_FILES = dict.fromkeys(("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword"), _is_text)
+_SSL_FILES = dict.fromkeys(("sslcert", "sslkey", "sslrootcert", "sslcrl", "passfile"), _is_file)
 _TLS = _one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 POSTGRES = Form(
     "postgresql://user:password@host:port/database",
     ("postgresql", "postgres"),
     {
-        **dict.fromkeys(("host", "user", "password", "passfile", "dbname", "database", "service"), _is_text),
+        **dict.fromkeys(
+            ("host", "user", "password", "sslpassword", "dbname", "database", "service"), _is_text
+        ),
         **_SSL_FILES,
         "port": lambda value: all(map(_is_port, value.split(","))),
         "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -79,7 +86,8 @@ POSTGRES = Form(
     more_options=True,
 )
 _REDIS_TLS = {
-    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile"), _is_text),
+    **dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), _is_file),
+    **dict.fromkeys(("ssl_ca_path", "ssl_ca_data"), _is_text),
     "ssl_password": _is_text,
     "ssl_ciphers": _is_text,
     "ssl_cert_reqs": _one_of("none", "optional", "required"),
@@ -99,7 +107,8 @@ RABBITMQ = Form(
     "amqp://user:password@host:port/",
     ("amqp", "amqps"),
     {
-        **dict.fromkeys(("cafile", "capath", "cadata", "certfile", "keyfile"), _is_text),
+        **dict.fromkeys(("cafile", "certfile", "keyfile"), _is_file),
+        **dict.fromkeys(("capath", "cadata"), _is_text),
         "no_verify_ssl": _one_of("0", "1"),
         "auth": _one_of("plain", "PLAIN", "external", "EXTERNAL"),
     },
@@ -196,7 +205,11 @@ def _flaws_of_option(name: str, value: str, parts: SplitResult, form: Form) -> I
         yield f"its option {name} has no effect here, as Sluice sets its own: take it out"
     elif name in form.options:
         if not form.options[name](value):
-            yield f"its option {name} has a value that it cannot have"
+            yield (
+                f"its option {name} names no file that is here"
+                if form.options[name] is _is_file
+                else f"its option {name} has a value that it cannot have"
+            )
         elif name in _REDIS_TLS and parts.scheme != "rediss":
             yield f"its option {name} needs rediss://"
     elif like := nearest(name, form.options):

@@ -12,7 +12,7 @@ import pytest
 
 from api.http.problems import HTTP, TABLE
 from sluice import __version__
-from sluice.adapters.postgres.pool import SETTINGS
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.statements import load_fragments, load_queries
 from sluice.adapters.postgres.verifier import load_checks
 from sluice.core import ports

@@ -21,6 +21,21 @@ STAGGER_S = 0.1
 """Seconds until the next host is tried beside one that does not answer: a request that needs a connection waits meanwhile."""
 
 
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "5s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "5s",
+    # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
+    "tcp_user_timeout": "5000",
+    # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+"""What every session is given. Behind a pooler that shares sessions it may be lost, which the checks of the server find."""
+
+
 class SessionConnection(Connection):
     """Names prepared statements as no other connection does: behind a pooler that loses them, the driver's own names (a number
     counted in each process) would now and then run another statement instead of none."""

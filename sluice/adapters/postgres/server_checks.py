@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -92,13 +93,16 @@ class ServerChecks:
     async def check(self, fetch: Fetch) -> None:
         """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
         try:
-            found = (await fetch("server_settings", not self._accept))[0]
+            found = (await fetch("server_settings", not self._accept, *zip(*given_settings(), strict=True)))[
+                0
+            ]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         self.refuse(too_old(found["release"]))
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self.refuse(weak)
+        self.refuse(shared_session(found["lost"]))
         lag = LAG if found["standby_may_lag"] and not self._standby_may_lag else ""
         self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
@@ -151,6 +155,22 @@ def too_old(release: int) -> str:
     if release >= OLDEST:
         return ""
     return f"PostgreSQL is of release {release // 10_000}; it has to be {OLDEST // 10_000} or newer: upgrade the server"
+
+
+def given_settings() -> list[tuple[str, str]]:
+    """List what sessions are given and can read again: over a socket, and on some systems, tcp_user_timeout is always 0."""
+    return [(name, value) for name, value in SETTINGS.items() if name != "tcp_user_timeout"]
+
+
+def shared_session(lost: Sequence[str]) -> str:
+    """Say what to do where sessions lose settings that they were given; empty if they lose none."""
+    if not lost:
+        return ""
+    remedies = " ".join(f"ALTER ROLE … SET {name} = '{SETTINGS[name]}';" for name in lost)
+    return (
+        "a pooler in transaction mode stands before PostgreSQL and drops what sessions set, time limits of statements among it: "
+        f"give it pool_mode = session, or the role of SLUICE_POSTGRES_URL its settings: {remedies}"
+    )
 
 
 def weakness(weak: Mapping[str, str], sources: Mapping[str, SettingSource]) -> str:
