@@ -131,7 +131,7 @@ async def test_an_option_of_the_address_that_nobody_knows_ends_the_process(serve
     database = Database(url, "tests", Telemetry(), 1, ServerChecks(problems))
     with pytest.raises(ServerUnfit):
         await database.fetch("ping", budget_s=5)
-    with pytest.raises(StartRefused, match="SLUICE_POSTGRES_URL has an option .*no_such_setting"):
+    with pytest.raises(StartRefused, match=r"SLUICE_POSTGRES_URL has an option .*no_such_setting"):
         problems.check()
     await database.close()
 
