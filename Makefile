@@ -23,7 +23,7 @@ ARGS ?=
 WORKERS ?= 3
 
 # A file of requirements of your own kinds, which `make setup` installs beside the lock; by default own-requirements.txt, if it is there.
-SLUICE_REQUIREMENTS ?= $(shell sed -n 's/^SLUICE_REQUIREMENTS=//p' .env 2>/dev/null)
+SLUICE_REQUIREMENTS ?= $(shell sed -nE 's/^(export )?SLUICE_REQUIREMENTS *= *//p' .env 2>/dev/null | tr -d "\r\"'")
 export SLUICE_REQUIREMENTS
 ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null)))
 .PHONY: .venv/lock.stamp

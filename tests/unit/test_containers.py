@@ -12,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from infra.docker.trial.images import PYTHON, SERVERS
+from sluice.core.runtime.dot_env import read_dot_env
 from sluice.core.runtime.given_settings import PREFIX
 from sluice.core.runtime.settings import Settings
 
@@ -160,6 +161,20 @@ def test_secrets_are_made_once_for_their_owner_alone(tree: Path) -> None:
     assert len({secret for secret in made.values() if re.fullmatch("[0-9a-f]{48}", secret)}) == len(SECRETS)
     assert (tree / ".env").stat().st_mode & 0o077 == 0
     assert make_passwords(tree) == made
+
+
+def test_a_secret_is_found_in_whatever_form_a_person_wrote_it(tree: Path) -> None:
+    (tree / ".env").write_bytes(
+        b"\xef\xbb\xbfPOSTGRES_PASSWORD=a\r\nexport REDIS_PASSWORD = 'b'\r\n  RABBITMQ_PASSWORD: c\r\nSLUICE_KEY_PEPPER=\r\n"
+    )
+    subprocess.run([tree / "infra/docker/passwords.sh"], check=True, stdout=subprocess.DEVNULL)
+    written = read_dot_env(tree / ".env", {})
+    assert (written["POSTGRES_PASSWORD"], written["REDIS_PASSWORD"], written["RABBITMQ_PASSWORD"]) == (
+        "a",
+        "b",
+        "c",
+    )
+    assert re.fullmatch("[0-9a-f]{48}", written["SLUICE_KEY_PEPPER"])
 
 
 def test_what_a_person_wrote_stays(tree: Path) -> None:
