@@ -67,6 +67,7 @@ WRONG = [
     (POSTGRES, "postgresql://u:p@h/d/e", "%2F"),
     (POSTGRES, "postgresql://u:se cret@h/d", "%20"),
     (POSTGRES, "postgresql://u:se#cret@h/d", "%23"),
+    (POSTGRES, "postgresql://u:p@h/d#x", "a # in it"),
     (POSTGRES, "postgresql://u:se/cret@h/d", "%2F"),
     (POSTGRES, "postgresql://u:se@cret@h/d", "%40"),
     (POSTGRES, "postgresql://u:12?se=cret@h/d", "%3F"),

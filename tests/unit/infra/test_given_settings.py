@@ -52,6 +52,8 @@ def test_addresses_of_our_own_stopped_servers_are_not_given_ones(tmp_path: Path)
     }
     (tmp_path / ".env").write_text(f"SLUICE_POSTGRES_URL={elsewhere}\n")
     assert read_settings(tmp_path, exported) == {"SLUICE_POSTGRES_URL": elsewhere}
+    (tmp_path / ".env").write_text("".join(f"{name}={url}\n" for name, url in exported.items()))
+    assert read_settings(tmp_path, {}) == {}
 
 
 @pytest.fixture
