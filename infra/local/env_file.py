@@ -14,11 +14,8 @@ def read(file: Path) -> dict[str, str]:
 
 
 def write(file: Path, values: Mapping[str, str]) -> None:
-    """Write a file that read() and a shell understand, for the owner alone: it holds secrets.
-
-    A shell that sources it exports the values, so that every program it starts has them too.
-    """
+    """Write a file that read() and a shell understand, for the owner alone: it holds secrets."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
-    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))

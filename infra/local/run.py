@@ -141,6 +141,8 @@ def leave_addresses(stack: Stack, key: str) -> None:
     file = stack.root / ".local" / "env"
     variables.write(file, found | {name: stack.settings[name] for name in servers})
     with file.open("a") as env:
+        # Not the addresses of servers: they would be taken for given ones by whatever else is started in this shell.
+        env.write(f"export {' '.join(found)}\n")
         env.write(f'export PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
 
 

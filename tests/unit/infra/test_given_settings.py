@@ -70,13 +70,21 @@ def left(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
 def test_a_shell_can_source_what_a_run_leaves_and_programs_it_starts_have_it(left: Path, shell: str) -> None:
-    show = f'{sys.executable} -c \'import os; print(os.environ["SLUICE_API_KEY"], os.environ["SLUICE_REDIS_URL"])\''
+    names = "import os; print(*sorted(name for name in os.environ if name[:7] == 'SLUICE_'))"
     told = subprocess.run(
-        [shell, "-uec", f". {left}; {show}; command -v sluice"],
-        env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            shell,
+            "-uec",
+            f'. {left}; {sys.executable} -c "{names}"; echo "$SLUICE_REDIS_URL"; command -v sluice',
+        ],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert told.stdout.splitlines() == [
-        "slc_key redis://:it's@h/?a=1&b=$2",
+        "SLUICE_API_KEY SLUICE_PRIVATE_URL SLUICE_URL",
+        "redis://:it's@h/?a=1&b=$2",
         str(left.parent / "bin/sluice"),
     ]
 
