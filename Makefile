@@ -27,6 +27,13 @@ ARGS ?=
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
+# A file of requirements of your own kinds, which `make setup` installs beside the lock; by default own-requirements.txt, if it is there.
+SLUICE_REQUIREMENTS ?= $(shell sed -nE 's/^(export )?SLUICE_REQUIREMENTS *= *//p' .env 2>/dev/null | tr -d "\r\"'")
+export SLUICE_REQUIREMENTS
+ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null)))
+.PHONY: .venv/lock.stamp
+endif
+
 .PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
@@ -54,9 +61,9 @@ verify: $(SLUICE)  ## ask the record of the running stack whether every invarian
 $(SLUICE):
 	@echo "Nothing was started here; \`make run\` first." >&2; exit 2
 
-setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says
+setup: .venv/lock.stamp  ## make .venv hold exactly what the lock says, and SLUICE_REQUIREMENTS or own-requirements.txt
 
-.venv/lock.stamp: requirements-dev.txt infra/local/setup.sh infra/sluice
+.venv/lock.stamp: requirements-dev.txt infra/local/setup.sh infra/sluice $(wildcard $(or $(SLUICE_REQUIREMENTS),own-requirements.txt))
 	@infra/local/setup.sh
 
 check: setup  ## format, lint, spelling, types, import contracts; changes nothing

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.backlog import POSTED_S, Backlog
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -50,6 +51,7 @@ from api.state import ApiState
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
+from sluice.core.count_lanes import CountLanes, show_lane_gauges
 from sluice.core.errors import Invalid
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
@@ -92,6 +94,7 @@ async def open_api(
         await connections.broker.start()
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
+        _follow_backlog(settings, connections, metrics, listeners)
         _add_gauges(state, metrics)
         edge = wrap_middleware(state, metrics)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
@@ -181,6 +184,16 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
     tasks.keep(partial(subscriptions.listen_gone, state.lookup.memory.forget), "gone")
     tasks.keep(partial(state.advisor.follow, connections.board), "lane-statistics")
     return tasks
+
+
+def _follow_backlog(
+    settings: Settings, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
+) -> None:
+    """Show what waits in each lane, also where no consumer runs that would count it."""
+    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
+    backlog = Backlog(connections.keeper, counts, settings.idempotency_keep_s)
+    tasks.keep(backlog.follow, "backlog")
+    show_lane_gauges(metrics, counts)
 
 
 def _add_gauges(state: ApiState, metrics: Metrics) -> None:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from time import monotonic
 
 from consumer.hosts.hosts import Hosts
 from consumer.intake.polling import FallbackPoller
-from consumer.keeper.count_lanes import CountLanes
 from consumer.keeper.verify_record import VerifyRecord
 from consumer.lane_slots import LaneSlots
+from sluice.core.count_lanes import Metrics
+
+RUNAWAY_S = 600.0
+"""Seconds for which /check tells of a handler that would not end."""
 
 FULL_S = 30.0
 """Seconds for which a lane is full before /check says so."""
-
-
-class Metrics(Protocol):
-    """Where gauges are shown."""
-
-    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Show `read()` as `sluice_<name>`."""
-
-    def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Show each of `read()` as `sluice_<name>` with its key as this label."""
 
 
 def show_own_gauges(
@@ -69,31 +62,30 @@ def describe_hosts(hosts: Hosts, slots: Sequence[LaneSlots]) -> dict[str, Callab
     }
 
 
+def describe_troubles(hosts: Hosts, slots: Sequence[LaneSlots], longest_s: Mapping[str, float]) -> list[str]:
+    """Describe what turns /check red: lanes that starve, and kinds whose handlers would not end a while ago.
+
+    `longest_s` has the longest time limit of the kinds of each lane: one that has been full for longer does not move.
+    """
+    starving = [each for each in slots if each.full_s > max(FULL_S, longest_s.get(each.lane.name, 0.0))]
+    recent = [kind for kind, at in hosts.stats.stuck_at.items() if monotonic() < at + RUNAWAY_S]
+    return [
+        f"the lane {each.lane.name!r} starves: {_describe_full(each)}, which is longer than any of its kinds may run. Remedy: find what "
+        "hangs in the log (handlers_stuck, loops_blocked); restarting this consumer gives its jobs to others"
+        for each in starving
+    ] + [
+        f"handlers of the kind {kind!r} went on after their jobs were over, {hosts.stats.stuck[kind]} since the start. Remedy: let them "
+        "look at context.should_stop(), or run them in a process, which can be ended"
+        for kind in recent
+    ]
+
+
 def _is_full(slots: LaneSlots) -> bool:
     return slots.full_s > FULL_S
 
 
 def _describe_full(slots: LaneSlots) -> str:
     return f"{slots.lane.name}: all {slots.lane.slots} slots taken, none free for {slots.full_s:.0f} s"
-
-
-def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
-    """Show lanes as the record has them: every consumer shows the same, so do not add them up."""
-    metrics.gauges(
-        "queued_jobs", "Jobs that wait for a slot", "lane", lambda: count.read(lambda lane: lane.queued)
-    )
-    metrics.gauges("running_jobs", "Jobs that run", "lane", lambda: count.read(lambda lane: lane.running))
-    metrics.gauges(
-        "oldest_queued_seconds",
-        "How long the oldest queued job has waited",
-        "lane",
-        lambda: count.read(lambda lane: lane.oldest_queued_s),
-    )
-    metrics.gauge(
-        "oldest_undispatched_seconds",
-        "How long the oldest queued job has waited for RabbitMQ to confirm its message",
-        count.oldest_undispatched_s,
-    )
 
 
 def show_verification_gauges(metrics: Metrics, verification: VerifyRecord) -> None:

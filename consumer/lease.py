@@ -47,8 +47,8 @@ class Lease:
     """Renews the lease of this consumer.
 
     `lease_s` is how long it holds in the record, `beat_s` the time between two renewals, `spare_s` how long beyond its time
-    limit an attempt may be in hand, `report` what is stored with each renewal. `on_lost`, `on_overdue` and `on_cancel` are
-    called once per attempt, `on_moved` with the new versions of jobs whose progress was stored.
+    limit an attempt may be in hand, `report` what is stored with each renewal. `on_lost` is called once
+    for a lost lease with all attempts under it, `on_overdue` and `on_cancel` once per attempt, `on_moved` with the new versions of jobs whose progress was stored.
     """
 
     def __init__(  # noqa: PLR0913  durations that tests shorten, and the callbacks
@@ -60,7 +60,7 @@ class Lease:
         lease_s: float,
         beat_s: float,
         spare_s: float,
-        on_lost: Callable[[Attempt], None],
+        on_lost: Callable[[list[Attempt]], None],
         on_overdue: Callable[[Attempt], None],
         on_cancel: Callable[[Attempt], None],
         on_moved: Callable[[dict[str, int]], None] = lambda _: None,
@@ -206,9 +206,9 @@ class Lease:
             self._taken = False
             self._in_contact_since = None  # the leases of others may be over for the same reason
             self._owner.replace()
-            for held in list(self._held.values()):
-                self.drop(held.attempt)
-                self._on_lost(held.attempt)
+            attempts = [held.attempt for held in self._held.values()]
+            self._held.clear()
+            self._on_lost(attempts)
 
     async def _opened(self) -> LeaseStore:
         if self._moved:

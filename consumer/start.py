@@ -11,7 +11,7 @@ from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.configuration import check_configuration
 from consumer.execution import Execution
-from consumer.gauges import describe_hosts, show_lane_gauges, show_own_gauges, show_verification_gauges
+from consumer.gauges import describe_hosts, describe_troubles, show_own_gauges, show_verification_gauges
 from consumer.hosts.child import HostSpec
 from consumer.hosts.descendants import Descendants
 from consumer.hosts.host_stats import HostStats
@@ -33,6 +33,7 @@ from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.core.catalogue import KindInfo
+from sluice.core.count_lanes import show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
@@ -45,6 +46,9 @@ from sluice.host.processes import adopt_orphans
 SPARE_S = 10.0
 """Seconds that a host may need to end a job, beyond the time it has for that, before the job's lease is let go."""
 
+
+MOST_NAMED = 20
+"""Jobs that the line of a lost lease names."""
 
 DEBUG_LEASE_S = 3_600.0
 """Seconds that a job stays with a consumer whose event loop may stand still at a breakpoint."""
@@ -76,15 +80,28 @@ async def open_consumer(
     async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
         check_configuration(settings, kinds)
         async with open_connections(settings, "consumer", owner, telemetry) as opened:
-            admin = AdminApp("consumer", opened.pings, metrics, lambda: opened.config_problems.lines)
+            troubles: list[Callable[[], list[str]]] = [lambda: opened.config_problems.lines]
+            admin = AdminApp(
+                "consumer", opened.pings, metrics, lambda: [line for each in troubles for line in each()]
+            )
             async with serve_admin(admin, settings.private_host, settings.consumer_private_port) as port:
                 parts = hosts, kinds, opened, telemetry, owner, PrivatePort(admin, port)
                 consumer = Consumer(settings, *parts)
+                troubles.append(partial(describe_troubles, hosts, consumer.slots, _longest_s(kinds)))
                 show_own_gauges(metrics, hosts, consumer.slots, consumer.poller)
                 show_lane_gauges(metrics, consumer.timetable.lane_counts)
                 show_verification_gauges(metrics, consumer.timetable.verification)
                 admin.notes |= describe_hosts(hosts, consumer.slots)
                 yield consumer
+
+
+def _longest_s(kinds: Registry[KindInfo]) -> dict[str, float]:
+    """Return the longest time limit of the kinds of each lane."""
+    longest: dict[str, float] = {}
+    for kind in kinds:
+        lane = kinds[kind].lane
+        longest[lane] = max(longest.get(lane, 0.0), kinds[kind].timeout_s)
+    return longest
 
 
 @asynccontextmanager
@@ -168,9 +185,11 @@ class Consumer:
             on_moved=self.announcer.versions_changed,
         )
 
-    def _stop_lost(self, attempt: Attempt) -> None:
-        self.telemetry.emit(Event.LEASE_LOST, job_id=attempt.job.id, fence=attempt.job.fence)
-        attempt.lose_lease()
+    def _stop_lost(self, attempts: list[Attempt]) -> None:
+        named = ", ".join(attempt.job.id for attempt in attempts[:MOST_NAMED])
+        self.telemetry.emit(Event.LEASE_LOST, jobs=len(attempts), job_ids=named)
+        for attempt in attempts:
+            attempt.lose_lease()
 
     def _make_timetable(self, settings: Settings) -> Timetable:
         opened = self.opened

@@ -27,11 +27,15 @@ def main() -> int:
     except NoTarget as error:
         print(f"load: {error}", file=sys.stderr)  # noqa: T201  said on a terminal
         return 2
-    environment = os.environ | {
-        "SLUICE_URL": found.url,
-        "SLUICE_API_KEY": found.key,
-        "PYTHONPATH": str(config.ROOT),
-    }
+    environment = (
+        os.environ
+        | {
+            "SLUICE_URL": found.url,
+            "SLUICE_API_KEY": found.key,
+            "PYTHONPATH": str(config.ROOT),
+            "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace",  # a mark that a terminal cannot show ends nothing
+        }
+    )
     try:
         return subprocess.run(_command(arguments), env=environment, cwd=config.ROOT, check=False).returncode  # noqa: S603  our own command line
     except KeyboardInterrupt:

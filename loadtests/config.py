@@ -78,6 +78,5 @@ def _is_here(url: str) -> bool:
 
 
 def _read(file: Path) -> dict[str, str]:
-    lines = file.read_text().splitlines() if file.exists() else []
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    return {name: "".join(shlex.split(value)) for name, _, value in pairs}
+    words = shlex.split(file.read_text(), comments=True) if file.exists() else []
+    return {name: value for name, mark, value in (word.partition("=") for word in words) if mark}

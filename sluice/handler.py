@@ -27,6 +27,7 @@ from typing import (
 from sluice.context import Context
 from sluice.errors import StartRefused
 from sluice.retry import RetryPolicy
+from sluice.spelling import nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -114,7 +115,14 @@ def handler(kind: str, **options: Unpack[Options]) -> Decorator:
     Raises StartRefused if the name, an option or an annotation is wrong.
     """
 
+    if not isinstance(kind, str):
+        raise StartRefused(
+            f"@handler needs the name of a kind, not {getattr(kind, '__name__', repr(kind))}: write @handler('some.name')"
+        )
+
     def decorate(function: Callable[..., Any], /) -> Handler[Any, Any]:
+        if inspect.isfunction(function):
+            _check_options(kind, function, options)
         return _build(kind, function, options)
 
     return decorate
@@ -124,6 +132,7 @@ KIND_NAME = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*")
 DEFAULT_TIMEOUT_S = 300.0
 DEFAULT_MAX_INPUT = 256 * 1024
 LARGEST_INPUT = 32 * 1024 * 1024
+LARGEST_INTEGER = 2**31 - 1
 LONGEST_KEEP_S = 100 * 365 * 86_400.0
 
 
@@ -146,7 +155,7 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         keep_s=options.get("keep_s"),
         max_input=options.get("max_input", DEFAULT_MAX_INPUT),
         version=options.get("version", 1),
-        aliases=options.get("aliases", ()),
+        aliases=tuple(options.get("aliases", ())),
     )
     for wrong, remedy in _checks(built):
         if wrong:
@@ -154,12 +163,39 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
     return built
 
 
+_NUMBER = (int, float)
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "lane": ((str,), "a name"),
+    "runs_in": ((str,), "'loop', 'thread' or 'process'"),
+    "timeout_s": (_NUMBER, "a number of seconds"),
+    "retry": ((RetryPolicy,), "a RetryPolicy, such as RetryPolicy(max_attempts=3)"),
+    "cache_s": ((int,), "a whole number of seconds"),
+    "keep_s": ((*_NUMBER, type(None)), "a number of seconds"),
+    "max_input": ((int,), "a whole number of bytes"),
+    "version": ((int,), "a whole number"),
+    "aliases": ((tuple, list), "names in brackets, such as ('old.name',)"),
+}
+"""What each option is, and in words: mypy says so to whoever runs it."""
+
+
+def _check_options(kind: str, function: Callable[..., Any], options: Options) -> None:
+    """Raise StartRefused for a name that is no option, or a value of another type."""
+    for name, value in options.items():
+        if name not in _TYPES:
+            like = nearest(name, _TYPES)
+            advice = f"do you mean {like}?" if like else f"there are {', '.join(_TYPES)}"
+            raise _refused(kind, function, f"{name[:64]!r} is no option; {advice}")
+        types, words = _TYPES[name]
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise _refused(kind, function, f"{name} is {words}, not {type(value).__name__}")
+
+
 def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
     """List what could be wrong, each with a remedy."""
     names = (built.kind, *built.aliases)
     return (
         (
-            isinstance(built.aliases, str) or not all(map(_is_name, names)),
+            not all(isinstance(name, str) and _is_name(name) for name in names),
             "its name and aliases must be lower-case words with dots, such as 'image.thumbnail'",
         ),
         (
@@ -181,7 +217,7 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
             not 0 < built.max_input <= LARGEST_INPUT,
             f"max_input must be between 1 and {LARGEST_INPUT} bytes",
         ),
-        (built.version < 1, "version counts from 1"),
+        (not 1 <= built.version <= LARGEST_INTEGER, f"version counts from 1 to {LARGEST_INTEGER}"),
         (not built.lane.isidentifier(), "a lane's name is a word of letters, digits and _"),
     )
 

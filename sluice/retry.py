@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
+MOST_ATTEMPTS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -20,8 +22,11 @@ class RetryPolicy:
     cap_s: float = 600.0
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1 or not (0 <= self.base_s < inf and 0 <= self.cap_s < inf):
-            raise ValueError(f"a retry policy has at least one attempt and finite waits, unlike {self}")
+        whole = isinstance(self.max_attempts, int) and 1 <= self.max_attempts <= MOST_ATTEMPTS
+        if not (whole and 0 <= self.base_s < inf and 0 <= self.cap_s < inf):
+            raise ValueError(
+                f"a retry policy has 1 to {MOST_ATTEMPTS} attempts and finite waits, unlike {self}"
+            )
 
     def delay_s(self, attempt: int, rng: Random) -> float:
         """Seconds to wait after the try with this number (from 1)."""

@@ -25,6 +25,7 @@ from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
     BadRow,
     CacheAway,
+    CredentialsRefused,
     Flaw,
     IdempotencyKeyReused,
     Invalid,
@@ -93,6 +94,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
     ServerAway: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     ServerUnfit: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
+    CredentialsRefused: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     WritesRefused: ProblemType("record-read-only", 503, "The record takes nothing new", retry_s=5),
     ServerRefused: ProblemType("record-refused", 503, "The record refuses what is asked of it", retry_s=5),
     CacheAway: ProblemType("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),

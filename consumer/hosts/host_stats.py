@@ -19,6 +19,7 @@ class HostStats:
         self._telemetry = telemetry
         self.replaced: Counter[str] = Counter()
         self.stuck: Counter[str] = Counter()
+        self.stuck_at: dict[str, float] = {}
         self.blocked_s: defaultdict[str, float] = defaultdict(float)
 
     def add_renewed(self, host: str, why: str) -> None:
@@ -45,6 +46,7 @@ class HostStats:
     def add_stuck(self, host: str, attempt: Attempt) -> None:
         """Count a handler that went on although its job was over."""
         self.stuck[attempt.info.kind] += 1
+        self.stuck_at[attempt.info.kind] = monotonic()
         self._telemetry.emit(
             Event.STUCK, host=host, kind=attempt.info.kind, job_id=attempt.job.id, attempt=attempt.job.attempt
         )

@@ -39,7 +39,7 @@ class Keeper:
         idempotency_keep_s: float,
         tick_s: float,
         telemetry: Telemetry,
-        every_look: Callable[[], Awaitable[None]],
+        every_look: Callable[[], Awaitable[object]],
     ) -> None:
         self._store, self.duties, self.rates = store, duties, rates
         self._idempotency_keep_s, self._tick_s = idempotency_keep_s, tick_s

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from consumer.keeper.count_lanes import CountLanes
 from consumer.keeper.find_lost_messages import FindLostMessages
 from consumer.keeper.fire_schedules import FireSchedules
 from consumer.keeper.keeper import Duty, Keeper
@@ -16,6 +15,7 @@ from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.lease import Lease
+from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     DocumentCache,

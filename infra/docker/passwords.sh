@@ -7,9 +7,11 @@ touch .env
 chmod 600 .env
 # Whoever wrote the last line may have left it open.
 [ -z "$(tail -c 1 .env)" ] || echo >>.env
+bom=$(printf '\357\273\277')
 
 for name in POSTGRES_PASSWORD REDIS_PASSWORD RABBITMQ_PASSWORD SLUICE_KEY_PEPPER; do
-    if ! grep -q "^$name=." .env; then
+    # As Compose reads it: there may be a byte order mark, `export`, blanks, and line ends of Windows.
+    if ! grep -Eq "^($bom)?[[:space:]]*(export[[:space:]]+)?$name[[:space:]]*[=:][[:space:]]*[^[:space:]]" .env; then
         echo "$name=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
         echo "passwords: $name is new, in .env"
     fi

@@ -6,14 +6,17 @@ import sys
 from pathlib import Path
 
 from infra.local import programs
+from infra.local.ports import LOOPBACK
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack
+from sluice.cli.output import show_any_character
 
 ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str]) -> int:
     """Run one word; return the exit status."""
+    show_any_character("replace")
     words = {"up": _up, "down": _down, "status": _status, "ensure": _ensure}
     if len(arguments) != 1 or arguments[0] not in words:
         print(f"usage: python -m infra.local {'|'.join(words)}", file=sys.stderr)
@@ -39,11 +42,12 @@ def _down(servers: Servers) -> int:
 
 
 def _status(servers: Servers) -> int:
+    """Show what runs and where, but no password; clients need the address of the api alone."""
     for server in servers:
-        print(f"{server.name:<11} {server.url if server.alive else 'stopped'}")
+        print(f"{server.name:<11} {f'{LOOPBACK}:{server.port}' if server.alive else 'stopped'}")
     stack = Stack.recorded(ROOT)
-    for program in (stack.api, stack.consumer):
-        print(f"{program.name:<11} {program.private_url if program.alive else 'stopped'}")
+    print(f"{'api':<11} {stack.url if stack.api.alive else 'stopped'}")
+    print(f"{'consumer':<11} {'running' if stack.consumer.alive else 'stopped'}")
     return 0 if stack.api.alive and stack.consumer.alive else 3
 
 

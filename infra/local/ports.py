@@ -2,24 +2,54 @@
 
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from errno import EADDRINUSE
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+_LISTENS = "0A"
+"""The state of a listening socket in Linux's tables."""
 
 # Below the range from which the kernel takes ports for outgoing connections (32768 and up): there, a client that retries a
 # dead server can be given the server's own port, connect to itself and keep the server from coming back.
 _CANDIDATES = range(20000, 30000)
 
 
-def is_free(port: int) -> bool:
-    """Say whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Say whether a server could listen on this port now; no other program does, at least, where the host is not of here."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
+            probe.bind((host, port))
+        except OSError as error:
+            return host != LOOPBACK and error.errno != EADDRINUSE
     return True
+
+
+def holder(port: int) -> str:
+    """Name the program that listens on this port, as far as this machine and our rights let us know."""
+    sockets = {f"socket:[{inode}]" for inode in _listening(port)}
+    for link in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
+        with suppress(OSError):  # it ended meanwhile, or is none of ours
+            if str(link.readlink()) in sockets:
+                return _described(link.parents[1])
+    return "another program"
+
+
+def _listening(port: int) -> Iterator[str]:
+    """Yield the inodes of the sockets that listen on this port."""
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            fields = line.split()
+            if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def _described(process: Path) -> str:
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    command = " ".join(Path(word).name if "/" in word else word for word in words[:3]).strip()
+    return f"{command[:60] or 'a program'} (process {process.name}, in {(process / 'cwd').readlink()})"
 
 
 def free_port() -> int:

@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +19,22 @@ from infra.local import display
 from infra.local import env_file as variables
 from infra.local.sample_jobs import samples
 from infra.local.sample_run import SampleRun, kinds, run_samples
-from infra.local.server_selection import RABBITMQ_URL, choose, without_rabbitmq
+from infra.local.server_selection import RABBITMQ_URL, choose, ours, without_rabbitmq
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
+from sluice.cli.output import show_any_character
+from sluice.core.runtime.given_settings import read_given
+from sluice.core.runtime.settings import load_settings
+from sluice.errors import StartRefused
 
 ROOT = Path(__file__).parents[2]
 _SCOPES = "submit,read,admin"
+PLACEHOLDERS = {
+    "SLUICE_POSTGRES_URL": "postgresql://to-be-started/",
+    "SLUICE_REDIS_URL": "redis://to-be-started",
+    "SLUICE_KEY_PEPPER": "to be made on the first run",
+}
+"""What `make run` finds for itself, so that the settings a person gave can be judged before anything starts."""
 
 
 class JobsFailed(RuntimeError):
@@ -45,7 +57,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
     """
     with ExitStack() as undo:
         start = Start(root, console, undo)
-        given = variables.given(root) | ({} if rabbitmq else {RABBITMQ_URL: ""})
+        given = read_settings(root) | ({} if rabbitmq else {RABBITMQ_URL: ""})
         servers, why_without = bring_servers(start, given)
         stack = Stack(root, settings_for(root, given, servers))
         bring_processes(start, stack)
@@ -55,11 +67,20 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
         undo.pop_all()
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
-    notes += [
-        f"another program has the usual port, so {name}={port}"
-        for name, port in unusual_ports(stack.settings, given).items()
-    ]
+    notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
     display.show_where(console, stack.url, key, notes)
+
+
+def read_settings(root: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the settings that a person gave, in `.env` or the environment. Raises StartRefused where one of them is wrong.
+
+    Addresses of our own servers are left out: a shell has them from an earlier run, and the servers may have stopped since.
+    """
+    servers = Servers(root / ".local" / "servers")
+    own = ours(servers, environment)
+    given = read_given(root / ".env", {name: environment[name] for name in environment if name not in own})
+    load_settings(PLACEHOLDERS | given)
+    return {name: given[name] for name in given if name not in ours(servers, given)}
 
 
 def bring_servers(start: Start, given: dict[str, str]) -> tuple[dict[str, str], str]:
@@ -84,6 +105,9 @@ def bring_servers(start: Start, given: dict[str, str]) -> tuple[dict[str, str], 
 def bring_processes(start: Start, stack: Stack) -> None:
     """Migrate, then start api and consumer, unless they run already from this very code and these settings."""
     stale = stack.stale()
+    stack.refuse_taken_ports()
+    if any(program.alive for program in stale):
+        stack.check()  # what serves goes on serving if the new one cannot
     if stale:
         with display.step(start.console, "schema") as step:
             stack.migrate()
@@ -117,7 +141,9 @@ def leave_addresses(stack: Stack, key: str) -> None:
     file = stack.root / ".local" / "env"
     variables.write(file, found | {name: stack.settings[name] for name in servers})
     with file.open("a") as env:
-        env.write(f'PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
+        # Not the addresses of servers: they would be taken for given ones by whatever else is started in this shell.
+        env.write(f"export {' '.join(found)}\n")
+        env.write(f'export PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
 
 
 def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
@@ -134,11 +160,25 @@ def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
     ]
 
 
+def describe_servers(stack: Stack) -> list[str]:
+    """Say of each server what is wrong with it, as the two processes found out."""
+    notes: dict[str, None] = {}
+    for program in (stack.api, stack.consumer):
+        found = httpx2.get(f"{program.private_url}/check", timeout=10, trust_env=False).json()
+        down = {
+            name: each for name, each in found["dependencies"].items() if each["status"] in ("away", "unfit")
+        }
+        notes |= dict.fromkeys(f"{name} is {each['status']}: {each['why']}" for name, each in down.items())
+        notes |= dict.fromkeys(found["doubts"])
+    return list(notes)
+
+
 def main(arguments: list[str]) -> int:
     """Run; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rabbitmq", choices=["auto", "off"], default="auto")
     rabbitmq = parser.parse_args(arguments).rabbitmq != "off"
+    show_any_character("replace")
     console = Console(highlight=False)
     try:
         run(ROOT, console, rabbitmq)
@@ -150,6 +190,9 @@ def main(arguments: list[str]) -> int:
             soft_wrap=True,
         )
         return 1
+    except StartRefused as error:
+        print(f"sluice: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ACCOUNT = "postgres"
+_LONGEST = 50
+"""Bytes of a directory's name. A socket's has 107 at most, and servers put names of their own in between."""
 _OTHER_NAME_FOR_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
@@ -49,8 +51,13 @@ def hand_over(directory: Path) -> None:
 
 
 def temporary_directory(prefix: str) -> Path:
-    """Make a temporary directory through which other accounts may pass: what lies in it guards itself."""
-    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    """Make a temporary directory through which other accounts may pass: what lies in it guards itself.
+
+    Below /tmp where TMPDIR is so long that no socket could be named there.
+    """
+    usual = tempfile.gettempdir()
+    place = usual if len(os.fsencode(usual)) <= _LONGEST else "/tmp"  # noqa: S108  what is made there is ours alone
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     directory.chmod(0o711)
     return directory
 

@@ -1,7 +1,8 @@
 """Which of the three servers are started here. RabbitMQ can be done without: where it cannot be had, the rest goes on."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 from infra.local import programs
 from infra.local.programs import ProgramMissing
@@ -36,6 +37,13 @@ def choose(servers: Servers, given: dict[str, str]) -> tuple[dict[str, Server], 
         _ensure(wanted.values())
         return wanted, _why(error)
     return wanted, ""
+
+
+def ours(servers: Servers, given: Mapping[str, str]) -> set[str]:
+    """Return the settings that hold addresses of these servers, whether they run or not: each has a password like no other."""
+    passwords = {file.read_text() for server in servers if (file := server.directory / "password").exists()}
+    urls = ("SLUICE_POSTGRES_URL", "SLUICE_REDIS_URL", RABBITMQ_URL)
+    return {name for name in urls if name in given and urlsplit(given[name]).password in passwords}
 
 
 def without_rabbitmq(why: str) -> str:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv hold exactly what requirements-dev.txt locks, every file checked against its hash. Called by `make setup`.
+# Makes .venv hold exactly what requirements-dev.txt locks, every file checked against its hash, and beside it what the file named
+# by SLUICE_REQUIREMENTS asks for, or own-requirements.txt. Called by `make setup`.
 set -eu
 cd "$(dirname "$0")/../.."
 lock=requirements-dev.txt
@@ -56,6 +57,25 @@ install_lock() {
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
 }
 
+# Own requirements come after the lock each time, within the versions it holds: nothing of Sluice's may change for them.
+install_own() {
+    own=${SLUICE_REQUIREMENTS:-own-requirements.txt}
+    if [ ! -f "$own" ]; then
+        [ -z "${SLUICE_REQUIREMENTS:-}" ] && return
+        echo "setup: SLUICE_REQUIREMENTS names $own, and there is no such file." >&2
+        exit 1
+    fi
+    echo "setup: installing $own beside it"
+    sed 's/ *\\$//; /^ *--hash/d; s/\[[^]]*\]//' "$lock" >.venv/bounds.txt
+    if [ -n "$uv" ]; then
+        "$uv" pip install --quiet --python "$python" -r "$own" -c .venv/bounds.txt && return
+    else
+        "$python" -m pip install --quiet --disable-pip-version-check -r "$own" -c .venv/bounds.txt && return
+    fi
+    echo "setup: $own cannot be installed beside what Sluice needs ($lock): see above." >&2
+    exit 1
+}
+
 # The three packages of the product and no others of this tree, so that a project of its own may have `tests` and `infra`.
 install_product() {
     packages=$(echo .venv/lib/python3*/site-packages)
@@ -69,5 +89,7 @@ install_product() {
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || make_environment "$(find_python)"
 echo "setup: installing $lock into .venv"
 install_lock
+install_own
 install_product
 touch .venv/lock.stamp
+echo "${SLUICE_REQUIREMENTS:-}" >.venv/own

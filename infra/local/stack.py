@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from importlib.machinery import ModuleSpec, PathFinder
@@ -14,15 +14,18 @@ from pathlib import Path
 
 from infra.local import env_file as variables
 from infra.local.daemon import Daemon, StartError
-from infra.local.ports import LOOPBACK, free_port, is_free
+from infra.local.ports import LOOPBACK, free_port, holder, is_free
 from infra.local.server import secret
 
 COMMAND = (sys.executable, str(Path(sys.executable).with_name("sluice")))
 _ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
+_OWNERS = dict(zip(_PORTS, ("api", "api", "consumer"), strict=True))
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  recognised, not bound
 _MOST_FILES = 5_000
-"""Of one module of the user: a directory with more, a home for example, is not read to its end."""
+"""Of one place of the user's: a directory with more, a home for example, is not read to its end."""
+_INSTALLED = {"site-packages", "dist-packages", "node_modules", "venv"}
+_NO_KINDS = {*_ROOMS, "docs", "infra", "loadtests", "tests"}
 _LOG_LIMIT = 8 * 1024 * 1024
 
 
@@ -38,7 +41,7 @@ class Program(Daemon):
     @property
     def private_url(self) -> str:
         """Where health and metrics are."""
-        return f"http://{LOOPBACK}:{self._private_port}"
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._private_port}"
 
     @property
     def log(self) -> Path:
@@ -60,7 +63,7 @@ class Program(Daemon):
         self._spawn([*COMMAND, self.name], env=self._settings)
 
     def _answers(self) -> bool:
-        connection = HTTPConnection(LOOPBACK, self._private_port, timeout=2)
+        connection = HTTPConnection(self._host, self._private_port, timeout=2)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -68,6 +71,10 @@ class Program(Daemon):
             return False
         finally:
             connection.close()
+
+    @property
+    def _host(self) -> str:
+        return reachable(self._settings.get("SLUICE_PRIVATE_HOST", LOOPBACK))
 
     @property
     def _private_port(self) -> int:
@@ -128,6 +135,24 @@ class Stack:
         self.api.stop()
         self.consumer.stop()
 
+    def refuse_taken_ports(self) -> None:
+        """Raise StartError if another program listens where one of ours is to listen, naming it."""
+        last = Stack.recorded(self.root)
+        for name, owner in _OWNERS.items():
+            port = self.settings[name]
+            host = self.settings.get(
+                "SLUICE_API_HOST" if name == "SLUICE_API_PORT" else "SLUICE_PRIVATE_HOST", LOOPBACK
+            )
+            kept = getattr(last, owner).alive and last.settings.get(name) == port
+            if not kept and port != "0" and not is_free(int(port), host):
+                raise StartError(
+                    f"{name}={port}: {holder(int(port))} listens there; choose another port, or stop it"
+                )
+
+    def check(self) -> None:
+        """Judge settings and kinds as the processes will. Raises StartError with what is wrong."""
+        self._command("check")
+
     def migrate(self) -> None:
         """Bring the database's schema to head. Raises StartError with what the command said."""
         self._command("migrate")
@@ -151,9 +176,8 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API is, seen from this machine."""
-        host = self.settings.get("SLUICE_API_HOST", LOOPBACK)
-        reachable = LOOPBACK if host in _EVERYWHERE else host
-        return f"http://{reachable}:{self.settings['SLUICE_API_PORT']}"
+        host = reachable(self.settings.get("SLUICE_API_HOST", LOOPBACK))
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings['SLUICE_API_PORT']}"
 
     def _command(self, *words: str) -> str:
         done = subprocess.run(
@@ -171,6 +195,11 @@ class Stack:
         return done.stdout
 
 
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches what listens at `host`."""
+    return LOOPBACK if host in _EVERYWHERE else host
+
+
 def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> dict[str, str]:
     """Return what the processes are started with: what was given, the servers' addresses, free ports and a secret."""
     chosen = {"SLUICE_KEY_PEPPER": secret(root / ".local" / "pepper"), **_free_ports(root, given)}
@@ -178,29 +207,30 @@ def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> 
     return {**chosen, **servers, **given}
 
 
-def unusual_ports(settings: dict[str, str], given: dict[str, str]) -> dict[str, str]:
-    """Return the ports that had to differ from their defaults because another program has those."""
-    return {
-        name: settings[name]
+def unusual_ports(settings: dict[str, str], given: dict[str, str]) -> list[str]:
+    """Say which ports differ from their defaults, and which programs have those."""
+    return [
+        f"{name}={settings[name]}, as "
+        + ("last time" if is_free(default) else f"{holder(default)} has port {default}")
         for name, default in _PORTS.items()
         if name not in given and settings[name] != str(default)
-    }
+    ]
 
 
 def _free_ports(root: Path, given: dict[str, str]) -> dict[str, str]:
-    running = Stack.recorded(root)
-    owners = {
-        "SLUICE_API_PORT": "api",
-        "SLUICE_API_PRIVATE_PORT": "api",
-        "SLUICE_CONSUMER_PRIVATE_PORT": "consumer",
-    }
-    return {
-        name: running.settings[name]
-        if name in running.settings and getattr(running, owners[name]).alive
-        else str(default if is_free(default) else free_port())
-        for name, default in _PORTS.items()
-        if name not in given
-    }
+    """Choose the ports that were not given: those of the last time, the usual ones, or any that are free."""
+    last, chosen = Stack.recorded(root), {name: given[name] for name in _PORTS if name in given}
+    for name, default in _PORTS.items():
+        if name not in chosen:
+            known = last.settings.get(name, "")
+            serves = known and getattr(last, _OWNERS[name]).alive
+            wanted = (
+                [known] if serves else [each for each in (known, str(default)) if each and is_free(int(each))]
+            )
+            chosen[name] = next((each for each in wanted if each not in chosen.values()), "") or str(
+                free_port()
+            )
+    return {name: chosen[name] for name in _PORTS if name not in given}
 
 
 def _sources(root: Path) -> list[Path]:
@@ -212,14 +242,29 @@ def _sources_of(handlers: str, root: Path) -> list[Path]:
     names = {module.strip().partition(".")[0] for module in handlers.split(",")} - {"", *_ROOMS}
     path = [str(root), *_python_path(), *sys.path]
     specs = [PathFinder.find_spec(name, path) for name in sorted(names)]
-    return sorted(file for spec in specs if spec for file in islice(_files_of(spec), _MOST_FILES))
+    places = {place for spec in specs if spec for place in _places_of(spec)}
+    return sorted({file for place in places for file in islice(_files_below(place, root), _MOST_FILES)})
 
 
-def _files_of(spec: ModuleSpec) -> Iterable[Path]:
-    """The files of a package; of a single module also those beside it, which it may import."""
-    if spec.submodule_search_locations is not None:
-        return (file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py"))
-    return Path(spec.origin).parent.glob("*.py") if spec.has_location and spec.origin else ()
+def _places_of(spec: ModuleSpec) -> list[Path]:
+    """The directories whose files a module may import: an installed package has its own, any other the project it lies in."""
+    found = spec.submodule_search_locations
+    if found is None:
+        file = Path(spec.origin) if spec.has_location and spec.origin else None
+        return [] if file is None else [file if _INSTALLED & {*file.parts} else file.parent]
+    return [Path(each) if _INSTALLED & {*Path(each).parts} else Path(each).parent for each in found]
+
+
+def _files_below(place: Path, root: Path) -> Iterator[Path]:
+    """Yield Python's files in a fixed order, without those of environments and caches and, in our tree, of parts that are no kinds."""
+    if place.is_file():
+        yield place
+    for folder, below, files in os.walk(place):
+        skipped = _NO_KINDS if Path(folder) == root else set()
+        below[:] = sorted(
+            each for each in below if not each.startswith((".", "__")) and each not in _INSTALLED | skipped
+        )
+        yield from (Path(folder, each) for each in sorted(files) if each.endswith(".py"))
 
 
 def _python_path() -> list[str]:

@@ -7,6 +7,7 @@ table shows medians. A missed target still exits with 0: a measurement is no tes
 from __future__ import annotations
 
 import argparse
+import io
 import signal
 import sys
 import time
@@ -45,6 +46,8 @@ USUAL, QUICK = Size(5, 2.5, 185.0), Size(FEWEST_ROUNDS, 0.5, 35.0)
 def main() -> int:
     """Return the exit status: 1 if nothing could be measured."""
     arguments = _parser().parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a mark that a terminal cannot show ends nothing
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
     signal.signal(signal.SIGTERM, _end)
     try:

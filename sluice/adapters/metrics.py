@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from sluice.adapters.batch_stats import BatchStats
+from sluice.adapters.event_meanings import MEANINGS
 from sluice.adapters.request_stats import RequestStats
 from sluice.core.runtime.telemetry import Event
 
@@ -50,8 +51,7 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Collect every event from the start on, so that a rate over the first occurrence is right."""
         for event in Event:
-            meaning = f"Times: {event.value.replace('_', ' ')}"
-            yield CounterMetricFamily(f"sluice_{event.value}", meaning, value=self._events[event])
+            yield CounterMetricFamily(f"sluice_{event.value}", MEANINGS[event], value=self._events[event])
         for name, (meaning, read) in self._gauges.items():
             yield _gauge(f"sluice_{name}", meaning, read())
         for name, (meaning, label, read_all) in self._labelled.items():

@@ -6,6 +6,7 @@ works without the libraries of the servers.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from typer.main import get_command
 
 from sluice import __version__
 from sluice.cli import keys, processes, record, schedules
+from sluice.cli.output import leave_unread, show_any_character
 from sluice.cli.usage import examples
 from sluice.errors import SluiceError
 
@@ -29,6 +31,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.command(epilog=processes.API)(processes.api)
 app.command(epilog=processes.CONSUMER)(processes.consumer)
+app.command(epilog=processes.CHECK)(processes.check)
 app.command(epilog=record.MIGRATE)(record.migrate)
 app.command(epilog=record.VERIFY)(record.verify)
 app.add_typer(keys.app, name="keys")
@@ -51,14 +54,21 @@ def _before_a_word(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status. Errors go to stderr, one line each."""
+    show_any_character()
     try:
-        return get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
+        status = get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # the latter is what typer and rich make of the former
+        return leave_unread()
+    except OSError as error:
+        return _refuse(f"the answer could not be written: {error.strerror}")
     except typer.TyperException as error:
         return _refuse(_misused(error))
     except ModuleNotFoundError as error:
         return _refuse(_missing(error))
     except SluiceError as error:
         return _refuse(str(error))
+    return int(status)
 
 
 def _refuse(why: str) -> int:

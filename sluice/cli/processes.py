@@ -19,6 +19,14 @@ CONSUMER = examples(
     "SLUICE_HANDLERS=jobs.shout sluice consumer --debug",
     status=_STARTED,
 )
+CHECK = examples(
+    "sluice check",
+    "SLUICE_HANDLERS=jobs.shout sluice check",
+    status={
+        0: "both processes would start",
+        2: "refused: a setting or a handler is wrong; stderr says which",
+    },
+)
 SETTINGS = examples("sluice settings >.env", status={0: "done"})
 PROBE = examples(
     "sluice probe http://127.0.0.1:8001/readyz",
@@ -32,7 +40,7 @@ def api() -> int:
     A second SIGTERM does not wait for open requests. It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
     """
     add_working_directory()
-    from api.__main__ import main
+    from api.serving import main
 
     return main()
 
@@ -48,9 +56,26 @@ def consumer(
     It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
     """
     add_working_directory()
-    from consumer.__main__ import main
+    from consumer.serving import main
 
     return main(debug)
+
+
+def check() -> None:
+    """Judge settings and handlers as both processes do at their start.
+
+    It connects to no server and opens no port. It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    """
+    add_working_directory()
+    from consumer.configuration import check_configuration
+    from sluice.core.registry import Registry
+    from sluice.core.runtime.settings import load_settings
+    from sluice.host.check import check_modules
+
+    found = load_settings()
+    kinds = check_modules(found.handlers, found.start_s)
+    check_configuration(found, Registry(kinds))
+    typer.echo(f"settings are good, and {len(kinds)} kinds load: {', '.join(each.kind for each in kinds)}")
 
 
 def settings() -> None:
@@ -58,7 +83,7 @@ def settings() -> None:
 
     Each has its default and a line that says what it does.
     """
-    from sluice.core.runtime.settings import example
+    from sluice.core.runtime.settings_example import example
 
     typer.echo(example(), nl=False)
 

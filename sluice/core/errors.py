@@ -3,6 +3,7 @@
 SluiceError
 ├── ServerAway          a server did not answer in time, or refused the connection
 │   ├── ServerUnfit     it answers, but must not or cannot do its work as it is set up
+│   │   ├── CredentialsRefused  it does not take the user or the password of its address
 │   │   ├── WritesRefused   it can be read: its disk is full, or it is read-only
 │   │   └── ServerRefused   it refuses with an error that nobody foresaw
 │   └── CacheAway       copies that have to go cannot be reached
@@ -48,6 +49,15 @@ class NotConfigured(SluiceError):
 
 class ServerUnfit(ServerAway):
     """A server answers, but cannot do its work as it is set up. The text names settings and remedies, never hosts."""
+
+
+class CredentialsRefused(ServerUnfit):
+    """A server refuses the user or the password of its address."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(
+            server, f"it refuses the user or the password in SLUICE_{server.upper().removesuffix('QL')}_URL"
+        )
 
 
 class WritesRefused(ServerUnfit):

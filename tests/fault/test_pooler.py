@@ -12,11 +12,17 @@ import pytest
 from infra.local.programs import apt_line, missing
 from infra.local.run_as import temporary_directory
 from infra.local.servers import Servers
-from sluice.adapters.postgres.pool import SETTINGS, connect
+from sluice.adapters.postgres.connecting import SETTINGS
+from sluice.adapters.postgres.migrate import migrate
+from sluice.adapters.postgres.pool import connect
+from sluice.adapters.postgres.server_checks import newest_revision
+from sluice.adapters.postgres.verifier import PostgresVerifier
+from sluice.errors import SluiceError
 from tests.fault.claims import check_claims
 from tests.support.job_client import SUM
 from tests.support.load import Load
 from tests.support.pgbouncer import PgBouncer
+from tests.support.servers import settings_for
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.skipif(
@@ -54,10 +60,9 @@ async def test_behind_a_pooler_in_session_mode_all_works_and_its_restart_loses_n
 
 @pytest.mark.parametrize("pooler", ["session"], indirect=True)
 async def test_behind_a_pooler_a_session_has_its_settings(pooler: PgBouncer) -> None:
-    connection = await connect(pooler.url, "tests", {"default_transaction_read_only": "on"})
+    connection = await connect(pooler.url, "tests")
     found = {name: await connection.fetchval(f"show {name}") for name in SETTINGS}
     assert found == SETTINGS
-    assert await connection.fetchval("show default_transaction_read_only") == "on"
     await connection.close()
 
 
@@ -75,3 +80,18 @@ async def test_a_process_ends_behind_a_pooler_that_loses_prepared_statements(
                 await asyncio.gather(*asked, return_exceptions=True)
         assert api.process.returncode == 2
         assert "max_prepared_statements" in api.log.read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
+async def test_a_migration_behind_a_pooler_that_shares_sessions_is_refused(pooler: PgBouncer) -> None:
+    with pytest.raises(SluiceError, match="run sluice migrate past it"):
+        await migrate(pooler.url)
+
+
+@pytest.mark.parametrize("pooler", ["session"], indirect=True)
+async def test_a_migration_and_a_look_at_the_invariants_work_in_session_mode(
+    servers: Servers, pooler: PgBouncer
+) -> None:
+    assert await migrate(pooler.url) == newest_revision()
+    verifier = PostgresVerifier(pooler.url, settings_for(servers))
+    assert [each for each in await verifier.verify(100) if each.offenders] == []

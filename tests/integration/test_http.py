@@ -170,6 +170,23 @@ async def test_requests_are_counted_over_both_ways(bare_stack: Stack) -> None:
     assert 'sluice_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="200"} 3.0' in figures
 
 
+@pytest.mark.parametrize("redis", [True, False])
+async def test_an_api_shows_the_backlog_where_no_consumer_runs(bare_stack: Stack, redis: bool) -> None:
+    await bare_stack.start(apis=2, consumers=0)
+    if not redis:
+        bare_stack.servers.redis.kill()
+    async with bare_stack.client() as client:
+        for _ in range(3):
+            assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
+
+        async def shown() -> bool:
+            texts = [(await client.get(f"{each.private_url}/metrics")).text for each in bare_stack.apis]
+            found = ['sluice_queued_jobs{lane="default"} 3.0' in text for text in texts]
+            return all(found) if redis else any(found)
+
+        await until_found(shown)
+
+
 async def test_the_health_command_is_a_probe(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=0)
     api = bare_stack.apis[0]

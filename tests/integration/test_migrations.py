@@ -9,11 +9,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from yarl import URL
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres.migrate import LOCK, migrate
 from sluice.cli import main
-from sluice.core.runtime.settings import PREFIX
+from sluice.core.errors import CredentialsRefused
+from sluice.core.runtime.given_settings import PREFIX
 from tests.integration.test_http import sluice
 from tests.support.servers import urls
 from tests.support.waiting import until_found
@@ -119,3 +121,8 @@ def test_the_command_fails_in_one_line_where_it_cannot_come_in(
     assert complained.startswith("sluice: ")
     assert complained.count("\n") == 1
     assert servers.postgres.password not in complained
+
+
+async def test_a_wrong_password_is_said_by_the_name_of_its_setting(url: str) -> None:
+    with pytest.raises(CredentialsRefused, match="the password in SLUICE_POSTGRES_URL"):
+        await migrate(str(URL(url).with_password("wrong")))

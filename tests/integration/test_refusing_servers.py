@@ -17,7 +17,7 @@ from sluice.adapters.redis.connection import channel
 from tests.support.job_client import KINDS, SUM, JobClient, until_ended
 from tests.support.servers import empty_rabbitmq, sql_session
 from tests.support.stack import Stack, stack_on_empty_servers
-from tests.support.waiting import until_found
+from tests.support.waiting import answers, until_found
 
 GARBAGE = (b"\xff\xfe", b"no:version", b",,:!", b"x" * 100_000)
 
@@ -116,6 +116,37 @@ async def test_nothing_ends_and_nothing_is_lost(
             assert (await until_ended(client, url))["state"] == "succeeded"
         assert (await held.until_ended())["state"] == "succeeded"
     await _nothing_has_failed(stack)
+
+
+@pytest.mark.parametrize(
+    ("server", "process", "ready"),
+    [
+        ("postgres", "api", 503),
+        ("redis", "api", 200),
+        ("rabbitmq", "api", 200),
+        ("rabbitmq", "consumer", 200),
+    ],
+)
+async def test_a_wrong_password_is_said_by_the_name_of_its_setting(
+    stack: Stack, tmp_path: Path, server: str, process: str, ready: int
+) -> None:
+    wrong = str(URL(stack.servers.urls[server]).with_password("wrong"))
+    with Stack(stack.servers, tmp_path) as other:
+        add = other.add_api if process == "api" else other.add_consumer
+        started = add(**{f"{server}_url": wrong})
+        async with httpx2.AsyncClient(base_url=started.private_url) as client:
+
+            async def named() -> bool:
+                if not await answers(client, "/livez", 200):
+                    return False
+                found = (await client.get("/check")).json()["dependencies"]
+                whole = next(each for name, each in found.items() if name.startswith(server))
+                why = f"it refuses the user or the password in SLUICE_{server.upper()}_URL"
+                return whole["status"] == "unfit" and why in whole["why"]
+
+            for _ in range(3):  # also once it is no longer asked each time
+                await until_found(named)
+            assert (await client.get("/readyz")).status_code == ready
 
 
 async def test_garbage_in_redis_is_skipped(stack: Stack) -> None:

@@ -15,11 +15,13 @@ import redis.asyncio as redis
 from infra.local.servers import Servers
 from sluice.adapters import connections
 from sluice.adapters.connections import Connections, open_connections
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding, newest_revision
+from sluice.adapters.postgres.statements import load_queries
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import OutcomeUnknown, ServerAway, ServerUnfit
@@ -30,7 +32,7 @@ from sluice.errors import StartRefused
 from tests.integration.test_http import run, sluice
 from tests.support.make_jobs import new_job
 from tests.support.misconfigured_servers import by_default, full_redis, weakened
-from tests.support.servers import settings_for
+from tests.support.servers import settings_for, sql_session
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until, until_found
 
@@ -111,15 +113,53 @@ async def test_sessions_stay_safe_whatever_the_server_is_set_to_later_unless_tha
 
     async def has_heard() -> bool:
         return bool(
-            (await database.fetch("server_settings", False, budget_s=5))[0]["full_page_writes"] == "off"
+            (await database.fetch("server_settings", False, [], [], budget_s=5))[0]["full_page_writes"]
+            == "off"
         )
 
     async with weakened(servers, synchronous_commit="off", full_page_writes="off"):
         await until_found(has_heard)
-        assert (await database.fetch("server_settings", False, budget_s=5))[0][
+        assert (await database.fetch("server_settings", False, [], [], budget_s=5))[0][
             "synchronous_commit"
         ] == commits
     await database.close()
+
+
+async def test_an_option_of_the_address_that_nobody_knows_ends_the_process(servers: Servers) -> None:
+    problems = ConfigProblems(Telemetry())
+    url = f"{servers.postgres.url}?no_such_setting=1"
+    database = Database(url, "tests", Telemetry(), 1, ServerChecks(problems))
+    with pytest.raises(ServerUnfit):
+        await database.fetch("ping", budget_s=5)
+    with pytest.raises(StartRefused, match=r"SLUICE_POSTGRES_URL has an option .*no_such_setting"):
+        problems.check()
+    await database.close()
+
+
+@pytest.mark.parametrize(("by_role", "refused"), [(False, True), (True, False)])
+async def test_a_session_that_has_lost_what_it_was_given_is_refused_unless_its_role_gives_the_same(
+    servers: Servers, by_role: bool, refused: bool
+) -> None:
+    async with sql_session(servers.postgres.url) as sql:
+        for name, value in SETTINGS.items() if by_role else ():
+            await sql.execute(f"alter role sluice set {name} = '{value}'")
+    problems = ConfigProblems(Telemetry())
+    try:
+        async with sql_session(servers.postgres.url) as shared:
+            found = None
+            try:
+                await ServerChecks(problems).check_new(shared, load_queries())
+            except ServerUnfit as unfit:
+                found = str(unfit)
+    finally:
+        async with sql_session(servers.postgres.url) as sql:
+            await sql.execute("alter role sluice reset all")
+    assert (found is not None) == refused
+    if refused:
+        with pytest.raises(
+            StartRefused, match=r"pool_mode = session.*ALTER ROLE … SET enable_seqscan = 'off';"
+        ):
+            problems.check()
 
 
 async def test_a_server_that_comes_back_weak_gets_no_job(servers: Servers) -> None:

@@ -77,8 +77,8 @@ class FakeCache:
             self.documents.pop(job_id, None)
             self._tell("gone", job_id)
 
-    async def post_statistics(self, statistics: bytes) -> None:
-        """Keep the newest."""
+    async def post_statistics(self, statistics: bytes, for_s: float) -> None:
+        """Keep the newest, whatever the time."""
         self._check()
         self.statistics = statistics
 

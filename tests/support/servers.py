@@ -55,7 +55,7 @@ def proxied_urls(servers: Servers, ports: Mapping[str, int]) -> dict[str, object
 def settings_for(servers: Servers, **more: object) -> Settings:
     """Make settings for these servers, with quick leases and duties; nothing is read from the environment or a file."""
     values = {name.removeprefix("SLUICE_").lower(): value for name, value in urls(servers).items()}
-    return Settings(_env_file=None, **(values | QUICK | more))  # type: ignore[arg-type]  # pydantic-settings takes it
+    return Settings(**(values | QUICK | more))
 
 
 QUICK: dict[str, object] = {

@@ -12,13 +12,16 @@ import pytest
 
 from api.http.problems import HTTP, TABLE
 from sluice import __version__
-from sluice.adapters.postgres.pool import SETTINGS
+from sluice.adapters.event_meanings import MEANINGS
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.statements import load_fragments, load_queries
 from sluice.adapters.postgres.verifier import load_checks
 from sluice.core import ports
 from sluice.core.job import Job
 from sluice.core.lifecycle import EDGES
-from sluice.core.runtime.settings import PREFIX, Settings, default_text, example
+from sluice.core.runtime.given_settings import PREFIX
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.settings_example import default_text, example
 from sluice.core.runtime.telemetry import Event
 from sluice.core.schedule import Schedule
 
@@ -86,6 +89,17 @@ def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:
     assert sorted(told) == sorted(
         [*(f"sluice_{event}_total" for event in Event), "sluice_http_requests_total"]
     )
+
+
+def test_a_scrape_says_of_every_event_what_the_operator_reads() -> None:
+    told = {
+        cells[0]: cells[1].replace("`", "")
+        for cells in table("docs/operations.md", "Metrics")
+        if len(cells) == 2
+    }
+    assert {
+        f"sluice_{event}_total": MEANINGS[event].replace("`", "") for event in Event
+    }.items() <= told.items()
 
 
 def test_every_flight_whose_batches_are_counted_is_told_to_the_operator() -> None:

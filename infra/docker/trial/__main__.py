@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from infra.docker.trial.engine import Docker, Engine
 from infra.local import programs
 from infra.local.daemon import StartError
 from infra.local.display import step
+from infra.local.run_as import temporary_directory
 from sluice import __version__
 
 ROOT = Path(__file__).parents[3]
@@ -77,7 +77,7 @@ def engine_with_image(console: Console) -> Iterator[Docker]:
         return
     programs.ensure(["dockerd", "ip"])
     # Not below .local: the path of a socket may have 108 characters at most.
-    directory = Path(tempfile.mkdtemp(prefix="sluice-engine-"))
+    directory = temporary_directory("sluice-engine-")
     try:
         build_on_the_network(console, directory)
         with running(Engine(directory, TOOLS / "docker-compose", alone=True)) as docker:

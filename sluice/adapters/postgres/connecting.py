@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from sluice.adapters.addresses import host_of, split_hosts
+from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -19,6 +19,21 @@ else:
 
 STAGGER_S = 0.1
 """Seconds until the next host is tried beside one that does not answer: a request that needs a connection waits meanwhile."""
+
+
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "5s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "5s",
+    # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
+    "tcp_user_timeout": "5000",
+    # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+"""What every session is given. Behind a pooler that shares sessions it may be lost, which the checks of the server find."""
 
 
 class SessionConnection(Connection):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from sluice.adapters.postgres.connecting import open_session
+from sluice.adapters.postgres.connecting import SETTINGS, open_session
 from sluice.adapters.postgres.server_checks import POOLER, READ_ONLY, SERVER, ServerChecks
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import (
     BadRow,
+    CredentialsRefused,
     LeaseOver,
     OutcomeUnknown,
     Overloaded,
@@ -35,19 +36,6 @@ WRITE_S = 5.0
 
 IDLE_S = 60.0
 """Seconds after which a connection that nobody needs is closed."""
-
-SETTINGS = {
-    "timezone": "UTC",
-    "statement_timeout": "5s",
-    "lock_timeout": "2s",
-    "idle_in_transaction_session_timeout": "5s",
-    # A statement commits once its rows are sent: a frozen client that does not read them must not hold locks for long.
-    "tcp_user_timeout": "5000",
-    # Every statement goes by a key or a partial index. Plans made while a table was empty would scan it for ever.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "jit": "off",
-}
 
 RELEASE_S = 1.0
 """Seconds for a statement to end that nobody waits for any more; then its connection is cut off."""
@@ -91,16 +79,38 @@ def translated(error: Exception) -> Exception:
         return TryAgain(str(error))
     if isinstance(error, _BAD_ROW):
         return BadRow(str(error))
-    if isinstance(error, asyncpg.DiskFullError | asyncpg.ReadOnlySQLTransactionError):
-        return WritesRefused(SERVER, FULL if isinstance(error, asyncpg.DiskFullError) else READ_ONLY)
-    if isinstance(error, asyncpg.InvalidSQLStatementNameError):
-        return ServerUnfit(SERVER, POOLER)
+    if (unfit := _unfitness(error)) is not None:
+        return unfit
     if isinstance(error, _AWAY):
         return ServerAway(SERVER, str(error) or "did not answer in time")
     if isinstance(error, asyncpg.PostgresError):
         # Not its message, which may name hosts and values: that goes to the log alone.
         return ServerRefused(SERVER, f"{error.sqlstate} {type(error).__name__}")
     return error
+
+
+def _unfitness(error: Exception) -> ServerUnfit | None:
+    """What a person has to mend, where the error says so."""
+    match error:
+        case asyncpg.DiskFullError():
+            return WritesRefused(SERVER, FULL)
+        case asyncpg.ReadOnlySQLTransactionError():
+            return WritesRefused(SERVER, READ_ONLY)
+        case asyncpg.InvalidSQLStatementNameError():
+            return ServerUnfit(SERVER, POOLER)
+        case asyncpg.InvalidPasswordError():
+            return CredentialsRefused(SERVER)
+    return None
+
+
+def _for_good(error: Exception, sent: bool) -> str:
+    """Say what no waiting mends; empty for any other error."""
+    if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+        return POOLER
+    by_option = isinstance(error, asyncpg.ClientConfigurationError | asyncpg.UndefinedObjectError)
+    if not sent and (by_option or "startup parameter" in str(error)):
+        return f"SLUICE_POSTGRES_URL has an option that cannot be used: {error}"
+    return ""
 
 
 class Database:
@@ -149,14 +159,13 @@ class Database:
                 rows = await self._fetch_over(pool, connection, query, args)
         except Exception as error:
             ours = translated(error)
-            if isinstance(error, asyncpg.InvalidSQLStatementNameError):
-                self._checks.refuse(POOLER)
+            self._checks.refuse(_for_good(error, sent))
             if sent and isinstance(ours, ServerUnfit):
                 self._breaker.refused(ours, call=query, said=str(error))
             elif not sent and isinstance(error, TimeoutError) and self._is_full():
                 raise Overloaded from error
             elif isinstance(ours, ServerAway):
-                self._breaker.failed(str(ours))
+                self._breaker.failed(ours)
                 if sent and lost:
                     raise lost from error
             raise ours from error
@@ -227,15 +236,12 @@ class Database:
         return connection
 
 
-async def connect(
-    url: str, name: str, more: Mapping[str, str] | None = None
-) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection outside any pool, with these additional settings. Raises ServerAway."""
-    settings = {**SETTINGS, **(more or {})}
+async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection outside any pool. Raises ServerAway."""
     try:
         async with asyncio.timeout(WRITE_S):
             return await open_session(
-                url, settings, load_queries(), server_settings={"application_name": name}
+                url, SETTINGS, load_queries(), server_settings={"application_name": name}
             )
     except Exception as error:
         raise translated(error) from error

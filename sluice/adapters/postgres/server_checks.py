@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -84,7 +85,9 @@ class ServerChecks:
     async def check(self, fetch: Fetch) -> None:
         """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
         try:
-            found = (await fetch("server_settings", not self._accept))[0]
+            found = (await fetch("server_settings", not self._accept, *zip(*given_settings(), strict=True)))[
+                0
+            ]
         except asyncpg.UndefinedTableError:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         release = found["release"] // 10_000
@@ -93,6 +96,7 @@ class ServerChecks:
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self.refuse(weak)
+        self.refuse(shared_session(found["lost"]))
         lag = LAG if found["standby_may_lag"] and not self._standby_may_lag else ""
         self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
@@ -146,3 +150,19 @@ async def describe_crowding(ask: Fetch, pool_size: int) -> list[str]:
 def newest_revision() -> str:
     """Name the newest revision that this release ships; a newer one in the database does no harm."""
     return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
+def given_settings() -> list[tuple[str, str]]:
+    """List what sessions are given and can read again: over a socket, and on some systems, tcp_user_timeout is always 0."""
+    return [(name, value) for name, value in SETTINGS.items() if name != "tcp_user_timeout"]
+
+
+def shared_session(lost: Sequence[str]) -> str:
+    """Say what to do where sessions lose settings that they were given; empty if they lose none."""
+    if not lost:
+        return ""
+    remedies = " ".join(f"ALTER ROLE … SET {name} = '{SETTINGS[name]}';" for name in lost)
+    return (
+        "a pooler in transaction mode stands before PostgreSQL and drops what sessions set, time limits of statements among it: "
+        f"give it pool_mode = session, or the role of SLUICE_POSTGRES_URL its settings: {remedies}"
+    )

@@ -21,11 +21,9 @@ from sluice.core.ports import Finding
 from sluice.core.runtime.settings import Settings
 
 INVARIANTS = QUERIES / "verifier" / "invariants"
-SESSION = {
-    "default_transaction_read_only": "on",
-    "enable_seqscan": "on",  # a check may well read a whole table
-    "plan_cache_mode": "auto",
-}
+# For this transaction alone: behind a pooler, the session may be somebody else's next. A check may well read a whole table.
+_READING = """\
+begin read only; set local enable_seqscan = on; set local plan_cache_mode = auto; set local statement_timeout = {limit_ms:.0f}"""
 KEEPER_S = 5.0
 """Seconds for one check while a keeper verifies."""
 
@@ -62,9 +60,11 @@ class PostgresVerifier:
 
     async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:
         """Run one check after the other. `newest` None: look at every job there is."""
-        async with self._session(check_s) as connection:
+        async with self._session() as connection:
             for check in self.checks.values():
-                yield await self.run(connection, check, newest, check_s)
+                async with self._reading(connection, check_s):
+                    found = await self.run(connection, check, newest, check_s)
+                yield found
 
     async def run(
         self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
@@ -80,14 +80,29 @@ class PostgresVerifier:
         return Finding(check.name, rows[0][0], tuple(rows[0][1]))
 
     @asynccontextmanager
-    async def _session(self, check_s: float) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    async def _session(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """Open a connection, and cut it off at the end: nothing is written, so nothing needs a clean end."""
-        limit = {"statement_timeout": f"{check_s * 1000:.0f}"}
-        connection = await connect(self._url, "sluice-verify", SESSION | limit)
+        connection = await connect(self._url, "sluice-verify")
         try:
             yield connection
         finally:
             connection.terminate()
+
+    @asynccontextmanager
+    async def _reading(
+        self, connection: asyncpg.Connection[asyncpg.Record], check_s: float
+    ) -> AsyncIterator[None]:
+        """Let nothing be written in the block, and no statement take longer than this. After an error, cut the connection off."""
+        await self._execute(connection, _READING.format(limit_ms=check_s * 1000))
+        yield
+        await self._execute(connection, "commit")
+
+    async def _execute(self, connection: asyncpg.Connection[asyncpg.Record], statement: str) -> None:
+        try:
+            async with asyncio.timeout(KEEPER_S):
+                await connection.execute(statement)
+        except Exception as error:
+            raise translated(error) from error
 
     def _statement(self, check: Check, newest: int | None) -> str:
         """Complete a check. If it looks at history, `newest` limits that to so many of the jobs that came last."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from aiormq import Connection
 
-from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq import queues
 from sluice.adapters.rabbitmq.connection import BrokerConnection
 from sluice.adapters.rabbitmq.consuming import Consuming
@@ -15,7 +14,9 @@ from sluice.adapters.rabbitmq.deliveries import ConsumedQueue
 from sluice.adapters.rabbitmq.lane_source import LaneSource
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import SERVER, NoQueue, away, within
+from sluice.core.addresses import split_hosts
 from sluice.core.envelope import encode
+from sluice.core.errors import CredentialsRefused
 from sluice.core.job import Message
 from sluice.core.lanes import DEAD_QUEUE, Lane, queue_name
 from sluice.core.ports import OnDelivery
@@ -115,6 +116,8 @@ class Broker:
         return await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
 
     def _connection(self) -> Connection:
+        if self._out.locked_out and not self._out.up:
+            raise CredentialsRefused(SERVER)
         if self._out.connection is None or not self._out.up:
             raise away(self._out.why or "no connection")
         return self._out.connection

@@ -17,9 +17,10 @@ from typing import Protocol
 from aiormq import Connection
 from yarl import URL
 
-from sluice.adapters.addresses import split_hosts
 from sluice.adapters.rabbitmq.connection_attempt import CLOSE_S, ConnectionAttempt
 from sluice.adapters.rabbitmq.timeouts import NoLeader, away, reason
+from sluice.core.addresses import split_hosts
+from sluice.core.errors import CredentialsRefused
 from sluice.core.runtime.tasks import TaskSet
 
 HEARTBEAT_S = 5
@@ -49,7 +50,7 @@ class ConnectionUse(Protocol):
 class BrokerConnection:
     """Keeps one connection for `use`; `on_change` is called whenever `up` or `away` may have changed.
 
-    Each attempt is made at the next of the hosts in `url`. `alive_at` is when it was last known to work, by the clock of the loop.
+    Each attempt is made at the next of the hosts in `url`. `locked_out`: it is refused for its user or password. `alive_at` is when it was last known to work, by the clock of the loop.
     """
 
     def __init__(self, url: str, name: str, use: ConnectionUse, on_change: Callable[[], None]) -> None:
@@ -57,6 +58,7 @@ class BrokerConnection:
         self.up = False
         self.away = False
         self.why = ""
+        self.locked_out = False
         self.alive_at = -inf
         self.connection: Connection | None = None
         nodes = [URL(each).update_query(heartbeat=HEARTBEAT_S) for each in split_hosts(url)]
@@ -95,6 +97,7 @@ class BrokerConnection:
             try:
                 await self._use_until_lost(attempt)
             except Exception as error:  # noqa: BLE001  whatever it is, the connection must come back
+                self.locked_out = isinstance(error, CredentialsRefused)
                 self._change(up=False, why=reason(error))
             finally:
                 self.up, self.connection = False, None

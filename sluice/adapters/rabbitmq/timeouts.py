@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from sluice.core.errors import ServerAway
+from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
+
+from sluice.core.errors import CredentialsRefused, ServerAway
 
 T = TypeVar("T")
 
@@ -61,6 +63,8 @@ def _answer(task: asyncio.Future[T]) -> T:
         raise away("connection lost") from None
     except ServerAway:
         raise
+    except (AuthenticationError, ProbableAuthenticationError) as error:
+        raise CredentialsRefused(SERVER) from error
     except Exception as error:
         raise away(error) from error
 

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from sluice.adapters.addresses import split_hosts
+from sluice.core.addresses import split_hosts
 
 BY_SENTINELS = "+sentinel"
 """What the scheme of such an address ends in: redis+sentinel://:password@a:26379,b:26379/mymaster/0."""

@@ -6,10 +6,16 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 
 from sluice.adapters.redis.client import close_client, open_client
-from sluice.core.errors import ServerAway, ServerRefused
+from sluice.core.errors import CredentialsRefused, ServerAway, ServerRefused
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
@@ -66,9 +72,9 @@ class RedisConnection:
             refusal = ServerRefused(SERVER, _code(error))
             self._breaker.refused(refusal, call=call, said=str(error))
             return refusal
-        why = str(error) or "did not answer in time"
-        self._breaker.failed(why)
-        return ServerAway(SERVER, why)
+        ours = translated(error)
+        self._breaker.failed(ours)
+        return ours
 
     async def ping(self) -> None:
         """Ping it. Raises ServerAway if Redis does not answer, or has just refused something."""
@@ -97,7 +103,14 @@ class RedisConnection:
         except ResponseError:
             return {}
         except FAILURES as error:
-            raise ServerAway(SERVER, str(error) or "did not answer in time") from error
+            raise translated(error) from error
+
+
+def translated(error: Exception) -> ServerAway:
+    """Translate an error of the driver that is no refusal of a command."""
+    if isinstance(error, AuthenticationError | AuthorizationError):
+        return CredentialsRefused(SERVER)
+    return ServerAway(SERVER, str(error) or "did not answer in time")
 
 
 def channel(topic: str) -> str:

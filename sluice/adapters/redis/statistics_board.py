@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from sluice.adapters.redis.connection import RedisConnection
 
-STATISTICS_S = 60
-"""Seconds after which statistics that nobody has renewed are of no use."""
-
 
 class RedisStatisticsBoard:
     """Implements sluice.core.ports.StatisticsBoard."""
@@ -14,10 +11,10 @@ class RedisStatisticsBoard:
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
 
-    async def post_statistics(self, statistics: bytes) -> None:
-        """Publish the newest statistics, for some seconds."""
+    async def post_statistics(self, statistics: bytes, for_s: float) -> None:
+        """Publish the newest statistics, for so many seconds."""
         if self._redis.identified:
-            await self._redis.run("SET", self._redis.key("statistics"), statistics, "EX", STATISTICS_S)
+            await self._redis.run("SET", self._redis.key("statistics"), statistics, "PX", round(for_s * 1000))
 
     async def read_statistics(self) -> bytes | None:
         """Read the newest statistics, if there are any."""

@@ -26,6 +26,7 @@ class Breaker:
         self._limit, self._probe_s = failures, probe_s
         self._failures = 0
         self._next_probe = 0.0
+        self._unfit: ServerUnfit | None = None
         self._refusals: dict[str, tuple[float, ServerUnfit]] = {}
 
     def __repr__(self) -> str:
@@ -43,11 +44,11 @@ class Breaker:
         return [refusal for at, refusal in self._refusals.values() if at > since]
 
     def check(self) -> None:
-        """Raise ServerAway if the server is away and the next probe is not due yet."""
+        """Raise ServerAway if the server is away and the next probe is not due yet; ServerUnfit where that is why."""
         if self._failures >= self._limit:
             now = self._clock()
             if now < self._next_probe:
-                raise ServerAway(self._server, "is away")
+                raise (self._unfit or ServerAway(self._server, "is away")).with_traceback(None)
             self._next_probe = now + self._probe_s
 
     def worked(self) -> None:
@@ -57,12 +58,13 @@ class Breaker:
                 self._telemetry.emit(Event.SERVER_BACK, server=self._server)
             self._failures = 0
 
-    def failed(self, why: str) -> None:
+    def failed(self, error: ServerAway) -> None:
         """Note that a call was not answered, and why."""
         self._failures += 1
+        self._unfit = error if isinstance(error, ServerUnfit) else None
         if self._failures == self._limit:
             self._next_probe = self._clock() + self._probe_s
-            self._telemetry.emit(Event.SERVER_AWAY, server=self._server, why=why)
+            self._telemetry.emit(Event.SERVER_AWAY, server=self._server, why=str(error))
 
     def refused(self, refusal: ServerUnfit, call: str, said: str) -> None:
         """Note that a call was refused, and what the server said. It answers, so other calls may work.

@@ -1,23 +1,23 @@
 """Every setting: its default, its bounds, and one line that says what it does.
 
-Each `__main__` makes one instance and hands it down. `sluice settings` prints `.env.example`.
+Each `__main__` makes one instance and hands it down.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 import orjson
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sluice.core.lanes import Lane
+from sluice.core.runtime.given_settings import PREFIX, describe_flaws, read_given
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix
 from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
 
-PREFIX = "SLUICE_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
@@ -26,14 +26,16 @@ Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
 class LaneSettings(BaseModel):
     """Slots (0: one per processor) and ids per message of a lane."""
 
+    model_config = ConfigDict(extra="forbid")
+
     slots: int = Field(ge=0, le=10_000)
     ids_per_message: int = Field(ge=1, le=1_000)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What both processes read from `SLUICE_*` variables or from `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # servers
     postgres_url: SecretStr = Field(
@@ -51,7 +53,7 @@ class Settings(BaseSettings):
     )
 
     # handlers and lanes
-    handlers: Annotated[tuple[str, ...], NoDecode] = Field(
+    handlers: tuple[str, ...] = Field(
         default=(
             "sluice.kinds.image_thumbnail",
             "sluice.kinds.measurements_summary",
@@ -69,7 +71,7 @@ class Settings(BaseSettings):
         },
         description="Lanes as JSON: slots (0: one per processor) and ids per message",
     )
-    serve_lanes: Annotated[tuple[str, ...], NoDecode] = Field(
+    serve_lanes: tuple[str, ...] = Field(
         default=(), description="Lanes this consumer serves, separated by commas; empty: all"
     )
     processes: int = Field(
@@ -230,6 +232,20 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("postgres_url", "redis_url", "rabbitmq_url", mode="before")
+    @classmethod
+    def _strip(cls, value: object) -> object:
+        """A secret that was written to a file often ends in a line break."""
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("lanes", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        try:
+            return orjson.loads(value) if isinstance(value, str) else value
+        except orjson.JSONDecodeError:
+            raise ValueError("this is not JSON") from None
+
     @field_validator("lanes")
     @classmethod
     def _named(cls, value: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
@@ -261,34 +277,27 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_settings() -> Settings:
-    """Read the settings of this process. Raises StartRefused with one line that names every wrong variable."""
+def load_settings(given: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of this process from these `SLUICE_*` variables; by default from its environment and `.env`.
+
+    Raises StartRefused with one line that names every wrong variable.
+    """
+    given = read_given() if given is None else given
+    fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    flaws = list(describe_flaws(given, fields))
     try:
-        return Settings()
+        settings = Settings.model_validate({fields[name]: given[name] for name in fields if name in given})
     except ValidationError as error:
-        flaws = [f"{PREFIX}{str(flaw['loc'][0]).upper()}: {flaw['msg']}" for flaw in error.errors()]
-        raise StartRefused("; ".join(flaws)) from None
-    except SettingsError:  # LANES is the one setting that is read as JSON
-        raise StartRefused(f"{PREFIX}LANES: this is not JSON") from None
+        told = {line.partition(":")[0] for line in flaws}
+        flaws += [line for line in _describe_values(error) if line.partition(":")[0] not in told]
+    if flaws:
+        raise StartRefused("; ".join(flaws))
+    return settings
 
 
-def example() -> str:
-    """Write `.env.example`: every setting, its default and its description."""
-    blocks = []
-    for name, field in Settings.model_fields.items():
-        blocks.append(f"# {field.description}\n{PREFIX}{name.upper()}={default_text(name)}\n")
-    return (
-        "# Every setting of Sluice. Copy to .env and change what differs; `make run` needs none of it.\n\n"
-        + "\n".join(blocks)
-    )
-
-
-def default_text(name: str) -> str:
-    """Write a setting's default as `.env` has it; empty for those that have none."""
-    field = Settings.model_fields[name]
-    if field.is_required():
-        return ""
-    value = Settings.model_construct().model_dump(mode="json", include={name})[name]
-    if isinstance(value, list):
-        return ",".join(value)
-    return orjson.dumps(value).decode() if isinstance(value, dict | bool) else str(value)
+def _describe_values(error: ValidationError) -> Iterator[str]:
+    """Say what is wrong with each value, without repeating any."""
+    for flaw in error.errors(include_url=False, include_input=False):
+        name, *path = map(str, flaw["loc"])
+        where = f"{'.'.join(path)}: " if path else ""
+        yield f"{PREFIX}{name.upper()}: {where}{flaw['msg'].removeprefix('Value error, ')}"

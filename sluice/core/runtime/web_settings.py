@@ -7,7 +7,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator
-from pydantic_settings import NoDecode
 
 Network = IPv4Network | IPv6Network
 
@@ -55,6 +54,6 @@ def read_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-Origins = Annotated[tuple[str, ...], NoDecode, AfterValidator(_check_origins)]
+Origins = Annotated[tuple[str, ...], AfterValidator(_check_origins)]
 PathPrefix = Annotated[str, AfterValidator(_check_prefix)]
-Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(_check_networks)]
+Networks = Annotated[tuple[str, ...], AfterValidator(_check_networks)]

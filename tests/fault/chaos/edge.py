@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.adapters.addresses import host_of, split_hosts
+from sluice.core.addresses import host_of, split_hosts
 from tests.support.proxy import HOST, Behaviour, Proxies
 
 

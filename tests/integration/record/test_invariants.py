@@ -90,6 +90,9 @@ FORBIDDEN = [
 ]  # fmt: skip
 
 
+SET_FOR_A_LOOK = ("transaction_read_only", "enable_seqscan", "plan_cache_mode", "statement_timeout")
+
+
 @pytest.fixture
 def verifier(record: Record, servers: Servers) -> PostgresVerifier:
     impatient = PostgresVerifier(servers.postgres.url, record.settings)
@@ -320,22 +323,32 @@ async def test_only_the_newest_jobs_are_looked_at_where_so_many_are_asked_for(
 
 
 async def test_nothing_can_be_written_while_looking(verifier: PostgresVerifier) -> None:
-    async with verifier._session(1) as connection:
-        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with verifier._session() as connection, verifier._reading(connection, 1):
             await connection.execute("delete from jobs")
+
+
+async def test_a_look_leaves_a_session_as_it_was(verifier: PostgresVerifier) -> None:
+    """Behind a pooler in transaction mode it is the next one of somebody who writes."""
+    async with verifier._session() as connection:
+        async with verifier._reading(connection, 7):
+            inside = [await connection.fetchval(f"show {name}") for name in SET_FOR_A_LOOK]
+        outside = [await connection.fetchval(f"show {name}") for name in SET_FOR_A_LOOK]
+    assert inside == ["on", "on", "auto", "7s"]
+    assert outside == ["off", "off", "force_generic_plan", "5s"]
 
 
 async def test_a_check_that_takes_too_long_asks_to_try_again(
     verifier: PostgresVerifier, record: Record
 ) -> None:
     slow = verifier.checks["late_messages"]._replace(sql="select pg_sleep(60)::text")
-    async with verifier._session(0.1) as connection:
-        with pytest.raises(TryAgain):
+    with pytest.raises(TryAgain):
+        async with verifier._session() as connection, verifier._reading(connection, 0.1):
             await verifier.run(connection, slow, None, 0.1)
 
 
 async def test_a_frozen_server_is_away_in_time(verifier: PostgresVerifier, servers: Servers) -> None:
-    async with verifier._session(1) as connection:
+    async with verifier._session() as connection:
         with frozen(servers.postgres), pytest.raises(ServerAway):
             await verifier.run(connection, verifier.checks["late_messages"], None, 0.1)
 

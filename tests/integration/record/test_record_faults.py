@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres import pool
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.pool import Database
 from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -188,7 +189,7 @@ async def test_a_lock_that_is_not_given_asks_to_try_again(
     servers: Servers, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (job_id,) = await record.accepted()
-    monkeypatch.setitem(pool.SETTINGS, "lock_timeout", "50")
+    monkeypatch.setitem(SETTINGS, "lock_timeout", "50ms")
     impatient = Database(servers.postgres.url, "tests", Telemetry(), size=1)
     store = type(record.store)(impatient, record.another(), record.settings)
     async with record.locked("select from jobs where id = $1 for update", job_id):

@@ -12,8 +12,8 @@ import orjson
 import pytest
 import uuid_utils
 
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.listing_store import AT_ONCE, PostgresListingStore
-from sluice.adapters.postgres.pool import SETTINGS
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.document import render_item
 from sluice.core.errors import Overloaded

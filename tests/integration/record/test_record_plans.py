@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.migrations.plain_sql import VERSIONS
-from sluice.adapters.postgres.pool import SETTINGS
 from sluice.adapters.postgres.statements import load_queries
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.lanes import PRIORITIES, WEIGHTS

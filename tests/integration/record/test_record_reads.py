@@ -103,7 +103,7 @@ async def test_the_identity_is_the_same_for_everybody_and_another_for_another_da
 
 
 async def identity_of(database: Database) -> str:
-    (found,) = await database.fetch("server_settings", False, budget_s=5)
+    (found,) = await database.fetch("server_settings", False, [], [], budget_s=5)
     return str(found["identity"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, ResponseError
 
 from sluice.adapters.postgres.pool import Database, translated
 from sluice.adapters.rabbitmq.deliveries import ConsumedQueue, QueueConsumer
@@ -19,6 +19,7 @@ from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.packing import unpack_result
 from sluice.core.errors import (
     BadRow,
+    CredentialsRefused,
     LeaseOver,
     Malformed,
     OutcomeUnknown,
@@ -114,6 +115,7 @@ def test_every_error_of_postgresql_is_one_of_ours(error: Exception) -> None:
         (asyncpg.ReadOnlySQLTransactionError("why"), WritesRefused),
         (asyncpg.InterfaceError("connection is closed"), ServerAway),
         (asyncpg.ProtocolError("garbage"), ServerAway),
+        (asyncpg.InvalidPasswordError("why"), CredentialsRefused),
         (asyncpg.InvalidCatalogNameError("why"), ServerRefused),
         (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry for host"), ServerRefused),
         (asyncpg.InsufficientPrivilegeError("why"), ServerRefused),
@@ -212,7 +214,8 @@ async def test_a_command_that_fails_says_so_in_our_words_and_the_next_one_works(
         return
     found = await raised(connection.run("GET"))
     refused = isinstance(error, ResponseError)
-    assert type(found) is (ServerRefused if refused else ServerAway)
+    locked_out = isinstance(error, AuthenticationError | AuthorizationError)
+    assert type(found) is (ServerRefused if refused else CredentialsRefused if locked_out else ServerAway)
     assert [fields["call"] for fields in events.fields(Event.SERVER_REFUSED)] == ["GET"] * refused
     client.error = None
     assert await connection.run("GET") == b"PONG"

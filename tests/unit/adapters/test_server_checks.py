@@ -24,6 +24,7 @@ GOOD = {
     "revision": newest_revision(),
     "standby_may_lag": False,
     "identity": "one",
+    "lost": [],
 }
 FILE = "configuration file"
 
@@ -78,6 +79,12 @@ async def test_one_line_names_all_that_is_weak() -> None:
     assert line.endswith(
         "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();"
     )
+
+
+async def test_a_session_that_loses_its_settings_is_shared_by_a_pooler_and_refused() -> None:
+    line = await final(lost=["statement_timeout", "lock_timeout"])
+    assert "pool_mode = session" in line
+    assert line.endswith("ALTER ROLE … SET statement_timeout = '5s'; ALTER ROLE … SET lock_timeout = '2s';")
 
 
 @pytest.mark.parametrize("value", ["on", "remote_write", "remote_apply"])

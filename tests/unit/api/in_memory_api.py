@@ -138,7 +138,7 @@ class InMemoryApi:
 def settings(**more: Any) -> Settings:
     """Settings that read no file and no environment worth mentioning."""
     given = {"postgres_url": "p", "redis_url": "r", "rabbitmq_url": "a", "key_pepper": PEPPER} | more
-    return Settings(_env_file=None, **given)
+    return Settings(**given)
 
 
 def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:

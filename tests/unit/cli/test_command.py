@@ -14,7 +14,8 @@ import typer
 
 from sluice import __version__
 from sluice.cli import app, main, schedules
-from sluice.core.runtime.settings import PREFIX, example
+from sluice.core.runtime.given_settings import PREFIX
+from sluice.core.runtime.settings_example import example
 from sluice.core.schedule import CatchUp
 from sluice.core.taken_names import OURS
 
@@ -172,7 +173,7 @@ def test_a_key_submits_and_reads_for_ever_unless_told_otherwise(
 def test_a_process_is_started_by_its_word_and_ends_with_its_status(
     say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(f"{name}.__main__.main", lambda *_: 7)
+    monkeypatch.setattr(f"{name}.serving.main", lambda *_: 7)
     assert say(name) == (7, "", "")
 
 
@@ -252,3 +253,71 @@ def test_a_package_of_a_taken_name_in_the_working_directory_is_refused(
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert str(tmp_path / "api/__init__.py") in err
     assert str(OURS / "api/__init__.py") in err
+
+
+@pytest.mark.parametrize("name", ["api", "consumer"])
+def test_a_process_beside_a_foreign_package_called_sluice_is_refused_in_one_line(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "sluice").mkdir()
+    foreign = tmp_path / "sluice/__init__.py"
+    foreign.write_text("print('imported')")
+    environment = {f"{PREFIX}{key}": value for key, value in REQUIRED.items()} | {"PYTHONPATH": str(OURS)}
+    ended = subprocess.run(
+        [sys.executable, "-m", name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+    assert ended.stderr.startswith(f"sluice: {foreign} hides {OURS}/sluice/__init__.py")
+
+
+def command(words: str, where: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a shell, with its output going there; its status is the last line of stderr."""
+    program = f"'{sys.executable}' -c 'import sys; from sluice.cli import main; sys.exit(main())'"
+    return subprocess.run(
+        ["/bin/sh", "-c", f"( {program} {words}; echo status $? >&2 ) {where}"],
+        cwd=OURS, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["settings", "--help", "check"])
+def test_whoever_stops_reading_ends_it_without_a_word(words: str) -> None:
+    environment = {f"{PREFIX}{key}": value for key, value in REQUIRED.items()}
+    done = command(words, "| sh -c 'exec <&-; sleep 3'", **environment)
+    assert done.stderr == "status 141\n"
+
+
+def test_an_answer_that_cannot_be_written_is_one_line() -> None:
+    done = command("settings", ">/dev/full")
+    assert done.stderr == "sluice: the answer could not be written: No space left on device\nstatus 2\n"
+
+
+@pytest.mark.parametrize(
+    "encoding", [{"PYTHONIOENCODING": "ascii"}, {"LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_a_character_that_the_terminal_cannot_show_is_written_in_another_way(
+    encoding: dict[str, str],
+) -> None:
+    program = (
+        "import sluice.cli as cli\n"
+        "cli.app.command('speak')(lambda: print('caf\\xe9 \\u2714'))\nraise SystemExit(cli.main(['speak']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=OURS, env=encoding, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"caf\\xe9 \\u2714\n")
+
+
+def test_settings_and_handlers_are_checked_without_a_start(
+    say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, err = say("check")
+    assert (status, err) == (0, "")
+    assert "demo.sum" in out
+    monkeypatch.setenv("SLUICE_SERVE_LANES", "fast")
+    status, out, err = say("check")
+    assert (status, out, err.count("\n"), "'fast'" in err) == (2, "", 1, True)

@@ -28,6 +28,7 @@ class Scene:
     def __init__(self, beat_s: float = BEAT_S) -> None:
         self.record, self.owner, self.clock, self.beat_s = FakeLeaseStore(), Owner(), Clock(), beat_s
         self.lost: list[Attempt] = []
+        self.losses = 0
         self.overdue: list[Attempt] = []
         self.cancelled: list[Attempt] = []
         self.moved: list[dict[str, int]] = []
@@ -38,12 +39,16 @@ class Scene:
             lease_s=LEASE_S,
             beat_s=beat_s,
             spare_s=SPARE_S,
-            on_lost=self.lost.append,
+            on_lost=self._lose,
             on_overdue=self.overdue.append,
             on_cancel=self.cancelled.append,
             on_moved=self.moved.append,
         )
         self.lease._tick_s = LOOK_S
+
+    def _lose(self, attempts: list[Attempt]) -> None:
+        self.losses += 1
+        self.lost += attempts
 
     def hold(self, timeout_s: float = 3_600) -> Attempt:
         """An attempt that begins now."""

@@ -19,7 +19,7 @@ EVERYWHERE = Registry(map(describe, [kinds.echo, kinds.in_thread, kinds.in_proce
 def settings(**more: Any) -> Settings:
     """Settings that read no file, with servers that nobody calls."""
     given = {"postgres_url": "p", "redis_url": "r", "rabbitmq_url": "a", "key_pepper": "0123456789abcdef"}
-    return Settings(_env_file=None, **(given | more))
+    return Settings(**(given | more))
 
 
 def lanes(default: int, heavy: int) -> dict[str, dict[str, int]]:

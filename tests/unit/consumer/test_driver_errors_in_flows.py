@@ -188,7 +188,7 @@ class Refusing:
 @contextmanager
 def refusing_keeper(error: Exception) -> Iterator[tuple[Any, Events]]:
     """The keeper with all of its duties, over servers that refuse everything."""
-    settings = Settings(_env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
+    settings = Settings(postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
     events, port = Events(), Refusing(error)
     telemetry = Telemetry(events)
     settings = settings.model_copy(update={"verify_s": 0})

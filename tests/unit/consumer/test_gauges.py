@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-from consumer.gauges import describe_hosts, show_lane_gauges, show_own_gauges, show_verification_gauges
+from consumer.gauges import (
+    RUNAWAY_S,
+    describe_hosts,
+    describe_troubles,
+    show_own_gauges,
+    show_verification_gauges,
+)
 from consumer.hosts.child import HostSpec
 from consumer.hosts.descendants import Descendants
 from consumer.hosts.host import Measures
@@ -14,7 +21,6 @@ from consumer.hosts.hosts import Hosts, Wear
 from consumer.lane_slots import LaneSlots
 from sluice.adapters.metrics import Metrics
 from sluice.core.lanes import Lane
-from sluice.core.queue_stats import LaneStatistics
 from sluice.core.runtime.telemetry import Telemetry
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
@@ -93,21 +99,26 @@ def test_check_says_in_words_how_hosts_and_lanes_stand() -> None:
     assert said["quarantine"]() == "t.block"
 
 
-def test_lanes_and_invariants_are_shown() -> None:
+def test_lanes_that_starve_and_handlers_that_would_not_end_are_troubles() -> None:
+    hosts, slots = hosts_of(a_host("shared")), LaneSlots(Lane("default", 2, 16))
+    ask = partial(describe_troubles, hosts, [slots], {"default": 300.0})
+    slots.take(2)
+    slots._freed_at -= 299
+    assert ask() == []
+    slots._freed_at -= 2
+    assert ask()[0].startswith("the lane 'default' starves: default: all 2 slots taken, none free for 301 s")
+    slots.free()
+    assert ask() == []
+    hosts.stats.add_stuck("shared", an_attempt(kinds.in_thread))
+    assert ask()[0].startswith("handlers of the kind 't.thread' went on after their jobs were over, 1 since")
+    hosts.stats.stuck_at["t.thread"] -= RUNAWAY_S
+    assert ask() == []
+
+
+def test_invariants_are_shown() -> None:
     metrics = Metrics()
-    found = LaneStatistics(
-        queued=4, running=2, oldest_queued_s=7, oldest_undispatched_s=3, slots=8, per_second=1
-    )
-    count = SimpleNamespace(
-        read=lambda figure: {"default": figure(found)}, oldest_undispatched_s=lambda: found.oldest_undispatched_s
-    )  # fmt: skip
-    show_lane_gauges(metrics, cast(Any, count))
     show_verification_gauges(metrics, cast(Any, SimpleNamespace(violations={"lost": 1}, verified_at=5.0)))
     assert lines(metrics) >= {
-        'sluice_queued_jobs{lane="default"} 4.0',
-        'sluice_running_jobs{lane="default"} 2.0',
-        'sluice_oldest_queued_seconds{lane="default"} 7.0',
-        "sluice_oldest_undispatched_seconds 3.0",
         'sluice_invariant_violations{check="lost"} 1.0',
         "sluice_verified_timestamp_seconds 5.0",
     }

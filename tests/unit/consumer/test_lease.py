@@ -52,7 +52,7 @@ async def test_once_it_is_over_everything_is_lost_once_and_another_is_taken_unde
     await scene.renewed()
     later = scene.hold()
     await scene.renewed()
-    assert scene.lost == attempts
+    assert (scene.losses, scene.lost) == (1, attempts)
     assert scene.owner.id != former
     assert (scene.record.takes, scene.record.asked[-1]) == (2, [later.claim])
 

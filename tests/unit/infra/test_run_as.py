@@ -2,12 +2,14 @@
 
 import os
 import pwd
+import shutil
+import socket
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from infra.local.run_as import hand_over, owner_of
+from infra.local.run_as import hand_over, owner_of, temporary_directory
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -28,3 +30,19 @@ def test_below_a_closed_directory_root_takes_another_name() -> None:
         draft.mkdir(mode=0o700)
         hand_over(draft)
         assert owner_of(draft).prefix[0] == "unshare"
+
+
+@pytest.mark.parametrize("longer", [0, 80])
+def test_a_socket_can_be_named_in_a_temporary_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: int
+) -> None:
+    usual = tmp_path / ("x" * longer) if longer else Path(tempfile.gettempdir())
+    usual.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(usual))
+    made = temporary_directory("sluice-socket-")
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(made / "containerd.sock.ttrpc"))
+        assert len(str(made)) < 70
+    finally:
+        shutil.rmtree(made)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.stack import Program
+from infra.local.stack import Program, _sources_of
 
 SETTINGS = {"SLUICE_HANDLERS": "sluice.kinds.demo_sum, jobs.shout,words,prices.all,no.such"}
 
@@ -43,6 +43,8 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lambda trees: write(trees / "project/jobs/more.py", ""),
         lambda trees: write(trees / "clone/grammar.py", ""),
         lambda trees: write(trees / "installed/prices/parts/tax.py", "new"),
+        lambda trees: write(trees / "project/core/rules.py", "new"),
+        lambda trees: write(trees / "project/notes.py", "new"),
     ],
     ids=[
         "ours",
@@ -52,6 +54,8 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "new file of a project",
         "file beside a kind",
         "installed package",
+        "package that a kind imports",
+        "module that a kind imports",
     ],
 )
 def test_a_change_of_code_is_noticed(trees: Path, change: Callable[[Path], None]) -> None:
@@ -69,8 +73,30 @@ def test_a_change_of_settings_or_of_the_path_is_noticed(trees: Path, monkeypatch
     assert Program("api", trees / "clone", SETTINGS)._build() != before
 
 
-def test_a_file_that_no_kind_can_import_is_no_change(trees: Path) -> None:
+@pytest.mark.parametrize(
+    "file",
+    [
+        "project/.venv/x.py",
+        "project/venv/x.py",
+        "project/jobs/__pycache__/x.py",
+        "clone/tests/x.py",
+        "project/x.txt",
+    ],
+)
+def test_a_file_that_no_kind_can_import_is_no_change(trees: Path, file: str) -> None:
     program = Program("api", trees / "clone", SETTINGS)
     before = program._build()
-    write(trees / "project/notes.py", "new")
+    write(trees / file, "new")
     assert program._build() == before
+
+
+def test_of_installed_packages_only_those_with_kinds_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "site-packages"
+    for name in ("prices/all.py", "prices/__init__.py", "words.py", "other/x.py"):
+        write(place / name, "")
+    write(tmp_path / "clone/requirements.txt", "")
+    monkeypatch.syspath_prepend(place)
+    found = _sources_of("prices.all,words", tmp_path / "clone")
+    assert found == [place / "prices/__init__.py", place / "prices/all.py", place / "words.py"]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from sluice.context import Context
 from sluice.errors import GiveUp, RetryLater, StartRefused
-from sluice.handler import Options, handler
+from sluice.handler import _TYPES, Options, handler
 from sluice.retry import RetryPolicy
 
 
@@ -95,6 +95,18 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"max_input": 0}, "max_input"),
         ({"max_input": 2**40}, "max_input"),
         ({"version": 0}, "version"),
+        ({"version": 2**31}, "version"),
+        ({"timeout": 5}, "'timeout' is no option; do you mean timeout_s\\?"),
+        ({"run_in": "loop"}, "do you mean runs_in\\?"),
+        ({"max_inputs": 5}, "do you mean max_input\\?"),
+        ({"queue": "q"}, "'queue' is no option; there are lane, runs_in, timeout_s"),
+        ({"timeout_s": "5"}, "timeout_s is a number of seconds, not str"),
+        ({"timeout_s": timedelta(seconds=5)}, "timeout_s is a number of seconds, not timedelta"),
+        ({"cache_s": 1.5}, "cache_s is a whole number of seconds, not float"),
+        ({"cache_s": True}, "cache_s is a whole number of seconds, not bool"),
+        ({"retry": 3}, "retry is a RetryPolicy"),
+        ({"lane": None}, "lane is a name, not NoneType"),
+        ({"aliases": (1,)}, "aliases"),
         ({"lane": "no lane"}, "lane"),
         ({"aliases": "t.old"}, "aliases"),
         ({"aliases": ("T",)}, "aliases"),
@@ -103,6 +115,16 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
 def test_refuses_an_option_that_makes_no_sense(options: Any, remedy: str) -> None:
     with pytest.raises(StartRefused, match=remedy):
         handler("t.waits", **options)(waits)
+
+
+def test_every_option_has_a_type_in_words() -> None:
+    assert list(_TYPES) == list(Options.__annotations__)
+
+
+def test_refuses_a_decorator_without_a_name() -> None:
+    bare: Any = handler
+    with pytest.raises(StartRefused, match=r"not waits: write @handler\('some.name'\)"):
+        bare(waits)
 
 
 def test_refuses_a_place_that_does_not_exist() -> None:

@@ -25,7 +25,16 @@ def test_waits_are_spread_so_that_a_crowd_does_not_return_at_once() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_attempts": 0}, {"base_s": -1}, {"base_s": nan}, {"base_s": inf}, {"cap_s": -1}, {"cap_s": inf}],
+    [
+        {"max_attempts": 0},
+        {"max_attempts": 2.5},
+        {"max_attempts": 10**9},
+        {"base_s": -1},
+        {"base_s": nan},
+        {"base_s": inf},
+        {"cap_s": -1},
+        {"cap_s": inf},
+    ],
 )
 def test_refuses_a_policy_that_makes_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="retry policy"):

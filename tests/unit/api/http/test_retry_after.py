@@ -127,13 +127,13 @@ async def test_it_follows_what_is_put_up_and_forgets_it_without_redis(
 ) -> None:
     cache, scene = FakeCache(), Scene()
     following = asyncio.create_task(scene.advisor.follow(cache, every_s=0.001))
-    await cache.post_statistics(write_statistics({"default": lane(queued=1_000, seconds=1)}))
+    await cache.post_statistics(write_statistics({"default": lane(queued=1_000, seconds=1)}), 60)
     await until(lambda: scene.told()[0] > 2)
     cache.away = True
     await until(lambda: scene.told() == [1, 2])
     cache.away = False
     await until(lambda: scene.told()[0] > 2)
-    await cache.post_statistics(b"not ours")
+    await cache.post_statistics(b"not ours", 60)
     await until(lambda: scene.told() == [1, 2])
     cache.statistics = None
     assert not following.done()

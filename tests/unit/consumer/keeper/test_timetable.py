@@ -28,7 +28,7 @@ ONLY_WITH_RABBITMQ = {"find-lost"}
 )  # fmt: skip
 def test_every_duty_is_done_that_there_is_something_for(configured: bool, expected: set[str]) -> None:
     settings = Settings(
-        _env_file=None, postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
+        postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
     broker = SimpleNamespace(configured=configured, connected=True, depths=None)
     others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))

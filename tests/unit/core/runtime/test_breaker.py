@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.core.errors import ServerAway, ServerRefused, WritesRefused
+from sluice.core.errors import CredentialsRefused, ServerAway, ServerRefused, WritesRefused
 from sluice.core.runtime.breaker import REFUSAL_S, Breaker
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events
@@ -37,7 +37,7 @@ def breaker(clock: Clock, events: Events) -> Breaker:
 
 def fail(breaker: Breaker, times: int) -> None:
     for _ in range(times):
-        breaker.failed("it is gone")
+        breaker.failed(ServerAway("redis", "it is gone"))
 
 
 def test_a_few_failures_leave_it_closed(breaker: Breaker, events: Events) -> None:
@@ -58,7 +58,17 @@ def test_failures_count_only_in_a_row(breaker: Breaker) -> None:
 def test_it_opens_and_says_so_once(breaker: Breaker, events: Events) -> None:
     fail(breaker, 5)
     assert repr(breaker) == "<Breaker redis: open>"
-    assert events == [(Event.SERVER_AWAY, 1, {"server": "redis", "why": "it is gone"})]
+    assert events == [(Event.SERVER_AWAY, 1, {"server": "redis", "why": "redis: it is gone"})]
+    with pytest.raises(ServerAway, match="redis: is away"):
+        breaker.check()
+
+
+def test_while_it_is_open_it_says_what_a_person_has_to_mend(breaker: Breaker) -> None:
+    for _ in range(3):
+        breaker.failed(CredentialsRefused("redis"))
+    with pytest.raises(CredentialsRefused, match="the password in SLUICE_REDIS_URL"):
+        breaker.check()
+    breaker.failed(ServerAway("redis"))
     with pytest.raises(ServerAway, match="redis: is away"):
         breaker.check()
 

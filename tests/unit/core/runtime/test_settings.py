@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from sluice.core.runtime.settings import PREFIX, Settings, default_text, example, load_settings, processors
+from sluice.core.runtime.given_settings import OF_TOOLS, PREFIX
+from sluice.core.runtime.settings import Settings, load_settings, processors
+from sluice.core.runtime.settings_example import default_text, example
 from sluice.errors import StartRefused
 
 REQUIRED = {
@@ -55,7 +58,8 @@ def test_origins_prefix_and_proxies_are_read(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_list_may_be_given_as_a_tuple() -> None:
-    assert Settings(handlers=("a", "b")).handlers == ("a", "b")
+    given = {"postgres_url": "p", "redis_url": "r", "key_pepper": REQUIRED["KEY_PEPPER"]}
+    assert Settings(**given, handlers=("a", "b")).handlers == ("a", "b")
 
 
 def test_a_lane_without_slots_has_one_per_processor() -> None:
@@ -144,3 +148,91 @@ def test_the_example_names_every_setting_and_reads_back_as_the_defaults(
             monkeypatch.setenv(name, value)
     assert load_settings() == expected
     assert default_text("redis_url") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SLUICE_LEASES_S", "do you mean SLUICE_LEASE_S?"),
+        ("SLUICE_POSTGRESS_URL", "do you mean SLUICE_POSTGRES_URL?"),
+        ("sluice_api_port", "do you mean SLUICE_API_PORT?"),
+        ("SLUICE_THREADS", "`sluice settings` prints them all"),
+        ("SLUICE_", "`sluice settings` prints them all"),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_name_that_is_no_setting_is_refused_with_the_nearest_that_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, words: str, place: str
+) -> None:
+    if place == "environment":
+        monkeypatch.setenv(name, "1")
+    else:
+        (tmp_path / ".env").write_text(f"{name}=1\n")
+    with pytest.raises(StartRefused) as refused:
+        load_settings()
+    assert str(refused.value) == f"{name}: there is no such setting; {words}"
+
+
+def test_variables_of_our_tools_and_of_kubernetes_are_no_misspelt_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (
+        *OF_TOOLS,
+        "SLUICE_API_SERVICE_HOST",
+        "SLUICE_API_SERVICE_PORT_HTTP",
+        "SLUICE_API_PORT_8000_TCP_ADDR",
+    ):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("SLUICE_PORT", "tcp://10.0.0.1:8000")
+    load_settings()
+
+
+def test_every_variable_that_a_tool_of_the_tree_reads_is_known() -> None:
+    root = Path(__file__).parents[4]
+    files = [file for room in ("infra", "loadtests") for file in (root / room).rglob("*.py")]
+    read = {
+        found
+        for file in [*files, *root.glob("infra/**/*.sh"), root / "Makefile"]
+        for found in re.findall(r"""(?<=["'$\[{])SLUICE_[A-Z_]+(?=["'\]}:])""", file.read_text())
+    }
+    assert sorted(read - {PREFIX + name.upper() for name in Settings.model_fields} - {*OF_TOOLS}) == []
+
+
+def test_a_link_to_a_service_of_kubernetes_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_API_PORT", "tcp://10.0.0.1:8000")
+    with pytest.raises(StartRefused, match=r"^SLUICE_API_PORT: Kubernetes .*enableServiceLinks: false[^;]*$"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_URL", "REDIS_URL", "RABBITMQ_URL"])
+def test_a_wrong_address_is_refused_and_a_line_break_at_its_end_is_not(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name, f"{REQUIRED[name]}\n")
+    assert load_settings().model_dump()[name.lower()].get_secret_value() == REQUIRED[name]
+    monkeypatch.setenv(PREFIX + name, "mysql://u:hidden@h/d")
+    with pytest.raises(StartRefused, match=f"^SLUICE_{name}: an address with mysql://") as refused:
+        load_settings()
+    assert "hidden" not in str(refused.value)
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_LANES", '{"heavy": {"slots": 1, "ids_per_mesage": 1}}')
+    monkeypatch.setenv("SLUICE_REDIS_URL", "")
+    monkeypatch.setenv("SLUICE_NONSENSE", "1")
+    with pytest.raises(StartRefused) as refused:
+        load_settings()
+    lines = str(refused.value).split("; ")
+    assert [line.partition(":")[0] for line in lines if line.startswith("SLUICE_")] == [
+        "SLUICE_NONSENSE", "SLUICE_REDIS_URL", "SLUICE_LANES", "SLUICE_LANES",
+    ]  # fmt: skip
+    assert "SLUICE_LANES: heavy.ids_per_mesage: Extra inputs are not permitted" in lines
+
+
+def test_the_environment_wins_over_the_file_also_where_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("SLUICE_RABBITMQ_URL=amqp://elsewhere/\nSLUICE_API_PORT=9000\n")
+    monkeypatch.setenv("SLUICE_RABBITMQ_URL", "")
+    settings = load_settings()
+    assert (settings.rabbitmq_url.get_secret_value(), settings.api_port) == ("", 9000)

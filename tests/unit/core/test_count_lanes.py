@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumer.keeper.count_lanes import KNOWN_S, LONGEST_REST_S, MOST, SHARE, CountLanes
+from sluice.adapters.metrics import Metrics
+from sluice.core.count_lanes import (
+    KNOWN_S,
+    LONGEST_REST_S,
+    MOST,
+    SHARE,
+    CountLanes,
+    show_lane_gauges,
+)
 from sluice.core.errors import TryAgain
 from sluice.core.queue_stats import (
     LaneCount,
@@ -61,19 +69,35 @@ async def test_what_was_counted_is_put_together_and_put_up() -> None:
 
 async def test_what_another_keeper_has_found_is_shown() -> None:
     scene = Scene()
-    await scene.board.post_statistics(write_statistics(FOUND))
-    await scene.duty.read_board()
+    await scene.board.post_statistics(write_statistics(FOUND), 60)
+    assert await scene.duty.read_board()
     assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
     assert scene.record.asked == []
 
 
-@pytest.mark.parametrize("board", [b"not ours", None])
+@pytest.mark.parametrize("board", [b"not ours", b"", None])
 async def test_a_board_that_cannot_be_read_changes_nothing(board: bytes | None) -> None:
     scene = Scene()
     await scene.duty.once()
-    scene.board.statistics, scene.board.away = board or b"{}", board is None
-    await scene.duty.read_board()
+    scene.board.statistics, scene.board.away = board, board is None
+    assert not await scene.duty.read_board()
     assert scene.duty.read(lambda lane: lane.queued) == {"default": 4}
+
+
+async def test_lanes_are_shown_with_what_each_figure_is() -> None:
+    scene, metrics = Scene(), Metrics()
+    show_lane_gauges(metrics, scene.duty)
+    await scene.duty.once()
+    shown = metrics.render().decode()
+    for line in (
+        'sluice_queued_jobs{lane="default"} 4.0',
+        'sluice_running_jobs{lane="default"} 2.0',
+        'sluice_lane_slots{lane="default"} 8.0',
+        'sluice_oldest_queued_seconds{lane="default"} 7.0',
+        "sluice_oldest_undispatched_seconds 3.0",
+        "# HELP sluice_lane_slots slots of all living consumers that serve the lane; 0 if none does, by lane",
+    ):
+        assert line in shown
 
 
 async def test_without_redis_it_shows_what_it_has_counted_itself() -> None:

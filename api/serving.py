@@ -1,0 +1,132 @@
+"""Run the api process. SIGTERM lets clients leave and requests finish; a second one does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+
+import uvicorn
+import uvloop
+
+from api.app import RunningApi, open_api
+from api.http.asgi import AsgiApp
+from api.http.uvicorn_protocol import Protocol
+from sluice.adapters.admin_http import AdminApp, serve_admin
+from sluice.adapters.http_server import EmbeddedServer, listen
+from sluice.adapters.logs import LogSink, log_to_stderr
+from sluice.adapters.metrics import Metrics
+from sluice.core.registry import Registry
+from sluice.core.runtime.garbage_collection import settle_garbage_collection
+from sluice.core.runtime.large_blocks import return_large_blocks
+from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.tasks import report_failures
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.taken_names import refuse_what_hides_us
+from sluice.errors import StartRefused
+from sluice.handler import AnyHandler
+from sluice.host.check import load_checked
+
+BACKLOG = 4_096
+
+
+LINGER_S = 1.0
+"""How long a client that has connected at the last moment has to send its request."""
+
+
+class Server(EmbeddedServer):
+    """Stops listening before it closes connections that have not sent a request yet."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, answer the requests on the open ones, and close them."""
+        for each in self.servers:
+            each.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self.force_exit else LINGER_S):
+                while any(map(_has_no_request, self.server_state.connections)):  # noqa: ASYNC110  uvicorn has no event for it
+                    await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+
+async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
+    """Answer requests until told to stop. Raises StartRefused, also if a server turns out to be unfit."""
+    metrics = Metrics()
+    telemetry = Telemetry(metrics.sink, LogSink("api"), count_batch=metrics.batches.record)
+    report_failures(telemetry)
+    with listen(settings.api_host, settings.api_port, BACKLOG, settings.send_timeout_s) as listener:
+        async with open_api(settings, registry, metrics, telemetry) as api:
+            private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
+            private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
+            async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
+                server = Server(_config(api.app, settings))
+                stop = partial(_stop, server, private, api, telemetry)
+                _on_signals(stop)
+                api.config_problems.on_refusal(stop)
+                settle_garbage_collection()
+                port = listener.getsockname()[1]
+                telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
+                await server.serve(sockets=[listener])
+    telemetry.emit(Event.STOPPED)
+    api.config_problems.check()
+
+
+def _has_no_request(connection: object) -> bool:
+    return isinstance(connection, Protocol) and connection.cycle is None
+
+
+def _config(app: AsgiApp, settings: Settings) -> uvicorn.Config:
+    class Timed(Protocol):
+        head_timeout_s = settings.head_timeout_s
+
+    return uvicorn.Config(
+        app,
+        http=Timed,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # it goes to call_later
+        timeout_graceful_shutdown=20,
+    )
+
+
+def _on_signals(stop: partial[None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemetry) -> None:
+    """Report not ready, and answer waiting requests with what is known.
+
+    Requests are still answered for a while, each as the last one on its connection: closing an idle connection could cut
+    off a request that is on its way.
+    """
+    if private.draining:
+        server.should_exit = server.force_exit = True
+        return
+    private.draining = api.edge.leaving = True
+    api.state.waiting.release()
+    telemetry.emit(Event.STOPPING)
+    asyncio.get_running_loop().call_later(
+        api.state.settings.lame_duck_s, setattr, server, "should_exit", True
+    )
+
+
+def main() -> int:
+    """Run the process; return 2, after one line on stderr, if a setting or a handler is wrong."""
+    try:
+        refuse_what_hides_us()
+        settings = load_settings()
+        log_to_stderr(settings.log_level)
+        return_large_blocks()
+        uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
+    except StartRefused as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
+        return 2
+    return 0

@@ -1,0 +1,37 @@
+"""Run the consumer process: it runs jobs until SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvloop
+
+from consumer.start import prepare
+from consumer.worker import Worker
+from sluice.core.runtime.large_blocks import return_large_blocks
+from sluice.core.taken_names import refuse_what_hides_us
+from sluice.errors import SluiceError, StartRefused
+
+NICE = 5
+"""So that work takes no processor time from an api on the same machine; hosts are nicer still."""
+
+
+def main(debug: bool = False) -> int:
+    """Run one consumer; return exit status 0 after a stop, 1 if a part of it broke, 2 if the start was refused.
+
+    `debug`: handlers run in this very process, where `breakpoint()` works.
+    """
+    try:
+        refuse_what_hides_us()
+        worker = Worker(prepare(debug), debug)
+        os.nice(NICE)
+        return_large_blocks()
+        uvloop.run(worker.run())
+    except StartRefused as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong
+        return 2
+    except SluiceError as error:
+        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  as above
+        return 1
+    return 0

@@ -1,0 +1,27 @@
+"""Standard output and error of a command: in whatever encoding they are, and whoever stops reading them."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+READER_GONE = 141
+"""The exit status of a program that the signal SIGPIPE has ended: no answer of ours."""
+
+
+def show_any_character(errors: str = "backslashreplace") -> None:
+    """Let no character end the program that the terminal, or whatever reads us, cannot show; `errors` says what is written instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def leave_unread() -> int:
+    """Drop what nobody reads any more, which Python would complain of at its end; return the exit status."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    return READER_GONE

@@ -1,0 +1,119 @@
+"""Count the waiting jobs of each lane and how quickly they go: one process for all, a keeper where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+from sluice.core.errors import Malformed, ServerAway
+from sluice.core.ports import StatisticsBoard, StatisticsStore
+from sluice.core.queue_stats import (
+    LaneStatistics,
+    Statistics,
+    put_together,
+    read_statistics,
+    write_statistics,
+)
+
+MOST = 200_000
+"""Jobs that are counted of each queue, as many of each kind: each has to be visited, and what is beyond changes no advice."""
+
+SHARE = 20
+LONGEST_REST_S = 30.0
+"""Counting a long backlog takes long: the rest until the next time is `SHARE` times longer, but no longer than this."""
+
+KNOWN_S = 60.0
+"""Seconds for which what was counted is shown."""
+
+SILENT_S = 15.0
+"""Seconds after which the slots of a consumer that does not report are left out."""
+
+
+POSTED_S = 60.0
+"""Seconds for which others may use what a keeper has counted, in case none counts after it."""
+
+
+class CountLanes:
+    """Counts for all, in turns with other processes. What it posts is to be used for `posted_s` seconds."""
+
+    def __init__(
+        self,
+        store: StatisticsStore,
+        board: StatisticsBoard,
+        lanes: Sequence[str],
+        clock: Callable[[], float] = monotonic,
+        posted_s: float = POSTED_S,
+    ) -> None:
+        self._store, self._board, self._lanes, self._posted_s = store, board, lanes, posted_s
+        self._clock = clock
+        self._not_before = 0.0
+        self._found: tuple[float, Statistics] = (0.0, {})
+
+    async def once(self) -> int:
+        """Count, and post what was found; less often if counting takes long, even if it takes too long to succeed."""
+        began = self._clock()
+        if began < self._not_before:
+            return 0
+        self._not_before = began + LONGEST_REST_S
+        counts = await self._store.count(self._lanes, MOST)
+        self._not_before = began + min(SHARE * (self._clock() - began), LONGEST_REST_S)
+        found = put_together(counts, await self._store.list_work(SILENT_S))
+        self._found = self._clock(), found
+        with suppress(ServerAway):
+            await self._board.post_statistics(write_statistics(found), self._posted_s)
+        return len(found)
+
+    async def read_board(self) -> bool:
+        """Read what another process has counted; false if there is nothing, and what was known is kept."""
+        with suppress(ServerAway, Malformed):
+            if posted := await self._board.read_statistics():
+                self._found = self._clock(), read_statistics(posted)
+                return True
+        return False
+
+    def read(self, figure: Callable[[LaneStatistics], float]) -> Mapping[str, float]:
+        """Read one figure of every lane; none if what was found is out of date."""
+        at, statistics = self._found
+        return {lane: figure(each) for lane, each in statistics.items() if self._clock() < at + KNOWN_S}
+
+    def oldest_undispatched_s(self) -> float:
+        """Read how long the oldest of the jobs has waited whose messages RabbitMQ has not confirmed."""
+        return max(self.read(lambda lane: lane.oldest_undispatched_s).values(), default=0.0)
+
+
+class Metrics(Protocol):
+    """Where gauges are shown."""
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show `read()` as `sluice_<name>`."""
+
+    def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Show each of `read()` as `sluice_<name>` with its key as this label."""
+
+
+def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
+    """Show lanes as the record has them: every process shows the same, so do not add them up."""
+    figures: dict[str, tuple[str, Callable[[LaneStatistics], float]]] = {
+        "queued_jobs": ("jobs that wait for a slot, counted up to 200,000", lambda lane: lane.queued),
+        "running_jobs": ("running jobs", lambda lane: lane.running),
+        "lane_slots": (
+            "slots of all living consumers that serve the lane; 0 if none does",
+            lambda lane: lane.slots,
+        ),
+        "oldest_queued_seconds": (
+            "how long the oldest queued job has waited",
+            lambda lane: lane.oldest_queued_s,
+        ),
+    }
+    for name, (meaning, figure) in figures.items():
+        metrics.gauges(
+            name, f"{meaning}, by lane; every process shows the same", "lane", partial(count.read, figure)
+        )
+    metrics.gauge(
+        "oldest_undispatched_seconds",
+        "the longest time that a queued job has waited for RabbitMQ to confirm its message",
+        count.oldest_undispatched_s,
+    )
