@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import PIL.Image
+import PIL.ImageFile
 import PIL.PngImagePlugin
 import pytest
 from PIL import Image
@@ -141,12 +142,12 @@ def test_many_scans_of_a_large_jpeg_are_refused_and_of_a_small_one_taken() -> No
 
 
 def test_pillows_bounds_are_afterwards_as_they_were() -> None:
-    before = (PIL.Image.MAX_IMAGE_PIXELS, PIL.PngImagePlugin.MAX_TEXT_CHUNK, PIL.Image.WARN_POSSIBLE_FORMATS)
-    shrunk(saved(quarters(), "PNG"))
     with pytest.raises(BadInput):
         shrunk(b"nothing at all")
-    after = (PIL.Image.MAX_IMAGE_PIXELS, PIL.PngImagePlugin.MAX_TEXT_CHUNK, PIL.Image.WARN_POSSIBLE_FORMATS)
-    assert after == before
+    assert PIL.PngImagePlugin.MAX_TEXT_CHUNK == PIL.ImageFile.SAFEBLOCK
+    assert PIL.PngImagePlugin.MAX_TEXT_MEMORY == 64 * PIL.ImageFile.SAFEBLOCK
+    assert PIL.Image.MAX_IMAGE_PIXELS != opening.MAX_PIXELS
+    assert not PIL.Image.WARN_POSSIBLE_FORMATS
 
 
 def media(*brands: bytes) -> bytes:
@@ -158,7 +159,7 @@ def media(*brands: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (media(b"heic", b"mif1"), "is HEIC, which is not read: send PNG, JPEG"),
+        (media(b"heic", b"mif1"), "^'image' is HEIC, which is not read: send PNG, JPEG"),
         (media(b"mif1", b"heic"), "is HEIC"),
         (media(b"msf1", b"hevc"), "is HEIC"),
         (media(b"heix"), "is HEIC"),
@@ -291,6 +292,28 @@ def test_a_png_whose_profile_cannot_be_read_says_that_it_was_ignored(
     plain = saved(quarters(), "PNG")
     raw = plain[:-12] + png_chunk(*chunk) + plain[-12:] if behind else with_png_chunk(plain, *chunk)
     assert shrunk(raw)[0].source.profile == "ignored"
+
+
+def test_a_png_whose_profile_cannot_be_read_keeps_what_its_picture_needs() -> None:
+    raw = saved(quarters(), "PNG", exif=exif(6), transparency=(200, 40, 40))
+    _, picture = shrunk(with_png_chunk(raw, b"iCCP", b"p\0"))
+    assert picture.size == (32, 48)
+    assert picture.getpixel((30, 2)) == (200, 40, 40, 0)
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "RGBA", "L", "1"])
+def test_broken_exif_does_not_matter_in_any_mode(mode: str) -> None:
+    raw = with_png_chunk(saved(quarters().convert(mode), "PNG"), b"eXIf", b"garbage")
+    assert shrunk(raw)[1].size == (48, 32)
+
+
+def test_an_error_without_a_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, *_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("PIL.Image.Image.thumbnail", fail)
+    with pytest.raises(BadInput, match="cut off: AssertionError"):
+        shrunk(saved(quarters(), "PNG"))
 
 
 def test_a_check_sum_of_metadata_does_not_matter() -> None:
