@@ -84,9 +84,13 @@ class Keeper:
             self._report(name, error)
         else:
             del self._failures[name]
+        finally:
+            self._busy.pop(name, None)
 
-    def _be_free(self, name: str, _: asyncio.Task[None]) -> None:
-        del self._busy[name]
+    def _be_free(self, name: str, task: asyncio.Task[None]) -> None:
+        """Forget a task that was cancelled before it began."""
+        if self._busy.get(name) is task:
+            del self._busy[name]
 
     def _report(self, name: str, error: Exception) -> None:
         """Report a failure. That a server is away is reported elsewhere; that a duty is not done again and again is, too."""

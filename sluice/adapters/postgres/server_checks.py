@@ -92,7 +92,9 @@ class ServerChecks:
             raise ServerUnfit(SERVER, self._unmigrated("none")) from None
         release = found["release"] // 10_000
         if release < OLDEST:
-            self.refuse(f"PostgreSQL is of release {release}, and has to be {OLDEST} or newer: upgrade it")
+            self.refuse(
+                f"PostgreSQL is of release {release}; it has to be {OLDEST} or newer: upgrade the server"
+            )
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self.refuse(weak)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from sluice.core.addresses import POSTGRES, RABBITMQ, REDIS, describe_flaw
 from sluice.core.runtime.dot_env import read_dot_env
 from sluice.spelling import nearest
@@ -50,6 +52,14 @@ def describe_flaws(given: Mapping[str, str], settings: Collection[str]) -> Itera
             yield f"{name}: Kubernetes sets this for a service of that name; set enableServiceLinks: false for the pod"
         elif name in _FORMS and (flaw := describe_flaw(value.strip(), _FORMS[name])):
             yield f"{name}: {flaw}"
+
+
+def describe_values(error: ValidationError) -> Iterator[str]:
+    """Say what is wrong with each value, without repeating any."""
+    for flaw in error.errors(include_url=False, include_input=False):
+        name, *path = map(str, flaw["loc"])
+        where = f"{'.'.join(path)}: " if path else ""
+        yield f"{PREFIX}{name.upper()}: {where}{flaw['msg'].removeprefix('Value error, ')}"
 
 
 def _unknown(name: str, value: str, settings: Collection[str]) -> Iterator[str]:

@@ -6,14 +6,14 @@ Each `__main__` makes one instance and hands it down.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sluice.core.lanes import Lane
-from sluice.core.runtime.given_settings import PREFIX, describe_flaws, read_given
+from sluice.core.runtime.given_settings import PREFIX, describe_flaws, describe_values, read_given
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix
 from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
@@ -289,15 +289,7 @@ def load_settings(given: Mapping[str, str] | None = None) -> Settings:
         settings = Settings.model_validate({fields[name]: given[name] for name in fields if name in given})
     except ValidationError as error:
         told = {line.partition(":")[0] for line in flaws}
-        flaws += [line for line in _describe_values(error) if line.partition(":")[0] not in told]
+        flaws += [line for line in describe_values(error) if line.partition(":")[0] not in told]
     if flaws:
         raise StartRefused("; ".join(flaws))
     return settings
-
-
-def _describe_values(error: ValidationError) -> Iterator[str]:
-    """Say what is wrong with each value, without repeating any."""
-    for flaw in error.errors(include_url=False, include_input=False):
-        name, *path = map(str, flaw["loc"])
-        where = f"{'.'.join(path)}: " if path else ""
-        yield f"{PREFIX}{name.upper()}: {where}{flaw['msg'].removeprefix('Value error, ')}"

@@ -53,7 +53,7 @@ with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, 
         weight.keep()
         time.sleep(0.01)
 """
-LIMIT_S = 20.0
+LIMIT_S = 100.0
 
 has_sessions = pytest.mark.skipif(
     not Path("/proc/self/autogroup").exists(), reason="sessions have no weight on this system"

@@ -76,7 +76,9 @@ def test_what_is_installed_comes_before_wheels_unless_these_are_asked_for(
     assert [programs.find(file.name) for file in here] == here
     monkeypatch.setenv("SERVERS", "wheels")
     assert programs.find("postgres").is_relative_to(tmp_path / "wheels")
-    assert programs.missing(programs.FOR_TESTS) == ["rabbitmq-server"]
+    assert programs.missing(["postgres", "redis-server", "rabbitmq-server", "faketime"]) == [
+        "rabbitmq-server"
+    ]
 
 
 def test_data_is_read_by_the_version_that_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
