@@ -68,7 +68,7 @@ class Keeper:
         try:
             found = await self._store.look(idle, self._idempotency_keep_s)
         except Exception as error:  # noqa: BLE001  the next tick looks again
-            self._report("look", error)
+            self._report("look", error, passing=isinstance(error, TRANSIENT))
             return 1
         del self._failures["look"]
         for name in found.duties:
@@ -80,8 +80,10 @@ class Keeper:
     async def _do(self, name: str) -> None:
         try:
             await self.duties[name]()
+        except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
+            self._report(name, error, passing=False)
         except Exception as error:  # noqa: BLE001  as above
-            self._report(name, error)
+            self._report(name, error, passing=isinstance(error, TRANSIENT))
         else:
             del self._failures[name]
         finally:
@@ -92,9 +94,8 @@ class Keeper:
         if self._busy.get(name) is task:
             del self._busy[name]
 
-    def _report(self, name: str, error: Exception) -> None:
-        """Report a failure. That a server is away is reported elsewhere; that a duty is not done again and again is, too."""
+    def _report(self, name: str, error: Exception, *, passing: bool) -> None:
+        """Report a failure. What is passing is reported elsewhere; that a duty is not done again and again is to be seen here."""
         self._failures[name] += 1
-        passing = isinstance(error, TRANSIENT) and not isinstance(error, ServerRefused)
         if not passing or self._failures[name] % REPORTED == 0:
             self._telemetry.emit(Event.DUTY_FAILED, duty=name, why=repr(error))
