@@ -200,7 +200,11 @@ def describe_end(code: int, why: str | None, sent: Container[int]) -> str:
 def describe_exit(code: int) -> str:
     """Say how a process ended."""
     if code >= 0:
-        why = " (it could not go on, perhaps for lack of memory)" if code == STATUS else ""
+        why = (
+            " (it could not go on, for lack of memory perhaps, or as its files were closed)"
+            if code == STATUS
+            else ""
+        )
         return f"It ended with exit status {code}{why}."
     hint = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
     return f"It was ended by {signal_name(-code)}{hint}."

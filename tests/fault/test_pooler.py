@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,12 @@ async def test_behind_a_pooler_a_session_has_its_settings(pooler: PgBouncer) -> 
 
 
 @pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
-async def test_a_process_ends_behind_a_pooler_that_loses_prepared_statements(
+async def test_a_process_ends_behind_a_pooler_that_loses_prepared_statements_or_settings(
     servers: Servers, pooler: PgBouncer, tmp_path: Path
 ) -> None:
     with Stack(servers, tmp_path, postgres_url=pooler.url) as stack:
-        await stack.start(consumers=0)
+        with suppress(AssertionError):  # it may end before it is ready
+            await stack.start(consumers=0)
         api = stack.apis[0]
         assert api.process is not None
         async with stack.client() as client:
@@ -79,7 +81,8 @@ async def test_a_process_ends_behind_a_pooler_that_loses_prepared_statements(
                 asked = (client.post("/v1/jobs", json=SUM) for _ in range(16))
                 await asyncio.gather(*asked, return_exceptions=True)
         assert api.process.returncode == 2
-        assert "max_prepared_statements" in api.log.read_text().splitlines()[-1]
+        said = api.log.read_text().splitlines()[-1]
+        assert "max_prepared_statements" in said or "pool_mode = session" in said
 
 
 @pytest.mark.parametrize("pooler", ["transaction"], indirect=True)

@@ -17,7 +17,7 @@ from consumer.hosts.child import describe_end
             70,
             None,
             [SIGKILL],
-            "It ended with exit status 70 (it could not go on, perhaps for lack of memory).",
+            "It ended with exit status 70 (it could not go on, for lack of memory perhaps, or as its files were closed).",
         ),
         (-40, None, [SIGKILL], "It was ended by signal 40."),
         (-SIGKILL, None, [SIGKILL], "It was ended by SIGKILL (perhaps out of memory)."),
