@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -77,7 +77,7 @@ def escape(step: object) -> str:
 def _children(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, dict):
         yield from value.items()
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray):
         yield from enumerate(value)
 
 

@@ -34,6 +34,7 @@ BOUNDS = [(0, 0, 59), (0, 0, 23), (1, 1, 31), (1, 1, 12), (0, 1, 7)]
 
 _NAME = re.compile(r"\b[A-Z]{3}(?=L?\b)")
 _NUMERAL = re.compile(r"(?<=[2-5])([123])th")  # cronsim writes 31th
+_EITHER = re.compile(r"(\bon .*\b(?:day|days) of (?:the )?month.*) and (?=on \w)")
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)(?:/([0-9]+))?")
 
 
@@ -55,7 +56,14 @@ def check(cron: str) -> None:
 
 def describe(cron: str) -> str:
     """Say in words when a checked expression fires."""
-    return _NUMERAL.sub(lambda digit: {"1": "1st", "2": "2nd", "3": "3rd"}[digit[1]], explain(_plain(cron)))
+    plain = _plain(cron)
+    minute, hour, day, month, weekday = plain.split()
+    if not (day.startswith("*") or weekday.startswith("*")):  # either is enough, while cronsim's words ask for both
+        parsed = CronSim(plain, datetime(2000, 1, 1, tzinfo=UTC))
+        if len(parsed.days) == len(range(1, 32)) or len(parsed.weekdays) == len(WEEKDAYS):
+            plain = f"{minute} {hour} * {month} *"
+    words = _EITHER.sub(r"\1 or ", explain(plain))
+    return _NUMERAL.sub(lambda digit: {"1": "1st", "2": "2nd", "3": "3rd"}[digit[1]], words)
 
 
 def next_tick(cron: str, zone: ZoneInfo, after: datetime) -> datetime | None:

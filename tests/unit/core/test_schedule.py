@@ -188,6 +188,22 @@ def test_every_zone_that_there_is_is_taken() -> None:
         check(Timing("0 3 * * *", zone))
 
 
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("0 0 1-31 * MON", "At 00:00 every day"),
+        ("0 9 10 * 0-6", "At 09:00 every day"),
+        ("0 0 31 2 1-5", "At 00:00 on the 31st day of month or on Monday through Friday in February"),
+        ("0 0 1,15 * 1,3", "At 00:00 on the first and the 15th day of month or on Monday and Wednesday"),
+        ("30 4 1-7 * 1", "At 04:30 on every day of month from 1 through 7 or on Monday"),
+        ("0 0 L * 5#2", "At 00:00 on the last day of the month or on the second Friday of the month"),
+        ("0 0 * * 1,3", "At 00:00 on Monday and Wednesday"),
+    ],
+)
+def test_where_day_or_weekday_is_enough_the_words_say_so(cron: str, words: str) -> None:
+    assert describe(cron) == words
+
+
 def test_an_expression_is_described() -> None:
     assert describe("30 3 * * 1-5") == "At 03:30 on Monday through Friday"
 
