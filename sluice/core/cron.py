@@ -58,7 +58,8 @@ def describe(cron: str) -> str:
     """Say in words when a checked expression fires."""
     plain = _plain(cron)
     minute, hour, day, month, weekday = plain.split()
-    if not (day.startswith("*") or weekday.startswith("*")):  # either is enough, while cronsim's words ask for both
+    # Either is enough, while cronsim's words ask for both.
+    if not (day.startswith("*") or weekday.startswith("*")):
         parsed = CronSim(plain, datetime(2000, 1, 1, tzinfo=UTC))
         if len(parsed.days) == len(range(1, 32)) or len(parsed.weekdays) == len(WEEKDAYS):
             plain = f"{minute} {hour} * {month} *"

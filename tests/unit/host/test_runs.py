@@ -6,9 +6,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from sluice.context import Context
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, TimedOut
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler, handler
+from sluice.host import runs
 from sluice.host.current_job import CURRENT, JobRef
 from sluice.host.ending import Disturbed, NotBegun
 from sluice.host.lag import BEAT_S, Lag
@@ -88,9 +90,29 @@ def thread_run(
     common = (
         request(**options), kind(function), loop, Lag(loop, lambda: False), Reporter(lambda _: None), endings
     )  # fmt: skip
-    run = ThreadRun(submit, clean_up, *common)
+
+    def hand_over(work: Callable[[], None]) -> Future[None]:
+        handed: Future[None] = Future()
+
+        def perform() -> None:
+            with suppress(Late):
+                work()
+            handed.set_result(None)
+
+        submit(perform)
+        return handed
+
+    run = ThreadRun(hand_over, clean_up, *common)
     run.start()
     return run
+
+
+class Late(Exception):
+    """Raised in a thread from outside."""
+
+
+def raise_late(*_: object) -> NoReturn:
+    raise Late
 
 
 async def returns(given: Given) -> Number:
@@ -385,6 +407,44 @@ async def test_an_end_that_was_lost_to_an_error_from_outside_is_told_when_the_ru
     of_loop.mend()
     assert isinstance(await endings.next(), Disturbed)
     assert endings.all.empty()
+
+
+async def test_a_run_that_its_thread_has_left_without_a_word_ends_when_it_is_mended(
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(ThreadRun, "_tell_end", raise_late)
+        run = thread_run(lambda_of(Number(n=5)), endings)
+    run.mend()
+    assert await endings.next() == b'{"n":5}'
+
+
+async def test_a_run_that_its_thread_has_left_before_it_began_begins_when_it_is_mended(
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "current_thread", raise_late)
+        run = thread_run(lambda_of(Number(n=5)), endings)
+    assert not run.begun
+    run.mend()
+    assert await endings.next() == b'{"n":5}'
+
+
+async def test_a_run_whose_thread_is_at_it_is_left_alone(endings: Endings) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def waits(given: Given) -> Number:
+        began.set()
+        go_on.wait()
+        return Number(n=5)
+
+    with ThreadPoolExecutor(1) as pool:
+        run = thread_run(waits, endings, pool.submit)
+        await asyncio.to_thread(began.wait)
+        run.mend()
+        assert endings.all.empty()
+        go_on.set()
+        assert await endings.next() == b'{"n":5}'
 
 
 async def test_a_job_that_has_not_begun_when_its_time_is_up_is_given_back(endings: Endings) -> None:
