@@ -6,7 +6,7 @@ Nothing here repeats an address: it holds a password.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -144,7 +144,13 @@ def _flaws_of_parts(address: str, form: Form) -> Iterator[str]:
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         yield f"its host or its options cannot be read; {_SPECIAL}"
-        return
+    else:
+        yield from _flaws_of_what_was_read(parts, options, form)
+
+
+def _flaws_of_what_was_read(
+    parts: SplitResult, options: Sequence[tuple[str, str]], form: Form
+) -> Iterator[str]:
     if parts.netloc.count("@") > 1:
         yield f"it has more than one @; {_SPECIAL}"
     if parts.scheme == "unix":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
@@ -82,8 +82,11 @@ def test_what_compose_refuses_is_refused_in_one_line(tmp_path: Path, text: str |
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / ".env").touch(mode=0)
-    with pytest.raises(StartRefused, match=r"\.env cannot be read"):
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / ".env").touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read every file
+    with pytest.raises(StartRefused, match=r"\.env cannot be read: Permission denied"):
         read_dot_env(tmp_path / ".env", {})
