@@ -47,8 +47,9 @@ class Lease:
     """Renews the lease of this consumer.
 
     `lease_s` is how long it holds in the record, `beat_s` the time between two renewals, `spare_s` how long beyond its time
-    limit an attempt may be in hand, `report` what is stored with each renewal. `on_lost` is called once
-    for a lost lease with all attempts under it, `on_overdue` and `on_cancel` once per attempt, `on_moved` with the new versions of jobs whose progress was stored.
+    limit an attempt may be in hand, `report` what is stored with each renewal. `on_lost` is called once for
+    a lost lease with all attempts under it, `on_overdue` and `on_cancel` once per attempt, `on_moved` with the new versions of jobs
+    whose progress was stored.
     """
 
     def __init__(  # noqa: PLR0913  durations that tests shorten, and the callbacks

@@ -135,6 +135,14 @@ async def test_as_many_jobs_of_a_queue_are_offered_again_as_are_asked_for_the_ol
     assert set((await record.outbox())[-1][2]) == set(ids[1:])
 
 
+async def test_no_more_jobs_are_offered_again_than_are_asked_for_in_all_queues(record: Record) -> None:
+    queues = {("default", priority): None for priority in ("normal", "low")}
+    for _, priority in queues:
+        for job_id in await record.accepted(*new_jobs(2, priority=priority)):
+            await record.offer_at(job_id, PAST)
+    assert [await record.keeper.offer_lost(queues, 3) for _ in range(3)] == [3, 1, 0]
+
+
 async def test_jobs_that_a_consumer_gives_back_are_offered_again_if_they_are_queued(record: Record) -> None:
     old, running = await record.accepted(*new_jobs(2))
     await record.jobs.claim([running], {"demo.sum": 1})

@@ -68,6 +68,13 @@ async def test_no_more_ids_are_taken_than_the_limit_but_a_larger_message_goes_al
     assert [len(ids_in((await record.keeper.take_due_messages(1))[0])) for _ in range(4)] == [3, 3, 3, 0]
 
 
+async def test_no_more_ids_are_looked_at_than_the_limit_when_all_are_void(record: Record) -> None:
+    ids = await record.accepted(*new_jobs(9, ids_per_message=3))
+    await record.store.claim(ids, KINDS)
+    await record.sql.execute(DUE_NOW)
+    assert [await record.keeper.take_due_messages(6) for _ in range(3)] == [([], 6), ([], 3), ([], 0)]
+
+
 async def test_messages_that_were_due_for_longest_go_first(record: Record) -> None:
     await record.accepted(*new_jobs(600, ids_per_message=1))
     await record.sql.execute("update outbox set due = now() - id * interval '1 second'")

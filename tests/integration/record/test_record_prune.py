@@ -34,6 +34,13 @@ async def test_finished_jobs_go_after_their_time_with_their_attempts(record: Rec
     assert await pruned(record) == set()
 
 
+async def test_what_a_tick_deletes_is_bounded_by_what_its_attempts_hold(record: Record) -> None:
+    for age in (3_603, 3_602, 3_601):
+        attempt = "insert into attempts (job_id, fence, attempt, outcome, traceback) values ($1, 9, 1, 'x', repeat('x', $2))"
+        await record.sql.execute(attempt, UUID(await record.finished(age)), 140 << 20)
+    assert [len(await pruned(record)) for _ in range(3)] == [2, 1, 0]
+
+
 async def test_what_has_not_finished_stays_however_old_it_is(record: Record) -> None:
     queued, later = await record.accepted(
         new_job(id=aged_id(9_000), keep_s=0.001), new_job(id=aged_id(8_000), delay_s=60, keep_s=0.001)

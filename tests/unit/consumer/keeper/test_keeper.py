@@ -119,6 +119,15 @@ async def test_in_a_large_fleet_each_keeper_looks_less_often(monkeypatch: pytest
     assert naps[:3] == [pytest.approx(each, rel=0.21) for each in rests]
 
 
+async def test_a_duty_that_was_ended_before_it_began_is_done_at_another_turn() -> None:
+    scene = Scene(Look(("count",), 1), Look(("count",), 1), count=Duty())
+    await scene.keeper.look()
+    await scene.keeper._tasks.cancel()
+    await scene.keeper.look()
+    assert scene.record.asked == [["count"], ["count"]]
+    await until(lambda: scene.duties["count"].done)
+
+
 async def test_its_duties_end_with_it() -> None:
     duty = Duty(held=True)
     scene = Scene(Look(("count",), 1), count=duty)
