@@ -201,6 +201,7 @@ class Consumer:
             verifier=opened.verifier,
             cache=opened.cache,
             board=opened.board,
-            broker=opened.broker,
+            connected=lambda: opened.broker.connected,
+            depths=opened.broker.depths if opened.broker.configured else None,
         )
         return Timetable(ports, settings, self.telemetry)

@@ -9,6 +9,8 @@ from sluice.core.lanes import PRIORITIES, queue_name
 from sluice.core.ports import KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
+Depths = Callable[[], Awaitable[Mapping[str, int]]]
+"""Counts ready messages by queue name; a queue of which nothing is known is missing. Raises ServerAway."""
 AT_ONCE = 5_000
 """Jobs that one statement offers again."""
 
@@ -16,14 +18,13 @@ AT_ONCE = 5_000
 class FindLostMessages:
     """Finds jobs whose queue is empty, or that much younger jobs of their queue have overtaken.
 
-    `depths` counts the ready messages by queue name, where they are known; `newest_claimed` is when the newest job that this
-    process has claimed from each queue had been queued.
+    `newest_claimed` is when the newest job that this process has claimed from each queue had been queued.
     """
 
     def __init__(
         self,
         store: KeeperStore,
-        depths: Callable[[], Awaitable[Mapping[str, int]]],
+        depths: Depths,
         newest_claimed: Mapping[tuple[str, str], datetime],
         lanes: Collection[str],
         telemetry: Telemetry,
@@ -37,7 +38,7 @@ class FindLostMessages:
         depths = await self._depths()
         newest: dict[tuple[str, str], datetime | None] = {**self._newest_claimed}
         newest |= {queue: None for queue in self._queues if depths.get(queue_name(*queue)) == 0}
-        found = total = await self._offer(newest)
+        total, found = 0, AT_ONCE
         while found >= AT_ONCE:
             found = await self._offer(newest)
             total += found

@@ -47,8 +47,7 @@ class FireSchedules:
     async def _plan_and_fire(self, found: DueSchedule) -> int:
         firing = plan(found.timing, found.catch_up, found.due, found.now, found.most_ticks)
         jobs = [(new_job_id(), tick) for tick in firing.ticks]
-        if not await self._store.fire_schedule(found, firing.next_at, jobs):
-            return 0
-        self._telemetry.emit(Event.FIRED, len(jobs))
-        self._telemetry.emit(Event.ACCEPTED, len(jobs))
-        return len(jobs)
+        made = len(jobs) if await self._store.fire_schedule(found, firing.next_at, jobs) else 0
+        for event in (Event.FIRED, Event.ACCEPTED):
+            self._telemetry.emit(event, made)
+        return made

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from random import Random
+from random import uniform
 
 from sluice.core.errors import TRANSIENT, ServerRefused
 from sluice.core.ports import KeeperStore
@@ -44,13 +43,11 @@ class Keeper:
         self._store, self.duties, self.rates = store, duties, rates
         self._idempotency_keep_s, self._tick_s = idempotency_keep_s, tick_s
         self._telemetry, self._every_look = telemetry, every_look
-        self._rng = Random()  # noqa: S311  jitter
-        self._busy: dict[str, asyncio.Task[None]] = {}
         self._failures: Counter[str] = Counter()
         self._tasks: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
-        return f"<Keeper {', '.join(self._busy) or 'at rest'}>"
+        return f"<Keeper {', '.join(task.get_name() for task in self._tasks) or 'at rest'}>"
 
     async def keep(self) -> None:
         """Look and do, for ever, whatever fails."""
@@ -58,13 +55,14 @@ class Keeper:
             while True:
                 consumers = await self.look()
                 rest_s = min(self._tick_s * max(1.0, consumers / TOGETHER), max(self._tick_s, LONGEST_REST_S))
-                await asyncio.sleep(rest_s * self._rng.uniform(0.8, 1.2))
+                await asyncio.sleep(rest_s * uniform(0.8, 1.2))  # noqa: S311  jitter
         finally:
             await self._tasks.cancel()
 
     async def look(self) -> int:
         """Look once, and begin what is this keeper's turn; returns how many consumers there are."""
-        idle = {name: every_s for name, every_s in self.rates.items() if name not in self._busy}
+        busy = {task.get_name() for task in self._tasks}
+        idle = {name: every_s for name, every_s in self.rates.items() if name not in busy}
         try:
             found = await self._store.look(idle, self._idempotency_keep_s)
         except Exception as error:  # noqa: BLE001  the next tick looks again
@@ -72,27 +70,18 @@ class Keeper:
             return 1
         del self._failures["look"]
         for name in found.duties:
-            self._busy[name] = self._tasks.start(self._do(name), f"keeper-{name}")
-            self._busy[name].add_done_callback(partial(self._be_free, name))
+            self._tasks.start(self._do(name), name)
         await self._every_look()
         return found.consumers
 
     async def _do(self, name: str) -> None:
         try:
             await self.duties[name]()
-        except ServerRefused as error:  # not every duty goes through the pool, which reports refusals
-            self._report(name, error, passing=False)
         except Exception as error:  # noqa: BLE001  as above
-            self._report(name, error, passing=isinstance(error, TRANSIENT))
+            refused = isinstance(error, ServerRefused)  # which only the pool reports
+            self._report(name, error, passing=isinstance(error, TRANSIENT) and not refused)
         else:
             del self._failures[name]
-        finally:
-            self._busy.pop(name, None)
-
-    def _be_free(self, name: str, task: asyncio.Task[None]) -> None:
-        """Forget a task that was cancelled before it began."""
-        if self._busy.get(name) is task:
-            del self._busy[name]
 
     def _report(self, name: str, error: Exception, *, passing: bool) -> None:
         """Report a failure. What is passing is reported elsewhere; that a duty is not done again and again is to be seen here."""

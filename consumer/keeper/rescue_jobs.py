@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
-from sluice.core.job import Job, JobState
+from sluice.core.job import JobState
 from sluice.core.ports import DocumentCache, KeeperStore, OpenJob
 from sluice.core.runtime.telemetry import Event, Telemetry
 
@@ -45,12 +45,9 @@ class RescueJobs:
 
     async def _rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
         jobs = await self._store.rescue(ids, leases) if ids else []
-        self._report(jobs)
-        await announce(self._cache, self._telemetry, jobs)
-        return len(jobs)
-
-    def _report(self, jobs: Sequence[Job]) -> None:
         states = Counter(job.state for job in jobs)
         for state, event in EVENTS.items():
             self._telemetry.emit(event, states[state])
         report_failed(self._telemetry, (job for job in jobs if job.state == JobState.FAILED))
+        await announce(self._cache, self._telemetry, jobs)
+        return len(jobs)

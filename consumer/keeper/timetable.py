@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from consumer.keeper.find_lost_messages import FindLostMessages
+from consumer.keeper.find_lost_messages import Depths, FindLostMessages
 from consumer.keeper.fire_schedules import FireSchedules
 from consumer.keeper.keeper import Duty, Keeper
 from consumer.keeper.record_duties import RecordDuties
@@ -35,23 +35,8 @@ LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
 
 
-class KeeperBroker(Protocol):
-    """RabbitMQ, as the keeper uses it."""
-
-    @property
-    def configured(self) -> bool:
-        """Whether a RabbitMQ is configured at all."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether messages can be sent now."""
-
-    async def depths(self) -> dict[str, int]:
-        """Ready messages by queue name; a queue of which nothing is known is missing. Raises ServerAway."""
-
-
 class KeeperPorts(NamedTuple):
-    """What the keeper needs from outside."""
+    """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None."""
 
     keeper: KeeperStore
     prune: PruneStore
@@ -60,7 +45,8 @@ class KeeperPorts(NamedTuple):
     verifier: Verifier
     cache: DocumentCache
     board: StatisticsBoard
-    broker: KeeperBroker
+    connected: Callable[[], bool]
+    depths: Depths | None
 
 
 class Timetable:
@@ -79,10 +65,10 @@ class Timetable:
     ) -> Keeper:
         """Make the keeper. The names of duties are those of the table `duties`."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
-        store, cache, broker = ports.keeper, ports.cache, ports.broker
+        store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, ports.prune, cache, telemetry)
         duties: dict[str, Duty] = {
-            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected).once,
+            "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
             "rescue": RescueJobs(store, cache, telemetry, lambda: lease.is_steady).once,
             "fail-overdue": record.fail_overdue,
@@ -92,8 +78,8 @@ class Timetable:
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }
-        if broker.configured:
-            lost = FindLostMessages(store, broker.depths, newest_claimed, settings.lanes, telemetry)
+        if ports.depths:
+            lost = FindLostMessages(store, ports.depths, newest_claimed, settings.lanes, telemetry)
             duties["find-lost"] = lost.once
         slow = {"find-lost": settings.keeper_s * LOST_MESSAGES_TICKS, "verify": settings.verify_s}
         rates = {name: slow.get(name, settings.keeper_s * LEAST) for name in duties}

@@ -70,14 +70,10 @@ def _ask(newest: int | None, check_s: int) -> tuple[PostgresVerifier, list[Findi
     try:
         settings = load_settings()
         verifier = PostgresVerifier(settings.postgres_url.get_secret_value(), settings)
-        return verifier, asyncio.run(_verify(verifier, newest, check_s))
+        return verifier, asyncio.run(verifier.verify(newest, check_s))
     except SluiceError as error:
         hint = "; --newest 100000 looks at less, --seconds 600 waits longer" * isinstance(error, TryAgain)
         raise SluiceError(f"could not ask: {error}{hint}") from error
-
-
-async def _verify(verifier: PostgresVerifier, newest: int | None, check_s: int) -> list[Finding]:
-    return [found async for found in verifier.findings(newest, check_s)]
 
 
 def _show(found: Sequence[Finding], verifier: PostgresVerifier) -> None:

@@ -74,7 +74,7 @@ async def run(servers: Servers, directory: Path) -> Results:
         verifier = PostgresVerifier(servers.postgres.url, settings_for(servers))
         return Results(
             outcomes=outcomes,
-            findings=[found async for found in verifier.findings(None, 30) if found.offenders],
+            findings=[found for found in await verifier.verify(None, 30) if found.offenders],
             claims=await check_claims(opened.stack),
             keys=keys,
             unpromised=unpromised,

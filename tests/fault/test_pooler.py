@@ -16,7 +16,7 @@ from infra.local.servers import Servers
 from sluice.adapters.postgres.connecting import SETTINGS
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import connect
-from sluice.adapters.postgres.server_checks import newest_revision
+from sluice.adapters.postgres.server_checks import NEWEST_REVISION
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.errors import SluiceError
 from tests.fault.claims import check_claims
@@ -95,6 +95,6 @@ async def test_a_migration_behind_a_pooler_that_shares_sessions_is_refused(poole
 async def test_a_migration_and_a_look_at_the_invariants_work_in_session_mode(
     servers: Servers, pooler: PgBouncer
 ) -> None:
-    assert await migrate(pooler.url) == newest_revision()
+    assert await migrate(pooler.url) == NEWEST_REVISION
     verifier = PostgresVerifier(pooler.url, settings_for(servers))
     assert [each for each in await verifier.verify(100) if each.offenders] == []

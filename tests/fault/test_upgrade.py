@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.server_checks import newest_revision
+from sluice.adapters.postgres.server_checks import NEWEST_REVISION
 from tests.fault.claims import check_claims
 from tests.fault.newer_sum import NEWER_BY
 from tests.support.job_client import KINDS, SUM
@@ -91,7 +91,7 @@ async def test_an_old_release_works_on_a_newer_schema_and_while_that_is_made(two
         finally:
             for table in TABLES:
                 await record.execute(f"alter table {table} drop column if exists of_the_next")
-            await record.execute("update alembic_version set version_num = $1", newest_revision())
+            await record.execute("update alembic_version set version_num = $1", NEWEST_REVISION)
 
 
 @asynccontextmanager

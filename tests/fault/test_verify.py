@@ -40,13 +40,13 @@ async def test_nothing_is_wrong_under_load_when_jobs_are_cancelled_and_a_consume
             await client.post(f"{job['links']['self']}/cancel")
             if look == LOOKS // 2:
                 bare_stack.consumers[0].kill()
-            wrong += [found async for found in verifier.findings(None, 30) if found.offenders]
+            wrong += [found for found in await verifier.verify(None, 30) if found.offenders]
     assert wrong == []
     await load.check()
     shown = await all_violations(bare_stack.consumers[1])
     assert shown == dict.fromkeys(load_checks(), 0.0)
     assert "invariants_violated" not in bare_stack.consumers[1].log.read_text()
-    assert [found async for found in verifier.findings(None, 30) if found != Finding(found.check, 0)] == []
+    assert [found for found in await verifier.verify(None, 30) if found != Finding(found.check, 0)] == []
 
 
 async def all_violations(consumer: Process) -> dict[str, float]:

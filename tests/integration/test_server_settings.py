@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.server import PostgresServer
-from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding, newest_revision
+from sluice.adapters.postgres.server_checks import NEWEST_REVISION, Fetch, ServerChecks, describe_crowding
 from sluice.adapters.postgres.statements import load_queries
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.server_checks import ConfigProblems
@@ -148,7 +148,8 @@ async def test_a_session_that_has_lost_what_it_was_given_is_refused_unless_its_r
         async with sql_session(servers.postgres.url) as shared:
             found = None
             try:
-                await ServerChecks(problems).check_new(shared, load_queries())
+                queries = load_queries()
+                await ServerChecks(problems).check(lambda query, *args: shared.fetch(queries[query], *args))
             except ServerUnfit as unfit:
                 found = str(unfit)
     finally:
@@ -235,7 +236,7 @@ async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
         return bool(found.get("status") == "unfit")
 
     await until_found(unfit)
-    assert f"revision none, this release needs {newest_revision()}" in why
+    assert f"revision none, this release needs {NEWEST_REVISION}" in why
     assert "run sluice migrate" in why
     await migrate(fresh)
     await api.ready()
@@ -243,7 +244,7 @@ async def test_a_schema_that_is_missing_is_waited_for_and_the_command_is_named(
 
 
 async def test_an_older_schema_is_waited_for_and_a_newer_one_is_good(servers: Servers, fresh: str) -> None:
-    assert await migrate(fresh) == newest_revision()
+    assert await migrate(fresh) == NEWEST_REVISION
     sql = await asyncpg.connect(fresh)
     database = Database(fresh, "tests", Telemetry(), 1)
     await sql.execute("update alembic_version set version_num = '0000'")
@@ -315,10 +316,11 @@ async def _answers(server: PostgresServer) -> bool:
 
 async def test_an_inspection_without_an_answer_takes_no_longer_than_the_call_may(servers: Servers) -> None:
     class Endless(ServerChecks):
-        async def check_new(self, connection: Any, queries: Mapping[str, str]) -> None:
-            await connection.execute("select pg_sleep(60)")
+        async def check(self, fetch: Fetch) -> None:
+            await fetch("sleep")
 
     database = Database(servers.postgres.url, "tests", Telemetry(), 1, Endless())
+    database._queries = {**database._queries, "sleep": "select pg_sleep(60)"}
     async with asyncio.timeout(10):
         with pytest.raises(ServerAway):
             await database.fetch("ping", budget_s=0.2)

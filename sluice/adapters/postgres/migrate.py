@@ -26,7 +26,6 @@ SHARED = (
     "a pooler in transaction mode stands before PostgreSQL, where the lock that lets one migration run at a time does not hold: "
     "run sluice migrate past it, with the address of PostgreSQL itself in SLUICE_POSTGRES_URL"
 )
-FORM = "SLUICE_POSTGRES_URL has the form postgresql://user:password@host:port/database"
 
 
 async def migrate(url: str) -> str | None:
@@ -46,7 +45,7 @@ async def migrate(url: str) -> str | None:
             await connection.commit()
             return await connection.run_sync(_upgrade)
     except ValueError as error:
-        raise SluiceError(FORM) from error
+        raise SluiceError(f"SLUICE_POSTGRES_URL cannot be used: {error}") from error
     except (OSError, OverflowError, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise _translated(error) from error
     finally:

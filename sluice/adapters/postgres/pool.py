@@ -175,12 +175,8 @@ class Database:
     def _is_full(self) -> bool:
         """Tell whether all connections are in use, and work: then a statement has waited for one of them, not for the server."""
         pool = self._pool
-        return (
-            not self._breaker.open
-            and pool is not None
-            and pool.get_idle_size() == 0
-            and pool.get_size() == pool.get_max_size()
-        )
+        full = pool is not None and pool.get_idle_size() == 0 and pool.get_size() == self._size
+        return full and not self._breaker.open
 
     async def _fetch_over(
         self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record], query: str, args: Sequence[Any]
@@ -229,7 +225,7 @@ class Database:
         """Connect and check. The pool's own `init` will not do: when it fails, it waits for the server, which may be frozen."""
         connection = await open_session(args[0], SETTINGS, self._queries, **options)
         try:
-            await self._checks.check_new(connection, self._queries)
+            await self._checks.check(lambda query, *args: connection.fetch(self._queries[query], *args))
         except BaseException:
             connection.terminate()
             raise

@@ -43,8 +43,7 @@ class PostgresScheduleStore(Store):
     ) -> bool:
         ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
         values = (due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
-        rows = await self.ask("fire_schedule", *values, budget_s=WRITE_S)
-        return bool(rows[0][0])
+        return bool((await self.ask("fire_schedule", *values, budget_s=WRITE_S))[0][0])
 
     async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
         rows = await self._database.commit(

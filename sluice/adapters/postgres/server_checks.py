@@ -50,7 +50,10 @@ REMEDIES = {
 SYSTEM_REMEDY = "ALTER SYSTEM SET {name} = on;"
 BESIDE_POOL = 2
 """Connections of a consumer beside its pool: for its lease, and while it verifies."""
-MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
+NEWEST_REVISION = max(
+    path.name[:4] for path in (Path(__file__).parent / "migrations" / "versions").glob("[0-9]*.py")
+)
+"""That this release ships; a newer one in the database does no harm."""
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 """Runs a named statement with its arguments on the server that is checked, and returns the rows."""
 
@@ -74,27 +77,16 @@ class ServerChecks:
         self._problems, self._accept = config_problems or ConfigProblems(Telemetry()), accept
         self._identity = identity or RecordIdentity()
         self._standby_may_lag = standby_may_lag
-        self._needed = newest_revision()
-
-    async def check_new(
-        self, connection: asyncpg.Connection[asyncpg.Record], queries: Mapping[str, str]
-    ) -> None:
-        """Check the server behind a new connection before anything else runs there. Raises ServerUnfit."""
-        await self.check(lambda query, *args: connection.fetch(queries[query], *args))
 
     async def check(self, fetch: Fetch) -> None:
-        """Check a server that answers. Raises ServerUnfit, and stops the process if that is final."""
+        """Check a server before anything else runs there. Raises ServerUnfit, and stops the process if that is final."""
         try:
-            found = (await fetch("server_settings", not self._accept, *zip(*given_settings(), strict=True)))[
-                0
-            ]
+            [found] = await fetch("server_settings", not self._accept, *zip(*given_settings(), strict=True))
         except asyncpg.UndefinedTableError:
-            raise ServerUnfit(SERVER, self._unmigrated("none")) from None
+            raise ServerUnfit(SERVER, _unmigrated("none")) from None
         release = found["release"] // 10_000
         if release < OLDEST:
-            self.refuse(
-                f"PostgreSQL is of release {release}; it has to be {OLDEST} or newer: upgrade the server"
-            )
+            self.refuse(f"PostgreSQL is of release {release}; it has to be {OLDEST} or newer: upgrade it")
         weak = await self._weakness(found, fetch)
         if not self._accept:
             self.refuse(weak)
@@ -103,8 +95,8 @@ class ServerChecks:
         self._problems.report(SERVER, [line for line in (weak, lag) if line])
         if found["read_only"]:
             raise ServerUnfit(SERVER, READ_ONLY)
-        if (found["revision"] or "") < self._needed:
-            raise ServerUnfit(SERVER, self._unmigrated(found["revision"] or "none"))
+        if (found["revision"] or "") < NEWEST_REVISION:
+            raise ServerUnfit(SERVER, _unmigrated(found["revision"] or "none"))
         self._identity.learn(found["identity"])
 
     def refuse(self, line: str) -> None:
@@ -128,9 +120,6 @@ class ServerChecks:
             f"Remedy: {' '.join(remedies)}"
         )
 
-    def _unmigrated(self, revision: str) -> str:
-        return f"the schema is at revision {revision}, this release needs {self._needed}: run sluice migrate"
-
 
 async def describe_crowding(ask: Fetch, pool_size: int) -> list[str]:
     """Say so if PostgreSQL has too few connections for the processes seen there, should each use all of its pool.
@@ -149,9 +138,8 @@ async def describe_crowding(ask: Fetch, pool_size: int) -> list[str]:
     ]
 
 
-def newest_revision() -> str:
-    """Name the newest revision that this release ships; a newer one in the database does no harm."""
-    return max(path.name[:4] for path in MIGRATIONS.glob("[0-9]*.py"))
+def _unmigrated(revision: str) -> str:
+    return f"the schema is at revision {revision}, this release needs {NEWEST_REVISION}: run sluice migrate"
 
 
 def given_settings() -> list[tuple[str, str]]:

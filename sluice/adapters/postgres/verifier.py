@@ -7,9 +7,9 @@ and everything else is read in one snapshot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -24,6 +24,7 @@ INVARIANTS = QUERIES / "verifier" / "invariants"
 # For this transaction alone: behind a pooler, the session may be somebody else's next. A check may well read a whole table.
 _READING = """\
 begin read only; set local enable_seqscan = on; set local plan_cache_mode = auto; set local statement_timeout = {limit_ms:.0f}"""
+T = TypeVar("T")
 KEEPER_S = 5.0
 """Seconds for one check while a keeper verifies."""
 
@@ -55,28 +56,20 @@ class PostgresVerifier:
         self._url, self.checks, self._fragments = url, load_checks(), load_fragments()
         self._patience_s = settings.lease_s + 5 * settings.keeper_s + 5
 
-    async def verify(self, newest: int) -> list[Finding]:
-        return [found async for found in self.findings(newest, KEEPER_S)]
-
-    async def findings(self, newest: int | None, check_s: float) -> AsyncIterator[Finding]:
-        """Run one check after the other. `newest` None: look at every job there is."""
+    async def verify(self, newest: int | None, check_s: float = KEEPER_S) -> list[Finding]:
+        """Run one check after the other, each for so many seconds at most. `newest` None: look at every job there is."""
+        found = []
         async with self._session() as connection:
             for check in self.checks.values():
                 async with self._reading(connection, check_s):
-                    found = await self.run(connection, check, newest, check_s)
-                yield found
+                    found.append(await self.run(connection, check, newest, check_s))
+        return found
 
     async def run(
         self, connection: asyncpg.Connection[asyncpg.Record], check: Check, newest: int | None, check_s: float
     ) -> Finding:
         """Run one check. Raises TryAgain if it takes too long, ServerAway, ServerUnfit."""
-        try:
-            async with asyncio.timeout(check_s + 1):
-                rows = await connection.fetch(self._statement(check, newest))
-        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-            raise ServerUnfit("postgresql", f"{error}: run sluice migrate") from error
-        except Exception as error:
-            raise translated(error) from error
+        rows = await _in_time(connection.fetch(self._statement(check, newest)), check_s + 1)
         return Finding(check.name, rows[0][0], tuple(rows[0][1]))
 
     @asynccontextmanager
@@ -93,16 +86,9 @@ class PostgresVerifier:
         self, connection: asyncpg.Connection[asyncpg.Record], check_s: float
     ) -> AsyncIterator[None]:
         """Let nothing be written in the block, and no statement take longer than this. After an error, cut the connection off."""
-        await self._execute(connection, _READING.format(limit_ms=check_s * 1000))
+        await _in_time(connection.execute(_READING.format(limit_ms=check_s * 1000)), KEEPER_S)
         yield
-        await self._execute(connection, "commit")
-
-    async def _execute(self, connection: asyncpg.Connection[asyncpg.Record], statement: str) -> None:
-        try:
-            async with asyncio.timeout(KEEPER_S):
-                await connection.execute(statement)
-        except Exception as error:
-            raise translated(error) from error
+        await _in_time(connection.execute("commit"), KEEPER_S)
 
     def _statement(self, check: Check, newest: int | None) -> str:
         """Complete a check. If it looks at history, `newest` limits that to so many of the jobs that came last."""
@@ -115,3 +101,13 @@ class PostgresVerifier:
             "solo_crash_limit": str(SOLO_CRASH_LIMIT),
         }
         return fill(self._fragments["count_offenders"], {"check": fill(fill(check.sql, values), values)})
+
+
+async def _in_time(answer: Awaitable[T], most_s: float) -> T:
+    try:
+        async with asyncio.timeout(most_s):
+            return await answer
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise ServerUnfit("postgresql", f"{error}: run sluice migrate") from error
+    except Exception as error:
+        raise translated(error) from error

@@ -40,11 +40,11 @@ class Guard(NamedTuple):
 
 
 KEEPER = "consumer/keeper/timetable.py"
-NO_SEARCH = (Cut(KEEPER, "        if broker.configured:\n", "        if False:\n"),)
+NO_SEARCH = (Cut(KEEPER, "        if ports.depths:\n", "        if False:\n"),)
 """Removes the search for messages that RabbitMQ has lost."""
 
 _REPUBLISH_OUTBOX = (
-    '            "publish": RepublishOutbox(store, publisher, telemetry, lambda: broker.connected).once,\n'
+    '            "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,\n'
 )
 _BLIND_ACCEPT = """\
         try:

@@ -75,7 +75,7 @@ MUTANTS = (
     ),
     Mutant(
         "a newer version gives the result of an older one",
-        (Cut(f"{_QUERIES}/fragments/only_its_own_result.sql", "case when not wanted.older then fingerprint end", "fingerprint"),),
+        (Cut(f"{_QUERIES}/fragments/claimed.sql", "case when not wanted.older then fingerprint end", "fingerprint"),),
         ("tests/contract/test_job_store.py::test_a_newer_version_gives_no_result_for_the_version_that_was_asked_for",),
     ),
     Mutant(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding, newest_revision
+from sluice.adapters.postgres.server_checks import NEWEST_REVISION, ServerChecks, describe_crowding
 from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerUnfit
@@ -21,7 +21,7 @@ GOOD = {
     "synchronous_commit": "on",
     "read_only": False,
     "release": 150_018,
-    "revision": newest_revision(),
+    "revision": NEWEST_REVISION,
     "standby_may_lag": False,
     "identity": "one",
     "lost": [],
@@ -98,7 +98,7 @@ async def test_a_commit_that_waits_for_the_disk_is_good(value: str) -> None:
 async def test_a_server_that_is_too_old_is_final_whatever_is_accepted() -> None:
     line = await final(release=140_022)
     assert "release 14; it has to be 15 or newer" in line
-    assert line.endswith("upgrade the server")
+    assert line.endswith("upgrade it")
     with pytest.raises(ServerUnfit):
         await check(ServerChecks(accept=True), release=140_022)
 

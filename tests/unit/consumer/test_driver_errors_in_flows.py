@@ -192,7 +192,7 @@ def refusing_keeper(error: Exception) -> Iterator[tuple[Any, Events]]:
     events, port = Events(), Refusing(error)
     telemetry = Telemetry(events)
     settings = settings.model_copy(update={"verify_s": 0})
-    timetable = Timetable(KeeperPorts(*[cast(Any, port)] * 8), settings, telemetry)
+    timetable = Timetable(KeeperPorts._make([port] * 7 + [lambda: True, port.depths]), settings, telemetry)
     yield timetable.make_keeper(cast(Any, None), {}, cast(Any, port)), events
 
 
@@ -201,7 +201,6 @@ async def test_no_duty_ends_the_keeper() -> None:
         with refusing_keeper(error) as (keeper, events):
             assert await keeper.look() == 1
             for name in keeper.duties:
-                keeper._busy[name] = None
                 await keeper._do(name)
             assert repr(keeper) == "<Keeper at rest>"
         named = {fields["duty"] for fields in events.fields(Event.DUTY_FAILED)}

@@ -34,8 +34,10 @@ def _rescue_duty(store: FakeKeeperStore, contact: SimpleNamespace) -> Duty:
     """Return the duty as the timetable makes it."""
     settings = Settings(postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
     others = dict.fromkeys(("prune", "statistics", "schedules", "verifier", "board"))
-    broker = SimpleNamespace(configured=False, connected=False)
-    ports = cast(KeeperPorts, SimpleNamespace(**others, keeper=store, cache=FakeCache(), broker=broker))
+    ports = cast(
+        KeeperPorts,
+        SimpleNamespace(**others, keeper=store, cache=FakeCache(), connected=bool, depths=None),
+    )
     keeper = Timetable(ports, settings, Telemetry()).make_keeper(
         cast(OutboxPublisher, None), {}, cast(Lease, contact)
     )

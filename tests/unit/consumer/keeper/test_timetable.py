@@ -23,6 +23,10 @@ ALWAYS = {
 ONLY_WITH_RABBITMQ = {"find-lost"}
 
 
+async def _depths() -> dict[str, int]:
+    return {}
+
+
 @pytest.mark.parametrize(
     ("configured", "expected"), [(True, ALWAYS | ONLY_WITH_RABBITMQ), (False, ALWAYS)]
 )  # fmt: skip
@@ -30,9 +34,10 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     settings = Settings(
         postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
-    broker = SimpleNamespace(configured=configured, connected=True, depths=None)
     others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
-    ports = cast(KeeperPorts, SimpleNamespace(**others, broker=broker))
+    ports = cast(
+        KeeperPorts, SimpleNamespace(**others, connected=bool, depths=_depths if configured else None)
+    )
     timetable = Timetable(ports, settings, Telemetry())
     keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
     assert set(keeper.rates) == expected

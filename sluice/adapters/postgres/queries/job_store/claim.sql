@@ -1,5 +1,4 @@
--- Claim queued jobs to run them, raising the fence. Waits for rows that are locked: a cancel that rolls back must not make
--- its job look void.
+-- Claim queued jobs to run them. Waits for rows that are locked: a cancel that rolls back must not make its job look void.
 -- $1: ids; $2: owner; $3: kinds known here; $4: seconds for which the lease has to hold; $5: the versions of the kinds.
 with wanted as materialized (
     select id, handler_version < :version_here as older from jobs
@@ -8,9 +7,4 @@ with wanted as materialized (
     order by id
     for update
 )
-update jobs
-set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now(),
-    :only_its_own_result
-from wanted
-where jobs.id = wanted.id
-returning :job, :input, null::bytea as result, null::bytea as error
+:claimed

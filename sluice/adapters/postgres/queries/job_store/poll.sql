@@ -24,18 +24,15 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, sh
             order by offered_until limit waiting.jobs for update skip locked
         ) as locked
     ) as placed join share using (priority)
-), wanted as materialized (
+), taken as materialized (
     select id, overdue, older from candidate order by round, rank, place limit $6::int
 ), late as (
-    select id from wanted where overdue
+    select id from taken where overdue
+), wanted as (
+    select id, older from taken where not overdue
 ), failed as (
     :overdue
 ), claimed as (
-    update jobs
-    set state = 'running', version = version + 1, fence = fence + 1, attempt = attempt + 1, owner = :lease, started_at = now(),
-        :only_its_own_result
-    from wanted
-    where jobs.id = wanted.id and not wanted.overdue and jobs.id = any(array(select id from wanted))
-    returning :job, :input, null::bytea as result, null::bytea as error
+    :claimed
 )
 select * from claimed union all select * from failed

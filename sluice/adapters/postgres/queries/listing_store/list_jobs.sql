@@ -1,31 +1,22 @@
--- List jobs of a tenant, newest first: the newest of each group of states that has an index, merged. The rows are compared in
--- the form the indexes have, and one that they say, so that no other index and no scan can serve. Other filters are applied to what an index yields,
--- and the rows examined are counted: the last one that may be examined of a group is returned (`bound`), whether it fits or not,
--- as more may fit below it. A scalar subquery tells whether a job was retried: `not exists` may be planned as a hash of the whole
--- table.
+-- List jobs of a tenant, newest first: the newest of each group of states that has an index, merged. Other filters are
+-- applied to what an index yields, and the rows examined are counted: the last one that may be examined of a group is returned (`bound`),
+-- whether it fits or not, as more may fit below it. A scalar subquery tells whether a job was retried: `not exists` may be planned as a
+-- hash of the whole table.
 -- $1: tenant; $2: states; $3: below this id; $4: not below this one; $5: kind; $6: tag; $7: created from; $8: created
 -- before; $9: error fingerprint (null: any); $10: only what a cancel or a retry would change; $11: the most rows to examine
 -- of a group; $12: the most rows to return.
 with seen as materialized (
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
-     where finished_at is null and $2::text[] && array['scheduled', 'queued', 'running']
-       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
-     order by tenant desc, id desc limit $11::int)
+     where finished_at is null and $2::text[] && array['scheduled', 'queued', 'running'] and :below)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
-     where result is not null and 'succeeded' = any($2)
-       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
-     order by tenant desc, id desc limit $11::int)
+     where result is not null and 'succeeded' = any($2) and :below)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
-     where finished_at is not null and result is null and cancel_requested_at is null and 'failed' = any($2)
-       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
-     order by tenant desc, id desc limit $11::int)
+     where finished_at is not null and result is null and cancel_requested_at is null and 'failed' = any($2) and :below)
     union all
     (select *, row_number() over (order by tenant desc, id desc) as place from jobs
-     where finished_at is not null and cancel_requested_at is not null and 'cancelled' = any($2)
-       and tenant >= '' and (tenant, id) < ($1, $3::uuid) and (tenant, id) >= ($1, $4::uuid)
-     order by tenant desc, id desc limit $11::int)
+     where finished_at is not null and cancel_requested_at is not null and 'cancelled' = any($2) and :below)
 ), hits as materialized (
     select id, fits, place = $11 as bound
     from (select id, place,

@@ -10,7 +10,7 @@ with turn as (
         last_job_id = coalesce(($4::uuid[])[cardinality($4::uuid[])], last_job_id)
     where id = $1::uuid and ($2::timestamptz is null or (next_at = $2::timestamptz and not paused))
     returning tenant, name, kind, input, options
-), fired as (
+), changed as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, deadline, run_at, queued_at,
                       tags)
     select new.id, tenant, kind, (options->>'handler_version')::int, options->>'lane', options->>'priority', 'queued',
@@ -19,11 +19,8 @@ with turn as (
            now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),
            array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31))
     from turn, unnest($4::uuid[], $5::timestamptz[]) as new(id, tick)
-    returning id, lane, priority
+    returning id, lane, priority, state
 ), long as (
-    insert into inputs (id, input) select id, turn.input from fired, turn where length(turn.input) > $6::int
-), sent as (
-    insert into outbox (lane, priority, ids, due)
-    select lane, priority, array_agg(id order by id), now() from fired group by lane, priority
-)
+    insert into inputs (id, input) select id, turn.input from changed, turn where length(turn.input) > $6::int
+), :sent
 select exists (select from turn)

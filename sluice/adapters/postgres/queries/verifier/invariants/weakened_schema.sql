@@ -1,25 +1,17 @@
 -- A constraint, trigger or index that guards the record is missing, switched off or not valid. What they forbid has no check of its own.
 -- Do: run sluice migrate; create what is still missing by hand, as the first migration does: PostgreSQL names a row that it forbids.
-with wanted(kind, name) as (values
-    ('constraint', 'jobs_pkey'), ('constraint', 'jobs_state_check'), ('constraint', 'jobs_priority_check'),
-    ('constraint', 'running_has_owner'), ('constraint', 'terminal_is_finished'), ('constraint', 'finished_expires'),
-    ('constraint', 'scheduled_has_time'), ('constraint', 'waiting_was_queued'), ('constraint', 'success_has_result'),
-    ('constraint', 'cancelled_was_asked_for'), ('constraint', 'ending_obeys_cancel'),
-    ('constraint', 'idempotency_keys_pkey'), ('constraint', 'outbox_pkey'), ('constraint', 'attempts_pkey'),
-    ('constraint', 'inputs_pkey'), ('constraint', 'consumers_pkey'),
-    ('trigger', 'jobs_history'),
-    ('index', 'jobs_due'), ('index', 'jobs_waiting'), ('index', 'jobs_open'), ('index', 'jobs_deadline'),
-    ('index', 'jobs_flight'), ('index', 'jobs_results'), ('index', 'jobs_expired'), ('index', 'jobs_retry'),
-    ('index', 'outbox_due')
-), good(kind, name) as (
-    select 'constraint', conname from pg_constraint
-    where convalidated
-      and conrelid in ('jobs'::regclass, 'idempotency_keys'::regclass, 'outbox'::regclass, 'attempts'::regclass,
-                       'inputs'::regclass, 'consumers'::regclass)
+with wanted(name) as (
+    select unnest('{jobs_pkey, jobs_state_check, jobs_priority_check, running_has_owner, terminal_is_finished, finished_expires,
+                    scheduled_has_time, waiting_was_queued, success_has_result, cancelled_was_asked_for, ending_obeys_cancel, jobs_history,
+                    idempotency_keys_pkey, outbox_pkey, attempts_pkey, inputs_pkey, consumers_pkey, jobs_due, jobs_waiting, jobs_open,
+                    jobs_deadline, jobs_flight, jobs_results, jobs_expired, jobs_retry, outbox_due}'::text[])
+), good(name) as (
+    select conname from pg_constraint
+    where convalidated and conrelid = any('{jobs, idempotency_keys, outbox, attempts, inputs, consumers}'::regclass[])
     union all
-    select 'trigger', tgname from pg_trigger where tgrelid = 'jobs'::regclass and tgenabled in ('O', 'A')
+    select tgname from pg_trigger where tgrelid = 'jobs'::regclass and tgenabled in ('O', 'A')
     union all
-    select 'index', relname from pg_index join pg_class on pg_class.oid = indexrelid
-    where indisvalid and indrelid in ('jobs'::regclass, 'outbox'::regclass)
+    select relname from pg_index join pg_class on pg_class.oid = indexrelid
+    where indisvalid and indrelid = any('{jobs, outbox}'::regclass[])
 )
-select kind || ' ' || name from (select * from wanted except select * from good) as missing
+select name from wanted except select name from good
