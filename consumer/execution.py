@@ -132,6 +132,8 @@ class Execution:
         began = monotonic()
         try:
             ending = await self._hosts.run(attempt)
+            if isinstance(ending, bytes) and isinstance(attempt.stopped, Released):
+                return ending  # it had succeeded before its host heard of the stop, which says so otherwise
             return attempt.stopped or ending
         except BaseException as error:  # noqa: BLE001  whatever it is: a job that is not settled would run for ever
             return error

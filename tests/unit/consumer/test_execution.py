@@ -150,6 +150,22 @@ async def test_a_stop_gives_back_what_runs(consumer: InMemoryConsumer) -> None:
     assert consumer.events.count(Event.RELEASED) == 2
 
 
+async def test_a_success_that_is_under_way_when_the_stop_comes_counts(
+    consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = consumer.hosts.run
+
+    async def run_and_stop(attempt: Attempt) -> Ending:
+        ending = await run(attempt)
+        consumer.execution.release_all()
+        return ending
+
+    monkeypatch.setattr(consumer.hosts, "run", run_and_stop)
+    good, bad = consumer.job(), consumer.job(fail=True)
+    await consumer.bring_settled(good, bad)
+    assert (consumer.state(good), consumer.state(bad)) == ("succeeded", "queued")
+
+
 async def test_the_newest_claim_of_each_queue_is_remembered(consumer: InMemoryConsumer) -> None:
     early, late = AT - timedelta(hours=1), AT + timedelta(hours=1)
     await consumer.bring_settled(consumer.job(queued_at=late))
