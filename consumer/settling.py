@@ -107,7 +107,9 @@ class Settling:
     async def _find_own_write(self, ending: Transition) -> Settled | None:
         """Find out whether a refused ending is this process's own earlier write, whose reply was lost."""
         job = (await self._store.look_up([ending.id])).get(ending.id)
-        if job is None or job.fence != ending.fence or job.state not in (ending.state, JobState.CANCELLED):
+        if job is None or (job.fence, job.error) != (ending.fence, ending.error):
+            return None
+        if job.state not in (ending.state, JobState.CANCELLED):
             return None
         return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
 

@@ -172,6 +172,18 @@ async def test_announcing_goes_on_when_redis_has_forgotten_the_script(setup: Cac
     assert setup.events == []
 
 
+async def test_a_redis_that_takes_no_writes_wakes_waiters_all_the_same(setup: CacheSetup) -> None:
+    job = finished_job()
+    async with setup.listening() as heard:
+        await setup.client.config_set("min-replicas-to-write", 1)
+        try:
+            with pytest.raises(ServerAway):
+                await setup.announce_finished(job)
+        finally:
+            await setup.client.config_set("min-replicas-to-write", 0)
+        await until(lambda: job.id in heard)
+
+
 async def test_a_frozen_redis_costs_a_read_no_more_than_its_budget(setup: CacheSetup) -> None:
     await setup.ports.connection.ping()
     with frozen(setup.server):

@@ -224,6 +224,14 @@ async def test_another_ones_write_is_not_taken_for_ours_after_a_lost_reply(
     assert (setup.events.count(Event.STALE), setup.cache.documents) == (1, {})
 
 
+async def test_an_error_that_another_wrote_is_not_shown_as_ours(setup: Setup) -> None:
+    setup.script["settle"].append(refused())
+    attempt = setup.attempt()
+    setup.record.add(setup.job(attempt), state=JobState.FAILED, error=b'{"type":"worker-lost"}')
+    await setup.settle(attempt, GiveUp("no"))
+    assert (setup.events.count(Event.STALE), setup.cache.documents) == (1, {})
+
+
 async def test_a_job_that_is_gone_from_the_record_is_stale(setup: Setup) -> None:
     setup.script["settle"].append(refused())
     attempt = setup.attempt()
