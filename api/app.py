@@ -51,8 +51,9 @@ from api.state import ApiState
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
-from sluice.core.count_lanes import CountLanes, show_lane_gauges
+from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import Invalid
+from sluice.core.lane_gauges import show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes

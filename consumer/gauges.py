@@ -9,7 +9,7 @@ from consumer.hosts.hosts import Hosts
 from consumer.intake.polling import FallbackPoller
 from consumer.keeper.verify_record import VerifyRecord
 from consumer.lane_slots import LaneSlots
-from sluice.core.count_lanes import Metrics
+from sluice.core.lane_gauges import Metrics
 
 RUNAWAY_S = 600.0
 """Seconds for which /check tells of a handler that would not end."""

@@ -33,7 +33,7 @@ from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.core.catalogue import KindInfo
-from sluice.core.count_lanes import show_lane_gauges
+from sluice.core.lane_gauges import show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works

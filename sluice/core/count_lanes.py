@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from time import monotonic
-from typing import Protocol
 
 from sluice.core.errors import Malformed, ServerAway
 from sluice.core.ports import StatisticsBoard, StatisticsStore
@@ -82,38 +80,3 @@ class CountLanes:
     def oldest_undispatched_s(self) -> float:
         """Read how long the oldest of the jobs has waited whose messages RabbitMQ has not confirmed."""
         return max(self.read(lambda lane: lane.oldest_undispatched_s).values(), default=0.0)
-
-
-class Metrics(Protocol):
-    """Where gauges are shown."""
-
-    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Show `read()` as `sluice_<name>`."""
-
-    def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Show each of `read()` as `sluice_<name>` with its key as this label."""
-
-
-def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
-    """Show lanes as the record has them: every process shows the same, so do not add them up."""
-    figures: dict[str, tuple[str, Callable[[LaneStatistics], float]]] = {
-        "queued_jobs": ("jobs that wait for a slot, counted up to 200,000", lambda lane: lane.queued),
-        "running_jobs": ("running jobs", lambda lane: lane.running),
-        "lane_slots": (
-            "slots of all living consumers that serve the lane; 0 if none does",
-            lambda lane: lane.slots,
-        ),
-        "oldest_queued_seconds": (
-            "how long the oldest queued job has waited",
-            lambda lane: lane.oldest_queued_s,
-        ),
-    }
-    for name, (meaning, figure) in figures.items():
-        metrics.gauges(
-            name, f"{meaning}, by lane; every process shows the same", "lane", partial(count.read, figure)
-        )
-    metrics.gauge(
-        "oldest_undispatched_seconds",
-        "the longest time that a queued job has waited for RabbitMQ to confirm its message",
-        count.oldest_undispatched_s,
-    )

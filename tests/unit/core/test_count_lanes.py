@@ -13,9 +13,9 @@ from sluice.core.count_lanes import (
     MOST,
     SHARE,
     CountLanes,
-    show_lane_gauges,
 )
 from sluice.core.errors import TryAgain
+from sluice.core.lane_gauges import show_lane_gauges
 from sluice.core.queue_stats import (
     LaneCount,
     LaneStatistics,
