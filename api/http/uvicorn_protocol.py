@@ -2,8 +2,9 @@
 
 uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
 second wake-up, cost more than all of our own work (docs/performance.md). It keeps headers of any length, and so does its
-parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of a
-request that offers another protocol (Upgrade) its parser skips the body.
+parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of
+pipelined requests it goes on reading more while it answers some. Of a request that offers another protocol (Upgrade) its parser skips
+the body.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ class JoinedWrites:
 MOST_HEAD = 32 * 1024
 """Bytes of a request's target and headers together, and of what follows a body in parts."""
 
+AT_ONCE = 8 * 1024
+"""Bytes that are parsed at once: pipelined requests take a hundred times as much memory."""
+
 
 class NoTrailers(list[Header]):
     """Where a request's trailers go: nobody reads them, so they are not kept."""
@@ -100,6 +104,8 @@ class Protocol(HttpToolsProtocol):
     _unparsed = 0
     """Bytes that came since a head was complete or a part of a body arrived: the parser may hold them all, unseen."""
     _before_offer: RequestResponseCycle | None = None
+    _held = b""
+    """What has come and is not parsed yet."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Join the writes of a new connection."""
@@ -114,11 +120,15 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse it, but refuse a head as soon as it is too large, and drop the rest of one that was refused.
 
-        As much of it as a head may have comes first, so that nothing is made of more.
+        While a request waits for the answers to earlier ones, nothing more is made of what comes.
         """
-        self._feed(data[: MOST_HEAD + 1])
-        if len(data) > MOST_HEAD + 1:
-            self._feed(data[MOST_HEAD + 1 :])
+        data = self._held + data
+        self._held = b""
+        for begin in range(0, len(data), AT_ONCE):
+            if self.pipeline:
+                self._held = data[begin:]
+                return
+            self._feed(data[begin : begin + AT_ONCE])
 
     def on_headers_complete(self) -> None:
         """Start the request. Raises SluiceError, which ends the parsing before anybody sees the request."""
@@ -142,6 +152,14 @@ class Protocol(HttpToolsProtocol):
         """Add a part to the body."""
         self._unparsed = 0
         super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Answer the next request. Read on once all that are here are answered, or have begun to be."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+        elif self._held:
+            self.data_received(b"")
 
     def _feed(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():

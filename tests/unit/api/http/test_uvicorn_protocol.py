@@ -12,7 +12,7 @@ import uvicorn
 from httptools import HttpResponseParser
 
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
-from api.http.uvicorn_protocol import JoinedWrites, Protocol
+from api.http.uvicorn_protocol import AT_ONCE, JoinedWrites, Protocol
 from sluice.adapters.http_server import EmbeddedServer, listen
 
 PART = b"x" * 1_000
@@ -81,10 +81,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Server:
-    """A server on a free port, and what it wrote."""
+    """A server on a free port, its connections, and what it wrote."""
 
-    def __init__(self, port: int, writes: list[bytes]) -> None:
-        self.port, self.writes = port, writes
+    def __init__(self, port: int, writes: list[bytes], protocols: list[Protocol]) -> None:
+        self.port, self.writes, self.protocols = port, writes, protocols
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -99,12 +99,14 @@ class Server:
 async def serving(app: AsgiApp, idle_s: Any = 1, head_s: Any = None) -> AsyncIterator[Server]:
     """Serve this application; a connection without a request is closed after `idle_s`, or sooner if it has had none."""
     writes: list[bytes] = []
+    protocols: list[Protocol] = []
 
     class Watched(Protocol):
         head_timeout_s = head_s or idle_s
         linger_s = 0.2
 
         def connection_made(self, transport: Any) -> None:
+            protocols.append(self)
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 
     config = uvicorn.Config(
@@ -115,7 +117,7 @@ async def serving(app: AsgiApp, idle_s: Any = 1, head_s: Any = None) -> AsyncIte
     with listen("127.0.0.1", 0) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield Server(listener.getsockname()[1], writes)
+            yield Server(listener.getsockname()[1], writes, protocols)
         finally:
             server.should_exit = True
             await asyncio.wait([task])
@@ -138,6 +140,11 @@ class Answers:
 
     def on_message_complete(self) -> None:
         self.bodies.append(self._body)
+
+    async def read_more(self, count: int, reader: asyncio.StreamReader) -> list[bytes]:
+        """The bodies of all answers, once there are so many more."""
+        self._count += count
+        return await self.read(reader)
 
     async def read(self, reader: asyncio.StreamReader) -> list[bytes]:
         """The bodies of so many answers."""
@@ -191,6 +198,48 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     async with serving(slow_first) as server, server.connected() as (reader, writer):
         writer.write(b"".join(ask(f"/{number:02}") for number in range(100)))
         assert await Answers(100).read(reader) == [b"%02d" % number for number in range(100)]
+
+
+async def test_however_many_requests_are_pipelined_few_are_in_memory_at_once() -> None:
+    """Each is far larger there than on the wire."""
+    most = 0
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal most
+        most = max(most, *(len(each.pipeline) for each in server.protocols))
+        await small(scope, receive, send)
+
+    async with serving(look) as server, server.connected() as (reader, writer):
+        answers = Answers(0)
+        for _ in range(4):
+            writer.write(b"GET /00 HTTP/1.1\r\n\r\n" * 2_500)
+            await answers.read_more(1, reader)
+        assert len(await answers.read_more(9_996, reader)) == 10_000
+    assert 100 < most < 1.1 * AT_ONCE / 20
+
+
+async def test_what_is_pipelined_is_not_read_before_its_time() -> None:
+    turns = asyncio.Semaphore(8)
+
+    async def one_a_turn(scope: Scope, receive: Receive, send: Send) -> None:
+        await turns.acquire()
+        await small(scope, receive, send)
+
+    async with serving(one_a_turn) as server, server.connected() as (reader, writer):
+        writer.write(b"GET /00 HTTP/1.1\r\n\r\n" * 250_000)
+        await Answers(8).read(reader)
+        await asyncio.sleep(0.05)
+        assert 0 < len(server.protocols[0]._held) <= 512 * 1024
+        writer.transport.abort()
+
+
+async def test_a_body_behind_pipelined_requests_is_taken_in_whole() -> None:
+    async with serving(echo) as server, server.connected() as (reader, writer):
+        writer.write(ask("/") * 400 + b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        seen = b""
+        while b"x-size: 300000" not in seen:
+            seen += await asyncio.wait_for(reader.read(65_536), 5)
+    assert seen.count(b"HTTP/1.1 200") == 401
 
 
 async def test_a_request_that_is_no_http_is_answered_before_the_connection_closes() -> None:
