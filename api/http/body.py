@@ -35,6 +35,8 @@ B = TypeVar("B", bytes, bytearray)
 _JSON = re.compile(r"(?:application|text)/json|[^/\s]+/[^/\s]+\+json")
 _CHARSETS = {None, "", "utf-8", "utf8", "us-ascii", "ascii"}
 _AS_IT_IS = {b"", b"identity"}
+_LONGEST_TYPE = 1024
+"""Characters of a Content-Type: the library takes time with the square of its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def check_headers(headers: Iterable[Header], limit: int) -> int:
         if name == b"content-type":
             types.append(value)
         elif name == b"content-encoding" and value.lower() not in _AS_IT_IS:
-            detail = f"Send the body without Content-Encoding: {value.decode('latin-1')}."
+            detail = f"Send the body without Content-Encoding: {value[:100].decode('latin-1')}."
             raise UnsupportedMediaType(detail, (b"accept-encoding", b"identity"))
         elif name == b"content-length":
             size = int(value)
@@ -86,6 +88,8 @@ def check_headers(headers: Iterable[Header], limit: int) -> int:
 
 def _check_type(text: str) -> None:
     """Check that this means JSON in UTF-8. Raises UnsupportedMediaType."""
+    if len(text) > _LONGEST_TYPE:
+        raise UnsupportedMediaType(f"Send Content-Type: application/json, not {len(text)} characters of it.")
     header = Message()
     header["content-type"] = text
     if not _JSON.fullmatch(header.get_content_type()):

@@ -24,7 +24,7 @@ _ASSIGNED = re.compile(
         | =>|:=|[:=] ) [ \t]{0,3}
     | (?<=[a-zA-Z0-9])[ ]+(?=[^\s-])                 # --password x
     )
-    (?: \\+["'].*?(?:\\+["']|$)                      # quoted within quotes
+    (?: \\+["'][^\\]*+(?:\\++(?!["'])[^\\]*+)*+(?:\\++["']|$)   # quoted within quotes
       | [brfu]{0,2}"(?:[^"\\]|\\.)*"? | [brfu]{0,2}'(?:[^'\\]|\\.)*'?
       | \[[^\]]*\]? | \{[^}]*\}? | \([^)]*\)?        # several
       | (?:bearer|basic|token|digest|apikey|negotiate)\s+[^\s"'&]+
@@ -42,7 +42,7 @@ _IN_QUOTED_ADDRESS = re.compile(
 _SHAPES = re.compile(
     r"""(slc_[A-Za-z0-9]{12}_)[A-Za-z0-9]{32}_[0-9a-f]{8}   # ours; the first part only names the key
     | ([Bb]earer\s+)[\w.~+/=-]{8,}
-    | eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?                  # a JSON web token
+    | (?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*)?      # a JSON web token
     | (?:gh[pousr]_|github_pat_|xox[abeprs]-|sk-|glpat-)[\w-]{16,}
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|$)""",
     re.VERBOSE | re.DOTALL,

@@ -44,6 +44,7 @@ def parse(raw: Raw) -> Any:
 def _walk(value: Any, raw: Raw) -> int:
     """Check every scalar, level by level; return the number of keys, by which duplicates are noticed."""
     keys = items = 0
+    any_large = False
     level = [value]
     depth = 0
     while level:
@@ -57,7 +58,7 @@ def _walk(value: Any, raw: Raw) -> int:
             elif kind is list:
                 below.extend(each)
             else:
-                _check_scalar(each, raw)
+                any_large |= _check_scalar(each)
                 continue
             if depth == MAX_DEPTH:
                 raise _flaw("too-deep", f"Nested deeper than {MAX_DEPTH} levels.")
@@ -66,10 +67,13 @@ def _walk(value: Any, raw: Raw) -> int:
             raise _too_many()
         level = below
         depth += 1
+    if any_large:
+        _check_wholes(raw)
     return keys
 
 
-def _check_scalar(value: Any, raw: Raw) -> None:
+def _check_scalar(value: Any) -> bool:
+    """Check one; true for a float that may have been a whole number."""
     kind = type(value)
     if kind is str:
         if "\x00" in value:
@@ -77,8 +81,7 @@ def _check_scalar(value: Any, raw: Raw) -> None:
     elif kind is int:
         if not -MAX_WHOLE <= value <= MAX_WHOLE:
             raise _unsafe(str(value))
-    elif kind is float and not -MAX_WHOLE <= value <= MAX_WHOLE:
-        _check_wholes(raw)
+    return kind is float and not -MAX_WHOLE <= value <= MAX_WHOLE
 
 
 def _check_wholes(raw: Raw) -> None:

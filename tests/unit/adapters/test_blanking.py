@@ -124,3 +124,8 @@ def test_any_text_is_read(before: str, after: str) -> None:
 @pytest.mark.timeout(5)
 def test_no_text_takes_long(text: str) -> None:
     blank_secrets(text * (40_000 // len(text)))
+
+
+@pytest.mark.timeout(5)
+def test_no_quoted_text_takes_long() -> None:
+    blank_secrets('pwd=\\"' + "\\" * 200_000)

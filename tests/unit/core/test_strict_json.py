@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.core import strict_json
 from sluice.core.errors import Invalid, Malformed
 from sluice.core.strict_json import MAX_DEPTH, MAX_ITEMS, parse
 from sluice.kind_schemas import MAX_WHOLE
@@ -146,3 +147,11 @@ def test_whatever_can_be_stored_survives_a_round_trip(value: object) -> None:
 def test_no_bytes_cause_anything_but_our_two_errors(raw: bytes) -> None:
     with contextlib.suppress(Malformed, Invalid):
         orjson.dumps(parse(raw))
+
+
+def test_whole_numbers_are_looked_for_once_however_many_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(strict_json, "_check_wholes", lambda raw: looked.append(len(raw)))
+    raw = orjson.dumps([1e99] * 1_000)
+    assert parse(raw) == [1e99] * 1_000
+    assert looked == [len(raw)]

@@ -78,6 +78,7 @@ def test_json_is_taken(media_type: bytes) -> None:
         [(b"content-type", b"application/json; charset=iso-8859-1")],
         [(b"content-type", b'application/json; charset="utf-16le"')],
         [(b"content-type", b"+json")],
+        [(b"content-type", b"application/json;" + b" " * 1_024)],
         [(b"content-type", b"application/x-ndjson")],
         [(b"content-type", b"\xff/json")],
     ],
