@@ -78,9 +78,8 @@ def _check_scalar(value: Any) -> bool:
     if kind is str:
         if "\x00" in value:
             raise _flaw("nul", "A string holds U+0000, which is not taken.")
-    elif kind is int:
-        if not -MAX_WHOLE <= value <= MAX_WHOLE:
-            raise _unsafe(str(value))
+    elif kind is int and not -MAX_WHOLE <= value <= MAX_WHOLE:
+        raise _unsafe(str(value))
     return kind is float and not -MAX_WHOLE <= value <= MAX_WHOLE
 
 
