@@ -107,19 +107,18 @@ class Claims:
         self._announcer.jobs_changed(*jobs)
 
     async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
-        jobs: dict[str, Job] = {}
-
-        def rest() -> list[str]:
-            return [job_id for job_id in ids if job_id not in jobs]
+        found: list[Job] = []
 
         async def claim_and_recover() -> None:
-            """The look comes last: the claim waits for a lost one that is still being committed, and is then void."""
-            jobs.update((job.id, job) for job in await self._jobs.claim(rest(), self._kinds))
-            found = await self._recover(partial(self._jobs.recover_lost_claims, rest()))
-            jobs.update((job.id, job) for job in found)
+            """The look comes last: the claim waits for a lost one that is still being committed, and is then void.
+
+            It alone counts: what was claimed before it may have been under a lease that is lost by now.
+            """
+            await self._jobs.claim(ids, self._kinds)
+            found.extend(await self._recover(partial(self._jobs.recover_lost_claims, ids)))
 
         await self._try_until_answered(slots, "claim", claim_and_recover)
-        return list(jobs.values())
+        return found
 
     async def _recover_lane(self, lane: str) -> list[Job]:
         return await self._recover(partial(self._jobs.recover_lane_claims, lane, self._kinds))

@@ -49,11 +49,11 @@ class DeliveryIntake:
         while taken := await self._buffer.take():
             async with self._slots.claiming:
                 jobs = await self._claims.claim(self._slots, list(taken))
+                self._execution.start(jobs, self._slots)  # at once, while the lease is theirs
                 if not self._slots.closed:
                     await self._claims.defer_unclaimed(taken.keys() - {job.id for job in jobs})
                     _account_for(taken)
                     self._slots.free(len(taken) - len(jobs))
-                self._execution.start(jobs, self._slots)
         await self._offer_left_over()
 
     async def watch(self, source: DeliverySource) -> None:

@@ -61,10 +61,10 @@ class PostgresJobStore(Store):
         await self.ask("delete_dispatched", outbox_ids)
 
     async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        return await self._claim("claim", ids, kinds)
+        return await self._ask_mine("claim", ids, list(kinds), self._hold_s, list(kinds.values()))
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
-        return await self.ask_jobs("recover_lost_claims", ids, self._owner.id)
+        return await self._ask_mine("recover_lost_claims", ids)
 
     async def read_input(self, job_id: str) -> bytes:
         rows = await self.ask("read_input", job_id)
@@ -80,18 +80,18 @@ class PostgresJobStore(Store):
     async def pull(
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
     ) -> list[Job]:
+        known = (list(kinds), self._hold_s, list(kinds.values()))
         weights = [WEIGHTS[priority] for priority in turns]
-        return await self._claim("poll", [lane], kinds, limit, list(turns), weights, list(turns.values()))
+        return await self._ask_mine("poll", [lane], *known, limit, list(turns), weights, list(turns.values()))
 
     async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
-        known = (list(kinds), MOST_RUNNING, list(kinds.values()))
-        return await self.ask_jobs("recover_lane_claims", [lane], self._owner.id, *known)
+        return await self._ask_mine(
+            "recover_lane_claims", [lane], list(kinds), MOST_RUNNING, list(kinds.values())
+        )
 
-    async def _claim(
-        self, query: str, what: Sequence[str], kinds: Mapping[str, int], *more: Any
-    ) -> list[Job]:
-        """Claim jobs of these kinds under the lease of this process. Raises LeaseOver if that was replaced meanwhile."""
-        lease, versions = self._owner.id, list(kinds.values())
-        jobs = await self.ask_jobs(query, what, lease, list(kinds), self._hold_s, versions, *more)
+    async def _ask_mine(self, query: str, what: Sequence[str], *more: Any) -> list[Job]:
+        """Ask for jobs under the lease of this process. Raises LeaseOver if that was replaced meanwhile."""
+        lease = self._owner.id
+        jobs = await self.ask_jobs(query, what, lease, *more)
         self._owner.require(lease)
         return jobs

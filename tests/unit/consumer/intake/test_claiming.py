@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.errors import BadRow
+from sluice.core.errors import BadRow, ServerAway
 from sluice.core.job import JobState
 from sluice.core.runtime.telemetry import Event
 from tests.support.faulty_store import Call, Gate, late, let_through, lost, refused
@@ -73,6 +73,32 @@ async def test_what_is_adopted_is_kept_although_the_next_call_fails(consumer: In
     job_id = consumer.job()
     await consumer.bring_settled(job_id)
     assert (consumer.record.jobs[job_id].fence, consumer.state(job_id)) == (1, "succeeded")
+
+
+async def test_what_was_claimed_under_a_lease_that_is_lost_meanwhile_is_not_begun(
+    consumer: InMemoryConsumer,
+) -> None:
+    async def lose_the_lease(_: Call) -> object:
+        consumer.record.owned.clear()
+        raise ServerAway("postgresql")
+
+    consumer.script["claim"].append(refused())
+    consumer.script["recover_lost_claims"].append(lose_the_lease)
+    job_id = consumer.job("shut")
+    delivery = await consumer.bring_settled(job_id)
+    assert (AT_WORK, consumer.state(job_id), delivery.acknowledged) == ([], "running", 1)
+
+
+async def test_a_job_begins_before_others_of_its_message_are_dealt_with(consumer: InMemoryConsumer) -> None:
+    """Its lease might be lost meanwhile, and nobody would stop it."""
+    gate = Gate()
+    consumer.script["defer_unclaimed"].append(lambda call: let_through(call, gate))
+    delivery = consumer.bring(consumer.job(state=JobState.CANCELLED), consumer.job("shut"))
+    await gate.reached.wait()
+    assert len(consumer.lease.held) == 1
+    gate.open.set()
+    DOORS["shut"].set()
+    await until(lambda: delivery.acknowledged)
 
 
 async def test_a_job_in_hand_is_not_adopted_a_second_time(consumer: InMemoryConsumer) -> None:
