@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
+from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
+from api.app import document_of as make_document
 from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
+from sluice.core.registry import Registry
+from sluice.handler import AnyHandler
 from tests.support.fakes import FakeCache
 from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
+
+
+@pytest.fixture(autouse=True, scope="session")
+def made_once() -> Iterator[None]:
+    """Make the OpenAPI document once for the same kinds: it takes longer than most tests."""
+    made: dict[tuple[object, ...], Any] = {}
+
+    def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> Any:
+        key = (wait_cap_s, *(registry[kind] for kind in registry))
+        if key not in made:
+            made[key] = make_document(app, registry, wait_cap_s)
+        return deepcopy(made[key])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("api.app.document_of", document_of)
+        yield
 
 
 @pytest.fixture
