@@ -30,7 +30,10 @@ class PostgresControlStore(Store):
         return next(iter(jobs), None)
 
     async def delete_job(self, tenant: str, job_id: str) -> bool:
-        return bool(await self.ask("delete_job", tenant, job_id))
+        while rows := await self.ask("delete_job", tenant, job_id):
+            if rows[0][0]:
+                return True
+        return False
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
         rows = await self.ask("list_attempts", job_id, MOST_ATTEMPTS, budget_s=self._read_s)

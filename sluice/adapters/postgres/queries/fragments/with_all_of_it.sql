@@ -1,11 +1,13 @@
--- Deletes what the jobs that are `gone` had, and returns their ids. Their idempotency keys stay: from then on they stand for no job.
+-- Deletes the jobs that are `old`, with all they had. Their idempotency keys stay, and stand for no job from then on: of a job with more
+-- than 10,000 so many are changed at a time, and it goes with the last of them.
 -- The ids come as arrays: a join may be planned as a walk of the whole table.
-long as (
+gone as (
+    delete from jobs where id = any(array(select id from old where keys <= 10000)) returning id
+), long as (
     delete from inputs where id = any(array(select id from gone))
 ), tries as (
     delete from attempts where job_id = any(array(select id from gone))
-), keys as (
+), freed as (
     update idempotency_keys set job_id = '00000000-0000-0000-0000-000000000000'
-    where job_id = any(array(select id from gone))
+    where ctid = any(array(select ctid from idempotency_keys where job_id = any(array(select id from old)) limit 10000))
 )
-select id::text from gone
