@@ -10,6 +10,11 @@ from sluice.errors import StartRefused
 
 def check_configuration(settings: Settings, kinds: Registry[KindInfo]) -> None:
     """Raise StartRefused if lanes, kinds and processes do not fit together."""
+    if settings.lease_s < 3 * settings.beat_s:
+        raise StartRefused(
+            f"SLUICE_LEASE_S: {settings.lease_s:g} s are over before two renewals have failed, one every {settings.beat_s:g} s: make it "
+            "at least three times SLUICE_BEAT_S"
+        )
     unknown = [name for name in settings.serve_lanes if name not in settings.lanes]
     if unknown:
         raise StartRefused(f"SLUICE_SERVE_LANES: there is no lane {unknown[0]!r} in SLUICE_LANES")

@@ -184,7 +184,8 @@ class Settings(BaseModel):
 
     # consumer
     lease_s: Seconds = Field(
-        default=15, description="Seconds until the jobs of a silent consumer are given to others"
+        default=15,
+        description="Seconds until the jobs of a silent consumer are given to others: 15 or more, and at least three times SLUICE_BEAT_S",
     )
     beat_s: Seconds = Field(default=5, description="Seconds between two renewals of a consumer's lease")
     grace_s: Seconds = Field(

@@ -34,6 +34,12 @@ def test_the_defaults_fit_together() -> None:
     check_configuration(settings(), EVERYWHERE)
 
 
+def test_a_lease_that_is_over_before_it_could_be_renewed_is_refused() -> None:
+    with pytest.raises(StartRefused, match=r"SLUICE_LEASE_S: 14 s .* three times SLUICE_BEAT_S"):
+        check_configuration(settings(lease_s=14), EVERYWHERE)
+    check_configuration(settings(lease_s=0.5, beat_s=0.1), EVERYWHERE)
+
+
 def test_a_lane_to_serve_that_does_not_exist_is_named() -> None:
     with pytest.raises(StartRefused, match=r"SLUICE_SERVE_LANES.*'fast'"):
         check_configuration(settings(serve_lanes="default,fast"), EVERYWHERE)
