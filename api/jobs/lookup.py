@@ -53,7 +53,7 @@ class Lookup:
         self._from_cache: Batcher[str, Document | None] = Batcher(
             "documents", self._read_cache, Limits(rows=200), count=telemetry.count_batch
         )
-        self._from_record: Batcher[str, Job | None] = Batcher(
+        self._from_record: Batcher[str, Job | Document | None] = Batcher(
             "look-up", self._read_record, Limits(rows=200, in_flight=2), count=telemetry.count_batch
         )
         self._refill: SplitBatcher[Document, None] = SplitBatcher(
@@ -93,9 +93,9 @@ class Lookup:
 
     async def _find_in_record(self, job_id: str) -> Document | None:
         job = await self._from_record.put(job_id)
-        if job and job.is_cut:  # the results of others filled the batch
-            job = (await self._store.look_up([job_id])).get(job_id)
-        document = render(job) if job else None
+        while job is NOT_READ:
+            job = await self._from_record.put(job_id)
+        document = render(job) if isinstance(job, Job) else None
         if document and document.finished:
             self.memory.put(document)
             with suppress(Overloaded):  # the next look-up asks the record again
@@ -110,9 +110,11 @@ class Lookup:
             return [None] * len(ids)
         return [read.get(job_id, NOT_READ) for job_id in ids]
 
-    async def _read_record(self, ids: Sequence[str]) -> list[Job | None]:
+    async def _read_record(self, ids: Sequence[str]) -> list[Job | Document | None]:
         jobs = await self._store.look_up(list(set(ids)))
-        return [jobs.get(job_id) for job_id in ids]
+        whole = min(jobs, default="")  # the results of the others are cut once there are enough
+        cut = {job_id for job_id, job in jobs.items() if job.is_cut and job_id != whole}
+        return [NOT_READ if job_id in cut else jobs.get(job_id) for job_id in ids]
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:
         with suppress(ServerAway):  # as above

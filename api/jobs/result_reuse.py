@@ -104,10 +104,20 @@ class ResultReuse:
             return None
         if job.finished_at is None:
             return ReusableResult(render(job, coalesced=True), None)
-        document, finished_at = render(job), job.finished_at.timestamp()
+        document, finished_at = await self._render(job), job.finished_at.timestamp()
+        if document is None:
+            return None
         self._lookup.memory.put(document)
         self._remember(fingerprint, Result(job.id, finished_at))
         return ReusableResult(document, finished_at)
+
+    async def _render(self, job: Job) -> Document | None:
+        """Render a finished job; None if it has been deleted since it was found without its result."""
+        if not job.is_cut:
+            return render(job)
+        with suppress(JobUnknown):
+            return await self._lookup.find(job.tenant, job.id)
+        return None
 
     def _find_in_memory(self, fingerprint: bytes) -> Result | None:
         result, until = self._results.get(fingerprint, (None, 0.0))

@@ -222,3 +222,12 @@ async def test_a_record_that_is_away_says_so(record: Record) -> None:
 
 def is_later(at: datetime | None, than: datetime) -> bool:
     return at is not None and at > than + timedelta(seconds=30)
+
+
+async def test_the_same_work_is_found_with_a_bounded_number_of_bytes(record: Record) -> None:
+    result = b'"%01000000d"' % 0
+    prints = [b"%032d" % number for number in range(7)]
+    jobs = [await record.claimed(fingerprint=each) for each in prints]
+    await record.jobs.settle([succeeded(job, result) for job in jobs])
+    found = await record.jobs.find_same(dict.fromkeys(prints, 60.0))
+    assert [job.is_cut for job in sorted(found.values())] == [False] * 5 + [True] * 2

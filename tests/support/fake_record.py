@@ -47,7 +47,8 @@ class FakeRecord:
         """The newest success of each fingerprint that is young enough, or else its unfinished job."""
         self.check()
         same = {each: self._success(each, age) or self._flight(each) for each, age in wanted.items()}
-        return {each: _shown(job) for each, job in same.items() if job}
+        jobs = _bounded(_shown(job) for job in same.values() if job)
+        return {each: jobs[job.id] for each, job in same.items() if job}
 
     async def find_idempotency_keys(
         self, keys: Sequence[tuple[str, str]]
@@ -70,11 +71,7 @@ class FakeRecord:
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id."""
         self.check()
-        found, size = {}, 0
-        for job in (_shown(self.jobs[each]) for each in sorted(set(ids)) if each in self.jobs):
-            found[job.id] = job if size < MOST_RESULTS else job._replace(result=None)
-            size += len(job.result or b"")
-        return found
+        return _bounded(_shown(self.jobs[each]) for each in set(ids) if each in self.jobs)
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Forget these messages."""
@@ -296,3 +293,12 @@ def _claimed(job: Job) -> Job:
     """As statements read it that hand out a job to run."""
     given = job.input if len(job.input or b"") <= LONGEST_CLAIMED else None
     return job._replace(input=given, result=None, error=None)
+
+
+def _bounded(jobs: Iterable[Job]) -> dict[str, Job]:
+    """These jobs by id, without the results that would be too many."""
+    found, size = {}, 0
+    for job in sorted(jobs, key=lambda job: job.id):
+        found[job.id] = job if size < MOST_RESULTS else job._replace(result=None)
+        size += len(job.result or b"")
+    return found

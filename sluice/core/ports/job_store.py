@@ -27,7 +27,10 @@ class JobStore(Protocol):
         """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
 
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
-        """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way."""
+        """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way.
+
+        Results are left out as they are by `look_up`.
+        """
 
     async def find_idempotency_keys(
         self, keys: Sequence[tuple[str, str]]

@@ -82,6 +82,13 @@ async def test_large_documents_are_read_a_few_at_a_time_and_all_of_them(setup: S
     assert setup.asked == (3, 0)
 
 
+async def test_large_results_are_read_from_the_record_a_few_at_a_time_and_all_of_them(setup: Setup) -> None:
+    jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(12)]
+    found = await asyncio.gather(*(setup.lookup.find("acme", job.id) for job in jobs))
+    assert list(found) == [render(job) for job in jobs]
+    assert setup.asked == (1, 3)
+
+
 async def test_a_document_that_many_ask_for_is_read_once(setup: Setup) -> None:
     job = setup.job(result=b'"%01000000d"' % 0)
     setup.cache.documents[job.id] = render(job)
@@ -210,10 +217,3 @@ async def test_a_look_up_succeeds_although_more_documents_wait_for_the_cache_tha
     monkeypatch.setattr(setup.lookup._refill, "put", refuse)
     job = setup.job()
     assert await setup.lookup.find("acme", job.id) == render(job)
-
-
-async def test_a_result_for_which_there_was_no_room_is_read_alone(setup: Setup) -> None:
-    jobs = [setup.job(age_s=9 - number, result=b'"%01000000d"' % number) for number in range(7)]
-    finds = [setup.lookup.find("acme", job.id) for job in jobs]
-    assert await asyncio.gather(*finds) == list(map(render, jobs))
-    assert setup.asked == (1, 3), "all but two came together"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from sluice.core.job import Job, JobState
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_record import FakeRecord
 from tests.support.fakes import FakeCache
-from tests.support.faulty_store import FaultyStore, refused
+from tests.support.faulty_store import Call, FaultyStore, refused
 from tests.support.make_jobs import AT, finished_job
 from tests.unit.api.in_memory_api import Clock
 
@@ -139,6 +140,23 @@ async def test_another_tenants_job_is_passed_over_even_under_the_same_fingerprin
     foreign = await setup.announced(tenant="other")
     del setup.record.jobs[foreign.id]
     assert await setup.find() is None
+
+
+async def test_large_results_are_all_found_in_the_record(setup: Setup) -> None:
+    prints = [b"%032d" % number for number in range(9)]
+    jobs = [setup.done(fingerprint=each, result=b'"%01000000d"' % 0) for each in prints]
+    found = await asyncio.gather(*(setup.reuse.find("acme", each, 60, NOW) for each in prints))
+    assert [each and each.document for each in found] == [render(job) for job in jobs]
+
+
+async def test_a_large_result_that_is_deleted_before_it_is_read_is_not_found(setup: Setup) -> None:
+    async def forget(call: Call) -> object:
+        setup.record.jobs.clear()
+        return await call()
+
+    job = setup.done(result=None)
+    setup.store.script["look_up"].append(forget)
+    assert (job.is_cut, await setup.find()) == (True, None)
 
 
 async def test_without_the_cache_the_record_answers(setup: Setup) -> None:

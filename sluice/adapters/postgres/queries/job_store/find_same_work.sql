@@ -1,7 +1,7 @@
 -- Find, for each fingerprint, the newest success that is young enough, or else the job that is under way. One statement,
 -- so that a job which ends meanwhile is seen either before or after its end.
 -- $1: fingerprints; $2: seconds for which each result may be reused.
-select :job, null::bytea as input, result, error
+select :job, null::bytea as input, :bounded_result, error
 from unnest($1::bytea[], $2::float8[]) as wanted(print, fresh_s)
 cross join lateral (
     (select * from jobs
