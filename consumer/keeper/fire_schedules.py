@@ -9,6 +9,8 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.schedule import DueSchedule, plan
 
 SCHEDULES_PER_TICK = 500
+MOST_PUT_BACK = 50_000
+"""Schedules that are known to have failed: beyond that, each has its turn as if it had not."""
 
 
 class FireSchedules:
@@ -20,9 +22,9 @@ class FireSchedules:
 
     async def once(self) -> int:
         """Fire what is due, what could not be fired last time after all others; returns how many jobs that made."""
-        found = await self._store.due_schedules(SCHEDULES_PER_TICK)
-        found.sort(key=lambda each: each.id in self._put_back)
-        self._put_back &= {each.id for each in found}
+        if len(self._put_back) > MOST_PUT_BACK:
+            self._put_back.clear()
+        found = await self._store.due_schedules(SCHEDULES_PER_TICK, self._put_back)
         return sum([await self._fire(each) for each in found])
 
     async def _fire(self, found: DueSchedule) -> int:
@@ -31,18 +33,18 @@ class FireSchedules:
         What may be the server's fault ends the turn, and is reported once it comes again.
         """
         try:
-            return await self._plan_and_fire(found)
-        except (Invalid, BadRow) as error:
-            self._report(found, error)
-            return 0
-        except TRANSIENT as error:
-            if found.id in self._put_back:
-                self._report(found, error)
+            made = await self._plan_and_fire(found)
+        except (Invalid, BadRow, *TRANSIENT) as error:
+            passing = isinstance(error, TRANSIENT)
+            if found.id in self._put_back or not passing:
+                name = type(self).__name__
+                self._telemetry.emit(Event.DUTY_FAILED, duty=name, schedule=found.name, why=str(error))
             self._put_back.add(found.id)
-            raise
-
-    def _report(self, found: DueSchedule, error: Exception) -> None:
-        self._telemetry.emit(Event.DUTY_FAILED, duty=type(self).__name__, schedule=found.name, why=str(error))
+            if passing:
+                raise
+            return 0
+        self._put_back.discard(found.id)
+        return made
 
     async def _plan_and_fire(self, found: DueSchedule) -> int:
         firing = plan(found.timing, found.catch_up, found.due, found.now, found.most_ticks)

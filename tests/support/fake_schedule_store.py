@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,12 +59,12 @@ class FakeScheduleStore:
         """Forget it."""
         return self.schedules.pop((tenant, name), None) is not None
 
-    async def due_schedules(self, limit: int) -> list[DueSchedule]:
-        """The longest due first."""
+    async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
+        """The longest due first, and then those."""
         due = [each for each in self.schedules.values() if not each.paused and each.next_at <= self.now]
         return [
             DueSchedule(each.id, each.name, each.cron, each.timezone, each.catch_up, each.next_at, self.now)
-            for each in sorted(due, key=lambda each: each.next_at)[:limit]
+            for each in sorted(due, key=lambda each: (each.id in last, each.next_at))[:limit]
         ]
 
     async def fire_schedule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,8 +35,8 @@ class PostgresScheduleStore(Store):
     async def delete_schedule(self, tenant: str, name: str) -> bool:
         return bool(await self.ask("delete_schedule", tenant, name))
 
-    async def due_schedules(self, limit: int) -> list[DueSchedule]:
-        return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit)]
+    async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
+        return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit, last)]
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -33,8 +33,8 @@ class ScheduleStore(Protocol):
     async def delete_schedule(self, tenant: str, name: str) -> bool:
         """Delete it; false if there was none."""
 
-    async def due_schedules(self, limit: int) -> list[DueSchedule]:
-        """List those whose tick has come, the longest due first."""
+    async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
+        """List those whose tick has come, the longest due first, but those with these ids after all others."""
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]

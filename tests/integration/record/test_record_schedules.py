@@ -296,6 +296,18 @@ async def test_a_tick_that_takes_too_long_is_reported_and_holds_up_no_other_at_t
     assert await keeper.once() == 1
 
 
+async def test_however_many_cannot_be_fired_the_others_are(
+    record: Record, store: PostgresScheduleStore, keeper: FireSchedules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.keeper.fire_schedules.SCHEDULES_PER_TICK", 3)
+    for number in range(7):
+        await overdue(record, store, hours=9, name=f"bad-{number}", timezone="America/Newzone")
+    await overdue(record, store, hours=1, name="good")
+    assert [await keeper.once() for _ in range(4)] == [0, 0, 1, 0]
+    await record.sql.execute("update schedules set timezone = 'UTC'")
+    assert [await keeper.once() for _ in range(4)] == [3, 3, 1, 0]
+
+
 async def test_what_is_paused_does_not_fire_and_on_resume_its_missed_ticks_are_gone(
     record: Record, store: PostgresScheduleStore, keeper: FireSchedules
 ) -> None:
