@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -23,7 +23,7 @@ from infra.local.servers import Servers
 from sluice.adapters.rabbitmq import Broker
 from sluice.core.document import render
 from sluice.core.envelope import decode, encode
-from sluice.core.errors import ServerAway
+from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.lanes import DEAD_QUEUE, Lane
 from sluice.core.lifecycle import LOST_LIMIT
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -214,7 +214,7 @@ class DeadLetterReader:
     def __init__(self, setup: KeeperSetup) -> None:
         self._setup = setup
         self.broker = Broker(setup.servers.rabbitmq.url, "tests dead letters", [LANE], Telemetry())
-        self.broker.consume_dead(DeadLetters(setup.record.keeper, setup.telemetry, pause_s=0.02).deliver)
+        self.broker.consume_dead(DeadLetters(setup.record.keeper, setup.telemetry).deliver)
 
     async def start(self) -> None:
         await self.broker.start()
@@ -267,25 +267,24 @@ async def test_dead_letters_that_nobody_can_read_are_counted_and_forgotten(
     assert await reader.left() == 0
 
 
-async def test_rabbitmq_keeps_dead_letters_while_the_record_is_away(
-    setup: KeeperSetup, reader: DeadLetterReader
-) -> None:
-    setup.servers.postgres.kill()
-    await reader.post(encode([str(uuid4())]))
-    await reader.until_emitted(Event.DEAD_LETTER)
-    assert await reader.left() == 1
-
-
-async def test_dead_letters_are_read_when_the_record_is_back(
+async def test_dead_letters_that_come_while_the_record_is_away_are_found_with_lost_messages(
     setup: KeeperSetup, reader: DeadLetterReader
 ) -> None:
     (queued,) = await setup.record.accepted()
+    await setup.record.change(queued, "offered_until = now()")
+    await setup.connected()
     setup.servers.postgres.kill()
     await reader.post(encode([queued]))
     await reader.until_emitted(Event.DEAD_LETTER)
-    setup.servers.postgres.start()
-    await reader.until_emitted(Event.REDISPATCHED)
     assert await reader.left() == 0
+    setup.servers.postgres.start()
+
+    async def offered() -> bool:
+        with suppress(ServerAway, TryAgain):
+            return await setup.find_lost({("default", "normal"): datetime.now(UTC)}).once() == 1
+        return False
+
+    await until_found(offered)
 
 
 async def test_a_keeper_without_servers_goes_on_and_finds_them_later(setup: KeeperSetup) -> None:
