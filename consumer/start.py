@@ -195,8 +195,6 @@ class Consumer:
         opened = self.opened
         ports = KeeperPorts(
             keeper=opened.keeper,
-            prune=opened.keeper,
-            statistics=opened.keeper,
             schedules=opened.schedules,
             verifier=opened.verifier,
             cache=opened.cache,

@@ -7,21 +7,21 @@ from contextlib import suppress
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
 from sluice.core.errors import ServerAway
-from sluice.core.ports import DocumentCache, KeeperStore, PruneStore
+from sluice.core.ports import DocumentCache, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 QUEUED = 2_000
 FAILED = 500
 PRUNED = 1_000
+PRUNED_AGAIN = 8
+"""How often at one turn: more can be deleted than are accepted, or the record would grow for ever."""
 
 
 class RecordDuties:
     """Each duty goes by the clock of the database, and returns how many rows there were."""
 
-    def __init__(
-        self, store: KeeperStore, prune: PruneStore, cache: DocumentCache, telemetry: Telemetry
-    ) -> None:
-        self._store, self._prune, self._cache, self._telemetry = store, prune, cache, telemetry
+    def __init__(self, store: KeeperStore, cache: DocumentCache, telemetry: Telemetry) -> None:
+        self._store, self._cache, self._telemetry = store, cache, telemetry
 
     async def queue_due(self) -> int:
         """Queue scheduled jobs whose time has come: delayed jobs and retries."""
@@ -38,12 +38,17 @@ class RecordDuties:
 
     async def prune_jobs(self) -> int:
         """Delete finished jobs after their retention time, with their inputs, attempts and documents."""
-        gone = await self._prune.prune_jobs(PRUNED)
-        self._telemetry.emit(Event.PRUNED, len(gone))
-        with suppress(ServerAway):  # then they end with their time to live
-            await self._cache.forget(*gone)
-        return len(gone)
+        total = 0
+        for _ in range(PRUNED_AGAIN):
+            gone = await self._store.prune_jobs(PRUNED)
+            total += len(gone)
+            self._telemetry.emit(Event.PRUNED, len(gone))
+            with suppress(ServerAway):  # then they end with their time to live
+                await self._cache.forget(*gone)
+            if len(gone) < PRUNED:
+                break
+        return total
 
     async def prune_keys(self, keep_s: float) -> int:
         """Delete idempotency keys after this time, once their jobs are gone."""
-        return await self._prune.prune_idempotency_keys(keep_s, PRUNED)
+        return await self._store.prune_idempotency_keys(keep_s, PRUNED)

@@ -17,15 +17,7 @@ from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.lease import Lease
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import (
-    DocumentCache,
-    KeeperStore,
-    PruneStore,
-    ScheduleStore,
-    StatisticsBoard,
-    StatisticsStore,
-    Verifier,
-)
+from sluice.core.ports import DocumentCache, KeeperStore, ScheduleStore, StatisticsBoard, Verifier
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -39,8 +31,6 @@ class KeeperPorts(NamedTuple):
     """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None."""
 
     keeper: KeeperStore
-    prune: PruneStore
-    statistics: StatisticsStore
     schedules: ScheduleStore
     verifier: Verifier
     cache: DocumentCache
@@ -57,7 +47,7 @@ class Timetable:
 
     def __init__(self, ports: KeeperPorts, settings: Settings, telemetry: Telemetry) -> None:
         self._ports, self._settings, self._telemetry = ports, settings, telemetry
-        self.lane_counts = CountLanes(ports.statistics, ports.board, list(settings.lanes))
+        self.lane_counts = CountLanes(ports.keeper, ports.board, list(settings.lanes))
         self.verification = VerifyRecord(ports.verifier, telemetry, min(SETTLE_S, settings.verify_s))
 
     def make_keeper(
@@ -66,7 +56,7 @@ class Timetable:
         """Make the keeper. The names of duties are those of the table `duties`."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache = ports.keeper, ports.cache
-        record = RecordDuties(store, ports.prune, cache, telemetry)
+        record = RecordDuties(store, cache, telemetry)
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,

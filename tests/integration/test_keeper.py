@@ -57,7 +57,7 @@ class KeeperSetup:
 
     async def queue_due(self) -> int:
         record = self.record
-        return await RecordDuties(record.keeper, record.prune, self.cache, self.telemetry).queue_due()
+        return await RecordDuties(record.keeper, self.cache, self.telemetry).queue_due()
 
     async def look(self) -> None:
         """Do nothing more at each look."""

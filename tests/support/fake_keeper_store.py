@@ -10,6 +10,7 @@ from typing import Any
 from sluice.core.job import TERMINAL, Job, JobState, Message
 from sluice.core.lifecycle import LOST_LIMIT, WORKER_LOST
 from sluice.core.ports import Held, Look, OpenJob
+from sluice.core.queue_stats import LaneCount, Works
 from tests.support.fake_record import FakeRecord
 
 DEAD = "00000000-0000-4000-8000-00000000dead"
@@ -103,6 +104,26 @@ class FakeKeeperStore(FakeRecord):
         waiting = [job for job in self.jobs.values() if job.state in WAITING and self._is_overdue(job)]
         waiting.sort(key=lambda job: job.deadline or self.now)
         return [self._fail_overdue(job) for job in waiting[:limit]]
+
+    async def prune_jobs(self, limit: int) -> list[str]:
+        """Nothing is old here."""
+        self.check()
+        return []
+
+    async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
+        """Nor are keys."""
+        self.check()
+        return 0
+
+    async def list_work(self, silent_s: float) -> list[Works]:
+        """No consumer reports."""
+        self.check()
+        return []
+
+    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+        """Nobody counts here."""
+        self.check()
+        return {}
 
     def _is_wanted(self, message: Message) -> bool:
         return any(each in self.jobs and self.jobs[each].state == JobState.QUEUED for each in message.ids)

@@ -22,7 +22,7 @@ RESCUE_S = 10.0
 
 
 class PostgresKeeperStore(Store):
-    """Implements sluice.core.ports.KeeperStore, PruneStore and StatisticsStore, where its methods are described."""
+    """Implements sluice.core.ports.KeeperStore, where its methods are described."""
 
     def __init__(self, database: Database, owner: Owner) -> None:
         super().__init__(database)

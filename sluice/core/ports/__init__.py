@@ -12,7 +12,6 @@ from sluice.core.ports.keeper_store import Held, KeeperStore, Look, OpenJob
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
-from sluice.core.ports.prune_store import PruneStore
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
@@ -38,7 +37,6 @@ __all__ = [
     "MessagePublisher",
     "OnDelivery",
     "OpenJob",
-    "PruneStore",
     "Result",
     "ScheduleStore",
     "Settled",

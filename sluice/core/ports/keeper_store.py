@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from sluice.core.job import Job, Message
+from sluice.core.ports.statistics_store import StatisticsStore
 
 
 class Look(NamedTuple):
@@ -30,8 +31,8 @@ class Held(NamedTuple):
     after: OpenJob | None
 
 
-class KeeperStore(Protocol):
-    """The record, as the keeper repairs it. Each call does one tick's work."""
+class KeeperStore(StatisticsStore, Protocol):
+    """The record, as the keeper repairs, prunes and counts it. Each call does one tick's work."""
 
     async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
         """Look which of these duties have something to do, and take the turns of those not done for so many seconds."""
@@ -68,3 +69,9 @@ class KeeperStore(Protocol):
 
     async def offer_ids(self, ids: Sequence[str]) -> int:
         """Offer those of these jobs again that are still queued."""
+
+    async def prune_jobs(self, limit: int) -> list[str]:
+        """Delete jobs that were kept for long enough, at most so many; returns their ids."""
+
+    async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
+        """Delete keys that are older than this and whose jobs are gone, at most so many; returns how many."""

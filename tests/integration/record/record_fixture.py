@@ -19,7 +19,6 @@ from sluice.core.document import render
 from sluice.core.job import Job, Message, NewJob
 from sluice.core.lifecycle import released
 from sluice.core.owner import Owner
-from sluice.core.ports import PruneStore, StatisticsStore
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fakes import Events
 from tests.support.leases import expire, give_lease, rescue
@@ -53,8 +52,6 @@ class Record:
         self.store = PostgresJobStore(self.database, self.owner, self.settings)
         self.control = PostgresControlStore(self.database, self.settings)
         self.keeper = PostgresKeeperStore(self.database, self.owner)
-        self.prune: PruneStore = self.keeper
-        self.statistics: StatisticsStore = self.keeper
         self.server = PostgresServer(self.database, self.settings.record_budget_s)
 
     def another(self) -> Owner:

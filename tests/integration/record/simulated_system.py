@@ -258,7 +258,7 @@ class SimulatedSystem:
         store = PostgresKeeperStore(self.database, owner)
         publisher = self.new_dispatch()
         self._dispatches = [publisher, *(api.publisher for api in self.apis)]
-        record = RecordDuties(store, store, self.cache, self.telemetry)
+        record = RecordDuties(store, self.cache, self.telemetry)
         lost = FindLostMessages(store, self.broker.depths, self.newest, [LANE.name], self.telemetry)
         return {
             "due messages": RepublishOutbox(

@@ -104,8 +104,8 @@ async def every_duty_does_its_work(record: Record) -> None:
     assert todo.due in await record.keeper.queue_due(100)
     assert todo.silent in ids_of(await record.rescue())
     assert todo.overdue in ids_of(await record.keeper.fail_overdue(100))
-    assert todo.old in await record.prune.prune_jobs(1_000)
-    assert await record.statistics.count(["default"], 100)
+    assert todo.old in await record.keeper.prune_jobs(1_000)
+    assert await record.keeper.count(["default"], 100)
 
 
 async def test_a_frozen_consumer_that_does_not_read_its_answer_is_cut_off_and_lets_go_of_its_rows(

@@ -138,7 +138,7 @@ async def test_an_input_goes_with_its_job(record: Record, size: int) -> None:
         await record.claimed(input=of(size)),
     )
     assert await record.control.delete_job("acme", gone.id)
-    assert await record.prune.prune_jobs(10) == [pruned.id]
+    assert await record.keeper.prune_jobs(10) == [pruned.id]
     assert await apart(record) == ({stays.id} if size > SHORT_INPUT else set())
     assert [job.input for job in await record.store.recover_lost_claims([stays.id])] == [of(size)]
 

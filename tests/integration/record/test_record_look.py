@@ -52,7 +52,7 @@ async def prune_jobs(record: Record) -> None:
 async def prune_keys(record: Record) -> None:
     job = await record.claimed(key="k", request_hash=b"h")
     await record.finish(job.id, 7_200)
-    await record.prune.prune_jobs(10)
+    await record.keeper.prune_jobs(10)
     await record.sql.execute("update idempotency_keys set created_at = now() - interval '2 hours'")
     await record.empty_outbox()
 

@@ -17,7 +17,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 
 async def pruned(record: Record) -> set[str]:
     """What one tick deletes that may delete everything."""
-    return set(await record.prune.prune_jobs(1_000))
+    return set(await record.keeper.prune_jobs(1_000))
 
 
 async def test_finished_jobs_go_after_their_time_with_their_attempts(record: Record) -> None:
@@ -86,7 +86,7 @@ async def test_whatever_ends_a_job_says_how_long_it_is_kept(record: Record, keep
 
 async def test_a_tick_deletes_no_more_than_it_may_and_the_longest_over_first(record: Record) -> None:
     ids = [await record.finished(4_000 + number) for number in range(5)]
-    ticks = [await record.prune.prune_jobs(2) for _ in range(4)]
+    ticks = [await record.keeper.prune_jobs(2) for _ in range(4)]
     assert [set(each) for each in ticks] == [{ids[4], ids[3]}, {ids[2], ids[1]}, {ids[0]}, set()]
 
 
@@ -153,7 +153,7 @@ async def test_eight_keepers_forget_every_job_once(record: Record) -> None:
         await record.finish(job.id, 4_000)
     gone: list[str] = []
     while len(gone) < len(jobs):
-        ticks = (record.prune.prune_jobs(7) for _ in range(8))
+        ticks = (record.keeper.prune_jobs(7) for _ in range(8))
         gone += [each for found in await asyncio.gather(*ticks) for each in found]
     assert sorted(gone) == sorted(ids_of(jobs))
     assert await record.left() == set()
@@ -178,18 +178,18 @@ async def test_keys_go_after_their_time_but_not_before_their_jobs(record: Record
     await key(record, "young", 50)
     await key(record, "old", 70)
     await key(record, "in use", 9_000, job.id)
-    assert await record.prune.prune_idempotency_keys(60, 100) == 1
+    assert await record.keeper.prune_idempotency_keys(60, 100) == 1
     assert await keys(record) == {"young", "in use"}
     await record.finish(job.id, 4_000)
-    await record.prune.prune_jobs(10)
-    assert await record.prune.prune_idempotency_keys(60, 100) == 1
+    await record.keeper.prune_jobs(10)
+    assert await record.keeper.prune_idempotency_keys(60, 100) == 1
     assert await keys(record) == {"young"}
 
 
 async def test_no_more_keys_go_at_once_than_are_asked_for_the_oldest_first(record: Record) -> None:
     for number in range(5):
         await key(record, f"k{number}", 100 + number)
-    assert await record.prune.prune_idempotency_keys(60, 3) == 3
+    assert await record.keeper.prune_idempotency_keys(60, 3) == 3
     assert await keys(record) == {"k0", "k1"}
 
 

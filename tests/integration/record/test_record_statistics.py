@@ -1,4 +1,4 @@
-"""What waits and runs is counted as it is, and consumers report their work."""
+"""StatisticsStore over PostgreSQL: what waits and runs is counted as it is, and consumers report their work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def test_lanes_are_counted_with_their_tenants_and_the_age_of_the_oldest(re
     await record.claimed()
     await record.accepted(delay_s=60)
     await record.accepted(lane="not_ours")
-    counts = await record.statistics.count(["default", "heavy"], 100)
+    counts = await record.keeper.count(["default", "heavy"], 100)
     default = counts.pop("default")
     assert counts == {"heavy": LaneCount(queued=0, running=0, oldest_queued_s=0, oldest_undispatched_s=0)}
     assert (default.queued, default.running, default.tenants) == (6, 1, {"acme": 4, "other": 2})
@@ -29,7 +29,7 @@ async def test_what_rabbitmq_has_confirmed_is_not_undispatched(record: Record) -
     (job_id,) = await record.accepted()
     await record.change(job_id, "queued_at = now() - interval '50 seconds'")
     await record.empty_outbox()
-    counts = await record.statistics.count(["default"], 100)
+    counts = await record.keeper.count(["default"], 100)
     assert counts["default"].oldest_queued_s >= 50
     assert counts["default"].oldest_undispatched_s == 0
 
@@ -38,7 +38,7 @@ async def test_a_backlog_is_counted_up_to_a_limit_and_its_age_is_right_all_the_s
     ids = await record.accepted(*new_jobs(20), *new_jobs(20, priority="low"))
     ago = "now() - interval '50 seconds'"
     await record.change(ids[-1], f"queued_at = {ago}, offered_until = {ago}")
-    counts = await record.statistics.count(["default"], 10)
+    counts = await record.keeper.count(["default"], 10)
     assert counts["default"].queued == 20, "ten of each priority"
     assert counts["default"].oldest_queued_s >= 50
 
@@ -46,13 +46,13 @@ async def test_a_backlog_is_counted_up_to_a_limit_and_its_age_is_right_all_the_s
 async def test_what_runs_is_counted_beside_a_long_backlog_of_another_kind(record: Record) -> None:
     await record.accepted(*new_jobs(20, kind="a.kind"))
     await record.claimed()
-    counts = await record.statistics.count(["default"], 10)
+    counts = await record.keeper.count(["default"], 10)
     assert (counts["default"].queued, counts["default"].running) == (5, 1)
 
 
 async def test_no_more_tenants_are_told_than_a_thousand_and_those_with_most(record: Record) -> None:
     await record.accepted(*(new_job(tenant=f"t{number}") for number in range(1_010)), *new_jobs(2))
-    counts = await record.statistics.count(["default"], 10_000)
+    counts = await record.keeper.count(["default"], 10_000)
     assert len(counts["default"].tenants) == 1_000
     assert counts["default"].tenants["acme"] == 2
     assert counts["default"].queued == 1_012
@@ -61,11 +61,11 @@ async def test_no_more_tenants_are_told_than_a_thousand_and_those_with_most(reco
 async def test_consumers_report_their_work_until_they_fall_silent(record: Record) -> None:
     lease = PostgresLeaseStore(record.sql, record.owner, Serves(["default"], KINDS), 60)
     assert await lease.renew(write_works({"default": WORK}))
-    assert await record.statistics.list_work(60) == [{"default": WORK}]
+    assert await record.keeper.list_work(60) == [{"default": WORK}]
     strange = """update consumers set statistics = '{"default": {"slots": "many"}}' where id = $1"""
     await record.sql.execute(strange, record.another().id)
-    assert await record.statistics.list_work(60) == [{"default": WORK}]
+    assert await record.keeper.list_work(60) == [{"default": WORK}]
     await record.sql.execute("update consumers set seen_at = now() - interval '2 minutes'")
-    assert await record.statistics.list_work(60) == []
+    assert await record.keeper.list_work(60) == []
     assert await lease.renew(write_works({"default": WORK}))
-    assert await record.statistics.list_work(60) == [{"default": WORK}]
+    assert await record.keeper.list_work(60) == [{"default": WORK}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from consumer.keeper.record_duties import PRUNED, RecordDuties
+from consumer.keeper.record_duties import PRUNED, PRUNED_AGAIN, RecordDuties
 from sluice.core.document import render
 from sluice.core.job import as_accepted
 from sluice.core.lifecycle import DEADLINE_PASSED
@@ -16,10 +16,11 @@ from tests.support.make_jobs import AT, new_jobs
 GONE = ["a", "b"]
 
 
-class Record:
+class Record(FakeKeeperStore):
     """A record in which two jobs and three keys are old enough."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[tuple[float, ...]] = []
 
     async def prune_jobs(self, limit: int) -> list[str]:
@@ -32,7 +33,7 @@ class Record:
 
 
 def duties(record: Record, cache: FakeCache, events: Events) -> RecordDuties:
-    return RecordDuties(FakeKeeperStore(), record, cache, Telemetry(events))
+    return RecordDuties(record, cache, Telemetry(events))
 
 
 async def test_jobs_go_with_their_documents() -> None:
@@ -41,6 +42,21 @@ async def test_jobs_go_with_their_documents() -> None:
     assert await duties(record, cache, events).prune_jobs() == 2
     assert (record.asked, set(cache.documents)) == ([(PRUNED,)], {"c"})
     assert events == [(Event.PRUNED, 2, {})]
+
+
+async def test_a_turn_goes_on_while_there_is_more_but_not_for_ever() -> None:
+    class Full(FakeKeeperStore):
+        left = 100 * PRUNED
+
+        async def prune_jobs(self, limit: int) -> list[str]:
+            gone, self.left = min(limit, self.left), max(0, self.left - limit)
+            return ["x"] * gone
+
+    record = Full()
+    duty = RecordDuties(record, FakeCache(), Telemetry())
+    assert await duty.prune_jobs() == PRUNED * PRUNED_AGAIN
+    record.left = PRUNED + 5
+    assert [await duty.prune_jobs() for _ in range(2)] == [PRUNED + 5, 0]
 
 
 async def test_jobs_go_without_redis_as_well() -> None:
@@ -60,7 +76,7 @@ async def test_who_waits_for_an_overdue_job_hears_that_it_has_failed() -> None:
     for new in new_jobs(2, deadline_s=60):
         record.add(as_accepted(new, AT))
     record.now = AT + timedelta(seconds=60)
-    duty = RecordDuties(record, Record(), cache, Telemetry(events))
+    duty = RecordDuties(record, cache, Telemetry(events))
     assert [await duty.fail_overdue() for _ in range(2)] == [2, 0]
     assert [(event, count) for event, count, _ in events] == [(Event.FAILED, 1)] * 2
     assert {fields["job_id"] for fields in events.fields(Event.FAILED)} == set(record.jobs)

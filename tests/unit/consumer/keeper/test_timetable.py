@@ -34,7 +34,7 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     settings = Settings(
         postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
     )  # fmt: skip
-    others = dict.fromkeys(("keeper", "prune", "statistics", "schedules", "verifier", "cache", "board"))
+    others = dict.fromkeys(("keeper", "schedules", "verifier", "cache", "board"))
     ports = cast(
         KeeperPorts, SimpleNamespace(**others, connected=bool, depths=_depths if configured else None)
     )
