@@ -57,18 +57,26 @@ class CountLanes:
             return 0
         self._not_before = began + LONGEST_REST_S
         counts = await self._store.count(self._lanes, MOST)
-        self._not_before = began + min(SHARE * (self._clock() - began), LONGEST_REST_S)
-        found = put_together(counts, await self._store.list_work(SILENT_S))
+        rest_s = min(SHARE * (self._clock() - began), LONGEST_REST_S)
+        self._not_before = began + rest_s
+        found = put_together(counts, await self._store.list_work(SILENT_S), rest_s)
         self._found = self._clock(), found
         with suppress(ServerAway):
             await self._board.post_statistics(write_statistics(found), self._posted_s)
         return len(found)
 
     async def read_board(self) -> bool:
-        """Read what another process has counted; false if there is nothing, and what was known is kept."""
+        """Read what another process has counted; false if there is nothing, and what was known is kept.
+
+        Its rest is that of all: in a large fleet there would always be one that has rested.
+        """
         with suppress(ServerAway, Malformed):
             if posted := await self._board.read_statistics():
-                self._found = self._clock(), read_statistics(posted)
+                now, found = self._clock(), read_statistics(posted)
+                if found != self._found[1]:
+                    rest_s = max((lane.rest_s for lane in found.values()), default=0.0)
+                    self._not_before = max(self._not_before, now + rest_s)
+                self._found = now, found
                 return True
         return False
 

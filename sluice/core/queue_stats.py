@@ -48,8 +48,9 @@ class LaneCount(_Values):
 
 
 class LaneStatistics(LaneCount):
-    """A lane as a whole: what the record holds, and the runs of all consumers together."""
+    """A lane as a whole: what the record holds, and the runs of all consumers together. It is counted again in `rest_s` seconds."""
 
+    rest_s: float = 0.0
     slots: int = 0
     per_second: float = 0.0
     times: Times | None = None
@@ -87,18 +88,22 @@ def measured(seconds: Collection[float]) -> Times:
     )
 
 
-def put_together(counts: Mapping[str, LaneCount], reports: Iterable[Works]) -> dict[str, LaneStatistics]:
+def put_together(
+    counts: Mapping[str, LaneCount], reports: Iterable[Works], rest_s: float = 0.0
+) -> dict[str, LaneStatistics]:
     """Combine what was counted in each lane with the reports of all consumers."""
     reports = list(reports)
     return {
-        lane: _lane(count, [each[lane] for each in reports if lane in each]) for lane, count in counts.items()
+        lane: _lane(count, [each[lane] for each in reports if lane in each], rest_s)
+        for lane, count in counts.items()
     }
 
 
-def _lane(count: LaneCount, works: Sequence[LaneWork]) -> LaneStatistics:
+def _lane(count: LaneCount, works: Sequence[LaneWork], rest_s: float) -> LaneStatistics:
     kinds = {kind for work in works for kind in work.kinds}
     return LaneStatistics(
         **dict(count),
+        rest_s=rest_s,
         slots=sum(work.slots for work in works),
         per_second=sum(work.per_second for work in works),
         times=_together([work.times for work in works]),

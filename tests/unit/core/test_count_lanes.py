@@ -36,7 +36,7 @@ class Record:
     """A record in memory, in which counting takes `takes_s`."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock, self.takes_s = clock, 0.01
+        self.clock, self.takes_s, self.older_s = clock, 0.01, 0
         self.error: Exception | None = None
         self.asked: list[tuple[Sequence[str], int]] = []
 
@@ -48,7 +48,7 @@ class Record:
         self.clock.now += self.takes_s
         if self.error:
             raise self.error
-        return {"default": COUNT}
+        return {"default": COUNT.model_copy(update={"oldest_queued_s": COUNT.oldest_queued_s + self.older_s})}
 
 
 class Scene:
@@ -63,7 +63,9 @@ class Scene:
 async def test_what_was_counted_is_put_together_and_put_up() -> None:
     scene = Scene()
     assert await scene.duty.once() == 1
-    assert read_statistics(scene.board.statistics or b"") == FOUND
+    (posted,) = read_statistics(scene.board.statistics or b"").values()
+    assert posted.rest_s == pytest.approx(SHARE * 0.01)
+    assert {"default": posted.model_copy(update={"rest_s": 0})} == FOUND
     assert scene.record.asked == [(["default"], MOST)]
 
 
@@ -115,6 +117,23 @@ async def test_counting_that_takes_long_is_done_less_often() -> None:
     assert await scene.duty.once() == 0
     scene.clock.now += 0.2
     assert await scene.duty.once() == 1
+
+
+async def test_all_rest_after_one_has_counted_for_long() -> None:
+    scene = Scene()
+    scene.record.takes_s = 0.2
+    others = [CountLanes(scene.record, scene.board, ["default"], scene.clock) for _ in range(50)]
+    await scene.duty.once()
+    for _ in range(2):
+        for other in others:
+            await other.read_board()
+            assert await other.once() == 0
+        scene.clock.now += 0.2 * SHARE - 0.3
+    scene.clock.now += 0.4
+    scene.record.older_s = 4
+    assert [await other.once() for other in others[:2]] == [1, 1]
+    assert await others[2].read_board()
+    assert await others[2].once() == 0
 
 
 async def test_counting_that_takes_too_long_is_not_tried_again_soon() -> None:
