@@ -17,12 +17,15 @@ HOURS_S = 7_200
 
 
 def allow_origins(app: AsgiApp, origins: tuple[str, ...]) -> AsgiApp:
-    """Wrap an application so that pages of these origins may call it. Keys are no cookies: any header may be sent."""
+    """Wrap an application so that pages of these origins may call it, in a private network as well. Keys are no cookies: any
+    header may be sent.
+    """
     return CORSMiddleware(
         app,
         allow_origins=origins,
         allow_methods=METHODS,
         allow_headers=("*",),
+        allow_private_network=True,
         expose_headers=EXPOSED,
         max_age=HOURS_S,
     )

@@ -5,6 +5,8 @@ Finished documents never change, so clients may keep them; all others have to be
 
 from __future__ import annotations
 
+import re
+
 from api.http.asgi import Header
 from api.http.errors import JobCancelled, JobFailed
 from api.http.response import JSON, VARY, Reply, content_length
@@ -12,6 +14,7 @@ from api.http.retry_after import RetryAfter, retry_soon
 from sluice.core.document import Document, show_under
 from sluice.core.job import JobState
 
+_OF_PROXY = re.compile(rb'[-;]+[a-z]+"$')
 _KEEP: Header = (b"cache-control", b"private, max-age=3600, immutable")
 _ASK_AGAIN: Header = (b"cache-control", b"private, no-cache")
 
@@ -49,12 +52,15 @@ def result(document: Document, retry_after: RetryAfter = retry_soon, prefix: str
 
 
 def matches(if_none_match: bytes, document: Document) -> bool:
-    """Return whether the client's validators include the document's (weak comparison, RFC 9110 §8.8.3.2)."""
-    if if_none_match == b'"%d"' % document.version:
-        return True
+    """Return whether the client's validators include the document's (weak comparison, RFC 9110 §8.8.3.2).
+
+    A proxy that compresses answers may have marked them: Apache sends `"4-gzip"` for `"4"`, and does not take it back.
+    """
     wanted = b'"%d"' % document.version
+    if if_none_match == wanted:
+        return True
     tags = [tag.strip() for tag in if_none_match.split(b",")]
-    return b"*" in tags or wanted in [tag.removeprefix(b"W/") for tag in tags]
+    return b"*" in tags or wanted in [_OF_PROXY.sub(b'"', tag.removeprefix(b"W/")) for tag in tags]
 
 
 def _headers(document: Document, body: bytes, retry_after: RetryAfter) -> list[Header]:

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # the latter is what typer and rich make of the former
         return leave_unread()
     except OSError as error:
-        return _refuse(f"the answer could not be written: {error.strerror}")
+        return _refuse(f"{error.filename or 'the answer could not be written'}: {error.strerror or error}")
     except typer.TyperException as error:
         return _refuse(_misused(error))
     except ModuleNotFoundError as error:

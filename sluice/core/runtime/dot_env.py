@@ -52,14 +52,15 @@ def read_dot_env(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _text_of(file: Path) -> str:
-    if not file.is_file():
-        return ""
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")  # it may be a pipe, as password managers make them
+    except (FileNotFoundError, IsADirectoryError):  # such as a virtual environment of that name
+        return ""
     except UnicodeDecodeError:
         raise StartRefused(f"{file.name} is not UTF-8: save it as UTF-8") from None
     except OSError as error:
-        raise StartRefused(f"{file.name} cannot be read: {error.strerror}") from None
+        remedy = "let this user read it, or start in another directory"
+        raise StartRefused(f"{file.name} cannot be read: {error.strerror}: {remedy}") from None
 
 
 def _has_rest(line: re.Match[str]) -> bool:

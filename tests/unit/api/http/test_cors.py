@@ -72,6 +72,13 @@ async def test_a_preflight_needs_no_key_and_says_what_is_allowed(origins: tuple[
     assert "access-control-allow-credentials" not in answer.headers
 
 
+async def test_a_page_may_call_an_api_in_a_private_network() -> None:
+    async with serving_pages_of(PAGE) as client:
+        private = {"origin": PAGE, "access-control-request-private-network": "true"}
+        answer = await client.options("/v1/jobs", headers=ASKS | private)
+    assert (answer.status_code, answer.headers["access-control-allow-private-network"]) == (200, "true")
+
+
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "https://app.example.com.evil.example", PAGE + "/"]
 )

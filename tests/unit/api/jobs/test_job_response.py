@@ -43,6 +43,11 @@ def test_unchanged_documents_repeat_validator_and_freshness_only() -> None:
         (b'"2"', False),
         (b"", False),
         (b'w/"3"', False),
+        (b'"3-gzip"', True),
+        (b'W/"3-br"', True),
+        (b'"2", "3;gzip"', True),
+        (b'"2-gzip"', False),
+        (b'"3-2"', False),
     ],
 )
 def test_validators_are_compared_weakly(validators: bytes, same: bool) -> None:

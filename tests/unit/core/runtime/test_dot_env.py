@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read every file
     with pytest.raises(StartRefused, match=r"\.env cannot be read: Permission denied"):
         read_dot_env(tmp_path / ".env", {})
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    """Password managers mount one."""
+    os.mkfifo(tmp_path / ".env")
+    writer = threading.Thread(target=(tmp_path / ".env").write_text, args=("A=1\n",), daemon=True)
+    writer.start()
+    assert read_dot_env(tmp_path / ".env", {}) == {"A": "1"}
+    writer.join()
