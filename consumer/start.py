@@ -38,7 +38,7 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
 from sluice.core.registry import Registry
-from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.settings import Settings, load_settings, processors
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.host.processes import adopt_orphans
@@ -110,7 +110,7 @@ async def _open_hosts(
 ) -> AsyncIterator[tuple[Hosts, Registry[KindInfo]]]:
     spec = HostSpec(
         settings.handlers, settings.process_memory_mib, settings.start_s, settings.grace_s, settings.blocked_s,
-        Descendants(adopt_orphans()),
+        Descendants(adopt_orphans()), processes=settings.processes or processors(),
     )  # fmt: skip
     wear = Wear(settings.host_jobs, settings.host_memory_mib)
     hosts = (InProcess if debug else Hosts)(spec, wear, HostStats(telemetry), on_refused)

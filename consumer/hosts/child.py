@@ -34,7 +34,7 @@ class HostSpec(NamedTuple):
 
     `memory_mib` is what a process slot may allocate (0: no bound), and half of what a shared host may. Seconds: `start_s` to load the
     modules, `grace_s` for a job to end after it was asked to, `blocked_s` without a sign of life. `waited_s` tells for how many
-    seconds a process has waited for a processor.
+    seconds a process has waited for a processor. No more than `processes` run a job alone at the same time.
     """
 
     modules: tuple[str, ...]
@@ -44,6 +44,7 @@ class HostSpec(NamedTuple):
     blocked_s: float
     descendants: Descendants
     waited_s: Callable[[int], float] = waited_for_processor_s
+    processes: int = 256
 
 
 class ChildListener(NamedTuple):

@@ -63,7 +63,7 @@ class Hosts:
         self._listener = HostListener(
             self.places.replace_late, stats.add_blocked, self.places.hold_up, stats.add_died
         )
-        self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason)
+        self.slots = Slots(partial(self._start, "slot", slot=True), wear.reason, spec.processes)
         self._fresh = [
             FreshSlots(partial(self._start, "alone", slot=slot, alone=True)) for slot in (False, True)
         ]

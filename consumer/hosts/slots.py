@@ -14,12 +14,16 @@ FRESH_AT_ONCE = 2
 
 
 class Slots:
-    """Hands out hosts for one job each. `start` starts one; `worn` tells that one should not be used again."""
+    """Hands out hosts for one job each, `most` at a time. `start` starts one; `worn` tells that one should not be used again."""
 
-    def __init__(self, start: Callable[[], Awaitable[Host]], worn: Callable[[Host], object]) -> None:
-        self._start, self._worn = start, worn
+    def __init__(
+        self, start: Callable[[], Awaitable[Host]], worn: Callable[[Host], object], most: int
+    ) -> None:
+        self._start, self._worn, self._most = start, worn, most
         self._idle: deque[Host] = deque()
         self._busy: set[Host] = set()
+        self._starting = 0
+        self._freed = asyncio.Event()
         self._closing: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
@@ -31,8 +35,8 @@ class Slots:
         return [host for host in (*self._idle, *self._busy) if not host.gone.is_set()]
 
     def take(self) -> Host | None:
-        """Take an idle host, if there is one: the one that ran a job last."""
-        while self._idle:
+        """Take an idle host, if there is one and room for it: the one that ran a job last."""
+        while self._idle and self._has_room:
             host = self._idle.pop()
             if host.available:
                 self._busy.add(host)
@@ -40,10 +44,9 @@ class Slots:
         return None
 
     async def wait(self) -> Host:
-        """Start another host and take it."""
-        host = await self._start()
-        self._busy.add(host)
-        return host
+        """Wait for room, and take a host: an idle one, or another that is started."""
+        await self._wait_for_room()
+        return self.take() or await self._start_another()
 
     def put_back(self, host: Host) -> None:
         """Keep a host for the next job, or let it end."""
@@ -52,6 +55,7 @@ class Slots:
             self._closing.start(host.close(), f"close-{host.name}")
         else:
             self._idle.append(host)
+        self._freed.set()
 
     async def close(self) -> None:
         """End every host. Bounded."""
@@ -59,38 +63,36 @@ class Slots:
             self._closing.start(host.close(), f"close-{host.name}")
         await self._closing.drain()
 
+    @property
+    def _has_room(self) -> bool:
+        return len(self._busy) + self._starting < self._most
+
+    async def _wait_for_room(self) -> None:
+        while not self._has_room:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def _start_another(self) -> Host:
+        self._starting += 1
+        try:
+            host = await self._start()
+        finally:
+            self._starting -= 1
+            self._freed.set()
+        self._busy.add(host)
+        return host
+
 
 class FreshSlots(Slots):
     """Hands out new hosts, each for a single job, two at a time."""
 
     def __init__(self, start: Callable[[], Awaitable[Host]]) -> None:
-        super().__init__(start, worn=lambda _: True)
-        self._room = asyncio.Semaphore(FRESH_AT_ONCE)
-
-    async def wait(self) -> Host:
-        """Start a host once there is room for another."""
-        await self._room.acquire()
-        return await self._start_in_room()
+        super().__init__(start, worn=lambda _: True, most=FRESH_AT_ONCE)
 
     async def wait_if(self, wanted: Callable[[], bool]) -> Host | None:
         """Start a host once there is room for another, if it is still wanted by then."""
-        await self._room.acquire()
-        if wanted():
-            return await self._start_in_room()
-        self._room.release()
-        return None
-
-    def put_back(self, host: Host) -> None:
-        """Let the host end, and make room."""
-        super().put_back(host)
-        self._room.release()
-
-    async def _start_in_room(self) -> Host:
-        try:
-            return await super().wait()
-        except BaseException:
-            self._room.release()
-            raise
+        await self._wait_for_room()
+        return await self._start_another() if wanted() else None
 
 
 class WantedSlots:

@@ -17,7 +17,7 @@ async def starter() -> Starter:
 
 @pytest.fixture
 async def slots(starter: Starter) -> Slots:
-    return Slots(lambda: starter("slot"), worn=lambda host: host.started_jobs >= 3)
+    return Slots(lambda: starter("slot"), worn=lambda host: host.started_jobs >= 3, most=3)
 
 
 async def test_a_host_that_is_put_back_is_used_again(slots: Slots, starter: Starter) -> None:
@@ -34,6 +34,25 @@ async def test_the_host_that_ran_a_job_last_is_used_first(slots: Slots) -> None:
     slots.put_back(second)
     slots.put_back(first)
     assert slots.take() is first
+
+
+async def test_no_more_jobs_run_than_there_may_be_processes(slots: Slots, starter: Starter) -> None:
+    """Whatever lane they came by, and however many slots that has."""
+    hosts = [await slots.wait() for _ in range(3)]
+    waiting = [asyncio.create_task(slots.wait()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    assert not any(task.done() for task in waiting)
+    for place in range(4):
+        slots.put_back(hosts.pop(0))
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert len(done) == 1, place
+        waiting = [task for task in waiting if task not in done]
+        hosts.append(done.pop().result())
+    assert (len(starter.started), slots.take()) == (3, None)
+    waiting[0].cancel()
+    slots.put_back(hosts.pop())
+    await asyncio.wait(waiting)
+    assert slots.take() is not None
 
 
 @pytest.mark.parametrize("how", ["gone", "ending", "deaf"])
