@@ -14,7 +14,7 @@ import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 
 from infra.local.servers import Servers
-from sluice.adapters.redis.connection import BACKGROUND_S
+from sluice.adapters.redis.connection import AT_ONCE, BACKGROUND_S
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.adapters.redis.subscriptions import SILENCE_S
 from sluice.core.document import render
@@ -169,6 +169,27 @@ async def test_announcing_goes_on_when_redis_has_forgotten_the_script(setup: Cac
         await setup.announce_finished(job)
         assert await setup.cache.get([job.id]) == [render(job)]
         await setup.client.script_flush()
+    assert setup.events == []
+
+
+async def test_more_commands_at_once_than_there_are_connections_wait_for_each_other(
+    setup: CacheSetup,
+) -> None:
+    """A client may cancel hundreds of jobs at once."""
+    connection = setup.ports.connection
+    await asyncio.gather(*(connection.run("PING", budget_s=5) for _ in range(500)))
+    assert setup.events == []
+
+
+async def test_a_command_that_found_no_room_says_nothing_about_redis(setup: CacheSetup) -> None:
+    connection = setup.ports.connection
+    await setup.client.client_pause(200)
+    slow = [asyncio.create_task(connection.run("SET", "k", "v", budget_s=5)) for _ in range(AT_ONCE)]
+    await asyncio.sleep(0)
+    for _ in range(20):
+        with pytest.raises(ServerAway, match="too many"):
+            await connection.run("PING", budget_s=0.001)
+    await asyncio.gather(*slow)
     assert setup.events == []
 
 

@@ -15,6 +15,7 @@ from sluice.core.addresses import split_hosts
 
 BY_SENTINELS = "+sentinel"
 """What the scheme of such an address ends in: redis+sentinel://:password@a:26379,b:26379/mymaster/0."""
+CONNECTIONS = 64
 SENTINEL_PORT = 26_379
 SENTINEL_S = 0.05
 """Seconds until the next Sentinel is asked: half of what a request waits for Redis by default."""
@@ -27,7 +28,7 @@ def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
         "socket_timeout": budget_s,
         "socket_connect_timeout": budget_s,
         "retry": Retry(NoBackoff(), 0),
-        "max_connections": 64,
+        "max_connections": CONNECTIONS,
         "protocol": 2,
     }
     if urlsplit(url).scheme.endswith(BY_SENTINELS):

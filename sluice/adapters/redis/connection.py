@@ -14,7 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from sluice.adapters.redis.client import close_client, open_client
+from sluice.adapters.redis.client import CONNECTIONS, close_client, open_client
 from sluice.core.errors import CredentialsRefused, ServerAway, ServerRefused
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -23,6 +23,9 @@ from sluice.core.runtime.telemetry import Telemetry
 SERVER = "redis"
 BACKGROUND_S = 1.0
 """Seconds for a command that no request waits for."""
+
+AT_ONCE = CONNECTIONS - 8
+"""Commands that run at the same time: without a connection for one more, the driver would fail at once. Subscriptions have the rest."""
 
 FAILURES = (RedisError, OSError, EOFError, RuntimeError)
 """How a call fails: uvloop raises RuntimeError for a write to a connection that was reset a moment before."""
@@ -35,6 +38,7 @@ class RedisConnection:
         self, url: str, name: str, telemetry: Telemetry, budget_s: float, identity: RecordIdentity
     ) -> None:
         self._client = open_client(url, name, max(budget_s, BACKGROUND_S))
+        self._room = asyncio.Semaphore(AT_ONCE)
         self._breaker = Breaker(SERVER, telemetry, monotonic)
         self._budget_s = budget_s
         self._identity = identity
@@ -56,12 +60,16 @@ class RedisConnection:
     async def run(self, *command: Any, budget_s: float | None = None) -> Any:
         """Run a command. Raises ServerAway within the budget, NoScriptError."""
         self._breaker.check()
+        sent = False
         try:
-            async with asyncio.timeout(budget_s or self._budget_s):
+            async with asyncio.timeout(budget_s or self._budget_s), self._room:
+                sent = True
                 answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
         except NoScriptError:
             raise
         except FAILURES as error:
+            if not sent:
+                raise ServerAway(SERVER, "too many commands wait for an answer") from error
             raise self.note(error, str(command[0])) from error
         self._breaker.worked()
         return answer
