@@ -208,10 +208,13 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
         ),
         (built.runs_in not in get_args(RunsIn), "runs_in is 'loop', 'thread' or 'process'"),
         (not 0 < built.timeout_s < math.inf, "timeout_s must be a number of seconds above 0"),
-        (built.cache_s < 0, "cache_s must not be negative"),
+        (
+            not 0 <= built.cache_s <= LONGEST_KEEP_S,
+            "cache_s must be between 0 and a hundred years, in seconds",
+        ),
         (
             built.keep_s is not None and not 0 < built.keep_s <= LONGEST_KEEP_S,
-            "keep_s must be a number of seconds above 0",
+            "keep_s must be a number of seconds above 0, and at most a hundred years",
         ),
         (
             not 0 < built.max_input <= LARGEST_INPUT,

@@ -89,6 +89,7 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"timeout_s": inf}, "timeout_s"),
         ({"timeout_s": nan}, "timeout_s"),
         ({"cache_s": -1}, "cache_s"),
+        ({"cache_s": 10**13}, "a hundred years"),
         ({"keep_s": 0}, "keep_s"),
         ({"keep_s": inf}, "keep_s"),
         ({"keep_s": nan}, "keep_s"),
