@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sluice.adapters.blanking import BLANK, blank_secrets, names_secret
+from sluice.adapters.log_stream import LogStream
 from sluice.core.runtime.loggers import log_through
 from sluice.core.runtime.telemetry import Event
 from sluice.host.log_line import line_of
@@ -91,7 +92,7 @@ def log_to_stderr(level: str) -> None:
     """Send every logger of this process to stderr as JSON lines. Called once, at start-up."""
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(encoding="utf-8")  # JSON, whatever the locale
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(LogStream(sys.stderr))
     handler.setFormatter(JsonLines())
     log_through(handler, level)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))

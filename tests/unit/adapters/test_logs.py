@@ -127,6 +127,10 @@ def test_a_traceback_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
         except ValueError:
             logging.getLogger("sluice.test").exception("it broke")
         logging.getLogger("uvicorn.error").info("not worth a line")
+        (handler,) = (
+            each for each in root.handlers if isinstance(each, logging.StreamHandler) and each not in before
+        )
+        handler.stream.finish()
     finally:
         root.handlers[:] = before
         root.setLevel(level)
