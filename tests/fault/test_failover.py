@@ -27,7 +27,7 @@ from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Stack
 from tests.support.standby import Primary, Standby, replicated_postgres
-from tests.support.waiting import until_found
+from tests.support.waiting import until, until_found
 
 RUNNING = 20
 WAITS = 40
@@ -110,6 +110,41 @@ async def test_a_retry_and_a_cancel_that_no_standby_has_are_not_acknowledged_whe
             await asyncio.to_thread(replicated.standby.start)
             for act, right in acts.items():
                 await until_found(partial(answers, client, act, right))
+
+
+async def test_a_success_that_no_standby_has_is_not_shown(
+    replicated: ReplicatedServers, tmp_path: Path
+) -> None:
+    """PostgreSQL shows it to all once the consumer has given up waiting, and a failover would undo it."""
+    await empty(replicated.servers)
+    url, gate, mark = replicated.primary.url, tmp_path / "gate", tmp_path / "mark"
+    with Stack(replicated.servers, tmp_path, handlers=KINDS, postgres_url=url, record_budget_s=0.4) as stack:
+        await stack.start()
+        async with stack.client() as client:
+            given = {"gate": str(gate), "mark": str(mark), "number": 7}
+            link = (await client.post("/v1/jobs", json={"kind": "own.loop", "input": given})).json()["links"][
+                "self"
+            ]
+            await until(mark.exists)
+            await asyncio.to_thread(replicated.standby.kill)
+            gate.touch()
+            seen = set()
+            while await stack.count("select count(*) from jobs where state = 'running'"):
+                seen.add(await shown(client, link))
+            for _ in range(6):
+                seen.add(await shown(client, link))
+            assert seen <= {(200, "running"), (503, None)}
+            await asyncio.to_thread(replicated.standby.start)
+            await until_found(partial(has_succeeded, client, link))
+
+
+async def shown(client: httpx2.AsyncClient, link: str) -> tuple[int, str | None]:
+    answer = await client.get(link)
+    return answer.status_code, answer.json().get("state")
+
+
+async def has_succeeded(client: httpx2.AsyncClient, link: str) -> bool:
+    return await shown(client, link) == (200, "succeeded")
 
 
 async def answers(client: httpx2.AsyncClient, act: str, right: int) -> bool:

@@ -5,4 +5,4 @@
 with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting
 select :job, :input, null::bytea as result, null::bytea as error
 from :known cross join lateral (select * :oldest order by offered_until limit $4::int) as jobs
-where state = 'running' and owner = $2
+where state = 'running' and owner = $2 and (select :replicated)
