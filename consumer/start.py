@@ -21,10 +21,12 @@ from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.intake.polling import FallbackPoller
 from consumer.keeper.dead_letters import DeadLetters
+from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
 from consumer.long_inputs import LongInputs
+from consumer.lost_claims import LostClaims
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
 from sluice.adapters.admin_http import AdminApp, serve_admin
@@ -150,6 +152,7 @@ class Consumer:
         self.execution = Execution(
             kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
         )
+        self.lost_claims = self._make_lost_claims()
         claims = Claims(
             opened.jobs,
             kinds.versions,
@@ -157,6 +160,7 @@ class Consumer:
             self.announcer,
             telemetry,
             doubt_s=2 * settings.lease_s,
+            on_doubt_over=self.lost_claims.look,
         )
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [
@@ -168,6 +172,13 @@ class Consumer:
         self.publisher = OutboxPublisher(opened.broker, opened.jobs, settings.all_lanes, telemetry)
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
         self.timetable = self._make_timetable(settings)
+
+    def _make_lost_claims(self) -> LostClaims:
+        opened, telemetry = self.opened, self.telemetry
+        rescue = RescueJobs(opened.keeper, opened.cache, telemetry, may_judge=lambda: True)
+        lost_claims = LostClaims(rescue, self.owner, lambda: self.execution.in_hand, telemetry)
+        opened.identity.follow(lost_claims.look)
+        return lost_claims
 
     def _make_lease(self, settings: Settings, kinds: Mapping[str, int]) -> Lease:
         serves = Serves([lane.name for lane in settings.served], kinds)

@@ -86,6 +86,7 @@ class Worker:
         newest_claimed = consumer.execution.newest_claimed
         keeper = consumer.timetable.make_keeper(consumer.publisher, newest_claimed, consumer.lease)
         self._background.keep(keeper.keep, "keeper")
+        self._background.keep(consumer.lost_claims.keep, "lost-claims")
 
     def _listen_for_cancels(self, consumer: Consumer) -> None:
         """Learn at once of cancels that clients asked for."""

@@ -24,7 +24,8 @@ DOUBT_S = 30.0
 class Claims:
     """Claims jobs of the kinds this consumer knows, up to their versions.
 
-    A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand.
+    A claim whose reply was lost is found again: its jobs run under this consumer's name and are not in hand. After the last look in a
+    lane, which finds those that are among its oldest, `on_doubt_over` is called.
     """
 
     def __init__(  # noqa: PLR0913  the parts that it joins
@@ -37,10 +38,11 @@ class Claims:
         *,
         pause_s: float = PAUSE_S,
         doubt_s: float = DOUBT_S,
+        on_doubt_over: Callable[[], object] = lambda: None,
     ) -> None:
         self._jobs, self._kinds = jobs, kinds
         self._execution, self._announcer, self._telemetry = execution, announcer, telemetry
-        self._pause_s, self._doubt_s = pause_s, doubt_s
+        self._pause_s, self._doubt_s, self._on_doubt_over = pause_s, doubt_s, on_doubt_over
         self._doubts: dict[str, float] = {}
 
     async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
@@ -87,6 +89,7 @@ class Claims:
             return []
         if len(found) <= limit and now >= self._doubts[lane]:
             del self._doubts[lane]
+            self._on_doubt_over()
         return found[:limit]
 
     async def defer_unclaimed(self, ids: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
@@ -34,16 +34,19 @@ class RescueJobs:
         leases = await self._store.take_dead_leases() if self._may_judge() else []
         if not leases:
             return 0
-        rescued = 0
-        after: OpenJob | None = FIRST
-        while after is not None:
-            held = await self._store.find_held_jobs(leases, after, LOOKED_AT)
-            rescued += await self._rescue(held.ids, leases)
-            after = held.after
+        rescued = sum([await self.rescue(ids, leases) async for ids in self.find(leases)])
         await self._store.drop_leases(leases)
         return rescued
 
-    async def _rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
+    async def find(self, leases: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+        """Find every job that runs under these leases, or under none that there is, some at a time."""
+        after: OpenJob | None = FIRST
+        while after is not None:
+            ids, after = await self._store.find_held_jobs(leases, after, LOOKED_AT)
+            yield ids
+
+    async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
+        """Rescue those of these jobs that still run under these leases."""
         jobs = await self._store.rescue(ids, leases) if ids else []
         states = Counter(job.state for job in jobs)
         for state, event in EVENTS.items():

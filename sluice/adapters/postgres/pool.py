@@ -32,8 +32,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
 WRITE_S = 4.5
-"""Seconds for a statement that no client waits for: less than its own time limit, after which PostgreSQL says that COMMIT has succeeded
-although no standby has it."""
+"""Seconds for a statement that no client waits for: less than its own limit, after which a COMMIT counts that no standby has."""
 
 IDLE_S = 60.0
 """Seconds after which a connection that nobody needs is closed."""
