@@ -82,6 +82,12 @@ def tiff(tags: Mapping[int, Sequence[int]], data: bytes, *, order: str = "<", ne
     return head + struct.pack(order + "I", directory_at) + data + b"\0" * (len(data) % 2) + directory + extra
 
 
+def directory(tags: Mapping[int, int], *, order: str = "<", next_page: int = 0) -> bytes:
+    """Write a directory of a TIFF whose values are one number of 16 bits each."""
+    entries = [struct.pack(order + "HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(tags.items())]
+    return struct.pack(order + "H", len(entries)) + b"".join(entries) + struct.pack(order + "I", next_page)
+
+
 def grey_tiff(
     values: Sequence[float],
     code: str,

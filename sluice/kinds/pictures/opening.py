@@ -14,7 +14,7 @@ from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from sluice.errors import BadInput
-from sluice.kinds.pictures import colours
+from sluice.kinds.pictures import camera_raw, colours
 
 MAX_PIXELS = 64_000_000
 """Most pixels to decode (256 MB as RGBA); checked against the header before anything is decoded."""
@@ -177,6 +177,10 @@ def _name_refused(raw: bytes) -> str | None:
     """Name what is not read by the way it begins, so that whoever sent it knows what to change."""
     if raw[4:8] == b"ftyp":
         return _name_media(raw[8 : min(int.from_bytes(raw[:4], "big"), 256)])
+    if raw.startswith(_PNG) and raw[12:16] == b"CgBI":
+        return "a PNG that Xcode has packed for iPhones (CgBI)"
+    if found := camera_raw.name(raw):
+        return found
     text = raw[:256].lstrip().lower()
     return next(
         (name for sign, name in _REFUSED.items() if raw.startswith(sign) or text.startswith(sign)), None
@@ -188,6 +192,8 @@ def _name_media(brands: bytes) -> str | None:
     names = {brands[at : at + 4] for at in range(0, len(brands), 4)}
     if names & {b"avif", b"avis"}:
         return None
+    if b"crx " in names:
+        return camera_raw.RAW
     return "HEIC" if names & _HEIC else "a video, or of another kind of media file"
 
 
