@@ -44,6 +44,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"IDAT", b"fdAT", b"IEND"}
 """Chunks of a PNG that its picture needs."""
 
+_DIB_HEADER = 40
+"""Bytes before the pixels of an icon that is no PNG."""
+
 _START_OF_SCAN = b"\xff\xda"
 _REFUSED = {
     b"%PDF": "a PDF",
@@ -144,10 +147,22 @@ def _open(raw: bytes) -> ImageFile:
         largest = image.ico.frame(0)
         colours.transparent_colour(largest)
         image.info.update(largest.info)  # Pillow leaves transparency, orientation and profile behind
+        if not isinstance(largest, PngImageFile) and colours.is_invisible(image):
+            _take_mask(image)
     elif isinstance(image, PngImageFile):
         colours.transparent_colour(image)
         image.load()  # metadata may come behind the pixels
     return image
+
+
+def _take_mask(image: IcoImageFile) -> None:
+    """Let the mask of an icon say what is transparent: programs that use it leave the alpha channel empty."""
+    entry, (width, height) = image.ico.entry[0], image.size
+    if entry.size < _DIB_HEADER + 4 * width * height + (width + 31) // 32 * 4 * height:
+        image.putalpha(255)  # it has none
+        return
+    image.ico.entry[0] = entry._replace(bpp=24)  # Pillow reads the mask of icons without alpha
+    image.putalpha(image.ico.frame(0).getchannel("A"))
 
 
 def _identify(raw: bytes) -> ImageFile:
