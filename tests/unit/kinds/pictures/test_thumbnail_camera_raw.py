@@ -14,7 +14,15 @@ from tests.support.thumbnails import shrunk
 REDUCED, PAGE_KIND, COLOURS, BELOW, DNG = 254, 255, 262, 330, 50706
 MOSAIC, LINEAR, BLACK_IS_ZERO = 32803, 34892, 1
 
-PLAIN = {256: [16], 257: [16], 258: [8], 259: [1], COLOURS: [BLACK_IS_ZERO], 277: [1], 278: [16]}
+PLAIN: dict[int, Sequence[int]] = {
+    256: [16],
+    257: [16],
+    258: [8],
+    259: [1],
+    COLOURS: [BLACK_IS_ZERO],
+    277: [1],
+    278: [16],
+}
 GREY = b"I" * 256
 RAW, PREVIEW = "is a camera's raw file, which is not read: send PNG", "is a TIFF that begins with a preview"
 
@@ -43,10 +51,10 @@ def made(
 ) -> bytes:
     """Write a grey TIFF with further tags, a directory below its own, and one of a next page."""
     pointer = {BELOW: [1]} if below is not None else {}
-    end = len(tiff(PLAIN | tags | pointer, GREY, order=order))
+    end = len(tiff({**PLAIN, **tags, **pointer}, GREY, order=order))
     lower = directory(below, order=order) if below is not None else b""
     pointer = {BELOW: [end]} if pointer else {}
-    whole = tiff(PLAIN | tags | pointer, GREY, order=order, next_page=end + len(lower) if page else 0)
+    whole = tiff({**PLAIN, **tags, **pointer}, GREY, order=order, next_page=end + len(lower) if page else 0)
     assert len(whole) == end
     return whole + lower + (directory(page, order=order) if page else b"")
 
