@@ -115,7 +115,7 @@ def bmp_with_alpha(size: tuple[int, int], pixel: bytes) -> bytes:
 
 def bmp_in_icon(side: int, pixel: bytes, mask: bytes) -> bytes:
     """Write a BMP as icons hold it: without its head, with a mask behind the pixels; all rows of the mask are this one."""
-    header = struct.pack("<IiiHHIIiiII", 40, side, 2 * side, 1, 32, 0, 0, 0, 0, 0, 0)
+    header = struct.pack("<IiiHHIIiiII", 40, side, 2 * side, 1, 8 * len(pixel), 0, 0, 0, 0, 0, 0)
     return header + pixel * side * side + mask.ljust(4, b"\0") * side
 
 

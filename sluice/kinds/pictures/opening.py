@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,9 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"IDAT", b"fdAT", b"IEND"}
 """Chunks of a PNG that its picture needs."""
+
+_ICON, _ENTRY = b"\0\0\1\0", struct.Struct("<BBHHHII")
+"""How an ICO begins, and what it says of each picture: width, height, colours, planes, bits a pixel, bytes, and where it is."""
 
 _DIB_HEADER = 40
 """Bytes before the pixels of an icon that is no PNG."""
@@ -101,6 +105,8 @@ def open_picture(raw: bytes) -> ImageFile:
     """
     if refused := _name_refused(raw):
         raise BadInput(f"'image' is {refused}, which is not read: send {TAKEN}.")
+    if raw.startswith(_ICON):
+        raw = _only_best(raw)
     try:
         return _open(raw)
     except (BadInput, LookupError, SyntaxError, ValueError):
@@ -153,6 +159,26 @@ def _open(raw: bytes) -> ImageFile:
         colours.transparent_colour(image)
         image.load()  # metadata may come behind the pixels
     return image
+
+
+def _only_best(raw: bytes) -> bytes:
+    """Keep of an icon its largest picture, the one with most colours if there are several, and say what depth that has.
+
+    Pillow takes the one with fewest, and where the list is wrong about the depth it reads no alpha, or makes some up.
+    """
+    pictures = []
+    for at in range(6, 6 + _ENTRY.size * int.from_bytes(raw[4:6], "little"), _ENTRY.size):
+        if len(raw) < at + _ENTRY.size:
+            return raw
+        *head, depth, size, begin = _ENTRY.unpack_from(raw, at)
+        if not raw.startswith(_PNG, begin):
+            depth = int.from_bytes(raw[begin + 14 : begin + 16], "little")
+        pictures.append(((head[0] or 256) * (head[1] or 256), depth, -at, begin, size, head))
+    if not pictures:
+        return raw
+    _, depth, _, begin, size, head = max(pictures)
+    entry = _ENTRY.pack(*head, depth, size, 6 + _ENTRY.size)
+    return _ICON + b"\1\0" + entry + raw[begin:]
 
 
 def _take_mask(image: IcoImageFile) -> None:

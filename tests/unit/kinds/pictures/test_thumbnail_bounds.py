@@ -187,6 +187,8 @@ def media(*brands: bytes) -> bytes:
         (b"GIF89a", "GIF opening failed|damaged"),
         (b"BM12345678901234567890", "BMP opening failed|damaged"),
         (b"II*\0\x08\0\0\0\0\0", "TIFF opening failed"),
+        (b"\0\0\1\0\0\0", "ICO opening failed"),
+        (b"\0\0\1\0\1\0\x10\x10", "ICO opening failed"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_refused_by_its_name(raw: bytes, words: str) -> None:

@@ -96,6 +96,31 @@ def test_the_mask_of_an_icon_whose_alpha_is_empty_says_what_is_transparent() -> 
     assert [pixel(raw, (x, 5))[3] for x in (0, 3, 4, 15)] == [0, 0, 255, 255]
 
 
+GREEN_24, RED_32 = bmp_in_icon(16, b"\0\xff\0", b"\0"), bmp_in_icon(16, b"\0\0\xff\x80", b"\0")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "right"),
+    [
+        ((GREEN_24,), (0, 255, 0, 255)),
+        ((GREEN_24, RED_32), (255, 0, 0, 128)),
+        ((RED_32, GREEN_24), (255, 0, 0, 128)),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 32])
+def test_an_icon_shows_its_best_picture_whatever_its_list_says(
+    pictures: tuple[bytes, ...], right: tuple[int, ...], depth: int
+) -> None:
+    raw = bytearray(icon(*pictures, sizes=[16] * len(pictures)))
+    raw[12:14] = depth.to_bytes(2, "little")
+    assert pixel(bytes(raw)) == right
+
+
+def test_a_side_of_nought_in_an_icon_is_one_of_256() -> None:
+    raw = icon(RED_32, png((256, 256), 8, RGB_ALPHA, b"\1\2\3\4" * 256), sizes=(16, 0))
+    assert shrunk(raw)[0].source.width == 256
+
+
 def test_a_grey_that_differs_from_the_transparent_one_in_its_last_bit_is_seen() -> None:
     raw = png((8, 8), 16, GREY, b"\x12\x34" * 4 + b"\x12\x35" * 4, [(b"tRNS", b"\x12\x34")])
     assert [pixel(raw, (x, 4)) for x in (1, 6)] == [(0x12, 0x12, 0x12, 0), (0x12, 0x12, 0x12, 255)]
