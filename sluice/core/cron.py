@@ -34,7 +34,6 @@ BOUNDS = [(0, 0, 59), (0, 0, 23), (1, 1, 31), (1, 1, 12), (0, 1, 7)]
 
 _NAME = re.compile(r"\b[A-Z]{3}(?=L?\b)")
 _NUMERAL = re.compile(r"(?<=[2-5])([123])th")  # cronsim writes 31th
-_EITHER = re.compile(r"(\bon .*\b(?:day|days) of (?:the )?month.*) and (?=on \w)")
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)(?:/([0-9]+))?")
 
 
@@ -61,9 +60,10 @@ def describe(cron: str) -> str:
     # Either is enough, while cronsim's words ask for both.
     if not (day.startswith("*") or weekday.startswith("*")):
         parsed = CronSim(plain, datetime(2000, 1, 1, tzinfo=UTC))
-        if len(parsed.days) == len(range(1, 32)) or len(parsed.weekdays) == len(WEEKDAYS):
+        weekdays = {each % 7 for each in parsed.weekdays if isinstance(each, int)}  # of Sundays there are two
+        if parsed.days.issuperset(range(1, 32)) or len(weekdays) == len(WEEKDAYS):
             plain = f"{minute} {hour} * {month} *"
-    words = _EITHER.sub(r"\1 or ", explain(plain))
+    words = explain(plain).replace(" and on ", " or on ")
     return _NUMERAL.sub(lambda digit: {"1": "1st", "2": "2nd", "3": "3rd"}[digit[1]], words)
 
 

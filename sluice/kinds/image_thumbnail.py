@@ -85,7 +85,7 @@ def thumbnail(picture: Picture) -> Thumbnail:
         # decoders fail in many ways on damaged bytes, and would fail again
         what = str(error) or type(error).__name__
         raise BadInput(
-            f"The picture is damaged, or cut off: {what}. Send the whole file as it is."
+            f"The picture is damaged, cut off, or of a rare kind: {what}. Send the whole file, or else save it anew as PNG or JPEG."
         ) from error
 
 

@@ -25,8 +25,9 @@ class Measurements(BaseModel):
 
     Times are ISO 8601 in any form (a date, hours to microseconds, `Z`, `+02`, `+02:00`), as PostgreSQL and MySQL write them, or
     epoch seconds, milli- or microseconds. Values are decimal numbers; thousands marks are taken where groups of three leave no
-    doubt. Missing values are empty, `\\N`, or a word like NaN, NA and NULL. Blank lines, comments (`#`) and separators behind the
-    last cell do not count. What could mean two things (1/5/2024, `1,234`) is refused.
+    doubt. Missing values are empty, `\\N`, or a word like NaN, NA and NULL. Blank lines, comments (`#`), separators behind the
+    last cell, blanks before a quoted one and Ctrl-Z at the end do not count; a quote within a cell is one. What could mean two
+    things (1/5/2024, `1,234`) is refused.
     """
 
     model_config = ConfigDict(

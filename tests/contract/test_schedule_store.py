@@ -46,10 +46,10 @@ async def test_a_schedule_is_kept_once_by_name_and_found_by_its_owner(store: Sch
     assert (await kept(store, tenant="other")).id != made.id
 
 
-async def test_what_is_replaced_stays_paused_and_keeps_a_tick_of_the_same_times(store: ScheduleStore) -> None:
-    made = await kept(store)
+async def test_what_is_replaced_stays_paused_and_keeps_a_tick_that_is_due(store: ScheduleStore) -> None:
+    made = await kept(store, next_at=await store.clock() - HOUR)
     await store.pause_schedule("acme", "nightly")
-    same = await kept(store, replace=True, next_at=made.next_at + HOUR, input=b"{}")
+    same = await kept(store, replace=True, next_at=made.next_at + 3 * HOUR, input=b"{}")
     assert (same.paused, same.next_at, same.input, same.created_at) == (
         True,
         made.next_at,
@@ -58,6 +58,12 @@ async def test_what_is_replaced_stays_paused_and_keeps_a_tick_of_the_same_times(
     )
     other = await kept(store, replace=True, cron="1 2 3 4 *", next_at=made.next_at + HOUR)
     assert (other.next_at, len({made.id, same.id, other.id})) == (made.next_at + HOUR, 3)
+
+
+async def test_a_tick_to_come_is_reckoned_anew_unless_it_was_fired_meanwhile(store: ScheduleStore) -> None:
+    made, at = await kept(store), await store.clock()
+    assert (await kept(store, replace=True, next_at=made.next_at + HOUR)).next_at == made.next_at + HOUR
+    assert (await kept(store, replace=True, next_at=at)).next_at == made.next_at + HOUR
 
 
 async def test_schedules_are_listed_by_name_without_their_inputs(store: ScheduleStore) -> None:

@@ -29,7 +29,7 @@ async def test_what_is_no_picture_fails_at_once_and_says_what_is_taken(shared_st
     for raw, words in (
         (heic, "is HEIC, which is not read: send PNG"),
         (bomb, "too many pixels: at most 64,000,000"),
-        (saved(quarters(), "JPEG")[:500], "damaged, or cut off"),
+        (saved(quarters(), "JPEG")[:500], "damaged, cut off"),
     ):
         async with shared_stack.client() as client:
             answer = await client.post("/v1/jobs", json=work(raw), headers={"Prefer": "wait=30"})

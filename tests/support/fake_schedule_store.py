@@ -23,13 +23,14 @@ class FakeScheduleStore:
         return self.now
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
-        """A new one, or one in place of another, which stays paused and keeps its tick where its times are the same."""
+        """A new one, or one in place of another, which stays paused and keeps a tick that is due where its times are the same."""
         old = self.schedules.get((new.tenant, new.name))
         if old and not replace:
             return None
         fresh = Schedule(*new[:9], False, new.next_at, None, None, self.now)
         if old:
             same = (old.cron, old.timezone) == (new.cron, new.timezone)
+            same &= min(old.next_at, new.next_at) <= self.now
             rest = {name: getattr(old, name) for name in ("paused", "last_at", "last_job_id", "created_at")}
             fresh = fresh._replace(next_at=old.next_at if same else new.next_at, **rest)
         return self._put(fresh)

@@ -82,6 +82,12 @@ def tiff(tags: Mapping[int, Sequence[int]], data: bytes, *, order: str = "<", ne
     return head + struct.pack(order + "I", directory_at) + data + b"\0" * (len(data) % 2) + directory + extra
 
 
+def directory(tags: Mapping[int, int], *, order: str = "<", next_page: int = 0) -> bytes:
+    """Write a directory of a TIFF whose values are one number of 16 bits each."""
+    entries = [struct.pack(order + "HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(tags.items())]
+    return struct.pack(order + "H", len(entries)) + b"".join(entries) + struct.pack(order + "I", next_page)
+
+
 def grey_tiff(
     values: Sequence[float],
     code: str,
@@ -107,8 +113,14 @@ def bmp_with_alpha(size: tuple[int, int], pixel: bytes) -> bytes:
     return b"BM" + struct.pack("<IHHI", 14 + 108 + len(data), 0, 0, 14 + 108) + header + data
 
 
+def bmp_in_icon(side: int, pixel: bytes, mask: bytes) -> bytes:
+    """Write a BMP as icons hold it: without its head, with a mask behind the pixels; all rows of the mask are this one."""
+    header = struct.pack("<IiiHHIIiiII", 40, side, 2 * side, 1, 8 * len(pixel), 0, 0, 0, 0, 0, 0)
+    return header + pixel * side * side + mask.ljust(4, b"\0") * side
+
+
 def icon(*pictures: bytes, sizes: Sequence[int] = (16,)) -> bytes:
-    """Write an ICO of PNG files, each with the side that its entry claims."""
+    """Write an ICO of PNG files or BMPs, each with the side that its entry claims."""
     head, at = struct.pack("<HHH", 0, 1, len(pictures)), 6 + 16 * len(pictures)
     for picture, side in zip(pictures, sizes, strict=True):
         head += struct.pack("<BBBBHHII", side, side, 0, 0, 1, 32, len(picture), at)

@@ -16,7 +16,10 @@ class ScheduleStore(Protocol):
         """Return the time by which schedules fire."""
 
     async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
-        """Store a new one, or one in place of another; None if its name is taken. Also raises OutcomeUnknown."""
+        """Store a new one, or one in place of another, of which it keeps a tick that is due; None if its name is taken.
+
+        Also raises OutcomeUnknown.
+        """
 
     async def find_schedule(self, tenant: str, name: str) -> Schedule | None:
         """Find the schedule of this name."""

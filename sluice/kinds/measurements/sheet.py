@@ -1,6 +1,7 @@
 """A CSV as text: its header, its cells, and the line in which a row begins.
 
-Polars reads the cells but does not say where a row began, so a refusal walks through the text once more.
+Python reads the cells: polars takes a quote within a cell (5" pipe) for the beginning of a quoted one and merges rows, and
+does not say where a row began.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from typing import NoReturn
+from itertools import islice
+from operator import itemgetter
 
 import polars as pl
 
@@ -22,6 +24,8 @@ MAX_ROWS = 500_000
 MAX_COLUMNS = 100
 LINES_PER_ROW = 3
 """Even empty lines take memory."""
+ROWS_AT_ONCE = 20_000
+"""Rows to hold as objects of Python, which take ten times the memory of a column."""
 
 ROW = "row"
 """Name of the column that counts the rows below the header, from 0."""
@@ -31,6 +35,8 @@ NULL = r"\N"
 
 _DECODED_WRONGLY = re.compile("\0|\\A(?:\u00ef\u00bb\u00bf|\u00ff\u00fe|\u00fe\u00ff|\ufffe|\ufffd)")
 """NULs, or a byte order mark that was taken for text."""
+_END_OF_FILE, _PADDING = "\x1a", 128
+"""Ctrl-Z, which programs of DOS write behind the last line, and how many characters they fill up with it."""
 _SEPARATOR = re.compile(r'\s*"?sep=(.)"?[^\n]*(?:\n|\Z)', re.IGNORECASE)
 """The line that tells Excel what separates the cells."""
 _LINE = re.compile(r"[^\n]*")
@@ -51,6 +57,8 @@ class Sheet:
     def of(cls, text: str, delimiter: str, most_rows: int = MAX_ROWS) -> Sheet:
         """Take a client's text. Raises GiveUp if it is empty, was decoded wrongly or has very many lines."""
         plain = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        if _END_OF_FILE in plain[-_PADDING:]:
+            plain = plain.rstrip(f"{_END_OF_FILE}\n ")
         damage = _DECODED_WRONGLY.search(plain)
         if damage:
             line = plain.count("\n", 0, damage.start()) + 1
@@ -108,49 +116,39 @@ class Sheet:
         return {name: header.index(name) for name in NAMES}
 
     def _frame(self) -> pl.DataFrame:
-        """Read the rows below a header of numbers, which says nothing twice; only the columns that are needed."""
+        """Read the rows below the header; only the columns that are needed. Raises GiveUp for a row of too many cells."""
         places, records = self.places(), self._records()
-        _, cells = next(records)
-        below, _ = next(records, (0, []))
-        if '"' in self.text:  # polars reads over quotes that do not match
-            for _ in records:
-                pass
-        body = self.text.split("\n", below - self.above - 1)[-1] if below else ""
-        header = self.delimiter.join(map(str, range(len(cells))))
-        try:
-            return pl.read_csv(
-                StringIO(f"{header}\n{body}"),
-                separator=self.delimiter,
-                columns=sorted({0, *places.values()}),
-                infer_schema=False,
+        _, header = next(records)
+        columns, blank = sorted({0, *places.values()}), [""] * len(header)
+        schema, pick = {str(column): pl.String for column in columns}, itemgetter(*columns)
+        parts = [pl.DataFrame(schema=schema)]
+        while rows := [
+            pick(self._fill(line, record, blank)) for line, record in islice(records, ROWS_AT_ONCE)
+        ]:
+            parts.append(pl.DataFrame(dict(zip(schema, zip(*rows, strict=True), strict=True)), schema))
+        return pl.concat(parts)
+
+    def _fill(self, line: int, record: list[str], blank: list[str]) -> list[str]:
+        """Return a row with as many cells as a blank one."""
+        if len(record) > len(blank):
+            raise GiveUp(
+                f"Line {line} has {len(record)} cells, the header has {len(blank)}: put cells that hold "
+                f"{DELIMITERS[self.delimiter]} into quotes."
             )
-        except pl.exceptions.PolarsError as error:
-            self._refuse_damage(error, len(cells))
+        return record + blank[len(record) :] if record else blank
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield every record, the header first, with the line it begins in."""
-        reader = csv.reader(StringIO(self.text), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(StringIO(self.text), delimiter=self.delimiter, strict=True, skipinitialspace=True)
         line = self.above + 1
         try:
             for record in reader:
                 yield line, record
                 line = self.above + reader.line_num + 1
         except csv.Error as flaw:
-            raise GiveUp(f"The row in line {line} cannot be read: {flaw}. Look at its quotes.") from flaw
-
-    def _refuse_damage(self, error: Exception, width: int) -> NoReturn:
-        """Say in which line the text stops being the table that its header announces."""
-        for line, record in self._records():
-            if len(record) > width:
-                raise GiveUp(
-                    f"Line {line} has {len(record)} cells, the header has {width}: put cells that hold "
-                    f"{DELIMITERS[self.delimiter]} into quotes."
-                ) from error
-        lone = next((n for n, line in enumerate(self.text.split("\n"), 1) if line.count('"') % 2), 1)
-        raise GiveUp(
-            f"The CSV cannot be read, perhaps from line {self.above + lone} on: put cells that hold quotes into quotes, "
-            "and double those inside."
-        ) from error
+            raise GiveUp(
+                f"The row in line {line} cannot be read: {flaw}. Double the quotes inside a quoted cell, and close it."
+            ) from flaw
 
 
 def quoted(text: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
+from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from sluice.errors import BadInput
 
@@ -40,11 +40,25 @@ def scalable(image: ImageFile) -> Image.Image:
         return _stretch(image)
     if image.mode == "La":
         return image.convert("LA")
+    if _may_be_filling(image) and is_invisible(image):
+        return image.convert("RGB")
     if image.has_transparency_data:
         return image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
     if image.mode == "1":
         return image.convert("L")
     return image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("RGB")
+
+
+def is_invisible(image: Image.Image) -> bool:
+    """Tell whether an alpha channel hides all of a loaded picture."""
+    return image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
+
+
+def _may_be_filling(image: ImageFile) -> bool:
+    """Tell whether programs that know no alpha leave bytes where this file has it: in a BMP, and undeclared in a TIFF."""
+    return image.format == "BMP" or (
+        image.format == "TIFF" and EXTRASAMPLES not in getattr(image, "tag_v2", {})
+    )
 
 
 def profile_of(image: ImageFile) -> bytes | None:

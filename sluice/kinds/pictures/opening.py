@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from sluice.errors import BadInput
-from sluice.kinds.pictures import colours
+from sluice.kinds.pictures import camera_raw, colours
 
 MAX_PIXELS = 64_000_000
 """Most pixels to decode (256 MB as RGBA); checked against the header before anything is decoded."""
@@ -43,6 +44,12 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"IDAT", b"fdAT", b"IEND"}
 """Chunks of a PNG that its picture needs."""
+
+_ICON, _ENTRY = b"\0\0\1\0", struct.Struct("<BBHHHII")
+"""How an ICO begins, and what it says of each picture: width, height, colours, planes, bits a pixel, bytes, and where it is."""
+
+_DIB_HEADER = 40
+"""Bytes before the pixels of an icon that is no PNG."""
 
 _START_OF_SCAN = b"\xff\xda"
 _REFUSED = {
@@ -98,6 +105,8 @@ def open_picture(raw: bytes) -> ImageFile:
     """
     if refused := _name_refused(raw):
         raise BadInput(f"'image' is {refused}, which is not read: send {TAKEN}.")
+    if raw.startswith(_ICON):
+        raw = _only_best(raw)
     try:
         return _open(raw)
     except (BadInput, LookupError, SyntaxError, ValueError):
@@ -144,10 +153,42 @@ def _open(raw: bytes) -> ImageFile:
         largest = image.ico.frame(0)
         colours.transparent_colour(largest)
         image.info.update(largest.info)  # Pillow leaves transparency, orientation and profile behind
+        if not isinstance(largest, PngImageFile) and colours.is_invisible(image):
+            _take_mask(image)
     elif isinstance(image, PngImageFile):
         colours.transparent_colour(image)
         image.load()  # metadata may come behind the pixels
     return image
+
+
+def _only_best(raw: bytes) -> bytes:
+    """Keep of an icon its largest picture, the one with most colours if there are several, and say what depth that has.
+
+    Pillow takes the one with fewest, and where the list is wrong about the depth it reads no alpha, or makes some up.
+    """
+    pictures = []
+    for at in range(6, 6 + _ENTRY.size * int.from_bytes(raw[4:6], "little"), _ENTRY.size):
+        if len(raw) < at + _ENTRY.size:
+            return raw
+        *head, depth, size, begin = _ENTRY.unpack_from(raw, at)
+        if not raw.startswith(_PNG, begin):
+            depth = int.from_bytes(raw[begin + 14 : begin + 16], "little")
+        pictures.append(((head[0] or 256) * (head[1] or 256), depth, -at, begin, size, head))
+    if not pictures:
+        return raw
+    _, depth, _, begin, size, head = max(pictures)
+    entry = _ENTRY.pack(*head, depth, size, 6 + _ENTRY.size)
+    return _ICON + b"\1\0" + entry + raw[begin:]
+
+
+def _take_mask(image: IcoImageFile) -> None:
+    """Let the mask of an icon say what is transparent: programs that use it leave the alpha channel empty."""
+    entry, (width, height) = image.ico.entry[0], image.size
+    if entry.size < _DIB_HEADER + 4 * width * height + (width + 31) // 32 * 4 * height:
+        image.putalpha(255)  # it has none
+        return
+    image.ico.entry[0] = entry._replace(bpp=24)  # Pillow reads the mask of icons without alpha
+    image.putalpha(image.ico.frame(0).getchannel("A"))
 
 
 def _identify(raw: bytes) -> ImageFile:
@@ -177,6 +218,10 @@ def _name_refused(raw: bytes) -> str | None:
     """Name what is not read by the way it begins, so that whoever sent it knows what to change."""
     if raw[4:8] == b"ftyp":
         return _name_media(raw[8 : min(int.from_bytes(raw[:4], "big"), 256)])
+    if raw.startswith(_PNG) and raw[12:16] == b"CgBI":
+        return "a PNG that Xcode has packed for iPhones (CgBI)"
+    if found := camera_raw.name(raw):
+        return found
     text = raw[:256].lstrip().lower()
     return next(
         (name for sign, name in _REFUSED.items() if raw.startswith(sign) or text.startswith(sign)), None
@@ -188,6 +233,8 @@ def _name_media(brands: bytes) -> str | None:
     names = {brands[at : at + 4] for at in range(0, len(brands), 4)}
     if names & {b"avif", b"avis"}:
         return None
+    if b"crx " in names:
+        return camera_raw.RAW
     return "HEIC" if names & _HEIC else "a video, or of another kind of media file"
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice.core.cron import BOUNDS, CronRefused, check, describe, next_tick
@@ -294,6 +294,7 @@ def test_for_five_years_ticks_are_those_that_counting_finds(name: str) -> None:
         ("50-10/7 * * * *", "50,57,4 * * * *", "Every seventh minute"),
         ("0 0 30-2 * *", "0 0 30,31,1,2 * *", "At 00:00 on the 30th, the 31st, the first, and the second day of month"),
         ("5-5/2 * * * *", "5 * * * *", "At minute 5 of every hour"),
+        ("0 0 1-31,L * 1", "0 0 * * *", "At 00:00 every day"),
         ("@hourly", "0 * * * *", "At the start of every hour"),
         (" @Daily ", "0 0 * * *", "At 00:00 every day"),
         ("@midnight", "0 0 * * *", "At 00:00 every day"),
@@ -310,6 +311,45 @@ def test_other_ways_to_write_an_expression_are_taken(cron: str, same: str, words
     for _ in range(12):
         tick, other = (next_tick(text, ZoneInfo("Europe/Berlin"), after) or LAST for text, after in ((cron, tick), (same, other)))  # fmt: skip
         assert tick == other
+
+
+def days_of(day: str, weekday: str) -> set[int]:
+    """The days of three years, counted from 1970, that these two fields name in any month."""
+    cron, days = f"0 0 {day} * {weekday}", np.arange((FIRST - EPOCH).days, (FIRST - EPOCH).days + 1096)
+    fields = [values(*each) for each in zip((day, "*", weekday), *zip(*BOUNDS[2:], strict=True), strict=True)]
+    return {*map(int, days[named_days(cron, days, *fields)])}
+
+
+def meant(words: str, day: str, weekday: str) -> set[int]:
+    """The days that the words name: those of either field, of both, or of the one that alone has the same words."""
+    alone = [(day, "*"), ("*", weekday), ("*", "*")]
+    by_day, by_weekday, _ = (days_of(*each) for each in alone)
+    if " or on " in words:
+        return by_day | by_weekday
+    if "if it's on" in words:
+        return by_day & by_weekday
+    same = [each for each in alone if describe("0 0 {} * {}".format(*each)) == words]
+    return days_of(*same[0]) if same else set()
+
+
+@settings(max_examples=300, deadline=None)
+@given(field(1, 31, "L", "LW", "*"), field(0, 7, "5L", "0L", "7#1", "3#5", "*"))
+@example("LW", "1-3")
+@example("1,LW", "1#1")
+@example("LW,15", "5")
+@example("15", "0-7")
+@example("15", "0/1")
+@example("15", "1-7")
+@example("LW", "1-7,1#1")
+@example("*/2", "1")
+@example("*,LW", "1")
+@example("1", "1,*")
+def test_words_name_the_days_on_which_an_expression_fires(day: str, weekday: str) -> None:
+    cron = f"0 0 {day} * {weekday}"
+    with suppress(CronRefused):
+        check(cron)
+        words = describe(cron)
+        assert meant(words, day, weekday) == days_of(day, weekday), words
 
 
 @pytest.mark.parametrize(

@@ -249,10 +249,35 @@ def test_decimal_points_beside_decimal_commas_are_refused() -> None:
         "note,note,,asset,signal,time,value,\n1,2,3," + ROW,
         '"x\ny",asset,"signal", TIME ,Value\n1,' + ROW,
         HEADER + ROW + r"\N,\N,\N,\N" + "\n",
+        '"asset", "signal", "time", "value"\n"a", "b", "2024-05-01", 1\n',
+        'sep=;\nasset; "signal"; time;value\n a; "b";2024-05-01;  "1"\n',
+        HEADER + ROW + "\x1a",
+        (HEADER + ROW).replace("\n", "\r\n") + "\x1a" * 9 + "\r\n",
     ],
 )  # fmt: skip
 def test_what_stands_around_the_readings_does_not_change_them(text: str) -> None:
     assert rows(text) == TAKEN
+
+
+LONE = [
+    'pipe 5" a,b,2024-05-01,1,x',
+    '5 ",b,2024-05-01,2,x',
+    'a,b,2024-05-01,3,5" long',
+    'a,"b, c",2024-05-01,4,"6"" long"',
+    'a,b"c,2024-05-01,5,x',
+    'pipe 5"x6" a,b,2024-05-01,6,7" long',
+]
+"""Rows with quotes within cells, of which polars would merge some."""
+
+
+@given(st.lists(st.sampled_from(LONE), min_size=1, max_size=6, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_a_quote_within_a_cell_is_one_and_merges_no_rows(lines: list[str]) -> None:
+    names = {line: tuple(next(csv.reader([line], strict=True))[:2]) for line in lines}
+    found = rows("asset,signal,time,value,note\n" + "\n".join(lines))
+    assert [(row[:2], row[3]) for row in found] == [
+        (names[line], float(LONE.index(line) + 1)) for line in lines
+    ]
 
 
 def test_a_name_may_begin_with_a_hash() -> None:
@@ -275,7 +300,7 @@ def test_a_name_may_begin_with_a_hash() -> None:
         (HEADER + ROW.strip() + ",,7\n", "Line 2 has 6 cells, the header has 4: put cells that hold ',' into quotes."),
         ("sep=;\n# c\n\n" + (HEADER + "a,b,x,1\n").replace(",", ";"), "in line 5, column 3 (time), 'x'"),
         ('"x\ny",' + HEADER + "1," + ROW.replace("01", "x"), "in line 3, column 4 (time), '2024-05-x'"),
-        ("# c\n" + HEADER + ROW + 'a,b"c,2024-05-02,1\n', "perhaps from line 4 on"),
+        ("# c\n" + HEADER + ROW + 'a,"b"c,2024-05-02,1\n', "The row in line 4 cannot be read: ',' expected after"),
         ("# c\n" + HEADER + '"a', "The row in line 3 cannot be read"),
         ("\u00ef\u00bb\u00bf" + HEADER + ROW, "Line 1 holds bytes that are no text"),
         ("\u00ff\u00fe" + "\0".join(HEADER + ROW), "Line 1 holds bytes that are no text"),
@@ -332,7 +357,10 @@ def test_cells_are_those_that_the_reader_of_python_finds(pieces: list[str]) -> N
     text = HEADER + "".join(pieces)
     with suppress(GiveUp):
         cells = Sheet.of(text, ",").cells().select("asset", "signal", "time", "value").rows()
-        records = [[*record, *[""] * 4][:4] for record in csv.reader(StringIO(text), strict=True)]
+        records = [
+            [*record, *[""] * 4][:4]
+            for record in csv.reader(StringIO(text), strict=True, skipinitialspace=True)
+        ]
         right = [
             tuple(re.sub(",+(?=\n)", "", cell).strip() or None for cell in record) for record in records[1:]
         ]

@@ -202,7 +202,7 @@ def test_times_without_a_zone_stay_as_they_are() -> None:
         (table(*hourly(1), header='"asset,signal,time,value'), "The row in line 1 cannot be read"),
         (table(*hourly(1, 2), "pump,bar,2024-05-01,3,4"), "Line 4 has 5 cells, the header has 4: put cells that hold ',' into quotes."),
         (table(*hourly(1), '"pump,bar,2024-05-01,3'), "The row in line 3 cannot be read"),
-        (table(*hourly(1), 'pu"mp,bar,2024-05-01,3'), "double those inside"),
+        (table(*hourly(1), '"pu"mp,bar,2024-05-01,3'), "Double the quotes inside a quoted cell"),
         (table(*hourly(1, 2), ",bar,2024-05-01,3"), "1 of 3 rows have no asset. The first is in line 4, column 1 (asset)."),
         (table("pump,,2024-05-01,3"), "1 of 1 rows have no signal"),
         (table(*hourly(1), "pump,bar"), "1 of 2 rows have no time. The first is in line 3, column 3 (time)."),

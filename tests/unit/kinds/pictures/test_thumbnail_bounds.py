@@ -177,6 +177,7 @@ def media(*brands: bytes) -> bytes:
         (b"\0\0\0\x0cjP  \r\n\x87\n", "is JPEG 2000"),
         (b"\x1f\x8b\x08\0", "compressed with gzip"),
         (b"PK\x03\x04", "is a ZIP archive"),
+        (png((5, 5), 8, GREY, b"12345").replace(b"\0\0\0\rIHDR", png_chunk(b"CgBI", b"P\0 \2") + b"\0\0\0\rIHDR"), "Xcode has packed for iPhones"),
         (b"hello", r"none of the pictures that are read: PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or ICO\. It begins with b'hello'"),
         (b"P6 1 1 255 abc", "none of the pictures that are read"),
         (png((0, 5), 8, GREY, b""), "PNG opening failed"),
@@ -186,6 +187,8 @@ def media(*brands: bytes) -> bytes:
         (b"GIF89a", "GIF opening failed|damaged"),
         (b"BM12345678901234567890", "BMP opening failed|damaged"),
         (b"II*\0\x08\0\0\0\0\0", "TIFF opening failed"),
+        (b"\0\0\1\0\0\0", "ICO opening failed"),
+        (b"\0\0\1\0\1\0\x10\x10", "ICO opening failed"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_refused_by_its_name(raw: bytes, words: str) -> None:
@@ -312,8 +315,14 @@ def test_an_error_without_a_text_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         raise AssertionError
 
     monkeypatch.setattr("PIL.Image.Image.thumbnail", fail)
-    with pytest.raises(BadInput, match="cut off: AssertionError"):
+    with pytest.raises(BadInput, match="rare kind: AssertionError"):
         shrunk(saved(quarters(), "PNG"))
+
+
+def test_a_file_that_may_be_whole_and_still_not_be_read_is_not_only_called_damaged() -> None:
+    lossless = saved(quarters(), "JPEG").replace(b"\xff\xc0", b"\xff\xc3")
+    with pytest.raises(BadInput, match=r"or of a rare kind: .*\. Send the whole file, or else save it anew"):
+        shrunk(lossless)
 
 
 def test_a_check_sum_of_metadata_does_not_matter() -> None:

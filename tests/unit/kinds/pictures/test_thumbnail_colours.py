@@ -11,7 +11,20 @@ from PIL import Image
 
 from sluice.errors import BadInput
 from tests.support import made_profiles as profiles
-from tests.support.made_pictures import GREY, RGB, exif, grey_tiff, icon, png, quarters, saved, tiff
+from tests.support.made_pictures import (
+    GREY,
+    RGB,
+    RGB_ALPHA,
+    bmp_in_icon,
+    bmp_with_alpha,
+    exif,
+    grey_tiff,
+    icon,
+    png,
+    quarters,
+    saved,
+    tiff,
+)
 from tests.support.thumbnails import pixel, shrunk
 
 
@@ -46,6 +59,66 @@ def test_a_colour_that_stands_for_transparency_is_transparent_and_white_in_a_jpe
         if wanted == "jpeg"
         else pixel(raw, format=wanted)[3] == 0
     )
+
+
+EMPTY = b"\0\0\xff\0"
+"""A red pixel of a BMP whose alpha is nought."""
+
+OF_FOUR = {256: [16], 257: [16], 258: [8] * 4, 259: [1], 262: [2], 277: [4], 278: [16]}
+"""Tags of a TIFF that has a fourth sample and does not say what it is."""
+
+
+@pytest.mark.parametrize(
+    ("raw", "right"),
+    [
+        (bmp_with_alpha((16, 16), EMPTY), 255),
+        (bmp_with_alpha((16, 16), b"\0\0\xff\1"), 1),
+        (tiff(OF_FOUR, b"\xff\0\0\0" * 256), 255),
+        (tiff(OF_FOUR, b"\xff\0\0\1" * 256), 1),
+        (tiff(OF_FOUR | {338: [2]}, b"\xff\0\0\0" * 256), 0),
+        (png((16, 16), 8, RGB_ALPHA, b"\xff\0\0\0" * 16), 0),
+        (icon(png((16, 16), 8, RGB_ALPHA, b"\xff\0\0\0" * 16)), 0),
+        (icon(bmp_in_icon(16, EMPTY, b"\0")), 255),
+        (icon(bmp_in_icon(16, b"\xff\0\xff\0", b"\0")[: -4 * 16]), 255),
+        (icon(bmp_in_icon(16, EMPTY, b"\xff\xff")), 0),
+        (icon(bmp_in_icon(16, b"\0\0\xff\1", b"\xff\xff")), 1),
+    ],
+    ids=["BMP", "BMP with alpha", "TIFF", "TIFF with alpha", "TIFF that says so", "PNG", "PNG in ICO", "ICO", "ICO without mask",
+         "ICO masked", "ICO with alpha"],
+)  # fmt: skip
+def test_an_alpha_channel_that_was_left_empty_hides_nothing(raw: bytes, right: int) -> None:
+    assert pixel(raw)[3] == right
+    assert right < 255 or pixel(raw)[0] == 255
+
+
+def test_the_mask_of_an_icon_whose_alpha_is_empty_says_what_is_transparent() -> None:
+    raw = icon(bmp_in_icon(16, EMPTY, b"\xf0"))
+    assert [pixel(raw, (x, 5))[3] for x in (0, 3, 4, 15)] == [0, 0, 255, 255]
+
+
+GREEN_24, RED_32 = bmp_in_icon(16, b"\0\xff\0", b"\0"), bmp_in_icon(16, b"\0\0\xff\x80", b"\0")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "right"),
+    [
+        ((GREEN_24,), (0, 255, 0, 255)),
+        ((GREEN_24, RED_32), (255, 0, 0, 128)),
+        ((RED_32, GREEN_24), (255, 0, 0, 128)),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 32])
+def test_an_icon_shows_its_best_picture_whatever_its_list_says(
+    pictures: tuple[bytes, ...], right: tuple[int, ...], depth: int
+) -> None:
+    raw = bytearray(icon(*pictures, sizes=[16] * len(pictures)))
+    raw[12:14] = depth.to_bytes(2, "little")
+    assert pixel(bytes(raw)) == right
+
+
+def test_a_side_of_nought_in_an_icon_is_one_of_256() -> None:
+    raw = icon(RED_32, png((256, 256), 8, RGB_ALPHA, b"\1\2\3\4" * 256), sizes=(16, 0))
+    assert shrunk(raw)[0].source.width == 256
 
 
 def test_a_grey_that_differs_from_the_transparent_one_in_its_last_bit_is_seen() -> None:
