@@ -15,7 +15,8 @@ from pydantic_core import core_schema
 from sluice.error_text import type_name, words
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
-from sluice.input_model import VALUES, schemas_in
+from sluice.input_guards import is_schema, schema_parts
+from sluice.input_model import schemas_in
 
 Json = dict[str, Any]
 
@@ -150,13 +151,12 @@ def _nameless_fields(schema: Any, name: str = "", by_name: bool = False) -> Iter
             yield from _nameless_fields(each, name, by_name)
     if not isinstance(schema, Mapping):
         return
-    if "config" in schema:
+    if "config" in schema and is_schema(schema):
         by_name = schema["config"].get("validate_by_name", False)
     if schema.get("type") in _FIELDS and not by_name and _is_nameless(schema.get("validation_alias")):
         yield schema.get("name", name)
-    for key, each in schema.items():
-        if key not in VALUES:
-            yield from _nameless_fields(each, key, by_name)
+    for key, each in schema_parts(schema):
+        yield from _nameless_fields(each, key, by_name)
 
 
 def _is_nameless(alias: Any) -> bool:

@@ -56,6 +56,7 @@ class Price(BaseModel):
     both: float | Decimal = 0.0
     real: float = 0.0
     anything: Any = None
+    default: Decimal = Decimal(0)  # a word of pydantic's schemas, too
 
 
 @pytest.mark.parametrize("read", [read_strictly, read_leniently])
@@ -88,6 +89,7 @@ def test_the_job_gets_what_the_door_read() -> None:
         (b'{"parts":[{"exact":2.5}]}', ("parts", 0, "exact")),
         (b'{"inside":{"inside":{"exact":2.5}}}', ("inside", "inside", "exact")),
         (b'{"either":2.5}', ("either",)),
+        (b'{"default":2.5}', ("default",)),
     ],
 )
 def test_a_decimal_with_a_fraction_is_no_number(raw: bytes, at: tuple[str | int, ...]) -> None:
