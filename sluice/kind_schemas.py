@@ -203,12 +203,20 @@ def _find_untrue(schema: Any) -> Iterator[str]:
             yield "an Iterable in its input is only checked while it is read: make it a list"
         if each.get("type") == "literal" and any(map(_is_hidden, each["expected"])):
             yield "pydantic finds no Literal[…] of an Enum in JSON: let the Enum of its input be a str or an int, too"
+        if _has_numbers(each.get("keys_schema")):
+            yield "no key of JSON is one of a Literal[…] of numbers: let the keys of its input be an IntEnum, or str"
     for name in _nameless_fields(schema):
         yield f"{name!r} of its input is read by an AliasPath, which no JSON schema shows: give it an alias"
 
 
 def _is_hidden(member: Any) -> bool:
     return isinstance(member, Enum) and not isinstance(member, str | int)
+
+
+def _has_numbers(keys: Any) -> bool:
+    return (
+        bool(keys) and keys.get("type") == "literal" and any(type(each) is int for each in keys["expected"])
+    )
 
 
 def _nameless_fields(schema: Any, name: str = "", by_name: bool = False) -> Iterator[str]:

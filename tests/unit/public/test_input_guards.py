@@ -289,6 +289,9 @@ def test_keys_are_read_with_the_configuration_of_their_model() -> None:
     words = "/v: The keys 'a' and 'A' mean the same: send one"
     assert read(dict[str, int], '{"a":1,"A":2}', ConfigDict(str_to_lower=True)) == words
     assert read(dict[str, int], '{"a":1,"A":2}') == {"a": 1, "A": 2}
+    lower = ConfigDict(str_to_lower=True)
+    named = create_model("Given", __config__=lower, v=(dict[str, int], ...), config=(int, 0))
+    assert _read(named, '{"v":{"a":1,"A":2}}', "v") == words
 
 
 def test_equal_keys_are_found_in_recursive_models_and_roots() -> None:

@@ -101,6 +101,10 @@ class Hidden(BaseModel):
     many: list[Literal[Colour.RED]]
 
 
+class NumberedKeys(BaseModel):
+    many: list[dict[Literal[1, 2], int]]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -110,6 +114,7 @@ class Hidden(BaseModel):
         (kind_of(Unwritable), "no JSON schema can be made for its input: .*Decimal"),
         (kind_of(Lazy), "Iterable .* make it a list"),
         (kind_of(Hidden), "no Literal.* of an Enum"),
+        (kind_of(NumberedKeys), "no key of JSON is one of a Literal.* of numbers"),
         (kind_of(ByPath), "'first' of its input is read by an AliasPath"),
         (kind_of(Nested), "'first' of its input is read by an AliasPath"),
         (kind_of(WithData), "'first' of its input is read by an AliasPath"),
@@ -124,6 +129,7 @@ def test_a_kind_that_no_schema_describes_is_refused(kind: AnyHandler, words: str
 class AlsoByName(BaseModel):
     model_config = ConfigDict(validate_by_name=True)
     first: int = Field(validation_alias=AliasPath("deep", 0))
+    config: int = 0
 
 
 class AlsoByAlias(BaseModel):
