@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum, Flag
 from functools import cache
 from typing import Any, NamedTuple
@@ -134,6 +137,8 @@ def _guard_of_scalar(schema: Any) -> _Guard | None:
         return _Guard(lambda given: is_written(type_, given), lambda _: _refuse_unwritten(type_))
     if type_ == "complex":
         return _Guard(lambda given: not isinstance(given, int | float), _refuse_number)
+    if type_ == "json":
+        return _Guard(lambda given: _find_twice(given) is None, _refuse_twice)
     if type_ == "literal":
         return _guard_of_values(each.value if isinstance(each, Enum) else each for each in schema["expected"])
     if type_ == "enum":
@@ -167,6 +172,11 @@ def _refuse_unwritten(type_: str) -> Any:
 
 def _refuse_number(_given: Any) -> Any:
     raise PydanticCustomError("complex_type", "Send a complex number as a string, such as 1+2j")
+
+
+def _refuse_twice(given: Any) -> Any:
+    named = {"key": (_find_twice(given) or "")[:64]}
+    raise PydanticCustomError("equal_keys", "The JSON in it names the key '{key}' twice in one object", named)
 
 
 def _refuse_other_type(_given: Any) -> Any:
@@ -203,3 +213,16 @@ def _find_equal(keys: SchemaValidator, given: Any) -> tuple[str, str] | None:
             return seen[read], key
         seen[read] = key
     return None
+
+
+def _find_twice(text: Any) -> str | None:
+    """Find a key that stands twice in an object of JSON that is in a string: its parser lets the last win."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        if len(pairs) > len(dict(pairs)):
+            found.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+
+    with suppress(ValueError, TypeError, RecursionError):  # said when it is read
+        json.loads(text, object_pairs_hook=look, parse_int=str)
+    return min(found, default=None)

@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Json,
     RootModel,
     StringConstraints,
     create_model,
@@ -298,6 +299,27 @@ def test_equal_keys_are_found_in_recursive_models_and_roots() -> None:
     words = "/below/0/numbers: The keys '1' and '01' mean the same: send one"
     assert read_deep('{"below":[{"numbers":{"1":{},"01":{}}}]}') == words
     assert _read(RootModel[dict[int, int]], '{"1":1,"01":2}', "root") == words.replace("below/0/numbers", "")
+
+
+JSON_OF: Any = Json
+
+
+def test_equal_keys_are_found_in_json_in_a_string() -> None:
+    for text in (
+        '{"a":1,"a":2}',
+        f'[{"1" * 5_000},{{"a":1,"a":2}}]',
+        '{"b":1,"b":2,"a":1,"a":2}',
+        '[{"c":{"a":1,"\\u0061":2}}]',
+    ):
+        given = json.dumps(text)
+        assert read(JSON_OF[Any], given) == "/v: The JSON in it names the key 'a' twice in one object"
+    assert read(JSON_OF[dict[int, int]], '"{\\"1\\":1,\\"01\\":2}"') == (
+        "/v: The keys '1' and '01' mean the same: send one"
+    )
+    assert read(JSON_OF[Any], '"[{},{\\"a\\":[]}]"') == [{}, {"a": []}]
+    for text in ("{", "[" * 100_000, "1" * 5_000 + "x"):
+        assert read(JSON_OF[Any], json.dumps(text)).startswith("/v: Invalid JSON")
+    assert read(JSON_OF[Any], "1") == "/v: JSON input should be string, bytes or bytearray"
 
 
 def test_other_flaws_of_an_object_are_said_as_usual() -> None:
