@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
 from sluice.input_guards import is_schema, reader_of, schema_parts
 
+_EXACT: dict[str, Callable[[Any], Any]] = {"decimal": Decimal, "fraction": Fraction}
 _BEFORE = ("function-before", "function-wrap")
 _NOT_CHECKS = ("metadata", "serialization")
 _FRACTION = re.compile(rb"\d[.eE]")
@@ -70,7 +72,11 @@ def _hands_on_python(model: type[BaseModel]) -> bool:
 
 @cache
 def _has_decimals(model: type[BaseModel]) -> bool:
-    return any(each.get("type") == "decimal" for each in schemas_in(model.__pydantic_core_schema__))
+    return any(map(_exact_type, schemas_in(model.__pydantic_core_schema__)))
+
+
+def _exact_type(schema: Mapping[str, Any]) -> Callable[[Any], Any] | None:
+    return _EXACT.get(schema["type"]) if is_schema(schema) else None
 
 
 def schemas_in(schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -119,18 +125,19 @@ def _with_probes(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     copied: Any = {**schema, **{name: _with_probes(each) for name, each in schema_parts(schema)}}
-    if schema.get("type") != "decimal":
+    exact = _exact_type(schema)
+    if exact is None:
         return copied
-    return core_schema.no_info_before_validator_function(_read_decimal, copied)
+    return core_schema.no_info_before_validator_function(lambda value: _read_exact(exact, value), copied)
 
 
-def _read_decimal(value: Any) -> Any:
+def _read_exact(exact: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, float):
         raise PydanticCustomError(
             _ROUNDED,
             "Send a decimal as a string or a whole number: JSON readers round numbers with a fraction.",
         )
     try:
-        return Decimal(value) if isinstance(value, str | int) else value
-    except InvalidOperation:
+        return exact(value) if isinstance(value, str | int) else value
+    except (ArithmeticError, ValueError):
         return value

@@ -92,11 +92,10 @@ class _Schemas(GenerateJsonSchema):
         return described
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        described = super().decimal_schema(schema)
-        for each in described.get("anyOf", ()):
-            if each.get("type") == "number":
-                each["type"] = "integer"
-        return described
+        return _without_fractions(super().decimal_schema(schema))
+
+    def fraction_schema(self, schema: core_schema.FractionSchema) -> JsonSchemaValue:
+        return _without_fractions(super().fraction_schema(schema))
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         described = super().enum_schema(schema)
@@ -141,6 +140,13 @@ def refuse_what_cannot_be_described(handler: AnyHandler) -> None:
             raise _refused(handler, f"no JSON schema can be made for its {side}: {why}") from None
     for why in _find_untrue(handler.input_model.__pydantic_core_schema__):
         raise _refused(handler, why)
+
+
+def _without_fractions(described: JsonSchemaValue) -> JsonSchemaValue:
+    for each in described.get("anyOf", ()):
+        if each.get("type") == "number":
+            each["type"] = "integer"
+    return described
 
 
 def _is_other_text(schema: Any, described: JsonSchemaValue) -> bool:

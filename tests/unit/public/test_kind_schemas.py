@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
+from fractions import Fraction
 from math import inf
 from typing import Annotated, Any, Literal
 
@@ -147,6 +148,7 @@ class Odd(BaseModel):
     endless: float = inf
     typed: Typed | None = None
     exact: Decimal = Field(Decimal(1), gt=0)
+    ratio: Fraction = Fraction(1, 2)
     nothing: Any = Own()
 
 
@@ -166,6 +168,8 @@ def test_a_decimal_is_taken_as_a_string_or_a_whole_number_and_given_as_a_string(
     taken = input_schema(Odd)["properties"]["exact"]["anyOf"]
     assert [each["type"] for each in taken] == ["integer", "string"]
     assert taken[0]["exclusiveMinimum"] == 0
+    taken = input_schema(Odd)["properties"]["ratio"]["anyOf"]
+    assert [each["type"] for each in taken] == ["integer", "string"]
     assert output_schema(Odd)["properties"]["exact"]["type"] == "string"
 
 
