@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 from sluice.error_text import type_name, words
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler
+from sluice.input_guards import TAGS
 from sluice.input_model import read_leniently, read_strictly
 from sluice.output_check import check_written, escape, find
 
@@ -145,4 +146,5 @@ def _refusal(refused: type[BadInput | BadOutput], error: BaseException) -> BaseE
 def _flaws(error: ValidationError) -> str:
     """Say what is wrong without repeating the value, which may be large or private."""
     flaws = error.errors(include_url=False, include_input=False, include_context=False)[:5]
-    return "; ".join(f"/{'/'.join(map(str, flaw['loc']))}: {flaw['msg']}" for flaw in flaws)
+    paths = ("/".join(str(step) for step in flaw["loc"] if step not in TAGS) for flaw in flaws)
+    return "; ".join(f"/{path}: {flaw['msg']}" for path, flaw in zip(paths, flaws, strict=True))

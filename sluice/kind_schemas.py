@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum, Flag
 from typing import Any
 
@@ -15,30 +15,87 @@ from pydantic_core import core_schema
 from sluice.error_text import type_name, words
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
-from sluice.input_model import VALUES, schemas_in
+from sluice.input_guards import is_schema, schema_parts
+from sluice.input_model import schemas_in
 
 Json = dict[str, Any]
 
 MAX_WHOLE = 2**53 - 1
 """Many JSON readers round larger whole numbers, so they are refused in inputs and in outputs."""
 IN_PLACE = "#/$defs/{model}"
+_LENGTHS = {"minLength", "maxLength"}
+_OTHER_TEXTS = ("bytes", "json", "url", "multi-host-url")
+_TEXT_LENGTHS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
+    "base64": (lambda least: -(-least * 4 // 3), lambda most: -(-most // 3) * 4),
+    "hex": (lambda least: least * 2, lambda most: most * 2),
+    "utf8": (lambda least: -(-least // 4), lambda most: most),
+}
+"""How many characters this many bytes have at least, and at most; Base64 may come without its padding."""
 _FIELDS = ("model-field", "dataclass-field", "typed-dict-field")
 
 
 class _Schemas(GenerateJsonSchema):
-    """Describes some types as they are taken and written: decimals (see `sluice.input_model`) and flags."""
+    """Describes some types as they are taken and written: decimals (see `sluice.input_model`), flags, and lengths.
+
+    pydantic shows the length of a value where JSON may have a text of another length: Base64, asterisks for a secret.
+    """
 
     ignored_warning_kinds: set[JsonSchemaWarningKind] = {
         "skipped-choice",
         "non-serializable-default",
     }
 
-    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        described = super().decimal_schema(schema)
-        for each in described.get("anyOf", ()):
-            if each.get("type") == "number":
-                each["type"] = "integer"
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        described = super().generate_inner(schema)
+        bounds = schema.get("metadata", {}).get("pydantic_js_updates", {}).keys() & _LENGTHS
+        if self._is_hidden(described) or (bounds and _is_other_text(schema, described)):
+            return _without_lengths(described)
         return described
+
+    def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
+        if getattr(schema.get("function"), "__name__", "") == "_serialize_secret":  # of pydantic's Secret[…]
+            return {"type": "string", "format": "password", "writeOnly": True}
+        return super().ser_schema(schema)
+
+    def _is_hidden(self, described: JsonSchemaValue) -> bool:
+        """Say whether this is a secret, which is written as asterisks."""
+        is_secret = described.get("format") == "password" and described.get("writeOnly") is True
+        return is_secret and self.mode == "serialization"
+
+    def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        config = self._config
+        form = config.val_json_bytes if self.mode == "validation" else config.ser_json_bytes
+        shortest, longest = _TEXT_LENGTHS[form]
+        described = super().bytes_schema(schema) | {"format": "base64url" if form == "base64" else "binary"}
+        if "minLength" in described:
+            described["minLength"] = shortest(described["minLength"])
+        if "maxLength" in described:
+            described["maxLength"] = longest(described["maxLength"])
+        return described
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        described = super().str_schema(schema)
+        if self.mode == "validation" and schema.get("strip_whitespace", self._config.str_strip_whitespace):
+            described.pop("maxLength", None)
+        return described
+
+    def url_schema(self, schema: core_schema.UrlSchema) -> JsonSchemaValue:
+        return self._as_normalised(super().url_schema(schema))
+
+    def multi_host_url_schema(self, schema: core_schema.MultiHostUrlSchema) -> JsonSchemaValue:
+        return self._as_normalised(super().multi_host_url_schema(schema))
+
+    def _as_normalised(self, described: JsonSchemaValue) -> JsonSchemaValue:
+        """Leave out the most that a URL may have as it is sent: it is written with a slash behind its host."""
+        if self.mode == "serialization":
+            described.pop("maxLength", None)
+        return described
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        return _without_fractions(super().decimal_schema(schema))
+
+    def fraction_schema(self, schema: core_schema.FractionSchema) -> JsonSchemaValue:
+        return _without_fractions(super().fraction_schema(schema))
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         described = super().enum_schema(schema)
@@ -83,6 +140,23 @@ def refuse_what_cannot_be_described(handler: AnyHandler) -> None:
             raise _refused(handler, f"no JSON schema can be made for its {side}: {why}") from None
     for why in _find_untrue(handler.input_model.__pydantic_core_schema__):
         raise _refused(handler, why)
+
+
+def _without_fractions(described: JsonSchemaValue) -> JsonSchemaValue:
+    for each in described.get("anyOf", ()):
+        if each.get("type") == "number":
+            each["type"] = "integer"
+    return described
+
+
+def _is_other_text(schema: Any, described: JsonSchemaValue) -> bool:
+    """Say whether what is bounded is a value that JSON has as a text of another length."""
+    encoded = str(described.get("format")).startswith("base64")
+    return encoded or any(each.get("type") in _OTHER_TEXTS for each in schemas_in(schema))
+
+
+def _without_lengths(described: JsonSchemaValue) -> JsonSchemaValue:
+    return {name: each for name, each in described.items() if name not in _LENGTHS}
 
 
 def _describe(
@@ -135,12 +209,20 @@ def _find_untrue(schema: Any) -> Iterator[str]:
             yield "an Iterable in its input is only checked while it is read: make it a list"
         if each.get("type") == "literal" and any(map(_is_hidden, each["expected"])):
             yield "pydantic finds no Literal[…] of an Enum in JSON: let the Enum of its input be a str or an int, too"
+        if _has_numbers(each.get("keys_schema")):
+            yield "no key of JSON is one of a Literal[…] of numbers: let the keys of its input be an IntEnum, or str"
     for name in _nameless_fields(schema):
         yield f"{name!r} of its input is read by an AliasPath, which no JSON schema shows: give it an alias"
 
 
 def _is_hidden(member: Any) -> bool:
     return isinstance(member, Enum) and not isinstance(member, str | int)
+
+
+def _has_numbers(keys: Any) -> bool:
+    return (
+        bool(keys) and keys.get("type") == "literal" and any(type(each) is int for each in keys["expected"])
+    )
 
 
 def _nameless_fields(schema: Any, name: str = "", by_name: bool = False) -> Iterator[str]:
@@ -150,13 +232,12 @@ def _nameless_fields(schema: Any, name: str = "", by_name: bool = False) -> Iter
             yield from _nameless_fields(each, name, by_name)
     if not isinstance(schema, Mapping):
         return
-    if "config" in schema:
+    if "config" in schema and is_schema(schema):
         by_name = schema["config"].get("validate_by_name", False)
     if schema.get("type") in _FIELDS and not by_name and _is_nameless(schema.get("validation_alias")):
         yield schema.get("name", name)
-    for key, each in schema.items():
-        if key not in VALUES:
-            yield from _nameless_fields(each, key, by_name)
+    for key, each in schema_parts(schema):
+        yield from _nameless_fields(each, key, by_name)
 
 
 def _is_nameless(alias: Any) -> bool:

@@ -9,13 +9,14 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, Validatio
 from pydantic_core import ErrorDetails
 
 from sluice.core.errors import Flaw, Invalid
+from sluice.input_guards import is_written
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def _refuse_number(value: Any) -> Any:
-    """Refuse a time that is not written as in RFC 3339: a bare number could be seconds or milliseconds."""
-    if not isinstance(value, str):
+    """Refuse a time that is not written as in RFC 3339: digits alone could be seconds or milliseconds."""
+    if not isinstance(value, str) or not is_written("datetime", value):
         raise ValueError("a time is a string such as 2030-01-31T12:00:00Z")
     return value
 

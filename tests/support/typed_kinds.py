@@ -23,9 +23,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    HttpUrl,
     Json,
     RootModel,
+    Secret,
+    SecretStr,
     Tag,
+    UrlConstraints,
     computed_field,
     field_serializer,
     model_serializer,
@@ -246,6 +250,16 @@ class Formats(BaseModel):
     packed: Json[list[int]]
 
 
+class Lengths(BaseModel):
+    """Bounds values whose text in JSON has another length."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    raw: Annotated[bytes, Field(min_length=3, max_length=3)]
+    pin: Annotated[SecretStr, Field(max_length=4)]
+    secret: Secret[int]
+    link: Annotated[HttpUrl, UrlConstraints(max_length=13)]
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
     number: Annotated[int, Field(strict=False)]
@@ -339,6 +353,11 @@ ROWS = [
         Formats,
         {"lasts": "PT1.5S", "raw": "_w==", "packed": "[1]"},
         {"lasts": 1.5, "raw": "_w==", "packed": [1]},
+    ),
+    Row(
+        Lengths,
+        {"raw": "YWJj", "pin": "1234", "secret": 1, "link": "https://ab.cd"},
+        {"raw": "YWJj", "pin": "*" * 10, "secret": "*" * 10, "link": "https://ab.cd/"},
     ),
     Row(Strict, {"number": 1, "few": [1]}),
 ]

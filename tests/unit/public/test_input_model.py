@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 import pytest
@@ -56,6 +57,8 @@ class Price(BaseModel):
     both: float | Decimal = 0.0
     real: float = 0.0
     anything: Any = None
+    ratio: Fraction | None = None
+    default: Decimal = Decimal(0)  # a word of pydantic's schemas, too
 
 
 @pytest.mark.parametrize("read", [read_strictly, read_leniently])
@@ -88,6 +91,8 @@ def test_the_job_gets_what_the_door_read() -> None:
         (b'{"parts":[{"exact":2.5}]}', ("parts", 0, "exact")),
         (b'{"inside":{"inside":{"exact":2.5}}}', ("inside", "inside", "exact")),
         (b'{"either":2.5}', ("either",)),
+        (b'{"default":2.5}', ("default",)),
+        (b'{"ratio":0.12345678901234567890}', ("ratio",)),
     ],
 )
 def test_a_decimal_with_a_fraction_is_no_number(raw: bytes, at: tuple[str | int, ...]) -> None:
@@ -103,6 +108,9 @@ def test_a_decimal_with_a_fraction_is_no_number(raw: bytes, at: tuple[str | int,
         (b'{"exact":9007199254740991}', Price(exact=Decimal(9007199254740991))),
         (b'{"exact":"1","real":2.5,"both":2.5,"anything":[0.10]}', None),
         (b'{"either":"1.5e"}', Price(either="1.5e")),
+        (b'{"ratio":"1/3","real":2.5}', Price(ratio=Fraction(1, 3), real=2.5)),
+        (b'{"ratio":"0.12345678901234567890"}', Price(ratio=Fraction("0.12345678901234567890"))),
+        (b'{"ratio":2,"real":2.5}', Price(ratio=Fraction(2), real=2.5)),
     ],
 )
 def test_a_string_or_a_whole_number_is_and_so_is_any_number_elsewhere(

@@ -166,6 +166,9 @@ class Pets(BaseModel):
     pet: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
     by_number: dict[int, int] = {}
     exact: Decimal | None = None
+    born: list[datetime] = []
+    legs: Literal[2, 4] = 4
+    cats: dict[int, Cat] = {}
 
 
 @handler("t.pets")
@@ -184,6 +187,12 @@ async def pets(given: Pets) -> Pets:
         ({"by_number": {"x": 1}}, "/input/by_number/x"),
         ({"mo/re": 1}, "/input/mo~1re"),
         ({"exact": 1.5}, "/input/exact"),
+        ({"born": ["1700000000"]}, "/input/born/0"),
+        ({"born": ["2026-13-31T10:00"]}, "/input/born/0"),
+        ({"legs": 4.0}, "/input/legs"),
+        ({"legs": 3}, "/input/legs"),
+        ({"cats": {"1": {"kind": "cat"}}}, "/input/cats/1/lives"),
+        ({"by_number": {"1": 1, "01": 2}}, "/input/by_number"),
         ([], "/input"),
     ],
 )

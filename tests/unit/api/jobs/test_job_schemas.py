@@ -49,6 +49,8 @@ def test_options_within_their_bounds_are_taken(given: dict[str, Any]) -> None:
         ({"run_at": "tomorrow"}, "/options/run_at"),
         ({"run_at": "2030-01-31T12:00:00"}, "/options/run_at"),
         ({"run_at": 1_900_000_000}, "/options/run_at"),
+        ({"run_at": "1900000000"}, "/options/run_at"),
+        ({"run_at": "-5"}, "/options/run_at"),
         ({"run_at": "2030-01-31T12:00:00Z", "delay_s": 1}, "/options"),
         ({"deadline_s": 0}, "/options/deadline_s"),
         ({"timeout_s": 0}, "/options/timeout_s"),
