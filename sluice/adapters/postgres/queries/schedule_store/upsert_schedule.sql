@@ -1,6 +1,5 @@
--- Insert a schedule, or with $11 replace the one of this name. A schedule that is replaced stays paused if it was. If it fires at
--- the same times it keeps a tick that is due, or that would be lost; and if the new tick has come, it was perhaps fired meanwhile.
--- A tick to come is the new one: the clocks of its zone may change at other times than was known when the old one was reckoned.
+-- Insert a schedule, or with $11 replace the one of this name, which stays paused if it was. At the same times it keeps a tick that is due,
+-- or that may have been fired meanwhile, as the new one has come; else it has the new one: the rules of its zone may be others by now.
 -- $1..$10: the fields of NewSchedule; $11: whether it may replace. Returns nothing if the name is taken.
 insert into schedules as kept (id, tenant, name, cron, timezone, kind, input, options, catch_up, next_at)
 values ($1::uuid, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10)
