@@ -40,8 +40,7 @@ class FindLostMessages:
         newest |= {queue: None for queue in self._queues if depths.get(queue_name(*queue)) == 0}
         total, found = 0, AT_ONCE
         while found >= AT_ONCE:
-            found = await self._offer(newest)
-            total += found
+            total += (found := await self._offer(newest))
         return total
 
     async def _offer(self, newest: Mapping[tuple[str, str], datetime | None]) -> int:

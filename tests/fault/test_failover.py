@@ -134,6 +134,8 @@ async def test_a_success_that_no_standby_has_is_not_shown(
             for _ in range(6):
                 seen.add(await shown(client, link))
             assert seen <= {(200, "running"), (503, None)}
+            asked = "select count(*) from pg_stat_activity where application_name = 'sluice-lease'"
+            assert await stack.count(asked) < 10, "every try leaves a session that waits for the standby"
             await asyncio.to_thread(replicated.standby.start)
             await until_found(partial(has_succeeded, client, link))
 

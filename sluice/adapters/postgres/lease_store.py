@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from sluice import __version__
-from sluice.adapters.postgres.pool import connect, translated
+from sluice.adapters.postgres.pool import RELEASE_S, connect, translated
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import Claim
 from sluice.core.owner import Owner, claim_holds_s
@@ -55,7 +55,9 @@ class PostgresLeaseStore:
         await self._fetch("end_lease", self._owner.id, claim_holds_s(self._lease_s))
 
     async def close(self) -> None:
-        self._connection.terminate()
+        await self._connection.close(
+            timeout=RELEASE_S
+        )  # first it cancels a COMMIT that waits for its standby
 
     async def _fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
         try:
