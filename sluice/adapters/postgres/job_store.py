@@ -85,9 +85,8 @@ class PostgresJobStore(Store):
         return await self._ask_mine("poll", [lane], *known, limit, list(turns), weights, list(turns.values()))
 
     async def recover_lane_claims(self, lane: str, kinds: Mapping[str, int]) -> list[Job]:
-        return await self._ask_mine(
-            "recover_lane_claims", [lane], list(kinds), MOST_RUNNING, list(kinds.values())
-        )
+        known = (list(kinds), MOST_RUNNING, list(kinds.values()))
+        return await self._ask_mine("recover_lane_claims", [lane], *known)
 
     async def _ask_mine(self, query: str, what: Sequence[str], *more: Any) -> list[Job]:
         """Ask for jobs under the lease of this process. Raises LeaseOver if that was replaced meanwhile."""
