@@ -25,6 +25,7 @@ from typing import Any
 
 from sluice.core.runtime.loggers import enable, enabled_loggers
 from sluice.host.high_fd import copy_high
+from sluice.host.kept_open import NAMES
 
 Row = tuple[Callable[[], Any], Callable[[Any], object]]
 """How something is read, and how it is written."""
@@ -105,7 +106,9 @@ def _rows_of_python() -> Iterator[Row]:
     yield enabled_loggers, enable
     yield logging.getLogRecordFactory, logging.setLogRecordFactory
     yield from map(_list, _lists())
-    yield from (_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "argv", "path"))
+    for stream in NAMES:
+        yield from (_attribute(sys, stream), _attribute(sys, f"__{stream}__"))
+    yield from (_attribute(sys, name) for name in ("argv", "path"))
     yield from (
         _attribute(sys, name) for name in ("displayhook", "excepthook", "unraisablehook", "breakpointhook")
     )
