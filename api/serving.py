@@ -13,7 +13,6 @@ import uvicorn
 import uvloop
 
 from api.app import RunningApi, open_api
-from api.http.asgi import AsgiApp
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
@@ -61,7 +60,7 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
             private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
-                server = Server(_config(api.app, settings))
+                server = Server(_config(api, settings))
                 stop = partial(_stop, server, private, api, telemetry)
                 _on_signals(stop)
                 api.config_problems.on_refusal(stop)
@@ -77,13 +76,14 @@ def _has_no_request(connection: object) -> bool:
     return isinstance(connection, Protocol) and connection.cycle is None
 
 
-def _config(app: AsgiApp, settings: Settings) -> uvicorn.Config:
-    class Timed(Protocol):
+def _config(api: RunningApi, settings: Settings) -> uvicorn.Config:
+    class Configured(Protocol):
         head_timeout_s = settings.head_timeout_s
+        edge = api.edge
 
     return uvicorn.Config(
-        app,
-        http=Timed,
+        api.app,
+        http=Configured,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -21,6 +21,10 @@ REQUEST_ID = "sluice.request_id"
 TRACEPARENT = "sluice.traceparent"
 ROUTE = "sluice.route"
 """Keys of the scope. The first two are set here; the fast path, which answers without FastAPI, sets ROUTE to the template."""
+WAITED_S = "sluice.waited"
+"""Key of the scope: the seconds for which the request waited for its job, because its client has asked for it."""
+REFUSED = "sluice.refused"
+"""Key of the scope's state, which is the same for all middleware: the status with which the server cut a request off."""
 
 SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -98,6 +102,11 @@ class EdgeMiddleware:
             self._stats.in_flight -= 1
             self._record(scope, inner, status, time.perf_counter() - started)
 
+    def record_refusal(self, status: int) -> None:
+        """Count what the server has answered itself, as no request came of it: malformed, too large or too late."""
+        self._stats.record("OTHER", UNMATCHED, status, 0.0)
+        self._log("OTHER", "", status, 0.0, "")
+
     def _read_headers(self, scope: Scope) -> bytes:
         """Put the request id and the trace into the scope if they are well-formed; return the request id."""
         request_id = trace = None
@@ -114,15 +123,14 @@ class EdgeMiddleware:
     def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
         route = inner.get(ROUTE) or getattr(inner.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        self._stats.record(method, str(route), status or GONE, seconds)
+        status = scope.get("state", {}).get(REFUSED) or status or GONE
+        self._stats.record(method, str(route), status, max(0.0, seconds - inner.get(WAITED_S, 0.0)))
+        self._log(method, scope["path"], status, seconds, scope[REQUEST_ID])
+
+    def _log(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
         if self._access_log:
-            fields = {
-                "method": method,
-                "path": scope["path"],
-                "status": status,
-                "ms": round(seconds * 1000, 2),
-            }
-            _log.info("answered", extra=fields | {"request_id": scope[REQUEST_ID]})
+            fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
+            _log.info("answered", extra=fields | {"request_id": request_id})
 
 
 def _request_ids() -> Iterator[bytes]:

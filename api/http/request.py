@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from api.http.asgi import Header
+from api.http.edge import WAITED_S
 from sluice.core.errors import Flaw, Invalid
 
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
@@ -39,6 +41,16 @@ class ServerTiming:
         now = time.perf_counter()
         self._parts.append(f"{name};dur={(now - self._last) * 1000:.2f}")
         self._last = now
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Name the time inside the block, and leave it out of the durations that are measured: the client has asked for it."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.lap("wait")
+            self._request.scope[WAITED_S] = self._last - begun
 
     def headers(self) -> list[Header]:
         """Return the header, or nothing."""

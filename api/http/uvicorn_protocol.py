@@ -18,10 +18,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.asgi import Header, Receive, Scope, Send
 from api.http.careful_cycle import be_careful
-from api.http.edge import SECURITY
+from api.http.edge import REFUSED, SECURITY, EdgeMiddleware
 from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
 from api.http.problems import problem
-from api.http.response import LINGER_S, send_reply
+from api.http.response import LINGER_S, Reply, send_reply
 from sluice.errors import SluiceError
 
 MOST_JOINED = 64 * 1024
@@ -97,6 +97,9 @@ class Protocol(HttpToolsProtocol):
     """Seconds from the opening of a connection, or from the first byte of a later head, to the end of the head."""
 
     linger_s = LINGER_S
+
+    edge: EdgeMiddleware | None = None
+    """Counts what is refused here."""
 
     _refused = False
     _head_timer: asyncio.TimerHandle | None = None
@@ -233,21 +236,29 @@ class Protocol(HttpToolsProtocol):
         """
         self._refused, self.headers = True, []
         self.parser = None  # type: ignore[assignment]  # as uvicorn has it
-        cycle = self.cycle
+        cycle, reply = self.cycle, _refusal(error)
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
                 cycle.keep_alive = False
                 return
             if self.pipeline:
-                self.pipeline[0] = (cycle, cast(Any, partial(_answer_refusal, error)))
+                self.pipeline[0] = (cycle, cast(Any, partial(self._answer_refusal, reply)))
                 return
             if cycle.response_started:
                 self.transport.close()
                 return
             cycle.disconnected = True
+            cycle.scope["state"][REFUSED] = reply.status
             cycle.message_event.set()
-        self.transport.write(_refusal(error))
+        elif self.edge:
+            self.edge.record_refusal(reply.status)
+        self.transport.write(_bytes_of(reply))
         self.loop.call_later(self.linger_s, self.transport.close)
+
+    async def _answer_refusal(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.edge:
+            self.edge.record_refusal(reply.status)
+        await send_reply(reply, send)
 
 
 def _origin_form(target: bytes, method: bytes) -> bytes:
@@ -263,12 +274,11 @@ def _origin_form(target: bytes, method: bytes) -> bytes:
     return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
 
 
-async def _answer_refusal(error: SluiceError, scope: Scope, receive: Receive, send: Send) -> None:
+def _refusal(error: SluiceError) -> Reply:
     reply = problem(error, "")
-    await send_reply(reply._replace(headers=[*reply.headers, *SECURITY]), send)
+    return reply._replace(headers=[*reply.headers, *SECURITY])
 
 
-def _refusal(error: SluiceError) -> bytes:
-    reply = problem(error, "")
-    headers = b"".join(b"%b: %b\r\n" % header for header in (*reply.headers, *SECURITY))
+def _bytes_of(reply: Reply) -> bytes:
+    headers = b"".join(b"%b: %b\r\n" % header for header in reply.headers)
     return b"%b%b\r\n%b" % (STATUS_LINE[reply.status], headers, reply.body)

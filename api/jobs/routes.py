@@ -114,8 +114,8 @@ async def look_up_job(request: Request, job_id: str) -> Response:
     watch.lap("look-up")
     known = matches(validators, document) if validators else True
     if wait.seconds and known:
-        document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
-        watch.lap("wait")
+        with watch.waiting():
+            document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
     unchanged = bool(validators) and matches(validators, document)
     shown = show_under(prefix_of(request.scope), document)
     reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
@@ -147,8 +147,10 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
 ) -> Response:
     """Answers 202 while there is none yet, and 409 if there never will be one."""
     document = await lookup.find(caller.tenant, job_id)
-    document = await waiting.until_finished(document, wait.seconds, request.receive)
     watch.lap("look-up")
+    if wait.seconds:
+        with watch.waiting():
+            document = await waiting.until_finished(document, wait.seconds, request.receive)
     reply, validators = result(document, advice, prefix_of(request.scope)), read_validators(request)
     if reply.status == 200 and validators and matches(validators, document):
         reply = not_modified(document)
@@ -229,11 +231,11 @@ async def _submit(
         del prepared  # or its input would be held until the wait is over
     watch.lap("submit")
     if wait.seconds:
-        document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
+        with watch.waiting():
+            document = await parts[Waiting].until_finished(submitted.document, wait.seconds, request.receive)
         if submitted.coalesced:
             document = mark_coalesced(document)
         submitted = submitted._replace(document=document)
-        watch.lap("wait")
     reply = answer_submit(submitted, parts[RetryAfterAdvisor], prefix_of(request.scope))
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from importlib.machinery import ModuleSpec, PathFinder
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +23,6 @@ COMMAND = (sys.executable, str(Path(sys.executable).with_name("sluice")))
 _ROOMS = ("api", "consumer", "sluice")
 _PORTS = {"SLUICE_API_PORT": 8000, "SLUICE_API_PRIVATE_PORT": 8001, "SLUICE_CONSUMER_PRIVATE_PORT": 8002}
 _OWNERS = dict(zip(_PORTS, ("api", "api", "consumer"), strict=True))
-_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  recognised, not bound
 _MOST_FILES = 5_000
 """Of one place of the user's: a directory with more, a home for example, is not read to its end."""
 _INSTALLED = {"site-packages", "dist-packages", "node_modules", "venv"}
@@ -197,7 +198,10 @@ class Stack:
 
 def reachable(host: str) -> str:
     """Return the address at which this machine reaches what listens at `host`."""
-    return LOOPBACK if host in _EVERYWHERE else host
+    with suppress(ValueError):  # a name
+        if ip_address(host).is_unspecified:
+            return LOOPBACK
+    return host
 
 
 def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> dict[str, str]:

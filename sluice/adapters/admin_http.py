@@ -13,7 +13,7 @@ import orjson
 import uvicorn
 
 from sluice.adapters.http_server import EmbeddedServer, listen
-from sluice.adapters.metrics import CONTENT_TYPE, Metrics
+from sluice.adapters.metrics import Metrics
 from sluice.core.errors import NotConfigured, ServerUnfit
 from sluice.core.runtime.tasks import TaskSet
 from sluice.errors import SluiceError
@@ -45,7 +45,7 @@ class AdminApp:
     ) -> None:
         self._process, self._pings, self._metrics = process, pings, metrics
         self._config_problems = config_problems
-        self._routes: dict[str, Callable[[], Awaitable[Answer]]] = {
+        self._routes: dict[str, Callable[[Message], Awaitable[Answer]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
             "/check": self._check,
@@ -58,22 +58,22 @@ class AdminApp:
         if scope["type"] != "http":
             return
         route = self._routes.get(scope["path"])
-        status, media_type, body = await route() if route else (404, TEXT, b"not here\n")
+        status, media_type, body = await route(scope) if route else (404, TEXT, b"not here\n")
         headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
         headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _live(self) -> Answer:
+    async def _live(self, _: Message) -> Answer:
         return 200, TEXT, b"alive\n"
 
-    async def _ready(self) -> Answer:
+    async def _ready(self, _: Message) -> Answer:
         if self.draining:
             return 503, TEXT, b"draining\n"
         away = RECORD in self._pings and (await _ping(self._pings[RECORD]))["status"] != "up"
         return (503, TEXT, b"the record is away\n") if away else (200, TEXT, b"ready\n")
 
-    async def _check(self) -> Answer:
+    async def _check(self, _: Message) -> Answer:
         found = await asyncio.gather(*map(_ping, self._pings.values()))
         dependencies = dict(zip(self._pings, found, strict=True))
         down = [name for name, each in dependencies.items() if each["status"] != "up"]
@@ -84,8 +84,9 @@ class AdminApp:
         body |= {"dependencies": dependencies, "doubts": config_problems}
         return 503 if status == "failing" else 200, JSON, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
-    async def _show_metrics(self) -> Answer:
-        return 200, CONTENT_TYPE, self._metrics.render()
+    async def _show_metrics(self, scope: Message) -> Answer:
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        return 200, *self._metrics.render(accept.decode("latin-1"))
 
 
 async def _ping(ping: Ping) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import uvicorn
 
@@ -23,15 +24,26 @@ class EmbeddedServer(uvicorn.Server):
 def listen(host: str, port: int, backlog: int = 128, send_timeout_s: float | None = None) -> socket.socket:
     """Open a listening socket, before anything else starts. Raises StartRefused if the address cannot be bound.
 
+    `::` is every address, of IPv4 too.
     The kernel ends a connection whose client takes nothing for `send_timeout_s` seconds of what is sent to it (Linux only).
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=backlog)
+        both = family == socket.AF_INET6 and _is_everywhere(host) and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
         if send_timeout_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
             listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(send_timeout_s * 1000))
             )
         return listener
     except OSError as error:
-        raise StartRefused(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        shown = f"[{host}]" if ":" in host else host
+        raise StartRefused(f"cannot listen on {shown}:{port}: {error.strerror or error}") from None
+
+
+def _is_everywhere(host: str) -> bool:
+    """Return True for the address that stands for all of a machine, however it is written."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return False

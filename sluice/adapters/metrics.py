@@ -8,15 +8,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sluice.adapters.batch_stats import BatchStats
 from sluice.adapters.event_meanings import MEANINGS
 from sluice.adapters.request_stats import RequestStats
 from sluice.core.runtime.telemetry import Event
-
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 Gauge = Callable[[], float]
 Gauges = Callable[[], Mapping[str, float]]
@@ -63,9 +61,16 @@ class Metrics(Collector):
         """Describe nothing: names are known to be ours."""
         return []
 
-    def render(self) -> bytes:
-        """Render the answer to a scrape."""
-        return generate_latest(self._registry)
+    def render(self, accept: str = "") -> tuple[str, bytes]:
+        """Render the answer to a scrape with this header `Accept`: its media type, and the text.
+
+        That is the text format 0.0.4, which every scraper reads, unless it asks for a newer one or for OpenMetrics.
+        """
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none
+            encode, media_type = choose_encoder("")
+        return media_type, encode(self._registry)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

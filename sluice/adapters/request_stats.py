@@ -43,7 +43,9 @@ class RequestStats:
 
     def _durations(self) -> Metric:
         family = HistogramMetricFamily(
-            "sluice_http_request_seconds", "Time to the end of the answer", labels=["method", "route"]
+            "sluice_http_request_seconds",
+            "Time to the end of the answer, without what the client asked to wait",
+            labels=["method", "route"],
         )
         for (method, route), seconds in self._seconds.items():
             counts = accumulate(self._buckets(method, route))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sluice.core.runtime.loggers import log_through
 from sluice.host.current_job import JobRef, current_job
 from sluice.host.flood import FloodGate
+from sluice.host.kept_open import keep_open
 from sluice.host.line_stream import LEVELS, LineStream
 from sluice.host.log_line import LogLine, line_of, unformatted
 from sluice.host.plain_value import name_of, plain_text
@@ -43,6 +44,7 @@ def capture(level: int, send: Callable[[LogLine], None]) -> None:
     global _capture
     gate = FloodGate(send)
     handler = LineHandler(gate)
+    keep_open()
     stdout, stderr = (_stream(name, gate, level) for name in LEVELS)
     log_through(handler, level)
     sys.stdout, sys.stderr = stdout, stderr

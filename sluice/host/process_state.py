@@ -24,7 +24,9 @@ from functools import partial
 from typing import Any
 
 from sluice.core.runtime.loggers import enable, enabled_loggers
+from sluice.host.environment import Environment
 from sluice.host.high_fd import copy_high
+from sluice.host.kept_open import NAMES
 
 Row = tuple[Callable[[], Any], Callable[[Any], object]]
 """How something is read, and how it is written."""
@@ -74,7 +76,7 @@ def _rows_of_system() -> Iterator[Row]:
     yield from (_standard_fd(fd) for fd in (0, 1, 2))
     yield os.getcwd, os.chdir
     yield _read_umask, os.umask
-    yield _read_environment, _write_environment
+    yield Environment, Environment.restore
     yield _read_limits, _write_limits
     yield partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)
     yield faulthandler.is_enabled, _write_faulthandler
@@ -105,7 +107,9 @@ def _rows_of_python() -> Iterator[Row]:
     yield enabled_loggers, enable
     yield logging.getLogRecordFactory, logging.setLogRecordFactory
     yield from map(_list, _lists())
-    yield from (_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "argv", "path"))
+    for stream in NAMES:
+        yield from (_attribute(sys, stream), _attribute(sys, f"__{stream}__"))
+    yield from (_attribute(sys, name) for name in ("argv", "path"))
     yield from (
         _attribute(sys, name) for name in ("displayhook", "excepthook", "unraisablehook", "breakpointhook")
     )
@@ -149,26 +153,9 @@ def _read_umask() -> int:
     return mask
 
 
-def _read_environment() -> tuple[object, dict[str, str]]:
-    return dict(_raw_environment()), dict(os.environ)
-
-
-def _write_environment(read: tuple[object, dict[str, str]]) -> None:
-    raw, environment = read
-    if _raw_environment() != raw:
-        os.environ.clear()
-        os.environ.update(environment)
-        time.tzset()
-
-
 def hard_limits() -> list[int]:
     """Return the limits that only a privileged process may raise."""
     return [resource.getrlimit(which)[1] for which in LIMITS]
-
-
-def _raw_environment() -> Any:
-    """Return what os.environ wraps: comparing that takes a hundredth of the time."""
-    return getattr(os.environ, "_data", os.environ)
 
 
 def _read_limits() -> dict[int, tuple[int, int]]:

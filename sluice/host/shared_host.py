@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import logging
 import os
 import signal
@@ -75,6 +76,8 @@ class SharedHost:
         loop.set_default_executor(self._make_pool("to-thread"))
         self._set_up_loop()
         os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
+        # A multiprocessing.Process forked in a thread would wait for that thread, which is itself, and end with status 1.
+        os.register_at_fork(after_in_child=concurrent.futures.thread._threads_queues.clear)  # type: ignore[attr-defined]  # a dict in truth
         weight = SessionWeight(Load(used_s, waited_s, lambda: self._ended_jobs))
         weight.keep()
         watch = LoopWatch(loop, self._pipe, self._lag, self.tick, self.owner_of, self.mark_slow)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from sluice.adapters.home import at_home
 from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class SessionConnection(Connection):
 
 
 async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection. Raises what the driver raises."""
+    """Open a connection. Raises what the driver raises, or ServerUnfit for files of the home that it may not read."""
     hosts, options = split_hosts(url), options | {"connection_class": SessionConnection}
     if len(hosts) == 1:
-        return await asyncpg.connect(url, **options)
+        return await at_home(asyncpg.connect, url, **options)
     # The driver would try one after the other, and a host that vanished would use up all the time there is.
-    attempts = [partial(asyncpg.connect, host, target_session_attrs="primary", **options) for host in hosts]
-    connection, _, errors = await staggered_race(attempts, STAGGER_S)
+    connect = partial(at_home, asyncpg.connect, target_session_attrs="primary", **options)
+    connection, _, errors = await staggered_race([partial(connect, host) for host in hosts], STAGGER_S)
     if connection is None:
         raise _summary(hosts, errors)
     found: asyncpg.Connection[asyncpg.Record] = connection

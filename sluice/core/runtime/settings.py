@@ -99,10 +99,12 @@ class Settings(BaseModel):
     )
 
     # api
-    api_host: str = Field(default="127.0.0.1", description="Address the API listens on")
+    api_host: str = Field(
+        default="127.0.0.1", description="Address the API listens on; :: is all of them, IPv4 too"
+    )
     api_port: Port = Field(default=8000, description="Port of the API")
     private_host: str = Field(
-        default="127.0.0.1", description="Address of the private ports (health, metrics)"
+        default="127.0.0.1", description="Address of the private ports (health, metrics); :: as above"
     )
     api_private_port: Port = Field(default=8001, description="Private port of the api process")
     consumer_private_port: Port = Field(default=8002, description="Private port of the consumer process")

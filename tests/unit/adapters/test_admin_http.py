@@ -137,8 +137,11 @@ async def test_a_draining_process_is_not_ready(client: httpx2.AsyncClient, port:
 
 async def test_figures_are_shown(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "sluice_jobs_accepted_total" in answer.text
+    newer = await client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+    assert newer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert newer.text.endswith("# EOF\n")
 
 
 async def test_nothing_else_is_there(client: httpx2.AsyncClient) -> None:

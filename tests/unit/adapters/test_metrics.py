@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.adapters.metrics import Metrics
@@ -9,7 +11,7 @@ from sluice.core.runtime.telemetry import Event
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    families = text_string_to_metric_families(metrics.render().decode())
+    families = text_string_to_metric_families(metrics.render()[1].decode())
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 
@@ -75,3 +77,44 @@ def test_batches_are_counted_by_flight_and_size() -> None:
     counts = {le: found["sluice_batch_items_bucket", (*claims, ("le", le))] for le in ("1.0", "32.0", "64.0")}
     assert counts == {"1.0": 1, "32.0": 1, "64.0": 2}
     assert found["sluice_batch_items_bucket", (("flight", "settle"), ("le", "4.0"))] == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "text/plain;version=1.0.0;escaping=allow-utf-8",
+            "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+        ),
+        ("text/plain;version=\xb2", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=next", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/json", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_a_scraper_gets_the_text_that_it_can_read(accept: str, media_type: str) -> None:
+    metrics = Metrics()
+    metrics.http.record("GET", "/v1/jobs", 200, 0.01)
+    found, text = metrics.render(accept)
+    assert found == media_type
+    assert b"sluice_http_requests_total{" in text
+    assert len(list(text_string_to_metric_families(text.decode()))) > len(Event)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3",
+    ],
+)
+def test_a_scraper_that_asks_for_open_metrics_gets_them(accept: str) -> None:
+    metrics = Metrics()
+    metrics.http.record("GET", "/v1/jobs", 200, 0.01)
+    metrics.batches.record("claim", 3)
+    media_type, text = metrics.render(accept)
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    families = {family.name for family in openmetrics.text_string_to_metric_families(text.decode())}  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    assert {"sluice_http_requests", "sluice_http_request_seconds", "sluice_batch_items"} <= families

@@ -28,7 +28,7 @@ from tests.unit.consumer.make_attempts import an_attempt
 
 def lines(metrics: Metrics) -> set[str]:
     """The figures of our own that a scrape shows."""
-    return {line for line in metrics.render().decode().splitlines() if line.startswith("sluice_")}
+    return {line for line in metrics.render()[1].decode().splitlines() if line.startswith("sluice_")}
 
 
 def a_host(name: str, **uses: float) -> Any:

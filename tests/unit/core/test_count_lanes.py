@@ -90,7 +90,7 @@ async def test_lanes_are_shown_with_what_each_figure_is() -> None:
     scene, metrics = Scene(), Metrics()
     show_lane_gauges(metrics, scene.duty)
     await scene.duty.once()
-    shown = metrics.render().decode()
+    shown = metrics.render()[1].decode()
     for line in (
         'sluice_queued_jobs{lane="default"} 4.0',
         'sluice_running_jobs{lane="default"} 2.0',

@@ -118,6 +118,22 @@ def test_a_pool_of_a_thread_kind_works(host: HostProcess) -> None:
     assert survives(host)
 
 
+@pytest.mark.parametrize("kind", ["code.task", "code.thread"])
+@pytest.mark.parametrize(("target", "status"), [("print", 0), ("len", 1)])
+def test_a_forked_process_ends_as_its_function_does(
+    host: HostProcess, kind: str, target: str, status: int
+) -> None:
+    code = f"""
+from multiprocessing import get_context
+child = get_context("fork").Process(target={target}, args=("in a fork", "of a job"))
+child.start()
+child.join()
+return child.exitcode
+"""
+    assert host.say(kind, code) == status
+    assert ("in a fork of a job" in host.output) == (status == 0)
+
+
 def test_closing_every_descriptor_ends_the_host_at_once(host: HostProcess) -> None:
     host.start("code.task", "import os\nos.closerange(0, 10_000)")
     with pytest.raises(EOFError):

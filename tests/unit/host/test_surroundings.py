@@ -11,10 +11,20 @@ import pytest
 
 from tests.unit.host.host_process import HostProcess, host_process
 
+TOKYO = "os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()"
+ZONE = "time.strftime('%Z %z', time.localtime(0))"
+FOR_PROGRAMS = "sorted(subprocess.check_output('/usr/bin/env', text=True).splitlines())"
 CASES = {
     "directory": ("os.chdir('/')", "os.getcwd()"),
     "environment": ("os.environ.update(A_NEW='1'); del os.environ['PATH']", "dict(os.environ)"),
     "time zone": ("os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "time.tzname"),
+    "time zone behind": (f"{TOKYO}; del os.environ['TZ']", ZONE),
+    "time zone and its function": (f"{TOKYO}; del os.environ['TZ']; time.tzset = os.putenv = lambda *_: None", ZONE),
+    "environment past Python": ("os.putenv('A_NEW', '1'); os.putenv('HOME', '/nowhere'); os.unsetenv('PATH')", FOR_PROGRAMS),
+    "many variables past Python": ("[os.putenv(f'A_NEW{n}', '1') for n in range(99)]", FOR_PROGRAMS),
+    "environment of C": ("ctypes.CDLL(None).setenv(b'A_NEW', b'1', 1)", FOR_PROGRAMS),
+    "environment of C cleared": ("ctypes.CDLL(None).clearenv()", FOR_PROGRAMS),
+    "environment replaced": ("os.environ['A_NEW'] = '1'; os.environ = {'B': '2'}", "[sorted(os.environ), " + FOR_PROGRAMS + "]"),
     "umask": ("os.umask(0)", "[os.umask(0o77), os.umask(0o22)][0]"),
     "locale": ("locale.setlocale(locale.LC_ALL, 'C.UTF-8')", "locale.setlocale(locale.LC_ALL)"),
     "limits": (
@@ -86,8 +96,8 @@ CASES = {
     ),
 }  # fmt: skip
 IMPORTS = """
-import asyncio, decimal, faulthandler, gc, io, json, locale, logging, logging.config, os, resource, signal, socket, sys
-import tempfile, threading, time, warnings
+import asyncio, ctypes, decimal, faulthandler, gc, io, json, locale, logging, logging.config, os, resource, signal, socket, sys
+import subprocess, tempfile, threading, time, warnings
 """
 
 

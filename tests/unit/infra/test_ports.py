@@ -13,7 +13,7 @@ from infra.local import env_file as variables
 from infra.local import ports
 from infra.local.daemon import StartError
 from infra.local.process import Record
-from infra.local.stack import Program, Stack, settings_for, unusual_ports
+from infra.local.stack import Program, Stack, reachable, settings_for, unusual_ports
 
 NAMES = ("SLUICE_API_PORT", "SLUICE_API_PRIVATE_PORT", "SLUICE_CONSUMER_PRIVATE_PORT")
 
@@ -94,3 +94,13 @@ def test_what_listens_everywhere_is_reached_on_this_machine(tmp_path: Path) -> N
     settings = {"SLUICE_API_HOST": "::1", "SLUICE_API_PORT": "1", "SLUICE_API_PRIVATE_PORT": "2"}
     stack = Stack(tmp_path, settings | {"SLUICE_PRIVATE_HOST": "0.0.0.0"})  # noqa: S104  nothing is bound
     assert (stack.url, stack.api.private_url) == ("http://[::1]:1", "http://127.0.0.1:2")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0::0", "0:0:0:0:0:0:0:0"])  # noqa: S104  nothing is bound
+def test_every_way_to_write_all_addresses_is_reached_on_this_machine(host: str) -> None:
+    assert reachable(host) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost", "fe80::1"])
+def test_what_listens_at_one_address_is_reached_there(host: str) -> None:
+    assert reachable(host) == host

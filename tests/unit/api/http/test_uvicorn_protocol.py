@@ -12,6 +12,7 @@ import uvicorn
 from httptools import HttpResponseParser
 
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
+from api.http.edge import EdgeMiddleware
 from api.http.uvicorn_protocol import AT_ONCE, JoinedWrites, Protocol
 from sluice.adapters.http_server import EmbeddedServer, listen
 
@@ -96,7 +97,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp, idle_s: Any = 1, head_s: Any = None) -> AsyncIterator[Server]:
+async def serving(
+    app: AsgiApp, idle_s: Any = 1, head_s: Any = None, edge: EdgeMiddleware | None = None
+) -> AsyncIterator[Server]:
     """Serve this application; a connection without a request is closed after `idle_s`, or sooner if it has had none."""
     writes: list[bytes] = []
     protocols: list[Protocol] = []
@@ -109,6 +112,7 @@ async def serving(app: AsgiApp, idle_s: Any = 1, head_s: Any = None) -> AsyncIte
             protocols.append(self)
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 
+    Watched.edge = edge
     config = uvicorn.Config(
         app, http=Watched, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=1, timeout_keep_alive=idle_s,

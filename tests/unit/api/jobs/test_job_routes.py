@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 
 import pytest
 
@@ -169,6 +170,36 @@ async def test_the_time_spent_is_told_to_who_asks(api: InMemoryApi) -> None:
     timing = (await api.client.get(f"/v1/jobs/{job_id}?timing=1")).headers["server-timing"]
     assert [part.split(";")[0] for part in timing.split(", ")] == ["key", "look-up", "total"]
     assert "server-timing" not in (await api.client.get(f"/v1/jobs/{job_id}")).headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/jobs"), ("GET", "/v1/jobs/{}"), ("GET", "/v1/jobs/{}/result")]
+)
+async def test_the_wait_that_a_client_asks_for_is_no_time_of_the_api(
+    api: InMemoryApi, method: str, path: str
+) -> None:
+    job_id = (await api.submit()).json()["id"]
+    body = {"kind": "demo.sum", "input": {"values": []}} if method == "POST" else None
+    address = path.format(job_id)
+    started = perf_counter()
+    for _ in range(3):
+        answer = await api.client.request(method, f"{address}?wait=0.4&timing=1", json=body)
+    assert perf_counter() - started > 1.1
+    seconds = {
+        (sample.labels["method"], sample.labels["route"]): sample.value
+        for family in api.metrics.http.families()
+        for sample in family.samples
+        if sample.name == "sluice_http_request_seconds_sum"
+    }
+    assert 0 < seconds[method, path.format("{job_id}")] < 0.4
+    waited = dict(part.split(";dur=") for part in answer.headers["server-timing"].split(", "))["wait"]
+    assert 390 < float(waited) < 800
+
+
+async def test_a_request_that_need_not_wait_tells_of_no_wait(api: InMemoryApi) -> None:
+    job_id = (await api.submit()).json()["id"]
+    for path in (f"/v1/jobs/{job_id}", f"/v1/jobs/{job_id}/result"):
+        assert "wait;" not in (await api.client.get(f"{path}?timing=1")).headers["server-timing"]
 
 
 async def test_jobs_of_others_are_unknown(api: InMemoryApi) -> None:
