@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from contextlib import suppress
 from functools import partial
 
@@ -16,7 +15,7 @@ from api.app import RunningApi, open_api
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
-from sluice.adapters.logs import LogSink, log_to_stderr
+from sluice.adapters.logs import LogSink, log_to_stderr, say_why
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
@@ -127,6 +126,6 @@ def main() -> int:
         return_large_blocks()
         uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
     except StartRefused as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the command's answer
+        say_why(error)
         return 2
     return 0

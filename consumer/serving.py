@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import uvloop
 
 from consumer.start import prepare
 from consumer.worker import Worker
+from sluice.adapters.logs import say_why
 from sluice.core.runtime.large_blocks import return_large_blocks
 from sluice.core.taken_names import refuse_what_hides_us
 from sluice.errors import SluiceError, StartRefused
@@ -29,9 +29,9 @@ def main(debug: bool = False) -> int:
         return_large_blocks()
         uvloop.run(worker.run())
     except StartRefused as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  the one line that names what is wrong
+        say_why(error)
         return 2
     except SluiceError as error:
-        print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  as above
+        say_why(error)
         return 1
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import logging
 from queue import Full, Queue
 from threading import Thread
 from time import monotonic, sleep
@@ -22,7 +22,6 @@ class LogStream:
         self._stream, self._lost = stream, 0
         self._lines: Queue[str] = Queue(most)
         Thread(target=self._pass_on, name="log-stream", daemon=True).start()
-        atexit.register(self.finish)
 
     def __repr__(self) -> str:
         return f"<LogStream: {self._lines.qsize()} lines wait>"
@@ -56,3 +55,12 @@ class LogStream:
                 pass
             finally:
                 self._lines.task_done()
+
+
+class LogHandler(logging.StreamHandler[LogStream]):
+    """Writes to a LogStream. `logging.shutdown`, which Python calls at the end as well, waits for what is on its way."""
+
+    def close(self) -> None:
+        """Wait until all is written, but not for long."""
+        self.stream.finish()
+        super().close()

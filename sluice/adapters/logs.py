@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from sluice.adapters.blanking import BLANK, blank_secrets, names_secret
-from sluice.adapters.log_stream import LogStream
+from sluice.adapters.log_stream import LogHandler, LogStream
 from sluice.core.runtime.loggers import log_through
 from sluice.core.runtime.telemetry import Event
 from sluice.host.log_line import line_of
@@ -92,12 +92,18 @@ def log_to_stderr(level: str) -> None:
     """Send every logger of this process to stderr as JSON lines. Called once, at start-up."""
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(encoding="utf-8")  # JSON, whatever the locale
-    handler = logging.StreamHandler(LogStream(sys.stderr))
+    handler = LogHandler(LogStream(sys.stderr))
     handler.setFormatter(JsonLines())
     log_through(handler, level)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # Each attempt to reconnect would be an error with a traceback; the broker's own events report it once.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+
+
+def say_why(error: Exception) -> None:
+    """Print the one line that says why this process ends, below all that it has logged."""
+    logging.shutdown()
+    print(f"sluice: {error}", file=sys.stderr)  # noqa: T201  for whoever started it
 
 
 class LogSink:
