@@ -1,5 +1,4 @@
--- Delete finished jobs that were kept for long enough, with their inputs and attempts.
--- The ids come as arrays: a join may be planned as a walk of the whole table, once most of it has expired.
+-- Delete finished jobs that were kept for long enough, with all they had. By arrays: a join may be planned as a walk of the whole table.
 -- $1: the most jobs; fewer go at once if they, their inputs and their attempts hold more than 256 MiB, which would take too long, or if
 -- there are more than 10,000 of their attempts and idempotency keys.
 with expired as materialized (
