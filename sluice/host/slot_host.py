@@ -28,8 +28,6 @@ from sluice.host.processes import children_of, end_descendants
 from sluice.host.surroundings import Surroundings
 from sluice.host.watch import start_watching
 
-LEVELS = 6
-"""How many errors in a row may each come just as the one before is taken in: a timer fires whenever a busy machine lets it."""
 MOST_STUMBLES = 100
 """How often a job may break off what is done after it; then something else is wrong, a lack of memory perhaps."""
 
@@ -60,16 +58,11 @@ class SlotHost:
         start_watching(self._pipe, (self._tick, weight.keep), leave)
         self._left_behind.count_own()
         self._surroundings.disarm()
-        self._serve_within(LEVELS)
-
-    def _serve_within(self, levels: int) -> NoReturn:
-        """Run jobs for ever. A level takes in what is raised just as the one below it takes something in."""
         while True:
             try:
-                if levels:
-                    self._serve_within(levels - 1)
-                self._step()
-            except BaseException as error:  # noqa: BLE001  as in `_step`
+                while True:
+                    self._step()
+            except BaseException as error:  # noqa: BLE001  a second one, just as the first was taken in
                 self._ending = self._ending or error
 
     def _step(self) -> None:
