@@ -54,6 +54,12 @@ def test_validators_are_compared_weakly(validators: bytes, same: bool) -> None:
     assert matches(validators, document()) is same
 
 
+@pytest.mark.timeout(5)
+def test_no_validator_takes_long() -> None:
+    for long in (b"-", b";", b'"3-', b'W/"3', b"3", b"a-", b'"3",'):
+        assert matches(b'"3' + long * (100_000 // len(long)), document()) is (long == b'"3",')
+
+
 def test_the_time_to_ask_again_differs_between_jobs() -> None:
     jobs = [document()._replace(id=ID + digit) for digit in "0123456789abcdef"]
     assert {retry_soon(job)[1] for job in jobs} == {b"1", b"2"}
