@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from sluice.adapters.home import at_home
+from sluice.adapters.postgres.home import at_home
 from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:

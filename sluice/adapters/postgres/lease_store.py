@@ -55,9 +55,8 @@ class PostgresLeaseStore:
         await self._fetch("end_lease", self._owner.id, claim_holds_s(self._lease_s))
 
     async def close(self) -> None:
-        await self._connection.close(
-            timeout=RELEASE_S
-        )  # first it cancels a COMMIT that waits for its standby
+        # Not `terminate`, which cancels nothing first: a COMMIT that waits for a standby never looks at its client.
+        await self._connection.close(timeout=RELEASE_S)
 
     async def _fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
         try:

@@ -31,8 +31,8 @@ from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import SluiceError
 
-WRITE_S = 4.5
-"""Seconds for a statement that no client waits for: less than its own limit, after which a COMMIT counts that no standby has."""
+WRITE_S = 5.0
+"""Seconds for a statement that no client waits for."""
 
 IDLE_S = 60.0
 """Seconds after which a connection that nobody needs is closed."""

@@ -1,6 +1,6 @@
 -- Delete finished jobs that were kept for long enough, with all they had. By arrays: a join may be planned as a walk of the whole table.
 -- $1: the most jobs; fewer go at once if they, their inputs and their attempts hold more than 256 MiB, which would take too long, or if
--- there are more than 10,000 of their attempts and idempotency keys.
+-- there are more than 10,000 of their attempts and idempotency keys: each counts for 26,843 bytes.
 with expired as materialized (
     select id, :keys, coalesce(octet_length(result), 0)
                + coalesce((select octet_length(input) from inputs where inputs.id = jobs.id), 0)
