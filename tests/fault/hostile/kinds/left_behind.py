@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from types import FrameType
 
 from tests.fault.hostile.case import EVERYWHERE, LOOP, PROCESS, SHARED, THREAD, dies, hostile, succeeds
 
@@ -44,15 +45,28 @@ class Event(ctypes.Structure):
 
 
 def leave_thread(act: Callable[[], object]) -> None:
-    """Call this again and again, in a thread that nobody waits for."""
-    until = time.monotonic() + FOR_S
+    """Call this again and again once the handler that calls here has returned, in a thread that nobody waits for."""
+    handler = sys._getframe(1)
 
     def go_on() -> None:
+        while is_running(handler):
+            time.sleep(0.01)
+        time.sleep(SOON_S)
+        until = time.monotonic() + FOR_S
         while time.monotonic() < until:
             time.sleep(0.01)
             act()
 
     threading.Thread(target=go_on, daemon=True).start()
+
+
+def is_running(frame: FrameType) -> bool:
+    """Tell whether this call has not returned yet."""
+    try:
+        frame.clear()
+    except RuntimeError:
+        return True
+    return False
 
 
 def raise_in(victims: Iterable[int | None], error: type[BaseException]) -> None:
