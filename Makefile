@@ -19,6 +19,9 @@ RABBITMQ ?= auto
 SERVERS ?= auto
 export SERVERS
 
+# Some machines tell Python to keep no compiled modules: then each process that a test starts compiles all anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
@@ -103,7 +106,7 @@ failover: setup  ## promote a standby of PostgreSQL and measure again a minute l
 
 crash: setup  ## die at every step of a flow, and in a thousand random histories (6 min): make crash ARGS=-x
 	@$(PYTHON) -m infra.local ensure
-	HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
+	CRASHES=all HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
 
 soak: setup  ## the same as fault for an hour; memory and open files have to stay level

@@ -111,6 +111,7 @@ async def test_it_starts_without_any_server_and_says_what_is_missing(bare_stack:
         postgres_url=f"postgresql://u:p@{nowhere}/d",
         redis_url=f"redis://{nowhere}/0",
         rabbitmq_url=f"amqp://{nowhere}/",
+        docs=True,
     )
     async with httpx2.AsyncClient() as client:
         await until_found(lambda: answers(client, f"{api.private_url}/check"))

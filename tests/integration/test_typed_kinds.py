@@ -21,7 +21,7 @@ from tests.support.typed_kinds import KINDS, ROWS, WRONG_OUTPUTS, Row
 @pytest.fixture(scope="module")
 def stack(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start one of each for the whole module."""
-    settings = {"handlers": "tests.support.typed_kinds"}
+    settings = {"handlers": "tests.support.typed_kinds", "docs": True}
     with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("logs"), **settings) as stack:
         asyncio.run(stack.start())
         yield stack

@@ -35,6 +35,8 @@ NO_TLS = False
 """Loading certificates costs 30 ms of processor time a client, and no process of ours speaks TLS."""
 PATIENT: dict[str, object] = {"record_budget_s": 4, "accept_budget_s": 6, "redis_budget_s": 2}
 """Budgets that servers keep on a busy machine, too: nothing is refused that a test did not mean to be."""
+WITHOUT_DOCS: dict[str, object] = {"docs": False}
+"""Describing every route takes a starting api 0.3 s of processor time; tests that read it say so."""
 
 
 class Process:
@@ -134,7 +136,7 @@ class Stack:
         self.servers = servers
         self.root = ROOT
         self._directory = directory
-        self._settings = QUICK | PATIENT | settings
+        self._settings = QUICK | PATIENT | WITHOUT_DOCS | settings
         self.environment: dict[str, str] = {}
         self.launcher: Sequence[str] = ("-m",)
         self.apis: list[Process] = []

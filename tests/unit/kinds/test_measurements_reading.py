@@ -312,7 +312,7 @@ def test_what_cannot_be_a_table_is_refused_with_its_line(text: str, words: str) 
     assert words in refusal(text)
 
 
-WIDE = ",".join(f"c{number}" for number in range(96)) + "," + HEADER
+WIDE = ",".join(f"c{number}" for number in range(24)) + "," + HEADER
 NONSENSE = {
     "lines": (WIDE, "\n", ""),
     "separators": (HEADER, ",", "x"),
@@ -329,7 +329,7 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize("size", [120_000, 1_400_000, 8_000_000])
+@pytest.mark.parametrize("size", [120_000, 1_400_000])
 @pytest.mark.parametrize(("head", "unit", "tail"), NONSENSE.values(), ids=NONSENSE)
 def test_megabytes_of_nonsense_are_refused_soon(head: str, unit: str, tail: str, size: int) -> None:
     begin = perf_counter()
