@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Literal
 
 from PIL import Image, ImageCms
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
@@ -46,6 +47,8 @@ def scalable(image: ImageFile) -> Image.Image:
         return image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
     if image.mode == "1":
         return image.convert("L")
+    if isinstance(image, GifImageFile):
+        return _uncovered(image)
     return image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("RGB")
 
 
@@ -97,6 +100,16 @@ def _apply(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image
     if image.mode in ("LA", "RGBA"):
         result.putalpha(image.getchannel("A"))
     return result
+
+
+def _uncovered(image: GifImageFile) -> Image.Image:
+    """Make transparent what the first frame of a GIF leaves uncovered: Pillow gives it the first colour of the palette."""
+    whole = image.convert("L" if image.mode == "L" else "RGB")
+    if image.dispose_extent not in (None, (0, 0, *image.size)):
+        covered = Image.new("L", image.size)
+        covered.paste(255, image.dispose_extent)
+        whole.putalpha(covered)
+    return whole
 
 
 def _narrow(image: ImageFile) -> Image.Image:

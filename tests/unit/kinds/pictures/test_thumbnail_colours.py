@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -59,6 +60,44 @@ def test_a_colour_that_stands_for_transparency_is_transparent_and_white_in_a_jpe
         if wanted == "jpeg"
         else pixel(raw, format=wanted)[3] == 0
     )
+
+
+def part_of_a_gif(frame: Image.Image, **options: Any) -> bytes:
+    """A GIF of 32 x 24 whose first frame, 16 x 12 and red, lies in the middle."""
+    raw = saved(frame, "GIF", **options)
+    begin = raw.index(b"," + struct.pack("<HHHH", 0, 0, 16, 12))
+    frame_at = struct.pack("<HH", 8, 6)
+    return raw[:6] + struct.pack("<HH", 32, 24) + raw[10 : begin + 1] + frame_at + raw[begin + 5 :]
+
+
+FRAME = Image.new("P", (16, 12), 1)
+FRAME.putpalette([0, 0, 255, 255, 0, 0])
+HOLED = FRAME.copy()
+HOLED.putpixel((5, 5), 0)  # or its transparent colour would not be written
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        part_of_a_gif(FRAME),
+        part_of_a_gif(FRAME, background=0),
+        part_of_a_gif(HOLED, transparency=0),
+        part_of_a_gif(FRAME, save_all=True, append_images=[Image.new("P", (16, 12))]),
+        part_of_a_gif(Image.new("L", (16, 12), 76)),
+    ],
+    ids=["plain", "with a background", "with a transparent colour", "animated", "grey"],
+)
+def test_what_the_frame_of_a_gif_leaves_uncovered_is_transparent_and_white_in_a_jpeg(raw: bytes) -> None:
+    for outside in ((1, 1), (31, 1), (7, 12), (24, 12), (16, 5), (16, 18)):
+        assert pixel(raw, outside)[3] == 0
+    assert min(pixel(raw, (1, 1), format="jpeg")) > 245
+    for inside in ((8, 6), (23, 17)):
+        assert pixel(raw, inside) in ((255, 0, 0, 255), (76, 76, 76, 255))
+    assert shrunk(raw)[0].source.width == 32
+
+
+def test_a_gif_whose_frame_covers_it_has_no_alpha() -> None:
+    assert shrunk(saved(FRAME, "GIF"))[1].mode == "RGB"
 
 
 EMPTY = b"\0\0\xff\0"
