@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ def _as_input(handler: Handler[I, O], given: I | Mapping[str, Any] | bytes) -> B
 
 
 def _as_json(given: Mapping[str, Any] | bytes) -> bytes:
+    if isinstance(given, bytes):
+        given = given.removeprefix(BOM_UTF8)
     try:
         at = find(json.loads(given) if isinstance(given, bytes) else given, _is_unsafe)
         if at is None:

@@ -7,6 +7,7 @@ U+0000 (which PostgreSQL's text refuses), and parses deeper than it can render. 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 import orjson
@@ -24,21 +25,27 @@ _NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def parse(raw: Raw) -> Any:
-    """Parse these bytes.
+    """Parse these bytes. A byte order mark before them is passed over (RFC 8259 §8.1): files from Windows begin with one.
 
-    Raises Malformed for what is not JSON (RFC 8259), has infinite numbers or equal keys in one object; Invalid for
+    Raises Malformed for what is not JSON in UTF-8, has infinite numbers or equal keys in one object; Invalid for
     JSON that is too deep, too large or holds U+0000 or a whole number that a double cannot keep.
     """
     if raw.count(b",") > MAX_ITEMS and _without_strings(raw).count(b",") > MAX_ITEMS:
         raise _too_many()  # before orjson makes a million objects of them
     try:
-        value = orjson.loads(raw)
+        value = orjson.loads(memoryview(raw)[len(BOM_UTF8) :] if raw.startswith(BOM_UTF8) else raw)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"The body is not valid JSON: {error}") from None
+        raise Malformed(_why_malformed(raw, error)) from None
     keys = _walk(value, raw)
     if keys != raw.count(b":") and keys != _without_strings(raw).count(b":"):
         raise Malformed("The body names the same key twice in one object.")
     return value
+
+
+def _why_malformed(raw: Raw, error: orjson.JSONDecodeError) -> str:
+    if error.msg.startswith("str is not valid UTF-8") or 0 in raw[:4]:
+        return "The body is not UTF-8, in which JSON is sent (RFC 8259 §8.1)."
+    return f"The body is not valid JSON: {error}"
 
 
 def _walk(value: Any, raw: Raw) -> int:

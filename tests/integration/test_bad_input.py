@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -50,7 +51,8 @@ BODIES: list[tuple[str, bytes, int, str]] = [
     ("1 empty", b"", 400, "malformed-json"),
     ("2 white space", b" \n\t ", 400, "malformed-json"),
     ("3 invalid UTF-8", b'"\xff"', 400, "malformed-json"),
-    ("4 byte order mark", b"\xef\xbb\xbf" + GOOD, 400, "malformed-json"),
+    ("4 two byte order marks", 2 * BOM_UTF8 + GOOD, 400, "malformed-json"),
+    ("4 UTF-16", GOOD.decode().encode("utf-16"), 400, "malformed-json"),
     ("5 trailing bytes", GOOD + b" x", 400, "malformed-json"),
     ("6 NaN", wrapped(b"NaN"), 400, "malformed-json"),
     ("6 Infinity", wrapped(b"-Infinity"), 400, "malformed-json"),
@@ -411,6 +413,12 @@ async def test_jobs_of_others_are_as_unknown_as_jobs_that_never_were(apis: Paire
     unknown = await exchange(apis.urls[way], request("GET", NOBODY, (_key(apis, "foreign"),)))
     assert foreign.status == 404
     assert foreign.comparable == unknown.comparable
+
+
+async def test_a_body_may_begin_with_a_byte_order_mark(apis: PairedApis) -> None:
+    for way in WAYS:
+        raw = request("POST", "/v1/jobs", (JSON, _key(apis, "good")), BOM_UTF8 + GOOD)
+        assert (await exchange(apis.urls[way], raw)).status == 202
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from codecs import BOM_UTF8
 
 import orjson
 import pytest
@@ -27,7 +28,8 @@ def short(value: object) -> str:
         b"",
         b"  \n",
         b'"\xff"',
-        b"\xef\xbb\xbf{}",
+        BOM_UTF8,
+        BOM_UTF8 * 2 + b"{}",
         b"{} x",
         b"NaN",
         b"Infinity",
@@ -89,6 +91,8 @@ def test_json_we_do_not_take_is_invalid(raw: bytes, code: str) -> None:
     ("raw", "value"),
     [
         (b" {} ", {}),
+        (BOM_UTF8 + b'{"a": ":"}', {"a": ":"}),
+        (bytearray(BOM_UTF8 + b" [1]"), [1]),
         (str(MAX_WHOLE).encode(), MAX_WHOLE),
         (str(-MAX_WHOLE).encode(), -MAX_WHOLE),
         (b"1e300", 1e300),
@@ -107,6 +111,19 @@ def test_json_we_do_not_take_is_invalid(raw: bytes, code: str) -> None:
 def test_good_json_comes_through_unchanged(raw: bytes, value: object) -> None:
     parsed = parse(raw)
     assert value is None or parsed == value
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "latin-1"])
+def test_another_encoding_is_named_as_what_is_wrong(encoding: str) -> None:
+    with pytest.raises(Malformed, match="not UTF-8, in which JSON is sent"):
+        parse('{"a": "é"}'.encode(encoding))
+
+
+def test_a_byte_order_mark_hides_no_flaw() -> None:
+    with pytest.raises(Malformed, match="same key twice"):
+        parse(BOM_UTF8 + b'{"a": 1, "a": 2}')
+    with pytest.raises(Invalid, match="beyond"):
+        parse(BOM_UTF8 + b"[18446744073709551616]")
 
 
 def test_commas_in_strings_are_no_elements() -> None:

@@ -48,7 +48,7 @@ def with_context(ask: Ask, context: Context) -> Reply:
 
 
 def test_runs_a_handler_with_a_dict_a_model_or_json() -> None:
-    for given in ({"number": 2}, Ask(number=2), b'{"number": 2}'):
+    for given in ({"number": 2}, Ask(number=2), b'{"number": 2}', b'\xef\xbb\xbf{"number": 2}'):
         assert run_handler(double, given).number == 4
 
 
