@@ -32,6 +32,8 @@ _OF_KUBERNETES = re.compile(
 )
 _LINK = re.compile(r"(tcp|udp|sctp)://")
 """What Kubernetes puts into a variable NAME_PORT for each service of the namespace."""
+_COMMENT = re.compile(r"\s*#\s")
+"""What Docker Compose makes of `NAME= # a comment`. A secret may begin with #, but hardly with a blank behind it."""
 
 
 def read_given(file: Path = Path(".env"), environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -44,12 +46,14 @@ def read_given(file: Path = Path(".env"), environment: Mapping[str, str] = os.en
 
 
 def describe_flaws(given: Mapping[str, str], settings: Collection[str]) -> Iterator[str]:
-    """Say of each variable that is none of these settings which was meant, and of each address what is wrong with it."""
+    """Say of each variable that is none of these settings which was meant, and what is wrong with addresses and comments."""
     for name, value in given.items():
         if name not in settings:
             yield from _unknown(name, value, settings)
         elif name.endswith("_PORT") and _LINK.match(value):
             yield f"{name}: Kubernetes sets this for a service of that name; set enableServiceLinks: false for the pod"
+        elif _COMMENT.match(value):
+            yield f"{name}: a comment behind an empty value is taken for the value: put it on a line of its own"
         elif name in _FORMS and (flaw := describe_flaw(value.strip(), _FORMS[name])):
             yield f"{name}: {flaw}"
 

@@ -216,6 +216,26 @@ def test_a_wrong_address_is_refused_and_a_line_break_at_its_end_is_not(
     assert "hidden" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["KEY_PEPPER", "SERVE_LANES", "API_PORT", "RABBITMQ_URL"])
+@pytest.mark.parametrize("place", ["the environment", ".env"])
+def test_a_comment_behind_an_empty_value_is_no_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, place: str
+) -> None:
+    monkeypatch.delenv(PREFIX + name, raising=False)
+    if place == ".env":
+        (tmp_path / ".env").write_text(f"{PREFIX}{name}=   # what it is, for those who read this\n")
+    else:
+        monkeypatch.setenv(PREFIX + name, "# what it is, for those who read this")
+    with pytest.raises(StartRefused, match=f"^SLUICE_{name}: a comment behind an empty value") as refused:
+        load_settings()
+    assert ";" not in str(refused.value)
+
+
+def test_a_secret_may_begin_with_a_number_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_KEY_PEPPER", "#0123456789abcdef")
+    assert load_settings().key_pepper.get_secret_value() == "#0123456789abcdef"
+
+
 def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_LANES", '{"heavy": {"slots": 1, "ids_per_mesage": 1}}')
     monkeypatch.setenv("SLUICE_REDIS_URL", "")
