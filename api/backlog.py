@@ -11,7 +11,7 @@ from sluice.core.runtime.tasks import repeat
 
 FOLLOW_S = 2.0
 POSTED_S = 5.0
-"""Seconds for which an api's count is used by others: then the next of them counts, or a keeper, if there is one by now."""
+"""Seconds beyond its rest for which an api's count is used by others: then the next of them counts, or a keeper, if there is one by now."""
 
 DUTY, REST_S = "count", 0.5
 """The duty of keepers of which the apis take turns, and the seconds from one turn to the next while jobs wait."""

@@ -30,12 +30,12 @@ SILENT_S = 15.0
 """Seconds after which the slots of a consumer that does not report are left out."""
 
 
-POSTED_S = 60.0
-"""Seconds for which others may use what a keeper has counted, in case none counts after it."""
+POSTED_S = 15.0
+"""Seconds beyond its rest for which others use what a keeper has counted: then none counts any more, and an api does."""
 
 
 class CountLanes:
-    """Counts for all, in turns with other processes. What it posts is to be used for `posted_s` seconds."""
+    """Counts for all, in turns with other processes. What it posts is to be used until `posted_s` seconds after its rest."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class CountLanes:
         found = put_together(counts, await self._store.list_work(SILENT_S), rest_s)
         self._found = self._clock(), found
         with suppress(ServerAway):
-            await self._board.post_statistics(write_statistics(found), self._posted_s)
+            await self._board.post_statistics(write_statistics(found), rest_s + self._posted_s)
         return len(found)
 
     async def read_board(self) -> bool:

@@ -80,7 +80,7 @@ class FakeCache:
     async def post_statistics(self, statistics: bytes, for_s: float) -> None:
         """Keep the newest, whatever the time."""
         self._check()
-        self.statistics = statistics
+        self.statistics, self.posted_for_s = statistics, for_s
 
     async def read_statistics(self) -> bytes | None:
         """The newest."""

@@ -119,6 +119,16 @@ async def test_counting_that_takes_long_is_done_less_often() -> None:
     assert await scene.duty.once() == 1
 
 
+@pytest.mark.parametrize(("takes_s", "rest_s"), [(0.01, 0.2), (60, LONGEST_REST_S)])
+async def test_what_was_counted_is_used_until_the_next_count_is_overdue(
+    takes_s: float, rest_s: float
+) -> None:
+    scene = Scene()
+    scene.record.takes_s = takes_s
+    await scene.duty.once()
+    assert rest_s + 5 < scene.board.posted_for_s < rest_s + 20
+
+
 async def test_all_rest_after_one_has_counted_for_long() -> None:
     scene = Scene()
     scene.record.takes_s = 0.2
