@@ -70,7 +70,7 @@ class Thumbnail(BaseModel):
     source: Source = Field(description="What the picture was")
 
 
-@handler("image.thumbnail", runs_in="process", timeout_s=60, cache_s=3600, max_input=MAX_INPUT, version=2)
+@handler("image.thumbnail", runs_in="process", timeout_s=60, cache_s=3600, max_input=MAX_INPUT, version=3)
 def thumbnail(picture: Picture) -> Thumbnail:
     """Scale a picture down to fit a box: upright, in sRGB, its first frame, without its metadata."""
     raw = decode(picture.image)
