@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store, messages_of
+from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
 from sluice.core.job import Job, Message
 from sluice.core.ports import AttemptRecord
 from sluice.core.runtime.settings import Settings
@@ -23,7 +23,8 @@ class PostgresControlStore(Store):
         return next(iter(await self.ask_jobs("cancel", tenant, [job_id])), None)
 
     async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
-        return list(messages_of(await self.ask("retry", tenant, [job_id], [new_id], self._due_s)))
+        rows = await self.ask("retry", tenant, [job_id], [new_id], self._due_s, COPIED_AT_ONCE)
+        return list(messages_of(rows))
 
     async def find_retry(self, tenant: str, job_id: str) -> Job | None:
         jobs = await self.ask_jobs("find_retry", tenant, job_id, budget_s=self._read_s)

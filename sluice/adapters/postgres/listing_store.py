@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import Store, messages_of
+from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
 from sluice.core.errors import Overloaded
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, Filter, Found
@@ -47,8 +47,15 @@ class PostgresListingStore(Store):
         return await self.ask_jobs("cancel", tenant, ids)
 
     async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
-        rows = await self.ask("retry", tenant, list(new_ids), list(new_ids.values()), self._due_s)
-        return list(messages_of(rows))
+        messages: list[Message] = []
+        while new_ids:
+            rows = await self.ask(
+                "retry", tenant, list(new_ids), list(new_ids.values()), self._due_s, COPIED_AT_ONCE
+            )
+            messages += messages_of(rows)
+            left = [each for row in rows if row["outbox_id"] is None for each in row["ids"]]
+            new_ids = {each: new_ids[each] for each in left}
+        return messages
 
     async def ask(self, query: str, *args: Any, budget_s: float | None = None) -> list[Any]:
         """Fetch the rows of a statement, few of which may run at once. Raises Overloaded, ServerAway, TryAgain."""

@@ -11,6 +11,9 @@ import asyncpg
 from sluice.adapters.postgres.pool import WRITE_S, Database
 from sluice.core.job import Job, Message
 
+COPIED_AT_ONCE = 8 * 1024 * 1024
+"""Bytes of inputs that one statement copies, and whatever one more job has."""
+
 
 class Store:
     """Statements over a pool. `budget_s` is the longest wait for one that names no other."""

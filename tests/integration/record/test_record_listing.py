@@ -245,6 +245,17 @@ async def test_many_are_tried_again_in_one_message_and_only_once(
     assert await listing.retry_jobs("acme", pairs[0]) == []
 
 
+async def test_long_inputs_are_copied_some_at_a_time(
+    record: Record, listing: PostgresListingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.adapters.postgres.listing_store.COPIED_AT_ONCE", 2_500)
+    ids = await record.accepted(*(new_job(input=b"1" * 1_000) for _ in range(7)), *new_jobs(2))
+    await end(record, ids[:6] + ids[7:])
+    messages = await listing.retry_jobs("acme", {each: str(uuid_utils.uuid7()) for each in [NOBODY, *ids]})
+    assert sorted(len(message.ids) for message in messages) == [2, 3, 3]
+    assert await record.sql.fetchval("select count(*) from inputs") == 7 + 6
+
+
 async def test_retries_of_many_in_opposite_orders_never_deadlock(
     record: Record, listing: PostgresListingStore
 ) -> None:

@@ -1,19 +1,33 @@
 -- Try failed jobs again, each as a new job that names the failed one; at most one for each.
--- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not.
-with again as (
+-- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not;
+-- $5: bytes of inputs after which the rest is left for another statement.
+-- Returns one row per message, and one without id that lists the failed jobs that are left.
+with wanted as materialized (
+    select failed.id as failed_id, new.id, coalesce(length(long.input), 0) as bytes
+    from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id)
+    join jobs as failed on failed.id = new.failed_id
+    left join inputs as long on long.id = new.failed_id
+    where tenant = $1 and state = 'failed'
+), placed as materialized (
+    select failed_id, id, sum(bytes) over (order by failed_id) - bytes < $5::int as now from wanted
+), again as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
                       tags, traceparent, queued_at, retry_of)
-    select new.id, tenant, kind, handler_version, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
+    select placed.id, tenant, kind, handler_version, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
            tags, traceparent, now(), failed.id
-    from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id) join jobs as failed on failed.id = new.failed_id
-    where tenant = $1 and state = 'failed'
+    from placed join jobs as failed on failed.id = failed_id
+    where placed.now
     order by failed.id
     on conflict do nothing
     returning id, lane, priority, retry_of
 ), long as (
     insert into inputs (id, input) select again.id, inputs.input from again join inputs on inputs.id = retry_of
+), sent as (
+    insert into outbox (lane, priority, ids, due)
+    select lane, priority, array_agg(id order by id), now() + $4::float8 * interval '1 second'
+    from again group by lane, priority
+    returning id, lane, priority, ids
 )
-insert into outbox (lane, priority, ids, due)
-select lane, priority, array_agg(id order by id), now() + $4::float8 * interval '1 second'
-from again group by lane, priority
-returning id as outbox_id, lane, priority, ids::text[] as ids, now() as at
+select id as outbox_id, lane, priority, ids::text[] as ids, now() as at from sent
+union all
+select null, null, null, array_agg(failed_id::text), now() from placed where not placed.now having count(*) > 0
