@@ -17,6 +17,8 @@ from sluice.core.runtime.settings import Settings
 
 SHORT_INPUT = 256
 """Bytes of an input that is stored with its job; a longer one has a row of its own, so that changes of the job do not copy it."""
+STORED_PER_S = 8 * 1024 * 1024
+"""Bytes of inputs that even a busy PostgreSQL stores in a second: an accept may take so much longer."""
 MOST_RUNNING = 20_000
 """Jobs of one queue that run at the same time, at the very most."""
 
@@ -31,8 +33,9 @@ class PostgresJobStore(Store):
         self._hold_s, self._due_s = claim_holds_s(settings.lease_s), settings.dispatch_due_s
 
     async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+        budget_s = self._accept_s + sum(len(job.input) for job in jobs) / STORED_PER_S
         rows = await self._database.commit(
-            "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, budget_s=self._accept_s
+            "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, budget_s=budget_s
         )
         at = rows[0]["at"] if rows else datetime.now(UTC)
         ids = frozenset(each for row in rows for each in row["ids"])

@@ -156,7 +156,8 @@ class Settings(BaseModel):
         default=0.4, description="Seconds a request waits for PostgreSQL at most"
     )
     accept_budget_s: Seconds = Field(
-        default=0.9, description="Seconds a request waits for its commit at most"
+        default=0.9,
+        description="Seconds a request waits for its commit at most, and one more for each 8 MiB of input",
     )
     redis_budget_s: Seconds = Field(default=0.1, description="Seconds to wait for Redis at most")
     publish_budget_s: Seconds = Field(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from infra.local.servers import Servers
-from tests.integration.record.record_fixture import Record
+from tests.integration.record.record_fixture import Record, open_record
 from tests.support.servers import empty_postgres
 
 
@@ -23,9 +22,5 @@ async def servers(shared_servers: Servers) -> Servers:
 @pytest.fixture
 async def record(servers: Servers) -> AsyncIterator[Record]:
     """An empty record, in which every process has its lease."""
-    sql = await asyncpg.connect(servers.postgres.url)
-    opened = Record(servers, sql)
-    await opened.begin()
-    yield opened
-    await opened.database.close()
-    sql.terminate()  # it may have been cut off already
+    async with open_record(servers) as opened:
+        yield opened

@@ -178,3 +178,16 @@ def ids_in(rows: Sequence[Row] | Sequence[Message]) -> list[str]:
 def body(job: Job) -> bytes:
     """The document of a job."""
     return render(job).body
+
+
+@asynccontextmanager
+async def open_record(servers: Servers, **settings: object) -> AsyncIterator[Record]:
+    """Open an empty record in which every process has its lease, with these settings."""
+    sql = await asyncpg.connect(servers.postgres.url)
+    record = Record(servers, sql, **settings)
+    await record.begin()
+    try:
+        yield record
+    finally:
+        await record.database.close()
+        sql.terminate()  # it may have been cut off already

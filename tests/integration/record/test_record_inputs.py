@@ -10,6 +10,7 @@ import pytest
 import uuid_utils
 
 from consumer.keeper.fire_schedules import FireSchedules
+from infra.local.servers import Servers
 from sluice.adapters.postgres.job_store import SHORT_INPUT
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
@@ -17,7 +18,8 @@ from sluice.core.job import Job
 from sluice.core.lanes import Turns
 from sluice.core.lifecycle import Failure, failed, succeeded
 from sluice.core.runtime.telemetry import Telemetry
-from tests.integration.record.record_fixture import KINDS, Record
+from sluice.handler import LARGEST_INPUT
+from tests.integration.record.record_fixture import KINDS, Record, open_record
 from tests.support.make_jobs import aged_id, new_job, new_schedule
 
 FAILURE = Failure("handler-error", "LookupError")
@@ -62,6 +64,11 @@ async def test_an_input_that_is_too_long_for_a_claim_is_read_apart(record: Recor
     assert {job.input for job in jobs} == {None}
     assert {await record.store.read_input(job.id) for job in jobs} == {of(LONGEST + 1)}
     assert await record.store.read_input((await record.claimed()).id) == b""
+
+
+async def test_the_longest_input_has_longer_to_be_accepted(servers: Servers) -> None:
+    async with open_record(servers, accept_budget_s=0.05) as record:
+        await record.accepted(input=b'"' + b"x" * (LARGEST_INPUT - 2) + b'"')
 
 
 async def taken(record: Record, size: int) -> list[Job]:
