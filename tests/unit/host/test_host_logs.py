@@ -51,7 +51,6 @@ class Stuck:
             os._exit(1)
         return "stuck"
 
-logs.PATIENCE_S = 0.02
 capture(logging.INFO, send)
 CURRENT.set(JOB)
 """
@@ -153,6 +152,7 @@ def test_no_argument_loses_a_line() -> None:
 
 def test_an_argument_that_logs_itself_comes_to_an_end() -> None:
     said = run("""
+        logs.PATIENCE_S = 60
         logging.info("%s", Endless())
         print("after")
     """)
@@ -162,6 +162,7 @@ def test_an_argument_that_logs_itself_comes_to_an_end() -> None:
 
 def test_a_line_whose_argument_hangs_is_sent_without_it_and_others_go_on() -> None:
     said = run("""
+        logs.PATIENCE_S = 0.02
         thread = threading.Thread(target=logging.info, args=("hangs %s", Stuck()))
         set_only_job(JOB)
         def send_and_go(line, send=send):
