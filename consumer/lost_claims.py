@@ -63,5 +63,5 @@ class LostClaims:
         return await self._rescue.rescue(sorted(lost), [lease])
 
     async def _find(self, lease: str) -> set[str]:
-        found = {job_id async for ids in self._rescue.find([lease]) for job_id in ids}
-        return found - {claim.id for claim in self._in_hand()}
+        found = await self._rescue.find([lease])
+        return {*found} - {claim.id for claim in self._in_hand()}

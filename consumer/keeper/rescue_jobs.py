@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
-from sluice.core.job import JobState
-from sluice.core.ports import DocumentCache, KeeperStore, OpenJob
+from sluice.core.job import Job, JobState
+from sluice.core.ports import DocumentCache, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
 
-LOOKED_AT = 20_000
-"""Unfinished jobs that one statement looks at."""
-FIRST = OpenJob("", "00000000-0000-0000-0000-000000000000")
-"""Before every job: where a walk begins."""
+AT_ONCE = 5_000
+"""Jobs that one statement rescues."""
 EVENTS = {JobState.QUEUED: Event.RESCUED, JobState.CANCELLED: Event.CANCELLED}
 
 
@@ -34,23 +32,26 @@ class RescueJobs:
         leases = await self._store.take_dead_leases() if self._may_judge() else []
         if not leases:
             return 0
-        rescued = sum([await self.rescue(ids, leases) async for ids in self.find(leases)])
+        rescued = await self.rescue(await self.find(leases), leases)
         await self._store.drop_leases(leases)
         return rescued
 
-    async def find(self, leases: Sequence[str]) -> AsyncIterator[Sequence[str]]:
-        """Find every job that runs under these leases, or under none that there is, some at a time."""
-        after: OpenJob | None = FIRST
-        while after is not None:
-            ids, after = await self._store.find_held_jobs(leases, after, LOOKED_AT)
-            yield ids
+    async def find(self, leases: Sequence[str]) -> Sequence[str]:
+        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another keeper looks."""
+        return await self._store.find_held_jobs(leases)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
-        """Rescue those of these jobs that still run under these leases."""
-        jobs = await self._store.rescue(ids, leases) if ids else []
+        """Rescue those of these jobs that still run under these leases; returns how many that are."""
+        rescued = 0
+        for start in range(0, len(ids), AT_ONCE):
+            jobs = await self._store.rescue(ids[start : start + AT_ONCE], leases)
+            await self._report(jobs)
+            rescued += len(jobs)
+        return rescued
+
+    async def _report(self, jobs: Sequence[Job]) -> None:
         states = Counter(job.state for job in jobs)
         for state, event in EVENTS.items():
             self._telemetry.emit(event, states[state])
         report_failed(self._telemetry, (job for job in jobs if job.state == JobState.FAILED))
         await announce(self._cache, self._telemetry, jobs)
-        return len(jobs)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from sluice.core.job import TERMINAL, Job, JobState, Message
+from sluice.core.job import Job, JobState, Message
 from sluice.core.lifecycle import LOST_LIMIT, WORKER_LOST
-from sluice.core.ports import Held, Look, OpenJob
+from sluice.core.ports import Look
 from sluice.core.queue_stats import LaneCount, Works
 from tests.support.fake_record import FakeRecord
 
@@ -52,13 +52,10 @@ class FakeKeeperStore(FakeRecord):
         self.check()
         return [DEAD] if self.silent else []
 
-    async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
-        """Go through the unfinished jobs."""
+    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
+        """Find what is silent."""
         self.check()
-        jobs = [job for job in self.jobs.values() if job.state not in TERMINAL]
-        seen = sorted(job for job in (OpenJob(job.tenant, job.id) for job in jobs) if job > after)[:limit]
-        held = [job.id for job in seen if job.id in self.silent and DEAD in leases]
-        return Held(held, seen[-1] if len(seen) == limit else None)
+        return sorted(self.silent) if DEAD in leases else []
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         """Queue, fail or cancel what is silent."""

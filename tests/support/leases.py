@@ -7,10 +7,9 @@ from typing import TypeAlias
 
 import asyncpg
 
-from consumer.keeper.rescue_jobs import FIRST, LOOKED_AT
 from sluice.core.job import Job
 from sluice.core.owner import Owner
-from sluice.core.ports import KeeperStore, OpenJob
+from sluice.core.ports import KeeperStore
 
 KINDS = ("demo.sum", "demo.sleep")
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -43,14 +42,9 @@ async def expire(sql: Sql, *job_ids: str) -> None:
     await sql.execute(held, list(job_ids), owner.id)
 
 
-async def rescue(keeper: KeeperStore, looked_at: int = LOOKED_AT) -> list[Job]:
+async def rescue(keeper: KeeperStore) -> list[Job]:
     """Rescue every job of every dead consumer, as the duty does."""
     leases = await keeper.take_dead_leases()
-    after: OpenJob | None = FIRST
-    rescued: list[Job] = []
-    while leases and after is not None:
-        held = await keeper.find_held_jobs(leases, after, looked_at)
-        rescued += await keeper.rescue(held.ids, leases)
-        after = held.after
+    rescued = await keeper.rescue(await keeper.find_held_jobs(leases), leases) if leases else []
     await keeper.drop_leases(leases)
     return rescued

@@ -5,28 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import orjson
 
-from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.pool import WRITE_S, Database
 from sluice.adapters.postgres.store import Store, messages_of
-from sluice.core.errors import Malformed
+from sluice.core.errors import Malformed, TryAgain
 from sluice.core.job import Job, Message
 from sluice.core.lifecycle import LOST_LIMIT
 from sluice.core.owner import Owner
-from sluice.core.ports import Held, Look, OpenJob
+from sluice.core.ports import Look
 from sluice.core.queue_stats import LaneCount, Works, read_works
 
 RESCUE_S = 10.0
 """Seconds after which another keeper rescues the jobs of a dead consumer, if the one that began has died as well."""
+SLOW_S = 300.0
+"""Seconds for a statement whose usual time was not enough."""
 
 
 class PostgresKeeperStore(Store):
     """Implements sluice.core.ports.KeeperStore, where its methods are described."""
 
     def __init__(self, database: Database, owner: Owner) -> None:
-        super().__init__(database)
+        super().__init__(database, WRITE_S + 1)  # first it is the server that gives up
         self._owner = owner
+
+    async def ask(self, query: str, *args: Any, budget_s: float | None = None) -> list[Any]:
+        """Fetch the rows of a statement. If it takes too long, it is tried once more with minutes to spare: while somebody's transaction
+        stays open, what jobs have left in an index when they finished has to be passed each time, and no duty may end with that."""
+        try:
+            return await super().ask(query, *args, budget_s=budget_s)
+        except TryAgain:
+            return await self._database.fetch_slowly(query, *args, limit_s=SLOW_S)
 
     async def look(self, rates: Mapping[str, float], idempotency_keep_s: float) -> Look:
         rows = await self.ask("look", list(rates), list(rates.values()), idempotency_keep_s)
@@ -44,10 +55,11 @@ class PostgresKeeperStore(Store):
     async def take_dead_leases(self) -> list[str]:
         return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S, self._owner.id)]
 
-    async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
-        rows = await self.ask("find_held_jobs", leases, *after, limit)
-        ids, tenant, job_id = rows[0]
-        return Held(ids, OpenJob(tenant, job_id) if job_id else None)
+    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
+        rows = await self.ask("find_held_jobs", leases)
+        if (found := rows[0]["ids"]) is None:
+            raise TryAgain("another keeper looks through what runs")
+        return list(found)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         return await self.ask_jobs("rescue", ids, leases, LOST_LIMIT)

@@ -146,6 +146,18 @@ class Database:
         """Fetch, for a write that must not be repeated: raises OutcomeUnknown if it was sent and its reply was lost."""
         return await self._run(query, args, budget_s, lost=OutcomeUnknown)
 
+    async def fetch_slowly(self, query: str, *args: Any, limit_s: float) -> list[asyncpg.Record]:
+        """Fetch within `limit_s` seconds, over a connection of its own: those of the pool are for what is quick. Raises as `fetch` does."""
+        connection = await connect(self._url, self._name, statement_timeout=f"{limit_s}s")
+        try:
+            async with asyncio.timeout(limit_s + 1):
+                return await connection.fetch(self._queries[query], *args)
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            with suppress(Exception):
+                await connection.close(timeout=RELEASE_S)
+
     async def _run(
         self, query: str, args: Sequence[Any], budget_s: float, lost: type[SluiceError] | None
     ) -> list[asyncpg.Record]:
@@ -232,12 +244,16 @@ class Database:
         return connection
 
 
-async def connect(url: str, name: str) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection outside any pool. Raises ServerAway."""
+async def connect(url: str, name: str, **own: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection outside any pool. Raises ServerAway.
+
+    Its `own` settings it has from its start: a pooler refuses or drops those, and never leaves them to the next client.
+    """
+    settings = {key: value for key, value in SETTINGS.items() if key not in own}
     try:
         async with asyncio.timeout(WRITE_S):
             return await open_session(
-                url, SETTINGS, load_queries(), server_settings={"application_name": name}
+                url, settings, load_queries(), server_settings={"application_name": name} | own
             )
     except Exception as error:
         raise translated(error) from error

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from sluice.adapters.postgres.pool import connect, translated
+from sluice.adapters.postgres.pool import WRITE_S, connect, translated
 from sluice.adapters.postgres.statements import QUERIES, fill, load_fragments, split_comment
 from sluice.core.errors import ServerUnfit
 from sluice.core.lifecycle import LOST_LIMIT, SOLO_CRASH_LIMIT
@@ -25,8 +25,8 @@ INVARIANTS = QUERIES / "verifier" / "invariants"
 _READING = """\
 begin read only; set local enable_seqscan = on; set local plan_cache_mode = auto; set local statement_timeout = {limit_ms:.0f}"""
 T = TypeVar("T")
-KEEPER_S = 5.0
-"""Seconds for one check while a keeper verifies."""
+KEEPER_S = 60.0
+"""Seconds for one check while a keeper verifies: as with its other statements, more than it takes unless a transaction stays open."""
 
 
 class Check(NamedTuple):
@@ -86,9 +86,9 @@ class PostgresVerifier:
         self, connection: asyncpg.Connection[asyncpg.Record], check_s: float
     ) -> AsyncIterator[None]:
         """Let nothing be written in the block, and no statement take longer than this. After an error, cut the connection off."""
-        await _in_time(connection.execute(_READING.format(limit_ms=check_s * 1000)), KEEPER_S)
+        await _in_time(connection.execute(_READING.format(limit_ms=check_s * 1000)), WRITE_S)
         yield
-        await _in_time(connection.execute("commit"), KEEPER_S)
+        await _in_time(connection.execute("commit"), WRITE_S)
 
     def _statement(self, check: Check, newest: int | None) -> str:
         """Complete a check. If it looks at history, `newest` limits that to so many of the jobs that came last."""

@@ -8,7 +8,7 @@ from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
 from sluice.core.ports.job_store import JobStore, Settled
-from sluice.core.ports.keeper_store import Held, KeeperStore, Look, OpenJob
+from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
@@ -28,7 +28,6 @@ __all__ = [
     "DeliverySource",
     "DocumentCache",
     "Finding",
-    "Held",
     "JobStore",
     "KeeperStore",
     "LeaseStore",
@@ -36,7 +35,6 @@ __all__ = [
     "Look",
     "MessagePublisher",
     "OnDelivery",
-    "OpenJob",
     "Result",
     "ScheduleStore",
     "Settled",

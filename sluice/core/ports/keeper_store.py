@@ -17,20 +17,6 @@ class Look(NamedTuple):
     consumers: int
 
 
-class OpenJob(NamedTuple):
-    """A place in the order of unfinished jobs."""
-
-    tenant: str
-    id: str
-
-
-class Held(NamedTuple):
-    """Jobs that run under leases that are over, and after which job to look on (None: that was the last)."""
-
-    ids: Sequence[str]
-    after: OpenJob | None
-
-
 class KeeperStore(StatisticsStore, Protocol):
     """The record, as the keeper repairs, prunes and counts it. Each call does one tick's work."""
 
@@ -46,8 +32,8 @@ class KeeperStore(StatisticsStore, Protocol):
     async def take_dead_leases(self) -> list[str]:
         """Take the leases that are over and that no other keeper has taken; none if this keeper's own is. Returns their ids."""
 
-    async def find_held_jobs(self, leases: Sequence[str], after: OpenJob, limit: int) -> Held:
-        """Find the jobs that run under these leases, looking at so many unfinished jobs in the order of tenant and id."""
+    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
+        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another keeper looks."""
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         """Queue, fail or cancel those of these jobs that run under these leases; returns them as they are now."""

@@ -213,6 +213,13 @@ async def test_a_poll_does_not_read_what_it_may_not_run(
         assert await rows_read(record, name, *values) < alone[name] + 100
 
 
+async def test_a_look_for_the_jobs_of_the_dead_reads_nothing_that_is_scheduled(record: Record) -> None:
+    await record.accepted(*new_jobs(10))
+    await record.sql.execute(DUE, 9)
+    await record.sql.execute("; ".join(f"set {key} = '{value}'" for key, value in SETTINGS.items()))
+    assert await rows_read(record, "find_held_jobs", []) == 10
+
+
 async def test_a_renewed_lease_touches_no_index(record: Record) -> None:
     values = (record.owner.id, 60.0, "{}")
     assert await hot(record, "renew_lease", *values, table="consumers") == (1, 1)

@@ -10,11 +10,10 @@ from uuid import UUID
 import orjson
 import pytest
 
-from consumer.keeper.rescue_jobs import FIRST
 from sluice.adapters.postgres.keeper_store import RESCUE_S, PostgresKeeperStore
+from sluice.core.errors import TryAgain
 from sluice.core.lifecycle import DEADLINE_PASSED, LOST_LIMIT, WORKER_LOST, Failure, succeeded
 from sluice.core.owner import Owner
-from sluice.core.ports import OpenJob
 from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.leases import new_owner, rescue
 from tests.support.make_jobs import ids_of, new_job, new_jobs
@@ -125,30 +124,21 @@ async def crowd(record: Record) -> Crowd:
     return Crowd(owners[:2], theirs, set(ids) - theirs)
 
 
-@pytest.mark.parametrize("looked_at", [1, 3, 5, 10, 25, 50, 51, 1_000])
-async def test_a_walk_in_parts_finds_every_job_of_the_dead_and_no_other(
-    record: Record, crowd: Crowd, looked_at: int
-) -> None:
+async def test_every_job_of_the_dead_is_rescued_and_no_other(record: Record, crowd: Crowd) -> None:
     untouched = "select * from jobs where id = any($1) order by id"
     before = await record.sql.fetch(untouched, list(crowd.others))
     await die(record, *crowd.dead)
-    assert sorted(ids_of(await rescue(record.keeper, looked_at))) == sorted(crowd.theirs)
+    assert sorted(ids_of(await record.rescue())) == sorted(crowd.theirs)
     assert await record.sql.fetch(untouched, list(crowd.others)) == before
     assert {await record.state(each) for each in crowd.theirs} == {"queued"}
 
 
-async def test_a_walk_goes_in_one_order_and_says_when_it_is_at_the_end(record: Record, crowd: Crowd) -> None:
-    dead = [str(owner.id) for owner in crowd.dead]
-    after: OpenJob | None = FIRST
-    places: list[OpenJob | None] = []
-    found: list[str] = []
-    while after:
-        held = await record.keeper.find_held_jobs(dead, after, 10)
-        after = held.after
-        places.append(after)
-        found += held.ids
-    assert len(places) == 6, "50 are unfinished, and then there is none"
-    assert sorted(found) == sorted(crowd.theirs)
+async def test_while_one_keeper_looks_for_the_jobs_of_the_dead_no_other_does(record: Record) -> None:
+    async with record.locked("select pg_advisory_xact_lock(7519002)") as other:
+        with pytest.raises(TryAgain, match="another keeper"):
+            await record.keeper.find_held_jobs([])
+        await other.execute("commit")
+        assert await record.keeper.find_held_jobs([]) == []
 
 
 async def test_a_job_that_was_settled_or_taken_meanwhile_is_not_rescued(record: Record) -> None:
@@ -157,12 +147,12 @@ async def test_a_job_that_was_settled_or_taken_meanwhile_is_not_rescued(record: 
     done, taken, left = jobs
     await die(record, owner)
     dead = await record.keeper.take_dead_leases()
-    held = await record.keeper.find_held_jobs(dead, FIRST, 100)
-    assert sorted(held.ids) == sorted(ids_of(jobs))
+    held = await record.keeper.find_held_jobs(dead)
+    assert held == sorted(ids_of(jobs))
     await record.store.settle([succeeded(done, b"1")])
     await record.give_back(taken)
     await record.claim(taken.id)
-    assert ids_of(await record.keeper.rescue(held.ids, dead)) == [left.id]
+    assert ids_of(await record.keeper.rescue(held, dead)) == [left.id]
     assert (await record.state(done.id), await record.state(taken.id)) == ("succeeded", "running")
 
 

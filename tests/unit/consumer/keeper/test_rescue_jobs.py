@@ -78,16 +78,16 @@ async def test_the_jobs_of_the_dead_are_queued_again_and_those_of_the_living_lef
     assert scene.cache.announced == [{lost: scene.record.jobs[lost].version}]
 
 
-async def test_the_walk_goes_on_in_parts_to_the_last_unfinished_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescue_jobs, "LOOKED_AT", 2)
+async def test_many_jobs_are_rescued_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescue_jobs, "AT_ONCE", 2)
     scene = Scene()
-    ids = [scene.running(silent=number in (0, 1, 6)) for number in range(7)]
-    assert await scene.duty.once() == 3
-    assert scene.states(*ids) == ["queued"] * 2 + ["running"] * 4 + ["queued"]
-    assert (scene.store.calls["find_held_jobs"], scene.store.calls["rescue"]) == (4, 2)
+    ids = [scene.running() for _ in range(5)]
+    assert await scene.duty.once() == 5
+    assert scene.states(*ids) == ["queued"] * 5
+    assert (scene.store.calls["find_held_jobs"], scene.store.calls["rescue"]) == (1, 3)
 
 
-async def test_all_leases_that_are_over_are_dealt_with_in_one_walk_and_then_dropped() -> None:
+async def test_all_leases_that_are_over_are_dealt_with_in_one_look_and_then_dropped() -> None:
     scene = Scene()
     scene.running()
     assert await scene.duty.once() == 1
