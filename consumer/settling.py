@@ -1,4 +1,4 @@
-"""Settle: write endings in batches, each guarded by its fence, and announce what became visible."""
+"""Settle: write endings in batches, each guarded by its claim, and announce what became visible."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ class Settling:
             report_failure(self._telemetry, event, job, ending.traceback)
 
     async def _write(self, endings: list[Transition]) -> list[Settled | None]:
-        settled = {(each.id, each.fence): each for each in await self._store.settle(endings)}
-        found = [settled.get((each.id, each.fence)) for each in endings]
+        settled = {each[:3]: each for each in await self._store.settle(endings)}
+        found = [settled.get(each[:3]) for each in endings]
         pairs = zip(endings, found, strict=True)
         states = Counter(now.state for each, now in pairs if now and not _is_failure(each, now))
         for state, event in EVENTS.items():
@@ -109,9 +109,9 @@ class Settling:
         job = (await self._store.look_up([ending.id])).get(ending.id)
         if job is None or (job.fence, job.error) != (ending.fence, ending.error):
             return None
-        if job.state not in (ending.state, JobState.CANCELLED):
+        if (job.state, job.result) not in ((ending.state, ending.result), (JobState.CANCELLED, None)):
             return None
-        return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
+        return Settled(*ending[:3], job.state, job.version, job.finished_at)
 
 
 def _is_failure(ending: Transition, now: Settled | Job) -> bool:

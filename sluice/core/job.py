@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 TAG_SEPARATOR = "\x1f"
 """Joins tags in one column; no tag contains it."""
@@ -28,7 +29,8 @@ class Job(NamedTuple):
     """A row of `jobs` as the flows see it; the order of the fields is the order of the columns read.
 
     `id` is the text of a UUIDv7. `result`, `error` and `progress` are raw JSON bytes. Times are aware and come from
-    the database clock. A named tuple, because one is made from every row read on the hot path.
+    the database clock. `owner` is the lease under which it was handed out to be run, and None of a job that was merely read.
+    A named tuple, because one is made from every row read on the hot path.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Job(NamedTuple):
     input: bytes | None = None
     result: bytes | None = None
     error: bytes | None = None
+    owner: UUID | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -68,7 +71,7 @@ class Job(NamedTuple):
     @property
     def claim(self) -> Claim:
         """The newest right to run it."""
-        return Claim(self.id, self.fence)
+        return Claim(self.id, self.fence, self.owner)
 
 
 class NewJob(NamedTuple):
@@ -173,7 +176,11 @@ class Accepted(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """The right to run a job: valid while the record still shows this fence."""
+    """The right to run a job: valid while the record still shows this fence and this owner.
+
+    A failover may undo a claim; the next one, by whomever, then has the same fence.
+    """
 
     id: str
     fence: int
+    owner: UUID | None

@@ -8,6 +8,7 @@ edges of the same table, which `docs/lifecycle.md` draws.
 from __future__ import annotations
 
 from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -69,7 +70,7 @@ WORKER_LOST = Failure("worker-lost", "The process running the job died")
 
 
 class Transition(NamedTuple):
-    """The end of an attempt, guarded by `(id, fence, state = running)` when it is written.
+    """The end of an attempt, guarded by `(id, fence, owner, state = running)` when it is written.
 
     `uncounted` is 1 if the attempt is not counted; `solo_crash` is 1 if the job died alone in its process; `delay_s` is the
     wait before a scheduled job is due; `outcome` is the word in the table of attempts; `error_fingerprint` is set if the
@@ -78,6 +79,7 @@ class Transition(NamedTuple):
 
     id: str
     fence: int
+    owner: UUID | None
     state: JobState
     outcome: str
     result: bytes | None = None
@@ -91,7 +93,7 @@ class Transition(NamedTuple):
 
 def succeeded(job: Job, result: bytes) -> Transition:
     """`running → succeeded`."""
-    return Transition(job.id, job.fence, JobState.SUCCEEDED, "succeeded", result=result)
+    return Transition(job.id, job.fence, job.owner, JobState.SUCCEEDED, "succeeded", result=result)
 
 
 def failed(job: Job, failure: Failure, solo_crash: int = 0) -> Transition:
@@ -100,6 +102,7 @@ def failed(job: Job, failure: Failure, solo_crash: int = 0) -> Transition:
     return Transition(
         job.id,
         job.fence,
+        job.owner,
         JobState.FAILED,
         failure.type,
         None,
@@ -114,18 +117,28 @@ def retried(job: Job, failure: Failure, delay_s: float) -> Transition:
     """`running → scheduled`: retry after a counted attempt."""
     error = failure.to_json(job.kind, job.attempt)
     return Transition(
-        job.id, job.fence, JobState.SCHEDULED, failure.type, None, error, failure.traceback, delay_s
+        job.id,
+        job.fence,
+        job.owner,
+        JobState.SCHEDULED,
+        failure.type,
+        None,
+        error,
+        failure.traceback,
+        delay_s,
     )
 
 
 def postponed(job: Job, delay_s: float) -> Transition:
     """`running → scheduled`: the handler asked to be called later; the attempt is not counted."""
-    return Transition(job.id, job.fence, JobState.SCHEDULED, "postponed", delay_s=delay_s, uncounted=1)
+    return Transition(
+        job.id, job.fence, job.owner, JobState.SCHEDULED, "postponed", delay_s=delay_s, uncounted=1
+    )
 
 
 def released(job: Job) -> Transition:
     """`running → queued`: given back, at shutdown or after an outage of the record; the attempt is not counted."""
-    return Transition(job.id, job.fence, JobState.QUEUED, "released", uncounted=1)
+    return Transition(job.id, job.fence, job.owner, JobState.QUEUED, "released", uncounted=1)
 
 
 def crashed(job: Job, failure: Failure) -> Transition:
@@ -135,6 +148,7 @@ def crashed(job: Job, failure: Failure) -> Transition:
     return Transition(
         job.id,
         job.fence,
+        job.owner,
         JobState.QUEUED,
         failure.type,
         None,

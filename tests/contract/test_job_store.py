@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import orjson
 import pytest
@@ -97,7 +98,7 @@ async def test_only_what_waits_in_time_and_is_known_can_be_claimed(record: Recor
     assert {job.id for job in claimed} == {free, also}
     for job in claimed:
         shown = await record.job(job.id)
-        assert job == shown._replace(input=b'{"values":[1,2]}')
+        assert job == shown._replace(input=b'{"values":[1,2]}', owner=job.owner)
         assert (job.state, job.fence, job.attempt, job.version) == ("running", 1, 1, 2)
         assert job.started_at is not None
     assert await record.jobs.claim([free, also], KINDS) == []
@@ -182,8 +183,8 @@ async def test_an_ending_is_written_once(
     job = await record.claimed()
     (settled,) = await record.jobs.settle([ending(job)])
     shown = await record.job(job.id)
-    assert settled == (job.id, 1, state, 3, shown.finished_at)
-    changed = more | {"state": state, "version": 3, "input": None}
+    assert settled == (*job.claim, state, 3, shown.finished_at)
+    changed = more | {"state": state, "version": 3, "input": None, "owner": None}
     moved = {name: getattr(shown, name) for name in ("finished_at", "queued_at", "run_at")}
     assert shown == job._replace(**(changed | moved))  # type: ignore[arg-type]  # mypy sees no types there
     assert (shown.finished_at is not None) == (state in ("succeeded", "failed"))
@@ -201,7 +202,7 @@ async def test_a_job_that_was_to_be_cancelled_ends_so_whatever_came_of_it(
     await record.control.cancel("acme", job.id)
     (settled,) = await record.jobs.settle([ending(job)])
     shown = await record.job(job.id)
-    assert settled == (job.id, 1, "cancelled", 4, shown.finished_at)
+    assert settled == (*job.claim, "cancelled", 4, shown.finished_at)
     assert (shown.state, shown.result, shown.finished_at is None) == ("cancelled", None, False)
 
 
@@ -212,6 +213,16 @@ async def test_an_older_claim_ends_nothing(record: Record) -> None:
     assert (again.fence, again.attempt) == (2, 1)
     assert await record.jobs.settle([succeeded(job, b"1")]) == []
     assert len(await record.jobs.settle([succeeded(again, b"2")])) == 1
+
+
+@pytest.mark.parametrize(("state", "ending", "more"), ENDINGS)
+async def test_a_claim_under_another_lease_ends_nothing_though_it_has_the_fence(
+    record: Record, state: str, ending: Callable[[Job], Transition], more: dict[str, object]
+) -> None:
+    job = await record.claimed()
+    before = await record.job(job.id)
+    assert await record.jobs.settle([ending(job._replace(owner=UUID(int=1)))]) == []
+    assert await record.job(job.id) == before
 
 
 async def test_a_record_that_is_away_says_so(record: Record) -> None:

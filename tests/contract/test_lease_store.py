@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -62,7 +63,7 @@ def _in_memory() -> Leasing:
     async def end_lease() -> None:
         fake.over = True
 
-    claims = Claim(new_job().id, 1), Claim(new_job().id, 1)
+    claims = Claim(new_job().id, 1, UUID(int=1)), Claim(new_job().id, 1, UUID(int=1))
     return Leasing(fake, claims, lose, ask_to_cancel, end_lease, lambda: setattr(fake, "away", True))
 
 
@@ -114,7 +115,8 @@ async def test_cancels_are_found_where_the_claim_holds(leasing: Leasing) -> None
     assert await leasing.store.find_cancels([]) == []
     await leasing.ask_to_cancel(wanted)
     assert await leasing.store.find_cancels([wanted, other]) == [wanted]
-    assert await leasing.store.find_cancels([other, Claim(wanted.id, 9)]) == []
+    strange = wanted._replace(fence=9), wanted._replace(owner=UUID(int=9))
+    assert await leasing.store.find_cancels([other, *strange]) == []
 
 
 async def test_a_record_that_is_away_says_so(leasing: Leasing) -> None:

@@ -21,9 +21,9 @@ class FakeControlStore(FakeRecord):
         """As a record does that keeps attempts which did not succeed."""
         before = dict(self.jobs)
         settled = await super().settle(transitions)
-        taken = {(each.id, each.fence) for each in settled}
+        taken = {each[:3] for each in settled}
         for ending in transitions:
-            if (ending.id, ending.fence) in taken and ending.state != JobState.SUCCEEDED:
+            if ending[:3] in taken and ending.state != JobState.SUCCEEDED:
                 job = before[ending.id]
                 self.attempts.setdefault(job.id, []).append(
                     AttemptRecord(
@@ -44,11 +44,11 @@ class FakeControlStore(FakeRecord):
         if job is None or job.state in TERMINAL:
             return None
         if job.cancel_requested_at:
-            return job._replace(input=None)
+            return job._replace(input=None, owner=None)
         if job.state == JobState.RUNNING:
-            return self.change(job, cancel_requested_at=self.now)._replace(input=None)
+            return self.change(job, cancel_requested_at=self.now)._replace(input=None, owner=None)
         ended = {"state": JobState.CANCELLED, "cancel_requested_at": self.now, "finished_at": self.now}
-        return self.change(job, **ended)._replace(input=None)
+        return self.change(job, **ended)._replace(input=None, owner=None)
 
     async def retry(self, tenant: str, job_id: str, new_id: str) -> list[Message]:
         """A new job that tries a failed one again."""
@@ -70,7 +70,7 @@ class FakeControlStore(FakeRecord):
         self.check()
         found = (job for job in self.jobs.values() if (job.retry_of, job.tenant) == (job_id, tenant))
         again = next(found, None)
-        return again and again._replace(input=None)
+        return again and again._replace(input=None, owner=None)
 
     async def delete_job(self, tenant: str, job_id: str) -> bool:
         """Forget a finished job; its key stands for none from now on."""

@@ -142,7 +142,7 @@ class FakeKeeperStore(FakeRecord):
         else:
             ended = {"state": JobState.QUEUED, "queued_at": self.now}
         self.jobs[job.id] = rescued._replace(**ended)
-        return self.jobs[job.id]._replace(input=None)
+        return self.jobs[job.id]._replace(input=None, owner=None)
 
     def _is_lost(self, job: Job, newest: Mapping[tuple[str, str], datetime | None]) -> bool:
         queue = (job.lane, job.priority)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from sluice.core.errors import ServerAway
 from sluice.core.job import TERMINAL, Accepted, IdempotencyKeyUse, Job, JobState, Message, NewJob, as_accepted
@@ -28,6 +29,7 @@ class FakeRecord:
         self.uses: dict[tuple[str, str], IdempotencyKeyUse] = {}
         self.outbox: dict[int, Message] = {}
         self.owned: set[str] = set()
+        self.lease = uuid4()
         self.offered: dict[str, datetime] = {}
         self.served = {"demo.sum": 1, "demo.sleep": 1}
         self.handler_versions: dict[str, int] = {}
@@ -237,6 +239,7 @@ class FakeRecord:
                 job,
                 state=JobState.RUNNING,
                 fence=job.fence + 1,
+                owner=self.lease,
                 attempt=job.attempt + 1,
                 started_at=self.now,
                 fingerprint=job.fingerprint if own else None,
@@ -249,7 +252,7 @@ class FakeRecord:
 
     def _holds(self, ending: Transition) -> bool:
         job = self.jobs.get(ending.id)
-        return job is not None and (job.state, job.fence) == (JobState.RUNNING, ending.fence)
+        return job is not None and (job.state, job.claim) == (JobState.RUNNING, ending[:3])
 
     def _settle(self, ending: Transition) -> Settled:
         job = self.jobs[ending.id]
@@ -267,9 +270,10 @@ class FakeRecord:
             queued_at={JobState.QUEUED: self.now, JobState.SCHEDULED: None}.get(ending.state, job.queued_at),
             finished_at=self.now if state in TERMINAL else None,
             progress=None,
+            owner=None,
         )
         self.send([job] if state == JobState.QUEUED else [])
-        return Settled(job.id, job.fence, job.state, job.version, job.finished_at)
+        return Settled(*ending[:3], job.state, job.version, job.finished_at)
 
     def _later(self, delay_s: float | None) -> datetime:
         return self.now + timedelta(seconds=delay_s or 0)
@@ -286,7 +290,7 @@ def _is_queued(job: Job) -> bool:
 
 def _shown(job: Job) -> Job:
     """As statements read it that show a job: without its input."""
-    return job._replace(input=None)
+    return job._replace(input=None, owner=None)
 
 
 def _claimed(job: Job) -> Job:

@@ -189,7 +189,7 @@ def test_no_two_statements_share_a_name() -> None:
 
 
 def test_the_columns_that_statements_read_are_the_fields_of_what_they_become() -> None:
-    for fragment, fields in (("job", Job._fields[:-3]), ("schedule", Schedule._fields)):
+    for fragment, fields in (("job", Job._fields[:-4]), ("schedule", Schedule._fields)):
         columns = load_fragments()[fragment].replace("jobs.", "").replace("::text", "").split(",")
         assert tuple(map(str.strip, columns)) == fields
 

@@ -94,6 +94,6 @@ class PostgresJobStore(Store):
     async def _ask_mine(self, query: str, what: Sequence[str], *more: Any) -> list[Job]:
         """Ask for jobs under the lease of this process. Raises LeaseOver if that was replaced meanwhile."""
         lease = self._owner.id
-        jobs = await self.ask_jobs(query, what, lease, *more)
+        rows = await self.ask(query, what, lease, *more)
         self._owner.require(lease)
-        return jobs
+        return [Job._make((*row, lease)) for row in rows]

@@ -47,8 +47,7 @@ class PostgresLeaseStore:
         return [Claim(*row) for row in rows]
 
     async def store_progress(self, progress: Mapping[Claim, bytes]) -> dict[str, int]:
-        ids, fences = zip(*progress, strict=True)
-        rows = await self._fetch("store_progress", ids, fences, list(progress.values()))
+        rows = await self._fetch("store_progress", *zip(*progress, strict=True), list(progress.values()))
         return {row["id"]: row["version"] for row in rows}
 
     async def end(self) -> None:

@@ -21,7 +21,6 @@ AT_ONCE = 3
 """Statements that run at once, so that look-ups and submits always find a connection."""
 TURN_S = 0.5
 """Seconds that a statement waits for its turn."""
-_WIDTH = len(Job._fields)
 
 
 class PostgresListingStore(Store):
@@ -77,7 +76,7 @@ def _page(rows: Sequence[Any], limit: int) -> Found:
         if row["fits"]:
             if len(jobs) == limit:
                 return Found(jobs, jobs[-1].id)
-            jobs.append(Job._make(row[:_WIDTH]))
+            jobs.append(Job(*row[:-2]))
         if row["bound"]:
             return Found(jobs, row["id"])
     return Found(jobs, None)

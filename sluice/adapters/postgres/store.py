@@ -27,7 +27,7 @@ class Store:
 
     async def ask_jobs(self, query: str, *args: Any, budget_s: float | None = None) -> list[Job]:
         """Make a job from each row, which has the columns of the fragment `job`, input, result and error."""
-        return [Job._make(row) for row in await self.ask(query, *args, budget_s=budget_s)]
+        return [Job(*row) for row in await self.ask(query, *args, budget_s=budget_s)]
 
     async def clock(self) -> datetime:
         """Return the time by which PostgreSQL decides. Raises ServerAway."""

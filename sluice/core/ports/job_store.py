@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
 from sluice.core.lifecycle import Transition
@@ -15,6 +16,7 @@ class Settled(NamedTuple):
 
     id: str
     fence: int
+    owner: UUID | None
     state: str
     version: int
     finished_at: datetime | None
@@ -66,7 +68,7 @@ class JobStore(Protocol):
         """Read those of these jobs that this process already holds: claims whose reply was lost."""
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
-        """Write endings, guarded by fence and state; refused ones are left out."""
+        """Write endings, guarded by fence, owner and state; refused ones are left out."""
 
     async def pull(
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]

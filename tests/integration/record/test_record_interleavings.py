@@ -8,7 +8,6 @@ from itertools import product
 
 import pytest
 
-from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.job import Claim
@@ -91,9 +90,9 @@ class SimulatedSystem:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.owner = record.another()
-        self.lease = PostgresLeaseStore(record.sql, self.owner, Serves(["default"], KINDS), 3_600)
-        self.stores: dict[str, PostgresJobStore] = {"a": record.other(self.owner), "b": record.other()}
+        self.owners = {"a": record.another(), "b": record.another()}
+        self.lease = PostgresLeaseStore(record.sql, self.owners["a"], Serves(["default"], KINDS), 3_600)
+        self.stores = {name: record.other(owner) for name, owner in self.owners.items()}
 
     async def claim(self, consumer: str, models: Sequence[Model]) -> None:
         found = {job.id: job.fence for job in await self.stores[consumer].claim(ids(models), KINDS)}
@@ -103,7 +102,9 @@ class SimulatedSystem:
     async def settle(self, consumer: str, models: Sequence[Model]) -> None:
         ending: Callable[..., Transition] = released if consumer == "b" else lambda job: succeeded(job, b"{}")
         endings = [
-            ending(Claim(model.id, model.held[consumer])) for model in models if consumer in model.held
+            ending(Claim(model.id, model.held[consumer], self.owners[consumer].id))
+            for model in models
+            if consumer in model.held
         ]
         found = (
             {each.id: each.state for each in await self.stores[consumer].settle(endings)} if endings else {}
@@ -114,7 +115,9 @@ class SimulatedSystem:
         assert found == {model.id: model.state for model in taken}
 
     async def beat(self, models: Sequence[Model]) -> None:
-        held = [Claim(model.id, model.held["a"]) for model in models if "a" in model.held]
+        held = [
+            Claim(model.id, model.held["a"], self.owners["a"].id) for model in models if "a" in model.held
+        ]
         found = await self.lease.store_progress(dict.fromkeys(held, b"{}")) if held else {}
         cancels = {claim.id for claim in await self.lease.find_cancels(held)}
         kept = [model for model in models if model.beat("a")]

@@ -14,12 +14,11 @@ from sluice import __version__
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves, open_lease_store
 from sluice.core.errors import LeaseOver, ServerAway
-from sluice.core.job import Claim, Job
+from sluice.core.job import Job
 from sluice.core.lanes import Turns
 from sluice.core.lifecycle import succeeded
 from sluice.core.owner import Owner, claim_holds_s
 from tests.integration.record.record_fixture import KINDS, Record
-from tests.support.leases import expire
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 LEASE_S = 50.0
@@ -183,8 +182,9 @@ async def test_progress_of_claims_that_are_lost_is_left_out(record: Record, proc
 async def test_a_lease_that_is_over_does_not_hinder_progress_until_its_jobs_are_rescued(
     record: Record, process: Process
 ) -> None:
-    job = await record.claimed()
-    await expire(record.sql, job.id)
+    await process.lease.take()
+    (job,) = await process.claim(*await record.accepted())
+    await process.let_it_hold(-60)
     assert await process.lease.store_progress({job.claim: b"1"}) == {job.id: 3}
     assert ids_of(await record.rescue()) == [job.id]
     assert await process.lease.store_progress({job.claim: b"2"}) == {}
@@ -194,7 +194,7 @@ async def test_only_cancels_that_were_asked_for_are_told(record: Record, process
     wanted, other = await record.claimed(), await record.claimed()
     await record.ask_to_cancel(wanted.id)
     assert await process.lease.find_cancels([wanted.claim, other.claim]) == [wanted.claim]
-    assert await process.lease.find_cancels([Claim(wanted.id, 2), other.claim]) == []
+    assert await process.lease.find_cancels([wanted.claim._replace(fence=2), other.claim]) == []
 
 
 async def test_a_lease_without_postgresql_is_told_so(servers: Servers, process: Process) -> None:

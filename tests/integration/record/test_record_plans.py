@@ -16,7 +16,7 @@ from sluice.adapters.postgres.statements import load_queries
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.core.lanes import PRIORITIES, WEIGHTS
 from tests.integration.record.record_fixture import KINDS, Record
-from tests.support.make_jobs import ids_of, new_jobs
+from tests.support.make_jobs import new_jobs
 
 LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys"}
 """Tables that may be very large."""
@@ -164,8 +164,8 @@ async def test_a_claim_and_progress_touch_no_index(record: Record) -> None:
     ids = await record.accepted(*new_jobs(5, deadline_s=60, fingerprint=b"f" * 32))
     assert await hot(record, "claim", ids, record.owner.id, [*KINDS], 1.0, [*KINDS.values()]) == (5, 5)
     jobs = await record.store.recover_lost_claims(ids)
-    fences = [job.fence for job in jobs]
-    assert await hot(record, "store_progress", ids_of(jobs), fences, [b"1"] * 5) == (5, 5)
+    claims = zip(*(job.claim for job in jobs), strict=True)
+    assert await hot(record, "store_progress", *claims, [b"1"] * 5) == (5, 5)
 
 
 async def test_a_poll_touches_no_index(record: Record) -> None:

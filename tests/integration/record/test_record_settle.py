@@ -12,6 +12,7 @@ import pytest
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.settling import Settling
+from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
 from sluice.core.catalogue import describe
 from sluice.core.document import render
 from sluice.core.errors import BadRow
@@ -31,7 +32,7 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.kinds.demo_sum import add_up
 from tests.integration.record.record_fixture import KINDS, Record, body
 from tests.support.fakes import Events, FakeCache
-from tests.support.make_jobs import ids_of, new_jobs
+from tests.support.make_jobs import ids_of, new_job, new_jobs
 
 FAILURE = Failure("handler-error", "LookupError", "no such thing", True, "the traceback")
 ENDINGS: dict[str, Callable[[Job], Transition]] = {
@@ -50,6 +51,27 @@ async def settle_one(record: Record, transition: Transition) -> tuple[str, int]:
     (settled,) = await record.store.settle([transition])
     assert (settled.id, settled.fence) == (transition.id, transition.fence)
     return settled.state, settled.version
+
+
+@endings
+async def test_a_run_whose_claim_a_failover_undid_ends_nothing_of_the_next_that_has_its_fence(
+    record: Record, ending: Callable[[Job], Transition]
+) -> None:
+    new = new_job()
+    first = await record.claimed(new)
+    await record.sql.execute("delete from jobs")
+    await record.accepted(new)
+    (second,) = await record.other().claim([new.id], KINDS)
+    await record.ask_to_cancel(new.id)
+    assert first.fence == second.fence
+    before = await record.row(new.id)
+    lease = PostgresLeaseStore(record.sql, record.owner, Serves(["default"], KINDS), 60)
+    assert await record.store.settle([ending(first)]) == []
+    assert await lease.store_progress({first.claim: b"1"}) == {}
+    assert await lease.find_cancels([first.claim]) == []
+    assert await record.row(new.id) == before
+    (settled,) = await record.store.settle([ending(first), ending(second)])
+    assert settled.owner == second.owner
 
 
 async def test_success_keeps_the_very_bytes_of_the_result(record: Record) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from random import Random
+from uuid import UUID
 
 import orjson
 import pytest
@@ -200,7 +201,7 @@ async def test_a_record_that_goes_away_again_is_asked_again_whether_the_write_wa
     assert attempt.job.id in setup.cache.documents
 
 
-@pytest.mark.parametrize("changes", [{"fence": 2}, {"state": JobState.FAILED}])
+@pytest.mark.parametrize("changes", [{"fence": 2}, {"owner": UUID(int=1)}, {"state": JobState.FAILED}])
 async def test_a_refused_ending_is_stale_counted_and_never_shown(
     setup: Setup, changes: dict[str, object]
 ) -> None:
@@ -212,7 +213,13 @@ async def test_a_refused_ending_is_stale_counted_and_never_shown(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"fence": 2}, {"state": JobState.FAILED}, {"fence": 2, "state": JobState.SUCCEEDED}]
+    "changes",
+    [
+        {"fence": 2},
+        {"state": JobState.FAILED},
+        {"fence": 2, "state": JobState.SUCCEEDED},
+        {"state": JobState.SUCCEEDED, "result": b"theirs"},
+    ],
 )
 async def test_another_ones_write_is_not_taken_for_ours_after_a_lost_reply(
     setup: Setup, changes: dict[str, object]

@@ -1,15 +1,16 @@
--- Settle attempts: write their endings, each guarded by its fence. What does not come back was refused as stale.
+-- Settle attempts: write their endings, each guarded by its fence, and by its owner, as a failover may have undone the claim and another
+-- may have raised the fence again. What does not come back was refused as stale.
 -- A requested cancel turns every ending into `cancelled`. Of attempts that do not count, which may be any number, those of the
 -- last 100 claims are kept.
--- $1..$11: ids, fences, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
+-- $1..$12: ids, fences, owners, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
 -- fingerprints of errors that are final.
 with held as materialized (
-    select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
+    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
 ), ended as materialized (
-    select t.* from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
-                           $8::float8[], $9::int[], $10::int[], $11::text[])
-        as t(id, fence, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint)
-    join held using (id, fence)
+    select t.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[],
+                           $9::float8[], $10::int[], $11::int[], $12::text[])
+        as t(id, fence, owner, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint)
+    join held using (id, fence, owner)
 ), changed as (
     update jobs
     set state = case when cancel_requested_at is null then ended.state else 'cancelled' end,
@@ -29,7 +30,7 @@ with held as materialized (
         owner = null, progress = null
     from ended
     where jobs.id = ended.id
-    returning jobs.id, jobs.fence, jobs.state, version, finished_at, lane, priority, attempt, started_at
+    returning jobs.id, jobs.fence, ended.owner, jobs.state, version, finished_at, lane, priority, attempt, started_at
 ), tries as (
     insert into attempts (job_id, fence, attempt, outcome, error, traceback, started_at)
     select id, ended.fence, attempt + uncounted, outcome, error, traceback, started_at
@@ -41,4 +42,4 @@ with held as materialized (
     where ended.outcome in ('postponed', 'released') and attempts.job_id = ended.id and attempts.fence <= ended.fence - 100
       and attempts.outcome in ('postponed', 'released')
 ), :sent
-select id::text, fence, state, version, finished_at from changed
+select id::text, fence, owner, state, version, finished_at from changed

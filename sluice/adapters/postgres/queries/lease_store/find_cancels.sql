@@ -1,5 +1,5 @@
 -- Find those of these jobs whose clients have asked for their cancel.
--- $1: ids; $2: fences.
-select jobs.id::text, jobs.fence
-from unnest($1::uuid[], $2::int[]) as t(id, fence) join jobs using (id, fence)
+-- $1: ids; $2: fences; $3: owners.
+select jobs.id::text, jobs.fence, jobs.owner
+from unnest($1::uuid[], $2::int[], $3::uuid[]) as t(id, fence, owner) join jobs using (id, fence, owner)
 where cancel_requested_at is not null

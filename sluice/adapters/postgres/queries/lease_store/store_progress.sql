@@ -1,10 +1,10 @@
 -- Store the progress of jobs that run; what does not come back runs no more.
--- $1: ids; $2: fences; $3: progress.
+-- $1: ids; $2: fences; $3: owners; $4: progress.
 with held as materialized (
-    select id, fence from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
+    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
 )
 update jobs
 set progress = t.progress, version = version + 1
-from unnest($1::uuid[], $2::int[], $3::bytea[]) as t(id, fence, progress) join held using (id, fence)
+from unnest($1::uuid[], $2::int[], $3::uuid[], $4::bytea[]) as t(id, fence, owner, progress) join held using (id, fence, owner)
 where jobs.id = t.id
 returning jobs.id::text, version
