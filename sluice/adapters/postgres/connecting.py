@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from sluice.adapters.postgres.home import at_home
 from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ class SessionConnection(Connection):
 
 
 async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection. Raises what the driver raises, or ServerUnfit for files of the home that it may not read."""
+    """Open a connection. Raises what the driver raises."""
     hosts, options = split_hosts(url), options | {"connection_class": SessionConnection}
     if len(hosts) == 1:
-        return await at_home(asyncpg.connect, url, **options)
+        return await asyncpg.connect(url, **options)
     # The driver would try one after the other, and a host that vanished would use up all the time there is.
-    connect = partial(at_home, asyncpg.connect, target_session_attrs="primary", **options)
+    connect = partial(asyncpg.connect, target_session_attrs="primary", **options)
     connection, _, errors = await staggered_race([partial(connect, host) for host in hosts], STAGGER_S)
     if connection is None:
         raise _summary(hosts, errors)
@@ -78,7 +77,7 @@ def _summary(hosts: Iterable[str], errors: Iterable[Exception | None]) -> Except
     for host, error in zip(hosts, errors, strict=True):
         if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
             whys.append(f"{host_of(host)}: is a standby")
-        elif isinstance(error, OSError):
+        elif isinstance(error, OSError) and not isinstance(error, PermissionError):
             whys.append(f"{host_of(host)}: {error}")
         elif error is not None:
             return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -39,6 +40,8 @@ IDLE_S = 60.0
 
 RELEASE_S = 1.0
 """Seconds for a statement to end that nobody waits for any more; then its connection is cut off."""
+
+CLOSED = "this user may not read {}, for which its driver looks: set HOME to a directory of this user"
 
 FULL = "PostgreSQL has no room left on its disk: make room, it goes on by itself"
 
@@ -100,6 +103,8 @@ def _unfitness(error: Exception) -> ServerUnfit | None:
             return ServerUnfit(SERVER, POOLER)
         case asyncpg.InvalidPasswordError():
             return CredentialsRefused(SERVER)
+        case PermissionError(errno=errno.EACCES, filename=file):
+            return ServerUnfit(SERVER, CLOSED.format(file or "its socket or a file of ~/.postgresql"))
     return None
 
 
