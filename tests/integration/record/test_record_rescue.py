@@ -93,8 +93,9 @@ async def test_a_cancel_that_was_asked_for_wins_over_a_rescue(record: Record, cr
 
 
 async def test_a_rescued_job_is_lost_to_its_old_consumer(record: Record) -> None:
-    job = await record.claimed()
-    await record.expire(job.id)
+    owner = record.another()
+    (job,) = await record.other(owner).claim(await record.accepted(), KINDS)
+    await die(record, owner)
     await record.rescue()
     assert await record.store.settle([succeeded(job, b"{}")]) == []
     await record.claim(job.id)
@@ -237,8 +238,9 @@ async def test_a_job_that_a_new_consumer_claims_while_a_rescue_waits_for_another
     record: Record,
 ) -> None:
     """The rescue knows no lease that was taken after it began."""
-    first, second = await record.claimed(), await record.claimed()
-    await record.expire(first.id, second.id)
+    owner = record.another()
+    first, second = await record.other(owner).claim(await record.accepted(*new_jobs(2)), KINDS)
+    await die(record, owner)
     leases = await record.keeper.take_dead_leases()
     async with record.locked("select from jobs where id = $1 for update", UUID(first.id)) as other:
         rescue = asyncio.create_task(record.keeper.rescue([first.id, second.id], leases))

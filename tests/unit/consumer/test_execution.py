@@ -63,6 +63,22 @@ async def test_a_slot_is_kept_until_its_ending_is_written_while_many_bytes_are_n
     await until(lambda: consumer.slots.busy == 0)
 
 
+async def test_a_job_whose_claim_a_failover_undid_and_that_is_claimed_here_again_runs_once(
+    consumer: InMemoryConsumer,
+) -> None:
+    job_id = consumer.job("shut")
+    waiting = consumer.record.jobs[job_id]
+    consumer.bring(job_id)
+    await until(lambda: AT_WORK == ["shut"])
+    consumer.record.jobs[job_id] = waiting
+    consumer.bring(job_id)
+    await until(lambda: consumer.events.count(Event.CLAIMED) == 2 and consumer.slots.busy == 1)
+    DOORS["shut"].set()
+    await consumer.settled()
+    assert (AT_WORK, consumer.state(job_id), consumer.slots.busy) == (["shut"], "succeeded", 0)
+    assert (consumer.events.count(Event.SUCCEEDED), consumer.events.count(Event.STALE)) == (1, 0)
+
+
 async def test_a_job_is_announced_as_running_unless_it_ends_at_once(consumer: InMemoryConsumer) -> None:
     quick, long = consumer.job(), consumer.job("shut")
     consumer.bring(quick, long)
