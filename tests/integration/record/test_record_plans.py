@@ -24,6 +24,9 @@ SHORT_WALKS = {
     ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"),
 }  # fmt: skip
 """Statements that walk along an index, and end after so many rows."""
+JOINED = {"settle", "store_progress", "rescue"}
+"""Statements that are given jobs with values for each. To name the ids once more would cost each job that ends a quarter more: they go
+by a key again as soon as a vacuum has seen the first rows."""
 DUE = """
 insert into jobs (id, tenant, kind, lane, priority, state, input, max_attempts, keep_s, run_at, deadline)
 select gen_random_uuid(), 't' || n % $1::int, 'k', 'default', 'normal', 'scheduled', '', 1, 60, now(), now() from generate_series(1, 60000) as n"""
@@ -81,8 +84,9 @@ async def walking(record: Record) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("seen_empty", [False, True])
 async def test_no_statement_reads_a_large_table_from_end_to_end_when_planned_while_all_are_empty(
-    record: Record,
+    record: Record, seen_empty: bool
 ) -> None:
     async with (
         record.sql.transaction()
@@ -90,7 +94,9 @@ async def test_no_statement_reads_a_large_table_from_end_to_end_when_planned_whi
         await record.sql.execute("create schema first_start; set local search_path = first_start")
         await record.sql.execute("create table alembic_version (version_num text)")
         await record.sql.execute((VERSIONS / "0001_the_record.sql").read_text())
-        assert await walking(record) == {}
+        if seen_empty:  # by a vacuum, before the first job came
+            await record.sql.execute(f"analyze {', '.join(LARGE)}")
+        assert (await walking(record)).keys() <= (JOINED if seen_empty else set())
         await record.sql.execute("drop schema first_start cascade")
 
 

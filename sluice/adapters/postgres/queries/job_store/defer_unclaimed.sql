@@ -16,9 +16,8 @@ with seen as materialized (
 ), put_off as (
     update jobs
     set offers = offers + 1, offered_until = now() + least(60 * 2 ^ least(offers, 6), 3600) * interval '1 second'
-    from foreign_kinds
-    where jobs.id = foreign_kinds.id
-    returning jobs.id, lane, priority, offers
+    where id = any(array(select id from foreign_kinds))
+    returning id, lane, priority, offers
 ), sent as (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id), now() + least(2 ^ least(min(offers), 6), 60) * interval '1 second'

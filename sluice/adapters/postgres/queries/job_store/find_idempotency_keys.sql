@@ -1,5 +1,6 @@
 -- Find what idempotency keys stand for.
 -- $1: tenants; $2: keys.
-select tenant, key, request_hash, job_id::text
-from idempotency_keys join unnest($1::text[], $2::text[]) as asked(tenant, key) using (tenant, key)
+select known.tenant, known.key, request_hash, job_id::text
+from unnest($1::text[], $2::text[]) as asked(tenant, key)
+cross join lateral (select * from idempotency_keys where (tenant, key) = (asked.tenant, asked.key) limit 1) as known
 where :replicated

@@ -3,5 +3,5 @@
 -- $1: tenant; $2: key; $3: request hash; $4: job.
 update idempotency_keys as known set job_id = $4::uuid
 where tenant = $1 and key = $2 and request_hash = $3 and job_id <> '00000000-0000-0000-0000-000000000000'
-  and not exists (select from jobs where jobs.id = known.job_id)
+  and (select id from jobs where jobs.id = known.job_id) is null
 returning true

@@ -2,4 +2,4 @@
 -- $1: ids; $2: fences; $3: owners.
 select jobs.id::text, jobs.fence, jobs.owner
 from unnest($1::uuid[], $2::int[], $3::uuid[]) as t(id, fence, owner) join jobs using (id, fence, owner)
-where cancel_requested_at is not null
+where jobs.id = any($1::uuid[]) and cancel_requested_at is not null

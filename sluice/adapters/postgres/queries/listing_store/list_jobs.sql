@@ -34,5 +34,5 @@ with seen as materialized (
 )
 select :job, null::bytea as input, null::bytea as result, error, fits, bound
 from hits join jobs using (id)
-where id = any(array(select id from hits))
+where jobs.id = any(array(select id from hits))
 order by hits.id desc

@@ -13,6 +13,5 @@ set state = case when state = 'running' then state else 'cancelled' end,
     expires_at = case when state = 'running' then null else now() + keep_s * interval '1 second' end,
     version = version + (cancel_requested_at is null)::int,
     cancel_requested_at = coalesce(cancel_requested_at, now())
-from wanted
-where jobs.id = wanted.id
+where id = any(array(select id from wanted))
 returning :job, null::bytea as input, result, error

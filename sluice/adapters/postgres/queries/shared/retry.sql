@@ -2,26 +2,25 @@
 -- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not;
 -- $5: bytes of inputs after which the rest is left for another statement.
 -- Returns one row per message, and one without id that lists the failed jobs that are left.
-with wanted as materialized (
-    select failed.id as failed_id, new.id, coalesce(length(long.input), 0) as bytes
+with placed as materialized (
+    select failed_id, new.id, sum(length(long.input)) over (order by failed_id) - length(long.input) < $5::int as now
     from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id)
     join jobs as failed on failed.id = new.failed_id
-    left join inputs as long on long.id = new.failed_id
-    where tenant = $1 and state = 'failed'
-), placed as materialized (
-    select failed_id, id, sum(bytes) over (order by failed_id) - bytes < $5::int as now from wanted
+    left join inputs as long on long.id = new.failed_id and long.id = any($2::uuid[])
+    where tenant = $1 and state = 'failed' and failed.id = any($2::uuid[])
 ), again as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
                       tags, traceparent, queued_at, retry_of)
     select placed.id, tenant, kind, handler_version, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
            tags, traceparent, now(), failed.id
     from placed join jobs as failed on failed.id = failed_id
-    where placed.now
+    where placed.now is not false and failed.id = any($2::uuid[])
     order by failed.id
     on conflict do nothing
     returning id, lane, priority, retry_of
 ), long as (
     insert into inputs (id, input) select again.id, inputs.input from again join inputs on inputs.id = retry_of
+    where inputs.id = any($2::uuid[])
 ), sent as (
     insert into outbox (lane, priority, ids, due)
     select lane, priority, array_agg(id order by id), now() + $4::float8 * interval '1 second'
