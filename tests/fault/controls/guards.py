@@ -152,8 +152,8 @@ GUARDS = (
         (
             Cut(
                 "sluice/adapters/postgres/queries/job_store/accept.sql",
-                "where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))",
-                "where (own.tenant, own.key) = (incoming.tenant, incoming.key)) or true)",
+                "where (key is null or id in (select job_id from keyed))",
+                "where (key is null or id in (select job_id from keyed) or true)",
             ),
         ),
         plan(seconds=6, client_mix={"twins": 1}),

@@ -131,6 +131,34 @@ async def test_a_key_whose_job_comes_at_the_same_time_is_left_to_it(record: Reco
     assert await use(record) == IdempotencyKeyUse(b"h", str(winner))
 
 
+async def test_a_key_is_not_moved_away_from_its_job_that_comes_at_the_same_time(record: Record) -> None:
+    lost = str(uuid_utils.uuid7())
+    await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", lost))
+    (mine,) = await record.accepted()
+    async with record.locked(INSERT.replace("'k'", "'other'"), UUID(lost)) as rival:
+        accepting = asyncio.create_task(record.store.accept([keyed(id=lost)]))
+        await record.until_waiting()
+        moving = asyncio.create_task(record.store.ask("repoint_idempotency_key", "acme", "k", b"h", mine))
+        await record.until_waiting(2)
+        await rival.execute("rollback")
+        assert (await accepting).ids == {lost}
+        assert await moving == []
+    assert await use(record) == IdempotencyKeyUse(b"h", lost)
+
+
+async def test_a_job_does_not_come_once_its_key_is_moved_at_the_same_time(record: Record) -> None:
+    lost = str(uuid_utils.uuid7())
+    await record.store.bind_idempotency_key("acme", "k", IdempotencyKeyUse(b"h", lost))
+    (mine,) = await record.accepted()
+    moved = "update idempotency_keys set job_id = $1 where key = 'k'"
+    async with record.locked(moved, UUID(mine)) as rival:
+        accepting = asyncio.create_task(record.store.accept([keyed(id=lost)]))
+        await record.until_waiting()
+        await rival.execute("commit")
+        assert (await accepting).ids == frozenset()
+    assert (await use(record), await jobs(record)) == (IdempotencyKeyUse(b"h", mine), 1)
+
+
 async def test_work_that_was_just_done_is_not_accepted_again_while_it_is_fresh(record: Record) -> None:
     done = await record.claimed(pure("first"))
     await record.store.settle([succeeded(done, b"{}")])

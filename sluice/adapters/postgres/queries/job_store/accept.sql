@@ -3,7 +3,8 @@
 -- input that is stored with its job.
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
 -- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
--- skipped points to a job that is not there: the next try points it to another job, or inserts its job.
+-- skipped points to a job that is not there: the next try points it to another job, or inserts its job. Only one of these comes to
+-- pass, as each changes the row of the key.
 -- Returns one row per message, and one without id that lists the scheduled jobs.
 with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
@@ -14,9 +15,9 @@ with incoming as materialized (
                flight, delay_s, run_at, deadline_s, tags, traceparent, key, request_hash, fresh_s, handler_version)
 ), keyed as (
     insert into idempotency_keys (tenant, key, request_hash, job_id)
-    select tenant, key, request_hash, id from incoming where key is not null
+    select distinct on (tenant, key) tenant, key, request_hash, id from incoming where key is not null
     order by tenant, key
-    on conflict do nothing
+    on conflict (tenant, key) do update set job_id = excluded.job_id where idempotency_keys.job_id = excluded.job_id
     returning job_id
 ), accepted as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint, flight,
@@ -26,10 +27,7 @@ with incoming as materialized (
            case when start_at > now() then null else now() end,
            now() + deadline_s * interval '1 second', tags, traceparent
     from incoming
-    where (key is null
-           or id in (select job_id from keyed)
-           or exists (select from idempotency_keys as own
-                      where (own.tenant, own.key, own.job_id) = (incoming.tenant, incoming.key, incoming.id)))
+    where (key is null or id in (select job_id from keyed))
       and not (flight and exists (select from jobs as done
                                   where done.fingerprint = incoming.fingerprint and done.result is not null
                                     and done.finished_at > now() - fresh_s * interval '1 second'))
