@@ -66,7 +66,10 @@ async def test_an_input_that_is_too_long_for_a_claim_is_read_apart(record: Recor
     assert await record.store.read_input((await record.claimed()).id) == b""
 
 
-async def test_the_longest_input_has_longer_to_be_accepted(servers: Servers) -> None:
+async def test_the_longest_input_has_longer_to_be_accepted(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluice.adapters.postgres.job_store.STORED_PER_S", 1 << 20)
     async with open_record(servers, accept_budget_s=0.05) as record:
         await record.accepted(input=b'"' + b"x" * (LARGEST_INPUT - 2) + b'"')
 
