@@ -150,7 +150,9 @@ class Summary(BaseModel):
     plot: Plot
 
 
-@handler("measurements.summary", runs_in="process", timeout_s=120, cache_s=3600, max_input=MAX_INPUT)
+@handler(
+    "measurements.summary", runs_in="process", timeout_s=120, cache_s=3600, max_input=MAX_INPUT, version=2
+)
 def summarize(given: Measurements, context: Context) -> Summary:
     """Sum up readings per asset and signal: range, quantiles, gaps, outliers, trend, and a plot.
 

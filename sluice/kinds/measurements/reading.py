@@ -64,7 +64,10 @@ def _parse_values(sheet: Sheet, timed: pl.DataFrame) -> pl.DataFrame:
     wrong = pl.col("given").is_not_null() & pl.col("number").is_null()
     _refuse(sheet, valued, wrong, f"values are no numbers: {values.TAKEN}", "value", values.advise)
     if valued["mark"].n_unique() - bool(valued["mark"].null_count()) > 1:
-        words = "values have a decimal point while others have a decimal comma: write all of them with points"
+        words = (
+            "values mark decimals with a point, or thousands with a comma, while others do the reverse: write all of them with "
+            "decimal points alone"
+        )
         _refuse(sheet, valued, pl.col("mark") == ".", words, "value")
     large = pl.col("number").abs() > values.LARGEST
     words = f"values are infinite or beyond {values.LARGEST:g}: leave the cell empty"

@@ -24,7 +24,8 @@ _DECIMAL_COMMA = r"^[-+]?[0-9]*,[0-9]+(?:[eE][-+]?[0-9]+)?$"
 def parse(cells: pl.DataFrame, delimiter: str) -> pl.DataFrame:
     """Add to the column `value` what it says: `given`, the text of the cell if that is a value, `number` and `mark`.
 
-    The mark is that of decimals, `.` or `,`, where a cell has one. Thousands marks go where groups of three leave no doubt.
+    The mark is that of decimals, `.` or `,`, where a cell has one or marks thousands with the other. Thousands marks go where
+    groups of three leave no doubt.
     A comma alone marks decimals only where `;` separates cells.
     """
     value, given = pl.col("value"), pl.col("given")
@@ -58,9 +59,9 @@ def _plain() -> pl.Expr:
 
 
 def _mark() -> pl.Expr:
-    comma, point = (pl.col("text").str.contains(mark, literal=True) for mark in ",.")
-    decimal_comma = comma & (pl.col("points") | pl.col("comma"))
-    decimal_point = point & ~pl.col("points")
+    point = pl.col("text").str.contains(".", literal=True)
+    decimal_comma = pl.col("points") | pl.col("comma")
+    decimal_point = pl.col("commas") | (point & ~pl.col("points"))
     return pl.when(decimal_comma).then(pl.lit(",")).when(decimal_point).then(pl.lit("."))
 
 

@@ -227,9 +227,32 @@ def test_what_is_no_number_is_refused_with_its_place_and_what_to_write(text: str
 def test_decimal_points_beside_decimal_commas_are_refused() -> None:
     text = HEADER.replace(",", ";") + "a;b;2024-05-01;1,5\na;b;2024-05-02;1.234\na;b;2024-05-03;7\n"
     words = refusal(text, ";")
-    assert "1 of 3 values have a decimal point while others have a decimal comma" in words
+    assert (
+        "1 of 3 values mark decimals with a point, or thousands with a comma, while others do the reverse"
+        in words
+    )
     assert "in line 3, column 4 (value), '1.234'" in words
     assert rows(text.replace("1.234", "11.234,0"), ";")[1][3] == 11234
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("thousands", "decimals"),
+    [("1.234.567", "1.234"), ("-1.234.567", "-987.654"), ("1.234.567", "0.5"), ("1.234.567", "1,234,567"), ("1.234.567,5", "1.5e3")],
+)  # fmt: skip
+def test_a_point_or_comma_for_thousands_in_one_value_is_none_for_decimals_in_another(
+    thousands: str, decimals: str, delimiter: str
+) -> None:
+    with pytest.raises(GiveUp, match=f"while others do the reverse.* {re.escape(repr(decimals))}"):
+        valued(thousands, decimals, delimiter=delimiter)
+
+
+def test_thousands_by_commas_beside_decimal_commas_are_refused() -> None:
+    with pytest.raises(GiveUp, match="'1,234,567'"):
+        valued("1,234,567", "1,234", delimiter=";")
+    assert valued("1,234,567", "1.234", "0.5", delimiter=";") == [1234567, 1.234, 0.5]
+    assert valued("1.234.567", "1.234,5", "1,234", "12", delimiter=";") == [1234567, 1234.5, 1.234, 12]
+    assert valued("1'234'567", "1.234") == [1234567, 1.234]
 
 
 @pytest.mark.parametrize(
