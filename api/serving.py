@@ -21,6 +21,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.large_blocks import return_large_blocks
 from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.taken_names import refuse_what_hides_us
@@ -119,6 +120,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
 
 def main() -> int:
     """Run the process; return 2, after one line on stderr, if a setting or a handler is wrong."""
+    open_closed_streams()
     try:
         refuse_what_hides_us()
         settings = load_settings()

@@ -10,6 +10,7 @@ from consumer.start import prepare
 from consumer.worker import Worker
 from sluice.adapters.logs import say_why
 from sluice.core.runtime.large_blocks import return_large_blocks
+from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.core.taken_names import refuse_what_hides_us
 from sluice.errors import SluiceError, StartRefused
 
@@ -22,6 +23,7 @@ def main(debug: bool = False) -> int:
 
     `debug`: handlers run in this very process, where `breakpoint()` works.
     """
+    open_closed_streams()
     try:
         refuse_what_hides_us()
         worker = Worker(prepare(debug), debug)

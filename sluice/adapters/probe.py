@@ -18,13 +18,14 @@ def ask(url: str) -> int:
     try:
         connection.request("GET", urlsplit(url).path or "/")
         answer = connection.getresponse()
-        sys.stdout.write(answer.read().decode(errors="replace"))
-        return 0 if answer.status == 200 else 1
+        page = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         sys.stderr.write(f"{url}: {error}\n")
         return 1
     finally:
         connection.close()
+    sys.stdout.write(page)
+    return 0 if answer.status == 200 else 1
 
 
 def _host_and_port(url: str) -> tuple[str, int | None]:

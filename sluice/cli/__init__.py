@@ -17,6 +17,7 @@ from sluice import __version__
 from sluice.cli import keys, processes, record, schedules
 from sluice.cli.output import leave_unread, show_any_character
 from sluice.cli.usage import examples
+from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.errors import SluiceError
 
 SERVER_SIDE = ("api", "consumer")
@@ -54,6 +55,9 @@ def _before_a_word(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status. Errors go to stderr, one line each."""
+    if sys.stdout is None and _answers(arguments):
+        return _refuse("stdout is closed, where the answer would go: send it to /dev/null if nobody wants it")
+    open_closed_streams()
     show_any_character()
     try:
         status = get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
@@ -69,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SluiceError as error:
         return _refuse(str(error))
     return int(status)
+
+
+def _answers(arguments: Sequence[str] | None) -> bool:
+    """Tell whether the command answers on stdout, as all do but those that start a process."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return not words or words[0] not in SERVER_SIDE
 
 
 def _refuse(why: str) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
+import os
 
 import pytest
 
@@ -12,6 +15,14 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.probe import ask
 from sluice.core.errors import ServerAway
 from sluice.errors import SluiceError
+
+
+class Full(io.StringIO):
+    """A stream whose disk is full."""
+
+    def write(self, _text: str) -> int:
+        """Write nothing."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 async def test_it_tells_by_its_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +38,15 @@ async def test_it_tells_by_its_exit_status(capsys: pytest.CaptureFixture[str]) -
         away = True
         assert await asyncio.to_thread(ask, url) == 1
         assert "the record is away" in capsys.readouterr().out
+
+
+async def test_a_page_that_cannot_be_printed_is_no_failure_of_the_process_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serve_admin(AdminApp("api", {}, Metrics()), "127.0.0.1", 0) as port:
+        monkeypatch.setattr("sys.stdout", Full())
+        with pytest.raises(OSError, match="No space left"):
+            await asyncio.to_thread(ask, f"http://127.0.0.1:{port}/livez")
 
 
 def test_it_fails_where_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
