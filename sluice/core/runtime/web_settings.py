@@ -41,6 +41,10 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(
                 f"an origin is written as https://app.example.com, in small letters, or *: not {origin}"
             )
+        if (origin.startswith("https:") and origin.endswith(":443")) or (
+            origin.startswith("http:") and origin.endswith(":80")
+        ):
+            raise ValueError(f"browsers leave the port of {origin} out: write {origin.rpartition(':')[0]}")
     return origins
 
 

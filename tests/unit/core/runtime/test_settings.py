@@ -47,11 +47,20 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_origins_prefix_and_proxies_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLUICE_CORS_ORIGINS", "https://app.example.com, http://[::1]:3000,*")
+    monkeypatch.setenv(
+        "SLUICE_CORS_ORIGINS",
+        "https://app.example.com, http://[::1]:3000,*,http://[fe80::80],https://a.example:80",
+    )
     monkeypatch.setenv("SLUICE_ROOT_PATH", "/team-a/jobs_1/")
     monkeypatch.setenv("SLUICE_TRUSTED_PROXIES", "10.0.0.0/8, ::1")
     found = load_settings()
-    assert found.cors_origins == ("https://app.example.com", "http://[::1]:3000", "*")
+    assert found.cors_origins == (
+        "https://app.example.com",
+        "http://[::1]:3000",
+        "*",
+        "http://[fe80::80]",
+        "https://a.example:80",
+    )
     assert (found.root_path, found.trusted_proxies) == ("/team-a/jobs_1", ("10.0.0.0/8", "::1"))
     monkeypatch.setenv("SLUICE_ROOT_PATH", "/")
     assert load_settings().root_path == ""
@@ -89,6 +98,8 @@ def test_processors_are_counted_where_there_is_no_affinity(monkeypatch: pytest.M
         ("EXPRESS", "perhaps"),
         ("CORS_ORIGINS", "app.example.com"),
         ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://app.example.com:443"),
+        ("CORS_ORIGINS", "https://a.example,http://[::1]:80"),
         ("CORS_ORIGINS", "https://a.example,https://App.example"),
         ("ROOT_PATH", "jobs"),
         ("ROOT_PATH", "//jobs"),
