@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import copy_context
-from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any
 
@@ -18,6 +15,7 @@ from sluice.handler_io import write_output
 from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT
 from sluice.host.ending import CANCELLED_ITSELF, INTERRUPTED, Disturbed, NotBegun, raised
+from sluice.host.handler_threads import HandlerThread, Work
 from sluice.host.lag import Lag
 from sluice.host.performing import Reporter, Request, call
 
@@ -133,7 +131,8 @@ class LoopRun(Run):
 
     def _end_after_all(self, _: asyncio.Task[None]) -> None:
         """End a run whose task was cancelled before its first step, or broken off before its ending was told."""
-        self._end(Disturbed(INTERRUPTED if self.begun else CANCELLED_ITSELF))
+        if not self.report.ended:
+            self._end(Disturbed(INTERRUPTED if self.begun else CANCELLED_ITSELF))
 
     async def _perform(self) -> None:
         self.begun = True
@@ -153,54 +152,49 @@ class ThreadRun(Run):
     `submit` hands it to that thread; there `clean_up` is called before the job is said to have ended.
     """
 
-    __slots__ = ("_clean_up", "_ending", "_handed_over", "_submit", "_taken", "_thread", "_told")
+    __slots__ = ("_clean_up", "_ending", "_submit", "_taken_by", "_told")
 
     def __init__(
-        self,
-        submit: Callable[[Callable[[], None]], Future[None]],
-        clean_up: Callable[[], None],
-        *arguments: Any,
+        self, submit: Callable[[Work], object], clean_up: Callable[[], None], *arguments: Any
     ) -> None:
         super().__init__(*arguments)
-        self._submit, self._clean_up, self._taken = submit, clean_up, Lock()
-        self._handed_over: list[Future[None]] = []
-        self._thread: Thread | None = None
+        self._submit, self._clean_up = submit, clean_up
+        self._taken_by: dict[str, HandlerThread | None] = {}
         self._ending: Ending = Disturbed(INTERRUPTED)
         self._told = False
 
     def start(self) -> None:
-        """Begin as soon as the thread takes it."""
+        """Begin as soon as a thread takes it."""
         try:
-            self._hand_over()
+            self._submit(self._perform)
         except RuntimeError as error:  # no thread can be started
-            self._end(NotBegun(*error.args))
+            if self._take(None):
+                self._end(NotBegun(*error.args))
 
     def mend(self) -> None:
-        """Hand it over once more, if a thread that was ended unseen has taken it along, or is still counted upon; or end."""
+        """Hand it over once more, if a thread that was ended unseen has taken it along; or end."""
         if self._told or (self.begun and self._is_left()):
             self._end(self._ending)
         elif not self.begun:
-            if self._taken.locked() and self._is_left():
-                self._taken = Lock()
-            with suppress(RuntimeError):
-                self._hand_over()
+            if self._is_left():
+                self._taken_by = {}
+            self.start()
 
-    def _hand_over(self) -> None:
-        self._handed_over.append(self._submit(self._perform))
+    def _take(self, thread: HandlerThread | None) -> bool:
+        """Tell whether this is the first to take it: it may be handed over twice, and what had no thread is kept, too."""
+        return self._taken_by.setdefault("thread", thread) is thread  # one step, for all threads
 
     def _is_left(self) -> bool:
         """Whether no thread is at it any more, though none has told the end: an error from outside may come between any two steps."""
-        if self._thread is not None and not self._thread.is_alive():
-            return True
-        return all(each.done() for each in self._handed_over) and not self._told
+        thread = self._taken_by.get("thread")
+        return thread is not None and not (thread.is_alive() and thread.at == self._perform)
 
     def _ask(self) -> None:
         """Do nothing: a plain function looks at `is_stopped` itself."""
 
-    def _perform(self) -> None:
-        if self.report.ended or not self._taken.acquire(blocking=False):
-            return  # a pool keeps even what it had no thread for
-        self._thread = current_thread()
+    def _perform(self, thread: HandlerThread | None) -> None:
+        if self.report.ended or not self._take(thread):
+            return
         self.begun = True
         try:
             copy_context().run(self._call)
