@@ -11,7 +11,9 @@ from typing import Any
 
 from sluice.host.frames import Decoder, Message, encode
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""Bytes to receive at once: for more than 128 KiB, malloc(3) maps memory and unmaps it again each time."""
+
 NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)
 """Handlers may have asked for the signal, which would end this process before what it has started."""
 
