@@ -10,6 +10,7 @@ import copy
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -20,8 +21,11 @@ import pytest
 import redis.asyncio as redis
 
 from infra.local.servers import Servers
+from sluice.core.errors import ServerAway
+from sluice.core.lifecycle import succeeded
 from tests.fault.claims import check_claims
 from tests.fault.jobs import submit, until_running
+from tests.integration.record.record_fixture import open_record
 from tests.support.job_client import KINDS, SUM, WAIT, submit_failing
 from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import empty, proxied_urls
@@ -32,6 +36,7 @@ from tests.support.waiting import until, until_found
 RUNNING = 20
 WAITS = 40
 WAIT_S = 1.0
+PRINT = b"p" * 32
 KEYED = {"Idempotency-Key": "once"}
 LATER_S = float(os.environ.get("LATER_S", "0"))
 """Seconds until the waits are measured once more: 60 by hand, as what a process asks only now and then must not matter."""
@@ -138,6 +143,30 @@ async def test_a_success_that_no_standby_has_is_not_shown(
             assert await stack.count(asked) < 10, "every try leaves a session that waits for the standby"
             await asyncio.to_thread(replicated.standby.start)
             await until_found(partial(has_succeeded, client, link))
+
+
+async def test_a_success_that_no_standby_has_answers_no_same_work(replicated: ReplicatedServers) -> None:
+    await empty(replicated.servers)
+    async with open_record(replicated.servers) as record:
+        job = await record.claimed(fingerprint=PRINT)
+        await asyncio.to_thread(replicated.standby.kill)
+        with pytest.raises(ServerAway):
+            await record.store.settle([succeeded(job, b"1")])  # it waits for the standby
+
+        async def is_shown() -> bool:
+            return bool((await record.row(job.id))["state"] == "succeeded")
+
+        await until_found(is_shown)  # by PostgreSQL, once it has given up waiting
+        with pytest.raises(ServerAway):
+            await record.store.find_same({PRINT: 60.0})
+        await asyncio.to_thread(replicated.standby.start)
+
+        async def is_found() -> bool:
+            with suppress(ServerAway):
+                return PRINT in await record.store.find_same({PRINT: 60.0})
+            return False
+
+        await until_found(is_found)
 
 
 async def shown(client: httpx2.AsyncClient, link: str) -> tuple[int, str | None]:

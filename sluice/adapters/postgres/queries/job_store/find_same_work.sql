@@ -1,5 +1,5 @@
 -- Find, for each fingerprint, the newest success that is young enough, or else the job that is under way. One statement,
--- so that a job which ends meanwhile is seen either before or after its end.
+-- so that a job which ends meanwhile is seen either before or after its end. Each is waited for until no failover can undo it.
 -- $1: fingerprints; $2: seconds for which each result may be reused.
 select :job, null::bytea as input, :bounded_result, error
 from unnest($1::bytea[], $2::float8[]) as wanted(print, fresh_s)
@@ -14,4 +14,4 @@ cross join lateral (
      where fingerprint = wanted.print and flight and finished_at is null)
     limit 1
 ) as jobs
-where finished_at is not null or :replicated
+where :replicated
