@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 
 MOST_REFILLS = 16 * 1024 * 1024
 """Bytes of documents from which on no more are kept for a slow Redis."""
+READ_ALONE = 2
+"""Long documents that are read at once, each by a statement of its own."""
 NOT_READ = Document("", "", 0, "", 0, 0, b"")
 """Stands for a document that did not fit beside others: it is asked for again."""
 
@@ -56,6 +59,7 @@ class Lookup:
         self._from_record: Batcher[str, Job | Document | None] = Batcher(
             "look-up", self._read_record, Limits(rows=200, in_flight=2), count=telemetry.count_batch
         )
+        self._alone = asyncio.Semaphore(READ_ALONE)
         self._refill: SplitBatcher[Document, None] = SplitBatcher(
             "refill",
             self._write_cache,
@@ -93,8 +97,11 @@ class Lookup:
 
     async def _find_in_record(self, job_id: str) -> Document | None:
         job = await self._from_record.put(job_id)
-        while job is NOT_READ:
-            job = await self._from_record.put(job_id)
+        if job is NOT_READ:
+            async with self._alone:  # in the order in which they are asked for, whatever else is
+                if document := self._find_in_memory(job_id):
+                    return document
+                job = (await self._store.look_up([job_id])).get(job_id)
         document = render(job) if isinstance(job, Job) else None
         if document and document.finished:
             self.memory.put(document)
@@ -112,8 +119,7 @@ class Lookup:
 
     async def _read_record(self, ids: Sequence[str]) -> list[Job | Document | None]:
         jobs = await self._store.look_up(list(set(ids)))
-        whole = min(jobs, default="")  # the results of the others are cut once there are enough
-        cut = {job_id for job_id, job in jobs.items() if job.is_cut and job_id != whole}
+        cut = {job_id for job_id, job in jobs.items() if job.is_cut}
         return [NOT_READ if job_id in cut else jobs.get(job_id) for job_id in ids]
 
     async def _write_cache(self, documents: Sequence[Document]) -> list[None]:

@@ -135,12 +135,12 @@ async def test_a_claim_brings_inputs_of_up_to_64_kib_and_others_are_read_apart(r
 
 async def test_a_look_up_brings_a_bounded_number_of_bytes(record: Record) -> None:
     result = b'"%01000000d"' % 0
-    jobs = [await record.claimed() for _ in range(7)]
-    await record.jobs.settle([succeeded(job, result) for job in jobs])
-    ids = sorted(job.id for job in jobs)
+    jobs = sorted([await record.claimed() for _ in range(8)])
+    await record.jobs.settle([*(succeeded(job, result) for job in jobs[:7]), succeeded(jobs[7], b"1")])
+    ids = [job.id for job in jobs]
     found = await record.jobs.look_up(ids)
-    assert [found[each].is_cut for each in ids] == [False] * 5 + [True] * 2
-    rest = await record.jobs.look_up(ids[5:])
+    assert [found[each].is_cut for each in ids] == [False] * 5 + [True] * 2 + [False], "a short one is not"
+    rest = await record.jobs.look_up(ids[5:7])
     assert {job.result for job in (*rest.values(), found[ids[0]])} == {result}
 
 

@@ -16,7 +16,7 @@ from sluice.core.lifecycle import DEADLINE_PASSED, Transition
 from sluice.core.ports import Settled
 from tests.support.make_jobs import AT
 
-LONGEST_CLAIMED, MOST_RESULTS = 65_536, 4 << 20
+LONGEST_CLAIMED, SHORT_RESULT, MOST_RESULTS = 65_536, 16_384, 4 << 20
 NO_JOB = "00000000-0000-0000-0000-000000000000"
 
 
@@ -300,9 +300,10 @@ def _claimed(job: Job) -> Job:
 
 
 def _bounded(jobs: Iterable[Job]) -> dict[str, Job]:
-    """These jobs by id, without the results that would be too many."""
+    """These jobs by id, without the long results that would be too many."""
     found, size = {}, 0
     for job in sorted(jobs, key=lambda job: job.id):
-        found[job.id] = job if size < MOST_RESULTS else job._replace(result=None)
-        size += len(job.result or b"")
+        length = len(job.result or b"")
+        found[job.id] = job if length <= SHORT_RESULT or size < MOST_RESULTS else job._replace(result=None)
+        size += length
     return found

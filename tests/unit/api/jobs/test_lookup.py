@@ -28,7 +28,7 @@ class Setup:
         self.record = FakeRecord()
         self.store, self.cache_calls = FaultyStore(self.record), FaultyStore(FakeCache())
         self.cache: FakeCache = self.cache_calls.record
-        self.memory = DocumentMemory(1_000_000, 10, Clock())
+        self.memory = DocumentMemory(20_000_000, 10, Clock())
         self.lookup = Lookup(self.store.port, self.cache_calls.port, self.memory, Telemetry())
 
     def job(
@@ -82,11 +82,14 @@ async def test_large_documents_are_read_a_few_at_a_time_and_all_of_them(setup: S
     assert setup.asked == (3, 0)
 
 
-async def test_large_results_are_read_from_the_record_a_few_at_a_time_and_all_of_them(setup: Setup) -> None:
+async def test_long_results_that_have_no_room_beside_others_are_read_alone_and_once_for_all(
+    setup: Setup,
+) -> None:
     jobs = [setup.job(result=b'"%01000000d"' % number) for number in range(12)]
-    found = await asyncio.gather(*(setup.lookup.find("acme", job.id) for job in jobs))
-    assert list(found) == [render(job) for job in jobs]
-    assert setup.asked == (1, 3)
+    asked = [*jobs, *jobs, setup.job()]
+    found = await asyncio.gather(*(setup.lookup.find("acme", job.id) for job in asked))
+    assert list(found) == [render(job) for job in asked]
+    assert setup.asked == (1, 1 + 7)
 
 
 async def test_a_document_that_many_ask_for_is_read_once(setup: Setup) -> None:
