@@ -51,4 +51,10 @@ class RecordDuties:
 
     async def prune_keys(self, keep_s: float) -> int:
         """Delete idempotency keys after this time, once their jobs are gone."""
-        return await self._store.prune_idempotency_keys(keep_s, PRUNED)
+        total = 0
+        for _ in range(PRUNED_AGAIN):
+            gone = await self._store.prune_idempotency_keys(keep_s, PRUNED)
+            total += gone
+            if gone < PRUNED:
+                break
+        return total

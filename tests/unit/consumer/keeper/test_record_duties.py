@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from consumer.keeper.record_duties import PRUNED, PRUNED_AGAIN, RecordDuties
 from sluice.core.document import render
@@ -52,11 +53,16 @@ async def test_a_turn_goes_on_while_there_is_more_but_not_for_ever() -> None:
             gone, self.left = min(limit, self.left), max(0, self.left - limit)
             return ["x"] * gone
 
+        async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
+            return len(await self.prune_jobs(limit))
+
     record = Full()
     duty = RecordDuties(record, FakeCache(), Telemetry())
-    assert await duty.prune_jobs() == PRUNED * PRUNED_AGAIN
-    record.left = PRUNED + 5
-    assert [await duty.prune_jobs() for _ in range(2)] == [PRUNED + 5, 0]
+    for prune in (duty.prune_jobs, partial(duty.prune_keys, 3_600)):
+        assert await prune() == PRUNED * PRUNED_AGAIN
+        record.left = PRUNED + 5
+        assert [await prune() for _ in range(2)] == [PRUNED + 5, 0]
+        record.left = 100 * PRUNED
 
 
 async def test_jobs_go_without_redis_as_well() -> None:
