@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from sluice.core.lifecycle import Failure, retried
 from tests.integration.record.record_fixture import KINDS, Record, ids_in
 from tests.support.leases import new_owner
@@ -47,6 +49,19 @@ async def test_messages_that_are_due_are_taken_and_put_off(record: Record) -> No
     assert dropped == 0
     assert all(29 < row.seconds <= 30 for row in await record.outbox())
     assert await record.keeper.take_due_messages(100) == ([], 0)
+
+
+@pytest.mark.parametrize(("waits_s", "off_s"), [(59, 30), (600, 300), (86_400, 1_800)])
+async def test_messages_are_put_off_by_half_of_what_their_jobs_wait_already(
+    record: Record, waits_s: float, off_s: float
+) -> None:
+    """Those of a lane that is no more are due again and again, and the keeper has other duties."""
+    (job_id,) = await record.accepted()
+    await record.change(job_id, f"queued_at = now() - {waits_s} * interval '1 second'")
+    await record.sql.execute(DUE_NOW)
+    await record.keeper.take_due_messages(100)
+    (row,) = await record.outbox()
+    assert off_s - 2 < row.seconds < off_s + 30
 
 
 async def test_messages_that_name_no_queued_job_are_dropped(record: Record) -> None:

@@ -1,19 +1,22 @@
--- Take outbox rows whose time has come, and put them off by 30 s so that a lost publish is tried again. Rows that name no
--- queued job are dropped.
--- The ids come as arrays: a join may be planned as a walk of the whole table.
+-- Take outbox rows whose time has come, and put them off so that a lost publish is tried again: by 30 s, or half of the time for
+-- which their job waits already, or those of a lane that is no more would keep the keeper from all else. Rows that name no queued
+-- job are dropped.
+-- The ids come as arrays, too: a join alone may be planned as a walk of the whole table.
 -- $1: the most ids to take.
 with due as materialized (
     select id, ids from outbox where due <= now() order by due limit 500 for update skip locked
 ), counted as (
     select id, ids, sum(cardinality(ids)) over (order by id) as running_ids from due
 ), looked_at as materialized (
-    select id, exists (select from jobs where jobs.id = any(ids) and state = 'queued') as wanted
+    select id, (select queued_at from jobs where jobs.id = any(ids) and state = 'queued' limit 1) as since
     from counted where running_ids <= greatest($1::int, cardinality(ids))
 ), dropped as (
-    delete from outbox where id = any(array(select id from looked_at where not wanted)) returning ids
+    delete from outbox where id = any(array(select id from looked_at where since is null)) returning ids
 ), taken as (
-    update outbox set due = now() + interval '30 seconds' where id = any(array(select id from looked_at where wanted))
-    returning id, lane, priority, ids::text[] as ids
+    update outbox set due = now() + greatest(interval '30 seconds', least((now() - since) / 2, interval '30 minutes'))
+    from looked_at
+    where outbox.id = looked_at.id and since is not null and outbox.id = any(array(select id from looked_at))
+    returning outbox.id, lane, priority, ids::text[] as ids
 )
 select id as outbox_id, lane, priority, ids from taken
 union all
