@@ -29,7 +29,7 @@ from tests.fault.crash.points import POINTS
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job
 from tests.support.servers import settings_for
-from tests.support.stack import Process, Stack
+from tests.support.stack import PATIENT, Process, Stack
 from tests.support.waiting import until, until_found
 
 KINDS = "tests.fault.chaos.kinds,tests.fault.chaos.hostile_kinds"
@@ -113,7 +113,7 @@ class CaseRunner:
         try:
             async with self._stack.sql() as sql:
                 owner = await new_owner(sql)
-                gone = PostgresJobStore(database, owner, settings_for(self._stack.servers))
+                gone = PostgresJobStore(database, owner, settings_for(self._stack.servers, **PATIENT))
                 await gone.accept([new])
                 await gone.claim([new.id], {"chaos.sum": 1})
                 # Only now: keepers look once for the jobs of a lease that is over.

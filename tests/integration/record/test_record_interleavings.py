@@ -170,6 +170,7 @@ def world(record: Record) -> SimulatedSystem:
     return SimulatedSystem(record)
 
 
+@pytest.mark.timeout(600)
 async def test_in_every_order_each_job_is_what_was_promised(world: SimulatedSystem) -> None:
     actions = world.actions
     jobs = new_jobs(len(actions) ** STEPS)

