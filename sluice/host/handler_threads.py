@@ -59,9 +59,7 @@ class HandlerThreads:
 
     def mend(self) -> None:
         """Count on no thread any more that was ended from outside, nor on what it asked for. Called now and then."""
-        for each in tuple(self._coming):  # at once: threads take themselves off it
-            if not each.is_alive():
-                self._coming.discard(each)
+        self._coming = {each for each in self._coming if each.is_alive()}
         self._help()
 
     def _help(self) -> None:
