@@ -23,7 +23,7 @@ class Slots:
         self._idle: deque[Host] = deque()
         self._busy: set[Host] = set()
         self._starting = 0
-        self._line: deque[asyncio.Future[None]] = deque()
+        self._freed = asyncio.Event()
         self._closing: TaskSet[None] = TaskSet()
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ class Slots:
             self._closing.start(host.close(), f"close-{host.name}")
         else:
             self._idle.append(host)
-        self._call_next()
+        self._freed.set()
 
     async def close(self) -> None:
         """End every host. Bounded."""
@@ -69,16 +69,8 @@ class Slots:
 
     async def _wait_for_room(self) -> None:
         while not self._has_room:
-            self._line.append(asyncio.get_running_loop().create_future())
-            await self._line[-1]
-
-    def _call_next(self) -> None:
-        """Wake one that waits for room, and not all: of those that slots are busy for, there may be hundreds."""
-        while self._line:
-            turn = self._line.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                break
+            self._freed.clear()
+            await self._freed.wait()
 
     async def _start_another(self) -> Host:
         self._starting += 1
@@ -86,6 +78,7 @@ class Slots:
             host = await self._start()
         finally:
             self._starting -= 1
+            self._freed.set()
         self._busy.add(host)
         return host
 
@@ -99,10 +92,7 @@ class FreshSlots(Slots):
     async def wait_if(self, wanted: Callable[[], bool]) -> Host | None:
         """Start a host once there is room for another, if it is still wanted by then."""
         await self._wait_for_room()
-        if wanted():
-            return await self._start_another()
-        self._call_next()
-        return None
+        return await self._start_another() if wanted() else None
 
 
 class WantedSlots:

@@ -107,18 +107,6 @@ async def test_only_so_many_jobs_have_a_new_host_at_the_same_time(starter: Start
     await fresh.close()
 
 
-async def test_a_new_host_that_is_no_longer_wanted_leaves_its_room_to_the_next(starter: Starter) -> None:
-    fresh = FreshSlots(lambda: starter("alone"))
-    hosts = [await fresh.wait() for _ in range(FRESH_AT_ONCE)]
-    unwanted = asyncio.create_task(fresh.wait_if(lambda: False))
-    waiting = asyncio.create_task(fresh.wait())
-    await asyncio.sleep(0.01)
-    fresh.put_back(hosts[0])
-    await waiting
-    assert unwanted.result() is None
-    await fresh.close()
-
-
 async def test_a_job_that_waits_for_a_new_host_no_longer_takes_nobodys_room(starter: Starter) -> None:
     fresh = FreshSlots(lambda: starter("alone"))
     starter.may.clear()
