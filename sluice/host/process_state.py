@@ -102,7 +102,8 @@ def _rows_of_python() -> Iterator[Row]:
     yield decimal.getcontext().copy, lambda context: decimal.setcontext(context.copy())
     yield socket.getdefaulttimeout, socket.setdefaulttimeout
     yield lambda: type(asyncio.get_event_loop_policy()), lambda kind: asyncio.set_event_loop_policy(kind())
-    yield lambda: (logging.root.level, logging.root.manager.disable), _write_log_levels
+    yield lambda: logging.root.level, logging.root.setLevel
+    yield lambda: logging.root.manager.disable, logging.disable
     yield enabled_loggers, enable
     yield logging.getLogRecordFactory, logging.setLogRecordFactory
     yield from map(_list, _lists())
@@ -134,33 +135,16 @@ def _list(values: list[Any]) -> Row:
 
 
 def _standard_fd(fd: int) -> Row:
-    return partial(_copy_standard_fd, fd), partial(_write_standard_fd, fd)
+    return partial(copy_high, fd), partial(_write_standard_fd, fd)
 
 
-def _copy_standard_fd(fd: int) -> tuple[int, tuple[int, int]]:
-    return copy_high(fd), _file_of(fd)
-
-
-def _write_standard_fd(fd: int, copy_and_file: tuple[int, tuple[int, int]]) -> None:
-    copy, file = copy_and_file
+def _write_standard_fd(fd: int, copy: int) -> None:
     try:
-        is_as_it_was = _file_of(fd) == file
+        is_as_it_was = os.path.sameopenfile(fd, copy)
     except OSError:
         is_as_it_was = False
     if not is_as_it_was:
         os.dup2(copy, fd)
-
-
-def _file_of(fd: int) -> tuple[int, int]:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
-
-
-def _write_log_levels(levels: tuple[int, int]) -> None:
-    """Set them only if they are others: each of these forgets which loggers are enabled."""
-    if (logging.root.level, logging.root.manager.disable) != levels:
-        logging.root.setLevel(levels[0])
-        logging.disable(levels[1])
 
 
 def _read_umask() -> int:

@@ -7,18 +7,20 @@ import random
 import sys
 import threading
 import warnings
-from _signal import SIG_IGN, getsignal, signal  # type: ignore[import-not-found]  # typeshed has it not; those of `signal` make enums of all that they return, which takes twenty times as long
+from _signal import getsignal as _getsignal  # type: ignore[import-not-found]  # typeshed has it not; signal.getsignal makes an enum of each answer, which takes ten times as long
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from signal import (  # bound now: a job may put something else in their place
     ITIMER_PROF,
     ITIMER_REAL,
     ITIMER_VIRTUAL,
+    SIG_IGN,
     SIG_SETMASK,
     SIGINT,
     pthread_sigmask,
     set_wakeup_fd,
     setitimer,
+    signal,
     valid_signals,
 )
 from typing import Any
@@ -34,7 +36,7 @@ class Surroundings:
     """What a handler can change for the whole process, as it was once the modules had been loaded."""
 
     def __init__(self) -> None:
-        self._signals = {number: getsignal(number) for number in map(int, valid_signals())}
+        self._signals = {number: _getsignal(number) for number in map(int, valid_signals())}
         self._remembered = remember()
         self._hard_limits, self._identity = hard_limits(), _identity()
         self._keep_warnings()
@@ -81,7 +83,7 @@ class Surroundings:
         sys.settrace(None)
         sys.setprofile(None)
         for number, handler in self._signals.items():
-            if handler is not None and getsignal(number) != handler:
+            if handler is not None and _getsignal(number) != handler:
                 with suppress(OSError, ValueError):
                     signal(number, handler)
         signal(SIGINT, SIG_IGN)  # KeyboardInterrupt would lose a message
@@ -109,8 +111,7 @@ def _identity() -> tuple[object, ...]:
 
 
 def _seed() -> None:
-    """Seed with 128 bits: for each place of its state, which is what happens without any, numpy takes ten times as long."""
-    random.seed(int.from_bytes(os.urandom(16), "big"))
+    random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
-        numpy_random.seed(list(os.urandom(16)))
+        numpy_random.seed()
