@@ -11,9 +11,7 @@ from typing import Any
 
 from sluice.host.frames import Decoder, Message, encode
 
-CHUNK = 64 * 1024
-"""Bytes to receive at once: for more than 128 KiB, malloc(3) maps memory and unmaps it again each time."""
-
+CHUNK = 256 * 1024
 NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)
 """Handlers may have asked for the signal, which would end this process before what it has started."""
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from sluice.core.errors import KindUnknown
 from sluice.core.outcome import Ending, Released, TimedOut
@@ -20,8 +21,8 @@ from sluice.core.runtime.loggers import keep_logging
 from sluice.host.background import Load, SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, JobRef
-from sluice.host.ending import CHILD_LOST, Disturbed, NotBegun, encode_ending
 from sluice.host.handler_threads import HandlerThreads
+from sluice.host.ending import CHILD_LOST, Disturbed, NotBegun, encode_ending
 from sluice.host.host_loop import HostLoop
 from sluice.host.lag import Lag
 from sluice.host.left_behind import LeftBehind
@@ -37,9 +38,6 @@ from sluice.host.watch import LoopWatch, start_watching
 LOG = logging.getLogger("sluice.host")
 MOST_THREADS = 10_000
 """More than any lane has slots; threads are started as they are needed."""
-
-OWNER = "_sluice_job"
-"""The attribute of a task that names its job."""
 
 RECENT_S = 1.0
 """For how long what was left behind may have raised an error in a callback, which is soon over."""
@@ -67,6 +65,7 @@ class SharedHost:
         self._ended_jobs = 0
         self._doubtful: set[int] = set()
         self._task_factory = self.create_task
+        self._owners: WeakKeyDictionary[asyncio.Task[Any], JobRef] = WeakKeyDictionary()
 
     def serve(self) -> NoReturn:
         """Run the loop for ever: whatever a task or a callback raises, the jobs beside it go on."""
@@ -97,21 +96,14 @@ class SharedHost:
 
     def receive(self) -> None:
         """Take in what has come from the consumer. Raises EOFError once that is gone."""
-        messages = self._pipe.receive_now()
-        self._left_behind.look()
-        if self._loop.get_task_factory() is not self._task_factory:
-            # One that a handler has set may make no tasks at all.
-            self._loop.set_task_factory(self._task_factory)
-        for word, *values in messages:
+        for word, *values in self._pipe.receive_now():
             if word == "run":
                 self._start(Request(*values))
             elif word == "cancel" and (run := self._runs.get(values[0])):
                 run.stop(Released())
-        self._lag.measure()
 
     def tick(self) -> None:
         """Send progress that waited, and what this process uses; mend what a job has done to what all need."""
-        self._threads.mend()
         for run in tuple(self._runs.values()):
             run.report.flush()
             run.mend()
@@ -119,6 +111,7 @@ class SharedHost:
         self._pulse.tick()
         self._loop.children.restore()
         self._end_lost(self._loop.children.take_lost())
+        self._threads.mend()
         self._restore_files()
         self._restore_logging()
         self._restore_import_path()
@@ -133,12 +126,12 @@ class SharedHost:
         """Create a task and remember whose it is: the loop's task factory."""
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
         if (job := CURRENT.get()) is not None:
-            setattr(task, OWNER, job)
+            self._owners[task] = job
         return task
 
     def owner_of(self, task: asyncio.Task[Any] | None) -> JobRef | None:
         """Find the job to which a task belongs. Safe in every thread."""
-        return getattr(task, OWNER, None)
+        return None if task is None else self._owners.get(task)
 
     def mark_slow(self, job: JobRef) -> None:
         """Note that a job holds up the loop. Called in another thread."""
@@ -171,10 +164,15 @@ class SharedHost:
     def _start(self, request: Request) -> None:
         try:
             run = self._runs[request.number] = self._make_run(request)
+            self._left_behind.look()
         except KindUnknown as error:  # its module has changed since another host listed it
             self._gather_ending(request.number, error)
             return
+        if self._loop.get_task_factory() is not self._task_factory:
+            # One that a handler has set may make no tasks at all.
+            self._loop.set_task_factory(self._task_factory)
         run.start()
+        self._lag.measure()
 
     def _make_run(self, request: Request) -> Run:
         handler = self._registry[request.kind]
@@ -186,6 +184,8 @@ class SharedHost:
 
     def _end(self, run: Run, ending: Ending) -> None:
         self._pipe.leave_if_forked()
+        self._loop.children.restore()
+        self._left_behind.look()
         if isinstance(ending, NotBegun):
             self._pipe.send(("spoilt",))
         elif not isinstance(ending, bytes | Disturbed) and self._is_doubtful(run, ending):
@@ -222,8 +222,6 @@ class SharedHost:
         self._ended.append(("ended", number, *encode_ending(ending)))
 
     def _send_ended(self) -> None:
-        self._loop.children.restore()
-        self._left_behind.look()
         ended, self._ended = self._ended, []
         self._ended_jobs += len(ended)
         try:
