@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from consumer.attempt import Attempt
@@ -62,4 +64,9 @@ class InProcess(Hosts):
         common = request, handler, loop, Lag(loop, lambda: False), Reporter(attempt.report), end
         if handler.runs_in == "loop":
             return LoopRun(*common)
-        return ThreadRun(lambda work: loop.call_soon(work, None), lambda: None, *common)
+
+        def hand_over(work: Callable[[], None]) -> Future[None]:
+            loop.call_soon(work)
+            return Future()  # nobody asks: no error comes from another thread here
+
+        return ThreadRun(hand_over, lambda: None, *common)

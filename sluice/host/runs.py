@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
+from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any
 
@@ -15,7 +18,6 @@ from sluice.handler_io import write_output
 from sluice.host.breaking_off import break_off
 from sluice.host.current_job import CURRENT
 from sluice.host.ending import CANCELLED_ITSELF, INTERRUPTED, Disturbed, NotBegun, raised
-from sluice.host.handler_threads import HandlerThread, Work
 from sluice.host.lag import Lag
 from sluice.host.performing import Reporter, Request, call
 
@@ -131,8 +133,7 @@ class LoopRun(Run):
 
     def _end_after_all(self, _: asyncio.Task[None]) -> None:
         """End a run whose task was cancelled before its first step, or broken off before its ending was told."""
-        if not self.report.ended:
-            self._end(Disturbed(INTERRUPTED if self.begun else CANCELLED_ITSELF))
+        self._end(Disturbed(INTERRUPTED if self.begun else CANCELLED_ITSELF))
 
     async def _perform(self) -> None:
         self.begun = True
@@ -152,49 +153,54 @@ class ThreadRun(Run):
     `submit` hands it to that thread; there `clean_up` is called before the job is said to have ended.
     """
 
-    __slots__ = ("_clean_up", "_ending", "_submit", "_taken_by", "_told")
+    __slots__ = ("_clean_up", "_ending", "_handed_over", "_submit", "_taken", "_thread", "_told")
 
     def __init__(
-        self, submit: Callable[[Work], object], clean_up: Callable[[], None], *arguments: Any
+        self,
+        submit: Callable[[Callable[[], None]], Future[None]],
+        clean_up: Callable[[], None],
+        *arguments: Any,
     ) -> None:
         super().__init__(*arguments)
-        self._submit, self._clean_up = submit, clean_up
-        self._taken_by: dict[str, HandlerThread | None] = {}
+        self._submit, self._clean_up, self._taken = submit, clean_up, Lock()
+        self._handed_over: list[Future[None]] = []
+        self._thread: Thread | None = None
         self._ending: Ending = Disturbed(INTERRUPTED)
         self._told = False
 
     def start(self) -> None:
-        """Begin as soon as a thread takes it."""
+        """Begin as soon as the thread takes it."""
         try:
-            self._submit(self._perform)
+            self._hand_over()
         except RuntimeError as error:  # no thread can be started
-            if self._take(None):
-                self._end(NotBegun(*error.args))
+            self._end(NotBegun(*error.args))
 
     def mend(self) -> None:
-        """Hand it over once more, if a thread that was ended unseen has taken it along; or end."""
+        """Hand it over once more, if a thread that was ended unseen has taken it along, or is still counted upon; or end."""
         if self._told or (self.begun and self._is_left()):
             self._end(self._ending)
         elif not self.begun:
-            if self._is_left():
-                self._taken_by = {}
-            self.start()
+            if self._taken.locked() and self._is_left():
+                self._taken = Lock()
+            with suppress(RuntimeError):
+                self._hand_over()
 
-    def _take(self, thread: HandlerThread | None) -> bool:
-        """Tell whether this is the first to take it: it may be handed over twice, and what had no thread is kept, too."""
-        return self._taken_by.setdefault("thread", thread) is thread  # one step, for all threads
+    def _hand_over(self) -> None:
+        self._handed_over.append(self._submit(self._perform))
 
     def _is_left(self) -> bool:
         """Whether no thread is at it any more, though none has told the end: an error from outside may come between any two steps."""
-        thread = self._taken_by.get("thread")
-        return thread is not None and not (thread.is_alive() and thread.at == self._perform)
+        if self._thread is not None and not self._thread.is_alive():
+            return True
+        return all(each.done() for each in self._handed_over) and not self._told
 
     def _ask(self) -> None:
         """Do nothing: a plain function looks at `is_stopped` itself."""
 
-    def _perform(self, thread: HandlerThread | None) -> None:
-        if self.report.ended or not self._take(thread):
-            return
+    def _perform(self) -> None:
+        if self.report.ended or not self._taken.acquire(blocking=False):
+            return  # a pool keeps even what it had no thread for
+        self._thread = current_thread()
         self.begun = True
         try:
             copy_context().run(self._call)

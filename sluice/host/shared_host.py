@@ -21,7 +21,6 @@ from sluice.core.runtime.loggers import keep_logging
 from sluice.host.background import Load, SessionWeight
 from sluice.host.breaking_off import break_off, leave
 from sluice.host.current_job import CURRENT, JobRef
-from sluice.host.handler_threads import HandlerThreads
 from sluice.host.ending import CHILD_LOST, Disturbed, NotBegun, encode_ending
 from sluice.host.host_loop import HostLoop
 from sluice.host.lag import Lag
@@ -54,7 +53,7 @@ class SharedHost:
         self._loop = HostLoop()
         self._debug = self._loop.get_debug()
         self._left_behind = LeftBehind()
-        self._threads = HandlerThreads(self._loop, self._left_behind.add_current)
+        self._threads = self._make_pool("handler")
         self._lag = Lag(self._loop, lambda: self._runs)
         self._pulse = Pulse(pipe.send, self._lag)
         self._restore_files, self._restore_logging = remember_standard_files(), keep_logging()
@@ -74,9 +73,7 @@ class SharedHost:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(loop.children.learn())  # before there is a job that could stop the loop
         # Of its own: with the usual few threads, calls by one job that take long would hold up those of all.
-        loop.set_default_executor(
-            ThreadPoolExecutor(MOST_THREADS, "to-thread", initializer=self._left_behind.add_current)
-        )
+        loop.set_default_executor(self._make_pool("to-thread"))
         self._set_up_loop()
         os.register_at_fork(after_in_child=lambda: loop.call_soon(os._exit, 0))
         # A multiprocessing.Process forked in a thread would wait for that thread, which is itself, and end with status 1.
@@ -111,7 +108,6 @@ class SharedHost:
         self._pulse.tick()
         self._loop.children.restore()
         self._end_lost(self._loop.children.take_lost())
-        self._threads.mend()
         self._restore_files()
         self._restore_logging()
         self._restore_import_path()
@@ -152,6 +148,11 @@ class SharedHost:
         loop.set_exception_handler(self._hear_error)
         if loop.get_debug() != self._debug:
             loop.set_debug(self._debug)
+
+    def _make_pool(self, name: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(
+            MOST_THREADS, thread_name_prefix=name, initializer=self._left_behind.add_current
+        )
 
     def _receive_or_leave(self) -> None:
         try:

@@ -6,8 +6,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pydantic import BaseModel
@@ -16,14 +18,12 @@ from sluice.context import Context
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, TimedOut
 from sluice.errors import BadInput, BadOutput
 from sluice.handler import AnyHandler, handler
+from sluice.host import runs
 from sluice.host.current_job import CURRENT, JobRef
 from sluice.host.ending import Disturbed, NotBegun
-from sluice.host.handler_threads import HandlerThread, HandlerThreads, Work
 from sluice.host.lag import BEAT_S, Lag
 from sluice.host.performing import Reporter, Request
 from sluice.host.runs import LoopRun, Run, ThreadRun
-from tests.support.waiting import until
-from tests.unit.host.make_threads import make_threads
 
 
 class Number(BaseModel):
@@ -34,9 +34,6 @@ class Number(BaseModel):
 
 Given = Number
 GIVEN = b'{"n":1}'
-GONE = HandlerThread("gone", lambda: None, lambda _: None)
-"""A thread that is not there any more."""
-
 WORD: ContextVar[str] = ContextVar("word", default="unset")
 
 
@@ -84,7 +81,7 @@ def loop_run(
 def thread_run(
     function: Callable[..., Any],
     endings: Endings,
-    submit: Callable[[Work], object] = lambda work: work(GONE),
+    submit: Callable[[Callable[[], None]], object] = lambda work: work(),
     clean_up: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> ThreadRun:
@@ -94,15 +91,28 @@ def thread_run(
         request(**options), kind(function), loop, Lag(loop, lambda: False), Reporter(lambda _: None), endings
     )  # fmt: skip
 
-    run = ThreadRun(submit, clean_up, *common)
+    def hand_over(work: Callable[[], None]) -> Future[None]:
+        handed: Future[None] = Future()
+
+        def perform() -> None:
+            with suppress(Late):
+                work()
+            handed.set_result(None)
+
+        submit(perform)
+        return handed
+
+    run = ThreadRun(hand_over, clean_up, *common)
     run.start()
     return run
 
 
-@pytest.fixture
-async def threads(monkeypatch: pytest.MonkeyPatch) -> HandlerThreads:
-    """Provide threads, which end with the tests."""
-    return make_threads(monkeypatch)
+class Late(Exception):
+    """Raised in a thread from outside."""
+
+
+def raise_late(*_: object) -> NoReturn:
+    raise Late
 
 
 async def returns(given: Given) -> Number:
@@ -201,14 +211,15 @@ async def test_a_time_limit_cancels_a_coroutine(endings: Endings) -> None:
     assert run.is_stopped()
 
 
-async def test_a_time_limit_is_told_to_a_plain_function(endings: Endings, threads: HandlerThreads) -> None:
+async def test_a_time_limit_is_told_to_a_plain_function(endings: Endings) -> None:
     def works_until_told(given: Given, context: Context) -> Number:
         while not context.should_stop():
             time.sleep(0.001)
         return given
 
-    thread_run(works_until_told, endings, threads.submit, limit_s=0.3)
-    assert isinstance(await endings.next(), TimedOut)
+    with ThreadPoolExecutor(1) as threads:
+        thread_run(works_until_told, endings, threads.submit, limit_s=0.01)
+        assert isinstance(await endings.next(), TimedOut)
 
 
 async def test_the_first_reason_to_stop_is_how_it_ended_whatever_the_handler_does(endings: Endings) -> None:
@@ -351,9 +362,9 @@ async def test_an_end_is_told_even_if_a_late_signal_interrupts_the_cleaning_up(e
 
 
 async def test_a_job_for_which_there_is_no_thread_is_given_back_and_not_run_later(endings: Endings) -> None:
-    kept: list[Work] = []
+    kept: list[Callable[[], None]] = []
 
-    def has_no_thread(work: Work) -> None:
+    def has_no_thread(work: Callable[[], None]) -> None:
         kept.append(work)
         raise RuntimeError("can't start new thread")
 
@@ -365,18 +376,18 @@ async def test_a_job_for_which_there_is_no_thread_is_given_back_and_not_run_late
 
     thread_run(begins, endings, has_no_thread)
     assert isinstance(await endings.next(), NotBegun)
-    kept[0](GONE)
+    kept[0]()
     assert not begun.is_set()
 
 
 async def test_one_that_was_taken_along_begins_when_it_is_mended_and_only_once(
     endings: Endings,
 ) -> None:
-    lost: list[Work] = []
+    lost: list[Callable[[], None]] = []
     run = thread_run(lambda_of(Number(n=5)), endings, lost.append)
     run.mend()
     for begin in lost:
-        begin(GONE)
+        begin()
     assert await endings.next() == b'{"n":5}'
     await asyncio.sleep(0)
     assert endings.all.empty()
@@ -402,52 +413,24 @@ async def test_a_run_that_its_thread_has_left_without_a_word_ends_when_it_is_men
     endings: Endings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(ThreadRun, "_tell_end", lambda _: None)
+        broken.setattr(ThreadRun, "_tell_end", raise_late)
         run = thread_run(lambda_of(Number(n=5)), endings)
     run.mend()
     assert await endings.next() == b'{"n":5}'
 
 
-@pytest.mark.parametrize("alive", [True, False])
 async def test_a_run_that_its_thread_has_left_before_it_began_begins_when_it_is_mended(
-    endings: Endings, threads: HandlerThreads, alive: bool
+    endings: Endings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost: list[Work] = []
-    run = thread_run(lambda_of(Number(n=5)), endings, lost.append)
-    if alive:
-        taken_by = threads._start()  # it does other work by now
-    else:
-        taken_by = HandlerThread("ended", lambda: None, lambda _: None)
-        taken_by.at = run._perform
-    assert run._take(taken_by)
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "current_thread", raise_late)
+        run = thread_run(lambda_of(Number(n=5)), endings)
+    assert not run.begun
     run.mend()
-    lost[-1](GONE)
-    await until(endings.all.qsize)
     assert await endings.next() == b'{"n":5}'
 
 
-async def test_one_that_waits_until_there_can_be_no_thread_is_given_back_unless_it_begins(
-    endings: Endings,
-) -> None:
-    handed: list[Work] = []
-
-    def submit(work: Work) -> None:
-        handed.append(work)
-        if len(handed) % 2 == 0:
-            raise RuntimeError("can't start new thread")
-
-    def begins(work: Work) -> None:
-        work(GONE)
-        raise RuntimeError("can't start new thread")
-
-    thread_run(lambda_of(Number(n=5)), endings, submit).mend()
-    assert isinstance(await endings.next(), NotBegun)
-    thread_run(lambda_of(Number(n=5)), endings, begins)
-    assert await endings.next() == b'{"n":5}'
-    assert endings.all.empty()
-
-
-async def test_a_run_whose_thread_is_at_it_is_left_alone(endings: Endings, threads: HandlerThreads) -> None:
+async def test_a_run_whose_thread_is_at_it_is_left_alone(endings: Endings) -> None:
     began, go_on = threading.Event(), threading.Event()
 
     def waits(given: Given) -> Number:
@@ -455,12 +438,13 @@ async def test_a_run_whose_thread_is_at_it_is_left_alone(endings: Endings, threa
         go_on.wait()
         return Number(n=5)
 
-    run = thread_run(waits, endings, threads.submit)
-    await asyncio.to_thread(began.wait)
-    run.mend()
-    assert endings.all.empty()
-    go_on.set()
-    assert await endings.next() == b'{"n":5}'
+    with ThreadPoolExecutor(1) as pool:
+        run = thread_run(waits, endings, pool.submit)
+        await asyncio.to_thread(began.wait)
+        run.mend()
+        assert endings.all.empty()
+        go_on.set()
+        assert await endings.next() == b'{"n":5}'
 
 
 async def test_a_job_that_has_not_begun_when_its_time_is_up_is_given_back(endings: Endings) -> None:
