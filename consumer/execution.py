@@ -75,9 +75,8 @@ class Execution:
         if not slots.closed:
             asyncio.get_running_loop().call_later(SHOWN_S, self._show_running, jobs)
         for job in jobs:
-            if (
-                job.claim in self._held
-            ):  # a failover had undone its claim, and here it was claimed again: the run goes on
+            if job.claim in self._held:
+                # A failover had undone its claim, and here it was claimed again: the run goes on.
                 slots.free()
                 continue
             attempt = self._hold(job)
