@@ -18,7 +18,7 @@ from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
 
 AT_ONCE = 200
-"""Jobs changed by one statement: its changes are announced before the next, and inputs are copied in bounded batches."""
+"""Jobs changed by one statement: its changes are announced before the next."""
 
 
 class BulkResult(NamedTuple):
