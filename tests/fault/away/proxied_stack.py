@@ -21,7 +21,7 @@ from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Process, Stack
 from tests.support.waiting import until_found
 
-BUDGETS = {"postgres": ("record_budget_s", "accept_budget_s"), "redis": ("redis_budget_s",)}
+BUDGETS = {"redis": ("redis_budget_s",), "postgres": ("record_budget_s", "accept_budget_s"), "rabbitmq": ()}
 """How long requests may wait for each server."""
 
 BEHAVIOURS = {
@@ -39,7 +39,7 @@ REFUSALS = {
 
 
 class ProxiedStack:
-    """Two apis behind proxies, and a consumer that is not.
+    """An api for each server, behind proxies, and a consumer that is not.
 
     Each api has the product's own budget for the server it is going to miss and a generous one for the others, which
     must not seem to be away as well on a busy machine.
@@ -52,7 +52,7 @@ class ProxiedStack:
 
     def api(self, missing: str) -> Process:
         """Return the api that is meant to miss this server."""
-        return self.stack.apis[missing == "postgres"]
+        return self.stack.apis[list(BUDGETS).index(missing)]
 
     def server(self, name: str) -> Server:
         """Return the server of this name."""
@@ -62,8 +62,8 @@ class ProxiedStack:
     async def open(self) -> None:
         """Start everything."""
         await empty(self.servers)
-        for missing in ("redis", "postgres"):
-            budgets = {name: Settings.model_fields[name].default for name in BUDGETS[missing]}
+        for names in BUDGETS.values():
+            budgets = {name: Settings.model_fields[name].default for name in names}
             self.stack.add_api(**self.addresses(), **budgets)
         await self.stack.start(apis=0)
 
@@ -73,7 +73,7 @@ class ProxiedStack:
         self._proxies.close()
 
     async def until_healthy(self) -> None:
-        """Return once both apis report that all is well."""
+        """Return once all apis report that all is well."""
 
         async def look() -> bool:
             return {(await check(api))["status"] for api in self.stack.apis} == {"ok"}
