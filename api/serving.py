@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from api.app import RunningApi, open_api
+from api.http.unread_answers import UnreadAnswers
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
@@ -30,7 +31,7 @@ from sluice.handler import AnyHandler
 from sluice.host.check import load_checked
 
 BACKLOG = 4_096
-
+MIB = 1024 * 1024
 
 LINGER_S = 1.0
 """How long a client that has connected at the last moment has to send its request."""
@@ -58,9 +59,13 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     with listen(settings.api_host, settings.api_port, BACKLOG, settings.send_timeout_s) as listener:
         async with open_api(settings, registry, metrics, telemetry) as api:
             private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
+            unread = UnreadAnswers(settings.unread_mib * MIB, api.edge.record_unread)
+            metrics.gauge(
+                "unread_answer_bytes", "Bytes of answers that wait for slow readers", lambda: len(unread)
+            )
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
-                server = Server(_config(api, settings))
+                server = Server(_config(api, settings, unread))
                 stop = partial(_stop, server, private, api, telemetry)
                 _on_signals(stop)
                 api.config_problems.on_refusal(stop)
@@ -76,10 +81,11 @@ def _has_no_request(connection: object) -> bool:
     return isinstance(connection, Protocol) and connection.cycle is None
 
 
-def _config(api: RunningApi, settings: Settings) -> uvicorn.Config:
+def _config(api: RunningApi, settings: Settings, unread_answers: UnreadAnswers) -> uvicorn.Config:
     class Configured(Protocol):
         head_timeout_s = settings.head_timeout_s
         edge = api.edge
+        unread = unread_answers
 
     return uvicorn.Config(
         api.app,

@@ -54,6 +54,7 @@ class RequestStats(Protocol):
     """Where requests are counted."""
 
     in_flight: int
+    unread: int
 
     def record(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -106,6 +107,11 @@ class EdgeMiddleware:
         """Count what the server has answered itself, as no request came of it: malformed, too large or too late."""
         self._stats.record("OTHER", UNMATCHED, status, 0.0)
         self._log("OTHER", "", status, 0.0, "")
+
+    def record_unread(self) -> None:
+        """Count a client that was cut off, as it did not read its answer. The answer itself is counted already."""
+        self._stats.unread += 1
+        _log.warning("a client reads too slowly, and was cut off")
 
     def _read_headers(self, scope: Scope) -> bytes:
         """Put the request id and the trace into the scope if they are well-formed; return the request id."""

@@ -1,9 +1,7 @@
 """uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two, and with bounds for heads.
 
-uvicorn writes head and body separately, and uvloop sends each at once: on small answers the second send, and the client's
-second wake-up, cost more than all of our own work (docs/performance.md). It keeps headers of any length, and so does its
-parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of
-pipelined requests it goes on reading more while it answers some. Of a request that offers another protocol (Upgrade) its parser skips
+uvicorn keeps headers of any length, and so does its parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of
+pipelined requests it goes on reading more while it answers some, and makes answers while the client reads none. Of a request that offers another protocol (Upgrade) its parser skips
 the body.
 """
 
@@ -20,48 +18,11 @@ from api.http.asgi import Header, Receive, Scope, Send
 from api.http.careful_cycle import be_careful
 from api.http.edge import REFUSED, SECURITY, EdgeMiddleware
 from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
+from api.http.joined_writes import JoinedWrites
 from api.http.problems import problem
 from api.http.response import LINGER_S, Reply, send_reply
+from api.http.unread_answers import COUNTED_FROM, UnreadAnswers
 from sluice.errors import SluiceError
-
-MOST_JOINED = 64 * 1024
-"""Bytes that wait at most: beyond them the real transport must see the data, so that it can slow the writer down."""
-
-
-class JoinedWrites:
-    """A transport that sends everything written in one turn of the loop at once; the rest is left to the real one."""
-
-    __slots__ = ("_call_soon", "_parts", "_size", "_transport")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._call_soon = loop.call_soon
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send these bytes at the end of this turn, or at once if they are many."""
-        if not self._parts:
-            self._call_soon(self.flush)
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > MOST_JOINED:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what was written."""
-        if self._parts:
-            parts, self._parts, self._size = self._parts, [], 0
-            self._transport.write(b"".join(parts))
-
-    def close(self) -> None:
-        """Send what was written, then close."""
-        self.flush()
-        self._transport.close()
-
 
 MOST_HEAD = 32 * 1024
 """Bytes of a request's target and headers together, and of what follows a body in parts."""
@@ -101,6 +62,9 @@ class Protocol(HttpToolsProtocol):
     edge: EdgeMiddleware | None = None
     """Counts what is refused here."""
 
+    unread: UnreadAnswers | None = None
+    """Counts the answers that clients have not read yet."""
+
     _refused = False
     _head_timer: asyncio.TimerHandle | None = None
     """Runs while the connection has no request, but for the time between two, which uvicorn watches."""
@@ -113,12 +77,27 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Join the writes of a new connection."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
+        transport.set_write_buffer_limits(COUNTED_FROM)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Watch it no longer."""
         self._stop_head_timer()
+        if self.unread is not None:
+            self.unread.remove(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Count what the client has not read."""
+        super().pause_writing()
+        if self.unread is not None:
+            self.unread.add(self, self.transport)
+
+    def resume_writing(self) -> None:
+        """Count it no more."""
+        if self.unread is not None:
+            self.unread.remove(self)
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse it, but refuse a head as soon as it is too large, and drop the rest of one that was refused.
@@ -163,6 +142,14 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
         elif self._held:
             self.data_received(b"")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start the answer, but not before the client has read the one before: only one of them may be held."""
+        super()._start_asgi_task(cycle, self._app_once_read if self.flow.write_paused else app)
+
+    async def _app_once_read(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.flow.drain()
+        await self.app(scope, receive, send)
 
     def _feed(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():

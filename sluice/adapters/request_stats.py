@@ -19,7 +19,7 @@ class RequestStats:
     """Requests by method, route template and status, and how long they took. Labels never hold ids or tenants."""
 
     def __init__(self) -> None:
-        self.in_flight = 0
+        self.in_flight = self.unread = 0
         self._series: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(_LABELS))
         self._seconds: dict[tuple[str, str], float] = defaultdict(float)
 
@@ -31,6 +31,11 @@ class RequestStats:
     def families(self) -> Iterator[Metric]:
         """Show them to Prometheus."""
         yield GaugeMetricFamily("sluice_http_in_flight", "Requests being answered", value=self.in_flight)
+        yield CounterMetricFamily(
+            "sluice_http_unread_answers",
+            "Clients that were cut off, as they read too slowly",
+            value=self.unread,
+        )
         yield self._requests()
         yield self._durations()
 

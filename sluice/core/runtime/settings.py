@@ -133,14 +133,14 @@ class Settings(BaseModel):
     send_timeout_s: Seconds = Field(
         default=60, description="Seconds without progress until an answer that is not read is given up"
     )
+    unread_mib: int = Field(
+        default=128, ge=64, le=16_384, description="MiB of answers held for clients that do not read them"
+    )
     bodies_mib: int = Field(
         default=128, ge=64, le=16_384, description="MiB of bodies that one api process takes at once"
     )
     tenant_bodies_mib: int = Field(
-        default=64,
-        ge=64,
-        le=16_384,
-        description="MiB of bodies of one tenant that one api process takes at once",
+        default=64, ge=64, le=16_384, description="MiB of one tenant's bodies that it takes at once"
     )
     memory_mib: int = Field(
         default=64, ge=0, le=16_384, description="Finished documents kept in process memory, in MiB"

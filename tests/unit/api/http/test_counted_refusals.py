@@ -12,6 +12,7 @@ from api.app import RunningApi
 from api.http.asgi import AsgiApp, Receive, Scope, Send
 from api.http.edge import ROUTE, EdgeMiddleware
 from api.http.prefix import behind_proxies
+from api.http.unread_answers import UnreadAnswers
 from api.http.uvicorn_protocol import Protocol
 from api.serving import _config
 from sluice.adapters.server_checks import ConfigProblems
@@ -92,9 +93,14 @@ async def test_a_broken_request_behind_another_is_counted_beside_it() -> None:
 
 
 def test_the_process_counts_them_where_it_counts_requests() -> None:
-    edge = EdgeMiddleware(routed, RequestStats())
+    stats = RequestStats()
+    edge = EdgeMiddleware(routed, stats)
     api = RunningApi(edge, edge, build_state(Record(), settings(), Clock()), {}, ConfigProblems(Telemetry()))
-    config = _config(api, api.state.settings)
+    unread = UnreadAnswers(1, edge.record_unread)
+    config = _config(api, api.state.settings, unread)
     config.load()
     assert issubclass(config.http_protocol_class, Protocol)
     assert config.http_protocol_class.edge is edge
+    assert config.http_protocol_class.unread is unread
+    edge.record_unread()
+    assert stats.unread == 1

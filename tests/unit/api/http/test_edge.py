@@ -24,7 +24,7 @@ TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class RequestStats:
-    in_flight = 0
+    in_flight = unread = 0
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, int]] = []

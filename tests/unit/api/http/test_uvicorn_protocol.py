@@ -13,7 +13,9 @@ from httptools import HttpResponseParser
 
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
 from api.http.edge import EdgeMiddleware
-from api.http.uvicorn_protocol import AT_ONCE, JoinedWrites, Protocol
+from api.http.joined_writes import JoinedWrites
+from api.http.unread_answers import UnreadAnswers
+from api.http.uvicorn_protocol import AT_ONCE, Protocol
 from sluice.adapters.http_server import EmbeddedServer, listen
 
 PART = b"x" * 1_000
@@ -98,7 +100,11 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    app: AsgiApp, idle_s: Any = 1, head_s: Any = None, edge: EdgeMiddleware | None = None
+    app: AsgiApp,
+    idle_s: Any = 1,
+    head_s: Any = None,
+    edge: EdgeMiddleware | None = None,
+    unread: UnreadAnswers | None = None,
 ) -> AsyncIterator[Server]:
     """Serve this application; a connection without a request is closed after `idle_s`, or sooner if it has had none."""
     writes: list[bytes] = []
@@ -112,7 +118,7 @@ async def serving(
             protocols.append(self)
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 
-    Watched.edge = edge
+    Watched.edge, Watched.unread = edge, unread
     config = uvicorn.Config(
         app, http=Watched, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=1, timeout_keep_alive=idle_s,
