@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol, with each answer sent in one system call instead of two, and with bounds for heads.
 
-uvicorn keeps headers of any length, and so does its parser, before anybody has looked at a key; and it waits for ever for a request that was not even begun, or not ended. Of
-pipelined requests it goes on reading more while it answers some, and makes answers while the client reads none. Of a request that offers another protocol (Upgrade) its parser skips
-the body.
+uvicorn keeps headers of any length, and so does its parser, before anybody has looked at a key; and it waits for ever for a
+request that was not even begun, or not ended. Of pipelined requests it goes on reading more while it answers some, and makes
+answers while the client reads none. Of a request that offers another protocol (Upgrade) its parser skips the body.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, cast
 from httptools import HttpParserError, HttpParserUpgrade, parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from api.http.asgi import Header, Receive, Scope, Send
+from api.http.asgi import AsgiApp, Header, Receive, Scope, Send
 from api.http.careful_cycle import be_careful
 from api.http.edge import REFUSED, SECURITY, EdgeMiddleware
 from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
@@ -145,11 +145,13 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start the answer, but not before the client has read the one before: only one of them may be held."""
-        super()._start_asgi_task(cycle, self._app_once_read if self.flow.write_paused else app)
+        super()._start_asgi_task(
+            cycle, cast(Any, partial(self._once_read, app)) if self.flow.write_paused else app
+        )
 
-    async def _app_once_read(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _once_read(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
         await self.flow.drain()
-        await self.app(scope, receive, send)
+        await app(scope, receive, send)
 
     def _feed(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():

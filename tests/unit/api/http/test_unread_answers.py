@@ -108,3 +108,14 @@ async def test_the_next_answer_is_not_made_before_the_last_is_read() -> None:
             await client[0].readuntil(b"\r\n\r\n")
             assert await reads(client)
         assert made == 4
+
+
+async def test_a_refusal_that_waits_for_its_turn_is_still_the_refusal() -> None:
+    unread = UnreadAnswers(MOST, lambda: None)
+    async with serving(big, 60, unread=unread) as server, AsyncExitStack() as stack:
+        reader, writer = client = await Clients(server, unread, stack).ask()
+        writer.write(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nno\r\n")
+        assert await reads(client)
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reads(client)
+        assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 400 ")
