@@ -64,16 +64,16 @@ async def test_answers_that_nobody_reads_are_bounded_and_cost_those_who_read_not
         assert await reads(slow, 60 * MIB)
         now = 2 * YOUNG_S
         young = [await clients.ask() for _ in range(2)]
-        assert cuts == [1]
         assert 0 < len(unread) <= MOST
-        assert sorted([await reads(each) for each in idle]) == [False, True]
+        assert cuts[0] > 0
+        assert [await reads(each) for each in idle].count(False) == cuts[0]
         assert [await reads(each) for each in young] == [True, True]
         assert await reads(slow, ANSWER - 60 * MIB)
         await until(lambda: not len(unread))
     assert repr(unread) == "<UnreadAnswers: 0 bytes of 0 connections>"
 
 
-async def test_those_who_have_only_begun_are_bounded_too() -> None:
+async def test_those_who_have_only_begun_are_bounded_too_and_are_cut_off_many_at_once() -> None:
     cuts = [0]
 
     def count() -> None:
@@ -83,7 +83,9 @@ async def test_those_who_have_only_begun_are_bounded_too() -> None:
     async with serving(big, 60, unread=unread) as server, AsyncExitStack() as stack:
         clients = Clients(server, unread, stack)
         for _ in range(12):
+            before = cuts[0]
             await clients.ask()
+            assert cuts[0] == before or len(unread) <= MOST * 7 // 8
         assert cuts[0] >= 8
     await until(lambda: repr(unread) == "<UnreadAnswers: 0 bytes of 0 connections>")
 
