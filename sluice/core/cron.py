@@ -57,6 +57,8 @@ def describe(cron: str) -> str:
     """Say in words when a checked expression fires."""
     plain = _plain(cron)
     minute, hour, day, month, weekday = plain.split()
+    once = dict.fromkeys("0" if term == "7" else term for term in weekday.split(","))
+    plain = " ".join((minute, hour, day, month, ",".join(once)))
     # Either is enough, while cronsim's words ask for both.
     if not (day.startswith("*") or weekday.startswith("*")):
         parsed = CronSim(plain, datetime(2000, 1, 1, tzinfo=UTC))

@@ -286,6 +286,8 @@ def test_for_five_years_ticks_are_those_that_counting_finds(name: str) -> None:
         ("0 6 * * 5-0", "0 6 * * 5,6,7", "At 06:00 on Friday through Sunday"),
         ("0 6 * * 7-2", "0 6 * * 0,1,2", "At 06:00 on Sunday, Monday, and Tuesday"),
         ("0 6 * * SUN-SUN", "0 6 * * 7", "At 06:00 on Sunday"),
+        ("0 6 * * SAT,SUN,7", "0 6 * * 0,6", "At 06:00 on Saturday and Sunday"),
+        ("0 6 * * SUN,7", "0 6 * * 0", "At 06:00 on Sunday"),
         ("0 6 * * SUN-TUE,frI", "0 6 * * 0,1,2,5", "At 06:00 on Sunday through Tuesday and Friday"),
         ("0 6 * * FRIL,mon#2", "0 6 * * 5L,1#2", "At 06:00 on the last Friday of the month and the second Monday of the month"),
         ("0 6 1 NOV-FEB *", "0 6 1 1,2,11,12 *", "At 06:00 on the first day of November, December, January, and February"),
@@ -307,6 +309,7 @@ def test_for_five_years_ticks_are_those_that_counting_finds(name: str) -> None:
 def test_other_ways_to_write_an_expression_are_taken(cron: str, same: str, words: str) -> None:
     check(cron)
     assert describe(cron).startswith(words)
+    assert describe(cron).count("Sunday") == words.count("Sunday")
     tick = other = FIRST
     for _ in range(12):
         tick, other = (next_tick(text, ZoneInfo("Europe/Berlin"), after) or LAST for text, after in ((cron, tick), (same, other)))  # fmt: skip
