@@ -178,6 +178,7 @@ class InHand:
             else:
                 self._leave_behind(run)
         elif run.attempt.stopped is None:
+            run.attempt.started = monotonic() - run.attempt.time_limit_s  # or its lease would call it overdue
             asyncio.get_running_loop().call_later(AGAIN_S, self._expire, number, True)
         else:  # it hears of that when it can, or ends with its host
             run.done.set_result(Released())

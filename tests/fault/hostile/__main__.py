@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pace", type=float, default=0.3, help="seconds between two hostile jobs (%(default)s)"
     )
-    parser.add_argument("--seconds", type=float, default=300, help="for all hostile jobs (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=600, help="for all hostile jobs (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the logs of all processes")
     return parser
 

@@ -76,6 +76,9 @@ BLOCKS = dies("The event loop was blocked for")
 CLOSED = raises("Bad file descriptor")
 """Another job in the same host has just closed what this one uses."""
 
+GONE = raises("No such file or directory")
+"""Another job in the same host has just gone to a directory that is no more: `multiprocessing` asks where it is."""
+
 HANGS = (TIMES_OUT, BLOCKS)
 
 
@@ -99,7 +102,7 @@ CASES: dict[str, Case] = {}
 def hostile(
     *places: RunsIn,
     ends: Ending | Sequence[Ending],
-    timeout_s: float = 60,
+    timeout_s: float = 240,
     attempts: int = 1,
     copies: int = 1,
 ) -> Callable[[Body], Body]:

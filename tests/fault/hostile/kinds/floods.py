@@ -49,7 +49,7 @@ def writes_without_end() -> None:
         os.write(1, b"x" * 49_999 + b"\n")
 
 
-@hostile(LOOP, ends=[succeeds(), CLOSED, *HANGS])
+@hostile(LOOP, ends=[succeeds(), CLOSED, *HANGS], timeout_s=60)
 def writes_without_end_in_the_loop() -> None:
     for _ in range(200):
         os.write(1, b"x" * 49_999 + b"\n")

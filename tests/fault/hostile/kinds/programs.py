@@ -14,9 +14,11 @@ from tests.fault.hostile import stray
 from tests.fault.hostile.case import (
     CLOSED,
     EVERYWHERE,
+    GONE,
     HANGS,
     LOOP,
     PROCESS,
+    THREAD,
     TIMES_OUT,
     hostile,
     raises,
@@ -36,12 +38,14 @@ def pools_by_fork() -> int:
     return pool("fork")
 
 
-@hostile(*EVERYWHERE, ends=succeeds(4950))
+@hostile(PROCESS, ends=succeeds(4950))
+@hostile(LOOP, THREAD, ends=[succeeds(4950), GONE])
 def pools_by_spawn() -> int:
     return pool("spawn")
 
 
-@hostile(*EVERYWHERE, ends=succeeds(4950))
+@hostile(PROCESS, ends=succeeds(4950))
+@hostile(LOOP, THREAD, ends=[succeeds(4950), GONE])
 def pools_by_fork_server() -> int:
     return pool("forkserver")
 

@@ -216,7 +216,9 @@ async def test_a_job_whose_host_is_held_up_by_another_is_not_called_late(
     setup = Setup()
     setup.held_up = True
     attempt, run, _ = await setup.start(timeout_s=0.01)
+    began = attempt.started
     await asyncio.sleep(0.1)
+    assert attempt.started > began, "nor does the lease call it so"
     assert (setup.late, attempt.stopped, run.done()) == ([], None, False)
     setup.held_up, free = False, monotonic()
     await run
