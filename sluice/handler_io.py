@@ -88,7 +88,8 @@ def _serialised(model: type[BaseModel], value: BaseModel) -> bytes:
         if not isinstance(refusal, BadOutput):
             raise refusal from None
         at = _find_unwritable(model, value)
-    raise BadOutput(f"{at}: {refusal}" if at else str(refusal)) from None
+        # Here, so that it has a context: another job may have raised that, from outside.
+        raise BadOutput(f"{at}: {refusal}" if at else str(refusal)) from None
 
 
 def _write(model: type[BaseModel], value: BaseModel, fields: set[str] | None = None) -> bytes:

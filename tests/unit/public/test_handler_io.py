@@ -19,6 +19,7 @@ from pydantic import (
     model_serializer,
 )
 
+from sluice.core.exception_groups import chain
 from sluice.errors import BadInput, BadOutput, RetryLater
 from sluice.handler import handler
 from sluice.handler_io import MAX_OUTPUT, read_input, write_output
@@ -224,8 +225,10 @@ def test_a_validator_or_serializer_may_raise_anything(how: str) -> None:
         "UnicodeEncodeError",
     )
     for output in ({"how": how}, Stumbling.model_construct(how=how)):
-        with pytest.raises(BadOutput):
+        with pytest.raises(BadOutput) as unwritable:
             write_output(stumbling, output)
+        for error in (refused.value, unwritable.value):
+            assert len([*chain(error)]) > 1, "what it was: another job may have raised it, from outside"
 
 
 def test_a_validator_without_memory_is_no_flaw_of_the_input() -> None:
