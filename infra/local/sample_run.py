@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 
@@ -88,15 +89,24 @@ async def _follow(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -
 
 async def _poll_until_over(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -> None:
     body = {"kind": run.sample.kind, "input": run.sample.input}
-    answer = await client.post("/v1/jobs", json=body)
+    answer = await _ask(client, "POST", "/v1/jobs", json=body, headers={"Idempotency-Key": str(uuid4())})
     while _keep_answer(answer, run):
         watch(run)
         asked = time.monotonic()
-        answer = await client.get(f"/v1/jobs/{run.document['id']}", params={"wait": _WAIT_S})
+        answer = await _ask(client, "GET", f"/v1/jobs/{run.document['id']}", params={"wait": _WAIT_S})
         if time.monotonic() - asked < _WAIT_S and not _is_over(answer):
             await asyncio.sleep(
                 float(answer.headers.get("Retry-After", "1"))
             )  # it did not let us wait with it
+
+
+async def _ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
+    """Ask again for as long as the api says that something is away, as it may be for a moment on a busy machine."""
+    while True:
+        answer = await client.request(method, path, **options)
+        if answer.status_code != 503:
+            return answer
+        await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
 
 
 def _is_over(answer: httpx2.Response) -> bool:
