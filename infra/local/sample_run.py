@@ -13,6 +13,7 @@ from infra.local.sample_jobs import Sample
 
 _TERMINAL = {"succeeded", "failed", "cancelled"}
 _PATIENCE_S = 180.0
+_AGAIN = 5
 _WAIT_S = 0.5  # short, so that states and progress are seen to change
 
 Document = dict[str, Any]
@@ -101,12 +102,13 @@ async def _poll_until_over(client: httpx2.AsyncClient, run: SampleRun, watch: On
 
 
 async def _ask(client: httpx2.AsyncClient, method: str, path: str, **options: Any) -> httpx2.Response:
-    """Ask again for as long as the api says that something is away, as it may be for a moment on a busy machine."""
-    while True:
-        answer = await client.request(method, path, **options)
-        if answer.status_code != 503:
-            return answer
-        await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+    """Ask a few times while the api says that something is away, as it may be for a moment on a busy machine."""
+    answer = await client.request(method, path, **options)
+    for _ in range(_AGAIN):
+        if answer.status_code == 503:
+            await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+            answer = await client.request(method, path, **options)
+    return answer
 
 
 def _is_over(answer: httpx2.Response) -> bool:
