@@ -102,7 +102,9 @@ def leaves_a_thread_that_raises_in_the_main_thread() -> None:
 @hostile(*SHARED, ends=succeeds())
 def leaves_a_thread_that_raises_in_others() -> None:
     def victims() -> list[int | None]:
-        return [each.ident for each in threading.enumerate() if each.name.startswith("handler")]
+        return [
+            each.ident for each in threading.enumerate() if each.ident and each.name.startswith("handler")
+        ]
 
     leave_thread(lambda: raise_in(victims(), SystemExit))
 
