@@ -104,6 +104,8 @@ class SharedHost:
         for run in tuple(self._runs.values()):
             run.report.flush()
             run.mend()
+        if self._ended:  # the call that was to send them has been lost to an error from outside
+            self._send_ended()
         self._lag.measure()
         self._pulse.tick()
         self._loop.children.restore()
@@ -223,9 +225,9 @@ class SharedHost:
         self._ended.append(("ended", number, *encode_ending(ending)))
 
     def _send_ended(self) -> None:
-        ended, self._ended = self._ended, []
-        self._ended_jobs += len(ended)
         try:
+            ended, self._ended = self._ended, []
+            self._ended_jobs += len(ended)
             self._pipe.send(*ended)
         except BaseException as error:  # noqa: BLE001  for lack of memory, say: the endings are lost
             break_off(error)

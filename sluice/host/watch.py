@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from os import getpid
 from threading import Thread, main_thread
 from time import monotonic, sleep
 from types import FrameType
 
 from sluice.error_text import storable
+from sluice.host.breaking_off import break_off
 from sluice.host.current_job import JobRef
 from sluice.host.lag import Lag
 from sluice.host.limits import waited_for_processor_s
@@ -23,6 +24,9 @@ SLOW_S = 0.05
 
 BLOCKED_S = 1.0
 """Seconds of silence from which on a loop is called blocked."""
+
+STUCK_S = 3.0
+"""Seconds for which the host's own code may wait for a thread."""
 
 
 def start_watching(pipe: Pipe, on_tick: Sequence[Callable[[], None]], on_gone: Callable[[], None]) -> None:
@@ -60,6 +64,7 @@ class LoopWatch:
         self._on_tick, self._owner_of, self._on_slow = on_tick, owner_of, on_slow
         self._heard = self._asked = monotonic()
         self._blocked = False
+        self._waits_at: tuple[str, float] = "", 0.0
 
     def look(self) -> None:
         """Ask the loop for an answer; if it owes the last one for long, say what runs in it."""
@@ -73,10 +78,20 @@ class LoopWatch:
             self._blocked = True
             job = self._owner_of(asyncio.current_task(self._loop))
             self._pipe.send(("blocked", job.job_id if job else "", find_line(), now - self._asked))
+            self._end_if_stuck(now)
         self._look_for_slow_job()
         self._loop.call_soon_threadsafe(
             self._hear
         )  # each time: an answer may be lost to an error from outside
+
+    def _end_if_stuck(self, now: float) -> None:
+        """End a host whose own code waits for a thread for ever, as a job has ended that thread from outside: nobody is to blame."""
+        place, since = find_own_wait(), now
+        if place == self._waits_at[0]:
+            since = self._waits_at[1]
+        self._waits_at = place, since
+        if place and now - since >= STUCK_S:
+            break_off(RuntimeError(f"it waits for a thread that does not answer, at {place}"))
 
     def _look_for_slow_job(self) -> None:
         """Tell the consumer which job holds up the loop in this moment, if one does, for the time that such a look stands for."""
@@ -111,6 +126,21 @@ def find_line() -> str:
     return storable(f"{found.f_code.co_filename}:{found.f_lineno} in {found.f_code.co_name}")
 
 
+def find_own_wait() -> str:
+    """Find where the main thread waits for another without a job's code having asked for it; empty if it does not."""
+    frame = innermost = sys._current_frames().get(main_thread().ident or 0)
+    while frame is not None and _is_of(frame, sys.stdlib_module_names):
+        frame = frame.f_back
+    if innermost is None or frame is None or not _is_of(innermost, ("threading",)):
+        return ""
+    # Below `serve` there is what a job has told the loop to call.
+    is_own = _is_of(frame, ("sluice",)) and frame.f_code.co_name != "serve"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}" if is_own else ""
+
+
+def _is_of(frame: FrameType, packages: Container[str]) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in packages
+
+
 def _is_users(frame: FrameType) -> bool:
-    name = str(frame.f_globals.get("__name__")).partition(".")[0]
-    return name not in sys.stdlib_module_names and name not in ("sluice", "uvloop")
+    return not (_is_of(frame, sys.stdlib_module_names) or _is_of(frame, ("sluice", "uvloop")))

@@ -32,3 +32,12 @@ def slot(tmp_path: Path) -> Iterator[HostProcess]:
         host.load()
         host.next_of("ready")
         yield host
+
+
+@pytest.fixture
+def unmeasured_host(tmp_path: Path) -> Iterator[HostProcess]:
+    """Start a host in which no code is traced."""
+    with host_process(tmp_path, measured=False) as host:
+        host.load()
+        host.next_of("ready")
+        yield host

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.unit.host.host_process import HostProcess, host_process
-
-
-@pytest.fixture
-def unmeasured_host(tmp_path: Path) -> Iterator[HostProcess]:
-    """Start a host in which no code is traced."""
-    with host_process(tmp_path, measured=False) as host:
-        host.load()
-        host.next_of("ready")
-        yield host
-
+from tests.unit.host.host_process import HostProcess
 
 SURVIVED = ("output", "survived")
 
@@ -340,10 +327,16 @@ return [number async for number in numbers()]
 
 
 def test_a_thread_that_interrupts_once_and_is_gone_is_noticed(slot: HostProcess) -> None:
-    slot.say(
-        "code.process", "import _thread, threading\nthreading.Timer(0.3, _thread.interrupt_main).start()"
-    )
-    word, said = slot.run("code.process", "import time\ntime.sleep(10)")
+    code = """
+import _thread, threading
+def interrupt_once():
+    keep['go'].wait()
+    _thread.interrupt_main()
+keep['go'] = threading.Event()
+threading.Thread(target=interrupt_once).start()
+"""
+    slot.say("code.process", code)
+    word, said = slot.run("code.process", "import time\nkeep['go'].set()\ntime.sleep(10)")
     assert (word, said[:2]) == ("disturbed", ["raised", "KeyboardInterrupt"])
 
 

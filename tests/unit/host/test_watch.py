@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
+from time import sleep
+
 import pytest
 
-from sluice.host.watch import BLOCKED_S, find_line
+from sluice.host.watch import BLOCKED_S, find_line, find_own_wait
 from tests.unit.host.host_process import HostProcess
 
 BLOCK = "import time\ntime.sleep(1.8)"
@@ -81,3 +84,32 @@ def test_the_line_is_that_of_users_code_rather_than_of_a_library() -> None:
     exec(compile("def within(look): return call(look)", "/python/json.py", "exec"), scope)  # noqa: S102  a library
     line = scope["within"](find_line)  # type: ignore[operator]  # it is a function
     assert "test_watch.py" in line
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "found"),
+    [
+        ("sluice.host.runs", "start", "runs.py:1 in start"),
+        ("sluice.host.shared_host", "serve", ""),
+        ("theirs", "start", ""),
+    ],
+)
+def test_the_hosts_own_code_waits_for_a_thread_or_that_of_a_job_does(
+    module: str, function: str, found: str
+) -> None:
+    scope, over, heard = {"__name__": module}, Event(), list[str]()
+    exec(compile(f"def {function}(wait): wait()", "runs.py", "exec"), scope)  # noqa: S102  a module
+
+    def look() -> None:
+        while not over._cond._waiters:  # type: ignore[attr-defined]  # the test has come so far
+            sleep(0.001)
+        heard.append(find_own_wait())
+        over.set()
+
+    Thread(target=look).start()
+    scope[function](over.wait)  # type: ignore[operator]  # it is a function
+    assert heard == [found]
+
+
+def test_who_waits_for_no_thread_is_not_found() -> None:
+    assert find_own_wait() == ""
