@@ -6,6 +6,7 @@ import faulthandler
 import os
 import socket
 import sys
+from signal import SIGINT, default_int_handler, signal
 from typing import Any, NamedTuple, NoReturn
 
 from sluice.core.catalogue import describe, to_wire
@@ -73,6 +74,8 @@ def _set_up_process(start: Start) -> None:
     if start.python_path is not None:
         os.environ["PYTHONPATH"] = start.python_path
     faulthandler.enable(copy_high(2))
+    # Ignored, where a script has started the consumer in its background: handlers then found another process than usual.
+    signal(SIGINT, default_int_handler)
     adopt_orphans()
     limit_memory(start.memory_mib)
 

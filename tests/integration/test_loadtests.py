@@ -66,7 +66,7 @@ def answering(status: int, **headers: str) -> Iterator[str]:
 
 
 async def test_a_sound_stack_passes_and_leaves_its_figures(stack: Stack, tmp_path: Path) -> None:
-    status, said = await load(stack.url, stack.key, tmp_path / "reports", "--seconds", "5")
+    status, said = await load(stack.url, stack.key, tmp_path / "reports", "--seconds", "15")
 
     found = report(tmp_path / "reports")
     assert status == 0, said

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import pytest
 
-from tests.unit.host.host_process import HostProcess
+from tests.unit.host.host_process import HostProcess, host_process
 
 SURVIVED = ("output", "survived")
 
@@ -296,6 +299,21 @@ def test_an_interrupt_of_ones_own_is_an_error_like_others(slot: HostProcess) -> 
         "import _thread, time\nstarted = _thread.start_new_thread(_thread.interrupt_main, ())\ntime.sleep(5)"
     )
     assert "KeyboardInterrupt" in slot.run("code.process", code)[1]
+
+
+def test_an_interrupt_is_an_error_even_if_a_script_started_the_consumer_in_its_background(
+    tmp_path: Path,
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does
+    try:
+        with host_process(tmp_path, slot=True) as slot:
+            signal.signal(signal.SIGINT, before)
+            slot.load()
+            slot.next_of("ready")
+            code = "import _thread, time\n_thread.interrupt_main()\ntime.sleep(5)"
+            assert "KeyboardInterrupt" in slot.run("code.process", code)[1]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_error_beside_a_thread_of_a_library_is_its_jobs_own(slot: HostProcess) -> None:
