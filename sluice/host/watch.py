@@ -71,7 +71,7 @@ class LoopWatch:
         now = monotonic()
         if self._heard >= self._asked:
             if self._blocked:
-                self._blocked = False
+                self._blocked, self._waits_at = False, ("", 0.0)
                 self._pipe.send(("resumed",))
             self._asked = now
         elif now - self._asked >= BLOCKED_S:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from threading import Event, Thread
 from time import sleep
 
 import pytest
 
-from sluice.host.watch import BLOCKED_S, find_line, find_own_wait
+from sluice.host.lag import Lag
+from sluice.host.pipe import Pipe
+from sluice.host.watch import BLOCKED_S, STUCK_S, LoopWatch, find_line, find_own_wait
 from tests.unit.host.host_process import HostProcess
 
 BLOCK = "import time\ntime.sleep(1.8)"
@@ -109,6 +113,33 @@ def test_the_hosts_own_code_waits_for_a_thread_or_that_of_a_job_does(
     Thread(target=look).start()
     scope[function](over.wait)  # type: ignore[operator]  # it is a function
     assert heard == [found]
+
+
+async def test_two_short_waits_at_one_place_do_not_end_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, ends, told = [0.0], list[BaseException](), list[str]()
+    monkeypatch.setattr("sluice.host.watch.find_own_wait", lambda: "runs.py:1 in start")
+    monkeypatch.setattr("sluice.host.watch.break_off", ends.append)
+    monkeypatch.setattr("sluice.host.watch.monotonic", lambda: now[0])
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        loop, pipe = asyncio.get_running_loop(), Pipe(ours)
+        watch = LoopWatch(
+            loop, pipe, Lag(loop, lambda: False), lambda: told.append("tick"), lambda _: None, lambda _: None
+        )
+
+        def look_after(seconds: float) -> None:
+            now[0] += seconds
+            watch.look()
+
+        for _ in range(2):
+            look_after(STUCK_S)  # the loop has answered before
+            look_after(BLOCKED_S)
+            watch._hear()
+        assert ends == []
+        look_after(STUCK_S)
+        look_after(BLOCKED_S)
+        look_after(STUCK_S)
+    assert len(ends) == 1
 
 
 def test_who_waits_for_no_thread_is_not_found() -> None:
