@@ -20,6 +20,7 @@ from api.http.edge import REFUSED, SECURITY, EdgeMiddleware
 from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
 from api.http.joined_writes import JoinedWrites
 from api.http.problems import problem
+from api.http.quick_cycle import QuickCycle
 from api.http.response import LINGER_S, Reply, send_reply
 from api.http.unread_answers import COUNTED_FROM, UnreadAnswers
 from sluice.errors import SluiceError
@@ -128,6 +129,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.expect_100_continue or self.scope["http_version"] != "1.1":
             be_careful(self.cycle, self.parser.should_keep_alive())
+        else:
+            self.cycle.__class__ = QuickCycle
         self.headers = _NO_TRAILERS
 
     def on_body(self, body: bytes) -> None:
