@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from random import Random
 from time import monotonic
@@ -112,16 +111,17 @@ class Execution:
         return attempt
 
     async def _run(self, attempt: Attempt, slots: LaneSlots) -> None:
-        taken = ExitStack()
-        taken.callback(slots.free)
+        freed = False
         try:
             ending = await self._perform(attempt, slots)
             transition = self._judge(attempt, ending)
             if self._settling.has_room:  # else results would gather that are not written
-                taken.close()
+                freed = True
+                slots.free()
             await self._settling.settle(attempt, transition)
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
-            taken.close()
+            if not freed:
+                slots.free()
             self._lease.drop(attempt)
             del self._held[attempt.claim]
 

@@ -6,6 +6,7 @@ Used wherever a handler runs: in the consumer, in a child process and in users' 
 from __future__ import annotations
 
 import math
+import re
 from types import CoroutineType
 from typing import Any
 
@@ -22,8 +23,8 @@ from sluice.output_check import check_written, escape, find
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; store larger things elsewhere and return where."""
 
-_MAY_BE_INFINITE = (b"null", b"NaN", b"Infinity", b'"None"')
-"""How pydantic writes NaN and infinity, the last as a key."""
+_may_be_infinite = re.compile(b'null|NaN|Infinity|"None"').search
+"""Finds how pydantic writes NaN and infinity, the last as a key."""
 
 IS_ASYNC = "a decorator between @handler and an 'async def' has to be 'async def' as well"
 
@@ -55,7 +56,7 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
     raw = _serialised(model, value)
     if len(raw) > MAX_OUTPUT:
         raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
-    if any(word in raw for word in _MAY_BE_INFINITE):
+    if _may_be_infinite(raw):
         _refuse_infinite(value)
     try:
         check_written(model, raw)

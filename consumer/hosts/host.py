@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -143,10 +143,10 @@ class Host:
             raise
         return kinds
 
-    async def run(self, attempt: Attempt) -> Ending:
+    def run(self, attempt: Attempt) -> Awaitable[Ending]:
         """Run one job; returns how it ended. Raises Interrupted if the host was lost, and another job may be the cause."""
         self.started_jobs += 1
-        return await self._jobs.run(attempt)
+        return self._jobs.run(attempt)
 
     def replace(self) -> None:
         """End it now; its jobs are given back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -146,10 +146,10 @@ class Hosts:
             self.places.close(), self.slots.close(), *(fresh.close() for fresh in self._fresh)
         )
 
-    async def _run_among_all(self, attempt: Attempt) -> Ending:
+    def _run_among_all(self, attempt: Attempt) -> Awaitable[Ending]:
         if attempt.info.runs_in == "process":
-            return await self._run_at(self.slots, attempt)
-        return await self._run_with_others(self.places.find(attempt), attempt)
+            return self._run_at(self.slots, attempt)
+        return self._run_with_others(self.places.find(attempt), attempt)
 
     async def _run_among_own_kind(self, attempt: Attempt) -> Ending:
         if self.places.crowded:
@@ -182,9 +182,9 @@ class Hosts:
         blame.hear_alone(kind, isinstance(again, Lack))
         return again
 
-    async def _run_alone(self, attempt: Attempt) -> Ending:
+    def _run_alone(self, attempt: Attempt) -> Awaitable[Ending]:
         """Run a job in a new host, which ends with it."""
-        return await self._run_at(self._fresh_for(attempt), attempt)
+        return self._run_at(self._fresh_for(attempt), attempt)
 
     def _fresh_for(self, attempt: Attempt) -> FreshSlots:
         return self._fresh[attempt.info.runs_in == "process"]

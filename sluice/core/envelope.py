@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import orjson
 from sluice.core.errors import Malformed
 
 VERSION = 1
+_is_stored_form = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 def encode(ids: Sequence[str]) -> bytes:
@@ -23,6 +25,6 @@ def decode(body: bytes) -> list[str]:
         message = orjson.loads(body)
         if message["v"] != VERSION:
             raise Malformed(f"envelope version {message['v']!r} is not {VERSION}")
-        return [str(UUID(each)) for each in message["ids"]]
+        return [each if _is_stored_form(each) else str(UUID(each)) for each in message["ids"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"not an envelope: {error}") from error

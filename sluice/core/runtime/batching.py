@@ -66,7 +66,7 @@ class Batcher(Generic[T, R]):
         self._call, self._count = call, count
         self._limits = limits
         self._size_of = size_of
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._waiting_size = 0
         self._flights: set[asyncio.Task[None]] = set()
 
@@ -78,11 +78,15 @@ class Batcher(Generic[T, R]):
 
     def put(self, item: T) -> asyncio.Future[R]:
         """Join the next batch. Raises Overloaded if too much waits already."""
+        return self.put_sized(item, self._size_of(item))
+
+    def put_sized(self, item: T, size: int) -> asyncio.Future[R]:
+        """Do as `put` with an item whose size is known."""
         if len(self._waiting) >= self._limits.waiting or self._waiting_size >= self._limits.waiting_size:
             raise Overloaded
-        self._waiting_size += self._size_of(item)
+        self._waiting_size += size
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
+        self._waiting.append((item, size, answer))
         if len(self._flights) < self._limits.in_flight:
             self._start_flight()
         return answer
@@ -111,11 +115,12 @@ class Batcher(Generic[T, R]):
         batch: list[tuple[T, asyncio.Future[R]]] = []
         size = 0
         while self._waiting and len(batch) < self._limits.rows:
-            item_size = self._size_of(self._waiting[0][0])
+            item, item_size, answer = self._waiting[0]
             if batch and size + item_size > self._limits.size:
                 break
+            self._waiting.popleft()
             size += item_size
-            batch.append(self._waiting.popleft())
+            batch.append((item, answer))
         self._waiting_size -= size
         return batch
 
@@ -167,7 +172,8 @@ class SplitBatcher(Generic[T, R]):
 
     def put(self, item: T) -> asyncio.Future[R]:
         """Join the next batch of its kind. Raises Overloaded if too much waits already."""
-        return (self._large if self._size_of(item) > LARGE else self._small).put(item)
+        size = self._size_of(item)
+        return (self._large if size > LARGE else self._small).put_sized(item, size)
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight."""
