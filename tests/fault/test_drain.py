@@ -49,7 +49,7 @@ class Client:
 
 
 async def test_an_api_that_stops_under_load_fails_no_request(bare_stack: Stack) -> None:
-    bare_stack._settings |= {"lame_duck_s": 1}
+    bare_stack._settings |= {"lame_duck_s": 3}  # even the slowest client hears in time that it should go
     await bare_stack.start(apis=2)
     leaving, staying = bare_stack.apis
     async with bare_stack.client(api=leaving) as first, bare_stack.client(api=staying) as second:

@@ -17,7 +17,7 @@ async def followed(client: httpx2.AsyncClient, csv: str) -> list[dict[str, Any]]
     """Submit readings, and return every document that a waiting client sees."""
     document = (await client.post("/v1/jobs", json={"kind": KIND, "input": {"csv": csv}})).json()
     seen = [document]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):  # heavy work gives way to whatever else the machine does
         while document["state"] not in {"succeeded", "failed"}:
             document = (await client.get(document["links"]["self"], params={"wait": "5"})).json()
             seen.append(document)
