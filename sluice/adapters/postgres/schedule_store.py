@@ -36,7 +36,7 @@ class PostgresScheduleStore(Store):
         return bool(await self.ask("delete_schedule", tenant, name))
 
     async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
-        return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit, last)]
+        return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit, list(last))]
 
     async def fire_schedule(
         self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
