@@ -25,18 +25,22 @@ class Attempt:
     moment one was found (`waiting` is true until then). `time_limit_s` is the smaller of the kind's and the job's.
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     A long input is not in the job: `read_input` reads it when a host is found.
+    `stored` is the progress that the record has. `cancel_reported` and `overdue_reported` note what the lease has told.
     """
 
     __slots__ = (
         "_has_long_input",
         "_read_input",
+        "cancel_reported",
         "claim",
         "info",
         "job",
         "on_stop",
+        "overdue_reported",
         "progress",
         "started",
         "stopped",
+        "stored",
         "time_limit_s",
         "waiting",
     )
@@ -49,8 +53,9 @@ class Attempt:
         limit = info.timeout_s
         self.time_limit_s = limit if job.timeout_s is None else min(limit, job.timeout_s)
         self.started = monotonic()
-        self.waiting = False
+        self.waiting = self.cancel_reported = self.overdue_reported = False
         self.progress: bytes | None = None
+        self.stored: bytes | None = None
         self.stopped: AttemptEnded | None = None
         self.on_stop: Callable[[], object] | None = None
 
@@ -59,6 +64,11 @@ class Attempt:
         return (
             f"<Attempt {self.job.attempt} of {self.job.kind} {self.job.id}, fence {self.job.fence}, {state}>"
         )
+
+    @property
+    def new_progress(self) -> bytes | None:
+        """Progress that the record has not seen yet."""
+        return None if self.progress is self.stored else self.progress
 
     def stop(self, why: AttemptEnded) -> None:
         """End the work: ask it to, or kill it if it has a process to itself. The first reason counts."""

@@ -14,7 +14,6 @@ from contextlib import suppress
 from time import monotonic
 
 from consumer.attempt import Attempt
-from sluice.core.job import Claim
 from sluice.core.owner import Owner
 from sluice.core.ports import LeaseStore
 from sluice.core.runtime.tasks import TaskSet
@@ -24,23 +23,6 @@ PROGRESS_S = 0.5
 """How soon the record hears of progress."""
 AGAIN = 5
 """How many times sooner than usual the record is asked again when it did not answer."""
-
-
-class HeldAttempt:
-    """An attempt in hand, and what the record and the flow have been told of it."""
-
-    __slots__ = ("attempt", "cancel_reported", "sent", "stopped")
-
-    def __init__(self, attempt: Attempt) -> None:
-        self.attempt = attempt
-        self.sent: bytes | None = None
-        self.cancel_reported = self.stopped = False
-
-    @property
-    def new_progress(self) -> bytes | None:
-        """Progress that the record has not seen yet."""
-        progress = self.attempt.progress
-        return None if progress is self.sent else progress
 
 
 class Lease:
@@ -72,7 +54,7 @@ class Lease:
         self._tick_s = min(beat_s / 4, lease_s / 20)
         self._on_lost, self._on_overdue = on_lost, on_overdue
         self._on_cancel, self._on_moved = on_cancel, on_moved
-        self._held: dict[Claim, HeldAttempt] = {}
+        self._held: set[Attempt] = set()
         self._store: LeaseStore | None = None
         self._taken = self._moved = False
         self._renewed = 0.0
@@ -96,15 +78,15 @@ class Lease:
 
     def hold(self, attempt: Attempt) -> None:
         """Look after this attempt from now on."""
-        self._held[attempt.claim] = HeldAttempt(attempt)
+        self._held.add(attempt)
 
     def drop(self, attempt: Attempt) -> None:
         """Stop looking after this attempt: it is settled."""
-        self._held.pop(attempt.claim, None)
+        self._held.discard(attempt)
 
     def ask_soon(self, job_id: str) -> None:
         """Ask the record at once if this job is in hand: its cancel was requested."""
-        if any(claim.id == job_id for claim in self._held):
+        if any(attempt.claim.id == job_id for attempt in self._held):
             self._asked_for.set()
 
     def reconnect(self) -> None:
@@ -135,7 +117,7 @@ class Lease:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, PROGRESS_S)):
                     await self._asked_for.wait()
-            if self._asked_for.is_set() or any(held.new_progress for held in self._held.values()):
+            if self._asked_for.is_set() or any(attempt.new_progress for attempt in self._held):
                 return True
         return False
 
@@ -167,20 +149,21 @@ class Lease:
         store = await self._opened()
         if self._asked_for.is_set():
             await self._ask_for_cancels(store)
-        news = {claim: new for claim, held in self._held.items() if (new := held.new_progress)}
+        news = {attempt: new for attempt in self._held if (new := attempt.new_progress)}
         if news:
-            moved = await store.store_progress(news)
-            for claim in news.keys() & self._held.keys():
-                self._held[claim].sent = news[claim]
+            moved = await store.store_progress({attempt.claim: new for attempt, new in news.items()})
+            for attempt, new in news.items():
+                attempt.stored = new
             self._on_moved(moved)
 
     async def _ask_for_cancels(self, store: LeaseStore) -> None:
         self._asked_for.clear()  # before the look: what is asked for while it is under way may be too late for it
-        for claim in await store.find_cancels(list(self._held)):
-            held = self._held.get(claim)
-            if held is not None and not held.cancel_reported:
-                held.cancel_reported = True
-                self._on_cancel(held.attempt)
+        asked = {attempt.claim: attempt for attempt in self._held if not attempt.cancel_reported}
+        for claim in await store.find_cancels(list(asked)):
+            attempt = asked[claim]
+            if attempt in self._held:
+                attempt.cancel_reported = True
+                self._on_cancel(attempt)
 
     async def _watch(self) -> None:
         """Watch the clock, whatever the record does meanwhile."""
@@ -193,13 +176,13 @@ class Lease:
 
     def _stop_overdue(self, now: float) -> None:
         """Stop attempts that have outlived all their limits. If that does not help, no job can be kept in hand any more."""
-        for held in list(self._held.values()):
-            late_s = held.attempt.late_s(now)
+        for attempt in list(self._held):
+            late_s = attempt.late_s(now)
             if late_s > 2 * self._spare_s:
                 self._lose_everything()
-            elif late_s > self._spare_s and not held.stopped:
-                held.stopped = True
-                self._on_overdue(held.attempt)
+            elif late_s > self._spare_s and not attempt.overdue_reported:
+                attempt.overdue_reported = True
+                self._on_overdue(attempt)
 
     def _lose_everything(self) -> None:
         """Give up the lease and all that was claimed under it: the record may have given it away."""
@@ -207,8 +190,7 @@ class Lease:
             self._taken = False
             self._in_contact_since = None  # the leases of others may be over for the same reason
             self._owner.replace()
-            attempts = [held.attempt for held in self._held.values()]
-            self._held.clear()
+            attempts, self._held = list(self._held), set()
             self._on_lost(attempts)
 
     async def _opened(self) -> LeaseStore:
