@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -143,7 +143,7 @@ class Host:
             raise
         return kinds
 
-    def run(self, attempt: Attempt) -> Awaitable[Ending]:
+    def run(self, attempt: Attempt) -> Coroutine[Any, Any, Ending]:
         """Run one job; returns how it ended. Raises Interrupted if the host was lost, and another job may be the cause."""
         self.started_jobs += 1
         return self._jobs.run(attempt)
