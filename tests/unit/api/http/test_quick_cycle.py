@@ -99,7 +99,12 @@ def test_whatever_headers_there_are_the_bytes_are_those_of_uvicorn(headers: list
 
 def test_a_usual_answer_is_put_together_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Header] = []
-    monkeypatch.setattr(quick_cycle, "_line", lambda header: asked.append(header) or b"x: y\r\n")
+
+    def write(header: Header) -> bytes:
+        asked.append(header)
+        return b"x: y\r\n"
+
+    monkeypatch.setattr(quick_cycle, "_line", write)
     sent = answer(QuickCycle, 200, [*PLAIN, LENGTH], [b"null"])[0]
     assert (len(asked), sent) == (4, b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 4 + b"\r\nnull")
 
