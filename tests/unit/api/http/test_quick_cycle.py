@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.http import quick_cycle
 from api.http.asgi import Header
-from api.http.quick_cycle import QuickCycle
+from api.http.quick_cycle import LONG, QuickCycle
 
 DATE: Header = (b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")
 PLAIN: list[Header] = [(b"content-type", b"application/json"), (b"etag", b'W/"1"')]
@@ -113,3 +113,10 @@ def test_every_request_is_logged_by_uvicorn_if_it_is_asked_to(caplog: pytest.Log
     caplog.set_level(logging.INFO)
     check_same(200, [*PLAIN, LENGTH], [b"null"], access_log=True)
     assert len(caplog.records) == 2
+
+
+def test_long_lines_are_not_kept() -> None:
+    quick_cycle._line.cache_clear()
+    for size in (10, LONG):
+        check_same(200, [LENGTH, (b"x-request-id", b"a" * size)], [b"null"])
+        assert (quick_cycle._line.cache_info().currsize > 0) == (size < LONG)
