@@ -18,6 +18,7 @@ from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.logs import LogSink, log_to_stderr, say_why
 from sluice.adapters.metrics import Metrics
+from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.large_blocks import return_large_blocks
@@ -132,7 +133,9 @@ def main() -> int:
         settings = load_settings()
         log_to_stderr(settings.log_level)
         return_large_blocks()
-        uvloop.run(serve(settings, load_checked(settings.handlers, settings.start_s)))
+        registry = load_checked(settings.handlers, settings.start_s)
+        tell_arrays_by_type()
+        uvloop.run(serve(settings, registry))
     except StartRefused as error:
         say_why(error)
         return 2

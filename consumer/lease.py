@@ -160,8 +160,8 @@ class Lease:
         self._asked_for.clear()  # before the look: what is asked for while it is under way may be too late for it
         asked = {attempt.claim: attempt for attempt in self._held if not attempt.cancel_reported}
         for claim in await store.find_cancels(list(asked)):
-            attempt = asked[claim]
-            if attempt in self._held:
+            attempt = asked.get(claim)
+            if attempt is not None and attempt in self._held:
                 attempt.cancel_reported = True
                 self._on_cancel(attempt)
 

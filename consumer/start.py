@@ -33,6 +33,7 @@ from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
+from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.core.catalogue import KindInfo
 from sluice.core.lane_gauges import show_lane_gauges
@@ -57,10 +58,12 @@ DEBUG_LEASE_S = 3_600.0
 
 
 def prepare(debug: bool = False) -> Settings:
-    """Read the settings and log as they say. Raises StartRefused."""
+    """Read the settings, log as they say, and tune the driver. Raises StartRefused."""
     settings = load_settings()
     if debug:
         settings = settings.model_copy(update={"lease_s": DEBUG_LEASE_S})
+    else:
+        tell_arrays_by_type()
     log_to_stderr(settings.log_level)
     return settings
 

@@ -6,7 +6,6 @@ Used wherever a handler runs: in the consumer, in a child process and in users' 
 from __future__ import annotations
 
 import math
-import re
 from types import CoroutineType
 from typing import Any
 
@@ -23,8 +22,6 @@ from sluice.output_check import check_written, escape, find
 MAX_OUTPUT = 1024 * 1024
 """Bytes of JSON that one output may have; store larger things elsewhere and return where."""
 
-_may_be_infinite = re.compile(b'null|NaN|Infinity|"None"').search
-"""Finds how pydantic writes NaN and infinity, the last as a key."""
 
 IS_ASYNC = "a decorator between @handler and an 'async def' has to be 'async def' as well"
 
@@ -56,7 +53,8 @@ def write_output(handler: AnyHandler, value: Any) -> bytes:
     raw = _serialised(model, value)
     if len(raw) > MAX_OUTPUT:
         raise BadOutput(f"The output has {len(raw)} bytes; at most {MAX_OUTPUT} are kept.")
-    if _may_be_infinite(raw):
+    # How pydantic writes NaN and infinity, the last as a key. One look for all of them would take ten times as long.
+    if b"null" in raw or b"NaN" in raw or b"Infinity" in raw or b'"None"' in raw:
         _refuse_infinite(value)
     try:
         check_written(model, raw)

@@ -35,17 +35,17 @@ class QuickCycle(RequestResponseCycle):
     def _send_head(self, message: Any) -> bool:
         if self.flow.write_paused or self.disconnected or self.access_log or not self.keep_alive:
             return False
-        status, headers = message["status"], message.get("headers", ())
+        status, headers = message["status"], message["headers"]
         lines = [STATUS_LINE[status], *map(_line, self.default_headers), *map(_line, headers), b"\r\n"]
-        length = dict(headers).get(LENGTH)
-        if b"" in lines or (length is None and status not in BODILESS):
-            return False
-        if length is not None:
-            self.expected_content_length, self.chunked_encoding = int(length), False
-        self.response_started, self.waiting_for_100_continue = True, False
         head = b"".join(lines)
         if len(head) > LONG:
             _line.cache_clear()
+        lengths = [value for name, value in headers if name == LENGTH]
+        if b"" in lines or (len(lengths) != 1 and (lengths or status not in BODILESS)):
+            return False
+        for length in lengths:
+            self.expected_content_length, self.chunked_encoding = int(length), False
+        self.response_started, self.waiting_for_100_continue = True, False
         self.transport.write(head)
         return True
 
@@ -54,6 +54,7 @@ class QuickCycle(RequestResponseCycle):
 def _line(header: Header) -> bytes:
     """Write a line; empty if the header is not for everyone to write."""
     name, value = header
-    if name in READ_BY_UVICORN or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+    unusual = name in READ_BY_UVICORN or not name.islower() or (name == LENGTH and not value.isdigit())
+    if unusual or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
         return b""
     return b"%b: %b\r\n" % (name, value)

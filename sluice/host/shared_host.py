@@ -98,7 +98,6 @@ class SharedHost:
                 self._start(Request(*values))
             elif word == "cancel" and (run := self._runs.get(values[0])):
                 run.stop(Released())
-        self._left_behind.look()
 
     def tick(self) -> None:
         """Send progress that waited, and what this process uses; mend what a job has done to what all need."""
@@ -168,6 +167,7 @@ class SharedHost:
     def _start(self, request: Request) -> None:
         try:
             run = self._runs[request.number] = self._make_run(request)
+            self._left_behind.look()
         except KindUnknown as error:  # its module has changed since another host listed it
             self._gather_ending(request.number, error)
             return

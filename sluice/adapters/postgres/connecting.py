@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 else:
     Connection = asyncpg.Connection
 
-# Of each element of each array, the driver asks two abstract base classes whether it is an array, too. That is Python code, and was
-# 7 % of all that an api process does. Statements get only lists and tuples, which it asks for at no cost.
-vars(protocol).update(dict.fromkeys(("IterableABC", "SizedABC"), (list, tuple)))
-
 STAGGER_S = 0.1
 """Seconds until the next host is tried beside one that does not answer: a request that needs a connection waits meanwhile."""
 
@@ -39,6 +35,14 @@ SETTINGS = {
     "jit": "off",
 }
 """What every session is given. Behind a pooler that shares sessions it may be lost, which the checks of the server find."""
+
+
+def tell_arrays_by_type() -> None:
+    """Have the driver take lists and tuples for arrays, and nothing else. Not for a process in which users' code may use it, too.
+
+    Of each element of each array it asks two abstract base classes else: Python code, and 7 % of all that an api does.
+    """
+    vars(protocol).update(dict.fromkeys(("IterableABC", "SizedABC"), (list, tuple)))
 
 
 class SessionConnection(Connection):

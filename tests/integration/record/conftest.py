@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from infra.local.servers import Servers
+from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from tests.integration.record.record_fixture import Record, open_record
 from tests.support.servers import empty_postgres
+
+tell_arrays_by_type()  # as the processes do, so that no statement is given anything else
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ LENGTH: Header = (b"content-length", b"4")
 NAMES = st.sampled_from(
     [b"etag", b"location", b"connection", b"transfer-encoding", b"bad name", b"x-request-id"]
 )
-VALUES = st.sampled_from([b"", b"keep-alive", b"close", b"chunked", b"a\r\nb: c", b"\xff", b'"1"'])
+VALUES = st.sampled_from([b"0", b"4", b"keep-alive", b"close", b"chunked", b"4\r\nb: c", b"\xff", b'"1"'])
 
 
 class Wire:
@@ -72,7 +72,7 @@ def answer(
 
     try:
         asyncio.run(send())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         return wire.sent, wire.closed, cycle.response_complete, str(error)
     return wire.sent, wire.closed, cycle.response_complete, None
 
