@@ -18,7 +18,7 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 PAUSE_S = 0.5
 """Seconds until a record that did not answer is asked again."""
 DOUBT_S = 30.0
-"""Seconds for which a pull without a reply may take to commit: a lease that cannot be renewed for so long is lost anyway."""
+"""Seconds for which a call without a reply may take to commit, as it may reach PostgreSQL after what was sent later: a lease that cannot be renewed for so long is lost anyway."""
 
 
 class Claims:
@@ -52,6 +52,7 @@ class Claims:
             jobs = await self._jobs.claim(ids, self._kinds)
         except Exception as error:  # noqa: BLE001  nobody would notice a lane that died
             report_unforeseen(self._telemetry, "claim", error)
+            self._doubt(slots)
             jobs = await self._claim_again(slots, ids)
         self._telemetry.emit(Event.CLAIMED, len(jobs))
         return jobs
@@ -66,7 +67,7 @@ class Claims:
             return await self._jobs.pull(lane, limit, self._kinds, turns)
         except Exception as error:  # noqa: BLE001  as above
             report_unforeseen(self._telemetry, "pull", error)
-            self._doubts[lane] = monotonic() + self._doubt_s
+            self._doubt(slots)
         found: list[Job] = []
 
         async def recover() -> None:
@@ -76,7 +77,7 @@ class Claims:
         return found
 
     def in_doubt(self, lane: str) -> bool:
-        """Tell whether there may be claims of this lane that are not in hand: of a pull without a reply that commits late."""
+        """Tell whether there may be claims of this lane that are not in hand: of a call without a reply that commits late."""
         return lane in self._doubts
 
     async def find_late(self, lane: str, limit: int) -> list[Job]:
@@ -109,6 +110,9 @@ class Claims:
         report_failed(self._telemetry, jobs)
         self._announcer.jobs_changed(*jobs)
 
+    def _doubt(self, slots: LaneSlots) -> None:
+        self._doubts[slots.lane.name] = monotonic() + self._doubt_s
+
     async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         found: list[Job] = []
 
@@ -140,5 +144,6 @@ class Claims:
                 await act()
             except Exception as error:  # noqa: BLE001  as above
                 report_unforeseen(self._telemetry, step, error)
+                self._doubt(slots)
             else:
                 return

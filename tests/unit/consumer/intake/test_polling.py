@@ -273,6 +273,23 @@ async def test_a_pull_that_commits_after_it_was_looked_for_is_found_later(
     assert (consumer.store.calls["recover_lane_claims"], consumer.slots.busy) == (looks, 0)
 
 
+@pytest.mark.parametrize("rest_s", [(0.001, 0.002)])
+async def test_a_claim_that_reaches_the_record_after_it_was_made_again_is_found_later(
+    consumer: PollingConsumer,
+) -> None:
+    gate = Gate()
+    consumer.script["claim"].append(late(gate))
+    job_id = consumer.job("shut", state=JobState.SCHEDULED)
+    consumer.bring(job_id)
+    await consumer.store.called("recover_lost_claims", 1)
+    consumer.record.change(consumer.record.jobs[job_id], state=JobState.QUEUED)  # due, or released
+    gate.open.set()
+    await until(lambda: AT_WORK == ["shut"])
+    assert (consumer.record.jobs[job_id].fence, consumer.slots.busy) == (1, 1)
+    DOORS["shut"].set()
+    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims.in_doubt("default"))
+
+
 async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(consumer: PollingConsumer) -> None:
     running = consumer.job("shut")
     await consumer.begin()
