@@ -16,7 +16,7 @@ with waiting as materialized (
         ('fire-schedules', 1, exists (select from schedules where next_at <= now() and not paused)),
         ('rescue', 1, exists (select from consumers where lease_until < clock_timestamp()
                                                       and coalesce(rescue_until, '-infinity') < clock_timestamp())),
-        ('find-lost', 1, exists (select from waiting) and not exists (select from outbox where due <= now())),
+        ('find-lost', 1, exists (select from waiting) and not exists (select from outbox where due <= now() - interval '5 seconds')),
         ('count', case when exists (select from waiting) then 1 else 60 end, true),
         ('prune-jobs', 1, (select id from jobs where expires_at < now() order by expires_at limit 1) is not null),
         ('prune-keys', 1, (select key from idempotency_keys
