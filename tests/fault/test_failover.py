@@ -21,12 +21,13 @@ import pytest
 import redis.asyncio as redis
 
 from infra.local.servers import Servers
-from sluice.core.errors import ServerAway
+from sluice.core.errors import OutcomeUnknown, ServerAway
 from sluice.core.lifecycle import succeeded
 from tests.fault.claims import check_claims
 from tests.fault.jobs import submit, until_running
 from tests.integration.record.record_fixture import open_record
 from tests.support.job_client import KINDS, SUM, WAIT, submit_failing
+from tests.support.make_jobs import new_job
 from tests.support.proxy import Proxies, Proxy
 from tests.support.servers import empty, proxied_urls
 from tests.support.stack import Stack
@@ -167,6 +168,26 @@ async def test_a_success_that_no_standby_has_answers_no_same_work(replicated: Re
             return False
 
         await until_found(is_found)
+
+
+async def test_a_commit_whose_wait_for_a_standby_is_cancelled_is_not_taken_for_one(
+    replicated: ReplicatedServers,
+) -> None:
+    """PostgreSQL answers it like any other, after a notice."""
+    await empty(replicated.servers)
+    async with open_record(replicated.servers, accept_budget_s=60) as record:
+        await asyncio.to_thread(replicated.standby.kill)
+        accepting = asyncio.create_task(record.store.accept([new_job()]))
+
+        async def is_cancelled() -> bool:
+            waits = "from pg_stat_activity where wait_event = 'SyncRep'"
+            return bool(await record.sql.fetchval(f"select bool_or(pg_cancel_backend(pid)) {waits}"))
+
+        await until_found(is_cancelled)
+        with pytest.raises(OutcomeUnknown):
+            await accepting
+        await asyncio.to_thread(replicated.standby.start)
+        assert len((await record.store.accept([new_job()])).ids) == 1
 
 
 async def shown(client: httpx2.AsyncClient, link: str) -> tuple[int, str | None]:

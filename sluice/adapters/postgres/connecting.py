@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from asyncio.staggered import staggered_race
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -47,7 +49,29 @@ def tell_arrays_by_type() -> None:
 
 class SessionConnection(Connection):
     """Names prepared statements as no other connection does: behind a pooler that loses them, the driver's own names (a number
-    counted in each process) would now and then run another statement instead of none."""
+    counted in each process) would now and then run another statement instead of none.
+
+    A COMMIT that waits for a standby may be cancelled, and is then answered like any other, after a notice: what it wrote may be lost.
+    """
+
+    _unreplicated = False
+
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *more: Any) -> None:
+        super().__init__(protocol, transport, *more)
+        _forget_what_is_not_taken(transport.get_extra_info("socket"))
+
+    async def fetch(self, *args: Any, **options: Any) -> list[asyncpg.Record]:  # type: ignore[override]  # as it is
+        """Fetch rows. Raises StatementCompletionUnknownError if the COMMIT waits for its standby no longer."""
+        self._unreplicated = False
+        rows: list[asyncpg.Record] = await super().fetch(*args, **options)
+        if self._unreplicated:
+            raise asyncpg.StatementCompletionUnknownError("the COMMIT was told not to wait for its standby")
+        return rows
+
+    def _process_log_message(self, fields: dict[str, str], last_query: str) -> None:
+        """Take in a notice. Its routine (syncrep.c of PostgreSQL) has the same name in every language."""
+        self._unreplicated |= fields.get("R") == "SyncRepWaitForLSN"
+        super()._process_log_message(fields, last_query)  # type: ignore[misc]  # the stubs lack it
 
     def _get_unique_id(self, prefix: str) -> str:
         return f"sluice_{prefix}_{token_hex(8)}"
@@ -78,6 +102,13 @@ async def open_session(
         connection.terminate()
         raise
     return connection
+
+
+def _forget_what_is_not_taken(sock: socket.socket) -> None:
+    """Have the system end a connection whose server takes nothing for some seconds: it would still send statements a minute later,
+    which nobody waits for any more (Linux only)."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SETTINGS["tcp_user_timeout"]))
 
 
 def _summary(hosts: Iterable[str], errors: Iterable[Exception | None]) -> Exception:

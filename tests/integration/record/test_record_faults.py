@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from uuid import UUID
@@ -11,7 +12,7 @@ import pytest
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres import pool
-from sluice.adapters.postgres.connecting import SETTINGS
+from sluice.adapters.postgres.connecting import SETTINGS, connect_to_primary
 from sluice.adapters.postgres.pool import Database
 from sluice.core.errors import BadRow, OutcomeUnknown, ServerAway, TryAgain
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -211,3 +212,12 @@ async def test_closing_cuts_off_what_is_stuck(servers: Servers) -> None:
         assert watch.seconds < 2 + SLACK_S
         with pytest.raises(ServerAway):
             await stuck
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
+async def test_what_postgresql_does_not_take_is_not_sent_to_it_a_minute_later(record: Record) -> None:
+    """A claim that came so late would be in nobody's hand."""
+    connection = await connect_to_primary(record.settings.postgres_url.get_secret_value())
+    sock = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # the driver's own
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
+    await connection.close()
