@@ -170,7 +170,7 @@ class Submission:
         job = (await self._store.look_up([use.job_id])).get(use.job_id)
         if job is not None:
             return SubmitResult(render(job), replayed=True)
-        if time() - made_at(use.job_id) > ORPHAN_S:
+        if self._now() - made_at(use.job_id) > ORPHAN_S:
             raise JobExpired
         return None
 

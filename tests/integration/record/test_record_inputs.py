@@ -101,6 +101,15 @@ async def test_work_that_is_under_way_already_leaves_no_input_behind(record: Rec
 
 
 @sizes
+async def test_two_requests_that_take_over_one_key_in_one_batch_have_one_input(
+    record: Record, size: int
+) -> None:
+    new = new_job(input=of(size), key="k", request_hash=b"h")
+    assert (await record.store.accept([new, new])).ids == {new.id}
+    assert await apart(record) == {new.id for _ in range(size > SHORT_INPUT)}
+
+
+@sizes
 @pytest.mark.parametrize("many", [False, True])
 async def test_a_job_that_is_tried_again_has_an_input_of_its_own(
     record: Record, size: int, many: bool

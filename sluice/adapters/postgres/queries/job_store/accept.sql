@@ -4,7 +4,7 @@
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
 -- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
 -- skipped points to a job that is not there: the next try points it to another job, or inserts its job. Only one of these comes to
--- pass, as each changes the row of the key.
+-- pass, as each changes the row of the key. Two tries in one batch have the same id.
 -- Returns one row per message, and one without id that lists the scheduled jobs.
 with incoming as materialized (
     select *, coalesce(now() + delay_s * interval '1 second', run_at) as start_at
@@ -37,6 +37,7 @@ with incoming as materialized (
 ), long as (
     insert into inputs (id, input)
     select id, incoming.input from accepted join incoming using (id) where length(incoming.input) > $23::int
+    on conflict do nothing
 ), placed as (
     select id, lane, priority,
            (row_number() over (partition by lane, priority order by id) - 1) / ids_per_message as message
