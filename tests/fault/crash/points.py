@@ -86,7 +86,7 @@ POINTS: Mapping[str, Point] = {
     "FP9": Point("delivered, before the claim", "consumer", _STORE + "claim", "before"),
     "FP10": Point("claimed, before the acknowledgement", "consumer", _STORE + "claim", "after", found_work),
     "FP11": Point("acknowledged, before the start", "consumer", "consumer.hosts.hosts:Hosts.run", "before"),
-    "FP12": Point("in the handler", "consumer", "consumer.hosts.host:Host.run", "under way", work="naps"),
+    "FP12": Point("in the handler", "consumer", "consumer.hosts.in_hand:InHand.run", "under way", work="naps"),
     "FP13": Point("done, before the settling", "consumer", _STORE + "settle", "before"),
     "FP14 accept": Point(
         "accept sent, its reply cut", "api", _FETCH, "under way", _sends("accept")
