@@ -79,7 +79,8 @@ def leave_timer(number: int) -> None:
     """Leave a timer that sends this signal, which Python does not know of."""
     libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
     libc.timer_create(1, ctypes.byref(Event(None, number, 0)), ctypes.byref(timer))
-    libc.timer_settime(timer, 0, ctypes.byref((ctypes.c_long * 4)(0, 50_000_000, 0, 50_000_000)), None)
+    soon_ns = int(SOON_S * 1e9)
+    libc.timer_settime(timer, 0, ctypes.byref((ctypes.c_long * 4)(0, soon_ns, 0, soon_ns)), None)
 
 
 @hostile(*EVERYWHERE, ends=succeeds())
