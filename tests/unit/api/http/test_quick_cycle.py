@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -20,7 +20,7 @@ PLAIN: list[Header] = [(b"content-type", b"application/json"), (b"etag", b'W/"1"
 LENGTH: Header = (b"content-length", b"4")
 
 NAMES = st.sampled_from(
-    [b"etag", b"location", b"connection", b"transfer-encoding", b"bad name", b"x-request-id"]
+    [b"etag", b"Location", b"connection", b"Connection", b"Transfer-Encoding", b"bad name", b"content-length"]
 )
 VALUES = st.sampled_from([b"0", b"4", b"keep-alive", b"close", b"chunked", b"4\r\nb: c", b"\xff", b'"1"'])
 
@@ -92,9 +92,19 @@ def test_every_answer_has_the_bytes_that_uvicorn_writes(
     check_same(status, headers, bodies, method=method, keep_alive=keep_alive)
 
 
+@example([(b"content-length", b"0")])
+@example([(b"content-length", b"4")])
+@example([(b"content-length", b"four")])
+@example([(b"Connection", b"close")])
+@example([(b"transfer-encoding", b"chunked")])
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=4))
 def test_whatever_headers_there_are_the_bytes_are_those_of_uvicorn(headers: list[Header]) -> None:
     check_same(200, [*headers, LENGTH], [b"null"])
+
+
+@pytest.mark.parametrize("length", [b"", b"four", b"-4", b" 4"])
+def test_a_length_that_is_no_number_is_left_to_uvicorn(length: bytes) -> None:
+    check_same(200, [(b"content-length", length)], [b"null"])
 
 
 def test_a_usual_answer_is_put_together_quickly(monkeypatch: pytest.MonkeyPatch) -> None:

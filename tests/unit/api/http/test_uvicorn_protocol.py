@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from httptools import HttpResponseParser
 
+from api.http import quick_cycle
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
 from api.http.edge import EdgeMiddleware
 from api.http.joined_writes import JoinedWrites
@@ -177,6 +178,15 @@ async def test_a_small_answer_is_one_write() -> None:
             assert await Answers(1).read(reader) == [b"%02d" % number]
     assert len(server.writes) == 3
     assert all(each.startswith(b"HTTP/1.1 200") for each in server.writes)
+
+
+async def test_the_head_of_a_usual_answer_is_made_of_lines_that_are_kept() -> None:
+    quick_cycle._line.cache_clear()
+    async with serving(small) as server, server.connected() as (reader, writer):
+        for _ in range(2):
+            writer.write(ask("/01"))
+            await Answers(1).read(reader)
+    assert quick_cycle._line.cache_info().hits > 0
 
 
 async def test_a_streamed_answer_goes_out_as_its_parts_come() -> None:

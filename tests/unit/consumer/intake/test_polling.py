@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from consumer.intake.polling import FallbackPoller
+from sluice.core.errors import ServerAway
 from sluice.core.job import JobState
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
@@ -288,6 +289,17 @@ async def test_a_claim_that_reaches_the_record_after_it_was_made_again_is_found_
     assert (consumer.record.jobs[job_id].fence, consumer.slots.busy) == (1, 1)
     DOORS["shut"].set()
     await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims.in_doubt("default"))
+
+
+async def test_each_claim_that_is_made_again_is_doubted_anew(consumer: PollingConsumer) -> None:
+    async def fail_later(_: object) -> None:
+        consumer.claims._doubts.clear()  # as if the time for the first were over
+        raise ServerAway("postgresql")
+
+    consumer.script["claim"] += [refused(), fail_later]
+    consumer.bring(consumer.job("open", state=JobState.SCHEDULED))
+    await consumer.store.called("recover_lost_claims", 1)
+    assert consumer.claims.in_doubt("default")
 
 
 async def test_what_is_in_hand_is_not_taken_for_a_lost_pull(consumer: PollingConsumer) -> None:
