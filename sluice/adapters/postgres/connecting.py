@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from asyncpg.protocol import protocol
+from asyncpg.protocol import protocol as driver
 
 from sluice.core.addresses import host_of, split_hosts
 
@@ -44,7 +44,7 @@ def tell_arrays_by_type() -> None:
 
     Of each element of each array it asks two abstract base classes else: Python code, and 7 % of all that an api does.
     """
-    vars(protocol).update(dict.fromkeys(("IterableABC", "SizedABC"), (list, tuple)))
+    vars(driver).update(dict.fromkeys(("IterableABC", "SizedABC"), (list, tuple)))
 
 
 class SessionConnection(Connection):
@@ -60,7 +60,7 @@ class SessionConnection(Connection):
         super().__init__(protocol, transport, *more)
         _forget_what_is_not_taken(transport.get_extra_info("socket"))
 
-    async def fetch(self, *args: Any, **options: Any) -> list[asyncpg.Record]:  # type: ignore[override]  # as it is
+    async def fetch(self, *args: Any, **options: Any) -> list[asyncpg.Record]:  # type: ignore[override]  # the stubs name every option
         """Fetch rows. Raises StatementCompletionUnknownError if the COMMIT waits for its standby no longer."""
         self._unreplicated = False
         rows: list[asyncpg.Record] = await super().fetch(*args, **options)

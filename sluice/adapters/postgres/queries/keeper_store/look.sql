@@ -2,6 +2,7 @@
 -- while there is nothing to do. A turn in the future is none: the clock has gone back, perhaps with a failover. Each look is for
 -- the first in an order, so that no index may serve in which all has to be read.
 -- $1: names of duties, and $2: the seconds from one turn to the next; $3: seconds for which idempotency keys are kept.
+-- Lost messages are looked for unless there is a backlog: what became due a moment ago, as retries do all the time, is none.
 -- Returns the duties that are this keeper's turn, and how many consumers there are.
 with waiting as materialized (
     select lane from jobs where queued_at is not null and finished_at is null order by lane, kind, handler_version, priority, offered_until limit 1
