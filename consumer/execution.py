@@ -114,6 +114,7 @@ class Execution:
         freed = False
         try:
             ending = await self._perform(attempt, slots)
+            self._lease.drop(attempt)  # it has kept its limits, however long the record takes
             transition = self._judge(attempt, ending)
             if self._settling.has_room:  # else results would gather that are not written
                 freed = True
@@ -122,7 +123,6 @@ class Execution:
         finally:  # whatever went wrong: a lease that nobody uses is not kept alive
             if not freed:
                 slots.free()
-            self._lease.drop(attempt)
             del self._held[attempt.claim]
 
     def _judge(self, attempt: Attempt, ending: Ending) -> Transition:

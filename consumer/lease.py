@@ -153,7 +153,8 @@ class Lease:
         if news:
             moved = await store.store_progress({attempt.claim: new for attempt, new in news.items()})
             for attempt, new in news.items():
-                attempt.stored = new
+                if attempt.claim.id in moved:
+                    attempt.stored = new
             self._on_moved(moved)
 
     async def _ask_for_cancels(self, store: LeaseStore) -> None:

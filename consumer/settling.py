@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.failure_report import report_failure, report_unforeseen
-from sluice.core.errors import BadRow
+from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
@@ -17,8 +18,10 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 
 MOST_UNWRITTEN = 8 * 1024 * 1024
 """Bytes of endings from which on a slot is free only when its ending is written."""
-PAUSE_S = 0.25
-"""Seconds until an ending that the record did not take is tried again."""
+PAUSES_S = (0.01, 0.03, 0.1, 0.25)
+"""Seconds until an ending that the record did not take is tried again, the last of them ever after."""
+REPORTED = 120
+"""Tries after which a job that stays locked is reported: half a minute."""
 MOST_REFUSALS = 20
 """How often the record may refuse an ending."""
 REFUSED = Failure("bad-output", "The record refuses what the handler returned")
@@ -36,10 +39,14 @@ class Settling:
     """Writes the endings of all attempts of this consumer."""
 
     def __init__(
-        self, store: JobStore, announcer: Announcer, telemetry: Telemetry, pause_s: float = PAUSE_S
+        self,
+        store: JobStore,
+        announcer: Announcer,
+        telemetry: Telemetry,
+        pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self._store, self._announcer, self._telemetry = store, announcer, telemetry
-        self._pause_s = pause_s
+        self._pauses_s = pauses_s
         self._endings: SplitBatcher[Transition, Settled | None] = SplitBatcher(
             "settle", self._write, Limits(waiting=100_000), _size, telemetry.count_batch
         )
@@ -67,17 +74,18 @@ class Settling:
         while True:
             tries += 1
             try:
-                settled = await self._endings.put(ending)
-                if settled is None and tries > 1:
-                    settled = await self._find_own_write(ending)
+                settled = await self._endings.put(ending) or await self._find_own_write(ending)
                 break
             except BadRow as error:
                 refusals += 1
                 if refusals >= MOST_REFUSALS:
                     ending = failed(attempt.job, REFUSED._replace(detail=str(error)))
+            except TryAgain as error:
+                if tries % REPORTED == 0:
+                    self._telemetry.emit(Event.DUTY_FAILED, duty="settle", why=str(error))
             except Exception as error:  # noqa: BLE001  nobody would notice an ending that was dropped
                 report_unforeseen(self._telemetry, "settle", error)
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(self._pauses_s[min(tries, len(self._pauses_s)) - 1])
         self._report(attempt.job, ending, settled)
 
     async def drain(self) -> None:
@@ -105,7 +113,12 @@ class Settling:
         return found
 
     async def _find_own_write(self, ending: Transition) -> Settled | None:
-        """Find out whether a refused ending is this process's own earlier write, whose reply was lost."""
+        """Find out whether an ending that was left out is this process's own earlier write, whose reply was lost.
+
+        Raises TryAgain if it was left out because the job is locked: by progress that is being stored, a cancel, or a stranger.
+        """
+        if any(job.claim == ending[:3] for job in await self._store.recover_lost_claims([ending.id])):
+            raise TryAgain(f"job {ending.id} is locked")
         job = (await self._store.look_up([ending.id])).get(ending.id)
         if job is None or (job.fence, job.error) != (ending.fence, ending.error):
             return None

@@ -117,11 +117,11 @@ class Claims:
         found: list[Job] = []
 
         async def claim_and_recover() -> None:
-            """The look comes last: the claim waits for a lost one that is still being committed, and is then void.
+            """The look comes last, and alone counts: what was claimed before it may have been under a lease that is lost by now.
 
-            It alone counts: what was claimed before it may have been under a lease that is lost by now.
+            Jobs that are locked, by a lost claim that is being committed, say, are left to the looks for late ones and for lost messages.
             """
-            await self._jobs.claim(ids, self._kinds)
+            await self._jobs.claim(ids, self._kinds, skip_locked=True)
             found.extend(await self._recover(partial(self._jobs.recover_lost_claims, ids)))
 
         await self._try_until_answered(slots, "claim", claim_and_recover)

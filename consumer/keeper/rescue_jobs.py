@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
+from sluice.core.errors import TryAgain
 from sluice.core.job import Job, JobState
 from sluice.core.ports import DocumentCache, KeeperStore
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -41,12 +42,17 @@ class RescueJobs:
         return await self._store.find_held_jobs(leases)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
-        """Rescue those of these jobs that still run under these leases; returns how many that are."""
+        """Rescue those of these jobs that still run under these leases; returns how many that are.
+
+        Raises TryAgain if these are not all: some are locked by somebody else, or have just ended.
+        """
         rescued = 0
         for start in range(0, len(ids), AT_ONCE):
             jobs = await self._store.rescue(ids[start : start + AT_ONCE], leases)
             await self._report(jobs)
             rescued += len(jobs)
+        if rescued < len(ids):
+            raise TryAgain(f"{len(ids) - rescued} jobs are locked, or have just ended")
         return rescued
 
     async def _report(self, jobs: Sequence[Job]) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from sluice.core.errors import ServerAway
+from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import TERMINAL, Accepted, IdempotencyKeyUse, Job, JobState, Message, NewJob, as_accepted
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import DEADLINE_PASSED, Transition
@@ -29,6 +29,7 @@ class FakeRecord:
         self.uses: dict[tuple[str, str], IdempotencyKeyUse] = {}
         self.outbox: dict[int, Message] = {}
         self.owned: set[str] = set()
+        self.locked: set[str] = set()
         self.lease = uuid4()
         self.offered: dict[str, datetime] = {}
         self.served = {"demo.sum": 1, "demo.sleep": 1}
@@ -81,10 +82,14 @@ class FakeRecord:
         for each in outbox_ids:
             self.outbox.pop(each, None)
 
-    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+    async def claim(
+        self, ids: Sequence[str], kinds: Mapping[str, int], *, skip_locked: bool = False
+    ) -> list[Job]:
         """Queued jobs of these kinds, up to their versions, that are not overdue."""
         self.check()
-        found = [self.jobs[each] for each in sorted(ids) if each in self.jobs]
+        if not skip_locked and self.locked.intersection(ids):
+            raise TryAgain("locked")
+        found = [self.jobs[each] for each in sorted(ids) if each in self.jobs and each not in self.locked]
         return [self._claim(job, kinds) for job in found if self._may_be_had(job, kinds)]
 
     async def read_input(self, job_id: str) -> bytes:
@@ -131,7 +136,9 @@ class FakeRecord:
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """Endings, guarded by fence and state."""
         self.check()
-        return [self._settle(each) for each in transitions if self._holds(each)]
+        return [
+            self._settle(each) for each in transitions if self._holds(each) and each.id not in self.locked
+        ]
 
     def add(self, job: Job, **changes: Any) -> str:
         """A job as it stands; returns its id."""

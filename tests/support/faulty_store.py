@@ -94,10 +94,10 @@ class FaultyStore(Generic[T]):
         return port
 
     def _step(self, name: str) -> Callable[..., Awaitable[Any]]:
-        async def call(_: T, *args: Any) -> Any:
+        async def call(_: T, *args: Any, **options: Any) -> Any:
             step = self.script[name].popleft() if self.script[name] else _plainly
             try:
-                return await step(lambda: getattr(self.record, name)(*args))
+                return await step(lambda: getattr(self.record, name)(*args, **options))
             finally:
                 self.calls[name] += 1
                 async with self._moved:

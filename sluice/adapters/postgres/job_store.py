@@ -63,8 +63,11 @@ class PostgresJobStore(Store):
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         await self.ask("delete_dispatched", outbox_ids)
 
-    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
-        return await self._ask_mine("claim", ids, list(kinds), self._hold_s, list(kinds.values()))
+    async def claim(
+        self, ids: Sequence[str], kinds: Mapping[str, int], *, skip_locked: bool = False
+    ) -> list[Job]:
+        query = "claim_unlocked" if skip_locked else "claim"
+        return await self._ask_mine(query, ids, list(kinds), self._hold_s, list(kinds.values()))
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:
         return await self._ask_mine("recover_lost_claims", ids)

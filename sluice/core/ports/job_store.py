@@ -51,9 +51,12 @@ class JobStore(Protocol):
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Delete outbox rows whose messages RabbitMQ has confirmed."""
 
-    async def claim(self, ids: Sequence[str], kinds: Mapping[str, int]) -> list[Job]:
+    async def claim(
+        self, ids: Sequence[str], kinds: Mapping[str, int], *, skip_locked: bool = False
+    ) -> list[Job]:
         """Take queued jobs of these kinds, up to their versions, raising their fence; ids that are not returned could not be claimed.
 
+        Waits for jobs that are locked, and raises TryAgain if that takes seconds; with `skip_locked` they are not returned.
         A job of an older version loses its fingerprint: its result is none of that version.
         A job whose input is longer than 64 KiB comes without it, as from every method that hands out jobs to run.
         """
@@ -68,7 +71,7 @@ class JobStore(Protocol):
         """Read those of these jobs that this process already holds: claims whose reply was lost."""
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
-        """Write endings, guarded by fence, owner and state; refused ones are left out."""
+        """Write endings, guarded by fence, owner and state; those are left out that are refused, or whose jobs are locked."""
 
     async def pull(
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]

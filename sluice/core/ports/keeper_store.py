@@ -36,7 +36,7 @@ class KeeperStore(StatisticsStore, Protocol):
         """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another keeper looks."""
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
-        """Queue, fail or cancel those of these jobs that run under these leases; returns them as they are now."""
+        """Queue, fail or cancel those of these jobs that run under these leases and are not locked; returns them as they are now."""
 
     async def drop_leases(self, leases: Sequence[str]) -> None:
         """Forget leases under which no job runs any more."""

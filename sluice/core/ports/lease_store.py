@@ -21,7 +21,7 @@ class LeaseStore(Protocol):
         """Find those of these claims whose clients have asked for a cancel."""
 
     async def store_progress(self, progress: Mapping[Claim, bytes]) -> dict[str, int]:
-        """Store progress (JSON) of claims that still hold; returns the new version of each job."""
+        """Store progress (JSON) of claims that still hold and whose jobs are not locked; returns the new version of each job."""
 
     async def end(self) -> None:
         """End the lease, as soon as no claim under it can be under way."""

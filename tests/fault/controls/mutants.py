@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     Mutant(
         "a consumer runs jobs of a newer version of their kind than it has",
-        (Cut(f"{_QUERIES}/job_store/claim.sql", "handler_version <= :version_here", ":version_here is not null"),),
+        (Cut(f"{_QUERIES}/fragments/claimable.sql", "handler_version <= :version_here", ":version_here is not null"),),
         ("tests/contract/test_job_store.py::test_only_a_version_that_is_not_older_runs_a_job",),
     ),
     Mutant(

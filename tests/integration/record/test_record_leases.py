@@ -232,3 +232,19 @@ async def test_what_was_claimed_while_the_lease_was_lost_is_left_to_its_rescue(
         await way(process, job_id)
     row = await record.row(job_id)
     assert (row["state"], row["owner"]) == ("running", lease)
+
+
+async def test_progress_of_a_locked_job_holds_up_that_of_no_other(record: Record, process: Process) -> None:
+    held, free = await record.store.claim(await record.accepted(*new_jobs(2)), KINDS)
+    news = {job.claim: b"1" for job in (held, free)}
+    async with record.locked("select from jobs where id = $1 for update", held.id):
+        assert await process.lease.store_progress(news) == {free.id: 3}
+    assert await process.lease.store_progress({held.claim: b"1"}) == {held.id: 3}
+
+
+async def test_a_claim_may_leave_out_what_is_locked(record: Record, process: Process) -> None:
+    await process.lease.take()
+    held, free = await record.accepted(*new_jobs(2))
+    async with record.locked("select from jobs where id = $1 for update", held):
+        assert ids_of(await process.jobs.claim([held, free], KINDS, skip_locked=True)) == [free]
+    assert ids_of(await process.jobs.claim([held, free], KINDS, skip_locked=True)) == [held]

@@ -10,11 +10,14 @@ from uuid import UUID
 import orjson
 import pytest
 
+from consumer.keeper.rescue_jobs import RescueJobs
 from sluice.adapters.postgres.keeper_store import RESCUE_S, PostgresKeeperStore
 from sluice.core.errors import TryAgain
 from sluice.core.lifecycle import DEADLINE_PASSED, LOST_LIMIT, WORKER_LOST, Failure, succeeded
 from sluice.core.owner import Owner
+from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.record_fixture import KINDS, Record, body
+from tests.support.fakes import FakeCache
 from tests.support.leases import new_owner, rescue
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
@@ -222,32 +225,30 @@ async def test_fingerprints_that_the_record_computes_are_those_of_every_other_fa
         assert (error["type"], error["title"]) == (failure.type, failure.title)
 
 
-async def test_a_job_that_somebody_holds_is_waited_for_and_no_lease_is_lost_by_it(record: Record) -> None:
-    owner = record.another()
-    (job,) = await record.other(owner).claim(await record.accepted(), KINDS)
+async def test_a_job_that_somebody_has_locked_holds_up_no_other_and_is_rescued_later(record: Record) -> None:
+    owner, lock = record.another(), "select from jobs where id = $1 for update"
+    held, free = await record.other(owner).claim(await record.accepted(*new_jobs(2)), KINDS)
     await die(record, owner)
-    async with record.locked("select from jobs where id = $1 for update", UUID(job.id)) as rival:
-        rescuing = asyncio.create_task(record.rescue())
-        await record.until_waiting()
-        await rival.execute("commit")
-        assert ids_of(await rescuing) == [job.id]
+    duty = RescueJobs(record.keeper, FakeCache(), Telemetry(), lambda: True)
+    async with record.locked(lock, UUID(held.id)):
+        with pytest.raises(TryAgain):
+            await duty.once()
+        assert [await record.state(job.id) for job in (held, free)] == ["running", "queued"]
+        assert owner.id in await leases(record)
+    await record.sql.execute("update consumers set rescue_until = null")
+    assert (await duty.once(), await record.state(held.id)) == (1, "queued")
     assert owner.id not in await leases(record)
 
 
-async def test_a_job_that_a_new_consumer_claims_while_a_rescue_waits_for_another_is_left_to_it(
-    record: Record,
-) -> None:
-    """The rescue knows no lease that was taken after it began."""
+async def test_a_job_that_a_new_consumer_has_claimed_since_it_was_found_is_left_to_it(record: Record) -> None:
+    """Its lease is none that was over when the rescue began."""
     owner = record.another()
     first, second = await record.other(owner).claim(await record.accepted(*new_jobs(2)), KINDS)
     await die(record, owner)
-    leases = await record.keeper.take_dead_leases()
-    async with record.locked("select from jobs where id = $1 for update", UUID(first.id)) as other:
-        rescue = asyncio.create_task(record.keeper.rescue([first.id, second.id], leases))
-        await record.until_waiting()
-        await record.give_back(second)
-        again = await record.other(await new_owner(record.sql)).claim([second.id], KINDS)
-        await other.execute("commit")
-        assert ids_of(await rescue) == [first.id]
+    over = await record.keeper.take_dead_leases()
+    found = await record.keeper.find_held_jobs(over)
+    await record.give_back(second)
+    again = await record.other(await new_owner(record.sql)).claim([second.id], KINDS)
+    assert ids_of(await record.keeper.rescue(found, over)) == [first.id]
     assert (await record.job(second.id)).state == "running"
     assert ids_of(again) == [second.id]

@@ -239,6 +239,23 @@ async def test_a_job_retried_before_shows_the_same_document_at_its_end(record: R
     assert cache.documents == {job.id: render(await record.job(job.id))}
 
 
+async def test_an_ending_of_a_locked_job_holds_up_no_other_and_is_written_once_that_is_free(
+    record: Record,
+) -> None:
+    held, free = await record.claimed(), await record.claimed()
+    announcer, events = Announcer(record.store, FakeCache(), Telemetry()), Events()
+    settling = Settling(record.store, announcer, Telemetry(events))
+    endings = [(Attempt(job, describe(add_up)), succeeded(job, b"{}")) for job in (held, free)]
+    async with record.locked("select from jobs where id = $1 for update", held.id):
+        first, second = (asyncio.create_task(settling.settle(*each)) for each in endings)
+        await second
+        assert [await record.state(job.id) for job in (held, free)] == ["running", "succeeded"]
+        assert not first.done()
+    await first
+    await announcer.drain()
+    assert (await record.state(held.id), events.count(Event.STALE)) == ("succeeded", 0)
+
+
 async def test_an_ending_the_record_cannot_keep_is_told_from_one_it_does_not_want(record: Record) -> None:
     job = await record.claimed()
     with pytest.raises(BadRow):

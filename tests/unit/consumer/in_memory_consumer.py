@@ -95,7 +95,7 @@ class InMemoryConsumer:
         self.hosts = InProcess(spec, Wear(1_000, 1_000), HostStats(self.telemetry), lambda: None)
         store = self.store.port
         self.announcer = Announcer(store, self.cache, self.telemetry)
-        self.settling = Settling(store, self.announcer, self.telemetry, pause_s=0)
+        self.settling = Settling(store, self.announcer, self.telemetry, pauses_s=[0])
         self.execution = Execution(
             Registry([describe(work)]),
             self.hosts,

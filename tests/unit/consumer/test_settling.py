@@ -12,7 +12,7 @@ import pytest
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
-from consumer.settling import MOST_REFUSALS, Settling
+from consumer.settling import MOST_REFUSALS, REPORTED, Settling
 from sluice.core.catalogue import describe
 from sluice.core.document import render
 from sluice.core.errors import BadRow, TryAgain
@@ -26,6 +26,7 @@ from tests.support.fake_record import FakeRecord
 from tests.support.fakes import Events, FakeCache
 from tests.support.faulty_store import FaultyStore, Gate, lost, refused
 from tests.support.make_jobs import AT
+from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import a_job
 
@@ -40,7 +41,7 @@ class Setup:
         self.events, self.cache = Events(), FakeCache()
         store, telemetry = self.store.port, Telemetry(self.events)
         self.announcer = Announcer(store, self.cache, telemetry)
-        self.settling = Settling(store, self.announcer, telemetry, pause_s=0)
+        self.settling = Settling(store, self.announcer, telemetry, pauses_s=[0])
 
     def attempt(self, **changes: object) -> Attempt:
         """An attempt at a job that the record shows as running."""
@@ -147,6 +148,22 @@ async def test_an_ending_that_outlived_its_lease_is_refused_where_the_job_was_ta
     setup.record.add(setup.job(attempt), fence=2)
     await setup.settle(attempt)
     assert (setup.job(attempt).state, setup.events.count(Event.STALE)) == ("running", 1)
+
+
+async def test_an_ending_waits_for_a_lock_and_that_is_reported_where_it_is_long(setup: Setup) -> None:
+    attempt = setup.attempt()
+    setup.record.owned.add(attempt.job.id)
+    setup.record.locked.add(attempt.job.id)
+    settling = asyncio.create_task(setup.settle(attempt))
+    await until(lambda: setup.events.count(Event.DUTY_FAILED) > 1)
+    assert (setup.store.calls["settle"] // REPORTED, setup.job(attempt).state) == (2, "running")
+    setup.record.locked.clear()
+    await settling
+    assert (setup.job(attempt).state, setup.events.count(Event.STALE)) == ("succeeded", 0)
+    assert setup.events.fields(Event.DUTY_FAILED)[0] == {
+        "duty": "settle",
+        "why": f"job {attempt.job.id} is locked",
+    }
 
 
 async def test_a_job_whose_output_the_record_goes_on_refusing_fails_and_says_so(setup: Setup) -> None:

@@ -54,6 +54,14 @@ async def test_a_claim_that_never_reached_the_record_is_made_again(consumer: InM
     assert consumer.store.calls["recover_lost_claims"] == 2
 
 
+async def test_a_job_that_somebody_has_locked_holds_up_no_other(consumer: InMemoryConsumer) -> None:
+    held, free = consumer.job(), consumer.job()
+    consumer.record.locked.add(held)
+    delivery = await consumer.bring_settled(held, free)
+    assert (consumer.state(held), consumer.state(free), delivery.acknowledged) == ("queued", "succeeded", 1)
+    assert not consumer.slots.busy
+
+
 async def test_a_claim_that_commits_while_it_is_made_again_is_found(consumer: InMemoryConsumer) -> None:
     gate = Gate()
 

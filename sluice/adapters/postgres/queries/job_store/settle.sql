@@ -1,11 +1,11 @@
 -- Settle attempts: write their endings, each guarded by its fence, and by its owner, as a failover may have undone the claim and another
--- may have raised the fence again. What does not come back was refused as stale.
+-- may have raised the fence again. What does not come back was refused as stale, or is locked by somebody else.
 -- A requested cancel turns every ending into `cancelled`. Of attempts that do not count, which may be any number, those of the
 -- last 100 claims are kept.
 -- $1..$12: ids, fences, owners, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
 -- fingerprints of errors that are final.
 with held as materialized (
-    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
+    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update skip locked
 ), ended as materialized (
     select t.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[],
                            $9::float8[], $10::int[], $11::int[], $12::text[])

@@ -1,6 +1,7 @@
 -- Rescue jobs whose lease is over: they are queued again. The death of a consumer says nothing about any one of its jobs, as
 -- none of them runs in it; very many deaths do. A lease that is not there at all is over.
--- What is claimed while this waits for a row has another fence, and perhaps a lease that was taken meanwhile and is not seen here.
+-- What is claimed meanwhile has another fence, and perhaps a lease that was taken meanwhile and is not seen here. What somebody else has
+-- locked is left to the next turn, or it would hold up all others.
 -- $1: ids; $2: the leases that are over; $3: lost consumers after which a job fails.
 with found as materialized (
     select id, fence from jobs
@@ -11,7 +12,7 @@ with found as materialized (
     from jobs join found using (id, fence)
     where owner is not null
     order by id
-    for update of jobs
+    for update of jobs skip locked
 ), changed as (
     update jobs
     set state = case when cancel_requested_at is not null then 'cancelled' when given_up then 'failed' else 'queued' end,

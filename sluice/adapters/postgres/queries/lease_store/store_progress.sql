@@ -1,7 +1,7 @@
--- Store the progress of jobs that run; what does not come back runs no more.
+-- Store the progress of jobs that run; what does not come back runs no more, or is locked by somebody else.
 -- $1: ids; $2: fences; $3: owners; $4: progress.
 with held as materialized (
-    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update
+    select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update skip locked
 )
 update jobs
 set progress = t.progress, version = version + 1
