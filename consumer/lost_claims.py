@@ -10,14 +10,15 @@ from collections.abc import Callable, Collection
 
 from consumer.failure_report import report_unforeseen
 from consumer.keeper.rescue_jobs import RescueJobs
+from sluice.core.errors import TryAgain
 from sluice.core.job import Claim
 from sluice.core.owner import LONGEST_CLAIM_S, Owner
 from sluice.core.runtime.telemetry import Telemetry
 
 UNDER_WAY_S = 2 * LONGEST_CLAIM_S
 """Seconds after which what was being claimed is in hand, and what was being settled has ended in the record."""
-PAUSE_S = 1.0
-"""Seconds until a record that did not answer is asked again."""
+PAUSE_S = 2.0
+"""Seconds until a record that did not answer is asked again, or one that another process looks through."""
 
 
 class LostClaims:
@@ -63,5 +64,12 @@ class LostClaims:
         return await self._rescue.rescue(sorted(lost), [lease])
 
     async def _find(self, lease: str) -> set[str]:
-        found = await self._rescue.find([lease])
-        return {*found} - {claim.id for claim in self._in_hand()}
+        """Find what was in hand neither before the look nor after: it takes long, and what ends meanwhile is no loss."""
+        while True:
+            before = {claim.id for claim in self._in_hand()}
+            try:
+                found = await self._rescue.find([lease], own=True)
+            except TryAgain:
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return {*found} - before - {claim.id for claim in self._in_hand()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
@@ -19,6 +20,15 @@ PAUSE_S = 0.5
 """Seconds until a record that did not answer is asked again."""
 DOUBT_S = 30.0
 """Seconds for which a call without a reply may take to commit, as it may reach PostgreSQL after what was sent later: a lease that cannot be renewed for so long is lost anyway."""
+
+
+@dataclass
+class Doubt:
+    """Until when a call without a reply may commit, when to look for what it claimed, and how long to wait after that look."""
+
+    until: float
+    look_at: float
+    pause_s: float
 
 
 class Claims:
@@ -43,7 +53,7 @@ class Claims:
         self._jobs, self._kinds = jobs, kinds
         self._execution, self._announcer, self._telemetry = execution, announcer, telemetry
         self._pause_s, self._doubt_s, self._on_doubt_over = pause_s, doubt_s, on_doubt_over
-        self._doubts: dict[str, float] = {}
+        self._doubts: dict[str, Doubt] = {}
 
     async def claim(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         """Claim these jobs; ids that are not returned could not be claimed. Returns early if the lane is closed."""
@@ -77,21 +87,28 @@ class Claims:
         return found
 
     def in_doubt(self, lane: str) -> bool:
-        """Tell whether there may be claims of this lane that are not in hand: of a call without a reply that commits late."""
-        return lane in self._doubts
+        """Tell whether to look for claims of this lane that are not in hand: of a call without a reply that commits late."""
+        doubt = self._doubts.get(lane)
+        return doubt is not None and doubt.look_at <= monotonic()
 
     async def find_late(self, lane: str, limit: int) -> list[Job]:
-        """Find such claims, as many as there are slots for; the others are left to the next look."""
-        now = monotonic()
+        """Find such claims, as many as there are slots for; the others are left to the next look.
+
+        A look reads much where much waits, so the pauses grow, and the last look ends the doubt even if it fails.
+        """
+        doubt, now, found = self._doubts[lane], monotonic(), []
         try:
             found = await self._recover_lane(lane)
         except Exception as error:  # noqa: BLE001  as above
             report_unforeseen(self._telemetry, "find-late", error)
-            return []
-        if len(found) <= limit and now >= self._doubts[lane]:
+        if len(found) > limit or doubt is not self._doubts[lane]:
+            return found[:limit]
+        if now >= doubt.until:
             del self._doubts[lane]
             self._on_doubt_over()
-        return found[:limit]
+        else:
+            doubt.look_at, doubt.pause_s = min(now + doubt.pause_s, doubt.until), doubt.pause_s * 2
+        return found
 
     async def defer_unclaimed(self, ids: Collection[str]) -> None:
         """Have the record deal with ids that could not be claimed: they are void, overdue, or not for this consumer."""
@@ -111,7 +128,8 @@ class Claims:
         self._announcer.jobs_changed(*jobs)
 
     def _doubt(self, slots: LaneSlots) -> None:
-        self._doubts[slots.lane.name] = monotonic() + self._doubt_s
+        now, first_pause_s = monotonic(), self._doubt_s / 64
+        self._doubts[slots.lane.name] = Doubt(now + self._doubt_s, now, first_pause_s)
 
     async def _claim_again(self, slots: LaneSlots, ids: Sequence[str]) -> list[Job]:
         found: list[Job] = []

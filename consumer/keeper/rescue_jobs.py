@@ -37,9 +37,12 @@ class RescueJobs:
         await self._store.drop_leases(leases)
         return rescued
 
-    async def find(self, leases: Sequence[str]) -> Sequence[str]:
-        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another keeper looks."""
-        return await self._store.find_held_jobs(leases)
+    async def find(self, leases: Sequence[str], *, own: bool = False) -> Sequence[str]:
+        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another looks.
+
+        A process that looks for its `own` holds up others that do, and no rescue of the dead.
+        """
+        return await self._store.find_held_jobs(leases, own=own)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> int:
         """Rescue those of these jobs that still run under these leases; returns how many that are.

@@ -52,7 +52,7 @@ class FakeKeeperStore(FakeRecord):
         self.check()
         return [DEAD] if self.silent else []
 
-    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
+    async def find_held_jobs(self, leases: Sequence[str], *, own: bool = False) -> list[str]:
         """Find what is silent."""
         self.check()
         return sorted(self.silent) if DEAD in leases else []

@@ -104,6 +104,7 @@ class FakeRecord:
         overdue = [job for job in queued if self._is_overdue(job)]
         strange = [job for job in queued if job not in overdue and not self.is_known(job, kinds)]
         self.send([job for job in strange if self.is_known(job, self.served)])
+        self.offered |= {job.id: self.now for job in strange if not self.is_known(job, self.served)}
         return [self._fail_overdue(job) for job in overdue]
 
     async def recover_lost_claims(self, ids: Sequence[str]) -> list[Job]:

@@ -55,10 +55,10 @@ class PostgresKeeperStore(Store):
     async def take_dead_leases(self) -> list[str]:
         return [lease for (lease,) in await self.ask("take_dead_leases", RESCUE_S, self._owner.id)]
 
-    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
-        rows = await self.ask("find_held_jobs", leases)
+    async def find_held_jobs(self, leases: Sequence[str], *, own: bool = False) -> list[str]:
+        rows = await self.ask("find_held_jobs", leases, own)
         if (found := rows[0]["ids"]) is None:
-            raise TryAgain("another keeper looks through what runs")
+            raise TryAgain("another looks through what runs")
         return list(found)
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:

@@ -112,8 +112,12 @@ class Broker:
         await within(timeout_s, queues.depths(self._connection(), [DEAD_QUEUE]))
 
     async def depths(self) -> dict[str, int]:
-        """Count ready messages by queue name, of every queue of which that is known. Raises ServerAway within 2 s."""
-        return await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
+        """Count ready messages by queue name, of every queue of which that is known. Raises ServerAway within 2 s.
+
+        Of a queue without consumers that is what fetching has found: all lanes of a busy fleet may be paused.
+        """
+        fetched = {each.source.queue: 0 for each in self._consuming.consumers if each.was_empty}
+        return fetched | await within(DEPTHS_S, queues.depths(self._connection(), queues.names(self._lanes)))
 
     def _connection(self) -> Connection:
         if self._out.locked_out and not self._out.up:

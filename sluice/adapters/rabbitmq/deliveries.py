@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from aiormq import spec
@@ -22,6 +23,8 @@ from sluice.core.runtime.tasks import report_failure
 T = TypeVar("T")
 
 CONSUME_S = 3.0
+EMPTY_S = 5.0
+"""Seconds for which a queue that was found empty counts as empty: what is lost has been missing for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class QueueConsumer:
         self._accepting = True
         self._finished: set[int] = set()
         self._handed_back: set[int] = set()
+        self._empty_at = -inf
         self._finished_to = 0
         self._looked_at = 0
         self._sent_to = 0
@@ -88,6 +92,11 @@ class QueueConsumer:
     def unacknowledged(self) -> int:
         """Messages that RabbitMQ counts against the prefetch."""
         return self.delivered - self._sent_to
+
+    @property
+    def was_empty(self) -> bool:
+        """Whether there was no message to fetch a moment ago."""
+        return not self.pushed and self._empty_at > asyncio.get_running_loop().time() - EMPTY_S
 
     async def open(self) -> None:
         """Prepare to consume. Raises ServerAway."""
@@ -120,7 +129,10 @@ class QueueConsumer:
         if self.lost or not self._accepting:
             return False
         message = await self._or_lose(within(CALL_S, self._channel.basic_get(self.source.queue)))
-        if message is None or isinstance(message.delivery, spec.Basic.GetEmpty):
+        if message is None:
+            return False
+        if isinstance(message.delivery, spec.Basic.GetEmpty):
+            self._empty_at = asyncio.get_running_loop().time()
             return False
         await self._receive(message)
         return True

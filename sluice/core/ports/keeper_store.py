@@ -32,8 +32,11 @@ class KeeperStore(StatisticsStore, Protocol):
     async def take_dead_leases(self) -> list[str]:
         """Take the leases that are over and that no other keeper has taken; none if this keeper's own is. Returns their ids."""
 
-    async def find_held_jobs(self, leases: Sequence[str]) -> list[str]:
-        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another keeper looks."""
+    async def find_held_jobs(self, leases: Sequence[str], *, own: bool = False) -> list[str]:
+        """Find every job that runs under these leases, or under none that there is. Raises TryAgain while another looks.
+
+        A process that looks for its `own` and one that looks for those of the dead do not hold up each other.
+        """
 
     async def rescue(self, ids: Sequence[str], leases: Sequence[str]) -> list[Job]:
         """Queue, fail or cancel those of these jobs that run under these leases and are not locked; returns them as they are now."""

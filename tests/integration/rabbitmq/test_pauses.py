@@ -14,7 +14,7 @@ from consumer.intake.pausing import LanePauses
 from consumer.lane_slots import LaneSlots
 from infra.local.servers import RabbitMQ
 from sluice.adapters.rabbitmq import Broker
-from sluice.core.lanes import Lane
+from sluice.core.lanes import Lane, queue_name
 from sluice.core.ports import Delivery
 from sluice.core.runtime.tasks import cancel_and_wait
 from sluice.core.runtime.telemetry import Telemetry
@@ -151,6 +151,28 @@ async def test_a_paused_lane_stays_so_over_a_lost_connection_and_is_not_taken_fo
         assert await source.fetch("normal")
         assert consumer.ids == [new]
         await broker.close()
+
+
+async def test_a_queue_that_was_fetched_from_in_vain_counts_as_empty_while_nobody_consumes_it(
+    rabbitmq: RabbitMQ, lane: Lane
+) -> None:
+    """Else what a busy fleet has lost would be found only once its lanes are no longer full."""
+    broker, high, normal = Broker(rabbitmq.url, "test", [lane], Telemetry(), BUDGET_S), *_names(lane)
+    source = broker.consume(lane, Consumer())
+    await broker.start()
+    await until_ready(broker)
+    await source.pause()
+    await publish_until_confirmed(broker, lane)
+    assert high not in await broker.depths()
+    assert not await source.fetch("high")
+    found = await broker.depths()
+    assert (found[high], found[normal]) == (0, 1)
+    await source.resume()
+    await broker.close()
+
+
+def _names(lane: Lane) -> tuple[str, str]:
+    return queue_name(lane.name, "high"), queue_name(lane.name, "normal")
 
 
 async def test_a_fetch_over_a_lost_connection_finds_nothing_and_does_no_harm(

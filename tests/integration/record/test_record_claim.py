@@ -170,11 +170,29 @@ async def test_kinds_that_nobody_knows_in_their_lane_are_not_offered(record: Rec
         ("their.kind", "elsewhere"), ("dead.kind", "default"), ("strange", "default")
     )))  # fmt: skip
     await record.empty_outbox()
+    assert await record.store.defer_unclaimed(ids, KINDS) == []
     before = await record.sql.fetch("select * from jobs order by id")
     for _ in range(3):
         assert await record.store.defer_unclaimed(ids, KINDS) == []
     assert await record.outbox() == []
     assert await record.sql.fetch("select * from jobs order by id") == before
+    assert {(row["version"], row["offers"]) for row in before} == {(1, 1)}
+
+
+async def test_what_was_put_off_for_long_is_offered_as_soon_as_somebody_serves_it(record: Record) -> None:
+    """Its last message came while nobody did, and is gone."""
+    serves_it = await new_owner(record.sql, kinds=["their.kind"])
+    (job_id,) = await record.accepted(new_job(kind="their.kind"))
+    for _ in range(5):
+        await record.store.defer_unclaimed([job_id], KINDS)
+    await record.sql.execute("delete from consumers where id = $1", serves_it.id)
+    await record.store.defer_unclaimed([job_id], KINDS)
+    await record.empty_outbox()
+    empty = {("default", "normal"): None}
+    assert await record.keeper.offer_lost(empty, 10) == 0
+    await new_owner(record.sql, kinds=["their.kind"])
+    assert await record.keeper.offer_lost(empty, 10) == 1
+    assert (await record.row(job_id))["offers"] == 2
 
 
 async def test_everything_else_that_was_not_claimed_is_void(record: Record) -> None:

@@ -223,7 +223,7 @@ async def test_a_look_for_the_jobs_of_the_dead_reads_nothing_that_is_scheduled(r
     await record.accepted(*new_jobs(10))
     await record.sql.execute(DUE, 9)
     await record.sql.execute("; ".join(f"set {key} = '{value}'" for key, value in SETTINGS.items()))
-    assert await rows_read(record, "find_held_jobs", []) == 10
+    assert await rows_read(record, "find_held_jobs", [], False) == 10
 
 
 async def test_a_renewed_lease_touches_no_index(record: Record) -> None:

@@ -137,12 +137,16 @@ async def test_every_job_of_the_dead_is_rescued_and_no_other(record: Record, cro
     assert {await record.state(each) for each in crowd.theirs} == {"queued"}
 
 
-async def test_while_one_keeper_looks_for_the_jobs_of_the_dead_no_other_does(record: Record) -> None:
-    async with record.locked("select pg_advisory_xact_lock(7519002)") as other:
-        with pytest.raises(TryAgain, match="another keeper"):
-            await record.keeper.find_held_jobs([])
+@pytest.mark.parametrize("own", [False, True])
+async def test_while_one_process_looks_through_what_runs_no_other_does_for_the_same_purpose(
+    record: Record, own: bool
+) -> None:
+    async with record.locked(f"select pg_advisory_xact_lock(7519002 + {own:d})") as other:
+        with pytest.raises(TryAgain, match="another looks"):
+            await record.keeper.find_held_jobs([], own=own)
+        assert await record.keeper.find_held_jobs([], own=not own) == []
         await other.execute("commit")
-        assert await record.keeper.find_held_jobs([]) == []
+        assert await record.keeper.find_held_jobs([], own=own) == []
 
 
 async def test_a_job_that_was_settled_or_taken_meanwhile_is_not_rescued(record: Record) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.lost_claims import LostClaims
-from sluice.core.errors import ServerAway
+from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import Claim, JobState
 from sluice.core.owner import Owner
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fake_keeper_store import DEAD, FakeKeeperStore
 from tests.support.fakes import Events, FakeCache
+from tests.support.faulty_store import Call, FaultyStore, refused
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import a_job
@@ -27,12 +28,14 @@ class Scene:
 
     def __init__(self) -> None:
         self.record, self.events, self.owner = FakeKeeperStore(), Events(), Owner()
+        self.store = FaultyStore(self.record)
+        self.script = self.store.script
         self.owner.id = UUID(DEAD)
         self.job = a_job(kinds.echo, {"number": 1}, state=JobState.RUNNING)
         self.record.add(self.job)
         self.record.silent.add(self.job.id)
         self.in_hand: set[Claim] = set()
-        rescue = RescueJobs(self.record, FakeCache(), Telemetry(self.events), lambda: True)
+        rescue = RescueJobs(self.store.port, FakeCache(), Telemetry(self.events), lambda: True)
         self.claims = LostClaims(rescue, self.owner, lambda: self.in_hand, Telemetry(self.events), 0.01)
 
     @property
@@ -45,6 +48,11 @@ class Scene:
         keeping = asyncio.create_task(self.claims.keep())
         yield
         keeping.cancel()
+
+
+async def let_pass(call: Call) -> object:
+    """The call is made as usual."""
+    return await call()
 
 
 @pytest.fixture
@@ -77,6 +85,29 @@ async def test_what_was_under_way_is_left_alone(scene: Scene, how: str) -> None:
             scene.owner.replace()
     assert await looking == 0
     assert scene.state == "running"
+
+
+@pytest.mark.parametrize("call", [1, 2])
+async def test_a_look_that_another_process_holds_up_is_made_again_and_no_other_with_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    monkeypatch.setattr("consumer.lost_claims.PAUSE_S", 0.01)
+    scene.script["find_held_jobs"] += [let_pass] * (call - 1) + [refused(TryAgain("another looks"))] * 3
+    assert await scene.claims.once() == 1
+    assert scene.store.calls["find_held_jobs"] == 5
+
+
+async def test_what_ends_during_a_look_is_not_looked_for_again(scene: Scene) -> None:
+    scene.in_hand.add(scene.job.claim)
+
+    async def end(call: Call) -> object:
+        found = await call()
+        scene.in_hand.clear()
+        return found
+
+    scene.script["find_held_jobs"].append(end)
+    assert await scene.claims.once() == 0
+    assert scene.store.calls["find_held_jobs"] == 1
 
 
 async def test_it_looks_when_it_is_asked_to_until_the_record_answers(

@@ -268,7 +268,7 @@ async def test_a_pull_that_commits_after_it_was_looked_for_is_found_later(
     await until(lambda: AT_WORK == ["shut"])
     assert (consumer.record.jobs[job_id].fence, consumer.slots.busy) == (1, 1)
     DOORS["shut"].set()
-    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims.in_doubt("default"))
+    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims._doubts)
     looks = consumer.store.calls["recover_lane_claims"]
     await asyncio.sleep(0.02)
     assert (consumer.store.calls["recover_lane_claims"], consumer.slots.busy) == (looks, 0)
@@ -288,7 +288,21 @@ async def test_a_claim_that_reaches_the_record_after_it_was_made_again_is_found_
     await until(lambda: AT_WORK == ["shut"])
     assert (consumer.record.jobs[job_id].fence, consumer.slots.busy) == (1, 1)
     DOORS["shut"].set()
-    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims.in_doubt("default"))
+    await until(lambda: consumer.state(job_id) == "succeeded" and not consumer.claims._doubts)
+
+
+@pytest.mark.parametrize("rest_s", [(0.001, 0.002)])
+async def test_looks_for_late_claims_become_rare_and_end_although_they_fail(
+    consumer: PollingConsumer,
+) -> None:
+    over = asyncio.Event()
+    consumer.claims._on_doubt_over = over.set
+    consumer.script["recover_lane_claims"] += [refused()] * 1_000
+    consumer.script["claim"].append(refused())
+    consumer.bring(consumer.job())
+    await over.wait()
+    assert 2 < consumer.store.calls["recover_lane_claims"] < 10
+    assert not consumer.claims._doubts
 
 
 async def test_each_claim_that_is_made_again_is_doubted_anew(consumer: PollingConsumer) -> None:
