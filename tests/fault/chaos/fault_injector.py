@@ -14,6 +14,7 @@ from typing import NamedTuple
 import aiormq
 import httpx2
 import redis.asyncio as redis
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from infra.local.server import Server
 from sluice.core.lanes import PRIORITIES, queue_name
@@ -199,10 +200,11 @@ class FaultInjector:
         return await self._hold(fault, partial(set_limit, ABSURD_LIMIT), partial(set_limit, USUAL_LIMIT))
 
     async def _purge(self, _: Fault) -> float:
-        """Empty the queues, as an operator might."""
-        async with self._operator() as channel:
-            for name in QUEUES:
-                await channel.queue_purge(name)
+        """Empty the queues, as an operator might; one may have been deleted a moment ago."""
+        for name in QUEUES:
+            with suppress(ChannelNotFoundEntity):
+                async with self._operator() as channel:
+                    await channel.queue_purge(name)
         return time.time()
 
     async def _delete(self, _: Fault) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -19,6 +20,7 @@ from tests.support.waiting import until
 
 WITHIN_S = 30.0
 """Seconds in which a host is there, and another once it was ended."""
+TRIES = 20
 SYS_PIDFD_GETFD = 438
 """Of <asm-generic/unistd.h>."""
 HIGH_FD = 100
@@ -50,8 +52,7 @@ class HostFaults:
 
     async def end(self, consumer: int, harm: Callable[[int], None], shared: bool) -> float:
         """Do to a host what has to end it, and wait until another is there."""
-        pid = await self._choose(consumer, shared)
-        harm(pid)
+        pid = await self._harm(consumer, harm, shared)
         ended = time.time()
         await until(lambda: pid not in children_of(consumer), WITHIN_S)
         if shared:
@@ -76,6 +77,18 @@ class HostFaults:
             await asyncio.sleep(lasts_s)
             resource.prlimit(pid, resource.RLIMIT_DATA, before)
         return time.time()
+
+    async def _harm(self, consumer: int, harm: Callable[[int], None], shared: bool) -> int:
+        """Do this to a host; one that is only just beginning, or about to end, has no socket."""
+        for _ in range(TRIES):
+            pid = await self._choose(consumer, shared)
+            try:
+                harm(pid)
+            except OSError:
+                await asyncio.sleep(0.5)
+            else:
+                return pid
+        raise TimeoutError("no host could be harmed")
 
     async def _choose(self, consumer: int, shared: bool) -> int:
         """Choose the host that began a job last, after waiting for one."""
@@ -139,7 +152,9 @@ def _is_socket(link: Path) -> bool:
 def _socket_of(pid: int) -> socket.socket:
     """Open the host's end of the socket to its consumer once more, in this process. Raises OSError if it is gone."""
     open_files = {int(each.name): each for each in Path(f"/proc/{pid}/fd").iterdir()}
-    theirs = min(fd for fd, link in open_files.items() if fd >= HIGH_FD and _is_socket(link))
+    theirs = min((fd for fd, link in open_files.items() if fd >= HIGH_FD and _is_socket(link)), default=None)
+    if theirs is None:
+        raise OSError(errno.ENOTCONN, "it has none yet, or none any more")
     process = os.pidfd_open(pid)
     try:
         fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, process, theirs, 0)
