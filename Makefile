@@ -37,7 +37,7 @@ ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null
 .PHONY: .venv/lock.stamp
 endif
 
-.PHONY: help setup run down logs status key verify test check fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -79,6 +79,9 @@ check: setup  ## format, lint, spelling, types, import contracts; changes nothin
 fmt: setup  ## format, and fix what the linter can
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
+
+check-infra: setup  ## lint and validate infra/, Compose and workflows, offline (seconds): make check-infra ARGS=chart
+	@$(PYTHON) -m infra.checks $(ARGS)
 
 unit: setup  ## the fast tests, no servers
 	$(PYTHON) -m pytest tests/unit
@@ -155,5 +158,5 @@ lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group servers -o infra/local/requirements.txt
-	$(COMPILE) --group containers -o infra/docker/requirements.txt
+	$(COMPILE) --group infra -o infra/checks/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt

@@ -23,6 +23,8 @@ _PACKAGES = {
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",  # and `make test-rabbitmq4`
+    "promtool": "prometheus",  # this and what follows: only `make check-infra`, which skips its rows without them
+    "amtool": "prometheus-alertmanager",
 }
 
 # The rabbitmq-server on the PATH of Debian is a wrapper that changes user and cookie; the real one comes first here.

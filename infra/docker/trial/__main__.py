@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from infra.checks import tools
 from infra.docker.trial import images
 from infra.docker.trial.engine import Docker, Engine
 from infra.local import programs
@@ -24,11 +25,6 @@ from sluice import __version__
 
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".local" / "containers"
-TOOLS = CACHE / "tools" / "bin"
-_LOCK = Path(__file__).parents[1] / "requirements.txt"
-_MADE_UP = dict.fromkeys(
-    ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"), "made-up"
-)
 
 
 def main() -> int:
@@ -36,7 +32,7 @@ def main() -> int:
     console = Console(highlight=False)
     try:
         with step(console, "tools"):
-            install_tools()
+            tools.install()
         with step(console, "lint"):
             lint()
         with engine_with_image(console) as docker:
@@ -48,21 +44,9 @@ def main() -> int:
     return 1
 
 
-def install_tools() -> None:
-    """Compose and the linter as the lock says, apart from what every developer needs."""
-    uv = [sys.executable, "-m", "uv"]
-    if not (TOOLS / "python").exists():
-        subprocess.run([*uv, "venv", "--quiet", str(TOOLS.parent)], check=True)
-    sync = ["pip", "sync", "--quiet", "--require-hashes", f"--python={TOOLS / 'python'}", str(_LOCK)]
-    subprocess.run([*uv, *sync], check=True)
-
-
 def lint() -> None:
     """What can be said of the files without an engine."""
-    here = Docker(_MADE_UP)
-    files = [ROOT / "infra/docker/Dockerfile", images.STANDINS / "Dockerfile"]
-    here.run(str(TOOLS / "hadolint"), *map(str, files))
-    here.run(str(TOOLS / "docker-compose"), "config", "--quiet", cwd=ROOT)
+    Docker({}).run(sys.executable, "-m", "infra.checks", "Dockerfiles", "Compose", cwd=ROOT)
 
 
 @contextmanager
@@ -80,7 +64,7 @@ def engine_with_image(console: Console) -> Iterator[Docker]:
     directory = temporary_directory("sluice-engine-")
     try:
         build_on_the_network(console, directory)
-        with running(Engine(directory, TOOLS / "docker-compose", alone=True)) as docker:
+        with running(Engine(directory, tools.program("docker-compose"), alone=True)) as docker:
             yield docker
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -88,7 +72,7 @@ def engine_with_image(console: Console) -> Iterator[Docker]:
 
 def build_on_the_network(console: Console, directory: Path) -> None:
     """First life of our own engine: it gets its images."""
-    with running(Engine(directory, TOOLS / "docker-compose", alone=False)) as docker:
+    with running(Engine(directory, tools.program("docker-compose"), alone=False)) as docker:
         with step(console, "images") as shown:
             made = images.provide(docker, CACHE)
             shown.note = f"stand-ins for {', '.join(made)}" if made else "pulled"
