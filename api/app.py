@@ -53,11 +53,12 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import Invalid
-from sluice.core.lane_gauges import show_lane_gauges
+from sluice.core.lane_gauges import show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes
 from sluice.core.retention import shortest_kept_s
+from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Telemetry
@@ -96,7 +97,7 @@ async def open_api(
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
         _follow_backlog(settings, connections, metrics, listeners)
-        _add_gauges(state, metrics)
+        _add_gauges(state, metrics, connections.clock)
         edge = wrap_middleware(state, metrics)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
         yield RunningApi(app, edge, state, connections.pings, connections.config_problems)
@@ -197,7 +198,8 @@ def _follow_backlog(
     show_lane_gauges(metrics, counts)
 
 
-def _add_gauges(state: ApiState, metrics: Metrics) -> None:
+def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:
+    show_clock(metrics, clock)
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
     metrics.gauge(
         "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)

@@ -35,11 +35,11 @@ def show_own_gauges(
     metrics.gauges(
         "host_files", "Open files of hosts", "host", lambda: hosts.add_up(lambda host: host.uses.files)
     )
-    metrics.gauges("hosts_replaced", "Hosts replaced since the start", "why", lambda: stats.replaced)
-    metrics.gauges(
+    metrics.counters("hosts_replaced", "Hosts replaced since the start", "why", lambda: stats.replaced)
+    metrics.counters(
         "loop_blocked_seconds", "How long handlers blocked the event loop", "kind", lambda: stats.blocked_s
     )
-    metrics.gauges(
+    metrics.counters(
         "stuck_handlers", "Handlers that went on after their jobs were over", "kind", lambda: stats.stuck
     )
     metrics.gauges(

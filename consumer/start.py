@@ -36,7 +36,7 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.core.catalogue import KindInfo
-from sluice.core.lane_gauges import show_lane_gauges
+from sluice.core.lane_gauges import show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
@@ -96,6 +96,7 @@ async def open_consumer(
                 show_own_gauges(metrics, hosts, consumer.slots, consumer.poller)
                 show_lane_gauges(metrics, consumer.timetable.lane_counts)
                 show_verification_gauges(metrics, consumer.timetable.verification)
+                show_clock(metrics, opened.clock)
                 admin.notes |= describe_hosts(hosts, consumer.slots)
                 yield consumer
 

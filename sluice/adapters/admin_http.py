@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ Answer = tuple[int, str, bytes]
 
 PING_S = 1.0
 """Longest wait for one dependency."""
+FRESH_S = 1.0
+"""Seconds for which scrapes that come thick and fast share what one of them found."""
 RECORD = "postgresql"
 """The one dependency without which nothing new can be accepted."""
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
@@ -53,6 +56,9 @@ class AdminApp:
         }
         self.draining = False
         self.notes: dict[str, Callable[[], str]] = {}
+        self._found: dict[str, dict[str, Any]] = {}
+        self._found_at = -inf
+        self._add_gauges()
 
     async def __call__(self, scope: Message, _: object, send: Callable[[Message], Awaitable[None]]) -> None:
         if scope["type"] != "http":
@@ -74,8 +80,7 @@ class AdminApp:
         return (503, TEXT, b"the record is away\n") if away else (200, TEXT, b"ready\n")
 
     async def _check(self, _: Message) -> Answer:
-        found = await asyncio.gather(*map(_ping, self._pings.values()))
-        dependencies = dict(zip(self._pings, found, strict=True))
+        dependencies = await self._ping_all()
         down = [name for name, each in dependencies.items() if each["status"] != "up"]
         config_problems = self._config_problems()
         status = "failing" if RECORD in down else "degraded" if down or config_problems else "ok"
@@ -85,8 +90,32 @@ class AdminApp:
         return 503 if status == "failing" else 200, JSON, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
     async def _show_metrics(self, scope: Message) -> Answer:
+        if time.monotonic() > self._found_at + FRESH_S:
+            await self._ping_all()
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
         return 200, *self._metrics.render(accept.decode("latin-1"))
+
+    async def _ping_all(self) -> dict[str, dict[str, Any]]:
+        found = await asyncio.gather(*map(_ping, self._pings.values()))
+        self._found = dict(zip(self._pings, found, strict=True))
+        self._found_at = time.monotonic()
+        return self._found
+
+    def _add_gauges(self) -> None:
+        """Show to Prometheus what /check says: each server as it was found for this scrape, and the doubts."""
+        self._metrics.gauges(
+            "server_up", "1 if the server answers and is fit, 0 if not, as /check says", "server",
+            lambda: {
+                name: each["status"] == "up" for name, each in self._found.items() if "ms" in each
+            },
+        )  # fmt: skip
+        self._metrics.gauges(
+            "server_ping_seconds", "How long the server took to answer", "server",
+            lambda: {
+                name: each["ms"] / 1000 for name, each in self._found.items() if each["status"] == "up"
+            },
+        )  # fmt: skip
+        self._metrics.gauge("doubts", "Doubts that /check names", lambda: len(self._config_problems()))
 
 
 async def _ping(ping: Ping) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sluice.core.runtime.telemetry import Event
 
 Gauge = Callable[[], float]
 Gauges = Callable[[], Mapping[str, float]]
+Family = GaugeMetricFamily | CounterMetricFamily
 
 
 class Metrics(Collector):
@@ -28,7 +29,7 @@ class Metrics(Collector):
         self.batches = BatchStats()
         self._events: Counter[Event] = Counter()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
-        self._labelled: dict[str, tuple[str, str, Gauges]] = {}
+        self._labelled: dict[str, tuple[type[Family], str, str, Gauges]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -44,7 +45,11 @@ class Metrics(Collector):
 
     def gauges(self, name: str, meaning: str, label: str, read: Gauges) -> None:
         """Show each of `read()` as `sluice_<name>` with its key as this label."""
-        self._labelled[name] = (meaning, label, read)
+        self._labelled[name] = (GaugeMetricFamily, meaning, label, read)
+
+    def counters(self, name: str, meaning: str, label: str, read: Gauges) -> None:
+        """Show each of `read()`, which only grows, as `sluice_<name>_total` with its key as this label."""
+        self._labelled[name] = (CounterMetricFamily, meaning, label, read)
 
     def collect(self) -> Iterable[Metric]:
         """Collect every event from the start on, so that a rate over the first occurrence is right."""
@@ -52,8 +57,11 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"sluice_{event.value}", MEANINGS[event], value=self._events[event])
         for name, (meaning, read) in self._gauges.items():
             yield _gauge(f"sluice_{name}", meaning, read())
-        for name, (meaning, label, read_all) in self._labelled.items():
-            yield _labelled(f"sluice_{name}", meaning, label, read_all())
+        for name, (make, meaning, label, read_all) in self._labelled.items():
+            family = make(f"sluice_{name}", meaning, labels=[label])
+            for key, figure in read_all().items():
+                family.add_metric([key], figure)
+            yield family
         yield from self.http.families()
         yield from self.batches.families()
 
@@ -75,10 +83,3 @@ class Metrics(Collector):
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
-
-
-def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=[label])
-    for value, figure in values.items():
-        family.add_metric([value], figure)
-    return family

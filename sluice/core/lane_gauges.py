@@ -1,4 +1,4 @@
-"""Show what was counted of the lanes as metrics."""
+"""Show what the record tells as metrics: the lanes, and its clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sluice.core.count_lanes import CountLanes
 from sluice.core.queue_stats import LaneStatistics
+from sluice.core.runtime.record_clock import RecordClock
 
 
 class Metrics(Protocol):
@@ -18,6 +19,9 @@ class Metrics(Protocol):
 
     def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """Show each of `read()` as `sluice_<name>` with its key as this label."""
+
+    def counters(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Show each of `read()`, which only grows, as `sluice_<name>_total` with its key as this label."""
 
 
 def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
@@ -42,4 +46,13 @@ def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
         "oldest_undispatched_seconds",
         "the longest time that a queued job has waited for RabbitMQ to confirm its message",
         count.oldest_undispatched_s,
+    )
+
+
+def show_clock(metrics: Metrics, clock: RecordClock) -> None:
+    """Show how wrong the clock of this machine is, if PostgreSQL's is right."""
+    metrics.gauge(
+        "record_clock_offset_seconds",
+        "How far PostgreSQL's clock is ahead of this process's",
+        lambda: clock.ahead_s,
     )

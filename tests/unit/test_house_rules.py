@@ -86,9 +86,8 @@ def test_every_event_is_emitted_somewhere_and_told_to_the_operator() -> None:
     flows = "".join(path.read_text() for path in PRODUCT if path not in lists)
     assert set(re.findall(r"\bEvent\.([A-Z_]+)", flows)) == set(Event.__members__)
     told = [cells[0] for cells in table("docs/operations.md", "Metrics") if cells[0].endswith("_total")]
-    assert sorted(told) == sorted(
-        [*(f"sluice_{event}_total" for event in Event), "sluice_http_requests_total"]
-    )
+    with_labels = [f"sluice_{name}_total" for name in ("http_requests", "hosts_replaced", "stuck_handlers")]
+    assert sorted(told) == sorted([*(f"sluice_{event}_total" for event in Event), *with_labels])
 
 
 def test_a_scrape_says_of_every_event_what_the_operator_reads() -> None:

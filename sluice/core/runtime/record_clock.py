@@ -7,18 +7,21 @@ from time import time
 
 
 class RecordClock:
-    """Call it for the record's time, in seconds since the epoch; until that is known, it returns the time of this machine."""
+    """Call it for the record's time, in seconds since the epoch; until that is known, it returns the time of this machine.
+
+    `ahead_s` is how far the record's clock is ahead of this machine's.
+    """
 
     def __init__(self, here: Callable[[], float] = time) -> None:
         self._here = here
-        self._ahead_s = 0.0
+        self.ahead_s = 0.0
 
     def __call__(self) -> float:
-        return self._here() + self._ahead_s
+        return self._here() + self.ahead_s
 
     def learn(self, there: float, asked: float) -> None:
         """Learn that the record's clock showed `there` in answer to a question sent at `asked` by this machine's clock."""
-        self._ahead_s = there - (asked + self._here()) / 2
+        self.ahead_s = there - (asked + self._here()) / 2
 
     def here(self) -> float:
         """Return the time of this machine."""

@@ -22,8 +22,10 @@ class Server:
 
     def __init__(self) -> None:
         self.away = self.frozen = self.unfit = False
+        self.pings = 0
 
     async def ping(self) -> None:
+        self.pings += 1
         if self.frozen:
             await asyncio.get_running_loop().create_future()
         if self.unfit:
@@ -153,3 +155,49 @@ def test_a_taken_port_refuses_the_start() -> None:
         number = listener.getsockname()[1]
         with pytest.raises(StartRefused, match=str(number)):
             listen("127.0.0.1", number)
+
+
+async def scraped(client: httpx2.AsyncClient) -> dict[str, float]:
+    """What a scrape shows of servers and doubts."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    rows = (line.rsplit(" ", 1) for line in lines if line.startswith(("sluice_server_", "sluice_doubts")))
+    return {name: float(value) for name, value in rows if not name.endswith("_total")}
+
+
+async def test_a_scrape_shows_each_server_as_it_is_at_that_moment(
+    client: httpx2.AsyncClient, record: Server, cache: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_port, "FRESH_S", -1)
+    found = await scraped(client)
+    assert (found['sluice_server_up{server="postgresql"}'], found['sluice_server_up{server="redis"}']) == (
+        1,
+        1,
+    )
+    assert 0 <= found['sluice_server_ping_seconds{server="redis"}'] < private_port.PING_S
+    cache.away = record.unfit = True
+    found = await scraped(client)
+    assert (found['sluice_server_up{server="postgresql"}'], found['sluice_server_up{server="redis"}']) == (
+        0,
+        0,
+    )
+    assert [name for name in found if "ping" in name] == []
+
+
+async def test_scrapes_that_follow_each_other_ask_the_servers_once(
+    client: httpx2.AsyncClient, record: Server
+) -> None:
+    for _ in range(3):
+        assert 'sluice_server_up{server="postgresql"}' in await scraped(client)
+    assert record.pings == 1
+
+
+async def test_a_scrape_shows_no_server_that_is_not_configured_and_counts_doubts() -> None:
+    async def absent() -> None:
+        raise NotConfigured("rabbitmq", "set its address")
+
+    port = AdminApp("consumer", {"rabbitmq": absent}, Metrics(), lambda: ["one", "two"])
+    async with (
+        serve_admin(port, "127.0.0.1", 0) as number,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client,
+    ):
+        assert await scraped(client) == {"sluice_doubts": 2}

@@ -7,6 +7,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.adapters.metrics import Metrics
+from sluice.core.lane_gauges import show_clock
+from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.telemetry import Event
 
 
@@ -60,6 +62,20 @@ def test_gauges_with_a_label_show_whatever_there_is() -> None:
     assert samples(metrics)["sluice_queued", (("lane", "default"),)] == 3
     queued.clear()
     assert not [name for name, _ in samples(metrics) if name == "sluice_queued"]
+
+
+def test_counters_with_a_label_are_shown_as_counters() -> None:
+    metrics = Metrics()
+    metrics.counters("falls", "How often", "who", lambda: {"a": 2})
+    assert samples(metrics)["sluice_falls_total", (("who", "a"),)] == 2
+    assert "# TYPE sluice_falls_total counter" in metrics.render()[1].decode()
+
+
+def test_how_wrong_the_clock_is_can_be_seen() -> None:
+    metrics, clock = Metrics(), RecordClock(lambda: 1_000.0)
+    show_clock(metrics, clock)
+    clock.learn(there=990.0, asked=1_000.0)
+    assert samples(metrics)["sluice_record_clock_offset_seconds", ()] == -10
 
 
 def test_the_process_itself_is_shown() -> None:

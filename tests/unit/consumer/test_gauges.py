@@ -73,9 +73,9 @@ def test_what_kinds_have_done_to_hosts_is_shown() -> None:
     for _ in range(2):
         hosts.places.strike("t.block")
     assert lines(metrics) >= {
-        'sluice_loop_blocked_seconds{kind="t.block"} 1.75',
-        'sluice_stuck_handlers{kind="t.thread"} 1.0',
-        'sluice_hosts_replaced{why="jobs"} 1.0',
+        'sluice_loop_blocked_seconds_total{kind="t.block"} 1.75',
+        'sluice_stuck_handlers_total{kind="t.thread"} 1.0',
+        'sluice_hosts_replaced_total{why="jobs"} 1.0',
         'sluice_quarantined{kind="t.block"} 1.0',
     }
 
