@@ -1,0 +1,1 @@
+"""What watches Sluice: Prometheus, Alertmanager, Grafana, Loki and Vector, and the program that writes the dashboards."""
