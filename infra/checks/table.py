@@ -11,6 +11,7 @@ _MADE_UP = dict.fromkeys(
     ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"), "made-up"
 )
 _YAML = (*("*.yml", "*.yaml", ".*.yml", ".*.yaml"), "infra/**/*.yml", "infra/**/*.yaml")
+_PROMETHEUS = "infra/observability/prometheus"
 
 CHECKS = (
     Check("Dockerfiles", ("hadolint",), ("infra/**/Dockerfile",)),
@@ -23,5 +24,10 @@ CHECKS = (
         ("docker-compose.yml",),
     ),
     Check("shell scripts", ("shellcheck",), (".ci/run", "infra/**/*.sh")),
+    Check("Prometheus", ("promtool", "check", "config", "--syntax-only"), (f"{_PROMETHEUS}/prometheus.yml",)),
+    Check("alerts", ("promtool", "check", "rules"), (f"{_PROMETHEUS}/rules/*.yml",)),
+    Check("alerts, tests", ("promtool", "test", "rules"), (f"{_PROMETHEUS}/tests/*.yml",)),
+    Check("Alertmanager", ("amtool", "check-config"), ("infra/observability/alertmanager/*.yml",)),
+    Check("dashboards", ("python", "-m", "infra.observability.dashboards", "--check")),
     Check("YAML", ("yamllint", "--strict"), _YAML),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from infra.local import wheels
 
 _SERVERS = ("postgres", "redis-server", "rabbitmq-server")
-FOR_TESTS = (*_SERVERS, "faketime", "vipsthumbnail")
+FOR_TESTS = (*_SERVERS, "faketime", "vipsthumbnail", "promtool", "amtool")
 """What `make test` and the fault runs need; running the product takes the servers alone."""
 _PACKAGES = {
     "postgres": "postgresql",
@@ -23,8 +23,10 @@ _PACKAGES = {
     "dockerd": "docker.io",  # this and what follows: only `make test-containers`, where no engine runs
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",  # and `make test-rabbitmq4`
-    "promtool": "prometheus",  # this and what follows: only `make check-infra`, which skips its rows without them
+    "promtool": "prometheus",  # this and what follows: only tests and `make check-infra`, which skip what needs them
+    "prometheus": "prometheus",
     "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
 }
 
 # The rabbitmq-server on the PATH of Debian is a wrapper that changes user and cookie; the real one comes first here.

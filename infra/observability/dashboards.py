@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,20 @@ def target(name: str, expr: str, legend: str, *, kind: str) -> Json:
     }
 
 
-def main() -> None:
-    """Write every dashboard."""
-    for name, text in render().items():
-        (GRAFANA / "dashboards" / name).write_text(text)
+def main(words: Sequence[str]) -> int:
+    """Write every dashboard; with `--check` only say which are not what panels.yml describes."""
+    rendered = {GRAFANA / "dashboards" / name: text for name, text in render().items()}
+    if "--check" in words:
+        there = {path: path.read_text() for path in (GRAFANA / "dashboards").iterdir()}
+        stale = [path.name for path in sorted({*there, *rendered}) if there.get(path) != rendered.get(path)]
+        print(
+            "".join(f"{name} is stale: python -m infra.observability.dashboards\n" for name in stale), end=""
+        )
+        return 1 if stale else 0
+    for path, text in rendered.items():
+        path.write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
