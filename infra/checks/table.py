@@ -19,6 +19,11 @@ CHECKS = (
     Check("Dockerfiles, safety", (*_TRIVY, "--skip-dirs=**/standins", "infra/docker")),
     Check("Compose", ("docker-compose", "config", "--quiet"), env=_MADE_UP),
     Check(
+        "Compose, monitored",
+        ("docker-compose", "--profile=observability", "config", "--quiet"),
+        env=_MADE_UP,
+    ),
+    Check(
         "Compose, schema",
         ("check-jsonschema", "--builtin-schema=vendor.compose-spec"),
         ("docker-compose.yml",),

@@ -21,6 +21,9 @@ DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+WATCHING = {
+    name: service for name, service in SERVICES.items() if service.get("profiles") == ["observability"]
+}
 DEFAULT_SHARES = 1024
 SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"}
 
@@ -67,7 +70,27 @@ def test_only_what_the_image_copies_is_sent_to_the_builder() -> None:
 
 
 def test_the_servers_are_those_that_the_trial_can_stand_in_for() -> None:
-    assert {service["image"] for name, service in SERVICES.items() if name not in OURS} == set(SERVERS)
+    servers = {name: service for name, service in SERVICES.items() if "profiles" not in service}
+    assert {service["image"] for name, service in servers.items() if name not in OURS} == set(SERVERS)
+
+
+def test_what_watches_is_started_only_if_asked_for_and_of_one_release() -> None:
+    assert set(WATCHING) == {"prometheus", "alertmanager", "loki", "vector", "grafana"}
+    assert all(re.search(r":v?\d+\.\d+\.\d+(-alpine)?$", service["image"]) for service in WATCHING.values())
+    assert not {*WATCHING} & {name for each in OURS.values() for name in each["depends_on"]}
+
+
+def test_what_watches_has_no_way_out_but_to_who_is_called_and_to_who_looks() -> None:
+    assert yaml.safe_load(COMPOSE)["networks"]["monitoring"] == {"internal": True}
+    out = {name for name, service in WATCHING.items() if service["networks"] != ["monitoring"]}
+    assert out == {"alertmanager", "grafana"}
+
+
+def test_only_what_reads_the_files_of_docker_is_root_and_it_writes_nothing_but_its_own() -> None:
+    assert {name for name, each in SERVICES.items() if each.get("user", "").startswith("0")} == {"vector"}
+    mounts = [mount.split(":") for mount in WATCHING["vector"]["volumes"]]
+    assert [mount[0] for mount in mounts if mount[2:] != ["ro"]] == ["places"]
+    assert "/var/run/docker.sock" not in COMPOSE
 
 
 @every_service
@@ -77,7 +100,7 @@ def test_a_container_can_do_no_more_than_it_must(service: dict[str, Any]) -> Non
     assert "cap_add" not in service
     assert "privileged" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "build" in service or service["user"] not in ("root", "0")
+    assert "build" in service or service["user"] != "root"
 
 
 @every_service
@@ -99,16 +122,18 @@ def test_a_container_says_how_it_is(service: dict[str, Any]) -> None:
     assert ends_by_itself or check["test"][0] == "CMD"
 
 
-def test_only_the_api_is_published_and_by_default_to_this_machine_alone() -> None:
+def test_only_the_api_and_grafana_are_published_and_by_default_to_this_machine_alone() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"api": ["${SLUICE_API_HOST:-127.0.0.1}:${SLUICE_API_PORT:-8000}:8000"]}
+    assert published == {
+        "api": ["${SLUICE_API_HOST:-127.0.0.1}:${SLUICE_API_PORT:-8000}:8000"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
+    }
 
 
 def test_servers_have_no_way_out() -> None:
     assert yaml.safe_load(COMPOSE)["networks"]["servers"] == {"internal": True}
-    assert {tuple(service["networks"]) for name, service in SERVICES.items() if name not in OURS} == {
-        ("servers",)
-    }
+    servers = [each for name, each in SERVICES.items() if name not in {*OURS, *WATCHING}]
+    assert {tuple(service["networks"]) for service in servers} == {("servers",)}
 
 
 def test_nothing_starts_before_the_schema_is_there_and_the_schema_waits_for_postgresql() -> None:
@@ -135,9 +160,12 @@ def test_a_stop_leaves_work_its_time() -> None:
 
 def test_every_file_that_a_server_gets_is_there_for_everybody_to_read() -> None:
     mounts = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
-    files = [(ROOT / mount[0], mount[2:]) for mount in mounts if mount[0].startswith("./")]
-    assert len(files) == 5
-    assert all(file.is_file() and file.stat().st_mode & 0o004 and how == ["ro"] for file, how in files)
+    ours = [(ROOT / mount[0], mount[2:]) for mount in mounts if mount[0].startswith("./")]
+    assert len(ours) == 13
+    assert all(how == ["ro"] for _, how in ours)
+    files = [file for path, _ in ours for file in (path.rglob("*.*") if path.is_dir() else [path])]
+    assert len(files) > len(ours)
+    assert all(file.is_file() and file.stat().st_mode & 0o004 for file in files)
 
 
 @pytest.fixture
