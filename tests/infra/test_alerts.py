@@ -72,6 +72,14 @@ def test_no_test_is_about_an_alert_that_is_not_there() -> None:
     assert set(seen()) == set(ALERTS)
 
 
+def test_everything_that_can_go_wrong_with_a_server_or_a_process_has_an_alert() -> None:
+    table = (ROOT / "docs/operations.md").read_text().split("| what is wrong | `/readyz` |", 1)[1]
+    rows = table.split("\n\n", 1)[0].splitlines()[2:]
+    named = {row.split("|")[1].strip(): re.findall(r"\[(Sluice\w+)\]", row.split("|")[-2]) for row in rows}
+    assert len(named) == len(rows) > 10
+    assert [row for row, alerts in named.items() if not alerts or not set(alerts) <= set(ALERTS)] == []
+
+
 def promtool(prometheus: Path) -> subprocess.CompletedProcess[str]:
     """Run the tests of the rules about hosts."""
     command = [str(find("promtool")), "test", "rules", str(prometheus / "tests/hosts.yml")]
