@@ -37,7 +37,7 @@ ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null
 .PHONY: .venv/lock.stamp
 endif
 
-.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load lock up test-containers \
+.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load schema lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -153,6 +153,9 @@ at-rest: setup  ## what consumers with nothing to do ask of PostgreSQL (6 min): 
 
 load: setup  ## users with a rate and a verdict, against the running stack: make load ARGS="--users 300"
 	@$(PYTHON) -m loadtests $(ARGS)
+
+schema: setup  ## write the schema of the chart's values anew from the settings
+	@$(PYTHON) -m infra.helm.schema
 
 lock: setup  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt

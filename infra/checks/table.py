@@ -7,6 +7,8 @@ _TRIVY = (
     "trivy", "config", "--quiet", "--skip-check-update", "--skip-version-check", "--disable-telemetry",
     "--exit-code=1", f"--cache-dir={home() / 'trivy'}",
 )  # fmt: skip
+_KUBERNETES = ("--severity=MEDIUM,HIGH,CRITICAL", "--ignorefile=infra/checks/trivyignore.yaml")
+_VALUES = [f"--helm-values=tests/infra/values/{name}.yaml" for name in ("minimal", "full")]
 _MADE_UP = dict.fromkeys(
     ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"), "made-up"
 )
@@ -34,5 +36,9 @@ CHECKS = (
     Check("alerts, tests", ("promtool", "test", "rules"), (f"{_PROMETHEUS}/tests/*.yml",)),
     Check("Alertmanager", ("amtool", "check-config"), ("infra/observability/alertmanager/*.yml",)),
     Check("dashboards", ("python", "-m", "infra.observability.dashboards", "--check")),
-    Check("YAML", ("yamllint", "--strict"), _YAML),
+    Check("chart and overlays", ("python", "-m", "infra.checks.manifests")),
+    Check("chart, safety", (*_TRIVY, *_KUBERNETES, *_VALUES, "infra/helm/sluice")),
+    Check("servers, safety", (*_TRIVY, *_KUBERNETES, "infra/kubernetes/servers")),
+    Check("Argo CD", ("argocd-source-lint", "infra/gitops")),
+    Check("YAML", ("yamllint", "--strict"), _YAML, but=("infra/helm/sluice/templates/*",)),
 )
