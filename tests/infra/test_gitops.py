@@ -11,7 +11,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from infra.checks import manifests, tools
-from infra.checks.manifests import GITOPS, ROOT, Manifest
+from infra.checks.manifests import GITOPS, Manifest
+from infra.checks.tools import ROOT
 from sluice import __version__
 from tests.infra.rendered import of_kind
 

@@ -11,7 +11,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from infra.checks import manifests, tools
-from infra.checks.manifests import OVERLAYS, ROOT, Manifest
+from infra.checks.manifests import OVERLAYS, Manifest
+from infra.checks.tools import ROOT
 from sluice.core.runtime.settings import load_settings
 from tests.infra.rendered import containers, environment, of_kind, one, selects, templates
 

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from infra.checks.manifests import ROOT
+from infra.checks.tools import ROOT
 from infra.local.ports import free_port
 from infra.local.programs import ProgramMissing, find
 from tests.support.waiting import until_found
@@ -77,9 +77,10 @@ class Pods:
         """How many replicas and how many other Sentinels a Sentinel knows."""
         try:
             async with redis.Redis(host=me, port=self._sentinel_port) as client:
-                (master,) = (await client.sentinel_masters()).values()
-        except (RedisError, OSError, ValueError):
+                master = await client.sentinel_master("sluice")
+        except (RedisError, OSError):
             return 0, 0
+        assert isinstance(master, dict)
         return int(master["num-slaves"]), int(master["num-other-sentinels"])
 
 
