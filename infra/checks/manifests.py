@@ -114,7 +114,7 @@ def main() -> int:
         manifests += parse(path.read_text())
     different = {_shape(each): each for each in manifests}.values()
     flaws += [flaw for each in different for flaw in find_flaws(each)]
-    flaws += _validate(list(different))
+    flaws += validate(list(different))
     print("\n".join(flaws) or f"{len(different)} objects")
     return 1 if flaws else 0
 
@@ -132,7 +132,7 @@ def _shape(manifest: Manifest) -> str:
     return json.dumps({**manifest, **names}, sort_keys=True)
 
 
-def _validate(manifests: Sequence[Manifest]) -> Iterator[str]:
+def validate(manifests: Sequence[Manifest]) -> Iterator[str]:
     """Let kubernetes-validate judge the kinds that it may know; a kind that neither it nor we know is a flaw."""
     versions = [word for version in (OLDEST, NEWEST) for word in ("-k", version)]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

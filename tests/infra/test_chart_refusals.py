@@ -36,8 +36,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "config.SLUICE_LANES.heavy.slots is 0",
     ),
     "a lane that is none": (
-        {"consumers": {"default": {"lanes": ["default", "hevy"]}}},
-        "there is no lane hevy; config.SLUICE_LANES has default, heavy",
+        {"consumers": {"default": {"lanes": ["default", "night"]}}},
+        "there is no lane night; config.SLUICE_LANES has default, heavy",
     ),
     "a lane that nobody serves": ({"consumers": {"heavy": None, "other": {"lanes": ["default"]}}}, "no group of consumers serves the lane heavy"),
     "two autoscalers": ({"consumers": {"heavy": {"keda": KEDA, "hpa": HPA}}}, "has hpa and keda"),
