@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tarfile
 from pathlib import Path
 
 import orjson
 import pytest
+import yaml  # type: ignore[import-untyped]  # it ships no types
 
-from infra.checks.manifests import CHART
+from infra.checks import tools
+from infra.checks.manifests import CHART, Refused, run, sets_of_values
 from sluice import __version__
 from sluice.core.runtime.settings import Settings
 from tests.infra.rendered import (
@@ -23,6 +27,7 @@ from tests.infra.rendered import (
     templates,
 )
 
+OBSERVABILITY = tools.ROOT / "infra/observability"
 every_set = pytest.mark.parametrize("name", SETS)
 
 
@@ -142,6 +147,56 @@ def test_what_is_scraped_are_both_private_ports() -> None:
     (endpoint,) = monitor["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("private", "/metrics")
     assert monitor["spec"]["podTargetLabels"] == ["app.kubernetes.io/component", "sluice/group"]
+
+
+def test_scraped_processes_are_the_jobs_that_the_alerts_know() -> None:
+    objects = chart("full")
+    label = one(objects, "ServiceMonitor", "jobs")["spec"]["jobLabel"]
+    jobs = {
+        each["metadata"]["labels"].get(label)
+        for each in of_kind(objects, "Service")
+        if each["metadata"]["name"].endswith("-private")
+    }
+    alerts = "".join(file.read_text() for file in OBSERVABILITY.glob("prometheus/rules/*.yml"))
+    assert jobs == {"sluice-api", "sluice-consumer"}
+    assert all(f'job="{job}"' in alerts for job in jobs)
+
+
+def test_every_rule_and_dashboard_of_the_repository_is_rendered_as_it_is() -> None:
+    files = sorted(OBSERVABILITY.glob("prometheus/rules/*.yml"))
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    rules = one(chart("full"), "PrometheusRule", "jobs")
+    assert rules["spec"]["groups"] == groups
+    assert rules["metadata"]["labels"]["release"] == "prometheus"
+    dashboards = {file.name: file for file in OBSERVABILITY.glob("grafana/dashboards/*.json")}
+    assert dashboards
+    for name, file in dashboards.items():
+        rendered = one(chart("full"), "ConfigMap", f"jobs-dashboard-{file.stem}")
+        assert rendered["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert orjson.loads(rendered["data"][name]) == orjson.loads(file.read_bytes())
+
+
+def test_a_packaged_chart_holds_rules_and_dashboards_themselves_and_no_links(tmp_path: Path) -> None:
+    tools.install()
+    run("helm", "package", str(CHART), f"--destination={tmp_path}")
+    with tarfile.open(tmp_path / f"sluice-{__version__}.tgz") as package:
+        members = {member.name: member for member in package.getmembers()}
+    assert all(member.isreg() for member in members.values())
+    for source in (
+        *OBSERVABILITY.glob("prometheus/rules/*.yml"),
+        *OBSERVABILITY.glob("grafana/dashboards/*.json"),
+    ):
+        assert members[f"sluice/files/{source.parent.name}/{source.name}"].size == source.stat().st_size
+
+
+@pytest.mark.parametrize("what", ["rules", "dashboards"])
+def test_a_copy_of_the_chart_that_lost_its_links_says_so(what: str, tmp_path: Path) -> None:
+    tools.install()
+    copy = shutil.copytree(CHART, tmp_path / "sluice")
+    shutil.rmtree(copy / "files" / what)
+    values = [f"--values={file}" for file in sets_of_values()["minimal"]]
+    with pytest.raises(Refused, match=f"this copy of the chart holds no {what}"):
+        run("helm", "template", "sluice", str(copy), *values, f"--set=monitoring.{what}.enabled=true")
 
 
 def test_the_smoke_test_runs_a_job_of_the_configured_kind_with_a_key_from_a_secret() -> None:
