@@ -11,7 +11,7 @@ from pathlib import Path
 from infra.checks.tools import ROOT, home, program
 from infra.local import programs
 
-_LONGEST_S = 120
+_LONGEST_S = 300
 
 
 @dataclass(frozen=True, slots=True)
