@@ -16,6 +16,7 @@ from infra.local.servers import Servers
 from tests.fault.claims import check_claims
 from tests.support.job_client import KINDS, SUM, WAIT, submit_and_wait
 from tests.support.stack import Process, Stack, make_a_key, stack_on_empty_servers
+from tests.support.waiting import until_found
 
 OFFSETS = ("+1h", "-1h")
 LEASE_S = 15
@@ -58,6 +59,16 @@ async def test_the_clocks_are_off_indeed(skewed: Stack) -> None:
         assert abs(_date(await _kinds(skewed, api)) - datetime.now(UTC) - timedelta(hours=hours)) < timedelta(
             minutes=5
         )
+
+
+async def test_a_scrape_shows_how_wrong_each_clock_is(skewed: Stack) -> None:
+    for process, hours in zip((*skewed.apis, *skewed.consumers), (1, -1, 1, -1), strict=True):
+
+        async def shows_it(process: Process = process, hours: int = hours) -> bool:
+            shown = (await process.metrics())["sluice_record_clock_offset_seconds"]
+            return abs(shown + hours * 3600) < 300
+
+        await until_found(shows_it)
 
 
 async def test_leases_hold_and_no_job_is_done_twice(skewed: Stack) -> None:
