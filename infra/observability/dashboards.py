@@ -66,7 +66,6 @@ def variable(label: str, metric: str) -> Json:
         "name": label,
         "type": "query",
         "datasource": SOURCE,
-        "definition": query,
         "query": {"query": query, "refId": "values"},
         "refresh": 2,
         "sort": 1,

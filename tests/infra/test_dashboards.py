@@ -7,11 +7,15 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from infra.local.programs import find
 from infra.observability import dashboards
@@ -66,6 +70,25 @@ def test_every_query_goes_to_the_prometheus_that_was_chosen_and_uses_the_variabl
     assert {query["datasource"]["uid"] for query in queries} == {"${datasource}"}
     used = {name for query in queries for name in re.findall(r"\$(\w+)", query["expr"])}
     assert used - {"__rate_interval"} == set(variables) - {"datasource"}
+
+
+@every_dashboard
+def test_grafana_has_a_field_for_everything_that_a_dashboard_says(shown: dict[str, Any]) -> None:
+    register_default_plugins()
+    kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(shown)))
+    assert list(lost(shown, kept)) == []
+
+
+def lost(said: Any, kept: Any, where: str = "") -> Iterator[str]:
+    """Yield the place of each value that did not survive."""
+    if isinstance(said, dict) and isinstance(kept, dict):
+        for name, value in said.items():
+            yield from lost(value, kept.get(name), f"{where}/{name}")
+    elif isinstance(said, list) and isinstance(kept, list):
+        for number, (one, other) in enumerate(itertools.zip_longest(said, kept)):
+            yield from lost(one, other, f"{where}/{number}")
+    elif said != kept:
+        yield where
 
 
 @every_dashboard
