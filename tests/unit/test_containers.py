@@ -86,6 +86,15 @@ def test_what_watches_has_no_way_out_but_to_who_is_called_and_to_who_looks() -> 
     assert out == {"alertmanager", "grafana"}
 
 
+def test_nobody_logs_in_to_grafana_and_nobody_rules_there() -> None:
+    told = WATCHING["grafana"]["environment"]
+    assert told["GF_AUTH_ANONYMOUS_ORG_ROLE"] != "Admin"
+    assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == told["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert not [name for name in told if "PASSWORD" in name]
+    provisioning = ROOT / "infra/observability/grafana/provisioning"
+    assert "allowUiUpdates: false" in (provisioning / "dashboards/sluice.yml").read_text()
+
+
 def test_only_what_reads_the_files_of_docker_is_root_and_it_writes_nothing_but_its_own() -> None:
     assert {name for name, each in SERVICES.items() if each.get("user", "").startswith("0")} == {"vector"}
     mounts = [mount.split(":") for mount in WATCHING["vector"]["volumes"]]
