@@ -45,6 +45,7 @@ from api.kinds.openapi import describe_kinds
 from api.listing import routes as listing
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
+from api.scaling import Scaling
 from api.schedules import routes as schedules
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
@@ -71,13 +72,14 @@ DRAIN_S = 4.0
 
 
 class RunningApi(NamedTuple):
-    """A running api: the whole ASGI stack, what its routes work with, and how to ping the servers."""
+    """A running api: the whole ASGI stack, what its routes work with, how to ping the servers, and what the lanes want."""
 
     app: AsgiApp
     edge: EdgeMiddleware
     state: ApiState
     pings: Mapping[str, Callable[[], Awaitable[None]]]
     config_problems: ConfigProblems
+    scaling: Scaling
 
 
 @asynccontextmanager
@@ -96,11 +98,12 @@ async def open_api(
         await connections.broker.start()
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
-        _follow_backlog(settings, connections, metrics, listeners)
+        counts = _follow_backlog(settings, connections, metrics, listeners)
         _add_gauges(state, metrics, connections.clock)
         edge = wrap_middleware(state, metrics)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
-        yield RunningApi(app, edge, state, connections.pings, connections.config_problems)
+        scaling = Scaling(counts, settings.all_lanes)
+        yield RunningApi(app, edge, state, connections.pings, connections.config_problems, scaling)
 
 
 def build_state(
@@ -190,12 +193,13 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
 
 def _follow_backlog(
     settings: Settings, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
-) -> None:
+) -> CountLanes:
     """Show what waits in each lane, also where no consumer runs that would count it."""
     counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
     backlog = Backlog(connections.keeper, counts, settings.idempotency_keep_s)
     tasks.keep(backlog.follow, "backlog")
     show_lane_gauges(metrics, counts)
+    return counts
 
 
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:

@@ -64,6 +64,7 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
             metrics.gauge(
                 "unread_answer_bytes", "Bytes of answers that wait for slow readers", lambda: len(unread)
             )
+            private.routes["/scaling"] = api.scaling.show
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
                 server = Server(_config(api, settings, unread))

@@ -35,7 +35,8 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 class AdminApp:
     """A bare ASGI application; `pings` maps each server to a call that raises if it is away.
 
-    `/check` also shows what `notes` return by name, and `config_problems`: the settings of servers that put jobs at risk.
+    A process adds its own to `routes`. `/check` also shows what `notes` return by name, and `config_problems`: the settings of
+    servers that put jobs at risk.
     While the process is `draining` it is not ready.
     """
 
@@ -48,7 +49,7 @@ class AdminApp:
     ) -> None:
         self._process, self._pings, self._metrics = process, pings, metrics
         self._config_problems = config_problems
-        self._routes: dict[str, Callable[[Message], Awaitable[Answer]]] = {
+        self.routes: dict[str, Callable[[Message], Awaitable[Answer]]] = {
             "/livez": self._live,
             "/readyz": self._ready,
             "/check": self._check,
@@ -63,7 +64,7 @@ class AdminApp:
     async def __call__(self, scope: Message, _: object, send: Callable[[Message], Awaitable[None]]) -> None:
         if scope["type"] != "http":
             return
-        route = self._routes.get(scope["path"])
+        route = self.routes.get(scope["path"])
         status, media_type, body = await route(scope) if route else (404, TEXT, b"not here\n")
         headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
         headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]

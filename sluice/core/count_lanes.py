@@ -80,10 +80,14 @@ class CountLanes:
                 return True
         return False
 
+    def newest(self) -> Statistics:
+        """Return what was found last, of every lane; nothing if that is out of date."""
+        at, statistics = self._found
+        return statistics if self._clock() < at + KNOWN_S else {}
+
     def read(self, figure: Callable[[LaneStatistics], float]) -> Mapping[str, float]:
         """Read one figure of every lane; none if what was found is out of date."""
-        at, statistics = self._found
-        return {lane: figure(each) for lane, each in statistics.items() if self._clock() < at + KNOWN_S}
+        return {lane: figure(each) for lane, each in self.newest().items()}
 
     def oldest_undispatched_s(self) -> float:
         """Read how long the oldest of the jobs has waited whose messages RabbitMQ has not confirmed."""

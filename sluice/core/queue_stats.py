@@ -51,6 +51,7 @@ class LaneStatistics(LaneCount):
     """A lane as a whole: what the record holds, and the runs of all consumers together. It is counted again in `rest_s` seconds."""
 
     rest_s: float = 0.0
+    consumers: int = 0
     slots: int = 0
     per_second: float = 0.0
     times: Times | None = None
@@ -104,6 +105,7 @@ def _lane(count: LaneCount, works: Sequence[LaneWork], rest_s: float) -> LaneSta
     return LaneStatistics(
         **dict(count),
         rest_s=rest_s,
+        consumers=len(works),
         slots=sum(work.slots for work in works),
         per_second=sum(work.per_second for work in works),
         times=_together([work.times for work in works]),

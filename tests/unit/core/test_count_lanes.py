@@ -29,7 +29,7 @@ from tests.unit.api.in_memory_api import Clock
 
 COUNT = LaneCount(queued=4, running=2, oldest_queued_s=7, oldest_undispatched_s=3)
 WORK = {"default": LaneWork(slots=8, per_second=1)}
-FOUND = {"default": LaneStatistics(**dict(COUNT), slots=8, per_second=1)}
+FOUND = {"default": LaneStatistics(**dict(COUNT), consumers=1, slots=8, per_second=1)}
 
 
 class Record:

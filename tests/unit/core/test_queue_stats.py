@@ -42,6 +42,7 @@ def test_consumers_are_put_together_by_their_runs() -> None:
     assert found == {
         "default": LaneStatistics(
             **dict(COUNT),
+            consumers=2,
             slots=10,
             per_second=3.5,
             times=Times(runs=40, mean_s=4, p50_s=2.5, p90_s=7),
