@@ -31,6 +31,7 @@ from api.http.problems import problem
 from api.http.response import ReplyResponse
 from api.http.retry_after import RetryAfterAdvisor
 from api.http.schemas import query_flaws
+from api.http.traced_edge import TracedEdge
 from api.jobs import routes as jobs
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
@@ -63,6 +64,7 @@ from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.runtime.tracing import Tracing
 from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
 
@@ -100,7 +102,7 @@ async def open_api(
         stack.push_async_callback(listeners.cancel)
         counts = _follow_backlog(settings, connections, metrics, listeners)
         _add_gauges(state, metrics, connections.clock)
-        edge = wrap_middleware(state, metrics)
+        edge = wrap_middleware(state, metrics, telemetry.tracing)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
         scaling = Scaling(counts, settings.all_lanes)
         yield RunningApi(app, edge, state, connections.pings, connections.config_problems, scaling)
@@ -146,7 +148,7 @@ def build_state(
     )
 
 
-def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
+def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None = None) -> EdgeMiddleware:
     """Wrap FastAPI in what answers before it; the last is outermost."""
     app: AsgiApp = create_app(state)
     if state.settings.express:
@@ -155,6 +157,8 @@ def wrap_middleware(state: ApiState, metrics: Metrics) -> EdgeMiddleware:
         )
     if state.settings.cors_origins:
         app = allow_origins(app, state.settings.cors_origins)
+    if tracing is not None:
+        return TracedEdge(app, metrics.http, state.settings.access_log, tracing)
     return EdgeMiddleware(app, metrics.http, state.settings.access_log)
 
 

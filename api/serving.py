@@ -19,6 +19,7 @@ from sluice.adapters.http_server import EmbeddedServer, listen
 from sluice.adapters.logs import LogSink, log_to_stderr, say_why
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.connecting import tell_arrays_by_type
+from sluice.adapters.tracing import open_tracing
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.large_blocks import return_large_blocks
@@ -58,7 +59,10 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
     telemetry = Telemetry(metrics.sink, LogSink("api"), count_batch=metrics.batches.record)
     report_failures(telemetry)
     with listen(settings.api_host, settings.api_port, BACKLOG, settings.send_timeout_s) as listener:
-        async with open_api(settings, registry, metrics, telemetry) as api:
+        async with (
+            open_tracing(settings, "api", telemetry),
+            open_api(settings, registry, metrics, telemetry) as api,
+        ):
             private = AdminApp("api", api.pings, metrics, lambda: api.config_problems.lines)
             unread = UnreadAnswers(settings.unread_mib * MIB, api.edge.record_unread)
             metrics.gauge(

@@ -13,6 +13,7 @@ from time import monotonic
 from sluice.core.catalogue import KindInfo
 from sluice.core.job import Job
 from sluice.core.outcome import Released, TimedOut
+from sluice.core.runtime.tracing import SpanContext
 from sluice.errors import AttemptEnded
 
 InputReader = Callable[[str, asyncio.Event], Awaitable[bytes]]
@@ -26,6 +27,7 @@ class Attempt:
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     A long input is not in the job: `read_input` reads it when a host is found.
     `stored` is the progress that the record has. `cancel_reported` and `overdue_reported` note what the lease has told.
+    `span` is what names it in its trace, if it is traced.
     """
 
     __slots__ = (
@@ -38,6 +40,7 @@ class Attempt:
         "on_stop",
         "overdue_reported",
         "progress",
+        "span",
         "started",
         "stopped",
         "stored",
@@ -58,6 +61,7 @@ class Attempt:
         self.stored: bytes | None = None
         self.stopped: AttemptEnded | None = None
         self.on_stop: Callable[[], object] | None = None
+        self.span: SpanContext | None = None
 
     def __repr__(self) -> str:
         state = f"stopped: {self.stopped!r}" if self.stopped else "waiting" if self.waiting else "running"
@@ -69,6 +73,11 @@ class Attempt:
     def new_progress(self) -> bytes | None:
         """Progress that the record has not seen yet."""
         return None if self.progress is self.stored else self.progress
+
+    @property
+    def traceparent(self) -> str:
+        """The trace that the handler's own work belongs to; empty: none."""
+        return self.span.traceparent if self.span else self.job.traceparent or ""
 
     def stop(self, why: AttemptEnded) -> None:
         """End the work: ask it to, or kill it if it has a process to itself. The first reason counts."""

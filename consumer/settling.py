@@ -15,6 +15,7 @@ from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
 from sluice.core.runtime.batching import OVERHEAD, Limits, SplitBatcher
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.tracing import trace_batches
 
 MOST_UNWRITTEN = 8 * 1024 * 1024
 """Bytes of endings from which on a slot is free only when its ending is written."""
@@ -48,8 +49,14 @@ class Settling:
         self._store, self._announcer, self._telemetry = store, announcer, telemetry
         self._pauses_s = pauses_s
         self._endings: SplitBatcher[Transition, Settled | None] = SplitBatcher(
-            "settle", self._write, Limits(waiting=100_000), _size, telemetry.count_batch
+            "settle",
+            trace_batches(telemetry.tracing, "settle", self._write, lambda each: self._traced.get(each[:3])),
+            Limits(waiting=100_000),
+            _size,
+            telemetry.count_batch,
         )
+        self._traced: dict[tuple[object, ...], str] = {}
+        """The traceparent of each attempt that is traced and whose ending waits to be written, by its claim."""
         self._unwritten = 0
 
     @property
@@ -64,10 +71,14 @@ class Settling:
         """
         size = _size(ending)
         self._unwritten += size
+        if attempt.span is not None:
+            self._traced[ending[:3]] = attempt.span.traceparent
         try:
             await self._settle(attempt, ending)
         finally:
             self._unwritten -= size
+            if self._traced:
+                self._traced.pop(ending[:3], None)
 
     async def _settle(self, attempt: Attempt, ending: Transition) -> None:
         tries = refusals = 0

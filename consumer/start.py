@@ -29,12 +29,14 @@ from consumer.long_inputs import LongInputs
 from consumer.lost_claims import LostClaims
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
+from consumer.traced_runs import Runner, TracedRuns
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
+from sluice.adapters.tracing import open_tracing
 from sluice.core.catalogue import KindInfo
 from sluice.core.lane_gauges import show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -82,7 +84,10 @@ async def open_consumer(
     )
     report_failures(telemetry)
     owner = Owner()
-    async with _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds):
+    async with (
+        open_tracing(settings, "consumer", telemetry),
+        _open_hosts(settings, telemetry, on_refused, debug) as (hosts, kinds),
+    ):
         check_configuration(settings, kinds)
         async with open_connections(settings, "consumer", owner, telemetry) as opened:
             troubles: list[Callable[[], list[str]]] = [lambda: opened.config_problems.lines]
@@ -154,7 +159,13 @@ class Consumer:
         self.lease = self._make_lease(settings, kinds.versions)
         opened.identity.follow(self.lease.reconnect)
         self.execution = Execution(
-            kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, LongInputs(opened.jobs)
+            kinds,
+            self._trace_runs(),
+            self.lease,
+            self.run_stats,
+            self.settling,
+            self.announcer,
+            LongInputs(opened.jobs),
         )
         self.lost_claims = self._make_lost_claims()
         claims = Claims(
@@ -176,6 +187,12 @@ class Consumer:
         self.publisher = OutboxPublisher(opened.broker, opened.jobs, settings.all_lanes, telemetry)
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
         self.timetable = self._make_timetable(settings)
+
+    def _trace_runs(self) -> Runner:
+        tracing = self.telemetry.tracing
+        if tracing is None:
+            return self.hosts
+        return TracedRuns(self.hosts, tracing, lambda: "postgresql" if self.poller.on else "rabbitmq")
 
     def _make_lost_claims(self) -> LostClaims:
         opened, telemetry = self.opened, self.telemetry

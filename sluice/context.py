@@ -12,7 +12,8 @@ class Context:
     """The attempt in which a handler runs.
 
     `job_id` is the text of a UUIDv7; `attempt` counts from 1; `fence` rises with every claim, so it orders the runs of
-    one job in systems outside. `log` is bound to the job.
+    one job in systems outside. `log` is bound to the job. `traceparent` is the W3C trace context of the attempt, for spans of
+    your own and for requests that you send; None if the job has none.
     """
 
     job_id: str
@@ -21,6 +22,7 @@ class Context:
     log: logging.LoggerAdapter[logging.Logger]
     report: Callable[[float, str], None] = field(repr=False)
     stop_asked: Callable[[], bool] = field(repr=False)
+    traceparent: str | None = None
 
     def progress(self, percent: float, note: str = "") -> None:
         """Tell the client how far the work is (0 to 100). Cheap: sent at most twice a second."""

@@ -42,11 +42,14 @@ class FakeContext:
     fence: int = 1
     progress: list[tuple[float, str]] = field(default_factory=list)
     stop: bool = False
+    traceparent: str | None = None
 
     def context(self) -> Context:
         """Make the Context that the handler is given."""
         log = JobLogger({"job_id": self.job_id, "attempt": self.attempt})
-        return Context(self.job_id, self.attempt, self.fence, log, self._report, lambda: self.stop)
+        return Context(
+            self.job_id, self.attempt, self.fence, log, self._report, lambda: self.stop, self.traceparent
+        )
 
     def _report(self, percent: float, note: str) -> None:
         self.progress.append((percent, note))

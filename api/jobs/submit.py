@@ -28,6 +28,7 @@ from sluice.core.retention import kept_s
 from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.tracing import trace_batches
 from sluice.handler import AnyHandler
 
 DEFAULTS = SubmitOptions()
@@ -80,7 +81,11 @@ class Submission:
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now = telemetry, now
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
-            "accept", self._insert_batch, Limits(waiting=waiting), _size, telemetry.count_batch
+            "accept",
+            trace_batches(telemetry.tracing, "accept", self._insert_batch, lambda job: job.traceparent),
+            Limits(waiting=waiting),
+            _size,
+            telemetry.count_batch,
         )
         self.one_large = Semaphore(1)
         self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher(

@@ -54,7 +54,8 @@ class Stopping(NamedTuple):
 
 def _run_message(number: int, attempt: Attempt) -> tuple[Any, ...]:
     job, kind, limit_s = attempt.job, attempt.info.kind, attempt.time_limit_s
-    return "run", number, job.id, kind, job.attempt, job.fence, limit_s, job.input or b""
+    given, trace = job.input or b"", attempt.traceparent
+    return "run", number, job.id, kind, job.attempt, job.fence, limit_s, given, trace
 
 
 class InHand:

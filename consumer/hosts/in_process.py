@@ -59,8 +59,8 @@ class InProcess(Hosts):
 
     def _make_run(self, attempt: Attempt, loop: asyncio.AbstractEventLoop, end: Any) -> Run:
         job, handler = attempt.job, self._handlers[attempt.info.kind]
-        given = job.input or b""
-        request = Request(0, job.id, attempt.info.kind, job.attempt, job.fence, NO_LIMIT_S, given)
+        given, trace = job.input or b"", attempt.traceparent
+        request = Request(0, job.id, attempt.info.kind, job.attempt, job.fence, NO_LIMIT_S, given, trace)
         common = request, handler, loop, Lag(loop, lambda: False), Reporter(attempt.report), end
         if handler.runs_in == "loop":
             return LoopRun(*common)

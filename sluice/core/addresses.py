@@ -114,6 +114,7 @@ RABBITMQ = Form(
     },
     ("heartbeat", "timeout", "name", "connection_timeout", "connection_attempts", "channel_max", "frame_max"),
 )
+OTLP = Form("http://host:4318", ("http", "https"), {}, (), several_hosts=False)
 SENTINEL = "+sentinel"
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(?:%25\w+)?\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
 _SPECIAL = "a character such as / ? # @ : % in a user or password is written as %2F %3F %23 %40 %3A %25"

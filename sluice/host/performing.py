@@ -28,6 +28,7 @@ class Request(NamedTuple):
     fence: int
     time_limit_s: float
     input: bytes
+    traceparent: str = ""
 
     @property
     def job(self) -> JobRef:
@@ -66,5 +67,6 @@ def call(handler: AnyHandler, request: Request, report: Reporter, stop_asked: Ca
     if not handler.takes_context:
         return handler.function(value)
     log = JobLogger(request.job._asdict())
-    context = Context(request.job_id, request.attempt, request.fence, log, report, stop_asked)
+    trace = request.traceparent or None
+    context = Context(request.job_id, request.attempt, request.fence, log, report, stop_asked, trace)
     return handler.function(value, context)

@@ -37,5 +37,5 @@ async def test_a_backlog_wants_more_consumers_and_its_end_fewer(servers: Servers
             work.gate.touch()
             await until_found(lambda: wants(queued=0, running=0, wanted=0, oldest_s=0))
             assert await stack.finished([url.rpartition("/")[2] for url in urls])
-            wrong = await scaler.get("/scaling?lanes=defualt")
+            wrong = await scaler.get("/scaling?lanes=light")
             assert (wrong.status_code, wrong.json()["lanes"]) == (400, ["default", "heavy"])

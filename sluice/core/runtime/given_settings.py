@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sluice.core.addresses import POSTGRES, RABBITMQ, REDIS, describe_flaw
+from sluice.core.addresses import OTLP, POSTGRES, RABBITMQ, REDIS, describe_flaw
 from sluice.core.runtime.dot_env import read_dot_env
 from sluice.spelling import nearest
 
@@ -26,7 +26,12 @@ OF_TOOLS = (
 )
 """Variables of the tools around the product, which are no settings of it."""
 
-_FORMS = {"SLUICE_POSTGRES_URL": POSTGRES, "SLUICE_REDIS_URL": REDIS, "SLUICE_RABBITMQ_URL": RABBITMQ}
+_FORMS = {
+    "SLUICE_POSTGRES_URL": POSTGRES,
+    "SLUICE_REDIS_URL": REDIS,
+    "SLUICE_RABBITMQ_URL": RABBITMQ,
+    "SLUICE_OTLP_URL": OTLP,
+}
 _OF_KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )

@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sluice.core.lanes import Lane
 from sluice.core.runtime.given_settings import PREFIX, describe_flaws, describe_values, read_given
+from sluice.core.runtime.lane_settings import Lanes, LaneSettings
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix
 from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
@@ -21,15 +21,6 @@ from sluice.handler import LONGEST_KEEP_S
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
-
-
-class LaneSettings(BaseModel):
-    """Slots (0: one per processor) and ids per message of a lane."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    slots: int = Field(ge=0, le=10_000)
-    ids_per_message: int = Field(ge=1, le=1_000)
 
 
 class Settings(BaseModel):
@@ -64,7 +55,7 @@ class Settings(BaseModel):
         description="Modules that define kinds, separated by commas",
     )
     start_s: Seconds = Field(default=30, description="Seconds that handlers' modules may take to load")
-    lanes: dict[str, LaneSettings] = Field(
+    lanes: Lanes = Field(
         default={
             "default": LaneSettings(slots=128, ids_per_message=64),
             "heavy": LaneSettings(slots=0, ids_per_message=1),
@@ -226,6 +217,16 @@ class Settings(BaseModel):
     log_tracebacks: bool = Field(
         default=False, description="Log the tracebacks of handlers with their errors"
     )
+    otlp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="OpenTelemetry collector to send spans to, over OTLP/HTTP: http://host:4318; empty: no tracing",
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Part of the requests without a traceparent that is traced, from 0 to 1; the others do as theirs says",
+    )
 
     @field_validator("handlers", "serve_lanes", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
@@ -236,29 +237,11 @@ class Settings(BaseModel):
             else value
         )
 
-    @field_validator("postgres_url", "redis_url", "rabbitmq_url", mode="before")
+    @field_validator("postgres_url", "redis_url", "rabbitmq_url", "otlp_url", mode="before")
     @classmethod
     def _strip(cls, value: object) -> object:
         """A secret that was written to a file often ends in a line break."""
         return value.strip() if isinstance(value, str) else value
-
-    @field_validator("lanes", mode="before")
-    @classmethod
-    def _parse(cls, value: object) -> object:
-        try:
-            return orjson.loads(value) if isinstance(value, str) else value
-        except orjson.JSONDecodeError:
-            raise ValueError("this is not JSON") from None
-
-    @field_validator("lanes")
-    @classmethod
-    def _named(cls, value: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
-        wrong = [name for name in value if not name.isidentifier() or len(name) > 32]
-        if wrong or not value:
-            raise ValueError(
-                f"lane names are words of letters, digits and _: {', '.join(wrong) or 'none given'}"
-            )
-        return value
 
     def lane(self, name: str) -> Lane:
         """Return the lane of this name, with its slots for this machine."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+from sluice.core.runtime.tracing import Tracing
+
 Sink = Callable[["Event", int, dict[str, Any]], None]
 BatchSink = Callable[[str, int], None]
 """Counts one call to a server: for what, and for how many items at once."""
@@ -67,11 +69,15 @@ def count_no_batch(flight: str, items: int) -> None:
 
 
 class Telemetry:
-    """Hands each event to the sinks that were attached at start-up, and the size of each batch to `count_batch`."""
+    """Hands each event to the sinks that were attached at start-up, and the size of each batch to `count_batch`.
+
+    `tracing` is set before anything is built on it, if it is on.
+    """
 
     def __init__(self, *sinks: Sink, count_batch: BatchSink = count_no_batch) -> None:
         self._sinks = sinks
         self.count_batch = count_batch
+        self.tracing: Tracing | None = None
 
     def emit(self, event: Event, count: int = 1, **fields: Any) -> None:
         """Report that `event` happened `count` times."""

@@ -20,6 +20,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from tests.unit.api.http.test_edge import RequestStats
 from tests.unit.api.http.test_uvicorn_protocol import echo, serving
 from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
+from tests.unit.api.test_scaling_answer import Scene
 
 POST = b"POST /01 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 BROKEN = b"zz\r\n"
@@ -95,7 +96,8 @@ async def test_a_broken_request_behind_another_is_counted_beside_it() -> None:
 def test_the_process_counts_them_where_it_counts_requests() -> None:
     stats = RequestStats()
     edge = EdgeMiddleware(routed, stats)
-    api = RunningApi(edge, edge, build_state(Record(), settings(), Clock()), {}, ConfigProblems(Telemetry()))
+    state, problems = build_state(Record(), settings(), Clock()), ConfigProblems(Telemetry())
+    api = RunningApi(edge, edge, state, {}, problems, Scene().scaling)
     unread = UnreadAnswers(1, edge.record_unread)
     config = _config(api, api.state.settings, unread)
     config.load()

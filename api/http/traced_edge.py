@@ -1,0 +1,56 @@
+"""The outermost middleware where tracing is on: a span for each request that is sampled, which its job then descends from."""
+
+from __future__ import annotations
+
+from time import time_ns
+
+from api.http.asgi import AsgiApp, Scope
+from api.http.edge import (
+    REQUEST_ID,
+    TRACEPARENT,
+    EdgeMiddleware,
+    RequestStats,
+    method_of,
+    route_of,
+    status_of,
+)
+from sluice.core.runtime.tracing import Span, Tracing
+
+TRACE = "sluice.trace"
+"""Key of the scope: the context of the request's span, its parent, and when it began."""
+
+
+class TracedEdge(EdgeMiddleware):
+    """A class of its own, so that requests cost nothing more where tracing is off."""
+
+    def __init__(self, app: AsgiApp, stats: RequestStats, access_log: bool, tracing: Tracing) -> None:
+        super().__init__(app, stats, access_log)
+        self._tracing = tracing
+
+    def _read_headers(self, scope: Scope) -> bytes:
+        request_id = super()._read_headers(scope)
+        begun = self._tracing.begin(scope[TRACEPARENT])
+        if begun is not None:
+            scope[TRACE] = (*begun, time_ns())
+            scope[TRACEPARENT] = begun[0].traceparent
+        return request_id
+
+    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
+        super()._record(scope, inner, status, seconds)
+        if TRACE not in scope:
+            return
+        own, parent, start_ns = scope[TRACE]
+        method, route, status = method_of(scope), route_of(inner), status_of(scope, status)
+        attributes: dict[str, str | int] = {
+            "http.request.method": method if method != "OTHER" else "_OTHER",
+            "http.route": route,
+            "http.response.status_code": status,
+            "url.path": scope["path"],
+            "url.scheme": scope["scheme"],
+            "sluice.request_id": scope[REQUEST_ID],
+        }
+        error = str(status) if status >= 500 or not status else ""
+        end_ns = start_ns + int(seconds * 1e9)
+        self._tracing.export(
+            Span(f"{method} {route}", own, parent, start_ns, end_ns, "server", attributes, (), error)
+        )
