@@ -9,6 +9,7 @@ import orjson
 from sluice.core.errors import TRANSIENT
 from sluice.core.job import Job
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.tracing import name_trace
 
 
 def report_failed(telemetry: Telemetry, jobs: Iterable[Job]) -> None:
@@ -22,6 +23,7 @@ def report_failure(telemetry: Telemetry, event: Event, job: Job, traceback: str 
     error = orjson.loads(job.error or b"{}")
     title, detail = error.get("title", ""), error.get("detail")
     fields = {"type": error.get("type"), "error": f"{title}: {detail}" if detail else title}
+    fields |= name_trace(job.traceparent)
     if traceback:
         fields["traceback"] = traceback
     attempt = error.get("attempt", job.attempt)

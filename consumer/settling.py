@@ -15,7 +15,7 @@ from sluice.core.lifecycle import Failure, Transition, failed
 from sluice.core.ports import JobStore, Settled
 from sluice.core.runtime.batching import OVERHEAD, Limits, SplitBatcher
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.runtime.tracing import trace_batches
+from sluice.core.runtime.tracing import name_trace, trace_batches
 
 MOST_UNWRITTEN = 8 * 1024 * 1024
 """Bytes of endings from which on a slot is free only when its ending is written."""
@@ -106,7 +106,8 @@ class Settling:
     def _report(self, job: Job, ending: Transition, settled: Settled | None) -> None:
         """Announce what is in the record now, or count an ending that came too late."""
         if settled is None:
-            self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence)
+            named = name_trace(job.traceparent)
+            self._telemetry.emit(Event.STALE, job_id=ending.id, fence=ending.fence, **named)
             return
         job = _build_settled(job, ending, settled)
         self._announcer.jobs_changed(job)

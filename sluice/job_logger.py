@@ -13,7 +13,7 @@ RECORD_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime
 class JobLogger(logging.LoggerAdapter[logging.Logger]):
     """Adds the fields of a job to the `extra` of the caller, whose names give way where both have one."""
 
-    def __init__(self, job: Mapping[str, str | int]) -> None:
+    def __init__(self, job: Mapping[str, Any]) -> None:
         logger = logging.getLogger("sluice.handler")
         logger.disabled = False  # a dictConfig() in the module of a handler disables every logger there was
         super().__init__(logger)

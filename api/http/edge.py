@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from api.http.asgi import AsgiApp, AsgiMessage, Header, Receive, Scope, Send
 from api.http.problems import problem
 from api.http.response import CLOSE, send_reply
+from sluice.core.runtime.tracing import name_trace
 
 REQUEST_ID = "sluice.request_id"
 TRACEPARENT = "sluice.traceparent"
@@ -96,7 +97,7 @@ class EdgeMiddleware:
         try:
             await self._app(inner, receive, answer)
         except Exception as error:  # noqa: BLE001  the last resort: the client must get an answer
-            _log.exception("unforeseen", extra={"request_id": request_id.decode()})
+            _log.exception("unforeseen", extra=_name_request(scope))
             if not status:
                 await send_reply(problem(error, request_id.decode()), answer)
         finally:
@@ -106,7 +107,7 @@ class EdgeMiddleware:
     def record_refusal(self, status: int) -> None:
         """Count what the server has answered itself, as no request came of it: malformed, too large or too late."""
         self._stats.record("OTHER", UNMATCHED, status, 0.0)
-        self._log("OTHER", "", status, 0.0, "")
+        self._log("OTHER", "", status, 0.0, {REQUEST_ID: "", TRACEPARENT: None})
 
     def record_unread(self) -> None:
         """Count a client that was cut off, as it did not read its answer. The answer itself is counted already."""
@@ -129,12 +130,16 @@ class EdgeMiddleware:
     def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
         method, status = method_of(scope), status_of(scope, status)
         self._stats.record(method, route_of(inner), status, max(0.0, seconds - inner.get(WAITED_S, 0.0)))
-        self._log(method, scope["path"], status, seconds, scope[REQUEST_ID])
+        self._log(method, scope["path"], status, seconds, scope)
 
-    def _log(self, method: str, path: str, status: int, seconds: float, request_id: str) -> None:
+    def _log(self, method: str, path: str, status: int, seconds: float, scope: Scope) -> None:
         if self._access_log:
             fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
-            _log.info("answered", extra=fields | {"request_id": request_id})
+            _log.info("answered", extra=fields | _name_request(scope))
+
+
+def _name_request(scope: Scope) -> dict[str, str]:
+    return {"request_id": scope[REQUEST_ID], **name_trace(scope[TRACEPARENT])}
 
 
 def _request_ids() -> Iterator[bytes]:

@@ -49,7 +49,7 @@ class TracedEdge(EdgeMiddleware):
             "url.scheme": scope["scheme"],
             "sluice.request_id": scope[REQUEST_ID],
         }
-        error = str(status) if status >= 500 or not status else ""
+        error = str(status) if status >= 500 else ""
         end_ns = start_ns + int(seconds * 1e9)
         self._tracing.export(
             Span(f"{method} {route}", own, parent, start_ns, end_ns, "server", attributes, (), error)

@@ -9,6 +9,7 @@ from typing import Any
 from consumer.attempt import Attempt
 from consumer.hosts.host import Blockage, Death, Host
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.tracing import name_trace
 from sluice.host.log_line import fields_of_job
 
 
@@ -47,9 +48,9 @@ class HostStats:
         """Count a handler that went on although its job was over."""
         self.stuck[attempt.info.kind] += 1
         self.stuck_at[attempt.info.kind] = monotonic()
-        self._telemetry.emit(
-            Event.STUCK, host=host, kind=attempt.info.kind, job_id=attempt.job.id, attempt=attempt.job.attempt
-        )
+        job = attempt.job
+        named = {"kind": job.kind, "job_id": job.id, "attempt": job.attempt, **name_trace(job.traceparent)}
+        self._telemetry.emit(Event.STUCK, host=host, **named)
 
     def add_quarantined(self, kind: str) -> None:
         """Report a kind that gets a host of its own from now on."""

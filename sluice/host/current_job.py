@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 
 class JobRef(NamedTuple):
-    """One attempt of a job, as far as log lines name it."""
+    """One attempt of a job, as far as log lines name it. `trace_id` is empty if it belongs to no trace."""
 
     job_id: str
     kind: str
     attempt: int
+    trace_id: str = ""
 
 
 CURRENT: ContextVar[JobRef | None] = ContextVar("current_job", default=None)

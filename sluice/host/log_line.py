@@ -57,7 +57,10 @@ def unformatted(record: logging.LogRecord, job: JobRef | None, why: str) -> LogL
 
 def fields_of_job(job: JobRef | None) -> dict[str, Plain]:
     """Return the fields that name a job."""
-    return {"job_id": job.job_id, "kind": job.kind, "attempt": job.attempt} if job else {}
+    if job is None:
+        return {}
+    fields: dict[str, Plain] = {"job_id": job.job_id, "kind": job.kind, "attempt": job.attempt}
+    return fields | {"trace_id": job.trace_id} if job.trace_id else fields
 
 
 def write(line: LogLine) -> None:

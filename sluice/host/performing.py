@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from sluice.context import Context
+from sluice.core.runtime.tracing import trace_id_of
 from sluice.error_text import storable
 from sluice.handler import AnyHandler
 from sluice.handler_io import read_input
 from sluice.host.current_job import JobRef
+from sluice.host.log_line import fields_of_job
 from sluice.job_logger import JobLogger
 
 PROGRESS_EVERY_S = 0.5
@@ -33,7 +35,7 @@ class Request(NamedTuple):
     @property
     def job(self) -> JobRef:
         """The job, as log lines name it."""
-        return JobRef(self.job_id, self.kind, self.attempt)
+        return JobRef(self.job_id, self.kind, self.attempt, trace_id_of(self.traceparent))
 
 
 class Reporter:
@@ -66,7 +68,7 @@ def call(handler: AnyHandler, request: Request, report: Reporter, stop_asked: Ca
     value = read_input(handler, request.input)
     if not handler.takes_context:
         return handler.function(value)
-    log = JobLogger(request.job._asdict())
+    log = JobLogger(fields_of_job(request.job))
     trace = request.traceparent or None
     context = Context(request.job_id, request.attempt, request.fence, log, report, stop_asked, trace)
     return handler.function(value, context)

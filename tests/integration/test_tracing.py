@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 
 from infra.local.servers import Servers
@@ -105,6 +106,26 @@ async def test_the_fast_path_is_traced_as_well_and_look_ups_are(
     assert spans["accept"].parent == spans["POST /v1/jobs"].id
     look_up = spans["GET /v1/jobs/{job_id}"]
     assert (look_up.parent, look_up.attributes["http.response.status_code"]) == (CLIENT, 410)
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+async def test_what_a_job_and_its_handler_log_names_job_and_trace(traced_stack: Stack, flags: str) -> None:
+    trace = os.urandom(16).hex()
+    async with traced_stack.client() as client:
+        job = (await submit(client, f"00-{trace}-{CLIENT}-{flags}")).json()
+        failed = (await submit(client, f"00-{trace}-{CLIENT}-{flags}", kind="own.fails")).json()
+    log = traced_stack.consumers[0].log
+    wanted = {
+        ("seen by a handler", job["id"]),
+        ("seen by its context", job["id"]),
+        ("jobs_failed", failed["id"]),
+    }
+
+    def lines() -> set[tuple[str, str]]:
+        found = map(orjson.loads, log.read_text().splitlines())
+        return {(each["message"], each["job_id"]) for each in found if each.get("trace_id") == trace}
+
+    await until(lambda: wanted <= lines())
 
 
 async def test_a_failed_attempt_is_a_failed_span_and_its_next_belongs_to_the_same_trace(

@@ -56,7 +56,12 @@ def read_sampled(traceparent: str | None) -> SpanContext | None:
     return SpanContext(traceparent[3:35], traceparent[36:52])
 
 
-def trace_id_of(traceparent: str | None) -> dict[str, str]:
+def trace_id_of(traceparent: str | None) -> str:
+    """Read the name of the trace, wanted or not; empty where there is none."""
+    return traceparent[3:35] if traceparent else ""
+
+
+def name_trace(traceparent: str | None) -> dict[str, str]:
     """Return the field that names the trace in a line of the log; none where there is no trace."""
     return {"trace_id": traceparent[3:35]} if traceparent else {}
 

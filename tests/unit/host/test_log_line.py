@@ -46,7 +46,7 @@ def test_any_record_makes_a_line_that_can_be_sent(
     line = line_of(made, JOB)
     assert LogLine(*ormsgpack.unpackb(ormsgpack.packb(tuple(line)))) == line
     assert TAKEN.isdisjoint(line.fields)
-    assert (line.fields["job_id"], line.fields["kind"], line.fields["attempt"]) == JOB
+    assert (line.fields["job_id"], line.fields["kind"], line.fields["attempt"]) == JOB[:3]
     assert len(line.message) <= MESSAGE
 
 
@@ -54,6 +54,13 @@ def test_a_line_has_the_fields_of_the_caller_and_the_job() -> None:
     line = line_of(record("counted %d", 3, reached=3), JOB)
     fields: dict[str, Plain] = {"job_id": "7", "kind": "text.shout", "attempt": 2, "reached": 3}
     assert line == LogLine(logging.INFO, "case", "counted 3", fields)
+
+
+def test_a_line_names_the_trace_of_a_job_that_has_one() -> None:
+    traced = JOB._replace(trace_id="a" * 32)
+    named = {"job_id": "7", "kind": "text.shout", "attempt": 2, "trace_id": "a" * 32}
+    assert line_of(record("m"), traced).fields == named
+    assert line_of(record("m", **named), traced).fields == named
 
 
 def test_a_job_that_its_logger_named_is_named_once_and_keeps_its_names() -> None:

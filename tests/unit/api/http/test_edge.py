@@ -201,6 +201,17 @@ async def test_the_access_log_has_no_query_and_no_headers(caplog: pytest.LogCapt
     assert "secret" not in str(line.__dict__)
 
 
+async def test_the_access_log_names_the_request_and_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with caplog.at_level(logging.INFO):
+        header = (b"traceparent", f"00-{trace}-00f067aa0ba902b7-00".encode())
+        sent = await ask(Inside(), header)
+        await ask(Inside())
+    traced, other = (vars(line) for line in caplog.records)
+    assert (traced["request_id"].encode(), traced["trace_id"]) == (headers_of(sent)[b"x-request-id"], trace)
+    assert "trace_id" not in other
+
+
 async def test_docs_have_a_policy_of_their_own() -> None:
     sent = await ask(Inside(), path="/docs")
     assert set(DOCS_SECURITY) <= set(sent[0]["headers"])

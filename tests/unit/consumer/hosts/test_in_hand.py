@@ -57,7 +57,7 @@ async def test_a_job_is_sent_with_what_the_handler_needs_and_ends_as_the_host_sa
     attempt, run, number = await setup.start(kinds.echo, given=given, attempt=3, fence=7, traceparent=trace)
     job = attempt.job
     assert setup.sent == [("run", number, job.id, "t.echo", 3, 7, 300, b'{"number":5}', trace)]
-    assert setup.jobs.only_job == (job.id, "t.echo", 3)
+    assert setup.jobs.only_job == (job.id, "t.echo", 3, "a" * 32)
     setup.jobs.end(number, "output", [b"{}"])
     assert await run == b"{}"
     assert len(setup.jobs) == 0

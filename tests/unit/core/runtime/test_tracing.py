@@ -11,6 +11,7 @@ from sluice.core.runtime.tracing import (
     Span,
     SpanContext,
     Tracing,
+    name_trace,
     read_sampled,
     trace_batches,
     trace_id_of,
@@ -61,8 +62,8 @@ def test_every_span_has_a_name_of_its_own() -> None:
 
 
 def test_a_line_of_the_log_names_its_trace() -> None:
-    assert trace_id_of(UNSAMPLED) == {"trace_id": TRACE}
-    assert trace_id_of(None) == trace_id_of("") == {}
+    assert (trace_id_of(UNSAMPLED), name_trace(UNSAMPLED)) == (TRACE, {"trace_id": TRACE})
+    assert (trace_id_of(None), name_trace(None)) == (trace_id_of(""), name_trace("")) == ("", {})
 
 
 async def test_a_batch_is_in_the_trace_of_its_first_and_linked_to_all_that_are_traced() -> None:
