@@ -27,7 +27,7 @@ class Attempt:
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     A long input is not in the job: `read_input` reads it when a host is found.
     `stored` is the progress that the record has. `cancel_reported` and `overdue_reported` note what the lease has told.
-    `span` is what names it in its trace, if it is traced.
+    `span` is what names it in its trace, if it is traced. `traceparent` is what its handler sees; empty: there is no trace.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class Attempt:
         "stopped",
         "stored",
         "time_limit_s",
+        "traceparent",
         "waiting",
     )
 
@@ -62,6 +63,7 @@ class Attempt:
         self.stopped: AttemptEnded | None = None
         self.on_stop: Callable[[], object] | None = None
         self.span: SpanContext | None = None
+        self.traceparent = job.traceparent or ""
 
     def __repr__(self) -> str:
         state = f"stopped: {self.stopped!r}" if self.stopped else "waiting" if self.waiting else "running"
@@ -73,11 +75,6 @@ class Attempt:
     def new_progress(self) -> bytes | None:
         """Progress that the record has not seen yet."""
         return None if self.progress is self.stored else self.progress
-
-    @property
-    def traceparent(self) -> str:
-        """The trace that the handler's own work belongs to; empty: none."""
-        return self.span.traceparent if self.span else self.job.traceparent or ""
 
     def stop(self, why: AttemptEnded) -> None:
         """End the work: ask it to, or kill it if it has a process to itself. The first reason counts."""

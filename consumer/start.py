@@ -158,15 +158,7 @@ class Consumer:
         self.run_stats = RunStats()
         self.lease = self._make_lease(settings, kinds.versions)
         opened.identity.follow(self.lease.reconnect)
-        self.execution = Execution(
-            kinds,
-            self._trace_runs(),
-            self.lease,
-            self.run_stats,
-            self.settling,
-            self.announcer,
-            LongInputs(opened.jobs),
-        )
+        self.execution = self._make_execution(kinds)
         self.lost_claims = self._make_lost_claims()
         claims = Claims(
             opened.jobs,
@@ -188,11 +180,16 @@ class Consumer:
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
         self.timetable = self._make_timetable(settings)
 
-    def _trace_runs(self) -> Runner:
-        tracing = self.telemetry.tracing
-        if tracing is None:
-            return self.hosts
-        return TracedRuns(self.hosts, tracing, lambda: "postgresql" if self.poller.on else "rabbitmq")
+    def _make_execution(self, kinds: Registry[KindInfo]) -> Execution:
+        hosts: Runner = self.hosts
+        if self.telemetry.tracing is not None:
+            hosts = TracedRuns(hosts, self.telemetry.tracing, self._name_system)
+        inputs = LongInputs(self.opened.jobs)
+        return Execution(kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, inputs)
+
+    def _name_system(self) -> str:
+        """Name what brings jobs at present."""
+        return "postgresql" if self.poller.on else "rabbitmq"
 
     def _make_lost_claims(self) -> LostClaims:
         opened, telemetry = self.opened, self.telemetry

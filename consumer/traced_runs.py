@@ -38,6 +38,7 @@ class TracedRuns:
             return await self._hosts.run(attempt)
         self._export_wait(attempt.job, parent)
         attempt.span, start_ns = parent.child(), time_ns()
+        attempt.traceparent = attempt.span.traceparent
         attributes = self._describe(attempt.job) | {"messaging.system": self._system()}
         error: BaseException | None = None
         try:

@@ -127,10 +127,14 @@ class EdgeMiddleware:
         scope[TRACEPARENT] = trace[0].decode() if trace else None
         return found
 
-    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
-        method, status = method_of(scope), status_of(scope, status)
-        self._stats.record(method, route_of(inner), status, max(0.0, seconds - inner.get(WAITED_S, 0.0)))
+    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> tuple[str, str, int]:
+        """Count it; return the method, the route and the status as which it was counted."""
+        route = str(inner.get(ROUTE) or getattr(inner.get("route"), "path", UNMATCHED))
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        status = scope.get("state", {}).get(REFUSED) or status or GONE
+        self._stats.record(method, route, status, max(0.0, seconds - inner.get(WAITED_S, 0.0)))
         self._log(method, scope["path"], status, seconds, scope)
+        return method, route, status
 
     def _log(self, method: str, path: str, status: int, seconds: float, scope: Scope) -> None:
         if self._access_log:
@@ -146,21 +150,6 @@ def _request_ids() -> Iterator[bytes]:
     """Make ids that are unique across processes: a random prefix, then a counter."""
     head = os.urandom(6).hex().encode()
     return (b"%b-%x" % (head, number) for number in count(1))
-
-
-def method_of(scope: Scope) -> str:
-    """Return the method as it is counted."""
-    return scope["method"] if scope["method"] in METHODS else "OTHER"
-
-
-def route_of(inner: Scope) -> str:
-    """Return the template of the route that took the request."""
-    return str(inner.get(ROUTE) or getattr(inner.get("route"), "path", UNMATCHED))
-
-
-def status_of(scope: Scope, sent: int) -> int:
-    """Return the status that counts, where this one was sent."""
-    return scope.get("state", {}).get(REFUSED) or sent or GONE
 
 
 def request_id_of(scope: Any) -> str:

@@ -5,15 +5,7 @@ from __future__ import annotations
 from time import time_ns
 
 from api.http.asgi import AsgiApp, Scope
-from api.http.edge import (
-    REQUEST_ID,
-    TRACEPARENT,
-    EdgeMiddleware,
-    RequestStats,
-    method_of,
-    route_of,
-    status_of,
-)
+from api.http.edge import REQUEST_ID, TRACEPARENT, EdgeMiddleware, RequestStats
 from sluice.core.runtime.tracing import Span, Tracing
 
 TRACE = "sluice.trace"
@@ -35,12 +27,14 @@ class TracedEdge(EdgeMiddleware):
             scope[TRACEPARENT] = begun[0].traceparent
         return request_id
 
-    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> None:
-        super()._record(scope, inner, status, seconds)
-        if TRACE not in scope:
-            return
+    def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> tuple[str, str, int]:
+        counted = method, route, status = super()._record(scope, inner, status, seconds)
+        if TRACE in scope:
+            self._export(scope, method, route, status, int(seconds * 1e9))
+        return counted
+
+    def _export(self, scope: Scope, method: str, route: str, status: int, lasted_ns: int) -> None:
         own, parent, start_ns = scope[TRACE]
-        method, route, status = method_of(scope), route_of(inner), status_of(scope, status)
         attributes: dict[str, str | int] = {
             "http.request.method": method if method != "OTHER" else "_OTHER",
             "http.route": route,
@@ -50,7 +44,16 @@ class TracedEdge(EdgeMiddleware):
             "sluice.request_id": scope[REQUEST_ID],
         }
         error = str(status) if status >= 500 else ""
-        end_ns = start_ns + int(seconds * 1e9)
         self._tracing.export(
-            Span(f"{method} {route}", own, parent, start_ns, end_ns, "server", attributes, (), error)
+            Span(
+                f"{method} {route}",
+                own,
+                parent,
+                start_ns,
+                start_ns + lasted_ns,
+                "server",
+                attributes,
+                (),
+                error,
+            )
         )

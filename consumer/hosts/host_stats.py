@@ -49,7 +49,12 @@ class HostStats:
         self.stuck[attempt.info.kind] += 1
         self.stuck_at[attempt.info.kind] = monotonic()
         job = attempt.job
-        named = {"kind": job.kind, "job_id": job.id, "attempt": job.attempt, **name_trace(job.traceparent)}
+        named: dict[str, Any] = {
+            "kind": job.kind,
+            "job_id": job.id,
+            "attempt": job.attempt,
+            **name_trace(job.traceparent),
+        }
         self._telemetry.emit(Event.STUCK, host=host, **named)
 
     def add_quarantined(self, kind: str) -> None:

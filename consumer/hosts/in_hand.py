@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from consumer.attempt import Attempt
 from sluice.core.outcome import ChildDied, Ending, Released
-from sluice.core.runtime.tracing import trace_id_of
 from sluice.host.current_job import JobRef
 from sluice.host.dumps import functions_that_block
 from sluice.host.ending import decode_ending
@@ -75,8 +74,9 @@ class InHand:
         """The job in hand, if there is exactly one."""
         if len(self._runs) != 1:
             return None
-        job = next(iter(self._runs.values())).attempt.job
-        return JobRef(job.id, job.kind, job.attempt, trace_id_of(job.traceparent))
+        attempt = next(iter(self._runs.values())).attempt
+        job = attempt.job
+        return JobRef(job.id, job.kind, job.attempt, attempt.traceparent[3:35])
 
     def kind_of(self, job_id: str) -> str:
         """Return the kind of a job in hand; empty if it is not."""

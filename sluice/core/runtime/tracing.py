@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import random
 from time import time_ns
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,13 +56,8 @@ def read_sampled(traceparent: str | None) -> SpanContext | None:
     return SpanContext(traceparent[3:35], traceparent[36:52])
 
 
-def trace_id_of(traceparent: str | None) -> str:
-    """Read the name of the trace, wanted or not; empty where there is none."""
-    return traceparent[3:35] if traceparent else ""
-
-
-def name_trace(traceparent: str | None) -> dict[str, str]:
-    """Return the field that names the trace in a line of the log; none where there is no trace."""
+def name_trace(traceparent: str | None) -> dict[str, Any]:
+    """Return the field that names the trace, wanted or not, in a line of the log; none where there is no trace."""
     return {"trace_id": traceparent[3:35]} if traceparent else {}
 
 

@@ -14,7 +14,6 @@ from sluice.core.runtime.tracing import (
     name_trace,
     read_sampled,
     trace_batches,
-    trace_id_of,
 )
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -40,6 +39,7 @@ def test_a_client_that_wants_its_trace_becomes_the_parent() -> None:
 def test_a_client_that_does_not_want_its_trace_is_obeyed() -> None:
     assert tracing(ratio=1)[0].begin(UNSAMPLED) is None
     assert read_sampled(UNSAMPLED) is None
+    assert read_sampled(f"00-{TRACE}-{PARENT}-02") is None
     assert read_sampled(f"00-{TRACE}-{PARENT}-03") == (TRACE, PARENT)  # other flags are none of our business
 
 
@@ -62,8 +62,8 @@ def test_every_span_has_a_name_of_its_own() -> None:
 
 
 def test_a_line_of_the_log_names_its_trace() -> None:
-    assert (trace_id_of(UNSAMPLED), name_trace(UNSAMPLED)) == (TRACE, {"trace_id": TRACE})
-    assert (trace_id_of(None), name_trace(None)) == (trace_id_of(""), name_trace("")) == ("", {})
+    assert name_trace(UNSAMPLED) == {"trace_id": TRACE}
+    assert name_trace(None) == name_trace("") == {}
 
 
 async def test_a_batch_is_in_the_trace_of_its_first_and_linked_to_all_that_are_traced() -> None:
