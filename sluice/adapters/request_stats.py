@@ -6,8 +6,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import accumulate
+from time import time
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.samples import Exemplar
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """Upper bounds of the duration buckets, in seconds."""
@@ -22,11 +24,17 @@ class RequestStats:
         self.in_flight = self.unread = 0
         self._series: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(_LABELS))
         self._seconds: dict[tuple[str, str], float] = defaultdict(float)
+        self._exemplars: dict[tuple[str, str], dict[int, Exemplar]] = defaultdict(dict)
 
     def record(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self._series[method, route, status][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[method, route] += seconds
+
+    def exemplify(self, method: str, route: str, seconds: float, trace_id: str) -> None:
+        """Show the trace of a counted request beside its bucket, where OpenMetrics is asked for, until another takes its place."""
+        exemplar = Exemplar({"trace_id": trace_id}, seconds, time())
+        self._exemplars[method, route][bisect_left(BOUNDS, seconds)] = exemplar
 
     def families(self) -> Iterator[Metric]:
         """Show them to Prometheus."""
@@ -53,8 +61,13 @@ class RequestStats:
             labels=["method", "route"],
         )
         for (method, route), seconds in self._seconds.items():
-            counts = accumulate(self._buckets(method, route))
-            family.add_metric([method, route], list(zip(_LABELS, counts, strict=True)), seconds)
+            counts, exemplars = (
+                accumulate(self._buckets(method, route)),
+                self._exemplars.get((method, route), {}),
+            )
+            rows = enumerate(zip(_LABELS, counts, strict=True))
+            buckets = [(*row, exemplars[at]) if at in exemplars else row for at, row in rows]
+            family.add_metric([method, route], buckets, seconds)
         return family
 
     def _buckets(self, method: str, route: str) -> list[int]:

@@ -102,6 +102,9 @@ async def test_the_fast_path_is_traced_as_well_and_look_ups_are(
         await until_arrived(receiver, trace)
         missing = await client.get(f"/v1/jobs/{'0' * 8}-0000-7000-8000-{'0' * 12}", headers=headers)
         assert missing.status_code == 410
+        metrics = f"{traced_stack.apis[0].private_url}/metrics"
+        shown = await client.get(metrics, headers={"accept": "application/openmetrics-text;version=1.0.0"})
+        assert trace in shown.text  # as an exemplar
     spans = await until_arrived(receiver, trace, 6)
     assert spans["accept"].parent == spans["POST /v1/jobs"].id
     look_up = spans["GET /v1/jobs/{job_id}"]

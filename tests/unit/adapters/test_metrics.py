@@ -134,3 +134,18 @@ def test_a_scraper_that_asks_for_open_metrics_gets_them(accept: str) -> None:
     assert media_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
     families = {family.name for family in openmetrics.text_string_to_metric_families(text.decode())}  # type: ignore[no-untyped-call]  # the library leaves it untyped
     assert {"sluice_http_requests", "sluice_http_request_seconds", "sluice_batch_items"} <= families
+
+
+def test_the_newest_trace_of_a_bucket_is_its_exemplar_where_open_metrics_are_asked_for() -> None:
+    metrics = Metrics()
+    for seconds, trace in ((0.011, "a" * 32), (0.012, "b" * 32), (5.0, "c" * 32)):
+        metrics.http.record("GET", "/v1/jobs", 200, seconds)
+        metrics.http.exemplify("GET", "/v1/jobs", seconds, trace)
+    _, text = metrics.render("application/openmetrics-text;version=1.0.0")
+    families = openmetrics.text_string_to_metric_families(text.decode())  # type: ignore[no-untyped-call]  # as above
+    samples = next(each.samples for each in families if each.name == "sluice_http_request_seconds")
+    found = {
+        each.labels["le"]: (each.exemplar.labels, each.exemplar.value) for each in samples if each.exemplar
+    }
+    assert found == {"0.025": ({"trace_id": "b" * 32}, 0.012), "10.0": ({"trace_id": "c" * 32}, 5.0)}
+    assert b"c" * 32 not in metrics.render("text/plain")[1]

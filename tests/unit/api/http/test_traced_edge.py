@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.http.asgi import AsgiMessage, Receive, Scope, Send
-from api.http.edge import ROUTE, TRACEPARENT
+from api.http.edge import ROUTE, TRACEPARENT, WAITED_S
 from api.http.traced_edge import TracedEdge
 from sluice.core.runtime.tracing import Span, Tracing
 from tests.unit.api.http.test_edge import RequestStats
@@ -14,12 +14,22 @@ TRACE, CLIENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{CLIENT}-01", f"00-{TRACE}-{CLIENT}-00"
 
 
+class TracedStats(RequestStats):
+    def __init__(self) -> None:
+        super().__init__()
+        self.examples: list[tuple[str, str, float, str]] = []
+
+    def exemplify(self, method: str, route: str, seconds: float, trace_id: str) -> None:
+        self.examples.append((method, route, seconds, trace_id))
+
+
 class Request:
     """A request that is answered with this status; 0: its client leaves before that, None: the route breaks."""
 
     def __init__(self, status: int | None = 202) -> None:
         self.status, self.seen = status, ""
         self.spans: list[Span] = []
+        self.stats = TracedStats()
         self.sent: list[AsgiMessage] = []
 
     async def ask(self, traceparent: str | None, method: str = "POST", ratio: float = 0) -> list[Span]:
@@ -29,13 +39,14 @@ class Request:
             "type": "http", "method": method, "path": "/v1/jobs/7", "scheme": "http", "headers": headers,
             "query_string": b"secret=1",
         }  # fmt: skip
-        edge = TracedEdge(self._answer, RequestStats(), False, Tracing(self.spans.append, ratio, lambda: 0.5))
+        edge = TracedEdge(self._answer, self.stats, False, Tracing(self.spans.append, ratio, lambda: 0.5))
         await edge(scope, self._receive, self._send)
         return self.spans
 
     async def _answer(self, scope: Scope, _: Receive, send: Send) -> None:
         self.seen = scope[TRACEPARENT]
         scope[ROUTE] = "/v1/jobs/{job_id}"
+        scope[WAITED_S] = 60.0
         if self.status is None:
             raise RuntimeError("unforeseen")
         if self.status:
@@ -54,6 +65,9 @@ async def test_a_request_has_a_span_whose_child_its_job_becomes() -> None:
     assert (span.name, span.kind, span.error, span.links) == ("POST /v1/jobs/{job_id}", "server", "", ())
     assert (span.parent, span.context.trace_id) == ((TRACE, CLIENT), TRACE)
     assert request.seen == span.context.traceparent
+    assert request.stats.examples == [
+        ("POST", "/v1/jobs/{job_id}", 0.0, TRACE)
+    ]  # without what it asked to wait
     assert 0 < span.start_ns <= span.end_ns
     assert span.attributes.pop("sluice.request_id")  # type: ignore[attr-defined]  # it is a dict
     assert span.attributes == {
@@ -66,6 +80,7 @@ async def test_a_request_has_a_span_whose_child_its_job_becomes() -> None:
 async def test_another_has_none_and_its_job_keeps_what_was_sent(traceparent: str | None) -> None:
     request = Request()
     assert await request.ask(traceparent) == []
+    assert request.stats.examples == []
     assert request.seen == traceparent
 
 
