@@ -27,6 +27,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=
 
+# Arguments of `make bump` (major, minor or patch) and of `make upgrade` (a tag or any other commit).
+PART ?= minor
+FROM ?= HEAD
+
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
 
@@ -82,6 +86,13 @@ fmt: setup  ## format, and fix what the linter can
 
 check-infra: setup  ## lint and validate infra/, Compose and workflows, offline (seconds): make check-infra ARGS=chart
 	@$(PYTHON) -m infra.checks $(ARGS)
+
+.PHONY: release-check bump
+release-check: setup  ## what a release needs: version, changelog, wheel built twice and installed, materials; leaves dist/
+	@$(PYTHON) -m infra.release $(ARGS)
+
+bump: setup  ## a new version in a commit: make bump PART=minor
+	@$(PYTHON) -m infra.release --bump $(PART)
 
 unit: setup  ## the fast tests, no servers
 	$(PYTHON) -m pytest tests/unit

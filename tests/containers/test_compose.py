@@ -102,6 +102,17 @@ def test_the_image_says_which_version_it_holds(composed: Composed) -> None:
     assert composed.inside("api", "sluice", "--version") == f"sluice {__version__}\n"
 
 
+def test_no_process_compiles_what_it_imports(composed: Composed) -> None:
+    code = """
+import sys, importlib.util
+from pathlib import Path
+import api.__main__, consumer.__main__, asyncio, ssl, uvicorn
+files = [module.__file__ for module in sys.modules.values() if (getattr(module, '__file__', None) or '').endswith('.py')]
+print([file for file in files if not Path(importlib.util.cache_from_source(file)).exists()])
+"""
+    assert composed.inside("api", "python", "-c", code) == "[]\n"
+
+
 def test_kinds_of_ones_own_lie_in_the_working_directory(composed: Composed, tmp_path: Path) -> None:
     write(tmp_path, {"core/__init__.py": "", "core/rules.py": "LOUD = '!'", "jobs/shout.py": KIND})
     said = inside_a_new_container(

@@ -37,7 +37,8 @@ def instructions(name: str) -> list[str]:
 
 
 def test_every_stage_comes_from_the_one_base() -> None:
-    assert {stage.split()[0] for stage in instructions("FROM")} == {PYTHON}
+    assert {stage.split()[0] for stage in instructions("FROM")} == {"${PYTHON_IMAGE}"}
+    assert re.fullmatch(rf"PYTHON_IMAGE={re.escape(PYTHON)}@sha256:[0-9a-f]{{64}}", instructions("ARG")[0])
 
 
 def test_the_image_runs_as_nobody_who_exists_elsewhere() -> None:

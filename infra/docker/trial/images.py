@@ -51,6 +51,7 @@ def build(docker: Docker, root: Path, version: str, *, network: str = "default")
         f"--network={network}",
         f"--file={file}",
         f"--build-arg=VERSION={version}",
+        f"--build-arg=PYTHON_IMAGE={PYTHON}",  # a stand-in has the name, and no digest
         "--tag=sluice:local",
     ]
     docker.run("docker", "build", *options, str(root))
