@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
-COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --no-strip-extras --python-version 3.11
+COMPILE := $(PYTHON) -m uv pip compile --quiet --generate-hashes --no-header --universal --no-strip-extras --python-version 3.11 $(ARGS)
 
 # The command, with the settings of the stack that `make run` started.
 SLUICE := .local/bin/sluice
@@ -168,7 +168,7 @@ load: setup  ## users with a rate and a verdict, against the running stack: make
 schema: setup  ## write the schema of the chart's values anew from the settings
 	@$(PYTHON) -m infra.helm.schema
 
-lock: setup  ## write the lock files anew from pyproject.toml
+lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--upgrade
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group servers -o infra/local/requirements.txt

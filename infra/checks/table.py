@@ -12,7 +12,8 @@ _VALUES = [f"--helm-values=tests/infra/values/{name}.yaml" for name in ("minimal
 _MADE_UP = dict.fromkeys(
     ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"), "made-up"
 )
-_YAML = (*("*.yml", "*.yaml", ".*.yml", ".*.yaml"), "infra/**/*.yml", "infra/**/*.yaml")
+_WORKFLOWS = (".github/workflows/*.yml",)
+_YAML = (*("*.yml", "*.yaml", ".*.yml", ".*.yaml"), "infra/**/*.yml", "infra/**/*.yaml", ".github/**/*.yml")
 _PROMETHEUS = "infra/observability/prometheus"
 
 CHECKS = (
@@ -41,4 +42,13 @@ CHECKS = (
     Check("servers, safety", (*_TRIVY, *_KUBERNETES, "infra/kubernetes/servers")),
     Check("Argo CD", ("argocd-source-lint", "infra/gitops")),
     Check("YAML", ("yamllint", "--strict"), _YAML, but=("infra/helm/sluice/templates/*",)),
+    Check("workflows", ("actionlint",), _WORKFLOWS),
+    Check("workflows, schema", ("check-jsonschema", "--builtin-schema=vendor.github-workflows"), _WORKFLOWS),
+    Check(
+        "actions, schema",
+        ("check-jsonschema", "--builtin-schema=vendor.github-actions"),
+        (".github/actions/*/action.yml",),
+    ),
+    Check("workflows, safety", ("zizmor", "--offline", "--quiet", ".github")),
+    Check("Renovate", ("check-jsonschema", "--builtin-schema=vendor.renovate"), (".github/renovate.json",)),
 )
