@@ -29,7 +29,7 @@ ARGS ?=
 
 # Arguments of `make bump` (major, minor or patch) and of `make upgrade` (a tag or any other commit).
 PART ?= minor
-FROM ?= HEAD
+FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
 
 # Processes that run tests, each with servers of its own: most tests wait for a lease or a server rather than for a processor.
 WORKERS ?= 3
@@ -122,6 +122,12 @@ crash: setup  ## die at every step of a flow, and in a thousand random histories
 	@$(PYTHON) -m infra.local ensure
 	CRASHES=all HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
+
+upgrade: setup  ## this release takes over from another under load, and migrates meanwhile (1 min): make upgrade FROM=v0.1.0
+	@$(PYTHON) -m infra.local ensure
+	@rm -rf .local/previous && mkdir -p .local/previous && git archive "$(FROM)" | tar -x -C .local/previous
+	@$(MAKE) -C .local/previous setup
+	PREVIOUS=.local/previous $(PYTHON) -m pytest tests/fault/test_rolling_upgrade.py $(ARGS)
 
 soak: setup  ## the same as fault for an hour; memory and open files have to stay level
 	@$(PYTHON) -m infra.local ensure

@@ -28,7 +28,7 @@ _MADE_OF = ("sluice", "pyproject.toml", "README.md", "LICENSE")
 _HEADING = re.compile(r"^## \[(?P<version>[^]]+)](?: - (?P<date>\S+))?$", re.MULTILINE)
 
 
-class NotFit(Exception):  # noqa: N818  as our other errors, named for what happened
+class NotFit(Exception):
     """This cannot be released; the message says why."""
 
 
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> int:
             case ["--bump", part]:
                 console.print(f"{__version__} → {bump(part)}")
             case _:
-                console.print("usage: python -m infra.release [--tag v1.2.3 | --bump major|minor|patch]", markup=False)
+                console.print(
+                    "usage: python -m infra.release [--tag v1.2.3 | --bump major|minor|patch]", markup=False
+                )
                 return 2
     except (NotFit, subprocess.CalledProcessError) as error:
         said = getattr(error, "stdout", "") or ""
@@ -117,7 +119,10 @@ def _copied(root: Path, target: Path) -> Path:
         source = root / name
         if source.is_dir():
             shutil.copytree(
-                source, target / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
+                source,
+                target / name,
+                copy_function=shutil.copyfile,
+                ignore=shutil.ignore_patterns("__pycache__"),
             )
         else:
             shutil.copyfile(source, target / name)
@@ -170,7 +175,9 @@ def list_materials(file: Path) -> str:
     )  # fmt: skip
     document: dict[str, Any] = json.loads(file.read_text())
     listed = {_normal(each["name"]) for each in document["components"]}
-    locked = {_normal(name) for name in re.findall(r"^([\w.-]+)(?:\[[^]]*])?==", lock.read_text(), re.MULTILINE)}
+    locked = {
+        _normal(name) for name in re.findall(r"^([\w.-]+)(?:\[[^]]*])?==", lock.read_text(), re.MULTILINE)
+    }
     if listed != locked:
         raise NotFit(f"{file.name} and the lock differ in {sorted(listed ^ locked)}")
     return f"{len(listed)} packages in dist/{file.name}"

@@ -40,7 +40,7 @@ WITHOUT_DOCS: dict[str, object] = {"docs": False}
 
 
 class Process:
-    """One api or consumer process, started as a user would, in the directory `root`; `command` is what Python is to run."""
+    """One api or consumer process, started as a user would, in the directory `root`; `command` is what `python` is to run."""
 
     def __init__(
         self,
@@ -49,11 +49,12 @@ class Process:
         private_port: int,
         log: Path,
         root: Path = ROOT,
+        python: str = sys.executable,
     ) -> None:
         self.log, self.private_url = log, f"http://127.0.0.1:{private_port}"
         self._root = root
         self.url = ""
-        self._command = [sys.executable, *command]
+        self._command = [python, *command]
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -129,7 +130,7 @@ class Process:
 class Stack:
     """The whole product on real servers: api processes, consumers, a key and a client. `root` is the directory they run in.
 
-    Processes that are started get `environment` besides their settings; Python is to run `launcher` and then their name.
+    Processes that are started get `environment` besides their settings; `python` is to run `launcher` and then their name.
     """
 
     def __init__(self, servers: Servers, directory: Path, **settings: object) -> None:
@@ -138,6 +139,7 @@ class Stack:
         self._directory = directory
         self._settings = QUICK | PATIENT | WITHOUT_DOCS | settings
         self.environment: dict[str, str] = {}
+        self.python = sys.executable
         self.launcher: Sequence[str] = ("-m",)
         self.apis: list[Process] = []
         self.consumers: list[Process] = []
@@ -228,7 +230,9 @@ class Stack:
         values = {f"SLUICE_{name.upper()}": str(value) for name, value in (self._settings | settings).items()}
         environment = {**clean_environment(), **urls(self.servers), **self.environment, **values}
         log = self._directory / f"{module}-{len(group)}.log"
-        group.append(Process([*self.launcher, module], environment, private_port, log, self.root))
+        group.append(
+            Process([*self.launcher, module], environment, private_port, log, self.root, self.python)
+        )
         group[-1].start()
         return group[-1]
 
