@@ -86,15 +86,27 @@ def test_one_action_has_one_version() -> None:
 
 
 def test_every_image_is_named_by_its_digest() -> None:
-    others = [ROOT / "infra/docker/Dockerfile", *ROOT.glob("infra/helm/kind/*.yaml")]
-    text = "\n".join([*ALL_TEXT.values(), *(path.read_text() for path in others)])
-    named = re.findall(rf"(?<![\w/.-])((?:docker\.io/)?{OF_SERVERS}:[^\s\"']+)", text)
-    images = [image for image in named if not re.match(r"\w+:\d{4}\b", image)]  # a port
+    text = "\n".join([*ALL_TEXT.values(), (ROOT / "infra/docker/Dockerfile").read_text()])
+    images = re.findall(rf"(?<![\w/.-])((?:docker\.io/)?{OF_SERVERS}:(?!\d{{4}}\b|//)[^\s\"']+)", text)
+    manifests = [path.read_text() for path in sorted((ROOT / "infra/kubernetes").rglob("*.yaml"))]
+    images += re.findall(r"^\s*-? ?image(?:Name)?: *[\"']?([^\s\"'{]+)", "\n".join(manifests), re.MULTILINE)
     assert len(images) > 10
     loose = [image for image in images if not re.fullmatch(rf"[\w/.-]+:[\w.-]+@{DIGEST}", image)]
     assert loose == ["python:3.11-slim-bookworm"], (
         "the stand-in that the Dockerfile's comment tells of, and no other"
     )
+
+
+def test_an_image_for_a_try_out_says_at_least_its_release() -> None:
+    """Whoever pulls docker-compose.yml anew wants what was mended since: tags of a major version, which are never `latest`."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    images = [
+        image for image in re.findall(r"^ *image: (\S+)", text, re.MULTILINE) if image != "sluice:local"
+    ]
+    assert images
+    assert [
+        image for image in images if not re.fullmatch(r"[\w/.-]+:v?\d[\w.-]*(?:@sha256:[0-9a-f]{64})?", image)
+    ] == []
 
 
 def test_every_chart_that_is_installed_has_its_version() -> None:
