@@ -123,6 +123,7 @@ crash: setup  ## die at every step of a flow, and in a thousand random histories
 	CRASHES=all HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
 
+.PHONY: upgrade
 upgrade: setup  ## this release takes over from another under load, and migrates meanwhile (1 min): make upgrade FROM=v0.1.0
 	@$(PYTHON) -m infra.local ensure
 	@rm -rf .local/previous && mkdir -p .local/previous && git archive "$(FROM)" | tar -x -C .local/previous
