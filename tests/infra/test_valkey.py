@@ -102,12 +102,12 @@ async def test_a_master_that_dies_is_replaced_and_follows_when_it_comes_back(pod
     async def together() -> bool:
         return all([await pods.others_known(peer) == (2, 2) for peer in PEERS])
 
+    async def all_follow_the_first() -> bool:
+        roles = [await pods.role(peer) for peer in PEERS]
+        return roles == [("master", ""), ("slave", PEERS[0]), ("slave", PEERS[0])]
+
     await until_found(together)
-    assert [await pods.role(peer) for peer in PEERS] == [
-        ("master", ""),
-        ("slave", PEERS[0]),
-        ("slave", PEERS[0]),
-    ]
+    await until_found(all_follow_the_first)
 
     pods.kill(PEERS[0])
 

@@ -24,7 +24,7 @@ def shown() -> Iterator[str]:
         for line in page.read_text().replace("\\\n", " ").splitlines():
             if line.strip().startswith("```"):
                 inside = not inside and line.strip() in ("```", "```sh")
-            elif inside:
+            elif inside and not line.startswith("helm "):  # which knows a release and a chart of this name
                 yield line
     yield from re.findall(r'@echo "(.*)"', (ROOT / "Makefile").read_text().replace("$(TENANT)", "demo"))
 
