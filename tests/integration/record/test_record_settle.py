@@ -247,7 +247,7 @@ async def test_an_ending_of_a_locked_job_holds_up_no_other_and_is_written_once_t
     settling = Settling(record.store, announcer, Telemetry(events))
     async with record.locked("select from jobs where id = $1 for update", held.id):
         endings = [succeeded(job, b"{}") for job in (held, free)]
-        assert ids_of(await record.store.settle(endings)) == [free.id]
+        assert [each.id for each in await record.store.settle(endings)] == [free.id]
         waiting = asyncio.create_task(settling.settle(Attempt(held, describe(add_up)), endings[0]))
         await asyncio.wait({waiting}, timeout=0.2)  # some tries
         assert (await record.state(held.id), waiting.done()) == ("running", False)
