@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from random import Random
 from time import monotonic
+from typing import Protocol
 
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
@@ -15,7 +16,6 @@ from consumer.lease import Lease
 from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
-from consumer.traced_runs import Runner
 from sluice.core.catalogue import KindInfo
 from sluice.core.job import Claim, Job
 from sluice.core.lifecycle import Transition
@@ -25,6 +25,13 @@ from sluice.core.runtime.tasks import TaskSet
 
 SHOWN_S = 0.05
 """Seconds after which a job that runs is announced as running; one that ends sooner is announced once."""
+
+
+class Runner(Protocol):
+    """Where jobs run: hosts, or this very process."""
+
+    async def run(self, attempt: Attempt) -> Ending:
+        """Run a job; returns how it ended."""
 
 
 class Execution:

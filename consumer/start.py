@@ -10,7 +10,7 @@ from typing import NamedTuple
 from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.configuration import check_configuration
-from consumer.execution import Execution
+from consumer.execution import Execution, Runner
 from consumer.gauges import describe_hosts, describe_troubles, show_own_gauges, show_verification_gauges
 from consumer.hosts.child import HostSpec
 from consumer.hosts.descendants import Descendants
@@ -29,7 +29,7 @@ from consumer.long_inputs import LongInputs
 from consumer.lost_claims import LostClaims
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
-from consumer.traced_runs import Runner, TracedRuns
+from consumer.traced_runs import TracedRuns
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.logs import LogSink, log_to_stderr

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from time import time_ns
-from typing import Protocol
 
 from consumer.attempt import Attempt
+from consumer.execution import Runner
 from sluice.core.job import Job
 from sluice.core.lanes import queue_name
 from sluice.core.outcome import Ending, Released
@@ -16,13 +16,6 @@ from sluice.errors import RetryLater
 
 NO_ERRORS = (Released, RetryLater)
 """Endings that no handler failed with."""
-
-
-class Runner(Protocol):
-    """Where jobs run: hosts, or this very process."""
-
-    async def run(self, attempt: Attempt) -> Ending:
-        """Run a job; returns how it ended."""
 
 
 class TracedRuns:

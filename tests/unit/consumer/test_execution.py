@@ -48,6 +48,19 @@ async def test_a_slot_is_free_once_its_handler_has_ended_although_the_record_is_
     gate.open.set()
 
 
+async def test_a_job_whose_handler_has_ended_is_never_late_however_long_the_record_takes(
+    consumer: InMemoryConsumer,
+) -> None:
+    """The lease would be given up for it, with all that runs."""
+    gate, held = Gate(), consumer.lease.held
+    consumer.script["settle"].append(gate)
+    job_id = consumer.job()
+    consumer.bring(job_id)
+    await gate.reached.wait()
+    assert (held, len(consumer.execution), consumer.state(job_id)) == ([], 1, "running")
+    gate.open.set()
+
+
 async def test_a_slot_is_kept_until_its_ending_is_written_while_many_bytes_are_not(
     consumer: InMemoryConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
