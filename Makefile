@@ -22,6 +22,12 @@ export SERVERS
 # Some machines tell Python to keep no compiled modules: then each process that a test starts compiles all anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# uv brings certificates of its own, which know nothing of a proxy that the system trusts.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+UV_SYSTEM_CERTS ?= true
+export UV_SYSTEM_CERTS
+endif
+
 # Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
 # of `make verify`: --json; of `make fault`: --seed 7, --help.

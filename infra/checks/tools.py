@@ -53,10 +53,7 @@ def _install_packages(target: Path) -> None:
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", f"--python={sys.executable}", str(target)], check=True)
     options = ["--quiet", "--require-hashes", "--only-binary=:all:", f"--python={target}/bin/python"]
-    sync = [*uv, "pip", "sync", *options, str(LOCK)]
-    # uv brings certificates of its own, which know nothing of a proxy that the system trusts.
-    if subprocess.run(sync, check=False).returncode != 0:
-        subprocess.run([*sync, "--system-certs"], check=True)
+    subprocess.run([*uv, "pip", "sync", *options, str(LOCK)], check=True)
 
 
 def _unpack_layer(target: Path) -> None:
