@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import os
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -90,14 +90,23 @@ def _clean_field(name: str, value: Plain) -> Plain:
 
 def log_to_stderr(level: str) -> None:
     """Send every logger of this process to stderr as JSON lines. Called once, at start-up."""
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(encoding="utf-8")  # JSON, whatever the locale
-    handler = LogHandler(LogStream(sys.stderr))
+    handler = LogHandler(LogStream(_own_stderr()))
     handler.setFormatter(JsonLines())
     log_through(handler, level)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # Each attempt to reconnect would be an error with a traceback; the broker's own events report it once.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+
+
+def _own_stderr() -> TextIO:
+    """Open stderr once more, for JSON whatever the locale.
+
+    `logging.shutdown` flushes Python's own, which would wait for ever while a thread writes there what nobody reads.
+    """
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        return sys.stderr
 
 
 def say_why(error: Exception) -> None:

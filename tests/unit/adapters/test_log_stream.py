@@ -73,9 +73,13 @@ print("done", flush=True)
 
 
 def run(count: int) -> subprocess.Popen[bytes]:
-    """A program that logs so many lines, whose stderr is a pipe."""
+    """A program that logs so many lines, whose stderr is a pipe. Where nothing is buffered, nobody waits for a buffer."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(count=count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", PROGRAM.format(count=count)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=buffered,
     )
 
 
