@@ -141,7 +141,7 @@ def _flaws(address: str, form: Form) -> Iterator[str]:
 
 def _flaws_of_parts(address: str, form: Form) -> Iterator[str]:
     try:
-        parts = urlsplit(address)
+        parts = split_address(address)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         yield f"its host or its options cannot be read; {_SPECIAL}"
@@ -225,9 +225,16 @@ def _flaws_of_option(name: str, value: str, parts: SplitResult, form: Form) -> I
         yield f"its option {name[:64]!r} is unknown: take it out"
 
 
+def split_address(url: str) -> SplitResult:
+    """Split an address as urlsplit does, which in many a Python refuses several hosts if one of them is in brackets."""
+    scheme, mark, rest = url.partition("://")
+    netloc, place, behind = re.match(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  # it matches all
+    return urlsplit(scheme + mark + place + behind)._replace(netloc=netloc)
+
+
 def split_hosts(url: str) -> list[str]:
     """Return an address for each host, the same but for that; an address with one host as it is."""
-    parts = urlsplit(url)
+    parts = split_address(url)
     account, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
         return [url]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 from redis.asyncio.connection import parse_url
@@ -11,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from sluice.core.addresses import split_hosts
+from sluice.core.addresses import split_address, split_hosts
 
 BY_SENTINELS = "+sentinel"
 """What the scheme of such an address ends in: redis+sentinel://:password@a:26379,b:26379/mymaster/0."""
@@ -31,7 +30,7 @@ def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
         "max_connections": CONNECTIONS,
         "protocol": 2,
     }
-    if urlsplit(url).scheme.endswith(BY_SENTINELS):
+    if split_address(url).scheme.endswith(BY_SENTINELS):
         return _open_master(url, options)
     return redis.Redis.from_url(url, **options)
 
@@ -46,12 +45,12 @@ async def close_client(client: redis.Redis) -> None:
 
 def _open_master(url: str, options: dict[str, Any]) -> redis.Redis:
     hosts = [parse_url(each.replace(BY_SENTINELS, "", 1)) for each in split_hosts(url)]
-    service, _, database = urlsplit(url).path.strip("/").partition("/")
+    service, _, database = split_address(url).path.strip("/").partition("/")
     quick = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
     sentinels: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         [(each["host"], each.get("port", SENTINEL_PORT)) for each in hosts], sentinel_kwargs=options | quick
     )
     account = {key: value for key, value in hosts[0].items() if key in ("username", "password")}
-    tls = urlsplit(url).scheme.startswith("rediss")
+    tls = split_address(url).scheme.startswith("rediss")
     master: redis.Redis = sentinels.master_for(service, db=int(database or 0), ssl=tls, **options, **account)
     return master
