@@ -110,7 +110,10 @@ def test_the_chart_has_the_version_of_the_product() -> None:
 
 
 @with_tools
-def test_the_next_version_is_written_in_all_its_places_in_one_commit(tmp_path: Path) -> None:
+def test_the_next_version_is_written_in_all_its_places_in_one_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where nobody has told git who they are
     places = ("sluice/__init__.py", "infra/helm/sluice/Chart.yaml", "CHANGELOG.md", "pyproject.toml")
     for place in places:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +123,8 @@ def test_the_next_version_is_written_in_all_its_places_in_one_commit(tmp_path: P
     git(tmp_path, "commit", "--quiet", "--message=Before")
     major, minor, _ = __version__.split(".")
     new = f"{major}.{int(minor) + 1}.0"
+    git(tmp_path, "config", "user.name", "A")
+    git(tmp_path, "config", "user.email", "a@example.com")
     assert bump("minor", tmp_path) == new
     changed = git(tmp_path, "show", "--name-only", "--format=%s").split()
     assert changed == ["Release", new, "CHANGELOG.md", "infra/helm/sluice/Chart.yaml", "sluice/__init__.py"]

@@ -188,7 +188,7 @@ async def test_keys_go_after_their_time_but_not_before_their_jobs(record: Record
 
 async def test_no_more_keys_go_at_once_than_are_asked_for_the_oldest_first(record: Record) -> None:
     for number in range(5):
-        await key(record, f"k{number}", 100 + number)
+        await key(record, f"k{number}", 1_000 * (number + 1))
     assert await record.keeper.prune_idempotency_keys(60, 3) == 3
     assert await keys(record) == {"k0", "k1"}
 
