@@ -157,11 +157,12 @@ class Submission:
         return self._add_fingerprint(job, handler, request.options)
 
     def _add_fingerprint(self, job: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
-        """Give pure work its fingerprint; it is shared unless it is to run later, or again."""
+        """Give pure work its fingerprint. It is shared unless it is to run later, or again; with limits of its own only its result is."""
         digest = fingerprint(job.tenant, job.kind, handler.version, job.input)
         if options.cache == "refresh" or job.delay_s or job.run_at:
             return job._replace(fingerprint=digest)
-        return job._replace(fingerprint=digest, flight=True, fresh_s=float(handler.cache_s))
+        limited = options.deadline_s or options.timeout_s or options.max_attempts
+        return job._replace(fingerprint=digest, flight=not limited, fresh_s=float(handler.cache_s))
 
     async def _find_key(self, job: NewJob) -> IdempotencyKeyUse | None:
         """Look up what the job's key was used for. Raises IdempotencyKeyReused if that was another request."""
@@ -185,7 +186,9 @@ class Submission:
             return None
         now = self._now()
         found = await self._reuse.find(job.tenant, job.fingerprint, job.fresh_s, now)
-        if found is None or not await self._bind_key(job, found.document.id):
+        if found is None or (found.finished_at is None and not job.flight):
+            return None
+        if not await self._bind_key(job, found.document.id):
             return None
         if found.finished_at is None:
             self._telemetry.emit(Event.COALESCED)

@@ -77,8 +77,8 @@ class Job(NamedTuple):
 class NewJob(NamedTuple):
     """A job that is not in the record yet.
 
-    `fingerprint` is set for pure kinds; `flight` says that equal work may be shared instead (single flight): unfinished, or
-    finished less than `fresh_s` seconds ago.
+    `fingerprint` is set for pure kinds: a result that equal work left less than `fresh_s` seconds ago may answer instead, and, with
+    `flight`, equal work under way (single flight).
     `keep_s` is how long the job is kept once it has finished. `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `handler_version` is that of its kind where it was accepted: an older one must not run it.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.

@@ -185,6 +185,22 @@ async def test_other_work_or_another_wish_gets_a_job_of_its_own(
     assert first.document.id not in (second.document.id, third.document.id)
 
 
+@pytest.mark.parametrize("limit", [{"deadline_s": 5}, {"timeout_s": 1}, {"max_attempts": 1}])
+async def test_work_with_limits_of_its_own_shares_results_but_nothing_that_runs(
+    setup: SubmitSetup, limit: dict[str, Any]
+) -> None:
+    limited = await setup.submit(1, kind="demo.pure", **limit)
+    free = await setup.submit(1, kind="demo.pure")
+    again = await setup.submit(1, kind="demo.pure", **limit)
+    assert [limited.coalesced, free.coalesced, again.coalesced] == [False] * 3
+    assert len({limited.document.id, free.document.id, again.document.id}) == 3
+    assert (await setup.submit(1, kind="demo.pure")).document.id == free.document.id
+    setup.record.succeed(limited.document.id)
+    for options in (limit, {}):
+        reused = await setup.submit(1, kind="demo.pure", **options)
+        assert (reused.reused, reused.document.id) == (True, limited.document.id)
+
+
 async def test_a_refreshed_result_replaces_the_old_one_and_one_that_opted_out_does_not(
     setup: SubmitSetup,
 ) -> None:
