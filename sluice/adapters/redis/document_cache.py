@@ -21,7 +21,7 @@ TOMBSTONE_S = 60
 class RedisDocumentCache:
     """Implements sluice.core.ports.DocumentCache. A document is kept for `keep_s` seconds.
 
-    Values carry tenant and id, so that a mixed-up reply can never leak (redis-py CVE-2023-28858).
+    Values carry tenant and id, or the fingerprint, so that a mixed-up reply can never leak (redis-py CVE-2023-28858).
     """
 
     def __init__(self, connection: RedisConnection, telemetry: Telemetry, keep_s: int) -> None:
@@ -49,7 +49,7 @@ class RedisDocumentCache:
         if not self._redis.identified:
             return [None] * len(prints)
         values = await self._redis.run("MGET", *map(self._result_key, prints))
-        return [self._unpack_result(value) for value in values]
+        return [self._unpack_result(*each) for each in zip(prints, values, strict=True)]
 
     async def announce(
         self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
@@ -58,7 +58,10 @@ class RedisDocumentCache:
         self._redis.check_identified()
         wakes = pack_wakes(versions, {document.id for document in finished})
         keys = [*self._document_keys([document.id for document in finished]), *map(self._result_key, results)]
-        values = [*(document.pack() for document in finished), *map(pack_result, results.values())]
+        values = [
+            *(document.pack() for document in finished),
+            *(pack_result(*each) for each in results.items()),
+        ]
         await self._announce.run(
             len(keys), *keys, self._keep_s, channel("wake"), wakes, len(finished), *values
         )
@@ -92,9 +95,9 @@ class RedisDocumentCache:
     def _result_key(self, fingerprint: bytes) -> str:
         return self._redis.key(f"result:{fingerprint.hex()}")
 
-    def _unpack_result(self, value: bytes | None) -> Result | None:
+    def _unpack_result(self, fingerprint: bytes, value: bytes | None) -> Result | None:
         try:
-            return unpack_result(value)
+            return unpack_result(fingerprint, value)
         except Malformed:
             self._telemetry.emit(Event.CACHE_MISMATCH, asked="result")
             return None

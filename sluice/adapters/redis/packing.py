@@ -10,17 +10,19 @@ from sluice.core.job import Job
 from sluice.core.ports import Result, Wake
 
 
-def pack_result(job: Job) -> bytes:
-    """Write which job has the result, and when it finished."""
-    return f"{job.id} {job.finished_at.timestamp() if job.finished_at else 0}".encode()
+def pack_result(fingerprint: bytes, job: Job) -> bytes:
+    """Write whose work it is, which job has the result, and when it finished."""
+    return fingerprint + f"{job.id} {job.finished_at.timestamp() if job.finished_at else 0}".encode()
 
 
-def unpack_result(value: bytes | None) -> Result | None:
-    """Read what `pack_result` wrote; None if there is none. Raises Malformed."""
+def unpack_result(fingerprint: bytes, value: bytes | None) -> Result | None:
+    """Read what `pack_result` wrote; None if there is none. Raises Malformed, for the result of other work as well."""
     if not value:
         return None
+    if not value.startswith(fingerprint):
+        raise Malformed("a result of other work")
     try:
-        job_id, finished_at = value.decode().split(" ")
+        job_id, finished_at = value[len(fingerprint) :].decode().split(" ")
         result = Result(job_id, float(finished_at))
     except ValueError as error:
         raise Malformed("not a packed result") from error

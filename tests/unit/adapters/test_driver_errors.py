@@ -16,7 +16,7 @@ from sluice.adapters.rabbitmq.deliveries import ConsumedQueue, QueueConsumer
 from sluice.adapters.rabbitmq.publishing import Publishing
 from sluice.adapters.rabbitmq.timeouts import within
 from sluice.adapters.redis.connection import RedisConnection
-from sluice.adapters.redis.packing import unpack_result
+from sluice.adapters.redis.packing import pack_result, unpack_result
 from sluice.core.errors import (
     BadRow,
     CredentialsRefused,
@@ -30,12 +30,13 @@ from sluice.core.errors import (
     TryAgain,
     WritesRefused,
 )
-from sluice.core.ports import Delivery
+from sluice.core.ports import Delivery, Result
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
 from tests.support.driver_errors import amqp_errors, few_postgres_errors, postgres_errors, redis_errors
 from tests.support.fakes import Events
+from tests.support.make_jobs import AT, finished_job
 
 
 class StubPool:
@@ -291,5 +292,13 @@ class AcknowledgingChannel:
 
 @pytest.mark.parametrize("value", [b"\xff", b"id", b"id x", b"id 1 2", b"id inf", b"id nan"])
 def test_a_result_in_redis_that_is_garbage_is_malformed(value: bytes) -> None:
-    with pytest.raises(Malformed):
-        unpack_result(value)
+    with pytest.raises(Malformed, match=r"not a packed|no time"):
+        unpack_result(b"print", b"print" + value)
+
+
+def test_a_result_in_redis_is_taken_for_no_other_work() -> None:
+    job = finished_job()
+    value = pack_result(b"print", job)
+    assert unpack_result(b"print", value) == Result(job.id, AT.timestamp())
+    with pytest.raises(Malformed, match="other work"):
+        unpack_result(b"other", value)
