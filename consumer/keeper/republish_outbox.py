@@ -11,6 +11,9 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 IDS_PER_TICK = 2_000
 """So that catching up after an outage does not starve live load."""
 
+ROWS_AT_ONCE = 500
+"""Outbox rows taken by one statement at most: half of the messages that may wait for their confirmation."""
+
 ROWS_PER_TICK = 2_000
 """Outbox rows looked at for what pulling has made void."""
 
@@ -18,8 +21,8 @@ ROWS_PER_TICK = 2_000
 class RepublishOutbox:
     """Publishes outbox rows whose time has come.
 
-    While RabbitMQ is not `connected` none are taken: a row taken for nothing would not be due again for 30 s. Those whose
-    jobs were pulled meanwhile are dropped, or the outbox would grow for as long as RabbitMQ is away.
+    None are taken while RabbitMQ is not `connected` or confirms too slowly: a row taken for nothing would not be due again for
+    30 s. While it is not connected, those whose jobs were pulled meanwhile are dropped, or the outbox would grow for as long.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class RepublishOutbox:
         """Publish one tick's worth."""
         if not self._connected():
             return await self._drop_void()
+        if self._publisher.unconfirmed >= ROWS_AT_ONCE:
+            return 0
         messages, dropped = await self._store.take_due_messages(IDS_PER_TICK)
         ids = sum(len(message.ids) for message in messages)
         self._telemetry.emit(Event.DROPPED, dropped)

@@ -16,7 +16,7 @@ from sluice.core.runtime.tasks import TaskSet
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
 
-MOST_UNCONFIRMED = 500
+MOST_UNCONFIRMED = 1_000
 """Messages that may wait for their confirmation at once; any more are left to the keeper."""
 
 GATHER_S = 0.05
@@ -56,6 +56,11 @@ class OutboxPublisher:
 
     def __repr__(self) -> str:
         return f"<OutboxPublisher {len(self._under_way)} unconfirmed>"
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that wait for their confirmation."""
+        return len(self._under_way)
 
     def send(self, messages: Iterable[Message]) -> None:
         """Publish these messages in the background."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.keeper.republish_outbox import ROWS_PER_TICK, RepublishOutbox
+from consumer.keeper.republish_outbox import ROWS_AT_ONCE, ROWS_PER_TICK, RepublishOutbox
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -24,6 +24,23 @@ async def test_due_messages_are_left_alone_until_rabbitmq_is_connected(connected
     assert await duty.once() == (2 if connected else 0)
     await publisher.drain()
     assert (messages.ids, bool(record.outbox)) == ((ids_of(jobs), False) if connected else ([], True))
+
+
+async def test_no_rows_are_taken_that_would_wait_behind_unconfirmed_ones() -> None:
+    record, messages = FakeKeeperStore(), FakeMessagePublisher()
+    publisher = OutboxPublisher(messages, record, LANES, Telemetry())
+    duty = RepublishOutbox(record, publisher, Telemetry(), lambda: True)
+    messages.open.clear()
+    await record.accept(new_jobs(ROWS_AT_ONCE, ids_per_message=1))
+    assert await duty.once() == ROWS_AT_ONCE
+    late = new_jobs(1)
+    await record.accept(late)
+    assert (await duty.once(), publisher.unconfirmed) == (0, ROWS_AT_ONCE)
+    messages.open.set()
+    await publisher.drain()
+    assert await duty.once() == 1
+    await publisher.drain()
+    assert (messages.ids[-1:], record.outbox) == (ids_of(late), {})
 
 
 async def test_while_rabbitmq_is_away_the_whole_outbox_is_walked_through_for_what_is_void() -> None:
