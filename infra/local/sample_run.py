@@ -1,6 +1,7 @@
 """Runs the samples over HTTP, as a client would: submit a job of every kind, wait, look at what came back."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,13 +48,15 @@ class SampleRun:
 OnChange = Callable[[SampleRun], None]
 
 
-async def run_samples(url: str, key: str, samples: list[Sample], watch: OnChange) -> list[SampleRun]:
-    """Submit all samples at once and follow each to its end; `watch` is called at every change."""
+async def run_samples(
+    url: str, key: str, samples: list[Sample], watch: OnChange, patience_s: float = _PATIENCE_S
+) -> list[SampleRun]:
+    """Submit all samples at once and follow each to its end, or for `patience_s`; `watch` is called at every change."""
     async with client_for(url, key) as client:
         runs = [SampleRun(sample) for sample in samples]
         async with asyncio.TaskGroup() as tasks:
             for run in runs:
-                tasks.create_task(_follow(client, run, watch))
+                tasks.create_task(_follow(client, run, watch, patience_s))
         return runs
 
 
@@ -74,18 +77,26 @@ def client_for(url: str, key: str) -> httpx2.AsyncClient:
     )
 
 
-async def _follow(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -> None:
+async def _follow(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange, patience_s: float) -> None:
     began = time.monotonic()
     watch(run)
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             await _poll_until_over(client, run, watch)
     except TimeoutError:
-        run.problem = f"still {run.state} after {_PATIENCE_S:.0f} s"
+        run.problem = f"still {run.state} after {patience_s:.0f} s{_describe_load()}"
     except httpx2.HTTPError as error:
         run.problem = f"{type(error).__name__}: {error}"
     run.took_s = time.monotonic() - began
     watch(run)
+
+
+def _describe_load() -> str:
+    """Say so if other programs keep the machine busy: heavy work gives way to all of them."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= 2 * processors:
+        return ""
+    return f": others use this machine (load {load:.0f} on {processors} processors), and heavy work gets what they leave"
 
 
 async def _poll_until_over(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -77,3 +78,21 @@ async def test_a_submit_that_goes_on_being_refused_says_what_the_api_said(busy_a
     assert run.is_over
     assert "503" in run.problem
     assert "busy" in run.problem
+
+
+@pytest.mark.parametrize("busy_api", [0], indirect=True)
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (1.0, "still submitting after 0 s"),
+        (99.0, "after 0 s: others use this machine (load 99 on 4 processors)"),
+    ],
+)
+async def test_a_job_that_does_not_end_on_a_busy_machine_says_who_may_be_to_blame(
+    busy_api: BusyApi, load: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    (run,) = await run_samples(busy_api.url, "key", [SAMPLE], lambda _: None, patience_s=0)
+    assert said in run.problem
+    assert ("others" in run.problem) == ("others" in said)
