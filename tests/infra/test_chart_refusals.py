@@ -41,6 +41,19 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a lane that nobody serves": ({"consumers": {"heavy": None, "other": {"lanes": ["default"]}}}, "no group of consumers serves the lane heavy"),
     "two autoscalers": ({"consumers": {"heavy": {"keda": KEDA, "hpa": HPA}}}, "has hpa and keda"),
+    "an autoscaler upside down": (
+        {"consumers": {"heavy": {"hpa": {**HPA, "minReplicas": 3}}}},
+        "consumers.heavy.hpa: minReplicas 3 is more than maxReplicas 2",
+    ),
+    "an autoscaler of KEDA upside down": (
+        {"consumers": {"heavy": {"keda": {**KEDA, "minReplicas": 3}}}},
+        "consumers.heavy.keda: minReplicas 3 is more than maxReplicas 2",
+    ),
+    "an autoscaler of the api upside down": (
+        {"api": {"hpa": {"enabled": True, "maxReplicas": 1}}},
+        "api.hpa: minReplicas 2 is more than maxReplicas 1",
+    ),
+    "a switch that nobody reads": ({"consumers": {"heavy": {"hpa": {**HPA, "enabled": False}}}}, "enabled"),
     "keda without a way in": ({"consumers": {"heavy": {"keda": KEDA}}}, "networkPolicy.keda is empty"),
     "an ingress without a host": ({"api": {"ingress": {"enabled": True}}}, "api.ingress.host is not set"),
     "an ingress without TLS": (

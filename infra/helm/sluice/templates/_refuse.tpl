@@ -44,6 +44,8 @@
 {{- end -}}
 {{- range $group, $_ := .Values.consumers -}}
   {{- $values := include "sluice.group" (dict "root" $ "group" $group) | fromJson -}}
+  {{- include "sluice.refuseScale" (dict "of" (printf "consumers.%s.hpa" $group) "scale" $values.hpa) -}}
+  {{- include "sluice.refuseScale" (dict "of" (printf "consumers.%s.keda" $group) "scale" $values.keda) -}}
   {{- if and $values.hpa $values.keda -}}
     {{- fail (printf "\n\nconsumers.%s has hpa and keda: two autoscalers would work against each other. Keep one.\n" $group) -}}
   {{- end -}}
@@ -64,8 +66,18 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* dict "of" "scale": bounds of an autoscaler */ -}}
+{{- define "sluice.refuseScale" -}}
+{{- with .scale -}}
+  {{- if gt (int .minReplicas) (int .maxReplicas) -}}
+    {{- fail (printf "\n\n%s: minReplicas %v is more than maxReplicas %v, so nothing would scale: raise maxReplicas.\n" $.of .minReplicas .maxReplicas) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sluice.refuseRoutes" -}}
 {{- $api := .Values.api -}}
+{{- include "sluice.refuseScale" (dict "of" "api.hpa" "scale" $api.hpa) -}}
 {{- if $api.ingress.enabled -}}
   {{- if not $api.ingress.host }}{{ fail "\n\napi.ingress.host is not set: give the name that clients use.\n" }}{{ end -}}
   {{- if not (or $api.ingress.tlsSecret $api.ingress.allowPlainHttp) -}}
