@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.http.asgi import Header
 from api.http.dependencies import Caller, JsonBody, Prefix, provided
+from api.http.edge import TRACEPARENT
 from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.jobs.job_response import accepted
@@ -139,6 +140,7 @@ async def resume_schedule(name: str, caller: Caller, schedules: Schedules, prefi
     },
 )
 async def run_schedule(
+    request: Request,
     name: str,
     caller: Caller,
     schedules: Schedules,
@@ -146,7 +148,7 @@ async def run_schedule(
     prefix: Prefix,
 ) -> Response:
     """Answers 202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
-    job_id = await schedules.run(caller.tenant, name)
+    job_id = await schedules.run(caller.tenant, name, request.scope.get(TRACEPARENT))
     made = await lookup.find(caller.tenant, job_id)
     return ReplyResponse(accepted(show_under(prefix, made)))
 

@@ -68,11 +68,11 @@ class Scheduling:
         """Delete it; its jobs stay."""
         _require(await self._store.delete_schedule(tenant, _check_name(name)))
 
-    async def run(self, tenant: str, name: str) -> str:
+    async def run(self, tenant: str, name: str, traceparent: str | None = None) -> str:
         """Make a job now, whether the schedule is paused or not, and return its id. Raises OutcomeUnknown."""
         found = await self.find(tenant, name)
         job_id = new_job_id()
-        _require_still(await self._store.run_schedule(found.id, job_id))
+        _require_still(await self._store.run_schedule(found.id, job_id, traceparent))
         return job_id
 
     async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import time_ns
+
 from sluice.core.errors import TRANSIENT, BadRow, Invalid
 from sluice.core.ports import ScheduleStore
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.schedule import DueSchedule, plan
+from sluice.core.runtime.tracing import Span, SpanContext
+from sluice.core.schedule import DueSchedule, TickJob, plan
 
 SCHEDULES_PER_TICK = 500
 MOST_PUT_BACK = 50_000
@@ -48,8 +51,22 @@ class FireSchedules:
 
     async def _plan_and_fire(self, found: DueSchedule) -> int:
         firing = plan(found.timing, found.catch_up, found.due, found.now, found.most_ticks)
-        jobs = [(new_job_id(), tick) for tick in firing.ticks]
+        traces, start_ns = [self._begin_trace() for _ in firing.ticks], time_ns()
+        jobs = [
+            TickJob(new_job_id(), tick, trace and trace.traceparent)
+            for tick, trace in zip(firing.ticks, traces, strict=True)
+        ]
         made = len(jobs) if await self._store.fire_schedule(found, firing.next_at, jobs) else 0
         for event in (Event.FIRED, Event.ACCEPTED):
             self._telemetry.emit(event, made)
+        for job, trace in zip(jobs[:made], traces, strict=False):
+            if trace and self._telemetry.tracing:
+                about = {"sluice.schedule": found.name, "sluice.job.id": job.id}
+                span = Span("fire schedule", trace, None, start_ns, time_ns(), "producer", about)
+                self._telemetry.tracing.export(span)
         return made
+
+    def _begin_trace(self) -> SpanContext | None:
+        """Name the first span of a job's trace; None if it is not traced."""
+        begun = self._telemetry.tracing and self._telemetry.tracing.begin(None)
+        return begun[0] if begun else None

@@ -93,6 +93,14 @@ class Schedule(NamedTuple):
     created_at: datetime
 
 
+class TickJob(NamedTuple):
+    """A job to be made, the tick that it is for, and its trace."""
+
+    id: str
+    tick: datetime
+    traceparent: str | None = None
+
+
 class DueSchedule(NamedTuple):
     """A schedule whose tick `due` has come, and what time it was then by the clock of the database."""
 

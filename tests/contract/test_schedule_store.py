@@ -12,7 +12,7 @@ import pytest
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.ports import ScheduleStore
-from sluice.core.schedule import Schedule
+from sluice.core.schedule import Schedule, TickJob
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.make_jobs import new_job, new_schedule
 
@@ -83,8 +83,8 @@ async def test_a_due_tick_is_fired_once(store: ScheduleStore) -> None:
     (due,) = await store.due_schedules(10)
     assert (due.id, due.due, due.timing) == (made.id, made.next_at, (made.cron, made.timezone))
     job_id = new_job().id
-    assert await store.fire_schedule(due, later.next_at, [(job_id, due.due)])
-    assert not await store.fire_schedule(due, later.next_at, [(new_job().id, due.due)])
+    assert await store.fire_schedule(due, later.next_at, [TickJob(job_id, due.due)])
+    assert not await store.fire_schedule(due, later.next_at, [TickJob(new_job().id, due.due)])
     found = await store.find_schedule("acme", "nightly")
     assert found == made._replace(next_at=later.next_at, last_at=due.due, last_job_id=job_id)
     assert await store.due_schedules(10) == []
@@ -96,7 +96,7 @@ async def test_a_paused_schedule_fires_nothing_but_by_hand(store: ScheduleStore)
     paused = await store.pause_schedule("acme", "nightly")
     assert paused == made._replace(paused=True)
     assert await store.due_schedules(10) == []
-    assert not await store.fire_schedule(due, due.now + HOUR, [(new_job().id, due.due)])
+    assert not await store.fire_schedule(due, due.now + HOUR, [TickJob(new_job().id, due.due)])
     job_id = new_job().id
     assert await store.run_schedule(made.id, job_id)
     resumed = await store.resume_schedule(made.id, due.now + HOUR)

@@ -148,6 +148,21 @@ async def test_a_failed_attempt_is_a_failed_span_and_its_next_belongs_to_the_sam
     assert sum(each.name == "queue default" for each in of_trace) == 2
 
 
+async def test_the_job_of_a_schedule_that_is_run_by_hand_is_in_the_trace_of_that_request(
+    traced_stack: Stack, receiver: OtlpReceiver
+) -> None:
+    trace = "e" * 32
+    async with traced_stack.client() as client:
+        body = {"name": "traced", "cron": "0 0 1 1 *", "kind": "own.traced", "input": {}}
+        assert (await client.post("/v1/schedules", json=body)).status_code == 201
+        headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
+        answer = await client.post("/v1/schedules/traced/run", headers=headers)
+        assert answer.status_code == 202, answer.text
+    spans = await until_arrived(receiver, trace, 4)
+    request = spans["POST /v1/schedules/{name}/run"]
+    assert spans["process own.traced"].parent == spans["queue default"].parent == request.id
+
+
 async def test_who_does_not_ask_for_a_trace_gets_none_and_handlers_see_what_was_sent(
     traced_stack: Stack, receiver: OtlpReceiver
 ) -> None:

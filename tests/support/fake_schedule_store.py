@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
+from sluice.core.schedule import DueSchedule, NewSchedule, Schedule, TickJob
 from tests.support.make_jobs import AT
 
 
@@ -68,19 +68,17 @@ class FakeScheduleStore:
             for each in sorted(due, key=lambda each: (each.id in last, each.next_at))[:limit]
         ]
 
-    async def fire_schedule(
-        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
-    ) -> bool:
+    async def fire_schedule(self, due: DueSchedule, next_at: datetime, jobs: Sequence[TickJob]) -> bool:
         """Unless somebody else did, or it has changed."""
         found = self._by_id(due.id)
         if found is None or found.paused or found.next_at != due.due:
             return False
-        changes: dict[str, Any] = {"last_job_id": jobs[-1][0], "last_at": jobs[-1][1]} if jobs else {}
+        changes: dict[str, Any] = {"last_job_id": jobs[-1].id, "last_at": jobs[-1].tick} if jobs else {}
         self._put(found._replace(next_at=next_at, **changes))
-        self.fired += [job_id for job_id, _ in jobs]
+        self.fired += [job.id for job in jobs]
         return True
 
-    async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
+    async def run_schedule(self, schedule_id: str, job_id: str, traceparent: str | None = None) -> bool:
         """Whatever its ticks."""
         found = self._by_id(schedule_id)
         if found is None:

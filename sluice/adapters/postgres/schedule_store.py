@@ -9,7 +9,7 @@ from typing import Any
 from sluice.adapters.postgres.job_store import SHORT_INPUT
 from sluice.adapters.postgres.pool import WRITE_S
 from sluice.adapters.postgres.store import Store
-from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
+from sluice.core.schedule import DueSchedule, NewSchedule, Schedule, TickJob
 
 
 class PostgresScheduleStore(Store):
@@ -38,17 +38,15 @@ class PostgresScheduleStore(Store):
     async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
         return [DueSchedule._make(row) for row in await self.ask("due_schedules", limit, list(last))]
 
-    async def fire_schedule(
-        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
-    ) -> bool:
-        ids, ticks = [job_id for job_id, _ in jobs], [tick for _, tick in jobs]
-        values = (due.id, due.due, next_at, ids, ticks, SHORT_INPUT)
+    async def fire_schedule(self, due: DueSchedule, next_at: datetime, jobs: Sequence[TickJob]) -> bool:
+        ids, ticks = [job.id for job in jobs], [job.tick for job in jobs]
+        traces = [job.traceparent for job in jobs]
+        values = (due.id, due.due, next_at, ids, ticks, SHORT_INPUT, traces)
         return bool((await self.ask("fire_schedule", *values, budget_s=WRITE_S))[0][0])
 
-    async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        rows = await self._database.commit(
-            "fire_schedule", schedule_id, None, None, [job_id], [None], SHORT_INPUT, budget_s=self._budget_s
-        )
+    async def run_schedule(self, schedule_id: str, job_id: str, traceparent: str | None = None) -> bool:
+        values = (schedule_id, None, None, [job_id], [None], SHORT_INPUT, [traceparent])
+        rows = await self._database.commit("fire_schedule", *values, budget_s=self._budget_s)
         return bool(rows[0][0])
 
     async def _find(self, query: str, *args: Any) -> Schedule | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sluice.core.schedule import DueSchedule, NewSchedule, Schedule
+from sluice.core.schedule import DueSchedule, NewSchedule, Schedule, TickJob
 
 
 class ScheduleStore(Protocol):
@@ -39,10 +39,8 @@ class ScheduleStore(Protocol):
     async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
         """List those whose tick has come, the longest due first, but those with these ids after all others."""
 
-    async def fire_schedule(
-        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
-    ) -> bool:
-        """Make these jobs, each an id and a tick, and set the next tick; false if another process did, or it has changed."""
+    async def fire_schedule(self, due: DueSchedule, next_at: datetime, jobs: Sequence[TickJob]) -> bool:
+        """Make these jobs and set the next tick; false if another process did, or it has changed."""
 
-    async def run_schedule(self, schedule_id: str, job_id: str) -> bool:
-        """Make one job now, whatever its ticks; false if the schedule was deleted or replaced. Also raises OutcomeUnknown."""
+    async def run_schedule(self, schedule_id: str, job_id: str, traceparent: str | None = None) -> bool:
+        """Make one job now, in this trace, whatever its ticks; false if the schedule was deleted or replaced. Also raises OutcomeUnknown."""

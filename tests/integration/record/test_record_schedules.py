@@ -18,7 +18,7 @@ from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.errors import BadRow, ServerAway
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.schedule import BYTES_AT_ONCE, MOST_AT_ONCE, DueSchedule, Schedule
+from sluice.core.schedule import BYTES_AT_ONCE, MOST_AT_ONCE, DueSchedule, Schedule, TickJob
 from tests.integration.record.record_fixture import Record, ids_in
 from tests.support.make_jobs import OPTIONS, new_schedule
 
@@ -133,7 +133,7 @@ async def test_what_was_found_due_before_a_replacement_is_not_fired_by_the_old_r
 
 async def fired(store: PostgresScheduleStore, found: DueSchedule) -> bool:
     """Whether this attempt to fire one job came first."""
-    return await store.fire_schedule(found, found.now + HOUR, [(str(uuid_utils.uuid7()), found.due)])
+    return await store.fire_schedule(found, found.now + HOUR, [TickJob(str(uuid_utils.uuid7()), found.due)])
 
 
 async def test_a_tick_becomes_a_job_with_the_options_of_its_schedule(
@@ -270,9 +270,7 @@ class StumblingStore(PostgresScheduleStore):
 
     slow = ""
 
-    async def fire_schedule(
-        self, due: DueSchedule, next_at: datetime, jobs: Sequence[tuple[str, datetime]]
-    ) -> bool:
+    async def fire_schedule(self, due: DueSchedule, next_at: datetime, jobs: Sequence[TickJob]) -> bool:
         if due.id == self.slow:
             raise ServerAway("postgresql", "did not answer in time")
         return await super().fire_schedule(due, next_at, jobs)

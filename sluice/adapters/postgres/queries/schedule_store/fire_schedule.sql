@@ -2,7 +2,7 @@
 -- found it due fires it, and never half-way.
 -- $1: the schedule; $2: the tick it was found due for, null if it is fired by hand, paused or not; $3: its next tick,
 -- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand; $6: the longest input that is stored with its
--- job. Returns whether it was to be fired.
+-- job; $7: the traceparent of each, null where none is traced. Returns whether it was to be fired.
 with turn as (
     update schedules
     set next_at = coalesce($3::timestamptz, next_at),
@@ -12,13 +12,13 @@ with turn as (
     returning tenant, name, kind, input, options
 ), changed as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, deadline, run_at, queued_at,
-                      tags)
+                      tags, traceparent)
     select new.id, tenant, kind, (options->>'handler_version')::int, options->>'lane', options->>'priority', 'queued',
            case when length(input) <= $6::int then input end,
            (options->>'max_attempts')::int, (options->>'timeout_s')::float8, (options->>'keep_s')::float8,
            now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),
-           array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31))
-    from turn, unnest($4::uuid[], $5::timestamptz[]) as new(id, tick)
+           array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31)), new.traceparent
+    from turn, unnest($4::uuid[], $5::timestamptz[], $7::text[]) as new(id, tick, traceparent)
     returning id, lane, priority, state
 ), long as (
     insert into inputs (id, input) select id, turn.input from changed, turn where length(turn.input) > $6::int
