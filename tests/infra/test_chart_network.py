@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from infra.checks.manifests import Manifest
-from tests.infra.rendered import SETS, chart, component, of_kind, selects, templates
+from tests.infra.rendered import SETS, chart, chart_with, component, of_kind, selects, templates
 
 with_policies = pytest.mark.parametrize("name", [name for name in SETS if name != "httproute"])
 
@@ -82,6 +83,13 @@ def test_keda_reaches_the_private_port_of_the_api_alone() -> None:
 
 def test_without_rabbitmq_nothing_reaches_for_it() -> None:
     assert {peer for peer, _ in allowed("hpa", "consumer", "egress")} == {"postgres", "redis", "kube-system"}
+
+
+def test_without_anybody_who_answers_names_nobody_is_asked(tmp_path: Path) -> None:
+    for each in of_kind(chart_with(tmp_path, {"networkPolicy": {"dns": []}}), "NetworkPolicy"):
+        rules = each["spec"].get("egress", [])
+        assert all(rule["to"] for rule in rules)
+        assert {53} & {port["port"] for rule in rules for port in rule["ports"]} == set()
 
 
 def test_policies_can_be_left_out() -> None:
