@@ -62,6 +62,14 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a route without a gateway": ({"api": {"httpRoute": {"enabled": True}}}, "needs parentRefs"),
     "a route without a way in": ({"api": {"httpRoute": ROUTE}}, "networkPolicy.clients is empty"),
+    "a load balancer without a way in": (
+        {"api": {"service": {"type": "LoadBalancer"}}},
+        "networkPolicy.clients is empty",
+    ),
+    "a port of the nodes without a way in": (
+        {"api": {"service": {"type": "NodePort"}}},
+        "networkPolicy.clients is empty",
+    ),
     "a monitor without a way in": (
         {"monitoring": {"serviceMonitor": {"enabled": True}}},
         "networkPolicy.monitoring is empty",

@@ -87,8 +87,8 @@
 {{- if and $api.httpRoute.enabled (not (and $api.httpRoute.parentRefs $api.httpRoute.hostnames)) -}}
   {{- fail "\n\napi.httpRoute needs parentRefs (the Gateway) and hostnames.\n" -}}
 {{- end -}}
-{{- if and (or $api.ingress.enabled $api.httpRoute.enabled) .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
-  {{- fail "\n\nnetworkPolicy.clients is empty, so nothing could reach the API: list the peers of the ingress controller or Gateway, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}.\n" -}}
+{{- if and (or $api.ingress.enabled $api.httpRoute.enabled (ne $api.service.type "ClusterIP")) .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
+  {{- fail "\n\nnetworkPolicy.clients is empty, so nothing could reach the API: list the peers of the ingress controller, Gateway or load balancer, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}.\n" -}}
 {{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) -}}
   {{- fail "\n\nnetworkPolicy.monitoring is empty, so Prometheus could not scrape: list its peers, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}.\n" -}}
