@@ -25,6 +25,15 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "no digest": ({"image": DIGEST}, "image.digest is not set: give the sha256:"),
     "a tag that is not meant": ({"image": {**DIGEST, "tag": "latest"}}, "image.pinned=false"),
     "neither digest nor tag": ({"image": {**DIGEST, "pinned": False}}, "image.tag is not set"),
+    "a name that no Service may have": ({"fullnameOverride": "1.jobs"}, "Names of objects would begin with 1.jobs"),
+    "a name that is too long with its group's": (
+        {"fullnameOverride": "j" * 40, "consumers": {"heavy-computations": {"lanes": ["heavy"]}}},
+        f"{'j' * 40}-consumer-heavy-computations has 68 characters",
+    ),
+    "a label by which pods are found": (
+        {"podLabels": {"app.kubernetes.io/component": "jobs"}},
+        "podLabels.app.kubernetes.io/component: the chart sets this label itself",
+    ),
     "no Secret": ({"existingSecret": ""}, "keyPepper has no Secret: make one with the key SLUICE_KEY_PEPPER"),
     "no Secret of a server": (
         {"existingSecret": "", "keyPepper": {"secret": "a"}, "servers": {"redis": {"secret": "b"}, "rabbitmq": {"secret": "c"}}},
@@ -122,6 +131,14 @@ def test_an_older_kubernetes_is_refused() -> None:
     tools.install()
     with pytest.raises(Refused, match=r"chart requires kubeVersion: >=1\.29"):
         render(sets_of_values()["minimal"], "--kube-version=1.28.15")
+
+
+def test_a_release_whose_name_makes_no_service_is_refused_unless_another_is_given() -> None:
+    tools.install()
+    files = [f"--values={file}" for file in sets_of_values()["minimal"]]
+    with pytest.raises(Refused, match=r"begin with jobs\.v2"):
+        run("helm", "template", "jobs.v2", str(CHART), *files)
+    assert run("helm", "template", "jobs.v2", str(CHART), *files, "--set=fullnameOverride=jobs-v2")
 
 
 def test_a_chart_without_any_values_says_what_to_set_first() -> None:

@@ -6,6 +6,7 @@
 {{- else if not (or $values.image.digest $values.image.tag) -}}
   {{- fail "\n\nimage.tag is not set: with image.pinned=false it has to name the image, as there is no digest.\n" -}}
 {{- end -}}
+{{- include "sluice.refuseNames" . -}}
 {{- include "sluice.refuseSecrets" . -}}
 {{- include "sluice.refuseLanes" . -}}
 {{- include "sluice.refuseRoutes" . -}}
@@ -14,6 +15,24 @@
 {{- end -}}
 {{- if and $values.monitoring.dashboards.enabled (not (.Files.Glob "files/dashboards/*.json")) -}}
   {{- fail "\n\nmonitoring.dashboards.enabled: this copy of the chart holds no dashboards in files/dashboards. Take the packaged chart of a release, or a whole clone.\n" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sluice.refuseNames" -}}
+{{- $name := include "sluice.name" . -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+  {{- fail (printf "\n\nNames of objects would begin with %s, and no Service may be called so: set fullnameOverride to small letters, digits and hyphens, with a letter first.\n" $name) -}}
+{{- end -}}
+{{- range $group, $_ := .Values.consumers -}}
+  {{- $of := printf "%s-consumer-%s" $name $group -}}
+  {{- if gt (len $of) 63 -}}
+    {{- fail (printf "\n\n%s has %d characters, and labels that are made of it may have 63: set a shorter fullnameOverride, or give the group consumers.%s a shorter name.\n" $of (len $of) $group) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $label, $_ := include "sluice.labels" (dict "root" . "component" "api" "group" "any") | fromYaml -}}
+  {{- if hasKey $.Values.podLabels $label -}}
+    {{- fail (printf "\n\npodLabels.%s: the chart sets this label itself, and finds its pods by it: take it out.\n" $label) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
