@@ -147,11 +147,12 @@ def test_a_chart_without_any_values_says_what_to_set_first() -> None:
         render([])
 
 
-def notes(name: str) -> str:
+def notes(name: str, *words: str) -> str:
     """What a person reads after an install."""
     tools.install()
     files = [f"--values={file}" for file in sets_of_values()[name]]
-    return run("helm", "install", "sluice", str(CHART), "--dry-run=client", *files).split("NOTES:", 1)[1]
+    said = run("helm", "install", "sluice", str(CHART), "--dry-run=client", *files, *words)
+    return said.split("NOTES:", 1)[1]
 
 
 def test_a_group_whose_jobs_may_run_longer_than_a_stop_is_warned_of() -> None:
@@ -159,6 +160,15 @@ def test_a_group_whose_jobs_may_run_longer_than_a_stop_is_warned_of() -> None:
     assert "WARNING: consumers.heavy: jobs may run for 3600 s, and have 120 s to end" in said
     assert "consumers.default: jobs may run" not in said
     assert "WARNING" not in notes("minimal")
+
+
+def test_nothing_that_serves_is_warned_of() -> None:
+    said = notes("minimal", "--set=api.replicas=0,consumers.heavy.replicas=0")
+    assert "WARNING: api.replicas is 0" in said
+    assert "WARNING: the groups of consumers that serve the lane heavy have 0 replicas" in said
+    assert "the lane default" not in said
+    both = notes("minimal", "--set=consumers.heavy.replicas=0,consumers.other.replicas=1")
+    assert "WARNING" not in both, "the other group serves all lanes"
 
 
 def test_the_notes_name_objects_that_are_there() -> None:

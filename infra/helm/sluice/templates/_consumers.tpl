@@ -6,6 +6,17 @@
 - {name: SLUICE_PROCESSES, value: {{ .group.processes | quote }}}
 {{- end -}}
 
+{{- /* Lanes that are served by groups of 0 replicas alone, with blanks between. */ -}}
+{{- define "sluice.idleLanes" -}}
+{{- $lanes := keys .Values.config.SLUICE_LANES | sortAlpha -}}
+{{- $served := list -}}
+{{- range $group, $_ := .Values.consumers -}}
+  {{- $values := include "sluice.group" (dict "root" $ "group" $group) | fromJson -}}
+  {{- if or $values.hpa $values.keda $values.replicas }}{{ $served = concat $served ($values.lanes | default $lanes) }}{{ end -}}
+{{- end -}}
+{{- range $lanes }}{{ if not (has . $served) }}{{ . }} {{ end }}{{ end -}}
+{{- end -}}
+
 {{- /* dict "root" "group" "name" "keda" "lanes". /scaling counts running jobs too, so busy pods are not in excess. */ -}}
 {{- define "sluice.scaledObject" -}}
 {{- $query := list -}}
