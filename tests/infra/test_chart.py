@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ def test_a_pod_may_do_what_restricted_pod_security_allows_and_writes_only_to_tmp
         assert spec["automountServiceAccountToken"] is False
         assert spec["enableServiceLinks"] is False
         assert {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"}.isdisjoint(spec)
-        assert [volume["name"] for volume in spec["volumes"]] == ["tmp"]
-        assert spec["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "256Mi"}
+        volumes = {volume.pop("name"): volume for volume in deepcopy(spec["volumes"])}
+        volumes.pop("certificates", None)
+        assert volumes == {"tmp": {"emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}}}
         for container in spec["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -198,6 +200,20 @@ def test_each_secret_is_found_where_the_values_say() -> None:
             "SLUICE_KEY_PEPPER": "pepper/pepper",
         }
         assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_files_of_certificates_lie_in_every_pod_where_addresses_can_name_them() -> None:
+    for template in templates(chart("full")):
+        spec = template["spec"]
+        (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] != "tmp"]
+        assert mount == {"name": "certificates", "mountPath": "/etc/sluice/certificates", "readOnly": True}
+        (volume,) = [each for each in spec["volumes"] if each["name"] == "certificates"]
+        assert volume["projected"]["sources"] == [
+            {"secret": {"name": "client-certificate"}},
+            {"configMap": {"name": "authorities"}},
+        ]
+    for template in templates(chart("minimal")):
+        assert [each["name"] for each in template["spec"]["volumes"]] == ["tmp"]
 
 
 def test_without_rabbitmq_no_address_of_it_is_given() -> None:

@@ -94,7 +94,21 @@ spec:
         capabilities: {drop: [ALL]}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- if or $values.certificates.secret $values.certificates.configMap }}
+        - {name: certificates, mountPath: /etc/sluice/certificates, readOnly: true}
+        {{- end }}
   volumes:
+    {{- if or $values.certificates.secret $values.certificates.configMap }}
+    - name: certificates
+      projected:
+        sources:
+          {{- with $values.certificates.secret }}
+          - secret: {name: {{ . }}}
+          {{- end }}
+          {{- with $values.certificates.configMap }}
+          - configMap: {name: {{ . }}}
+          {{- end }}
+    {{- end }}
     - name: tmp
       emptyDir: {medium: Memory, sizeLimit: {{ $values.tmp.sizeLimit }}}
 {{- end -}}
