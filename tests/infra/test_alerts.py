@@ -116,6 +116,7 @@ def test_who_is_called_at_once_and_who_gets_a_ticket() -> None:
 def test_what_hides_other_alerts_names_alerts_that_are_there() -> None:
     told = yaml.safe_load((ROOT / "infra/observability/alertmanager/alertmanager.yml").read_text())
     for rule in told["inhibit_rules"]:
+        assert rule["equal"] == ["namespace"], "one environment hides nothing of another"
         (source,), (target,) = rule["source_matchers"], rule["target_matchers"]
         assert source.removeprefix("alertname = ") in ALERTS
         pattern = target.removeprefix("alertname =~ ").strip('"')

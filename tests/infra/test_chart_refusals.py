@@ -89,7 +89,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "a setting out of bounds": ({"config": {"SLUICE_WAITERS": -1}}, "SLUICE_WAITERS"),
     "a setting of another type": ({"config": {"SLUICE_DOCS": "yes"}}, "SLUICE_DOCS"),
     "memory that is no quantity": ({"api": {"resources": {"limits": {"memory": "1gb"}}}}, "/api/resources/limits/memory"),
-    "room that is no quantity": ({"tmp": {"sizeLimit": "lots"}}, "/tmp/sizeLimit"),
+    "room that is no quantity": ({"tmp": {"sizeLimit": "lots"}}, "tmp/sizeLimit"),
     "a digest that is none": ({"image": {"digest": "sha256:abc"}}, "digest"),
     "a repository with a tag": ({"image": {"repository": "ghcr.io/sluice-jobs/sluice:1"}}, "repository"),
 }  # fmt: skip
