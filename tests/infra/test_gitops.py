@@ -155,12 +155,19 @@ def test_servers_come_before_what_needs_them_and_are_never_removed() -> None:
 
 
 @every_stage
-def test_replicas_are_left_to_autoscalers(stage: str) -> None:
-    spec = application("sluice", stage)["spec"]
-    assert spec["ignoreDifferences"] == [
-        {"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}
-    ]
-    assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
+def test_replicas_come_from_git_or_from_an_autoscaler_which_git_does_not_speak_of(stage: str) -> None:
+    assert "ignoreDifferences" not in application("sluice", stage)["spec"], (
+        "a changed number would never arrive"
+    )
+    tools.install()
+    objects = manifests.parse(manifests.build(ROOT / f"infra/kubernetes/overlays/{stage}"))
+    scaled = {
+        each["spec"]["scaleTargetRef"]["name"]
+        for each in of_kind(objects, "HorizontalPodAutoscaler", "ScaledObject")
+    }
+    deployments = of_kind(objects, "Deployment")
+    assert {each["metadata"]["name"] for each in deployments if "replicas" not in each["spec"]} == scaled
+    assert deployments
 
 
 @every_stage
