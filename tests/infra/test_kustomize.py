@@ -186,6 +186,17 @@ def test_the_broker_has_three_nodes_and_our_settings() -> None:
     assert given["cluster_partition_handling"] == "pause_minority"
 
 
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_pods_of_the_broker_are_such_as_their_namespace_takes(name: str) -> None:
+    broker = one(overlay(name), "RabbitmqCluster", "sluice-rabbitmq")["spec"]
+    spec = broker["override"]["statefulSet"]["spec"]["template"]["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    named = {each["name"]: each["securityContext"] for each in spec["initContainers"] + spec["containers"]}
+    contained = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert named == {"setup-container": contained, "rabbitmq": contained}
+
+
 def test_no_two_pods_of_a_server_share_a_machine() -> None:
     objects = overlay("prod")
     assert one(objects, "Cluster", "sluice-record")["spec"]["affinity"]["podAntiAffinityType"] == "required"
