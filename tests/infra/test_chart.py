@@ -74,6 +74,11 @@ def test_a_pod_may_do_what_restricted_pod_security_allows_and_writes_only_to_tmp
             }
 
 
+@every_set
+def test_no_process_has_a_right_in_the_cluster(name: str) -> None:
+    assert of_kind(chart(name), "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding") == []
+
+
 def test_pods_run_as_whom_the_image_makes() -> None:
     dockerfile = (CHART.parents[1] / "docker/Dockerfile").read_text()
     assert "USER 10001:10001" in dockerfile
