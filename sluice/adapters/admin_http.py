@@ -14,6 +14,7 @@ import orjson
 import uvicorn
 
 from sluice.adapters.http_server import EmbeddedServer, listen
+from sluice.adapters.memory_limit import read_memory_limit
 from sluice.adapters.metrics import Metrics
 from sluice.core.errors import NotConfigured, ServerUnfit
 from sluice.core.runtime.tasks import TaskSet
@@ -117,6 +118,12 @@ class AdminApp:
             },
         )  # fmt: skip
         self._metrics.gauge("doubts", "Doubts that /check names", lambda: len(self._config_problems()))
+        limit = read_memory_limit()
+        self._metrics.gauge(
+            "memory_limit_bytes",
+            "What this process and its hosts may use; +Inf: all of the machine's",
+            lambda: limit,
+        )
 
 
 async def _ping(ping: Ping) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from sluice.adapters import admin_http as private_port
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import listen
+from sluice.adapters.memory_limit import read_memory_limit
 from sluice.adapters.metrics import Metrics
 from sluice.core.errors import NotConfigured, ServerAway, ServerUnfit
 from sluice.errors import StartRefused
@@ -155,6 +156,12 @@ def test_a_taken_port_refuses_the_start() -> None:
         number = listener.getsockname()[1]
         with pytest.raises(StartRefused, match=str(number)):
             listen("127.0.0.1", number)
+
+
+async def test_a_scrape_shows_how_much_memory_the_process_may_use(client: httpx2.AsyncClient) -> None:
+    lines = (await client.get("/metrics")).text.splitlines()
+    (shown,) = [line for line in lines if line.startswith("sluice_memory_limit_bytes ")]
+    assert float(shown.split()[1]) == read_memory_limit() > 0
 
 
 async def scraped(client: httpx2.AsyncClient) -> dict[str, float]:
