@@ -23,6 +23,7 @@ CHART = ROOT / "infra/helm/sluice"
 OVERLAYS = ROOT / "infra/kubernetes/overlays"
 GITOPS = ROOT / "infra/gitops"
 VALUES = ROOT / "tests/infra/values"
+TRIAL = ROOT / "infra/helm/kind.yaml"
 OLDEST, NEWEST = "1.29.0", "1.37.0"
 """Of the chart's kubeVersion, and of what kubernetes-validate knows."""
 
@@ -122,6 +123,7 @@ def main() -> int:
 def _sources() -> Iterator[tuple[str, Sequence[Path] | Path]]:
     """Yield what is rendered; the overlays have the values of the environments."""
     yield from sets_of_values().items()
+    yield "trial cluster", [TRIAL]
     for overlay in sorted(OVERLAYS.iterdir()):
         yield f"overlay {overlay.name}", overlay
 

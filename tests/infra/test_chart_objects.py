@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from infra.checks import tools
-from infra.checks.manifests import CHART, Refused, run, sets_of_values
+from infra.checks.manifests import CHART, TRIAL, Refused, parse, render, run, sets_of_values
 from sluice import __version__
 from sluice.core.runtime.settings import Settings
 from tests.infra.rendered import (
@@ -208,6 +208,21 @@ def test_the_smoke_test_runs_a_job_of_the_configured_kind_with_a_key_from_a_secr
     assert of_kind(chart("minimal"), "Job") == [
         each for each in of_kind(chart("minimal"), "Job") if component(each) == "migrate"
     ]
+
+
+def test_the_trial_cluster_has_one_of_everything_that_a_job_needs_and_a_group_that_keda_scales() -> None:
+    tools.install()
+    objects = parse(render([TRIAL]))
+    assert {
+        container["image"] for each in templates(objects) for container in each["spec"]["containers"]
+    } == {"sluice:ci"}
+    assert [each["metadata"]["name"] for each in of_kind(objects, "ScaledObject")] == [
+        "sluice-consumer-heavy"
+    ]
+    assert {component(each) for each in of_kind(objects, "Job")} == {"migrate", "smoke-test"}
+    workflow = (tools.ROOT / ".github/workflows/cluster.yml").read_text()
+    assert f"--values {TRIAL.relative_to(tools.ROOT)}" in workflow
+    assert "sluice:ci" in workflow
 
 
 def test_labels_annotations_and_extra_objects_are_passed_on() -> None:
