@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ WIDTH, HEIGHT = 8, 8
 LOW = 4
 """Lines of a panel that shows one figure."""
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+SCOPE = {"namespace": "sluice_process_started_total"}
+"""What every dashboard can be narrowed to, where several environments have one Prometheus; elsewhere nothing has this label."""
+_NAMES = re.compile(r"\b(sluice[_:][a-z0-9_:]+|(?:process|python)_[a-z_]+|up|ALERTS)\b(?![:=])(\{)?")
 
 Json = dict[str, Any]
 
@@ -48,7 +52,7 @@ def dashboard(described: Json) -> Json:
             }
         ],
         "templating": {
-            "list": [data_source(), *(variable(*each) for each in described.get("by", {}).items())]
+            "list": [data_source(), *(variable(*each) for each in (SCOPE | described.get("by", {})).items())]
         },
         "panels": list(lay_out(described["panels"])),
     }
@@ -116,12 +120,18 @@ def target(name: str, expr: str, legend: str, *, kind: str) -> Json:
     return {
         "refId": name,
         "datasource": SOURCE,
-        "expr": expr,
+        "expr": narrow(expr),
         "legendFormat": legend or "__auto",
         "instant": kind != "timeseries",
         "range": kind == "timeseries",
         "format": "table" if kind == "table" else "time_series",
     }
+
+
+def narrow(expr: str) -> str:
+    """Return the query for the namespaces that are chosen; a figure without the label counts where all are."""
+    only = 'namespace=~"$namespace"'
+    return _NAMES.sub(lambda found: f"{found[1]}{{{only}, " if found[2] else f"{found[1]}{{{only}}}", expr)
 
 
 def main(words: Sequence[str]) -> int:

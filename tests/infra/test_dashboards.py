@@ -72,6 +72,30 @@ def test_every_query_goes_to_the_prometheus_that_was_chosen_and_uses_the_variabl
     assert used - {"__rate_interval"} == set(variables) - {"datasource"}
 
 
+@pytest.mark.parametrize(
+    ("described", "narrowed"),
+    [
+        ("max by (lane) (sluice_queued_jobs)", 'max by (lane) (sluice_queued_jobs{namespace=~"$namespace"})'),
+        ('sum(up{job="sluice-api"})', 'sum(up{namespace=~"$namespace", job="sluice-api"})'),
+        ('ALERTS{alertname=~"Sluice.*"}', 'ALERTS{namespace=~"$namespace", alertname=~"Sluice.*"}'),
+        ("sluice:slo_burn:rate1h", 'sluice:slo_burn:rate1h{namespace=~"$namespace"}'),
+        ("rate(sluice_jobs_failed_total[1m])", 'rate(sluice_jobs_failed_total{namespace=~"$namespace"}[1m])'),
+    ],
+)
+def test_a_figure_is_of_the_namespaces_that_are_chosen(described: str, narrowed: str) -> None:
+    assert dashboards.narrow(described) == narrowed
+
+
+@every_dashboard
+def test_no_figure_is_left_out(shown: dict[str, Any]) -> None:
+    for query in (target["expr"] for panel in panels(shown) for target in panel["targets"]):
+        names = re.findall(
+            r"\b(?:sluice[_:][a-z0-9_:]+|(?:process|python)_[a-z_]+|up|ALERTS)\b(.{0,12})", query
+        )
+        assert names
+        assert set(names) == {"{namespace=~"}, query
+
+
 @every_dashboard
 def test_grafana_has_a_field_for_everything_that_a_dashboard_says(shown: dict[str, Any]) -> None:
     register_default_plugins()
