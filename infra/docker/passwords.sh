@@ -10,8 +10,8 @@ chmod 600 .env
 bom=$(printf '\357\273\277')
 
 for name in POSTGRES_PASSWORD REDIS_PASSWORD RABBITMQ_PASSWORD SLUICE_KEY_PEPPER; do
-    # As Compose reads it: there may be a byte order mark, `export`, blanks, and line ends of Windows.
-    if ! grep -Eq "^($bom)?[[:space:]]*(export[[:space:]]+)?${name}[[:space:]]*[=:][[:space:]]*[^[:space:]]" .env; then
+    # As Compose reads it: there may be a byte order mark, `export`, blanks, and line ends of Windows. Quotes may hold nothing.
+    if ! grep -Eq "^($bom)?[[:space:]]*(export[[:space:]]+)?${name}[[:space:]]*[=:][[:space:]]*([^[:space:]\"']|\"[^\"]|'[^'])" .env; then
         echo "$name=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
         echo "passwords: $name is new, in .env"
     fi

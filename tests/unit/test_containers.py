@@ -215,6 +215,15 @@ def test_a_secret_is_found_in_whatever_form_a_person_wrote_it(tree: Path) -> Non
     assert re.fullmatch("[0-9a-f]{48}", written["SLUICE_KEY_PEPPER"])
 
 
+def test_a_secret_that_is_empty_in_quotes_is_made(tree: Path) -> None:
+    (tree / ".env").write_text(
+        'POSTGRES_PASSWORD=""\nREDIS_PASSWORD=\'\'\nRABBITMQ_PASSWORD="c"\nSLUICE_KEY_PEPPER="d"\n'
+    )
+    subprocess.run([tree / "infra/docker/passwords.sh"], check=True, stdout=subprocess.DEVNULL)
+    written = read_dot_env(tree / ".env", {})
+    assert [len(written[name]) for name in sorted(SECRETS)] == [48, 1, 48, 1]
+
+
 def test_what_a_person_wrote_stays(tree: Path) -> None:
     (tree / ".env").write_text(
         "SLUICE_API_PORT=9000\nREDIS_PASSWORD=mine\nSLUICE_KEY_PEPPER=\nSLUICE_DOCS=false"
