@@ -105,6 +105,16 @@ def test_the_migration_runs_before_anything_else_and_has_nothing_of_the_release(
     assert (spec["restartPolicy"], job["spec"]["activeDeadlineSeconds"]) == ("Never", 600)
 
 
+def test_the_migration_goes_past_a_pooler_where_it_has_an_address_of_its_own(tmp_path: Path) -> None:
+    objects = chart_with(tmp_path, {"migrate": {"postgres": {"secret": "direct", "key": "uri"}}})
+    (job,) = of_kind(objects, "Job")
+    found = environment(objects, job["spec"]["template"]["spec"]["containers"][0])
+    assert found["SLUICE_POSTGRES_URL"] == "direct/uri"
+    for each in of_kind(objects, "Deployment"):
+        given = environment(objects, each["spec"]["template"]["spec"]["containers"][0])
+        assert given["SLUICE_POSTGRES_URL"] == "sluice/SLUICE_POSTGRES_URL"
+
+
 def test_another_image_has_another_job_as_jobs_cannot_be_changed(tmp_path: Path) -> None:
     other = chart_with(
         tmp_path, {"image": {"digest": f"sha256:{'3' * 64}"}, "smokeTest": {"enabled": True}}, "full"

@@ -61,9 +61,9 @@ SLUICE_CONSUMER_PRIVATE_PORT: "8002"
 SLUICE_LAME_DUCK_S: {{ .Values.api.lameDuckSeconds | quote }}
 {{- end -}}
 
-{{- /* Each secret is one key of one Secret; nothing of it is in the chart. */ -}}
+{{- /* The root, and "postgres" where its address is another. Each secret is one key of one Secret; nothing of it is in the chart. */ -}}
 {{- define "sluice.secrets" -}}
-{{- $secrets := dict "SLUICE_POSTGRES_URL" .Values.servers.postgres "SLUICE_REDIS_URL" .Values.servers.redis "SLUICE_KEY_PEPPER" .Values.keyPepper -}}
+{{- $secrets := dict "SLUICE_POSTGRES_URL" (.postgres | default .Values.servers.postgres) "SLUICE_REDIS_URL" .Values.servers.redis "SLUICE_KEY_PEPPER" .Values.keyPepper -}}
 {{- if .Values.servers.rabbitmq.enabled }}{{ $_ := set $secrets "SLUICE_RABBITMQ_URL" .Values.servers.rabbitmq }}{{ end -}}
 {{- range $name, $at := $secrets }}
 - name: {{ $name }}
