@@ -177,6 +177,11 @@ def test_no_token_stays_in_the_clone(name: str, job: str, body: dict[str, Any]) 
     assert all(step["with"]["persist-credentials"] is False for step in clones)
 
 
+@every_file
+def test_a_script_fails_where_the_first_part_of_a_pipe_does(name: str) -> None:
+    assert PARTS[name]["defaults"] == {"run": {"shell": "bash"}}, "GitHub runs others without pipefail"
+
+
 def test_nothing_that_others_write_becomes_part_of_a_script() -> None:
     assert [(str(path), script) for path, script in commands() if "${{" in script] == []
 
