@@ -22,6 +22,7 @@ from sluice.core.lifecycle import (
     retried,
     succeeded,
 )
+from sluice.core.ports import JobVersion, KnownVersion
 from tests.contract.conftest import KINDS, PAST, Record
 from tests.support.make_jobs import new_job, new_jobs
 
@@ -131,6 +132,42 @@ async def test_a_claim_brings_inputs_of_up_to_64_kib_and_others_are_read_apart(r
     assert {job.id: job.input for job in claimed} == dict(zip(ids, (short, None), strict=True))
     assert await record.jobs.read_input(ids[1]) == long
     assert await record.jobs.read_input(NOBODY) == b""
+
+
+async def test_only_what_is_not_as_known_is_read_and_of_the_rest_it_is_told_how_it_stands(
+    record: Record,
+) -> None:
+    queued, due, foreign = await record.accepted(
+        new_job(), new_job(delay_s=60), new_job(tenant="other", lane="heavy")
+    )
+    running = await record.claimed()
+    done = await record.claimed(lane="heavy")
+    await record.jobs.settle([succeeded(done, b"[1]")])
+    asked = [("acme", each, 1) for each in (queued, due, foreign, running.id, NOBODY)]
+    asked += [("acme", done.id, 3), ("acme", done.id, 0), ("other", foreign, 2), ("other", queued, 0)]
+    found = await record.jobs.find_changed([KnownVersion(*each) for each in asked])
+    jobs = {each: await record.job(each) for each in (queued, due, foreign, running.id, done.id)}
+    assert found == [
+        JobVersion(1, "queued", "default", jobs[queued].queued_at, None),
+        JobVersion(1, "scheduled", "default", jobs[due].run_at, None),
+        None,
+        JobVersion(2, "running", "default", jobs[running.id].started_at, jobs[running.id]),
+        None,
+        JobVersion(3, "succeeded", "heavy", jobs[done.id].started_at, None),
+        JobVersion(3, "succeeded", "heavy", jobs[done.id].started_at, jobs[done.id]),
+        JobVersion(1, "queued", "heavy", jobs[foreign].queued_at, jobs[foreign]),
+        None,
+    ]
+
+
+async def test_results_that_are_not_as_known_are_read_up_to_a_number_of_bytes(record: Record) -> None:
+    claims = await record.jobs.claim(await record.accepted(*new_jobs(9)), KINDS)
+    long, short = b'"%01000000d"' % 0, b"[]"
+    await record.jobs.settle([succeeded(job, short if job is claims[8] else long) for job in claims])
+    known = [KnownVersion("acme", job.id, 3 if job is claims[0] else 0) for job in claims]
+    found = await record.jobs.find_changed(known)
+    cut = [each.job.is_cut if each and each.job else None for each in found]
+    assert cut == [None, *[False] * 5, *[True] * 3], "what is known takes no room, and a short one has none"
 
 
 async def test_a_look_up_brings_a_bounded_number_of_bytes(record: Record) -> None:

@@ -13,7 +13,7 @@ from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import TERMINAL, Accepted, IdempotencyKeyUse, Job, JobState, Message, NewJob, as_accepted
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import DEADLINE_PASSED, Transition
-from sluice.core.ports import Settled
+from sluice.core.ports import JobVersion, KnownVersion, Settled
 from tests.support.make_jobs import AT
 
 LONGEST_CLAIMED, SHORT_RESULT, MOST_RESULTS = 65_536, 16_384, 4 << 20
@@ -75,6 +75,19 @@ class FakeRecord:
         """Jobs by id."""
         self.check()
         return _bounded(_shown(self.jobs[each]) for each in set(ids) if each in self.jobs)
+
+    async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
+        """How they stand, and those that are not as known."""
+        self.check()
+        jobs = {each.id: self.jobs[each.id] for each in known if each.id in self.jobs}
+        changed = [each for each in known if each.id in jobs and jobs[each.id].version != each.version]
+        read = _bounded((_shown(jobs[each.id]) for each in changed), short=0)
+        return [
+            _standing(jobs[each.id], read[each.id] if each in changed else None)
+            if each.id in jobs and jobs[each.id].tenant == each.tenant
+            else None
+            for each in known
+        ]
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         """Forget these messages."""
@@ -307,11 +320,16 @@ def _claimed(job: Job) -> Job:
     return job._replace(input=given, result=None, error=None)
 
 
-def _bounded(jobs: Iterable[Job]) -> dict[str, Job]:
-    """These jobs by id, without the long results that would be too many."""
+def _standing(job: Job, read: Job | None) -> JobVersion:
+    since = {JobState.QUEUED: job.queued_at, JobState.SCHEDULED: job.run_at}
+    return JobVersion(job.version, job.state, job.lane, since.get(JobState(job.state), job.started_at), read)
+
+
+def _bounded(jobs: Iterable[Job], short: int = SHORT_RESULT) -> dict[str, Job]:
+    """These jobs by id, without the results that would be too many, unless they are short."""
     found, size = {}, 0
     for job in sorted(jobs, key=lambda job: job.id):
         length = len(job.result or b"")
-        found[job.id] = job if length <= SHORT_RESULT or size < MOST_RESULTS else job._replace(result=None)
+        found[job.id] = job if length <= short or size < MOST_RESULTS else job._replace(result=None)
         size += length
     return found

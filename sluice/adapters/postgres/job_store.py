@@ -12,7 +12,7 @@ from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import Transition
 from sluice.core.owner import Owner, claim_holds_s
-from sluice.core.ports import Settled
+from sluice.core.ports import JobVersion, KnownVersion, Settled
 from sluice.core.runtime.settings import Settings
 
 SHORT_INPUT = 256
@@ -59,6 +59,15 @@ class PostgresJobStore(Store):
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         return {job.id: job for job in await self.ask_jobs("find_jobs", ids, budget_s=self._read_s)}
+
+    async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
+        tenants, ids, versions = zip(*known, strict=True)
+        rows = await self.ask("find_changed", ids, versions, tenants, budget_s=self._read_s)
+        found: list[JobVersion | None] = [None] * len(known)
+        for position, version, state, lane, since, *job in rows:
+            read = Job(*job) if job[0] is not None else None
+            found[position - 1] = JobVersion(version, state, lane, since, read)
+        return found
 
     async def dispatched(self, outbox_ids: Sequence[int]) -> None:
         await self.ask("delete_dispatched", outbox_ids)

@@ -7,7 +7,7 @@ from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
-from sluice.core.ports.job_store import JobStore, Settled
+from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
@@ -29,7 +29,9 @@ __all__ = [
     "DocumentCache",
     "Finding",
     "JobStore",
+    "JobVersion",
     "KeeperStore",
+    "KnownVersion",
     "LeaseStore",
     "ListingStore",
     "Look",

@@ -22,6 +22,27 @@ class Settled(NamedTuple):
     finished_at: datetime | None
 
 
+class KnownVersion(NamedTuple):
+    """Which version of a tenant's job is known; 0 for none."""
+
+    tenant: str
+    id: str
+    version: int
+
+
+class JobVersion(NamedTuple):
+    """Which version a job has, and the job itself if another one was known.
+
+    `since` is when it was queued, when it started, or when a scheduled job is due.
+    """
+
+    version: int
+    state: str
+    lane: str
+    since: datetime | None
+    job: Job | None
+
+
 class JobStore(Protocol):
     """The record, as both flows use it."""
 
@@ -44,6 +65,12 @@ class JobStore(Protocol):
 
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         """Read jobs by id, with result and error; unknown ids are left out.
+
+        Once 4 MiB of results are found, those of further jobs are left out (`Job.is_cut`).
+        """
+
+    async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
+        """Find how jobs stand, in the order in which they are asked for, and read those that are not as known; None for no such job.
 
         Once 4 MiB of results are found, those of further jobs are left out (`Job.is_cut`).
         """
