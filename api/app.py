@@ -46,6 +46,9 @@ from api.kinds.openapi import describe_kinds
 from api.listing import routes as listing
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
+from api.polls import routes as polls
+from api.polls.changes import Changes
+from api.polls.multi_poll import MultiPoll
 from api.scaling import Scaling
 from api.schedules import routes as schedules
 from api.schedules.schedules import Scheduling
@@ -119,6 +122,9 @@ def build_state(
     kept_s = shortest_kept_s(registry, settings.keep_s)
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
+    waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
+    changes = Changes(connections.jobs, connections.cache, lookup, telemetry)
+    advisor = RetryAfterAdvisor(connections.clock)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(
@@ -139,12 +145,13 @@ def build_state(
             connections.clock,
         ),
         lookup=lookup,
-        waiting=Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening),
+        waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
-        advisor=RetryAfterAdvisor(connections.clock),
+        polls=MultiPoll(changes, waiting, advisor),
+        advisor=advisor,
     )
 
 
@@ -166,7 +173,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, schedules, listing, kinds):
+    for feature in (jobs, polls, schedules, listing, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(

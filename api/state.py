@@ -14,6 +14,7 @@ from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
+from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -36,4 +37,5 @@ class ApiState:
     scheduling: Scheduling
     listing: Listing
     bulk: Bulk
+    polls: MultiPoll
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -14,6 +14,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/jobs"): "submit",
     ("POST", "/v1/kinds/{kind}/jobs"): "submit",
     ("GET", "/v1/jobs"): "read",
+    ("POST", "/v1/jobs/poll"): "read",
     ("POST", "/v1/jobs/cancel"): "submit",
     ("POST", "/v1/jobs/retry"): "submit",
     ("GET", "/v1/errors"): "read",

@@ -112,6 +112,9 @@ def describe(app: FastAPI, wait_cap_s: float) -> Json:
     for route in app.routes:
         if isinstance(route, APIRoute):
             schemas |= _route_schemas(route)
+    for schema in schemas.values():
+        if (wait := schema.get("properties", {}).get("wait")) is not None:
+            wait["maximum"] = wait_cap_s
     for operation in _operations(document):
         _tidy_problems(operation)
         _tidy_parameters(operation, wait_cap_s)

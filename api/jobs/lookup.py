@@ -79,6 +79,12 @@ class Lookup:
             raise JobExpired if self._now() - made_at(job_id) > self._kept_s else JobUnknown
         return document
 
+    def keep(self, document: Document) -> None:
+        """Keep a finished document that was read from the record in memory and in the cache."""
+        self.memory.put(document)
+        with suppress(Overloaded):  # the next look-up asks the record again
+            self._refill.put(document)
+
     async def drain(self) -> None:
         """Wait until what was read from the record is in the cache."""
         await self._refill.drain()
@@ -104,9 +110,7 @@ class Lookup:
                 job = (await self._store.look_up([job_id])).get(job_id)
         document = render(job) if isinstance(job, Job) else None
         if document and document.finished:
-            self.memory.put(document)
-            with suppress(Overloaded):  # the next look-up asks the record again
-                self._refill.put(document)
+            self.keep(document)
         return document
 
     async def _read_cache(self, ids: Sequence[str]) -> list[Document | None]:

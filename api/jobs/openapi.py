@@ -43,18 +43,21 @@ _IF_NONE_MATCH = {
     "description": "The ETag you have; 304 where it is still right",
     "schema": {"type": "string", "maxLength": 1_024},
 }
+POLL: Json = {"parameters": [_WAIT, _PREFER, _TIMING]}
 LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, _TIMING, _IF_NONE_MATCH]}
 SUBMIT: Json = {"parameters": [_WAIT, _PREFER, _TIMING, _IDEMPOTENCY_KEY]}
 
 ETAG: Json = {"ETag": _header("Strong once finished, weak before", type="string", pattern=ETAG_PATTERN)}
-RETRY: Json = ETAG | {
+_RETRY_AFTER: Json = {
     "Retry-After": _header("Seconds until it is worth asking again", type="integer", minimum=1, maximum=30)
 }
+RETRY: Json = ETAG | _RETRY_AFTER
 _LOCATION: Json = {"Location": _header("Where the job is looked up", type="string", format="uri-reference")}
 WAITED: Json = {
     "Preference-Applied": _header("How long the request could wait, if it came with `Prefer`", type="string"),
     "Server-Timing": _header("With `?timing=1`: where the time went", type="string"),
 }
+POLLED: Json = _RETRY_AFTER | WAITED
 _SUBMITTED: Json = WAITED | {
     "Idempotent-Replayed": _header("The key was used before: this is its job", type="string", enum=["true"]),
     "Cache-Status": _header("Whether an earlier result or a job under way is the answer", type="string"),

@@ -1,9 +1,9 @@
-"""Wait: hold a request until its job changes. One Redis subscription per process wakes all waiting requests."""
+"""Wait: hold a request until a job changes. One Redis subscription per process wakes all waiting requests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from api.http.asgi import Receive
@@ -18,15 +18,16 @@ ASK_ANYWAY_S = 15.0
 ASK_ALONE_S = 2.0
 """How often the record is asked while there is no subscription."""
 
+MOST_WATCHED = 1_000_000
+"""Jobs that requests wait for in all, a job once for each: they take 0.2 KiB each."""
+
 
 class Waiter:
-    """One request that waits for one job. A document older than `floor`, the newest version announced, is no answer."""
+    """One waiting request."""
 
-    __slots__ = ("floor", "gone", "to_the_end", "wakeup")
+    __slots__ = ("gone", "wakeup")
 
-    def __init__(self, floor: int, to_the_end: bool) -> None:
-        self.floor = floor
-        self.to_the_end = to_the_end
+    def __init__(self) -> None:
         self.gone = False
         self.wakeup = asyncio.Event()
 
@@ -37,6 +38,32 @@ class Waiter:
         self.gone = True
         self.wakeup.set()
 
+    def tell(self, job_id: str, wake: Wake) -> None:
+        """Say what was announced about a job that it waits for."""
+        raise NotImplementedError
+
+    def tell_all(self) -> None:
+        """Say that something may have been missed."""
+        self.wakeup.set()
+
+
+class JobWaiter(Waiter):
+    """Waits for one job. A document older than `floor`, the newest version announced, is no answer."""
+
+    __slots__ = ("floor", "to_the_end")
+
+    def __init__(self, floor: int, to_the_end: bool) -> None:
+        super().__init__()
+        self.floor = floor
+        self.to_the_end = to_the_end
+
+    def tell(self, _: str, wake: Wake) -> None:
+        """Wake up if this is what it waits for."""
+        version, finished = wake
+        if version > self.floor and (finished or not self.to_the_end):
+            self.floor = version
+            self.wakeup.set()
+
 
 class Waiting:
     """All waiting requests of this process."""
@@ -45,27 +72,35 @@ class Waiting:
         self._lookup = lookup
         self._listening = listening
         self._limit = limit
-        self._waiters: dict[str, set[Waiter]] = {}
-        self._count = 0
-        self._stopping = False
+        self._enrolled: set[Waiter] = set()
+        self._waiters: dict[str, Collection[Waiter]] = {}
+        self._watched = 0
+        self.stopping = False
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._enrolled)
+
+    @property
+    def ask_again_s(self) -> float:
+        """After how many seconds to ask the record though nobody was woken."""
+        return ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
+
+    def may_wait(self, jobs: int = 1) -> bool:
+        """Tell whether one more request may wait, for so many jobs."""
+        room = jobs == 1 or self._watched + jobs <= MOST_WATCHED
+        return room and not self.stopping and len(self._enrolled) < self._limit
 
     def wake(self, wakes: Mapping[str, Wake]) -> None:
         """Wake those who wait for these jobs; an empty mapping wakes all, as some wake-ups may have been missed."""
         if not wakes:
             self._wake_all()
         for job_id in wakes.keys() & self._waiters.keys():
-            version, finished = wakes[job_id]
             for waiter in self._waiters[job_id]:
-                if version > waiter.floor and (finished or not waiter.to_the_end):
-                    waiter.floor = version
-                    waiter.wakeup.set()
+                waiter.tell(job_id, wakes[job_id])
 
     def release(self) -> None:
         """Answer everybody with what is known: the process is stopping."""
-        self._stopping = True
+        self.stopping = True
         self._wake_all()
 
     async def wait(
@@ -76,14 +111,14 @@ class Waiting:
         Returns the document as it is then when the time is up, and what is known when the client is gone, the process is
         stopping or too many wait.
         """
-        if document.finished or self._stopping or self._count >= self._limit:
+        if document.finished or not self.may_wait():
             return document
-        waiter = Waiter(document.version, to_the_end)
-        async with self._enroll(waiter, document.id, receive):
+        waiter = JobWaiter(document.version, to_the_end)
+        async with self.enroll(waiter, (document.id,), receive):
             known = document.version
             try:
                 async with asyncio.timeout(timeout_s):
-                    while not (waiter.gone or self._stopping or _changed(document, known, to_the_end)):
+                    while not (waiter.gone or self.stopping or _changed(document, known, to_the_end)):
                         document = await self._next(tenant, document, waiter)
             except TimeoutError:
                 return await self._read(tenant, document)
@@ -95,9 +130,27 @@ class Waiting:
             return document
         return await self.wait(document.tenant, document, timeout_s, receive, to_the_end=True)
 
-    async def _next(self, tenant: str, document: Document, waiter: Waiter) -> Document:
+    @asynccontextmanager
+    async def enroll(self, waiter: Waiter, ids: Collection[str], receive: Receive) -> AsyncIterator[None]:
+        """Tell the waiter of these jobs, all different, and of its client's leaving, while the block runs."""
+        alone = (waiter,)
+        for job_id in ids:
+            self._register(job_id, alone)
+        self._enrolled.add(waiter)
+        self._watched += len(ids)
+        gone = asyncio.create_task(waiter.watch_client(receive), name="client-watch")
+        try:
+            yield
+        finally:
+            gone.cancel()
+            self._watched -= len(ids)
+            self._enrolled.discard(waiter)
+            for job_id in ids:
+                self._unregister(job_id, waiter)
+
+    async def _next(self, tenant: str, document: Document, waiter: JobWaiter) -> Document:
         """Read again; if that is older than what was announced, or nothing new, wait for a wake-up first."""
-        timeout_s = ASK_ANYWAY_S if self._listening() else ASK_ALONE_S
+        timeout_s = self.ask_again_s
         try:
             found = await self._lookup.find(tenant, document.id)
             if found.version > document.version and found.version >= waiter.floor:
@@ -117,24 +170,25 @@ class Waiting:
             return found if found.version >= document.version else document
         return document
 
-    @asynccontextmanager
-    async def _enroll(self, waiter: Waiter, job_id: str, receive: Receive) -> AsyncIterator[None]:
-        self._waiters.setdefault(job_id, set()).add(waiter)
-        self._count += 1
-        gone = asyncio.create_task(waiter.watch_client(receive), name="client-watch")
-        try:
-            yield
-        finally:
-            gone.cancel()
-            self._count -= 1
-            self._waiters[job_id].discard(waiter)
-            if not self._waiters[job_id]:
-                del self._waiters[job_id]
+    def _register(self, job_id: str, alone: tuple[Waiter]) -> None:
+        """Add a waiter for this job. Most jobs have one, and a set for each would take more than all the rest."""
+        there = self._waiters.setdefault(job_id, alone)
+        if isinstance(there, set):
+            there.update(alone)
+        elif there is not alone:
+            self._waiters[job_id] = {*there, *alone}
+
+    def _unregister(self, job_id: str, waiter: Waiter) -> None:
+        there = self._waiters[job_id]
+        if isinstance(there, set):
+            there.discard(waiter)
+            if there:
+                return
+        del self._waiters[job_id]
 
     def _wake_all(self) -> None:
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.wakeup.set()
+        for waiter in self._enrolled:
+            waiter.tell_all()
 
 
 def _changed(document: Document, known: int, to_the_end: bool) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
+from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
@@ -22,6 +23,8 @@ from api.keys.api_key import hash_secret, make_key, parse_key
 from api.keys.keyring import Keyring
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
+from api.polls.changes import Changes
+from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.metrics import Metrics
@@ -150,6 +153,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
+    waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(
@@ -160,9 +164,11 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         keyring=Keyring(record, PEPPER, 60, 600, clock),
         submission=Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events),
         lookup=lookup,
-        waiting=Waiting(lookup, 10, lambda: True),
+        waiting=waiting,
         control=Control(record, cache, lookup, publisher, events),
         scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
+        polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        advisor=advisor,
     )

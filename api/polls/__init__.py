@@ -1,0 +1,1 @@
+"""Poll many jobs with one request."""
