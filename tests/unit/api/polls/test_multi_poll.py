@@ -60,10 +60,11 @@ class PollSetup:
         made = [a_job(add, {}, **({"id": aged_id(0)} | usual | changes)) for _ in range(count)]
         return {self.record.add(job): version for job in made}
 
-    def finished(self, count: int = 1, size: int = 2) -> dict[str, int]:
+    def finished(self, count: int = 1, size: int = 2, age_s: float = 0) -> dict[str, int]:
         """So many jobs that succeeded, whose client knows that they are queued."""
         done = {"state": JobState.SUCCEEDED, "finished_at": AT, "result": b'"%0*d"' % (size, 0)}
-        return dict.fromkeys(self.jobs(count, 3, **done), 1)
+        made = [self.jobs(1, 3, id=aged_id(age_s), **done) for _ in range(count)]
+        return {job_id: 1 for each in made for job_id in each}
 
     def change(self, job_id: str, version: int, state: str = JobState.RUNNING, wake: bool = True) -> None:
         """The job is another now, and that is announced."""
@@ -192,20 +193,11 @@ async def test_an_answer_has_a_bounded_number_of_bytes_and_the_rest_comes_with_t
 
 
 async def test_a_poll_that_found_no_room_beside_others_is_read_alone(setup: PollSetup) -> None:
-    mine, theirs = setup.finished(2, MIB), setup.finished(9, MIB)
-    gate = Gate()
-    setup.store.script["find_changed"] += [gate, gate]
-    held = [
-        setup.wait(setup.jobs(), 0) for _ in range(2)
-    ]  # both flights are busy, so that these two go together
-    await gate.reached.wait()
-    both = [setup.wait(theirs, 0), setup.wait(mine, 0)]
-    await asyncio.sleep(0.01)
-    gate.open.set()
-    others, found = await asyncio.gather(*both)
-    assert len(others.documents) == 5
+    mine, theirs = setup.finished(2, MIB), setup.finished(9, MIB, age_s=60)
+    others, found = await asyncio.gather(setup.wait(theirs, 0), setup.wait(mine, 0))
+    assert (len(others.documents), others.more) == (5, True)
     assert shown(found) == dict.fromkeys(mine, 3)
-    await asyncio.gather(*held)
+    assert setup.asked == (1, 2), "once together, once alone"
 
 
 async def test_the_first_change_ends_the_wait_and_only_what_changed_is_read(setup: PollSetup) -> None:
