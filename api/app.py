@@ -119,12 +119,10 @@ def build_state(
     publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
     memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
     listing = Listing(connections.listing, pepper)
-    kept_s = shortest_kept_s(registry, settings.keep_s)
+    kept_s, advisor = shortest_kept_s(registry, settings.keep_s), RetryAfterAdvisor(connections.clock)
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
     waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
-    changes = Changes(connections.jobs, connections.cache, lookup, telemetry)
-    advisor = RetryAfterAdvisor(connections.clock)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(
@@ -150,9 +148,20 @@ def build_state(
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
-        polls=MultiPoll(changes, waiting, advisor),
+        polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         advisor=advisor,
     )
+
+
+def _build_polls(
+    connections: Connections,
+    lookup: Lookup,
+    waiting: Waiting,
+    advisor: RetryAfterAdvisor,
+    telemetry: Telemetry,
+) -> MultiPoll:
+    changes = Changes(connections.jobs, connections.cache, lookup, telemetry)
+    return MultiPoll(changes, waiting, advisor)
 
 
 def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None = None) -> EdgeMiddleware:

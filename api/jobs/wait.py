@@ -19,7 +19,7 @@ ASK_ALONE_S = 2.0
 """How often the record is asked while there is no subscription."""
 
 MOST_WATCHED = 1_000_000
-"""Jobs that requests wait for in all, a job once for each: they take 0.2 KiB each."""
+"""Jobs that requests wait for in all, a job once for each: they take a quarter of a KiB each."""
 
 
 class Waiter:

@@ -19,7 +19,7 @@ from api.polls import multi_poll, poll
 from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll, Patience
 from api.polls.poll import Poll
-from sluice.core.document import Document, render
+from sluice.core.document import render
 from sluice.core.errors import Overloaded, ServerAway, TryAgain
 from sluice.core.job import JobState
 from sluice.core.ports import Wake
@@ -226,20 +226,15 @@ async def test_all_who_wait_for_a_job_are_woken_whatever_else_they_wait_for(setu
     first, second = setup.jobs(2), setup.jobs(2)
     shared = setup.jobs()
     waiting = [setup.wait(first | shared), setup.wait(second | shared), setup.wait(shared)]
-    waiting.append(
-        asyncio.create_task(setup.waiting.wait("acme", await document(setup, shared), 60, setup.receive))
-    )  # type: ignore[arg-type]  # a document, not a poll
+    document = await setup.lookup.find("acme", next(iter(shared)))
+    single = asyncio.create_task(setup.waiting.wait("acme", document, LONG_S, setup.receive))
     await setup.asleep()
     assert len(setup.waiting) == 4
-    setup.change(*shared, version=2)
-    for each in waiting[:3]:
-        assert shown(await each) == dict.fromkeys(shared, 2)
-    await waiting[3]
+    setup.change(document.id, 2)
+    for each in waiting:
+        assert shown(await each) == {document.id: 2}
+    assert (await single).version == 2
     setup.nothing_is_left()
-
-
-async def document(setup: PollSetup, known: dict[str, int]) -> Document:
-    return await setup.lookup.find("acme", next(iter(known)))
 
 
 async def test_a_change_while_the_jobs_are_looked_at_is_not_lost(setup: PollSetup) -> None:
@@ -292,7 +287,7 @@ async def test_unknown_ids_do_not_end_a_wait_for_others(setup: PollSetup) -> Non
     await setup.asleep()
     assert not waiting.done()
     setup.waiting.wake({next(iter(unknown)): Wake(2, False)})
-    setup.change(*known, version=2)
+    setup.change(next(iter(known)), 2)
     found = await waiting
     assert (shown(found), found.unknown) == (dict.fromkeys(known, 2), list(unknown))
 
@@ -415,5 +410,5 @@ async def test_it_is_advised_to_come_back_when_the_first_job_may_have_changed(se
     assert (await setup.ask(slow | quick)).retry_s == 1
     waiting = setup.wait(slow | slower)
     await setup.asleep()
-    setup.change(*slower, version=3, state=JobState.SUCCEEDED)
+    setup.change(next(iter(slower)), 3, JobState.SUCCEEDED)
     assert (await waiting).retry_s == 20
