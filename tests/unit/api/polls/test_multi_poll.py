@@ -412,3 +412,14 @@ async def test_it_is_advised_to_come_back_when_the_first_job_may_have_changed(se
     await setup.asleep()
     setup.change(next(iter(slower)), 3, JobState.SUCCEEDED)
     assert (await waiting).retry_s == 20
+
+
+async def test_what_was_told_and_could_not_be_read_comes_with_the_next_change(setup: PollSetup) -> None:
+    first, second = known = setup.jobs(2)
+    waiting = setup.wait(known)
+    await setup.asleep()
+    setup.store.script["find_changed"].append(refused())
+    setup.change(first, 2)
+    await setup.asleep()
+    setup.change(second, 2)
+    assert shown(await waiting) == {first: 2, second: 2}
