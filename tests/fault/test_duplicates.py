@@ -81,5 +81,6 @@ async def add_metrics(consumers: list[Process]) -> Counter[str]:
     """Add up the metrics of these consumers."""
     found: Counter[str] = Counter()
     for each in consumers:
-        found.update({name: int(value) for name, value in (await each.metrics()).items()})
+        counts = (await each.metrics()).items()
+        found.update({name: int(value) for name, value in counts if name.endswith("_total")})
     return found

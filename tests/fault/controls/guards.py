@@ -161,7 +161,7 @@ GUARDS = (
     ),
     Guard(
         "equal pure work does not share a flight",
-        (Cut("api/jobs/submit.py", "fingerprint=digest, flight=True,", "fingerprint=digest, flight=False,"),),
+        (Cut("api/jobs/submit.py", "flight=not limited,", "flight=False,"),),
         plan(seconds=6, rate=100, client_mix={"pure": 1}),
         frozenset({"same work done twice"}),
     ),
