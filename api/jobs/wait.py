@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -22,7 +23,7 @@ MOST_WATCHED = 1_000_000
 """Jobs that requests wait for in all, a job once for each: they take a quarter of a KiB each."""
 
 
-class Waiter:
+class Waiter(ABC):
     """One waiting request."""
 
     __slots__ = ("gone", "wakeup")
@@ -38,9 +39,9 @@ class Waiter:
         self.gone = True
         self.wakeup.set()
 
+    @abstractmethod
     def tell(self, job_id: str, wake: Wake) -> None:
         """Say what was announced about a job that it waits for."""
-        raise NotImplementedError
 
     def tell_all(self) -> None:
         """Say that something may have been missed."""
