@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from sluice.host.background import NICEST
+from sluice.host.control_groups import GROUPS, PROC, read_numbers, read_or_empty
 
 REMEDY = "give consumers a control group with a small weight (cpu_shares, CPUWeight, a small CPU request)"
 DEFAULTS = {"cpu.weight": 100, "cpu.shares": 1024}
@@ -53,12 +53,13 @@ def _describe_group(file: str, weight: int) -> str:
     return f"{said}, so hosts share the processor evenly with other groups of {usual}; {REMEDY}"
 
 
-def read_scheduling(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> Scheduling:
+def read_scheduling(proc: Path = PROC, groups: Path = GROUPS) -> Scheduling:
     """Read what decides about this process."""
     autogroup = proc / "self" / "autogroup"
     return Scheduling(
         group=_read_group(proc, groups),
-        sessions=_read(proc / "sys" / "kernel" / "sched_autogroup_enabled") == "1" and autogroup.exists(),
+        sessions=read_or_empty(proc / "sys" / "kernel" / "sched_autogroup_enabled") == "1"
+        and autogroup.exists(),
         locked=not os.access(autogroup, os.W_OK),
         nice=os.getpriority(os.PRIO_PROCESS, 0),
     )
@@ -66,25 +67,7 @@ def read_scheduling(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgr
 
 def _read_group(proc: Path, groups: Path) -> tuple[str, int] | None:
     """Find the weight of the innermost group that has one. In a container the files are those of its own group."""
-    for file in _weight_files(proc, groups):
-        if (text := _read(file)).isdigit() and not (file.parent / "release_agent").exists():
-            return file.name, int(text)
+    for file, weight in read_numbers("cpu", "cpu.shares", "cpu.weight", proc, groups):
+        if not (file.parent / "release_agent").exists():
+            return file.name, weight
     return None
-
-
-def _weight_files(proc: Path, groups: Path) -> Iterator[Path]:
-    for line in _read(proc / "self" / "cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        path = Path(group.lstrip("/"))
-        if "cpu" in controllers.split(","):
-            yield from (groups / "cpu" / each / "cpu.shares" for each in (path, *path.parents))
-        elif not controllers:
-            yield from (groups / each / "cpu.weight" for each in (path, *path.parents))
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
