@@ -51,7 +51,7 @@ class FireSchedules:
 
     async def _plan_and_fire(self, found: DueSchedule) -> int:
         firing = plan(found.timing, found.catch_up, found.due, found.now, found.most_ticks)
-        traces, start_ns = [self._begin_trace() for _ in firing.ticks], time_ns()
+        start_ns, traces = time_ns(), [self._begin_trace() for _ in firing.ticks]
         jobs = [
             TickJob(new_job_id(), tick, trace and trace.traceparent)
             for tick, trace in zip(firing.ticks, traces, strict=True)
@@ -60,11 +60,14 @@ class FireSchedules:
         for event in (Event.FIRED, Event.ACCEPTED):
             self._telemetry.emit(event, made)
         for job, trace in zip(jobs[:made], traces, strict=False):
-            if trace and self._telemetry.tracing:
-                about = {"sluice.schedule": found.name, "sluice.job.id": job.id}
-                span = Span("fire schedule", trace, None, start_ns, time_ns(), "producer", about)
-                self._telemetry.tracing.export(span)
+            self._export(found.name, job, trace, start_ns)
         return made
+
+    def _export(self, schedule: str, job: TickJob, trace: SpanContext | None, start_ns: int) -> None:
+        if trace and self._telemetry.tracing:
+            about = {"sluice.schedule": schedule, "sluice.job.id": job.id}
+            span = Span("fire schedule", trace, None, start_ns, time_ns(), "producer", about)
+            self._telemetry.tracing.export(span)
 
     def _begin_trace(self) -> SpanContext | None:
         """Name the first span of a job's trace; None if it is not traced."""
