@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from consumer.keeper.fire_schedules import FireSchedules
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.runtime.tracing import Span, Tracing
+from sluice.core.schedule import DueSchedule
 from tests.integration.record.record_fixture import Record
 from tests.support.make_jobs import new_schedule
 
@@ -38,6 +40,26 @@ async def test_each_job_begins_a_trace_whose_first_span_is_the_firing(record: Re
         assert (span.name, span.parent, span.kind) == ("fire schedule", None, "producer")
         assert span.attributes == {"sluice.schedule": "nightly", "sluice.job.id": job_id}
         assert span.start_ns <= span.end_ns
+
+
+class LateStore(PostgresScheduleStore):
+    """Finds due what another keeper fires in the same moment."""
+
+    async def due_schedules(self, limit: int, last: Collection[str] = ()) -> list[DueSchedule]:
+        """Find them, and let the other fire them."""
+        due = await super().due_schedules(limit, last)
+        await FireSchedules(PostgresScheduleStore(self._database, 5), Telemetry()).once()
+        return due
+
+
+async def test_a_tick_that_another_keeper_fires_is_not_told(record: Record) -> None:
+    spans: list[Span] = []
+    telemetry = Telemetry(record.events)
+    telemetry.tracing = Tracing(spans.append, 1)
+    store = LateStore(record.database, 5)
+    assert await store.keep_schedule(new_schedule(next_at=datetime.now(UTC)), replace=False)
+    assert await FireSchedules(store, telemetry).once() == 0
+    assert (await record.sql.fetchval("select count(*) from jobs"), spans) == (1, [])
 
 
 @pytest.mark.parametrize("tracing", [None, Tracing(lambda span: pytest.fail(span.name), 0)])
