@@ -173,6 +173,7 @@ class Refusing:
     """A port of which every call fails."""
 
     configured = connected = is_steady = True
+    unconfirmed = 0
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -192,7 +193,7 @@ def refusing_keeper(error: Exception) -> Iterator[tuple[Any, Events]]:
     telemetry = Telemetry(events)
     settings = settings.model_copy(update={"verify_s": 0})
     timetable = Timetable(KeeperPorts._make([port] * 5 + [lambda: True, port.depths]), settings, telemetry)
-    yield timetable.make_keeper(cast(Any, None), {}, cast(Any, port)), events
+    yield timetable.make_keeper(cast(Any, port), {}, cast(Any, port)), events
 
 
 async def test_no_duty_ends_the_keeper() -> None:
