@@ -81,6 +81,17 @@ def test_rules_for_all_that_a_prometheus_scrapes_are_those_of_the_repository(tmp
     assert rendered(objects) == GROUPS
 
 
+def test_how_long_jobs_may_wait_and_run_is_a_value(tmp_path: Path) -> None:
+    values = {"monitoring": {"rules": {"seconds": {"SluiceQueueOld": 86_400, "SluiceLaneStarves": 7_200}}}}
+    rules = rules_in(rendered(chart_with(tmp_path, values, "full")))
+    changed = {rule["alert"]: rule["expr"] for rule in rules if rule not in rules_in(rendered(chart("full")))}
+    assert changed == {
+        "SluiceQueueOld": 'max by (lane) (sluice_oldest_queued_seconds{namespace="jobs"}) > 86400',
+        "SluiceLaneStarves": 'max by (lane) (sluice_lane_full_seconds{namespace="jobs"}) > 7200 '
+        'and max by (lane) (sluice_queued_jobs{namespace="jobs"}) > 0',
+    }
+
+
 def test_an_alert_that_is_not_wanted_is_left_out(tmp_path: Path) -> None:
     values = {"monitoring": {"rules": {"without": ["SluiceConsumerAbsent", "SluiceLaneUnserved"]}}}
     kept = {rule.get("alert") for rule in rules_in(rendered(chart_with(tmp_path, values, "full")))}

@@ -24,6 +24,10 @@
 {{- /* dict "root" "rule". Dev, staging and prod may have one Prometheus: an api that is away in one would be hidden by the others. */ -}}
 {{- define "sluice.rule" -}}
 {{- $rule := .rule -}}
+{{- with get .root.Values.monitoring.rules.seconds ($rule.alert | default "") -}}
+  {{- $expr := regexReplaceAll "_seconds\\) > [0-9]+" $rule.expr (printf "_seconds) > %d" (int64 .)) -}}
+  {{- $rule = merge (dict "expr" $expr) $rule -}}
+{{- end -}}
 {{- with .root.Values.monitoring.rules.namespaceLabel -}}
   {{- $namespace := $.root.Release.Namespace -}}
   {{- $only := printf "%s=%q" . $namespace -}}
