@@ -22,6 +22,8 @@ vrl = pytest.importorskip("vrl_python", reason="it has wheels for Linux on x86-6
 VECTOR = Path(__file__).parents[2] / "infra/observability/vector"
 PROGRAM = (VECTOR / "lines.vrl").read_text()
 CONFIG = yaml.safe_load((VECTOR / "vector.yaml").read_text())
+COMPOSE = yaml.safe_load((VECTOR.parents[2] / "docker-compose.yml").read_text())
+TAG = COMPOSE["x-contained"]["logging"]["options"]["tag"]
 AT = "2026-11-28T01:02:03.456Z"
 FIELDS = set(re.findall(r'"(\w+)"', PROGRAM.split("for_each([", 1)[1].split("])", 1)[0]))
 """What the program looks for in a line."""
@@ -63,9 +65,10 @@ def logged(process: Process, message: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines(process)) if line["message"] == message]
 
 
-def collected(line: str, container: str = "sluice-consumer-1") -> dict[str, Any]:
+def collected(line: str, container: str = "sluice-consumer-1", tag: str = TAG) -> dict[str, Any]:
     """Return what the program makes of a line that Docker keeps of this container."""
-    kept = {"log": f"{line}\n", "stream": "stderr", "attrs": {"tag": container}, "time": AT}
+    attrs = {"tag": tag.replace("{{.Name}}", container)}
+    kept = {"log": f"{line}\n", "stream": "stderr", "attrs": attrs, "time": AT}
     found = vrl.VRLRuntime().execute(PROGRAM, {"message": json.dumps(kept), "file": "of-docker-json.log"})
     return dict(found.processed_event)
 
@@ -126,7 +129,16 @@ def test_what_a_server_or_a_dying_python_writes_passes_as_text() -> None:
 
 def test_lines_of_other_containers_are_dropped() -> None:
     with pytest.raises(Exception, match="abort"):
-        collected("{}", "another-api-1")
+        collected("{}", "another-api-1", tag="{{.Name}}")
+
+
+def test_the_project_may_have_any_name() -> None:
+    event = collected("{}", "acme-staging-api-12")
+    assert (event["service"], event["container"]) == ("api", "acme-staging-api-12")
+
+
+def test_every_container_says_what_it_is() -> None:
+    assert {each["logging"]["options"]["tag"] for each in COMPOSE["services"].values()} == {TAG}
 
 
 def test_loki_gets_as_labels_what_has_few_values_and_the_rest_beside_the_line() -> None:
