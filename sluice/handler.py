@@ -27,6 +27,7 @@ from typing import (
 from sluice.context import Context
 from sluice.errors import StartRefused
 from sluice.retry import RetryPolicy
+from sluice.searchable import find_fields
 from sluice.spelling import nearest
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Handler(Generic[I, O]):
     max_input: int
     version: int
     aliases: tuple[str, ...]
+    searchable: tuple[str, ...]
 
     @property
     def pure(self) -> bool:
@@ -82,7 +84,8 @@ class Options(TypedDict, total=False):
     `timeout_s`: seconds one attempt may take. `retry`: attempts and back-off. `cache_s`: how long a result may answer equal
     inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept (default: the setting
     `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal
-    input no longer gives equal output. `aliases`: former names.
+    input no longer gives equal output. `aliases`: former names. `searchable`: fields of the input, such as `customer.email`, by
+    whose values lists find its jobs.
     """
 
     lane: str
@@ -94,6 +97,7 @@ class Options(TypedDict, total=False):
     max_input: int
     version: int
     aliases: tuple[str, ...]
+    searchable: tuple[str, ...]
 
 
 class Decorator(Protocol):
@@ -156,10 +160,15 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         max_input=options.get("max_input", DEFAULT_MAX_INPUT),
         version=options.get("version", 1),
         aliases=tuple(options.get("aliases", ())),
+        searchable=tuple(options.get("searchable", ())),
     )
     for wrong, remedy in _checks(built):
         if wrong:
             raise _refused(kind, function, remedy)
+    try:
+        find_fields(input_model, built.searchable)
+    except ValueError as error:
+        raise _refused(kind, function, str(error)) from None
     return built
 
 
@@ -174,6 +183,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "max_input": ((int,), "a whole number of bytes"),
     "version": ((int,), "a whole number"),
     "aliases": ((tuple, list), "names in brackets, such as ('old.name',)"),
+    "searchable": ((tuple, list), "fields of its input in brackets, such as ('order_id', 'customer.email')"),
 }
 """What each option is, and in words: mypy says so to whoever runs it."""
 
@@ -222,6 +232,10 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
         ),
         (not 1 <= built.version <= LARGEST_INTEGER, f"version counts from 1 to {LARGEST_INTEGER}"),
         (not built.lane.isidentifier(), "a lane's name is a word of letters, digits and _"),
+        (
+            not all(isinstance(path, str) for path in built.searchable),
+            "searchable has names of fields of its input, such as ('order_id', 'customer.email')",
+        ),
     )
 
 

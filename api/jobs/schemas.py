@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.http.schemas import Time
+from sluice.searchable import LONGEST_TAG
 
 YEAR_S = 31_536_000
 
@@ -19,6 +20,8 @@ def _refuse_unprintable(tag: str) -> str:
 
 
 Tag = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_refuse_unprintable)]
+AnyTag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG), AfterValidator(_refuse_unprintable)]
+"""A tag that a client gave, or one of a searchable field."""
 
 
 class RunOptions(BaseModel):

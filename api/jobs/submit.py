@@ -30,6 +30,7 @@ from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.runtime.tracing import trace_batches
 from sluice.handler import AnyHandler
+from sluice.searchable import tags_of
 
 DEFAULTS = SubmitOptions()
 INSERT_TRIES = 3
@@ -115,10 +116,7 @@ class Submission:
         return PreparedJob(job, request.options.cache == "refresh", digest)
 
     async def take(self, prepared: PreparedJob) -> SubmitResult:
-        """Find or insert the job that does this work.
-
-        Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
-        """
+        """Find or insert the job that does this work. Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
         job = prepared.job
         use = await self._find_key(job) if job.key else None
         if use is not None:  # the request that used the key may have died before it inserted its job
@@ -274,7 +272,7 @@ def make_job(
         delay_s=options.delay_s,
         run_at=options.run_at,
         deadline_s=options.deadline_s,
-        tags=TAG_SEPARATOR.join(options.tags) or None,
+        tags=TAG_SEPARATOR.join([*options.tags, *tags_of(handler, request.input)]) or None,
         traceparent=traceparent,
         handler_version=handler.version,
     )

@@ -64,6 +64,7 @@ def describe(handler: AnyHandler, prefix: str = "") -> dict[str, Any]:
         "cache_s": handler.cache_s,
         "max_input": handler.max_input,
         "version": handler.version,
+        "searchable": handler.searchable,
         "input": input_schema(handler.input_model),
         "output": output_schema(handler.output_model),
         "links": {"self": path, "submit": f"{path}/jobs"},

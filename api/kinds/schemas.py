@@ -19,6 +19,9 @@ class KindDocument(BaseModel):
     cache_s: int = Field(description="Seconds an equal input is answered from a finished result; 0: never")
     max_input: int = Field(description="Bytes of input taken")
     version: int
+    searchable: list[str] = Field(
+        description="Fields of the input by whose values `?tag=field=value` finds jobs"
+    )
     input: dict[str, Any] = Field(description="JSON Schema of the input")
     output: dict[str, Any] = Field(description="JSON Schema of the output")
     links: dict[str, str]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from api.http.schemas import Time, validate
-from api.jobs.schemas import JobItem, Tag
+from api.jobs.schemas import AnyTag, JobItem
 from sluice.core.error_fingerprint import LENGTH
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.job import JobState
@@ -67,7 +67,9 @@ class JobFilter(BaseModel):
     kind: str | None = Field(
         None, max_length=64, pattern=f"^{KIND_NAME.pattern}$", description="Of this kind"
     )
-    tag: Tag | None = Field(None, description="Has this tag, perhaps among others")
+    tag: AnyTag | None = Field(
+        None, description="Has this tag, perhaps among others; of a searchable field: `order_id=42`"
+    )
     created_after: Moment | None = Field(None, description="Created at this time or later (RFC 3339)")
     created_before: Moment | None = Field(None, description="Created before this time (RFC 3339)")
     error: str | None = Field(

@@ -20,6 +20,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
 from sluice.handler import AnyHandler
+from sluice.searchable import tags_of
 
 S = TypeVar("S")
 
@@ -76,7 +77,8 @@ class Scheduling:
         return job_id
 
     async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
-        job = make_job(tenant, self._registry[body.kind], self._lanes, self._keep_s, _to_request(body))
+        handler = self._registry[body.kind]
+        job = make_job(tenant, handler, self._lanes, self._keep_s, _to_request(body))
         timing = Timing(" ".join(body.cron.split()), body.timezone)
         at = await self._store.clock()
         new = NewSchedule(
@@ -87,7 +89,7 @@ class Scheduling:
             timezone=timing.timezone,
             kind=job.kind,
             input=job.input,
-            options=_options(job, body),
+            options=_options(job, body, list(tags_of(handler, body.input))),
             catch_up=body.catch_up,
             next_at=next_tick(timing, at),
         )
@@ -139,12 +141,15 @@ def _to_request(body: ScheduleBody) -> SubmitRequest:
 
 
 def _shown_options(options: str) -> dict[str, Any]:
-    """Return the options that a client can set: how long jobs are kept and the version of their kind are none."""
+    """Return the options that a client can set: what comes from the kind and its input is none."""
     shown: dict[str, Any] = orjson.loads(options)
-    return {name: value for name, value in shown.items() if name not in ("keep_s", "handler_version")}
+    return {name: value for name, value in shown.items() if name not in _FROM_THE_KIND}
 
 
-def _options(job: NewJob, body: ScheduleBody) -> str:
+_FROM_THE_KIND = ("keep_s", "handler_version", "searchable")
+
+
+def _options(job: NewJob, body: ScheduleBody, searchable: list[str]) -> str:
     """Write the options of its jobs, with the kind's present values where the schedule has none."""
     options = body.options.model_dump() | {
         "lane": job.lane,
@@ -152,5 +157,6 @@ def _options(job: NewJob, body: ScheduleBody) -> str:
         "max_attempts": job.max_attempts,
         "keep_s": job.keep_s,
         "handler_version": job.handler_version,
+        "searchable": searchable,
     }
     return orjson.dumps(options).decode()

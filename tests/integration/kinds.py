@@ -42,7 +42,7 @@ async def opened(ask: Ask) -> None:
         await asyncio.sleep(0.01)
 
 
-@handler("own.loop")
+@handler("own.loop", searchable=("number", "gate"))
 async def in_loop(ask: Ask) -> Done:
     """Wait in the event loop."""
     begun(ask)

@@ -135,6 +135,21 @@ async def test_what_is_asked_for_is_what_comes(
     assert item == {name: value for name, value in done.items() if name != "result"}
 
 
+async def test_a_job_is_found_by_what_is_in_it(client: httpx2.AsyncClient) -> None:
+    made = [
+        (await client.post("/v1/kinds/own.loop/jobs", json={"number": number})).json() for number in (1, 2, 1)
+    ]
+    assert [job["tags"] for job in made] == [["number=1"], ["number=2"], ["number=1"]]
+    ended = [await until_ended(client, job["links"]["self"]) for job in made]
+    assert [job["state"] for job in ended] == ["succeeded"] * 3
+    page = await list_jobs(client, tag="number=1")
+    assert [job["id"] for job in page["jobs"]] == [made[2]["id"], made[0]["id"]]
+    kind = (await client.get("/v1/kinds/own.loop")).json()
+    assert kind["searchable"] == ["number", "gate"]
+    longest = await client.get("/v1/jobs", params={"tag": f"{'p' * 64}={'v' * 64}"})
+    assert (longest.status_code, longest.json()["jobs"]) == (200, [])
+
+
 async def test_tenants_see_and_change_nothing_of_each_other(
     two_apis: Stack, client: httpx2.AsyncClient, tenant: str
 ) -> None:

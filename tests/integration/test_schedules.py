@@ -13,6 +13,7 @@ import asyncpg
 import httpx2
 import orjson
 import pytest
+from pydantic import BaseModel
 
 from api.app import build_state, wrap_middleware
 from api.schedules.admin import HEADINGS, list_schedules
@@ -25,6 +26,7 @@ from sluice.core.owner import Owner
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import handler
 from tests.integration.record.record_fixture import Record
 from tests.support.servers import empty_postgres, urls
 from tests.support.stack import Stack, make_a_key
@@ -53,6 +55,18 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown field": ({"paused": True}, "/paused", "not permitted"),
     "nothing to do": ({"kind": None}, "/kind", "string"),
 }
+
+
+class Report(BaseModel):
+    """What is to be reported, and about whom."""
+
+    customer: str
+
+
+@handler("t.report", searchable=("customer",))
+async def report(about: Report) -> Report:
+    """Report nothing."""
+    return about
 
 
 class ScheduleApi:
@@ -84,7 +98,7 @@ async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
     record = Record(shared_servers, sql)
     await record.begin()
     async with open_connections(record.settings, "api", Owner(), Telemetry()) as connections:
-        state = build_state(record.settings, Registry([add, add_once]), connections, Telemetry())
+        state = build_state(record.settings, Registry([add, add_once, report]), connections, Telemetry())
         headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
         transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
         async with httpx2.AsyncClient(
@@ -196,6 +210,15 @@ async def test_a_paused_schedule_has_no_next_tick_and_goes_on_with_one_to_come(a
     resumed = await api.client.post(f"{URL}/resume")
     assert (resumed.status_code, resumed.json()) == (200, made)
     assert (await api.client.post(f"{URL}/resume")).content == resumed.content
+
+
+async def test_its_jobs_are_found_by_what_is_in_its_input(api: ScheduleApi) -> None:
+    made = await api.create(kind="t.report", input={"customer": "acme"}, options={"tags": ["a"]})
+    assert made.json()["options"]["tags"] == ["a"]
+    job = (await api.client.post(f"{URL}/run")).json()
+    assert job["tags"] == ["a", "customer=acme", "schedule:nightly"]
+    found = (await api.client.get("/v1/jobs", params={"tag": "customer=acme"})).json()["jobs"]
+    assert [each["id"] for each in found] == [job["id"]]
 
 
 async def test_a_schedule_is_run_by_hand(api: ScheduleApi) -> None:

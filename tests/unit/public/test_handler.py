@@ -68,6 +68,7 @@ def test_every_option_is_taken_over() -> None:
         "max_input": 10,
         "version": 3,
         "aliases": ("t.old", "t.older"),
+        "searchable": ("x",),
     }
     made = handler("t.works", **options)(works)
     assert {name: getattr(made, name) for name in options} == options
@@ -111,6 +112,9 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"lane": "no lane"}, "lane"),
         ({"aliases": "t.old"}, "aliases"),
         ({"aliases": ("T",)}, "aliases"),
+        ({"searchable": "x"}, "searchable is fields of its input in brackets"),
+        ({"searchable": (1,)}, "searchable has names of fields"),
+        ({"searchable": ("y",)}, "the input has no field 'y'; there are x"),
     ],
 )
 def test_refuses_an_option_that_makes_no_sense(options: Any, remedy: str) -> None:

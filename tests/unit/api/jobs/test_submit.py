@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import BaseModel
 
 from api.jobs.submit import SubmitRequest, make_job
 from api.jobs.submit_body import read_bare, read_submit
@@ -19,10 +20,24 @@ from sluice.core.fingerprint import canonical
 from sluice.core.job import TAG_SEPARATOR, Accepted, JobState, NewJob
 from sluice.core.lanes import Lane
 from sluice.core.runtime.telemetry import Event
+from sluice.handler import handler
 from tests.support.faulty_store import Gate, lost, refused
 from tests.support.make_jobs import AT
 from tests.unit.api.in_memory_api import add_once
 from tests.unit.api.jobs.submit_setup import KEEP_S, SubmitSetup, flaws, nobody
+
+
+class Ordered(BaseModel):
+    """An input with something to find it by."""
+
+    values: list[int]
+    of: str
+
+
+@handler("demo.order", searchable=("of",))
+async def order(given: Ordered) -> Ordered:
+    """Give back what came."""
+    return given
 
 
 @pytest.fixture
@@ -94,6 +109,14 @@ async def test_options_reach_the_record(setup: SubmitSetup) -> None:
         "00-trace",
     )
     assert orjson.loads(answer.document.body)["tags"] == ["a", "b"]
+
+
+def test_values_of_searchable_fields_are_tags_beside_those_of_the_client() -> None:
+    request = read_submit(
+        orjson.dumps({"kind": "demo.pure", "input": {"values": [1], "of": "x"}, "options": {"tags": ["a"]}})
+    )
+    job = make_job("acme", order, {"default": Lane("default", 8, 16)}, 60, request)
+    assert job.tags == f"a{TAG_SEPARATOR}of=x"
 
 
 @pytest.mark.parametrize("options", [{"delay_s": 9}, {"run_at": "2026-01-02T00:00:09Z"}])

@@ -17,7 +17,8 @@ with turn as (
            case when length(input) <= $6::int then input end,
            (options->>'max_attempts')::int, (options->>'timeout_s')::float8, (options->>'keep_s')::float8,
            now() + (options->>'deadline_s')::float8 * interval '1 second', new.tick, now(),
-           array_to_string(array(select jsonb_array_elements_text(options->'tags')) || ('schedule:' || name), chr(31)), new.traceparent
+           array_to_string(array(select jsonb_array_elements_text(options->'tags' || coalesce(options->'searchable', '[]')))
+                           || ('schedule:' || name), chr(31)), new.traceparent
     from turn, unnest($4::uuid[], $5::timestamptz[], $7::text[]) as new(id, tick, traceparent)
     returning id, lane, priority, state
 ), long as (
