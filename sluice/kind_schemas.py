@@ -47,13 +47,15 @@ class _Schemas(GenerateJsonSchema):
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
         described = super().generate_inner(schema)
+        if self.mode == "validation" and _writes_secret(schema.get("serialization", {})):
+            described = described | {"writeOnly": True}
         bounds = schema.get("metadata", {}).get("pydantic_js_updates", {}).keys() & _LENGTHS
         if self._is_hidden(described) or (bounds and _is_other_text(schema, described)):
             return _without_lengths(described)
         return described
 
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
-        if getattr(schema.get("function"), "__name__", "") == "_serialize_secret":  # of pydantic's Secret[…]
+        if _writes_secret(schema):
             return {"type": "string", "format": "password", "writeOnly": True}
         return super().ser_schema(schema)
 
@@ -105,6 +107,11 @@ class _Schemas(GenerateJsonSchema):
         return described
 
 
+def _writes_secret(schema: Mapping[str, Any]) -> bool:
+    """Say whether this serializer is that of pydantic's Secret[…]."""
+    return getattr(schema.get("function"), "__name__", "") == "_serialize_secret"
+
+
 class _WithoutPatterns(_Schemas):
     """Leaves out patterns: JSON Schema reads some otherwise than pydantic, such as `\\w`, and some not at all."""
 
@@ -114,9 +121,9 @@ class _WithoutPatterns(_Schemas):
         return described
 
 
-def input_schema(model: type[BaseModel], template: str = IN_PLACE) -> Json:
-    """Describe what a kind takes. `template` is how a schema refers to another."""
-    return _describe(model, template, _Schemas, "validation")
+def input_schema(model: type[BaseModel], template: str = IN_PLACE, *, by_alias: bool | None = None) -> Json:
+    """Describe what a kind takes. `template` is how a schema refers to another; without `by_alias` the model chooses its names."""
+    return _describe(model, template, _Schemas, "validation", by_alias)
 
 
 def output_schema(model: type[BaseModel], template: str = IN_PLACE) -> Json:
@@ -160,9 +167,13 @@ def _without_lengths(described: JsonSchemaValue) -> JsonSchemaValue:
 
 
 def _describe(
-    model: type[BaseModel], template: str, generator: type[GenerateJsonSchema], mode: JsonSchemaMode
+    model: type[BaseModel],
+    template: str,
+    generator: type[GenerateJsonSchema],
+    mode: JsonSchemaMode,
+    by_alias: bool | None = None,
 ) -> Json:
-    schema = model.model_json_schema(ref_template=template, schema_generator=generator, mode=mode)
+    schema = model.model_json_schema(by_alias, template, generator, mode)
     words = {
         template.format(model=name)
         for name, each in schema.get("$defs", {}).items()

@@ -21,6 +21,7 @@ from sluice.core.runtime.ids import new_job_id
 from sluice.core.schedule import NAME, NewSchedule, Schedule, Timing, describe, next_tick
 from sluice.handler import AnyHandler
 from sluice.searchable import tags_of
+from sluice.secret_fields import DOTS, find_secrets, hide
 
 S = TypeVar("S")
 
@@ -89,7 +90,7 @@ class Scheduling:
             timezone=timing.timezone,
             kind=job.kind,
             input=job.input,
-            options=_options(job, body, list(tags_of(handler, body.input))),
+            options=_options(handler, job, body),
             catch_up=body.catch_up,
             next_at=next_tick(timing, at),
         )
@@ -113,7 +114,7 @@ def document(schedule: Schedule, prefix: str = "") -> dict[str, Any]:
     for hidden in ("id", "tenant", "input"):
         del shown[hidden]
     if schedule.input is not None:
-        shown["input"] = orjson.Fragment(schedule.input)
+        shown["input"] = _shown_input(schedule.input, orjson.loads(schedule.options).get("secrets"))
     return shown
 
 
@@ -140,23 +141,35 @@ def _to_request(body: ScheduleBody) -> SubmitRequest:
     return SubmitRequest(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
 
 
+def _shown_input(raw: bytes, secrets: list[str] | None) -> Any:
+    return hide(orjson.loads(raw), secrets) if secrets else orjson.Fragment(raw)
+
+
 def _shown_options(options: str) -> dict[str, Any]:
     """Return the options that a client can set: what comes from the kind and its input is none."""
     shown: dict[str, Any] = orjson.loads(options)
     return {name: value for name, value in shown.items() if name not in _FROM_THE_KIND}
 
 
-_FROM_THE_KIND = ("keep_s", "handler_version", "searchable")
+_FROM_THE_KIND = ("keep_s", "handler_version", "searchable", "secrets")
 
 
-def _options(job: NewJob, body: ScheduleBody, searchable: list[str]) -> str:
-    """Write the options of its jobs, with the kind's present values where the schedule has none."""
+def _options(handler: AnyHandler, job: NewJob, body: ScheduleBody) -> str:
+    """Write the options of its jobs, with the kind's present values where the schedule has none.
+
+    Raises Invalid if secrets of the input are the dots that are shown of them.
+    """
+    secrets = find_secrets(handler.input_model, body.input)
+    if dots := [at for at, value in secrets.items() if value == DOTS]:
+        detail = "This is secret, and what was shown instead of it: send the value itself."
+        raise Invalid([Flaw(f"/input{at}", "hidden", detail) for at in dots])
     options = body.options.model_dump() | {
         "lane": job.lane,
         "priority": job.priority,
         "max_attempts": job.max_attempts,
         "keep_s": job.keep_s,
         "handler_version": job.handler_version,
-        "searchable": searchable,
+        "searchable": list(tags_of(handler, body.input)),
+        "secrets": list(secrets),
     }
     return orjson.dumps(options).decode()

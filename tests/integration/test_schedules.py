@@ -13,7 +13,7 @@ import asyncpg
 import httpx2
 import orjson
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from api.app import build_state, wrap_middleware
 from api.schedules.admin import HEADINGS, list_schedules
@@ -61,6 +61,7 @@ class Report(BaseModel):
     """What is to be reported, and about whom."""
 
     customer: str
+    password: SecretStr = SecretStr("")
 
 
 @handler("t.report", searchable=("customer",))
@@ -219,6 +220,19 @@ async def test_its_jobs_are_found_by_what_is_in_its_input(api: ScheduleApi) -> N
     assert job["tags"] == ["a", "customer=acme", "schedule:nightly"]
     found = (await api.client.get("/v1/jobs", params={"tag": "customer=acme"})).json()["jobs"]
     assert [each["id"] for each in found] == [job["id"]]
+
+
+async def test_secrets_of_its_input_are_kept_and_not_shown(api: ScheduleApi) -> None:
+    secret = {"customer": "acme", "password": "canary"}
+    made = await api.create(kind="t.report", input=secret)
+    shown = (await api.client.get(URL)).json()
+    assert made.json() == shown
+    assert shown["input"] == {"customer": "acme", "password": "••••••"}
+    assert "canary" not in made.text
+    refused = await api.replace(kind="t.report", input=shown["input"])
+    (flaw,) = refused.json()["errors"]
+    assert (refused.status_code, flaw["pointer"], flaw["code"]) == (422, "/input/password", "hidden")
+    assert orjson.loads(await api.record.sql.fetchval("select input from schedules")) == secret
 
 
 async def test_a_schedule_is_run_by_hand(api: ScheduleApi) -> None:

@@ -1,0 +1,76 @@
+"""Secret values of an input: those of pydantic's secret types, and of fields with `json_schema_extra={"secret": True}`.
+
+They are stored, and reach the handler. Whoever else is shown the input sees dots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from sluice.kind_schemas import input_schema
+from sluice.output_check import escape
+
+DOTS = "••••••"
+"""What is shown instead of a secret."""
+
+
+def find_secrets(model: type[BaseModel], value: Any) -> dict[str, Any]:
+    """Find the secrets of an input (as JSON has it), by the RFC 6901 pointers to them. What is null is none."""
+    found: dict[str, Any] = {}
+    for by_alias in (True, False):  # as some models take their fields by both
+        schema = input_schema(model, by_alias=by_alias)
+        found |= _find(schema, schema.get("$defs", {}), value, "")
+    return found
+
+
+def hide(value: Any, pointers: Iterable[str]) -> Any:
+    """Put dots in the place of what is at these pointers. Changes the value."""
+    for pointer in pointers:
+        if not pointer:
+            return DOTS
+        *steps, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
+        place = value
+        for step in steps:
+            place = place[_key(place, step)]
+        place[_key(place, last)] = DOTS
+    return value
+
+
+def _key(place: Any, step: str) -> str | int:
+    return int(step) if isinstance(place, list) else step
+
+
+def _find(schema: Any, models: Mapping[str, Any], value: Any, at: str) -> Iterator[tuple[str, Any]]:
+    """Yield what this schema, or one that it has for a part or as a choice, calls secret."""
+    if not isinstance(schema, dict) or value is None:
+        return
+    if schema.get("secret") is True or schema.get("writeOnly") is True:
+        yield at, value
+        return
+    for choice in _choices(schema, models):
+        yield from _find(choice, models, value, at)
+    for step, part, known in _parts(schema, value):
+        yield from _find(known, models, part, f"{at}/{escape(step)}")
+
+
+def _choices(schema: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what else this schema says of the same value."""
+    for word in ("anyOf", "oneOf", "allOf"):
+        yield from schema.get(word, ())
+    if "$ref" in schema:
+        yield models.get(schema["$ref"].rpartition("/")[2])
+
+
+def _parts(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str | int, Any, Any]]:
+    """Yield the parts of a value, each with its key or place and its schema."""
+    if isinstance(value, dict):
+        fields = schema.get("properties", {})
+        for name, part in value.items():
+            yield name, part, fields.get(name, schema.get("additionalProperties"))
+    elif isinstance(value, list):
+        first = schema.get("prefixItems", [])
+        for place, part in enumerate(value):
+            yield place, part, first[place] if place < len(first) else schema.get("items")
