@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.backlog import POSTED_S, Backlog
+from api.error_groups import routes as error_groups
+from api.error_groups.error_groups import ErrorGroups
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -131,25 +133,30 @@ def build_state(
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=Submission(
-            registry,
-            lanes,
-            settings.keep_s,
-            connections.jobs,
-            reuse,
-            publisher,
-            telemetry,
-            settings.admit_queue,
-            connections.clock,
-        ),
+        submission=_build_submission(settings, registry, connections, reuse, publisher, telemetry),
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
         listing=listing,
+        error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
+    telemetry: Telemetry,
+) -> Submission:
+    lanes, store, clock = settings.all_lanes, connections.jobs, connections.clock
+    return Submission(
+        registry, lanes, settings.keep_s, store, reuse, publisher, telemetry, settings.admit_queue, clock
     )
 
 
@@ -182,7 +189,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, kinds):
+    for feature in (jobs, polls, schedules, listing, error_groups, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.error_groups.error_groups import ErrorGroups
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -36,6 +37,7 @@ class ApiState:
     control: Control
     scheduling: Scheduling
     listing: Listing
+    error_groups: ErrorGroups
     bulk: Bulk
     polls: MultiPoll
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from api.http.schemas import Problem
 from sluice import __version__
+from sluice.core.error_fingerprint import LENGTH
 from sluice.core.schedule import NAME
 from sluice.handler import KIND_NAME
 
@@ -69,6 +70,7 @@ _REQUEST_ID: Json = {
 }
 _PATHS: dict[str, Json] = {
     "job_id": {"type": "string", "format": "uuid"},
+    "fingerprint": {"type": "string", "pattern": f"^[0-9a-f]{{{LENGTH}}}$"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
     "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},
 }

@@ -1,23 +1,18 @@
-"""List jobs page by page, with signed page tokens, and group failed jobs by their error."""
+"""List jobs page by page, with signed page tokens."""
 
 from __future__ import annotations
 
-from time import time
 from typing import NamedTuple
 
 import orjson
 
 from sluice.core.errors import Flaw, Invalid, Malformed
 from sluice.core.job import Job, JobState
-from sluice.core.listing import ABOVE_ALL, ErrorGroup, Filter, first_id
+from sluice.core.listing import ABOVE_ALL, Filter
 from sluice.core.page_tokens import paging_key, seal, unseal
 from sluice.core.ports import ListingStore
 
 EVERY_STATE = tuple(JobState)
-ERRORS_S = 7 * 86_400.0
-"""Age of the oldest jobs whose errors are grouped."""
-MOST_FAILURES = 1_000
-"""Failed jobs whose errors are grouped at most."""
 _POINTERS = {"list": "?page_token"}
 
 
@@ -41,14 +36,6 @@ class Page(NamedTuple):
     next_token: str | None
 
 
-class Errors(NamedTuple):
-    """Groups of failures, how many failures they hold, and whether there may be more than were looked at."""
-
-    groups: list[ErrorGroup]
-    failures: int
-    more: bool
-
-
 class Listing:
     """Reads jobs for lists. Each method costs the record a bounded number of rows, however many jobs the tenant has."""
 
@@ -61,12 +48,6 @@ class Listing:
         wanted = query.wanted._replace(states=query.wanted.states or EVERY_STATE)
         found = await self._store.list_jobs(query.tenant, wanted, below, size, open_only)
         return Page(found.jobs, found.below and seal(self._key, query.spelling, found.below))
-
-    async def errors(self, tenant: str) -> Errors:
-        """Group the newest failures by their error, the most frequent first."""
-        groups = await self._store.list_errors(tenant, first_id(time() - ERRORS_S), MOST_FAILURES)
-        failures = sum(group.failures for group in groups)
-        return Errors(groups, failures, failures == MOST_FAILURES)
 
     def _read_token(self, query: JobQuery, token: str | None) -> str:
         if token is None:

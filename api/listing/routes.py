@@ -1,4 +1,4 @@
-"""Routes for many jobs: list them, group failed ones by their error, cancel or retry them by a filter."""
+"""Routes for many jobs: list them, cancel or retry them by a filter."""
 
 from __future__ import annotations
 
@@ -15,12 +15,8 @@ from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
 from api.listing.bulk import Bulk, BulkResult
 from api.listing.listing import JobQuery, Listing
-from api.listing.schemas import BulkAnswer, BulkRequest, ErrorList, JobList, ListQuery, read_bulk
+from api.listing.schemas import BulkAnswer, BulkRequest, JobList, ListQuery, read_bulk
 from sluice.core.document import render_item
-from sluice.core.listing import ErrorGroup
-
-DETAIL = 256
-"""Characters of an error's detail that its group shows."""
 
 router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 Lists = Annotated[Listing, provided(Listing)]
@@ -85,20 +81,6 @@ async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> 
     return _show_bulk(request, done, retries=done.retries)
 
 
-@router.get(
-    "/v1/errors",
-    summary="Group failed jobs by error",
-    response_model=ErrorList,
-    response_description="The groups",
-    responses=problems(401, 403, 503),
-)
-async def list_errors(caller: Caller, listing: Lists) -> Response:
-    """Groups the newest failures of the last seven days, at most 1,000, by kind and error fingerprint."""
-    found = await listing.errors(caller.tenant)
-    shown = {"errors": list(map(_show_group, found.groups)), "failures": found.failures, "more": found.more}
-    return ReplyResponse(json_reply(200, orjson.dumps(shown, option=orjson.OPT_UTC_Z)))
-
-
 def _show_bulk(request: BulkRequest, done: BulkResult, **more: Any) -> Response:
     shown = {
         "matched": len(done.page.jobs),
@@ -109,17 +91,3 @@ def _show_bulk(request: BulkRequest, done: BulkResult, **more: Any) -> Response:
         "next_page_token": done.page.next_token,
     }
     return ReplyResponse(json_reply(202, orjson.dumps(shown | more)))
-
-
-def _show_group(group: ErrorGroup) -> dict[str, Any]:
-    error = orjson.loads(group.error or b"{}")
-    return {
-        "fingerprint": group.fingerprint,
-        "kind": group.kind,
-        "type": error.get("type", ""),
-        "title": error.get("title", ""),
-        "detail": error.get("detail", "")[:DETAIL],
-        "count": group.failures,
-        "newest_at": group.newest,
-        "example": group.example,
-    }

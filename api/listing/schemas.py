@@ -1,4 +1,4 @@
-"""Models of many jobs: the same filter in a query and in a body, pages, groups of errors."""
+"""Models of many jobs: the same filter in a query and in a body, and pages."""
 
 from __future__ import annotations
 
@@ -121,27 +121,6 @@ class JobList(BaseModel):
 
     jobs: list[JobItem]
     next_page_token: str | None = Field(description="Goes on behind this page; null at the end")
-
-
-class ErrorGroup(BaseModel):
-    """Failures of one cause; title and detail are those of the newest."""
-
-    fingerprint: str | None = Field(description="`error=` of the list; null for failures of old releases")
-    kind: str
-    type: str = Field(examples=["handler-error"])
-    title: str
-    detail: str
-    count: int
-    newest_at: datetime
-    example: str = Field(description="Id of the newest")
-
-
-class ErrorList(BaseModel):
-    """The newest failures by their cause, the most frequent first."""
-
-    errors: list[ErrorGroup]
-    failures: int = Field(description="Failed jobs that were looked at")
-    more: bool = Field(description="There may be older ones that were not looked at")
 
 
 class BulkAnswer(BaseModel):

@@ -19,7 +19,7 @@ SluiceError
 ├── JobUnknown
 │   └── JobExpired      it was there, or may have been, so long ago that it is not kept any more
 ├── IdempotencyKeyReused   an idempotency key came with another request before
-├── JobNotFinished · JobNotFailed
+├── JobNotFinished · JobNotFailed · ErrorUnknown
 ├── ScheduleUnknown · ScheduleExists
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
@@ -162,6 +162,10 @@ class JobNotFinished(SluiceError):
 
 class JobNotFailed(SluiceError):
     """Only a failed job can be tried again."""
+
+
+class ErrorUnknown(SluiceError):
+    """No failed job that is looked at has this error."""
 
 
 class ScheduleUnknown(SluiceError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
@@ -52,8 +54,19 @@ class Found(NamedTuple):
     below: str | None
 
 
+class ErrorMark(StrEnum):
+    """What somebody said of the failures with one fingerprint."""
+
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
+
 class ErrorGroup(NamedTuple):
-    """Failures with one fingerprint; `example` is the id of the newest, `error` its problem object as JSON bytes."""
+    """Failures with one fingerprint; `example` is the id of the newest, `error` its problem object as JSON bytes.
+
+    `hours` has the hour of each failure. `back_at` is when the first one failed after the group was marked, `back_version` the
+    version of the kind for which it was accepted.
+    """
 
     fingerprint: str | None
     kind: str
@@ -61,6 +74,18 @@ class ErrorGroup(NamedTuple):
     newest: datetime
     example: str
     error: bytes | None
+    oldest: datetime
+    hours: Sequence[datetime]
+    mark: str | None = None
+    marked_at: datetime | None = None
+    back_at: datetime | None = None
+    back_version: int | None = None
+
+    @property
+    def state(self) -> str:
+        """`open`, or what it was marked as; what fails once more after it was resolved is open again."""
+        is_back = self.mark == ErrorMark.RESOLVED and self.back_at is not None
+        return self.mark if self.mark and not is_back else "open"
 
 
 def first_id(at: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from sluice.core.job import Job, JobState
 from sluice.core.lifecycle import Failure, failed, succeeded
-from sluice.core.listing import ABOVE_ALL, Filter, first_id
+from sluice.core.listing import ABOVE_ALL, ErrorGroup, ErrorMark, Filter, first_id
 from tests.contract.conftest import Record
 from tests.support.make_jobs import new_job
 
@@ -82,7 +82,7 @@ async def test_the_newest_failures_are_grouped_the_largest_first(record: Record)
     slow = await ended(record, FAILURE, kind="demo.sleep")
     await ended(record)
     groups = await record.listing.list_errors("acme", first_id(0), 100)
-    assert groups[0] == (
+    assert groups[0][:6] == (
         FAILURE.fingerprint("demo.sum"),
         "demo.sum",
         3,
@@ -90,6 +90,9 @@ async def test_the_newest_failures_are_grouped_the_largest_first(record: Record)
         last.id,
         last.error,
     )
+    assert (groups[0].state, groups[0].mark, groups[0].back_at) == ("open", None, None)
+    assert groups[0].oldest <= groups[0].newest
+    assert [(hour.minute, hour.second) for hour in groups[0].hours] == [(0, 0)] * 3
     assert {(each.kind, each.failures, each.example) for each in groups[1:]} == {
         ("demo.sum", 1, first.id),
         ("demo.sleep", 1, slow.id),
@@ -97,6 +100,30 @@ async def test_the_newest_failures_are_grouped_the_largest_first(record: Record)
     assert [each.failures for each in await record.listing.list_errors("acme", slow.id, 100)] == [1]
     assert sum(each.failures for each in await record.listing.list_errors("acme", first_id(0), 2)) == 2
     assert await record.listing.list_errors("other", first_id(0), 100) == []
+
+
+async def test_what_fails_after_it_was_resolved_is_open_again_and_what_is_ignored_is_not(
+    record: Record,
+) -> None:
+    async def group() -> ErrorGroup:
+        (found,) = await record.listing.list_errors("acme", first_id(0), 100)
+        return found
+
+    await ended(record, FAILURE)
+    fingerprint = FAILURE.fingerprint("demo.sum")
+    await record.listing.mark_error("other", fingerprint, ErrorMark.IGNORED)
+    assert (await group()).state == "open"
+    await record.listing.mark_error("acme", fingerprint, ErrorMark.RESOLVED)
+    resolved = await group()
+    assert (resolved.state, resolved.mark, resolved.back_at) == ("resolved", "resolved", None)
+    assert resolved.marked_at
+    late = await ended(record, FAILURE)
+    again = await group()
+    assert (again.state, again.back_at, again.back_version) == ("open", late.finished_at, 1)
+    await record.listing.mark_error("acme", fingerprint, ErrorMark.IGNORED)
+    assert ((await group()).state, (await group()).mark) == ("ignored", "ignored")
+    await record.listing.mark_error("acme", fingerprint, None)
+    assert ((await group()).state, (await group()).marked_at) == ("open", None)
 
 
 @pytest.mark.parametrize("tenant", ["acme", "other"])

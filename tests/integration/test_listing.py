@@ -224,9 +224,30 @@ async def test_failures_are_grouped_by_what_went_wrong(
         assert [job["id"] for job in page["jobs"]] == (first if group["count"] == 2 else second)
         newest = (await client.get(f"/v1/jobs/{group['example']}")).json()
         assert group["newest_at"] == newest["finished_at"]
+        assert (group["state"], sum(hour["count"] for hour in group["hours"])) == ("open", group["count"])
         assert {name: newest["error"][name] for name in ("type", "title", "detail", "fingerprint")} == {
             name: group[name] for name in ("type", "title", "detail", "fingerprint")
         }
+
+
+async def test_what_fails_again_opens_an_error_that_was_resolved(
+    two_apis: Stack, client: httpx2.AsyncClient, tenant: str
+) -> None:
+    await store_failed(two_apis, tenant, 1)
+    admin = {"authorization": f"Bearer {await make_a_key(two_apis.servers, tenant, ['admin'])}"}
+    (group,) = (await client.get("/v1/errors")).json()["errors"]
+    url = f"/v1/errors/{group['fingerprint']}"
+    refused = await client.post(f"{url}/resolve")
+    assert (refused.status_code, refused.json()["type"]) == (403, "forbidden")
+    resolved = (await client.post(f"{url}/resolve", headers=admin)).json()
+    assert resolved == group | {"state": "resolved", "marked_at": resolved["marked_at"]}
+    (again,) = await store_failed(two_apis, tenant, 1)
+    (back,) = (await client.get("/v1/errors?state=open")).json()["errors"]
+    newest = (await client.get(f"/v1/jobs/{again}")).json()
+    assert back["back"] == {"at": newest["finished_at"], "version": 1}
+    async with stranger(two_apis) as other:
+        unknown = await other.post(f"{url}/ignore")
+        assert (unknown.status_code, unknown.json()["type"]) == (404, "error-unknown")
 
 
 async def test_waiting_and_running_jobs_are_cancelled_together(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import orjson
 
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job, JobState, Message
-from sluice.core.listing import ErrorGroup, Filter, Found
+from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from tests.support.fake_control_store import FakeControlStore
 
 
@@ -22,6 +23,7 @@ class FakeListingStore:
         self._record = record
         self.errors: list[ErrorGroup] = []
         self.asked: list[tuple[str, str, int]] = []
+        self._marks: dict[tuple[str, str | None], tuple[ErrorMark, datetime, set[str]]] = {}
 
     async def list_jobs(
         self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False
@@ -41,8 +43,19 @@ class FakeListingStore:
         groups: defaultdict[tuple[str | None, str], list[Job]] = defaultdict(list)
         for job in sorted((job for job in failed if job.state == JobState.FAILED), reverse=True)[:limit]:
             groups[_fingerprint(job), job.kind].append(job)
-        found = [_group(fingerprint, kind, jobs) for (fingerprint, kind), jobs in groups.items()]
+        found = [
+            self._add_mark(_group(fingerprint, kind, jobs), tenant, jobs)
+            for (fingerprint, kind), jobs in groups.items()
+        ]
         return self.errors or sorted(found, key=lambda group: (group.failures, group.newest), reverse=True)
+
+    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+        """Its clock may stand still: jobs that fail later are those that have not failed by now."""
+        self._record.check()
+        self._marks.pop((tenant, fingerprint), None)
+        if mark:
+            failed = {job.id for job in self._record.jobs.values() if job.state == JobState.FAILED}
+            self._marks[tenant, fingerprint] = mark, self._record.now, failed
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
         """One by one."""
@@ -55,6 +68,18 @@ class FakeListingStore:
             for failed, new in new_ids.items()
             for message in await self._record.retry(tenant, failed, new)
         ]
+
+    def _add_mark(self, group: ErrorGroup, tenant: str, jobs: Sequence[Job]) -> ErrorGroup:
+        if (tenant, group.fingerprint) not in self._marks:
+            return group
+        mark, at, before = self._marks[tenant, group.fingerprint]
+        group = group._replace(mark=mark, marked_at=at)
+        later = min((job for job in jobs if job.id not in before), key=_end, default=None)
+        if later is None:
+            return group
+        return group._replace(
+            back_at=_end(later), back_version=self._record.handler_versions.get(later.id, 1)
+        )
 
     def _is_done_with(self, job: Job) -> bool:
         if job.state in TERMINAL:
@@ -81,6 +106,13 @@ def _fingerprint(job: Job) -> str | None:
     return found
 
 
+def _end(job: Job) -> datetime:
+    assert job.finished_at
+    return job.finished_at
+
+
 def _group(fingerprint: str | None, kind: str, jobs: Sequence[Job]) -> ErrorGroup:
-    newest = max(job.finished_at for job in jobs if job.finished_at)
-    return ErrorGroup(fingerprint, kind, len(jobs), newest, jobs[0].id, jobs[0].error)
+    """Make a group of jobs, newest first."""
+    ends = sorted(map(_end, jobs))
+    hours = [at.replace(minute=0, second=0, microsecond=0) for at in ends]
+    return ErrorGroup(fingerprint, kind, len(jobs), ends[-1], jobs[0].id, jobs[0].error, ends[0], hours)

@@ -10,7 +10,7 @@ from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
 from sluice.core.errors import Overloaded
 from sluice.core.job import Job, Message
-from sluice.core.listing import ErrorGroup, Filter, Found
+from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from sluice.core.runtime.settings import Settings
 
 EXAMINED = 2_000
@@ -41,6 +41,12 @@ class PostgresListingStore(Store):
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
         rows = await self.ask("list_errors", tenant, lowest_id, limit)
         return [ErrorGroup._make(row) for row in rows]
+
+    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+        if mark:
+            await self.ask("mark_error", tenant, fingerprint, mark)
+        else:
+            await self.ask("unmark_error", tenant, fingerprint)
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
         return await self.ask_jobs("cancel", tenant, ids)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sluice.core.job import Job, Message
-from sluice.core.listing import ErrorGroup, Filter, Found
+from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 
 
 class ListingStore(Protocol):
@@ -22,6 +22,9 @@ class ListingStore(Protocol):
 
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
         """Group the newest failures, at most `limit` and none below this id, the largest group first."""
+
+    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+        """Mark all failures with this fingerprint until now, or take their mark away."""
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
         """Cancel those of these jobs that have not begun, ask those that run to stop; returns both."""

@@ -19,7 +19,7 @@ from sluice.core.document import render_item
 from sluice.core.errors import Overloaded
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
 from sluice.core.lifecycle import Failure, failed, succeeded
-from sluice.core.listing import ABOVE_ALL, Filter, first_id
+from sluice.core.listing import ABOVE_ALL, ErrorMark, Filter, first_id
 from tests.integration.record.record_fixture import KINDS, Record, body, ids_in
 from tests.support.make_jobs import ids_of, new_job, new_jobs
 
@@ -49,7 +49,7 @@ async def listed(listing: PostgresListingStore, wanted: Filter = EVERY, open_onl
 
 async def end(record: Record, ids: Sequence[str], failure: Failure | None = FAILURE) -> None:
     """Claim these and let them fail, or succeed."""
-    jobs = await record.store.claim(ids, KINDS)
+    jobs = await record.store.claim(ids, dict.fromkeys(KINDS, 9))
     await record.store.settle(
         [failed(job, failure) if failure else succeeded(job, b'{"total":3}') for job in jobs]
     )
@@ -334,3 +334,16 @@ async def test_failures_of_an_older_release_stand_together(
     await record.sql.execute(settle, [UUID(job_id) for job_id in ids])
     (group,) = await listing.list_errors("acme", first_id(0), 10)
     assert (group.fingerprint, group.failures, group.error) == (None, 2, b'{"type":"gave-up"}')
+
+
+async def test_the_first_failure_after_a_mark_tells_the_version_that_it_was_accepted_for(
+    record: Record, listing: PostgresListingStore
+) -> None:
+    await end(record, await record.accepted(new_job()))
+    await listing.mark_error("acme", FAILURE.fingerprint("demo.sum"), ErrorMark.RESOLVED)
+    first, later = await record.accepted(new_job(handler_version=3), new_job(handler_version=4))
+    await end(record, [first])
+    await end(record, [later])
+    (group,) = await listing.list_errors("acme", first_id(0), 10)
+    assert (group.failures, group.back_version) == (3, 3)
+    assert group.back_at == (await record.job(first)).finished_at

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.error_groups.error_groups import ErrorGroups
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -168,6 +169,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         control=Control(record, cache, lookup, publisher, events),
         scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
         listing=listing,
+        error_groups=ErrorGroups(listed),
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         advisor=advisor,

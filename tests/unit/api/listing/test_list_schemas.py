@@ -41,7 +41,7 @@ BAD: list[tuple[str, Any]] = [
     ("kind", "k" * 65),
     ("tag", ""),
     ("tag", "a\x1fb"),
-    ("tag", "t" * 65),
+    ("tag", "t" * 130),
     ("created_after", "2026-01-02T03:04:05"),
     ("created_after", "2026-01-02"),
     ("created_after", "1700000000"),

@@ -1,22 +1,18 @@
-"""Lists, groups of errors and bulk changes with and without the fast path, without servers."""
+"""Lists and bulk changes with and without the fast path, without servers."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from time import time
 from typing import Any
 
 import pytest
 
 from api.listing import bulk
-from sluice.core.job import JobState, made_at
-from sluice.core.listing import ErrorGroup
+from sluice.core.job import JobState
 from tests.support.fake_listing_store import FakeListingStore
 from tests.unit.api.in_memory_api import InMemoryApi
 
-AT = datetime(2026, 1, 2, tzinfo=UTC)
-ROUTES = [("GET", "/v1/jobs", "read"), ("GET", "/v1/errors", "read")]
+ROUTES = [("GET", "/v1/jobs", "read")]
 CHANGES = [("POST", "/v1/jobs/cancel", "submit"), ("POST", "/v1/jobs/retry", "submit")]
 QUEUED = {"filter": {"state": ["queued", "running"]}}
 
@@ -91,34 +87,6 @@ async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(api:
 
 async def test_a_list_tells_its_time_where_asked(api: InMemoryApi) -> None:
     assert "record;dur=" in (await api.client.get("/v1/jobs?timing=1")).headers["server-timing"]
-
-
-async def test_errors_are_shown_in_groups_with_an_example(api: InMemoryApi, listed: FakeListingStore) -> None:
-    error = b'{"type":"gave-up","title":"The handler gave up","detail":"%s"}' % (b"x" * 2_000)
-    listed.errors = [
-        ErrorGroup("0123456789abcdef", "demo.sum", 998, AT, "id", error),
-        ErrorGroup(None, "demo.pure", 2, AT, "older", None),
-    ]
-    answer = (await api.client.get("/v1/errors")).json()
-    assert answer["errors"][0] == {
-        "fingerprint": "0123456789abcdef",
-        "kind": "demo.sum",
-        "type": "gave-up",
-        "title": "The handler gave up",
-        "detail": "x" * 256,
-        "count": 998,
-        "newest_at": "2026-01-02T00:00:00Z",
-        "example": "id",
-    }
-    assert (answer["errors"][1]["fingerprint"], answer["errors"][1]["type"]) == (None, "")
-    assert (answer["failures"], answer["more"]) == (1_000, True)
-    ((tenant, lowest_id, limit),) = listed.asked
-    assert (tenant, limit) == ("acme", 1_000)
-    assert made_at(lowest_id) == pytest.approx(time() - 7 * 86_400, abs=60)
-
-
-async def test_without_failures_there_are_no_groups(api: InMemoryApi) -> None:
-    assert (await api.client.get("/v1/errors")).json() == {"errors": [], "failures": 0, "more": False}
 
 
 async def test_a_dry_run_changes_nothing_and_is_what_happens_unless_told(api: InMemoryApi) -> None:

@@ -1,0 +1,1 @@
+"""Failures grouped by their error, and what was said of them."""
