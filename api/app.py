@@ -26,7 +26,7 @@ from api.http.cors import allow_origins
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
 from api.http.held_bytes import HeldBytes
-from api.http.no_route import show_http_error
+from api.http.no_route import is_written_out, show_http_error
 from api.http.openapi import Json, describe
 from api.http.prefix import behind_proxies
 from api.http.problems import problem
@@ -59,7 +59,7 @@ from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.count_lanes import CountLanes
-from sluice.core.errors import Invalid
+from sluice.core.errors import Invalid, JobUnknown
 from sluice.core.lane_gauges import show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
@@ -248,6 +248,8 @@ async def _drain(state: ApiState) -> None:
 
 
 async def _show_problem(request: Request, error: Exception) -> Response:
+    if isinstance(error, JobUnknown) and is_written_out(request):
+        return await show_http_error(request, HTTPException(405))
     return ReplyResponse(problem(error, request_id_of(request.scope)))
 
 

@@ -36,6 +36,11 @@ async def show_http_error(request: Request, error: Exception) -> Response:
     return ReplyResponse(http_problem(error.status_code, detail, headers, request_id_of(request.scope)))
 
 
+def is_written_out(request: Request) -> bool:
+    """Say whether this very path is a route, though with another method: `/v1/jobs/poll` is no job."""
+    return any(getattr(route, "path", None) == request.scope["path"] for route in request.app.routes)
+
+
 def _allowed_methods(request: Request) -> str:
     """List the methods that this path takes. A path that is written out in a route is that route's alone."""
     found = _routes_of(request, request.scope["path"])

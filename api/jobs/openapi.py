@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.http.openapi import Json
+from api.http.uvicorn_protocol import MOST_HEAD
 from api.jobs.schemas import JobDocument
 
 IDEMPOTENCY_KEY_PATTERN = r'^("[ !#-~]{1,255}"|[!#-~][!-~]{0,254})$'
@@ -23,13 +24,13 @@ _PREFER = {
     "name": "Prefer",
     "in": "header",
     "description": "`wait=N` waits as `?wait=N` does, but is never refused",
-    "schema": {"type": "string", "maxLength": 256, "examples": ["wait=10"]},
+    "schema": {"type": "string", "maxLength": MOST_HEAD, "examples": ["wait=10"]},
 }
 _TIMING = {
     "name": "timing",
     "in": "query",
     "description": "1: answer with `Server-Timing`",
-    "schema": {"enum": [1]},
+    "schema": {"type": "string", "maxLength": MOST_HEAD, "examples": ["1"]},
 }
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.http.schemas import Time, validate
+from api.http.uvicorn_protocol import MOST_HEAD
 from api.jobs.schemas import AnyTag, JobItem
 from sluice.core.error_fingerprint import LENGTH
 from sluice.core.errors import Flaw, Invalid
@@ -100,8 +101,8 @@ class ListQuery(JobFilter):
         description="`next_page_token` of the page before, with the same filter",
         json_schema_extra=_TOKEN,
     )
-    timing: Annotated[str | None, WithJsonSchema({"enum": [1]})] = Field(
-        None, description="1: answer with `Server-Timing`"
+    timing: str | None = Field(
+        None, max_length=MOST_HEAD, description="1: answer with `Server-Timing`", examples=["1"]
     )
 
 

@@ -17,7 +17,14 @@ from api.jobs.job_response import accepted
 from api.jobs.lookup import Lookup
 from api.jobs.schemas import JobDocument
 from api.schedules.schedules import Scheduling, document
-from api.schedules.schemas import PageQuery, ScheduleBody, ScheduleDocument, ScheduleList, read_schedule
+from api.schedules.schemas import (
+    PageQuery,
+    ScheduleBody,
+    ScheduleDocument,
+    ScheduleList,
+    ScheduleReplacement,
+    read_schedule,
+)
 from sluice.core.document import show_under
 from sluice.core.schedule import Schedule
 
@@ -80,7 +87,7 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix:
         201: {"model": ScheduleDocument, "description": "Made"},
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     },
-    openapi_extra=takes(ScheduleBody),
+    openapi_extra=takes(ScheduleReplacement),
 )
 async def replace_schedule(
     name: str, body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix

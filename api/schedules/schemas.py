@@ -79,6 +79,12 @@ class ScheduleBody(BaseModel):
     )
 
 
+class ScheduleReplacement(ScheduleBody):
+    """What a PUT takes: the path says the name, and the body may repeat it."""
+
+    name: str = Field("", pattern=f"^{NAME}$", description="As in the path")
+
+
 class ScheduleOptions(BaseModel):
     """The options of the jobs that a schedule makes."""
 

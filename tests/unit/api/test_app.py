@@ -13,6 +13,14 @@ async def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(api: InMemo
     assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("path", ["/v1/jobs/poll", "/v1/jobs/cancel", "/v1/jobs/retry"])
+async def test_a_path_that_is_written_out_is_no_job(api: InMemoryApi, method: str, path: str) -> None:
+    answer = await api.client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert answer.json()["detail"] == "This path takes OPTIONS, POST."
+
+
 async def test_a_wrong_method_is_told_the_right_ones(api: InMemoryApi) -> None:
     answer = await api.client.delete("/v1/jobs")
     assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")

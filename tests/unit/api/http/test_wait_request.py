@@ -20,6 +20,7 @@ def asking(query: bytes = b"", *prefer: bytes) -> Request:
         ([b"wait=5"], 5, b"wait=5"),
         ([b"wait=1.5"], 1.5, b"wait=1.5"),
         ([b"wait=0.125"], 0.125, b"wait=0.125"),
+        ([b"wait=0.12345678901"], 0.12345678901, b"wait=0.123456789"),
         ([b'Wait = "7"'], 7, b"wait=7"),
         ([b"wait=999999999"], 55, b"wait=55"),
         ([b"respond-async, wait=10"], 10, b"wait=10"),
@@ -61,14 +62,37 @@ def test_a_preference_that_cannot_be_followed_is_ignored(prefer: bytes) -> None:
     assert read_wait(asking(b"", prefer), 55) == (0.0, [])
 
 
-@pytest.mark.parametrize(("query", "seconds"), [(b"wait=0", 0), (b"wait=1.5", 1.5), (b"wait=55", 55)])
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [
+        (b"wait=0", 0),
+        (b"wait=1.5", 1.5),
+        (b"wait=55", 55),
+        (b"wait=40.33861865742846", 40.33861865742846),
+        (b"wait=2.2e-16", 2.2e-16),
+        (b"wait=1E1", 10),
+    ],
+)
 def test_a_query_is_followed_and_comes_before_a_preference(query: bytes, seconds: float) -> None:
     assert read_wait(asking(query, b"wait=9"), 55) == (seconds, [])
 
 
 @pytest.mark.parametrize(
     "query",
-    [b"wait=", b"wait=x", b"wait=-1", b"wait=56", b"wait=%D9%A1", b"wait=1&wait=1", b"wait=inf", b"wait=%00"],
+    [
+        b"wait=",
+        b"wait=x",
+        b"wait=-1",
+        b"wait=56",
+        b"wait=%D9%A1",
+        b"wait=1&wait=1",
+        b"wait=inf",
+        b"wait=%00",
+        b"wait=1e2",
+        b"wait=9e999",
+        b"wait=1e",
+        b"wait=0x1",
+    ],
 )
 def test_a_wrong_query_is_refused(query: bytes) -> None:
     with pytest.raises(Invalid):
