@@ -43,6 +43,8 @@ from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
 from api.kinds import routes as kinds
 from api.kinds.openapi import describe_kinds
+from api.lanes import routes as lane_routes
+from api.lanes.lane_control import LaneControl
 from api.listing import routes as listing
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
@@ -58,7 +60,7 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import Invalid
-from sluice.core.lane_gauges import show_clock, show_lane_gauges
+from sluice.core.lane_gauges import describe_pauses, show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes
@@ -86,6 +88,11 @@ class RunningApi(NamedTuple):
     config_problems: ConfigProblems
     scaling: Scaling
 
+    def describe_pauses(self) -> str:
+        """Describe which lanes are paused, as far as they were counted lately."""
+        newest = self.state.counts.newest()
+        return describe_pauses({lane: found.paused for lane, found in newest.items()})
+
 
 @asynccontextmanager
 async def open_api(
@@ -103,11 +110,11 @@ async def open_api(
         await connections.broker.start()
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
-        counts = _follow_backlog(settings, connections, metrics, listeners)
+        _follow_backlog(state, connections, metrics, listeners)
         _add_gauges(state, metrics, connections.clock)
         edge = wrap_middleware(state, metrics, telemetry.tracing)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
-        scaling = Scaling(counts, settings.all_lanes)
+        scaling = Scaling(state.counts, settings.all_lanes)
         yield RunningApi(app, edge, state, connections.pings, connections.config_problems, scaling)
 
 
@@ -123,6 +130,7 @@ def build_state(
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
     waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
+    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(
@@ -131,17 +139,7 @@ def build_state(
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=Submission(
-            registry,
-            lanes,
-            settings.keep_s,
-            connections.jobs,
-            reuse,
-            publisher,
-            telemetry,
-            settings.admit_queue,
-            connections.clock,
-        ),
+        submission=_build_submission(settings, registry, connections, reuse, publisher, telemetry),
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
@@ -149,7 +147,30 @@ def build_state(
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
+        counts=counts,
+        lanes=LaneControl(lanes, connections.lanes, connections.cache, counts, telemetry),
         advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
+    telemetry: Telemetry,
+) -> Submission:
+    return Submission(
+        registry,
+        settings.all_lanes,
+        settings.keep_s,
+        connections.jobs,
+        reuse,
+        publisher,
+        telemetry,
+        settings.admit_queue,
+        connections.clock,
     )
 
 
@@ -182,7 +203,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, kinds):
+    for feature in (jobs, polls, schedules, listing, lane_routes, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(
@@ -212,14 +233,12 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
 
 
 def _follow_backlog(
-    settings: Settings, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
-) -> CountLanes:
+    state: ApiState, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
+) -> None:
     """Show what waits in each lane, also where no consumer runs that would count it."""
-    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
-    backlog = Backlog(connections.keeper, counts, settings.idempotency_keep_s)
+    backlog = Backlog(connections.keeper, state.counts, state.settings.idempotency_keep_s)
     tasks.keep(backlog.follow, "backlog")
-    show_lane_gauges(metrics, counts)
-    return counts
+    show_lane_gauges(metrics, state.counts)
 
 
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:

@@ -12,10 +12,12 @@ from api.jobs.lookup import Lookup
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
+from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
+from sluice.core.count_lanes import CountLanes
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.handler import AnyHandler
@@ -38,4 +40,6 @@ class ApiState:
     listing: Listing
     bulk: Bulk
     polls: MultiPoll
+    counts: CountLanes
+    lanes: LaneControl
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -32,6 +32,9 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/schedules/{name}/pause"): "admin",
     ("POST", "/v1/schedules/{name}/resume"): "admin",
     ("POST", "/v1/schedules/{name}/run"): "admin",
+    ("GET", "/v1/lanes"): "admin",
+    ("POST", "/v1/lanes/{lane}/pause"): "admin",
+    ("POST", "/v1/lanes/{lane}/resume"): "admin",
     ("GET", "/v1/kinds"): "read",
     ("GET", "/v1/kinds/{kind}"): "read",
 }

@@ -16,6 +16,7 @@ from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
@@ -56,6 +57,7 @@ class Connections:
     control: PostgresControlStore
     listing: PostgresListingStore
     schedules: PostgresScheduleStore
+    lanes: PostgresLaneStore
     api_keys: PostgresApiKeyStore
     keeper: PostgresKeeperStore
     verifier: PostgresVerifier
@@ -139,6 +141,7 @@ def _connect_ports(
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
+        lanes=PostgresLaneStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         keeper=PostgresKeeperStore(database, owner),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),

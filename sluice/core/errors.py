@@ -21,6 +21,7 @@ SluiceError
 ├── IdempotencyKeyReused   an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
 ├── ScheduleUnknown · ScheduleExists
+├── LaneUnknown
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -162,6 +163,14 @@ class JobNotFinished(SluiceError):
 
 class JobNotFailed(SluiceError):
     """Only a failed job can be tried again."""
+
+
+class LaneUnknown(SluiceError):
+    """There is no such lane."""
+
+    def __init__(self, lane: str) -> None:
+        super().__init__(f"There is no lane {lane[:32]!r}; GET /v1/lanes lists them.")
+        self.lane = lane
 
 
 class ScheduleUnknown(SluiceError):

@@ -9,6 +9,7 @@ from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
 from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
+from sluice.core.ports.lane_store import LaneStore
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
@@ -32,6 +33,7 @@ __all__ = [
     "JobVersion",
     "KeeperStore",
     "KnownVersion",
+    "LaneStore",
     "LeaseStore",
     "ListingStore",
     "Look",

@@ -21,6 +21,7 @@ from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
 from api.keys.api_key import hash_secret, make_key, parse_key
 from api.keys.keyring import Keyring
+from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.changes import Changes
@@ -28,6 +29,7 @@ from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.metrics import Metrics
+from sluice.core.count_lanes import CountLanes
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -38,6 +40,8 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
+from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fakes import FakeCache
@@ -81,8 +85,8 @@ class Clock:
         return self.now
 
 
-class Record(FakeControlStore, FakeApiKeyStore):
-    """Jobs and keys in memory."""
+class Record(FakeControlStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
+    """Jobs, keys and pauses in memory."""
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -156,6 +160,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
+    counts = CountLanes(record, cache, ["default", "heavy"], clock)
     return ApiState(
         settings=chosen,
         registry=registry,
@@ -170,5 +175,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        counts=counts,
+        lanes=LaneControl(["default", "heavy"], record, cache, counts, events),
         advisor=advisor,
     )
