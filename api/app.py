@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.backlog import POSTED_S, Backlog
+from api.explanation import routes as explanation
+from api.explanation.explaining import Explaining
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -149,6 +151,9 @@ def build_state(
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         counts=counts,
         lanes=LaneControl(lanes, connections.lanes, connections.cache, counts, telemetry),
+        explaining=Explaining(
+            connections.situations, lookup, counts, lambda: connections.broker.connected, connections.clock
+        ),
         advisor=advisor,
     )
 
@@ -203,7 +208,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, lane_routes, kinds):
+    for feature in (jobs, polls, explanation, schedules, listing, lane_routes, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(

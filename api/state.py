@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.explanation.explaining import Explaining
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -42,4 +43,5 @@ class ApiState:
     polls: MultiPoll
     counts: CountLanes
     lanes: LaneControl
+    explaining: Explaining
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -22,6 +22,7 @@ from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding
+from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
@@ -58,6 +59,7 @@ class Connections:
     listing: PostgresListingStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
+    situations: PostgresSituationStore
     api_keys: PostgresApiKeyStore
     keeper: PostgresKeeperStore
     verifier: PostgresVerifier
@@ -141,6 +143,7 @@ def _connect_ports(
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
+        situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         keeper=PostgresKeeperStore(database, owner),

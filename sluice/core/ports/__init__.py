@@ -14,6 +14,7 @@ from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.schedule_store import ScheduleStore
+from sluice.core.ports.situation_store import SituationStore
 from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
 from sluice.core.ports.subscriptions import Subscriptions, Wake
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "ScheduleStore",
     "Settled",
+    "SituationStore",
     "StatisticsBoard",
     "StatisticsStore",
     "Subscriptions",

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.explanation.explaining import Explaining
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -39,11 +40,11 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
-from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_schedule_store import FakeScheduleStore
+from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
@@ -85,8 +86,10 @@ class Clock:
         return self.now
 
 
-class Record(FakeControlStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
-    """Jobs, keys and pauses in memory."""
+class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
+    """Jobs, keys and pauses in memory; `broker_up` tells whether RabbitMQ answers."""
+
+    broker_up = True
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -177,5 +180,8 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         counts=counts,
         lanes=LaneControl(["default", "heavy"], record, cache, counts, events),
+        explaining=Explaining(
+            record, lookup, counts, lambda: record.broker_up, lambda: record.now.timestamp()
+        ),
         advisor=advisor,
     )
