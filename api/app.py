@@ -38,6 +38,7 @@ from api.jobs import routes as jobs
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.fast_path import FastPath
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
@@ -154,6 +155,7 @@ def build_state(
         explaining=Explaining(
             connections.situations, lookup, counts, lambda: connections.broker.connected, connections.clock
         ),
+        forecast=Forecast(counts, connections.clock),
         advisor=advisor,
     )
 
@@ -195,7 +197,14 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
     app: AsgiApp = create_app(state)
     if state.settings.express:
         app = FastPath(
-            app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
+            app,
+            state.keyring,
+            state.submission,
+            state.lookup,
+            state.forecast,
+            state.advisor,
+            state.limits,
+            state.held,
         )
     if state.settings.cors_origins:
         app = allow_origins(app, state.settings.cors_origins)

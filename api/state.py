@@ -9,6 +9,7 @@ from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
@@ -44,4 +45,5 @@ class ApiState:
     counts: CountLanes
     lanes: LaneControl
     explaining: Explaining
+    forecast: Forecast
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

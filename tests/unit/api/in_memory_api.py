@@ -16,6 +16,7 @@ from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
@@ -180,6 +181,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         counts=counts,
         lanes=LaneControl(["default", "heavy"], record, cache, counts, events),
+        forecast=Forecast(counts, lambda: record.now.timestamp()),
         explaining=Explaining(
             record, lookup, counts, lambda: record.broker_up, lambda: record.now.timestamp()
         ),
