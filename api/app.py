@@ -19,6 +19,8 @@ from starlette.responses import Response
 from api.backlog import POSTED_S, Backlog
 from api.error_groups import routes as error_groups
 from api.error_groups.error_groups import ErrorGroups
+from api.explanation import routes as explanation
+from api.explanation.explaining import Explaining
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -38,6 +40,7 @@ from api.jobs import routes as jobs
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.fast_path import FastPath
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
@@ -45,6 +48,8 @@ from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
 from api.kinds import routes as kinds
 from api.kinds.openapi import describe_kinds
+from api.lanes import routes as lane_routes
+from api.lanes.lane_control import LaneControl
 from api.listing import routes as listing
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
@@ -60,7 +65,7 @@ from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import Invalid, JobUnknown
-from sluice.core.lane_gauges import show_clock, show_lane_gauges
+from sluice.core.lane_gauges import describe_pauses, show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry, check_lanes
@@ -88,6 +93,11 @@ class RunningApi(NamedTuple):
     config_problems: ConfigProblems
     scaling: Scaling
 
+    def describe_pauses(self) -> str:
+        """Describe which lanes are paused, as far as they were counted lately."""
+        newest = self.state.counts.newest()
+        return describe_pauses({lane: found.paused for lane, found in newest.items()})
+
 
 @asynccontextmanager
 async def open_api(
@@ -105,11 +115,11 @@ async def open_api(
         await connections.broker.start()
         listeners = _listen(state, connections)
         stack.push_async_callback(listeners.cancel)
-        counts = _follow_backlog(settings, connections, metrics, listeners)
+        _follow_backlog(state, connections, metrics, listeners)
         _add_gauges(state, metrics, connections.clock)
         edge = wrap_middleware(state, metrics, telemetry.tracing)
         app = behind_proxies(edge, settings.root_path, settings.trusted_proxies)
-        scaling = Scaling(counts, settings.all_lanes)
+        scaling = Scaling(state.counts, settings.all_lanes)
         yield RunningApi(app, edge, state, connections.pings, connections.config_problems, scaling)
 
 
@@ -125,6 +135,7 @@ def build_state(
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
     waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
+    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(
@@ -142,6 +153,12 @@ def build_state(
         error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
+        counts=counts,
+        lanes=LaneControl(lanes, connections.lanes, connections.cache, counts, telemetry),
+        explaining=Explaining(
+            connections.situations, lookup, counts, lambda: connections.broker.connected, connections.clock
+        ),
+        forecast=Forecast(counts, connections.clock),
         advisor=advisor,
     )
 
@@ -176,7 +193,14 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
     app: AsgiApp = create_app(state)
     if state.settings.express:
         app = FastPath(
-            app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
+            app,
+            state.keyring,
+            state.submission,
+            state.lookup,
+            state.forecast,
+            state.advisor,
+            state.limits,
+            state.held,
         )
     if state.settings.cors_origins:
         app = allow_origins(app, state.settings.cors_origins)
@@ -189,7 +213,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, error_groups, kinds):
+    for feature in (jobs, polls, explanation, schedules, listing, error_groups, lane_routes, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(
@@ -219,14 +243,12 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
 
 
 def _follow_backlog(
-    settings: Settings, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
-) -> CountLanes:
+    state: ApiState, connections: Connections, metrics: Metrics, tasks: TaskSet[None]
+) -> None:
     """Show what waits in each lane, also where no consumer runs that would count it."""
-    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
-    backlog = Backlog(connections.keeper, counts, settings.idempotency_keep_s)
+    backlog = Backlog(connections.keeper, state.counts, state.settings.idempotency_keep_s)
     tasks.keep(backlog.follow, "backlog")
-    show_lane_gauges(metrics, counts)
-    return counts
+    show_lane_gauges(metrics, state.counts)
 
 
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from api.error_groups.error_groups import ErrorGroups
+from api.explanation.explaining import Explaining
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
+from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
+from sluice.core.count_lanes import CountLanes
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.handler import AnyHandler
@@ -40,4 +44,8 @@ class ApiState:
     error_groups: ErrorGroups
     bulk: Bulk
     polls: MultiPoll
+    counts: CountLanes
+    lanes: LaneControl
+    explaining: Explaining
+    forecast: Forecast
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -19,6 +19,7 @@ from consumer.hosts.hosts import Hosts, Wear
 from consumer.hosts.in_process import InProcess
 from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
+from consumer.intake.operator_pauses import OperatorPauses
 from consumer.intake.polling import FallbackPoller
 from consumer.keeper.dead_letters import DeadLetters
 from consumer.keeper.rescue_jobs import RescueJobs
@@ -38,7 +39,7 @@ from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.adapters.postgres.lease_store import Serves, open_lease_store
 from sluice.adapters.tracing import open_tracing
 from sluice.core.catalogue import KindInfo
-from sluice.core.lane_gauges import show_clock, show_lane_gauges
+from sluice.core.lane_gauges import describe_pauses, show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
@@ -103,6 +104,7 @@ async def open_consumer(
                 show_verification_gauges(metrics, consumer.timetable.verification)
                 show_clock(metrics, opened.clock)
                 admin.notes |= describe_hosts(hosts, consumer.slots)
+                admin.notes["paused_lanes"] = lambda: describe_pauses(consumer.operator_pauses.known)
                 yield consumer
 
 
@@ -160,15 +162,7 @@ class Consumer:
         opened.identity.follow(self.lease.reconnect)
         self.execution = self._make_execution(kinds)
         self.lost_claims = self._make_lost_claims()
-        claims = Claims(
-            opened.jobs,
-            kinds.versions,
-            self.execution,
-            self.announcer,
-            telemetry,
-            doubt_s=2 * settings.lease_s,
-            on_doubt_over=self.lost_claims.look,
-        )
+        claims = self._make_claims(settings, kinds.versions)
         self.slots = [LaneSlots(lane) for lane in settings.served]
         self.intakes = [
             DeliveryIntake(each, claims, opened.keeper, self.execution, telemetry) for each in self.slots
@@ -176,9 +170,23 @@ class Consumer:
         self.poller = FallbackPoller(
             claims, self.execution, telemetry, lambda: opened.broker.silent_s, settings.pull_after_s
         )
+        self.operator_pauses = OperatorPauses(
+            opened.lanes, lambda: opened.subscriptions.hears_pauses, telemetry
+        )
         self.publisher = OutboxPublisher(opened.broker, opened.jobs, settings.all_lanes, telemetry)
         self.dead_letters = DeadLetters(opened.keeper, telemetry)
         self.timetable = self._make_timetable(settings)
+
+    def _make_claims(self, settings: Settings, kinds: Mapping[str, int]) -> Claims:
+        return Claims(
+            self.opened.jobs,
+            kinds,
+            self.execution,
+            self.announcer,
+            self.telemetry,
+            doubt_s=2 * settings.lease_s,
+            on_doubt_over=self.lost_claims.look,
+        )
 
     def _make_execution(self, kinds: Registry[KindInfo]) -> Execution:
         hosts: Runner = self.hosts

@@ -49,10 +49,11 @@ class Worker:
 
     async def _serve(self, consumer: Consumer) -> None:
         """Take deliveries, keep claims alive, stand in for RabbitMQ, do the keeper's duties."""
-        self._take_deliveries(consumer)
+        await self._take_deliveries(consumer)
         consumer.lease.start()
         self._background.keep(consumer.hosts.keep, "hosts")
         await consumer.opened.broker.start()
+        self._follow_operators(consumer)
         self._poll_while_rabbitmq_is_away(consumer)
         self._do_duties(consumer)
         self._listen_for_cancels(consumer)
@@ -64,14 +65,24 @@ class Worker:
         self._broken = SluiceError(f"{task} has ended: {error!r}")
         self._stop_asked.set()
 
-    def _take_deliveries(self, consumer: Consumer) -> None:
+    async def _take_deliveries(self, consumer: Consumer) -> None:
+        """Consume every lane, but nothing is delivered before it is known which are paused."""
         broker = consumer.opened.broker
         for slots, intake in zip(consumer.slots, consumer.intakes, strict=True):
             source = broker.consume(slots.lane, intake.deliver)
             self._lanes.start(intake.serve(), f"lane-{slots.lane.name}")
             if source:
-                self._pauses.start(intake.watch(source), f"pauses-{slots.lane.name}")
+                pauses = intake.pause(source)
+                await consumer.operator_pauses.follow(slots.lane.name, pauses.halt)
+                self._pauses.start(pauses.watch(), f"pauses-{slots.lane.name}")
         broker.consume_dead(consumer.dead_letters.deliver)
+
+    def _follow_operators(self, consumer: Consumer) -> None:
+        """Learn at once which lanes are paused or resumed."""
+        pauses = consumer.operator_pauses
+        self._background.keep(pauses.watch, "operator-pauses")
+        listen = partial(consumer.opened.subscriptions.listen_pauses, pauses.look_soon)
+        self._background.keep(listen, "pauses-announced")
 
     def _poll_while_rabbitmq_is_away(self, consumer: Consumer) -> None:
         """Let the poller take over while RabbitMQ is away, or for good if there is none."""

@@ -24,6 +24,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/jobs/{job_id}"): "read",
     ("GET", "/v1/jobs/{job_id}/result"): "read",
     ("GET", "/v1/jobs/{job_id}/attempts"): "read",
+    ("GET", "/v1/jobs/{job_id}/explain"): "read",
     ("POST", "/v1/jobs/{job_id}/cancel"): "submit",
     ("POST", "/v1/jobs/{job_id}/retry"): "submit",
     ("DELETE", "/v1/jobs/{job_id}"): "submit",
@@ -35,6 +36,9 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/schedules/{name}/pause"): "admin",
     ("POST", "/v1/schedules/{name}/resume"): "admin",
     ("POST", "/v1/schedules/{name}/run"): "admin",
+    ("GET", "/v1/lanes"): "admin",
+    ("POST", "/v1/lanes/{lane}/pause"): "admin",
+    ("POST", "/v1/lanes/{lane}/resume"): "admin",
     ("GET", "/v1/kinds"): "read",
     ("GET", "/v1/kinds/{kind}"): "read",
 }

@@ -15,6 +15,7 @@ from api.http.prefix import PREFIX, prefix_of
 from api.http.problems import problem
 from api.http.response import CLOSE, Reply, send_last, send_reply
 from api.http.retry_after import RetryAfter
+from api.jobs.forecast import Forecast
 from api.jobs.job_response import found, matches, not_modified
 from api.jobs.lookup import Lookup
 from api.jobs.submit import Submission
@@ -51,13 +52,14 @@ class FastPath:
         keyring: Keyring,
         submission: Submission,
         lookup: Lookup,
+        forecast: Forecast,
         retry_after: RetryAfter,
         limits: BodyLimits,
         held: HeldBytes,
     ) -> None:
         self._app, self._keyring = app, keyring
         self._submission, self._lookup, self._memory = submission, lookup, lookup.memory
-        self._retry_after, self._held = retry_after, held
+        self._forecast, self._retry_after, self._held = forecast, retry_after, held
         self._most_body, self._body_timeout_s = min(MOST_BODY, limits.largest), limits.timeout_s
         self._submit_scope, self._read_scope = ROUTE_SCOPES["POST", SUBMIT], ROUTE_SCOPES["GET", LOOK_UP]
 
@@ -103,7 +105,7 @@ class FastPath:
             return None
         if validators is not None and matches(validators, document):
             return not_modified(document, self._retry_after)
-        return found(show_under(prefix, document), self._retry_after)
+        return found(show_under(prefix, self._forecast.fill_in(document)), self._retry_after)
 
     def _may_submit(self, scope: Scope) -> tuple[str, int] | None:
         """Return the tenant and the size of the body if this is a plain submit with a verified key."""

@@ -26,6 +26,7 @@ from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
+from api.jobs.forecast import Forecast
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
@@ -117,7 +118,7 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         with watch.waiting():
             document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
     unchanged = bool(validators) and matches(validators, document)
-    shown = show_under(prefix_of(request.scope), document)
+    shown = show_under(prefix_of(request.scope), parts[Forecast].fill_in(document))
     reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 

@@ -90,9 +90,14 @@ class JobItem(BaseModel):
     progress: dict[str, Any] | None = Field(description="`percent` and `note`, as the handler reports them")
     retry_of: str | None = Field(description="The failed job that this one tries again")
     cancel_requested_at: datetime | None
-    queue_position: int | None
-    eta: dict[str, float] | None
-    waiting_on: str | None
+    queue_position: int | None = Field(description="Of a queued job, estimated; lists leave these three out")
+    eta: dict[str, float] | None = Field(
+        description="Seconds until it ends, estimated: `p50_s` and `p90_s`",
+        examples=[{"p50_s": 0.8, "p90_s": 2.1}],
+    )
+    waiting_on: str | None = Field(
+        description="`queued-behind`, `lane-paused`, `no-consumer` or `scheduled`; `/explain` says more"
+    )
     error: JobError | None
     links: dict[str, str]
 

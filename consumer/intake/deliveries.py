@@ -56,9 +56,9 @@ class DeliveryIntake:
                     self._slots.free(len(taken) - len(jobs))
         await self._offer_left_over()
 
-    async def watch(self, source: DeliverySource) -> None:
-        """Have this source of the deliveries keep what would wait here for long, for ever."""
-        await LanePauses(source, self._buffer, self._slots).watch()
+    def pause(self, source: DeliverySource) -> LanePauses:
+        """Make what has this source of the deliveries keep those that would wait here for long."""
+        return LanePauses(source, self._buffer, self._slots)
 
     def close(self) -> None:
         """Take in nothing more."""

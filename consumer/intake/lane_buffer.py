@@ -16,7 +16,8 @@ from sluice.core.ports import Delivery
 class LaneBuffer:
     """Hands out ids as slots come free: by priority, and first in, first out within each.
 
-    `before_take` is called before ids are handed out, and when slots are free that no id waits for.
+    `before_take` is called before ids are handed out, and when slots are free that no id waits for. While it is `halted`, an
+    operator pauses the lane, and no id is handed out.
     """
 
     def __init__(self, slots: LaneSlots) -> None:
@@ -25,6 +26,7 @@ class LaneBuffer:
         self._taken: dict[str, list[PendingDelivery]] = {}
         self._ready = asyncio.Event()
         self.before_take: Callable[[], Awaitable[None]] | None = None
+        self.halted = False
         slots.on_free = self._wake
 
     def __repr__(self) -> str:
@@ -57,6 +59,11 @@ class LaneBuffer:
             self._ready.clear()
             await self._ready.wait()
 
+    def halt(self, halted: bool) -> None:
+        """Hand out no ids from now on, or go on."""
+        self.halted = halted
+        self._wake()
+
     def turns(self) -> list[str]:
         """List the priorities in the order in which they are to give the next id."""
         return self._ids.order()
@@ -86,7 +93,7 @@ class LaneBuffer:
         return taken
 
     def _can_take(self) -> bool:
-        return bool(len(self._ids)) and self._slots.left > 0
+        return bool(len(self._ids)) and self._slots.left > 0 and not self.halted
 
     def _wake(self) -> None:
         if self._slots.left > 0 and (self.before_take or len(self._ids)):

@@ -1,8 +1,8 @@
-"""Let RabbitMQ keep the messages of a lane whose jobs would wait here for long.
+"""Let RabbitMQ keep the messages of a lane whose jobs would wait here for long, or that an operator has paused.
 
 What a consumer holds while its slots are busy is kept from consumers that have room, and RabbitMQ ends a channel that does
 not acknowledge a message within `consumer_timeout`. So while a lane is slow, its messages are pushed only as long as slots
-are free; once all are taken, each slot that comes free asks for a message.
+are free; once all are taken, each slot that comes free asks for a message. Of a lane that is halted nothing is pushed or asked for.
 """
 
 from __future__ import annotations
@@ -41,6 +41,13 @@ class LanePauses:
             await asyncio.sleep(LOOK_S)
             await self.look()
 
+    async def halt(self, halted: bool) -> None:
+        """Take in nothing from now on, as an operator has paused the lane, or go on; what runs is left alone."""
+        if halted == self._buffer.halted:
+            return
+        self._buffer.halt(halted)
+        await (self._pause() if halted else self._resume())
+
     async def look(self) -> None:
         """Judge the lane; pause it if it is slow and full, or if a message waited since the last look."""
         stale = self._source.has_stale()
@@ -60,6 +67,8 @@ class LanePauses:
 
     async def _ask_or_pause(self) -> None:
         """Have a message delivered if slots are free; while there is none, let them be pushed until the lane is full."""
+        if self._buffer.halted:
+            return
         if self._slots.left <= 0:
             if not self._paused:
                 await self._pause()
@@ -79,5 +88,7 @@ class LanePauses:
         self._buffer.hand_back()
 
     async def _resume(self) -> None:
+        if self._buffer.halted:
+            return
         self._paused = False
         await self._source.resume()

@@ -16,11 +16,13 @@ from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding
+from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
@@ -56,6 +58,8 @@ class Connections:
     control: PostgresControlStore
     listing: PostgresListingStore
     schedules: PostgresScheduleStore
+    lanes: PostgresLaneStore
+    situations: PostgresSituationStore
     api_keys: PostgresApiKeyStore
     keeper: PostgresKeeperStore
     verifier: PostgresVerifier
@@ -139,6 +143,8 @@ def _connect_ports(
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
+        situations=PostgresSituationStore(database, settings.record_budget_s),
+        lanes=PostgresLaneStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         keeper=PostgresKeeperStore(database, owner),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),

@@ -34,6 +34,8 @@ MEANINGS: dict[Event, str] = {
     Event.DROPPED: "ids in outbox rows whose jobs are no longer queued",
     Event.FIRED: "jobs created by ticks of schedules",
     Event.PRUNED: "finished jobs deleted after their retention time",
+    Event.LANE_PAUSED: "requests that paused a lane, or replaced the reason; the log has lane, reason and key",
+    Event.LANE_RESUMED: "requests that resumed a lane",
     Event.DEAD_LETTER: "messages that RabbitMQ gave up delivering",
     Event.ANNOUNCE_FAILED: "jobs whose change could not be announced over Redis",
     Event.CACHE_MISMATCH: "values in Redis that are not what was asked for; must stay 0",

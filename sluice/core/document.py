@@ -19,7 +19,7 @@ _RESULT, _COALESCED = b',"result":', b',"coalesced":true'
 class Document(NamedTuple):
     """A rendered job. `body[result_start:result_end]` is the output alone (empty if there is none).
 
-    Set for unfinished jobs only: `lane`, and `since`, in seconds since the epoch: when it was queued, when it started, or
+    Set for unfinished jobs only: `lane`, `kind`, and `since`, in seconds since the epoch: when it was queued, when it started, or
     when a scheduled job is due.
     """
 
@@ -32,6 +32,7 @@ class Document(NamedTuple):
     body: bytes
     lane: str = ""
     since: float = 0.0
+    kind: str = ""
 
     @property
     def finished(self) -> bool:
@@ -75,7 +76,8 @@ def render(job: Job, **more: Any) -> Document:
     end = start + len(result or b"")
     if job.state in TERMINAL:
         return Document(job.id, job.tenant, job.version, job.state, start, end, body)
-    return Document(job.id, job.tenant, job.version, job.state, start, end, body, job.lane, _since(job))
+    about = (job.lane, _since(job), job.kind)
+    return Document(job.id, job.tenant, job.version, job.state, start, end, body, *about)
 
 
 def show_under(prefix: str, document: Document) -> Document:

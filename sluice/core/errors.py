@@ -21,6 +21,7 @@ SluiceError
 ├── IdempotencyKeyReused   an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed · ErrorUnknown
 ├── ScheduleUnknown · ScheduleExists
+├── LaneUnknown
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -166,6 +167,14 @@ class JobNotFailed(SluiceError):
 
 class ErrorUnknown(SluiceError):
     """No failed job that is looked at has this error."""
+
+
+class LaneUnknown(SluiceError):
+    """There is no such lane."""
+
+    def __init__(self, lane: str) -> None:
+        super().__init__(f"There is no lane {lane[:32]!r}; GET /v1/lanes lists them.")
+        self.lane = lane
 
 
 class ScheduleUnknown(SluiceError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from functools import partial
 from typing import Protocol
 
 from sluice.core.count_lanes import CountLanes
-from sluice.core.queue_stats import LaneStatistics
+from sluice.core.queue_stats import LanePause, LaneStatistics
 from sluice.core.runtime.record_clock import RecordClock
 
 
@@ -37,6 +38,7 @@ def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
             "how long the oldest queued job has waited",
             lambda lane: lane.oldest_queued_s,
         ),
+        "lane_paused": ("1 while an operator pauses the lane, else 0", lambda lane: lane.paused is not None),
     }
     for name, (meaning, figure) in figures.items():
         metrics.gauges(
@@ -47,6 +49,16 @@ def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
         "the longest time that a queued job has waited for RabbitMQ to confirm its message",
         count.oldest_undispatched_s,
     )
+
+
+def describe_pauses(paused: Mapping[str, LanePause | None]) -> str:
+    """Describe which of these lanes are paused, for /check."""
+    lines = (
+        f"{lane}, since {pause.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: {pause.reason}"
+        for lane, pause in paused.items()
+        if pause
+    )
+    return "; ".join(lines) or "none"
 
 
 def show_clock(metrics: Metrics, clock: RecordClock) -> None:

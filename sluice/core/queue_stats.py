@@ -6,6 +6,7 @@ Each consumer reports on its own runs; the keeper that counts combines the repor
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -37,6 +38,14 @@ class LaneWork(_Values):
     kinds: dict[str, Times] = {}
 
 
+class LanePause(_Values):
+    """Since when an operator has paused a lane, why, and by which key (its id)."""
+
+    since: datetime
+    reason: str
+    by: str
+
+
 class LaneCount(_Values):
     """What the record holds about a lane. Ages are in seconds, 0 if nothing waits; `tenants` are those with most queued."""
 
@@ -45,6 +54,7 @@ class LaneCount(_Values):
     oldest_queued_s: float
     oldest_undispatched_s: float
     tenants: dict[str, int] = {}
+    paused: LanePause | None = None
 
 
 class LaneStatistics(LaneCount):
@@ -61,10 +71,10 @@ class LaneStatistics(LaneCount):
     def wait_s(self) -> float:
         """Estimate how many seconds a job that is queued now will wait for a slot (Little's law).
 
-        Slots divided by the mean run time are jobs per second. If that is unknown, a new job is expected to wait as long as
-        the oldest one has waited.
+        Slots divided by the mean run time are jobs per second. If that is unknown, or the lane is paused, a new job is expected
+        to wait as long as the oldest one has waited.
         """
-        if self.slots and self.times:
+        if self.slots and self.times and not self.paused:
             return self.queued * self.times.mean_s / self.slots
         return self.oldest_queued_s
 

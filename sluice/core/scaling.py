@@ -24,10 +24,12 @@ def wanted_consumers(lane: LaneStatistics, wait_target_s: float, usual_slots: in
     than there is work for.
 
     While nobody knows how long a run takes, each job gets a slot. `usual_slots` are those of one consumer while none lives.
+    For what waits in a paused lane nobody is wanted.
     """
+    queued = 0 if lane.paused else lane.queued
     mean_s = lane.times.mean_s if lane.times else wait_target_s
-    begun = ceil(round(lane.queued * mean_s / wait_target_s, 6))  # 12.000000000000002 are 12, not 13
-    jobs = lane.running + min(lane.queued, begun)
+    begun = ceil(round(queued * mean_s / wait_target_s, 6))  # 12.000000000000002 are 12, not 13
+    jobs = lane.running + min(queued, begun)
     slots, consumers = (lane.slots, lane.consumers) if lane.slots and lane.consumers else (usual_slots, 1)
     return -(-jobs * consumers // slots)
 

@@ -15,8 +15,10 @@ from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
+from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.redis.ports import redis_ports
 from sluice.core.job import Job, NewJob
 from sluice.core.ports import (
@@ -26,16 +28,19 @@ from sluice.core.ports import (
     DocumentCache,
     JobStore,
     KeeperStore,
+    LaneStore,
     ListingStore,
+    SituationStore,
     StatisticsBoard,
     Subscriptions,
 )
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_api_key_store import FakeApiKeyStore
-from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 from tests.support.leases import expire, new_owner
 from tests.support.make_jobs import new_job
@@ -45,7 +50,7 @@ KINDS = {"demo.sum": 1, "demo.sleep": 1}
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class FakeStores(FakeControlStore, FakeKeeperStore, FakeApiKeyStore):
+class FakeStores(FakeSituationStore, FakeKeeperStore, FakeApiKeyStore, FakeLaneStore):
     """All that a record in memory can do for one process, and what a test does to it."""
 
     async def change_columns(self, job_id: str, columns: dict[str, Any]) -> None:
@@ -87,6 +92,8 @@ class Record(NamedTuple):
     listing: ListingStore
     keeper: KeeperStore
     api_keys: ApiKeyStore
+    lanes: LaneStore
+    situations: SituationStore
     change: Callable[[str, dict[str, Any]], Awaitable[object]]
     outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
     make_due: Callable[[], Awaitable[object]]
@@ -139,8 +146,8 @@ async def record(servers: Servers | None, database: Database | None) -> AsyncIte
 def _in_memory() -> Record:
     fake = FakeStores()
     return Record(
-        fake, fake, FakeListingStore(fake), fake, fake, fake.change_columns, fake.messages, fake.make_due, fake.expire,
-        fake.offer_at, fake.serve, fake.add_key, fake.leave,
+        fake, fake, FakeListingStore(fake), fake, fake, fake, fake, fake.change_columns, fake.messages, fake.make_due,
+        fake.expire, fake.offer_at, fake.serve, fake.add_key, fake.leave,
     )  # fmt: skip
 
 
@@ -165,7 +172,8 @@ async def _on_postgresql(
 
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
-        PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys, change, outbox,
+        PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys,
+        PostgresLaneStore(database, 5), PostgresSituationStore(database, 5), change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,

@@ -199,6 +199,29 @@ async def test_who_listens_for_stops_or_deletions_hears_of_those_alone(cache: Ca
     await asyncio.wait([listening])
 
 
+async def test_who_listens_for_pauses_looks_first_and_at_each_that_is_announced(cache: Cache) -> None:
+    heard: list[bool] = []
+
+    def look() -> None:
+        heard.append(cache.subscriptions.hears_pauses)
+
+    assert not cache.subscriptions.hears_pauses
+    listening = asyncio.create_task(cache.subscriptions.listen_pauses(look))
+    await until(lambda: cache.subscriptions.hears_pauses and heard)
+    for _ in range(3):  # from here on none is missed
+        heard.clear()
+        await cache.documents.announce_pauses()
+        await until(lambda: heard)
+    await keep(cache, finished_job())
+    await cache.documents.ask_stop("a")
+    cache.leave()
+    await cache.documents.announce_pauses()  # which is no error
+    assert heard
+    listening.cancel()
+    await asyncio.wait([listening])
+    assert not cache.subscriptions.hears_pauses
+
+
 async def test_without_the_server_stops_are_for_nobody_and_nothing_is_forgotten(cache: Cache) -> None:
     cache.leave()
     await cache.documents.ask_stop("a")

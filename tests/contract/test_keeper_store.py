@@ -112,6 +112,16 @@ async def test_jobs_whose_messages_are_lost_are_offered_again_once(record: Recor
     assert (await record.outbox())[-1] == ("default", "low", (low,))
 
 
+async def test_nothing_of_a_paused_lane_is_offered_again_until_it_is_resumed(record: Record) -> None:
+    (waiting,) = await record.accepted(new_job())
+    await record.offer_at(waiting, PAST)
+    await record.lanes.pause_lane("default", "as asked", "key")
+    for newest in (None, PAST + timedelta(seconds=61)):
+        assert await record.keeper.offer_lost({QUEUE: newest}, 10) == 0
+    await record.lanes.resume_lane("default")
+    assert await record.keeper.offer_lost({QUEUE: None}, 10) == 1
+
+
 async def test_a_claim_that_is_still_to_come_by_a_clock_that_went_back_says_nothing_of_lost_messages(
     record: Record,
 ) -> None:

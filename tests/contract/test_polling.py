@@ -24,6 +24,16 @@ async def test_the_oldest_jobs_of_a_lane_are_claimed_by_weight(record: Record) -
     assert await record.jobs.pull("default", 10, KINDS, NO_TURNS) == []
 
 
+async def test_nothing_of_a_paused_lane_is_claimed_until_it_is_resumed(record: Record) -> None:
+    waiting, late, elsewhere = await record.accepted(new_job(), new_job(deadline_s=60), new_job(lane="heavy"))
+    await record.change(late, {"deadline": PAST})
+    await record.lanes.pause_lane("default", "as asked", "key")
+    assert await record.jobs.pull("default", 10, KINDS, NO_TURNS) == []
+    assert [job.id for job in await record.jobs.pull("heavy", 10, KINDS, NO_TURNS)] == [elsewhere]
+    await record.lanes.resume_lane("default")
+    assert {job.id for job in await record.jobs.pull("default", 10, KINDS, NO_TURNS)} == {waiting, late}
+
+
 async def test_turns_that_a_priority_has_had_count(record: Record) -> None:
     low, normal = await record.accepted(new_job(priority="low"), new_job())
     (first,) = await record.jobs.pull("default", 1, KINDS, NO_TURNS | {"normal": 4})

@@ -146,7 +146,7 @@ class FakeKeeperStore(FakeRecord):
 
     def _is_lost(self, job: Job, newest: Mapping[tuple[str, str], datetime | None]) -> bool:
         queue = (job.lane, job.priority)
-        if queue not in newest or not self.is_known(job, self.served):
+        if queue not in newest or not self.is_known(job, self.served) or job.lane in self.pauses:
             return False
         mark = newest[queue]
         if mark is not None and mark > self.now:

@@ -14,6 +14,7 @@ from sluice.core.job import TERMINAL, Accepted, IdempotencyKeyUse, Job, JobState
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import DEADLINE_PASSED, Transition
 from sluice.core.ports import JobVersion, KnownVersion, Settled
+from sluice.core.queue_stats import LanePause
 from tests.support.make_jobs import AT
 
 LONGEST_CLAIMED, SHORT_RESULT, MOST_RESULTS = 65_536, 16_384, 4 << 20
@@ -33,6 +34,7 @@ class FakeRecord:
         self.lease = uuid4()
         self.offered: dict[str, datetime] = {}
         self.served = {"demo.sum": 1, "demo.sleep": 1}
+        self.pauses: dict[str, LanePause] = {}
         self.handler_versions: dict[str, int] = {}
         self.now = AT
         self.away: bool | Exception = False
@@ -129,8 +131,10 @@ class FakeRecord:
     async def pull(
         self, lane: str, limit: int, kinds: Mapping[str, int], turns: Mapping[str, int]
     ) -> list[Job]:
-        """The oldest queued jobs of these kinds, in turns; the overdue fail."""
+        """The oldest queued jobs of these kinds, in turns; the overdue fail. Nothing of a lane that is paused."""
         self.check()
+        if lane in self.pauses:
+            return []
         mine = [job for job in self.jobs.values() if job.lane == lane and self.is_known(job, kinds)]
         waiting = sorted(filter(_is_queued, mine), key=self.offered_until)
         rounds: list[tuple[int, int, Job]] = []

@@ -40,7 +40,9 @@ class FakeCache:
         self.announced: list[dict[str, int]] = []
         self.statistics: bytes | None = None
         self.away: bool | Exception = False
-        self._listeners: dict[str, list[Callable[[Any], None]]] = {"wake": [], "stop": [], "gone": []}
+        self._listeners: dict[str, list[Callable[[Any], None]]] = {
+            topic: [] for topic in ("wake", "stop", "gone", "pauses")
+        }
 
     async def get(self, ids: Sequence[str]) -> list[Document | None]:
         """Finished documents, in the order of the ids, as many as may be read at once."""
@@ -92,6 +94,11 @@ class FakeCache:
         if not self.away:
             self._tell("stop", job_id)
 
+    async def announce_pauses(self) -> None:
+        """Tell the listeners."""
+        if not self.away:
+            self._tell("pauses", None)
+
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Be told until cancelled."""
         await self._listen("wake", on_wake)
@@ -103,6 +110,16 @@ class FakeCache:
     async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
         """Be told of deletions until cancelled."""
         await self._listen("gone", on_gone)
+
+    @property
+    def hears_pauses(self) -> bool:
+        """Whether anybody is told of pauses."""
+        return bool(self._listeners["pauses"])
+
+    async def listen_pauses(self, on_change: Callable[[], None]) -> None:
+        """Be told of pauses until cancelled."""
+        on_change()
+        await self._listen("pauses", lambda _: on_change())
 
     @property
     def listening(self) -> bool:

@@ -97,4 +97,6 @@ class PostgresKeeperStore(Store):
 
     async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
         rows = [dict(row) for row in await self.ask("count_lanes", lanes, most)]
-        return {row.pop("lane"): LaneCount(tenants=orjson.loads(row.pop("tenants")), **row) for row in rows}
+        for row in rows:
+            row |= {name: orjson.loads(row[name] or "null") for name in ("tenants", "paused")}
+        return {row.pop("lane"): LaneCount(**row) for row in rows}

@@ -84,6 +84,11 @@ class RedisDocumentCache:
         with suppress(ServerAway):
             await self._redis.run("PUBLISH", channel("stop"), job_id)
 
+    async def announce_pauses(self) -> None:
+        """Tell the consumers that a lane was paused or resumed; without Redis they look by themselves."""
+        with suppress(ServerAway):
+            await self._redis.run("PUBLISH", channel("pauses"), "changed")
+
     async def call_workers(self, lane: str) -> None:
         """Tell the consumers that there is work in this lane, if there is no RabbitMQ to do so. Raises ServerAway."""
         await self._redis.run("PUBLISH", channel("call"), lane)

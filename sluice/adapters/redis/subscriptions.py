@@ -59,6 +59,15 @@ class RedisSubscriptions:
 
         await self._listen("gone", receive)
 
+    @property
+    def hears_pauses(self) -> bool:
+        """Whether pauses of lanes are heard of."""
+        return "pauses" in self._subscribed
+
+    async def listen_pauses(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` when a lane was paused or resumed, and when that may have been missed, for ever."""
+        await self._listen("pauses", lambda _: on_change())
+
     async def listen_calls(self, on_call: Callable[[str], None]) -> None:
         """Call `on_call` with lanes that have work, for ever; with an empty one if some may have been missed."""
         await self._listen("call", lambda message: on_call(message.decode()))

@@ -9,10 +9,12 @@ from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
 from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
+from sluice.core.ports.lane_store import LaneStore
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.schedule_store import ScheduleStore
+from sluice.core.ports.situation_store import SituationStore
 from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
 from sluice.core.ports.subscriptions import Subscriptions, Wake
@@ -32,6 +34,7 @@ __all__ = [
     "JobVersion",
     "KeeperStore",
     "KnownVersion",
+    "LaneStore",
     "LeaseStore",
     "ListingStore",
     "Look",
@@ -40,6 +43,7 @@ __all__ = [
     "Result",
     "ScheduleStore",
     "Settled",
+    "SituationStore",
     "StatisticsBoard",
     "StatisticsStore",
     "Subscriptions",

@@ -38,3 +38,6 @@ class DocumentCache(Protocol):
 
     async def ask_stop(self, job_id: str) -> None:
         """Tell the consumers that a cancel was requested, so that the one that runs the job beats at once."""
+
+    async def announce_pauses(self) -> None:
+        """Tell the consumers that a lane was paused or resumed, so that they look into the record at once."""

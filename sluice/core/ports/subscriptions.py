@@ -28,3 +28,10 @@ class Subscriptions(Protocol):
 
     async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
         """Call `on_gone` with the ids of deleted jobs."""
+
+    @property
+    def hears_pauses(self) -> bool:
+        """Whether `listen_pauses` hears of all that is announced from now on."""
+
+    async def listen_pauses(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` when a lane was paused or resumed, and when that may have been missed."""

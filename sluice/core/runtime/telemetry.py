@@ -45,6 +45,8 @@ class Event(StrEnum):
     DROPPED = "outbox_rows_dropped"
     FIRED = "schedules_fired"
     PRUNED = "jobs_pruned"
+    LANE_PAUSED = "lane_pauses"
+    LANE_RESUMED = "lane_resumes"
     DEAD_LETTER = "dead_letters"
     ANNOUNCE_FAILED = "announcements_failed"
     CACHE_MISMATCH = "cache_identity_mismatch"

@@ -266,6 +266,9 @@ async def test_a_job_that_somebody_serves_may_wait_for_long(
     await record.change(jobs["queued"], f"offered_until = {LONG_AGO}")
     assert set(await found(verifier, record.sql)) == {"unserved_jobs"}, "nobody was to offer it again"
     await record.change(jobs["queued"], "offered_until = now() + interval '1 hour'")
+    await record.sql.execute("insert into lanes (name, paused_at) select lane, now() from jobs limit 1")
+    assert await found(verifier, record.sql) == {}, "it waits for an operator"
+    await record.sql.execute("delete from lanes")
     verifier._patience_s = 86_400  # its consumer may be back in a moment
     assert await found(verifier, record.sql) == {}
 

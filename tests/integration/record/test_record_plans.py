@@ -220,6 +220,14 @@ async def test_a_poll_does_not_read_what_it_may_not_run(
         assert await rows_read(record, name, *values) < alone[name] + 100
 
 
+async def test_an_explanation_reads_no_more_of_a_backlog_than_it_counts(record: Record) -> None:
+    await record.sql.execute("; ".join(f"set {key} = '{value}'" for key, value in SETTINGS.items()))
+    await record.sql.execute("vacuum analyze jobs")
+    (job_id,) = await record.accepted(*new_jobs(1, priority="high"))
+    await record.sql.execute(OTHERS, "demo.sum", 1, "default")
+    assert 1_000 <= await rows_read(record, "find_situation", "acme", job_id, 1_000, 50) < 1_050
+
+
 async def test_a_look_for_the_jobs_of_the_dead_reads_nothing_that_is_scheduled(record: Record) -> None:
     await record.accepted(*new_jobs(10))
     await record.sql.execute(DUE, 9)

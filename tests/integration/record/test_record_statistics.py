@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
 from sluice.core.queue_stats import LaneCount, LaneWork, Times, write_works
 from tests.integration.record.record_fixture import KINDS, Record
@@ -23,6 +24,15 @@ async def test_lanes_are_counted_with_their_tenants_and_the_age_of_the_oldest(re
     assert (default.queued, default.running, default.tenants) == (6, 1, {"acme": 4, "other": 2})
     assert 50 <= default.oldest_queued_s < 170
     assert 50 <= default.oldest_undispatched_s < 170
+
+
+async def test_a_paused_lane_says_so_with_its_reason(record: Record) -> None:
+    store = PostgresLaneStore(record.database, 5)
+    pause = await store.pause_lane("heavy", 'the "disk" is full', "a-key")
+    counts = await record.keeper.count(["default", "heavy"], 100)
+    assert (counts["default"].paused, counts["heavy"].paused) == (None, pause)
+    await store.resume_lane("heavy")
+    assert (await record.keeper.count(["heavy"], 100))["heavy"].paused is None
 
 
 async def test_what_rabbitmq_has_confirmed_is_not_undispatched(record: Record) -> None:

@@ -51,6 +51,15 @@ async def test_jobs_in_a_lane_that_is_not_configured_are_reported_while_nobody_s
     assert await found(record) == []
 
 
+async def test_what_waits_in_a_paused_lane_waits_for_an_operator(record: Record) -> None:
+    await record.accepted(*new_jobs(2, lane="gone"))
+    await a_while_passes(record)
+    await record.sql.execute("insert into lanes (name, paused_at) values ('gone', now())")
+    assert await found(record) == []
+    await record.sql.execute("delete from lanes")
+    assert await found(record) == [GONE]
+
+
 async def test_versions_that_nobody_serves_are_reported_after_a_while_until_somebody_does(
     record: Record,
 ) -> None:

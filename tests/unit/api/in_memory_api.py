@@ -11,17 +11,20 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.error_groups.error_groups import ErrorGroups
+from api.explanation.explaining import Explaining
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
+from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
 from api.keys.api_key import hash_secret, make_key, parse_key
 from api.keys.keyring import Keyring
+from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.changes import Changes
@@ -29,6 +32,7 @@ from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.metrics import Metrics
+from sluice.core.count_lanes import CountLanes
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -38,9 +42,11 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
-from tests.support.fake_control_store import FakeControlStore
+from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_schedule_store import FakeScheduleStore
+from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
@@ -82,8 +88,10 @@ class Clock:
         return self.now
 
 
-class Record(FakeControlStore, FakeApiKeyStore):
-    """Jobs and keys in memory."""
+class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
+    """Jobs, keys and pauses in memory; `broker_up` tells whether RabbitMQ answers."""
+
+    broker_up = True
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -157,6 +165,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
+    counts = CountLanes(record, cache, ["default", "heavy"], clock)
     return ApiState(
         settings=chosen,
         registry=registry,
@@ -172,5 +181,11 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         error_groups=ErrorGroups(listed),
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        counts=counts,
+        lanes=LaneControl(["default", "heavy"], record, cache, counts, events),
+        forecast=Forecast(counts, lambda: record.now.timestamp()),
+        explaining=Explaining(
+            record, lookup, counts, lambda: record.broker_up, lambda: record.now.timestamp()
+        ),
         advisor=advisor,
     )

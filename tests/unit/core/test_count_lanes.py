@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,9 +16,10 @@ from sluice.core.count_lanes import (
     CountLanes,
 )
 from sluice.core.errors import TryAgain
-from sluice.core.lane_gauges import show_lane_gauges
+from sluice.core.lane_gauges import describe_pauses, show_lane_gauges
 from sluice.core.queue_stats import (
     LaneCount,
+    LanePause,
     LaneStatistics,
     LaneWork,
     Works,
@@ -38,6 +40,7 @@ class Record:
     def __init__(self, clock: Clock) -> None:
         self.clock, self.takes_s, self.older_s = clock, 0.01, 0
         self.error: Exception | None = None
+        self.paused: LanePause | None = None
         self.asked: list[tuple[Sequence[str], int]] = []
 
     async def list_work(self, silent_s: float) -> list[Works]:
@@ -48,7 +51,8 @@ class Record:
         self.clock.now += self.takes_s
         if self.error:
             raise self.error
-        return {"default": COUNT.model_copy(update={"oldest_queued_s": COUNT.oldest_queued_s + self.older_s})}
+        changes = {"oldest_queued_s": COUNT.oldest_queued_s + self.older_s, "paused": self.paused}
+        return {"default": COUNT.model_copy(update=changes)}
 
 
 class Scene:
@@ -96,10 +100,33 @@ async def test_lanes_are_shown_with_what_each_figure_is() -> None:
         'sluice_running_jobs{lane="default"} 2.0',
         'sluice_lane_slots{lane="default"} 8.0',
         'sluice_oldest_queued_seconds{lane="default"} 7.0',
+        'sluice_lane_paused{lane="default"} 0.0',
         "sluice_oldest_undispatched_seconds 3.0",
         "# HELP sluice_lane_slots slots of all living consumers that serve the lane; 0 if none does, by lane",
     ):
         assert line in shown
+
+
+PAUSE = LanePause(since=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), reason="the disk is full", by="a-key")
+
+
+async def test_a_paused_lane_is_shown_by_every_process() -> None:
+    scene, other, metrics = Scene(), Scene(), Metrics()
+    other.board = scene.board
+    other.duty = CountLanes(other.record, scene.board, ["default"], other.clock)
+    scene.record.paused = PAUSE
+    await scene.duty.once()
+    assert await other.duty.read_board()
+    show_lane_gauges(metrics, other.duty)
+    assert 'sluice_lane_paused{lane="default"} 1.0' in metrics.render()[1].decode()
+
+
+def test_pauses_are_described_in_a_line() -> None:
+    assert describe_pauses({}) == describe_pauses({"heavy": None}) == "none"
+    both = describe_pauses({"default": PAUSE, "heavy": PAUSE})
+    assert both == "; ".join(
+        f"{lane}, since 2026-01-02 03:04:05 UTC: the disk is full" for lane in ("default", "heavy")
+    )
 
 
 async def test_without_redis_it_shows_what_it_has_counted_itself() -> None:

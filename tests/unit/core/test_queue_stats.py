@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from sluice.core.errors import Malformed
 from sluice.core.queue_stats import (
     LaneCount,
+    LanePause,
     LaneStatistics,
     LaneWork,
     Times,
@@ -19,6 +22,7 @@ from sluice.core.queue_stats import (
 )
 
 COUNT = LaneCount(queued=40, running=2, oldest_queued_s=7, oldest_undispatched_s=1, tenants={"acme": 40})
+PAUSE = LanePause(since=datetime(2026, 1, 2, tzinfo=UTC), reason="as asked", by="key")
 SECOND = Times(runs=10, mean_s=1, p50_s=1, p90_s=1)
 
 
@@ -64,8 +68,8 @@ def test_a_new_job_waits_for_those_before_it() -> None:
     assert statistics(slots=1).wait_s == 40
 
 
-@pytest.mark.parametrize("unknown", [{"slots": 0}, {"times": None}])
-def test_where_slots_or_times_are_not_known_the_oldest_says_how_long_it_takes(
+@pytest.mark.parametrize("unknown", [{"slots": 0}, {"times": None}, {"paused": PAUSE}])
+def test_where_slots_or_times_are_not_known_or_it_is_paused_the_oldest_says_how_long_it_takes(
     unknown: dict[str, object],
 ) -> None:
     assert statistics(**unknown).wait_s == 7

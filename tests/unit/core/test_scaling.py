@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import ceil
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.core.queue_stats import LaneStatistics, Times
+from sluice.core.queue_stats import LanePause, LaneStatistics, Times
 from sluice.core.scaling import add_lanes, wanted_consumers
 
 
@@ -64,6 +65,13 @@ def test_while_nobody_knows_how_long_a_run_takes_each_job_gets_a_slot() -> None:
 def test_while_no_consumer_lives_one_is_expected_to_have_the_usual_slots() -> None:
     assert wanted_consumers(lane(queued=20, slots=0, consumers=0, mean_s=None), 30, 16) == 2
     assert wanted_consumers(lane(slots=0, consumers=0), 30, 16) == 0
+
+
+def test_for_what_waits_in_a_paused_lane_nobody_is_wanted() -> None:
+    pause = LanePause(since=datetime(2026, 1, 2, tzinfo=UTC), reason="as asked", by="key")
+    paused = lane(queued=20, running=5, mean_s=None).model_copy(update={"paused": pause})
+    assert wanted_consumers(paused, 30, 1) == 2
+    assert add_lanes([(paused, 1)], 30).queued == 20
 
 
 def test_an_error_of_a_float_wants_no_consumer_more() -> None:

@@ -57,7 +57,14 @@ class Inside:
 def fast_path(app: AsgiApp, state: ApiState) -> FastPath:
     """The fast path before this application."""
     return FastPath(
-        app, state.keyring, state.submission, state.lookup, state.advisor, state.limits, state.held
+        app,
+        state.keyring,
+        state.submission,
+        state.lookup,
+        state.forecast,
+        state.advisor,
+        state.limits,
+        state.held,
     )
 
 

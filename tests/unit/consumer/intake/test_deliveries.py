@@ -102,7 +102,7 @@ async def test_a_closed_lane_offers_again_what_only_it_knows(
     delivery = consumer.bring(*[consumer.job("shut") for _ in range(4)], *waiting)
     await until(lambda: len(AT_WORK) == 4)
     source = FakeDeliverySource(consumer.intake.deliver)
-    pauses = asyncio.create_task(consumer.intake.watch(source))
+    pauses = asyncio.create_task(consumer.intake.pause(source).watch())
     await until(lambda: delivery.acknowledged)
     pauses.cancel()
     consumer.script["offer_ids"].extend([refused()] * failures)

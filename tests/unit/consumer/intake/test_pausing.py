@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from consumer.intake.lane_buffer import LaneBuffer
 from consumer.intake.pausing import FAST_FROM, LanePauses
 from consumer.lane_slots import LaneSlots
@@ -11,6 +13,12 @@ from sluice.core.lanes import PRIORITIES, Lane
 from sluice.core.ports import Delivery
 from tests.support.fake_delivery_source import FakeDeliverySource
 from tests.unit.consumer.make_deliveries import FakeDelivery, job_ids
+
+
+@pytest.fixture
+async def lane_of_two() -> PausedLane:
+    """A lane with two slots."""
+    return PausedLane(slots=2)
 
 
 class PausedLane:
@@ -225,6 +233,95 @@ async def test_a_lane_that_is_no_longer_full_is_no_longer_slow() -> None:
     await lane.slow(job_ids(1))
     await lane.end()
     await lane.become_fast()
+
+
+async def test_a_halted_lane_takes_nothing_and_what_waited_goes_to_its_queue(lane_of_two: PausedLane) -> None:
+    lane = lane_of_two
+    first, second, third, fourth = ([each] for each in job_ids(4))
+    await lane.publish(first, second, third)
+    assert lane.begun == [*first, *second]
+    await lane.pauses.halt(True)
+    await lane.publish(fourth)
+    await lane.end(2)
+    assert lane.begun == [*first, *second]  # although its slots are free
+    assert (lane.source.paused, lane.source.in_hand, lane.source.returns) == (True, [], 1)
+
+
+async def test_a_halted_lane_stays_so_whatever_is_judged_of_its_speed(lane_of_two: PausedLane) -> None:
+    lane = lane_of_two
+    await lane.publish(*([each] for each in job_ids(4)))
+    await lane.pauses.look()  # full and slow
+    await lane.pauses.halt(True)
+    for _ in range(3):
+        await lane.pauses.look()
+        await lane.end(lane.slots.busy)
+    assert (len(lane.begun), lane.source.in_hand, lane.source.returns) == (2, [], 2)
+    assert lane.source.paused
+    await lane.pauses.halt(False)
+    await _turns()
+    assert sorted(lane.begun) == job_ids(4)
+
+
+async def test_a_lane_that_goes_on_is_pushed_again_and_paused_as_before_when_it_is_full_and_slow(
+    lane_of_two: PausedLane,
+) -> None:
+    lane = lane_of_two
+    await lane.pauses.halt(True)
+    await lane.publish(*([each] for each in job_ids(3)))
+    assert lane.begun == []
+    await lane.pauses.halt(False)
+    await _turns()
+    assert (lane.source.paused, len(lane.begun)) == (False, 2)
+    await lane.pauses.look()
+    assert lane.source.paused
+
+
+async def test_the_rest_of_a_message_that_was_begun_waits_until_the_lane_goes_on(
+    lane_of_two: PausedLane,
+) -> None:
+    lane = lane_of_two
+    await lane.publish(job_ids(4))
+    await lane.pauses.halt(True)
+    await lane.end(2)
+    assert (lane.begun, lane.source.in_hand) == (job_ids(2), [])
+    await lane.pauses.halt(False)
+    await _turns()
+    assert lane.begun == job_ids(4)
+
+
+async def test_a_message_that_is_being_fetched_when_its_lane_is_halted_goes_back(
+    lane_of_two: PausedLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = lane_of_two
+    await lane.slow(*([each] for each in job_ids(2)))
+    fetch = lane.source.fetch
+
+    async def halted_meanwhile(priority: str) -> bool:
+        await lane.pauses.halt(True)
+        return await fetch(priority)
+
+    monkeypatch.setattr(lane.source, "fetch", halted_meanwhile)
+    await lane.publish(job_ids(1, start=9))
+    await lane.end()
+    assert len(lane.begun) == 2
+    for _ in range(2):
+        await lane.pauses.look()
+    assert (lane.source.in_hand, lane.source.returns) == ([], 1)
+
+
+async def test_a_halt_that_comes_while_nothing_was_to_be_fetched_is_not_undone(
+    lane_of_two: PausedLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = lane_of_two
+    await lane.slow(*([each] for each in job_ids(2)))
+
+    async def halted_meanwhile(priority: str) -> bool:
+        await lane.pauses.halt(True)
+        return False
+
+    monkeypatch.setattr(lane.source, "fetch", halted_meanwhile)
+    await lane.end()
+    assert lane.source.paused
 
 
 async def test_ids_that_rabbitmq_does_not_hold_are_named_when_the_lane_closes() -> None:

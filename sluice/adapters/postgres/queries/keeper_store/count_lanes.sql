@@ -1,4 +1,4 @@
--- Count what waits and runs in each lane, and for whom, by one partial index. What runs is among the oldest of its kind.
+-- Count what waits and runs in each lane, and for whom, by one partial index, and say which lanes are paused. What runs is among the oldest of its kind.
 -- $1: lanes; $2: the most jobs to count of each lane and priority, as many of each kind and version.
 with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, open as materialized (
     select lane, tenant, queued_at, state = 'queued' as waits
@@ -23,6 +23,8 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, op
 select lane, coalesce(queued, 0) as queued, coalesce(running, 0) as running,
        coalesce(extract(epoch from clock_timestamp() - oldest)::float8, 0) as oldest_queued_s,
        coalesce(extract(epoch from clock_timestamp() - undispatched)::float8, 0) as oldest_undispatched_s,
-       coalesce(tenants, '{}') as tenants
+       coalesce(tenants, '{}') as tenants,
+       case when paused_at is not null
+            then json_build_object('since', paused_at, 'reason', reason, 'by', paused_by)::text end as paused
 from unnest($1::text[]) as asked(lane)
-left join counted using (lane) left join told using (lane) left join undispatched using (lane)
+left join counted using (lane) left join told using (lane) left join undispatched using (lane) left join lanes on name = lane

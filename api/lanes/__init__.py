@@ -1,0 +1,1 @@
+"""Lanes: what waits and runs in each, and whether it is paused."""
