@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.backlog import POSTED_S, Backlog
+from api.events import routes as events
+from api.events.job_logs import JobLogs
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -123,6 +125,7 @@ def build_state(
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
     waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
+    logs = JobLogs(connections.control, connections.live_logs, lookup)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
     return ApiState(
@@ -131,17 +134,7 @@ def build_state(
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=Submission(
-            registry,
-            lanes,
-            settings.keep_s,
-            connections.jobs,
-            reuse,
-            publisher,
-            telemetry,
-            settings.admit_queue,
-            connections.clock,
-        ),
+        submission=_build_submission(settings, registry, connections, reuse, publisher, telemetry),
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
@@ -149,7 +142,29 @@ def build_state(
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
+        logs=logs,
         advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
+    telemetry: Telemetry,
+) -> Submission:
+    return Submission(
+        registry,
+        settings.all_lanes,
+        settings.keep_s,
+        connections.jobs,
+        reuse,
+        publisher,
+        telemetry,
+        settings.admit_queue,
+        connections.clock,
     )
 
 
@@ -182,7 +197,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, kinds):
+    for feature in (jobs, polls, events, schedules, listing, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.events.job_logs import JobLogs
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -38,4 +39,5 @@ class ApiState:
     listing: Listing
     bulk: Bulk
     polls: MultiPoll
+    logs: JobLogs
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -21,6 +21,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/jobs/{job_id}"): "read",
     ("GET", "/v1/jobs/{job_id}/result"): "read",
     ("GET", "/v1/jobs/{job_id}/attempts"): "read",
+    ("GET", "/v1/jobs/{job_id}/logs"): "read",
     ("POST", "/v1/jobs/{job_id}/cancel"): "submit",
     ("POST", "/v1/jobs/{job_id}/retry"): "submit",
     ("DELETE", "/v1/jobs/{job_id}"): "submit",

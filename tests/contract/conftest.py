@@ -27,6 +27,7 @@ from sluice.core.ports import (
     JobStore,
     KeeperStore,
     ListingStore,
+    LiveLogs,
     StatisticsBoard,
     Subscriptions,
 )
@@ -36,6 +37,7 @@ from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fakes import FakeCache
 from tests.support.leases import expire, new_owner
 from tests.support.make_jobs import new_job
@@ -178,6 +180,7 @@ class Cache(NamedTuple):
     documents: DocumentCache
     subscriptions: Subscriptions
     board: StatisticsBoard
+    live_logs: LiveLogs
     leave: Callable[[], object]
 
 
@@ -192,7 +195,12 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     """An empty one."""
     if servers is None:
         fake = FakeCache()
-        yield Cache(fake, fake, fake, lambda: setattr(fake, "away", True))
+        live = FakeLiveLogs()
+
+        def leave() -> None:
+            fake.away = live.away = True
+
+        yield Cache(fake, fake, fake, live, leave)
         return
     servers.up(servers.redis)
     async with redis.Redis.from_url(servers.redis.url) as client:
@@ -200,5 +208,5 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     identity = RecordIdentity()
     identity.learn("contract")
     real = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
-    yield Cache(real.cache, real.subscriptions, real.board, servers.redis.kill)
+    yield Cache(real.cache, real.subscriptions, real.board, real.live_logs, servers.redis.kill)
     await real.close()

@@ -9,6 +9,7 @@ from typing import Any
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
+from sluice.core.job_log import MOST_CLAIMS
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import Transition
 from sluice.core.owner import Owner, claim_holds_s
@@ -89,7 +90,9 @@ class PostgresJobStore(Store):
         return await self.ask_jobs("defer_unclaimed", ids, list(kinds), list(kinds.values()))
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
-        rows = await self.ask("settle", *zip(*transitions, strict=True))
+        *columns, logs = zip(*transitions, strict=True)
+        lines = [log and log.lines for log in logs]
+        rows = await self.ask("settle", *columns, lines, [log and log.first for log in logs], MOST_CLAIMS)
         return [Settled._make(row) for row in rows]
 
     async def pull(

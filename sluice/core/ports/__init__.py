@@ -11,6 +11,7 @@ from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Sett
 from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
+from sluice.core.ports.live_logs import LiveLines, LiveLogs
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.statistics_board import StatisticsBoard
@@ -34,6 +35,8 @@ __all__ = [
     "KnownVersion",
     "LeaseStore",
     "ListingStore",
+    "LiveLines",
+    "LiveLogs",
     "Look",
     "MessagePublisher",
     "OnDelivery",

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.events.job_logs import JobLogs
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -39,6 +40,7 @@ from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fakes import FakeCache
 
@@ -122,6 +124,7 @@ class InMemoryApi:
     metrics: Metrics
     key: str
     headers: dict[str, str] = field(default_factory=dict)
+    live_logs: FakeLiveLogs = field(default_factory=FakeLiveLogs)
 
     def as_tenant(self, tenant: str, *scopes: str) -> dict[str, str]:
         """Headers with a new key of this tenant."""
@@ -144,7 +147,13 @@ def settings(**more: Any) -> Settings:
     return Settings(**given)
 
 
-def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
+def build_state(
+    record: Record,
+    chosen: Settings,
+    clock: Clock,
+    cache: FakeCache | None = None,
+    live_logs: FakeLiveLogs | None = None,
+) -> ApiState:
     """Make the parts of an api over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
@@ -154,6 +163,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
+    logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(
@@ -170,5 +180,6 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        logs=logs,
         advisor=advisor,
     )

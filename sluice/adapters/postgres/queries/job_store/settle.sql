@@ -2,14 +2,14 @@
 -- may have raised the fence again. What does not come back was refused as stale, or is locked by somebody else.
 -- A requested cancel turns every ending into `cancelled`. Of attempts that do not count, which may be any number, those of the
 -- last 100 claims are kept.
--- $1..$12: ids, fences, owners, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, and the
--- fingerprints of errors that are final.
+-- $1..$14: ids, fences, owners, states, outcomes, results, errors, tracebacks, delays in seconds, uncounted, solo crashes, the
+-- fingerprints of errors that are final, what was logged, and the number of the first line of that; $15: of how many claims such is kept.
 with held as materialized (
     select id, fence, owner from jobs where id = any($1::uuid[]) and state = 'running' order by id for update skip locked
 ), ended as materialized (
     select t.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[],
-                           $9::float8[], $10::int[], $11::int[], $12::text[])
-        as t(id, fence, owner, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint)
+                           $9::float8[], $10::int[], $11::int[], $12::text[], $13::bytea[], $14::int[])
+        as t(id, fence, owner, state, outcome, result, error, traceback, delay_s, uncounted, solo_crash, error_fingerprint, lines, first)
     join held using (id, fence, owner)
 ), changed as (
     update jobs
@@ -41,5 +41,13 @@ with held as materialized (
     delete from attempts using ended
     where ended.outcome in ('postponed', 'released') and attempts.job_id = ended.id and attempts.fence <= ended.fence - 100
       and attempts.outcome in ('postponed', 'released')
+), logged as (
+    insert into logs (job_id, fence, first, lines)
+    select id, ended.fence, first, lines from ended join changed using (id)
+    where lines is not null
+    on conflict do nothing
+), overwritten as (
+    delete from logs using ended
+    where ended.lines is not null and logs.job_id = ended.id and logs.fence <= ended.fence - $15::int
 ), :sent
 select id::text, fence, owner, state, version, finished_at from changed
