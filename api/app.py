@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from api.backlog import POSTED_S, Backlog
 from api.events import routes as events
+from api.events.feed import Feed
 from api.events.job_logs import JobLogs
 from api.http import docs_page
 from api.http.asgi import AsgiApp
@@ -63,6 +64,7 @@ from sluice.core.errors import Invalid
 from sluice.core.lane_gauges import show_clock, show_lane_gauges
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
+from sluice.core.ports import Wake
 from sluice.core.registry import Registry, check_lanes
 from sluice.core.retention import shortest_kept_s
 from sluice.core.runtime.record_clock import RecordClock
@@ -143,6 +145,7 @@ def build_state(
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         logs=logs,
+        feed=Feed(connections.jobs, logs, settings.event_streams, lambda: waiting.ask_again_s),
         advisor=advisor,
     )
 
@@ -218,9 +221,16 @@ def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float)
 
 
 def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
-    """Start listening for changed jobs, deleted jobs and the statistics of lanes."""
+    """Start listening for changed jobs, their lines, deleted jobs and the statistics of lanes."""
     subscriptions, tasks = connections.subscriptions, TaskSet[None]()
-    tasks.keep(partial(subscriptions.listen, state.waiting.wake), "wake-ups")
+
+    def wake(wakes: Mapping[str, Wake]) -> None:
+        state.waiting.wake(wakes)
+        state.feed.wake(wakes)
+
+    tasks.keep(partial(subscriptions.listen, wake), "wake-ups")
+    tasks.keep(state.feed.follow, "events")
+    tasks.keep(partial(state.feed.follow_lines, connections.live_logs.listen), "lines")
     tasks.keep(partial(subscriptions.listen_gone, state.lookup.memory.forget), "gone")
     tasks.keep(partial(state.advisor.follow, connections.board), "lane-statistics")
     return tasks
@@ -240,6 +250,7 @@ def _follow_backlog(
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:
     show_clock(metrics, clock)
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
+    metrics.gauge("event_streams", "Streams of events that clients follow", lambda: len(state.feed))
     metrics.gauge(
         "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)
     )

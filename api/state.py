@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.events.feed import Feed
 from api.events.job_logs import JobLogs
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
@@ -40,4 +41,5 @@ class ApiState:
     bulk: Bulk
     polls: MultiPoll
     logs: JobLogs
+    feed: Feed
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

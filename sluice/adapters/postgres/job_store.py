@@ -61,6 +61,9 @@ class PostgresJobStore(Store):
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         return {job.id: job for job in await self.ask_jobs("find_jobs", ids, budget_s=self._read_s)}
 
+    async def look_at(self, ids: Sequence[str]) -> dict[str, Job]:
+        return {job.id: job for job in await self.ask_jobs("look_at", ids, budget_s=self._read_s)}
+
     async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
         tenants, ids, versions = zip(*known, strict=True)
         rows = await self.ask("find_changed", ids, versions, tenants, budget_s=self._read_s)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.events.feed import Feed
 from api.events.job_logs import JobLogs
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
@@ -164,6 +165,7 @@ def build_state(
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
+    feed = Feed(record, logs, 10, lambda: 60, beat_s=0.2)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
     return ApiState(
@@ -181,5 +183,6 @@ def build_state(
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         logs=logs,
+        feed=feed,
         advisor=advisor,
     )
