@@ -94,8 +94,11 @@ class PostgresJobStore(Store):
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         *columns, logs = zip(*transitions, strict=True)
-        lines = [log and log.lines for log in logs]
-        rows = await self.ask("settle", *columns, lines, [log and log.first for log in logs], MOST_CLAIMS)
+        if any(logs):
+            lines, first = [log and log.lines for log in logs], [log and log.first for log in logs]
+            rows = await self.ask("settle_logged", *columns, lines, first, MOST_CLAIMS)
+        else:
+            rows = await self.ask("settle", *columns)
         return [Settled._make(row) for row in rows]
 
     async def pull(

@@ -24,7 +24,7 @@ SHORT_WALKS = {
     ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"),
 }  # fmt: skip
 """Statements that walk along an index, and end after so many rows."""
-JOINED = {"settle", "store_progress", "rescue"}
+JOINED = {"settle", "settle_logged", "store_progress", "rescue"}
 """Statements that are given jobs with values for each. To name the ids once more would cost each job that ends a quarter more: they go
 by a key again as soon as a vacuum has seen the first rows."""
 DUE = """
