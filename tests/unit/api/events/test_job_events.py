@@ -269,10 +269,8 @@ async def test_a_client_that_has_the_end_is_told_not_to_come_again(job: Job, fol
     assert said(client) == ["succeeded"]
 
 
-async def test_many_streams_of_a_job_cost_one_read_of_each_change(
-    job: Job, follow: Follow, api: InMemoryApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api.state.feed, "_limit", 100)
+def counted_reads(api: InMemoryApi, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The ids of each read of what has changed."""
     reads: list[list[str]] = []
     look_at = api.record.look_at
 
@@ -281,6 +279,14 @@ async def test_many_streams_of_a_job_cost_one_read_of_each_change(
         return await look_at(ids)
 
     monkeypatch.setattr(api.record, "look_at", count)
+    return reads
+
+
+async def test_many_streams_of_a_job_cost_one_read_of_each_change(
+    job: Job, follow: Follow, api: InMemoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.state.feed, "_limit", 100)
+    reads = counted_reads(api, monkeypatch)
     async with asyncio.timeout(20), AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(follow(job.path)) for _ in range(50)]
         for client in clients:
@@ -298,7 +304,10 @@ async def test_many_streams_of_a_job_cost_one_read_of_each_change(
     assert len(api.state.feed) == 0
 
 
-async def test_jobs_that_nobody_listens_to_are_not_read(job: Job, follow: Follow, api: InMemoryApi) -> None:
+async def test_jobs_that_nobody_listens_to_are_not_read(
+    job: Job, follow: Follow, api: InMemoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = counted_reads(api, monkeypatch)
     other = Job(api, (await api.submit()).json()["id"])
     await other.run()
     async with follow(job.path) as client:
@@ -307,6 +316,7 @@ async def test_jobs_that_nobody_listens_to_are_not_read(job: Job, follow: Follow
         await job.run()
         await client.told(2)
     assert {each.data["id"] for each in client.events} == {job.id}
+    assert {each for ids in reads for each in ids} == {job.id}
     await job.succeed()
     assert api.state.feed._changed == {}
 
@@ -482,3 +492,31 @@ async def test_a_job_that_ends_while_a_stream_begins_is_told_with_all_its_lines(
         go_on.set()
         await client.ended()
     assert said(client) == ["running", "a", "succeeded"]
+
+
+async def test_a_line_that_comes_while_another_stream_begins_is_told_to_it_once(
+    job: Job, follow: Follow, api: InMemoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await job.run()
+    read, reached, go_on = api.state.logs.read, asyncio.Event(), asyncio.Event()
+
+    async def read_late(*arguments: Any, **more: Any) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await read(*arguments, **more)
+
+    async with follow(job.path) as first:
+        await first.told(1)
+        await job.log(lines(1, "a"))
+        await first.told(2)
+        await until(lambda: not api.state.feed._changed)
+        monkeypatch.setattr(api.state.logs, "read", read_late)
+        async with follow(job.path) as second:
+            await reached.wait()
+            await job.log(lines(1, "b", first=2), whole=lines(1, "a", "b"))
+            await first.told(3)
+            go_on.set()
+            await second.told(3)
+            await job.log(lines(1, "c", first=3), whole=lines(1, "a", "b", "c"))
+            await second.told(4)
+    assert said(second) == ["running", "a", "b", "c"]

@@ -50,18 +50,21 @@ async def test_every_job_of_the_tenant_is_followed(api: InMemoryApi, follow: Fol
 
 
 async def test_the_jobs_of_other_tenants_are_not(api: InMemoryApi, follow: Follow) -> None:
-    theirs = await a_job(api, **api.as_tenant("other", "submit"))
-    mine = await a_job(api)
-    async with follow(PATH) as client:
+    other = api.as_tenant("other", "submit", "read")
+    theirs, mine = await a_job(api, **other), await a_job(api)
+    async with follow(PATH) as client, follow(PATH, other) as stranger:
         await listening(api)
+        await until(lambda: len(api.state.feed) == 2)
         await theirs.run()
         await theirs.log(lines(1, "secret"), tenant="other")
         await theirs.succeed()
         await mine.run()
         await client.told(1)
+        await until(lambda: "end" in stranger.names)
         await until(lambda: not api.state.feed._changed)
     assert [each.data["id"] for each in client.events] == [mine.id]
     assert "secret" not in client.text
+    assert {each.data.get("id") or each.data["job_id"] for each in stranger.events} == {theirs.id}
 
 
 async def test_a_stream_that_was_interrupted_begins_with_a_reset(api: InMemoryApi, follow: Follow) -> None:
