@@ -20,11 +20,6 @@ class LogBlock(NamedTuple):
     first: int
     lines: bytes
 
-    @property
-    def is_cut(self) -> bool:
-        """True if the attempt had lines before these that are not kept."""
-        return self.first > 1
-
     def numbered(self) -> list[tuple[int, bytes]]:
         """List the lines with their numbers."""
         return list(enumerate(self.lines.split(b"\n"), self.first))

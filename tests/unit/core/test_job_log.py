@@ -29,10 +29,8 @@ def test_a_block_has_the_lines_behind_a_number(after: int, block: LogBlock | Non
     assert filled(b"a", b"b", b"c").block(7, after) == block
 
 
-def test_a_block_numbers_its_lines_and_says_whether_some_are_missing_before_it() -> None:
-    block = LogBlock(1, 4, b"x\ny")
-    assert block.numbered() == [(4, b"x"), (5, b"y")]
-    assert (block.is_cut, LogBlock(1, 1, b"x").is_cut) == (True, False)
+def test_a_block_numbers_its_lines() -> None:
+    assert LogBlock(1, 4, b"x\ny").numbered() == [(4, b"x"), (5, b"y")]
 
 
 def test_nothing_logged_is_no_block() -> None:
