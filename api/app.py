@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import fields
 from functools import partial
-from time import monotonic
 from typing import NamedTuple
 
 from fastapi import FastAPI
@@ -16,60 +15,41 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.backlog import POSTED_S, Backlog
+from api.backlog import Backlog
+from api.building import build_state
 from api.error_groups import routes as error_groups
-from api.error_groups.error_groups import ErrorGroups
+from api.events import routes as events
 from api.explanation import routes as explanation
-from api.explanation.explaining import Explaining
 from api.http import docs_page
 from api.http.asgi import AsgiApp
-from api.http.body import body_limits
 from api.http.cors import allow_origins
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
-from api.http.held_bytes import HeldBytes
 from api.http.no_route import is_written_out, show_http_error
 from api.http.openapi import Json, describe
 from api.http.prefix import behind_proxies
 from api.http.problems import problem
 from api.http.response import ReplyResponse
-from api.http.retry_after import RetryAfterAdvisor
 from api.http.schemas import query_flaws
 from api.http.traced_edge import TracedEdge
 from api.jobs import routes as jobs
-from api.jobs.control import Control
-from api.jobs.document_memory import DocumentMemory
 from api.jobs.fast_path import FastPath
-from api.jobs.forecast import Forecast
-from api.jobs.lookup import Lookup
-from api.jobs.result_reuse import ResultReuse
-from api.jobs.submit import Submission
-from api.jobs.wait import Waiting
-from api.keys.keyring import Keyring
 from api.kinds import routes as kinds
 from api.kinds.openapi import describe_kinds
 from api.lanes import routes as lane_routes
-from api.lanes.lane_control import LaneControl
 from api.listing import routes as listing
-from api.listing.bulk import Bulk
-from api.listing.listing import Listing
 from api.polls import routes as polls
-from api.polls.changes import Changes
-from api.polls.multi_poll import MultiPoll
 from api.scaling import Scaling
 from api.schedules import routes as schedules
-from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
-from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import Invalid, JobUnknown
 from sluice.core.lane_gauges import describe_pauses, show_clock, show_lane_gauges
-from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
+from sluice.core.ports import Wake
 from sluice.core.registry import Registry, check_lanes
-from sluice.core.retention import shortest_kept_s
 from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet
@@ -78,7 +58,6 @@ from sluice.core.runtime.tracing import Tracing
 from sluice.errors import SluiceError
 from sluice.handler import AnyHandler
 
-MIB = 1024 * 1024
 DRAIN_S = 4.0
 """Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
 
@@ -123,71 +102,6 @@ async def open_api(
         yield RunningApi(app, edge, state, connections.pings, connections.config_problems, scaling)
 
 
-def build_state(
-    settings: Settings, registry: Registry[AnyHandler], connections: Connections, telemetry: Telemetry
-) -> ApiState:
-    """Make every flow over these connections."""
-    lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
-    publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
-    memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
-    listing = Listing(connections.listing, pepper)
-    kept_s, advisor = shortest_kept_s(registry, settings.keep_s), RetryAfterAdvisor(connections.clock)
-    lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
-    reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
-    waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
-    counts = CountLanes(connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S)
-    connections.identity.follow(memory.clear)
-    connections.identity.follow(reuse.clear)
-    return ApiState(
-        settings=settings,
-        registry=registry,
-        limits=body_limits(registry, settings.body_timeout_s),
-        held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
-        keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=_build_submission(settings, registry, connections, reuse, publisher, telemetry),
-        lookup=lookup,
-        waiting=waiting,
-        control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
-        scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
-        listing=listing,
-        error_groups=ErrorGroups(connections.listing),
-        bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
-        polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
-        counts=counts,
-        lanes=LaneControl(lanes, connections.lanes, connections.cache, counts, telemetry),
-        explaining=Explaining(
-            connections.situations, lookup, counts, lambda: connections.broker.connected, connections.clock
-        ),
-        forecast=Forecast(counts, connections.clock),
-        advisor=advisor,
-    )
-
-
-def _build_submission(
-    settings: Settings,
-    registry: Registry[AnyHandler],
-    connections: Connections,
-    reuse: ResultReuse,
-    publisher: OutboxPublisher,
-    telemetry: Telemetry,
-) -> Submission:
-    lanes, store, clock = settings.all_lanes, connections.jobs, connections.clock
-    return Submission(
-        registry, lanes, settings.keep_s, store, reuse, publisher, telemetry, settings.admit_queue, clock
-    )
-
-
-def _build_polls(
-    connections: Connections,
-    lookup: Lookup,
-    waiting: Waiting,
-    advisor: RetryAfterAdvisor,
-    telemetry: Telemetry,
-) -> MultiPoll:
-    changes = Changes(connections.jobs, connections.cache, lookup, telemetry)
-    return MultiPoll(changes, waiting, advisor)
-
-
 def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None = None) -> EdgeMiddleware:
     """Wrap FastAPI in what answers before it; the last is outermost."""
     app: AsgiApp = create_app(state)
@@ -213,7 +127,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, explanation, schedules, listing, error_groups, lane_routes, kinds):
+    for feature in (jobs, polls, events, explanation, schedules, listing, error_groups, lane_routes, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(
@@ -234,9 +148,16 @@ def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float)
 
 
 def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
-    """Start listening for changed jobs, deleted jobs and the statistics of lanes."""
+    """Start listening for changed jobs, their lines, deleted jobs and the statistics of lanes."""
     subscriptions, tasks = connections.subscriptions, TaskSet[None]()
-    tasks.keep(partial(subscriptions.listen, state.waiting.wake), "wake-ups")
+
+    def wake(wakes: Mapping[str, Wake]) -> None:
+        state.waiting.wake(wakes)
+        state.feed.wake(wakes)
+
+    tasks.keep(partial(subscriptions.listen, wake), "wake-ups")
+    tasks.keep(state.feed.follow, "events")
+    tasks.keep(partial(state.feed.follow_lines, connections.live_logs.listen), "lines")
     tasks.keep(partial(subscriptions.listen_gone, state.lookup.memory.forget), "gone")
     tasks.keep(partial(state.advisor.follow, connections.board), "lane-statistics")
     return tasks
@@ -254,6 +175,7 @@ def _follow_backlog(
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:
     show_clock(metrics, clock)
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
+    metrics.gauge("event_streams", "Streams of events that clients follow", lambda: len(state.feed))
     metrics.gauge(
         "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)
     )

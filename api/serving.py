@@ -125,6 +125,7 @@ def _stop(server: Server, private: AdminApp, api: RunningApi, telemetry: Telemet
         return
     private.draining = api.edge.leaving = True
     api.state.waiting.release()
+    api.state.feed.release()
     telemetry.emit(Event.STOPPING)
     asyncio.get_running_loop().call_later(
         api.state.settings.lame_duck_s, setattr, server, "should_exit", True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from api.error_groups.error_groups import ErrorGroups
+from api.events.feed import Feed
+from api.events.job_logs import JobLogs
 from api.explanation.explaining import Explaining
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
@@ -48,4 +50,6 @@ class ApiState:
     lanes: LaneControl
     explaining: Explaining
     forecast: Forecast
+    logs: JobLogs
+    feed: Feed
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -12,6 +12,7 @@ from time import monotonic
 
 from sluice.core.catalogue import KindInfo
 from sluice.core.job import Job
+from sluice.core.job_log import JobLog
 from sluice.core.outcome import Released, TimedOut
 from sluice.core.runtime.tracing import SpanContext
 from sluice.errors import AttemptEnded
@@ -26,7 +27,7 @@ class Attempt:
     moment one was found (`waiting` is true until then). `time_limit_s` is the smaller of the kind's and the job's.
     `stopped` is why the work was told to end, if it was; that is then the ending, whatever the handler returns.
     A long input is not in the job: `read_input` reads it when a host is found.
-    `stored` is the progress that the record has. `cancel_reported` and `overdue_reported` note what the lease has told.
+    `stored` is the progress that the record has, `log` what the handler has logged for its client. `cancel_reported` and `overdue_reported` note what the lease has told.
     `span` is what names it in its trace, if it is traced. `traceparent` is what its handler sees; empty: there is no trace.
     """
 
@@ -37,6 +38,8 @@ class Attempt:
         "claim",
         "info",
         "job",
+        "log",
+        "on_line",
         "on_stop",
         "overdue_reported",
         "progress",
@@ -60,6 +63,8 @@ class Attempt:
         self.waiting = self.cancel_reported = self.overdue_reported = False
         self.progress: bytes | None = None
         self.stored: bytes | None = None
+        self.log: JobLog | None = None
+        self.on_line: Callable[[Attempt], object] | None = None
         self.stopped: AttemptEnded | None = None
         self.on_stop: Callable[[], object] | None = None
         self.span: SpanContext | None = None
@@ -102,6 +107,14 @@ class Attempt:
     def report(self, progress: bytes) -> None:
         """Keep the newest progress, as JSON, which the lease fetches."""
         self.progress = progress
+
+    def add_line(self, line: bytes) -> None:
+        """Add a line to what its client may read of this attempt."""
+        if self.log is None:
+            self.log = JobLog()
+        self.log.add(line)
+        if self.on_line is not None:
+            self.on_line(self)
 
     def begin(self, on_stop: Callable[[], object]) -> None:
         """Count the time limit from now: a host has it. `on_stop` is called to end the work."""

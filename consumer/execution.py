@@ -13,6 +13,7 @@ from consumer.announcer import Announcer
 from consumer.attempt import Attempt
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.live_lines import LiveLinesPoster
 from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
@@ -50,9 +51,11 @@ class Execution:
         settling: Settling,
         announcer: Announcer,
         inputs: LongInputs,
+        live_lines: LiveLinesPoster,
     ) -> None:
         self._kinds, self._hosts, self._lease, self._run_stats = kinds, hosts, lease, run_stats
         self._settling, self._announcer, self._inputs = settling, announcer, inputs
+        self._live_lines = live_lines
         self._rng = Random()  # noqa: S311  jitter
         self._held: dict[Claim, Attempt] = {}
         self._runs: TaskSet[None] = TaskSet()
@@ -103,6 +106,7 @@ class Execution:
 
     def _hold(self, job: Job) -> Attempt:
         attempt = Attempt(job, self._kinds[job.kind], self._inputs.read)
+        attempt.on_line = self._live_lines.add
         self._held[attempt.claim] = attempt
         self._lease.hold(attempt)
         queue = (job.lane, job.priority)
@@ -115,7 +119,7 @@ class Execution:
         try:
             ending = await self._perform(attempt, slots)
             self._lease.drop(attempt)  # it has kept its limits, however long the record takes
-            transition = self._judge(attempt, ending)
+            transition = _add_log(attempt, self._judge(attempt, ending))
             if self._settling.has_room:  # else results would gather that are not written
                 freed = True
                 slots.free()
@@ -124,6 +128,8 @@ class Execution:
             if not freed:
                 slots.free()
             del self._held[attempt.claim]
+            if attempt.log is not None:
+                self._live_lines.end(attempt)
 
     def _judge(self, attempt: Attempt, ending: Ending) -> Transition:
         try:
@@ -143,3 +149,8 @@ class Execution:
             return error
         finally:
             self._run_stats.add(slots.lane.name, attempt.job.kind, monotonic() - began)
+
+
+def _add_log(attempt: Attempt, ending: Transition) -> Transition:
+    """Add what the handler has logged: both are written by one statement."""
+    return ending if attempt.log is None else ending._replace(log=attempt.log.block(attempt.job.fence))

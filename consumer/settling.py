@@ -90,7 +90,8 @@ class Settling:
             except BadRow as error:
                 refusals += 1
                 if refusals >= MOST_REFUSALS:
-                    ending = failed(attempt.job, REFUSED._replace(detail=str(error)))
+                    refused = failed(attempt.job, REFUSED._replace(detail=str(error)))
+                    ending = refused._replace(log=ending.log)
             except TryAgain as error:
                 if tries % REPORTED == 0:
                     self._telemetry.emit(Event.DUTY_FAILED, duty="settle", why=str(error))
@@ -158,4 +159,5 @@ def _build_settled(job: Job, ending: Transition, settled: Settled) -> Job:
 
 
 def _size(ending: Transition) -> int:
-    return len(ending.result or b"") + len(ending.error or b"") + len(ending.traceback or "") + OVERHEAD
+    log = len(ending.log.lines) if ending.log else 0
+    return len(ending.result or b"") + len(ending.error or b"") + len(ending.traceback or "") + log + OVERHEAD

@@ -26,6 +26,7 @@ from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.timetable import KeeperPorts, Timetable
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.live_lines import LiveLinesPoster
 from consumer.long_inputs import LongInputs
 from consumer.lost_claims import LostClaims
 from consumer.run_stats import RunStats
@@ -158,6 +159,7 @@ class Consumer:
         self.announcer = Announcer(opened.jobs, opened.cache, telemetry)
         self.settling = Settling(opened.jobs, self.announcer, telemetry)
         self.run_stats = RunStats()
+        self.live_lines = LiveLinesPoster(opened.live_logs)
         self.lease = self._make_lease(settings, kinds.versions)
         opened.identity.follow(self.lease.reconnect)
         self.execution = self._make_execution(kinds)
@@ -193,7 +195,16 @@ class Consumer:
         if self.telemetry.tracing is not None:
             hosts = TracedRuns(hosts, self.telemetry.tracing, self._name_system)
         inputs = LongInputs(self.opened.jobs)
-        return Execution(kinds, hosts, self.lease, self.run_stats, self.settling, self.announcer, inputs)
+        return Execution(
+            kinds,
+            hosts,
+            self.lease,
+            self.run_stats,
+            self.settling,
+            self.announcer,
+            inputs,
+            self.live_lines,
+        )
 
     def _name_system(self) -> str:
         """Name what brings jobs at present."""

@@ -52,6 +52,7 @@ class Worker:
         await self._take_deliveries(consumer)
         consumer.lease.start()
         self._background.keep(consumer.hosts.keep, "hosts")
+        self._background.keep(consumer.live_lines.keep, "live-lines")
         await consumer.opened.broker.start()
         self._follow_operators(consumer)
         self._poll_while_rabbitmq_is_away(consumer)

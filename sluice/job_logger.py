@@ -6,6 +6,9 @@ import logging
 from collections.abc import Container, Mapping, MutableMapping
 from typing import Any
 
+LOGGER = "sluice.handler"
+"""What the logger of a job is called."""
+
 RECORD_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What a log record or its formatter sets: `logging` raises where a field is called so."""
 
@@ -14,7 +17,7 @@ class JobLogger(logging.LoggerAdapter[logging.Logger]):
     """Adds the fields of a job to the `extra` of the caller, whose names give way where both have one."""
 
     def __init__(self, job: Mapping[str, Any]) -> None:
-        logger = logging.getLogger("sluice.handler")
+        logger = logging.getLogger(LOGGER)
         logger.disabled = False  # a dictConfig() in the module of a handler disables every logger there was
         super().__init__(logger)
         self._job = job

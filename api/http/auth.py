@@ -25,6 +25,9 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/jobs/{job_id}/result"): "read",
     ("GET", "/v1/jobs/{job_id}/attempts"): "read",
     ("GET", "/v1/jobs/{job_id}/explain"): "read",
+    ("GET", "/v1/jobs/{job_id}/logs"): "read",
+    ("GET", "/v1/jobs/{job_id}/events"): "read",
+    ("GET", "/v1/events"): "read",
     ("POST", "/v1/jobs/{job_id}/cancel"): "submit",
     ("POST", "/v1/jobs/{job_id}/retry"): "submit",
     ("DELETE", "/v1/jobs/{job_id}"): "submit",
@@ -48,9 +51,12 @@ OPEN_PATHS = frozenset({"/", "/docs", "/docs/start.js", "/docs/assets", "/openap
 """What needs no key."""
 
 
-async def authenticate(request: Request, keyring: Keyring) -> Identity:
-    """Check the key of a request and its scope. Raises Unauthorized, Forbidden, ServerAway."""
-    identity = await keyring.check(header_values(request, b"authorization"))
+async def authenticate(request: Request, keyring: Keyring, for_s: float = 0.0) -> Identity:
+    """Check the key of a request, which goes on for so long until it is checked again, and its scope.
+
+    Raises Unauthorized, Forbidden, ServerAway.
+    """
+    identity = await keyring.check(header_values(request, b"authorization"), for_s)
     require(identity, request.method, request.scope["route"].path)
     return identity
 

@@ -24,6 +24,8 @@ ROUTE = "sluice.route"
 """Keys of the scope. The first two are set here; the fast path, which answers without FastAPI, sets ROUTE to the template."""
 WAITED_S = "sluice.waited"
 """Key of the scope: the seconds for which the request waited for its job, because its client has asked for it."""
+HEAD = "sluice.head"
+"""Key of the scope: the client asks for the head alone, so a stream has to end at once."""
 REFUSED = "sluice.refused"
 """Key of the scope's state, which is the same for all middleware: the status with which the server cut a request off."""
 
@@ -92,7 +94,7 @@ class EdgeMiddleware:
                     message["headers"].append(CLOSE)
             return send(message)
 
-        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
+        inner = dict(scope, method="GET") | {HEAD: True} if scope["method"] == "HEAD" else scope
         self._stats.in_flight += 1
         try:
             await self._app(inner, receive, answer)

@@ -14,6 +14,7 @@ from consumer.hosts.in_hand import InHand, Stopping
 from sluice.core.catalogue import KindInfo, from_wire
 from sluice.core.outcome import Ending
 from sluice.errors import StartRefused
+from sluice.host.client_line import is_for_client
 from sluice.host.current_job import JobRef
 from sluice.host.dumps import innermost_line
 from sluice.host.frames import Message
@@ -204,7 +205,10 @@ class Host:
         self._jobs.progress(number, progress)
 
     def _hear_log(self, *values: Any) -> None:
-        write(LogLine(*values))
+        line = LogLine(*values)
+        write(line)
+        if is_for_client(line):
+            self._jobs.add_line(line)
 
     def _hear_alive(self, *uses: Any) -> None:
         self._heard = monotonic()

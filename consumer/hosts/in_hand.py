@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from consumer.attempt import Attempt
 from sluice.core.outcome import ChildDied, Ending, Released
+from sluice.host.client_line import encode_line
 from sluice.host.current_job import JobRef
 from sluice.host.dumps import functions_that_block
 from sluice.host.ending import decode_ending
+from sluice.host.log_line import LogLine
 
 NUMBERS = count(1)
 AGAIN_S = 0.5
@@ -64,6 +66,8 @@ class InHand:
     def __init__(self, send: Callable[[tuple[Any, ...]], None], stopping: Stopping) -> None:
         self._send, self._stopping = send, stopping
         self._runs: dict[int, Run] = {}
+        self._attempts: dict[object, Attempt] = {}
+        """The newest attempt in hand of each job."""
         self._had = 0
 
     def __len__(self) -> int:
@@ -88,6 +92,7 @@ class InHand:
         self._had += 1
         number, loop = next(NUMBERS), asyncio.get_running_loop()
         run = self._runs[number] = Run(attempt, loop.create_future(), self._stopping.held_up_s())
+        self._attempts[attempt.job.id] = attempt
         attempt.begin(partial(self._ask, number))
         timer = loop.call_later(attempt.time_limit_s + self._stopping.grace_s, self._expire, number)
         self._send(_run_message(number, attempt))  # no name is left here that would hold the input
@@ -100,6 +105,8 @@ class InHand:
             timer.cancel()
             attempt.on_stop = None
             del self._runs[number]
+            if self._attempts.get(attempt.job.id) is attempt:
+                del self._attempts[attempt.job.id]
 
     def end(self, number: int, word: str, values: list[Any]) -> None:
         """Take in an ending that the host has sent. Raises ValueError if it is none."""
@@ -118,6 +125,12 @@ class InHand:
         run = self._runs.get(number)
         if run is not None:
             run.attempt.report(progress)
+
+    def add_line(self, line: LogLine) -> None:
+        """Take in a line that a client may read, if it names the attempt that it is of."""
+        attempt = self._attempts.get(line.fields.get("job_id"))
+        if attempt is not None and line.fields.get("attempt") == attempt.job.attempt:
+            attempt.add_line(encode_line(line))
 
     def lose(self, how: str, blamed: str | None) -> None:
         """End what is left, as the host is gone: `blamed` is the job that seems to have done it, if there is one.

@@ -28,6 +28,7 @@ from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.rabbitmq import Broker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
+from sluice.adapters.redis.live_logs import RedisLiveLogs
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
 from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
@@ -66,6 +67,7 @@ class Connections:
     cache: RedisDocumentCache
     subscriptions: RedisSubscriptions
     board: RedisStatisticsBoard
+    live_logs: RedisLiveLogs
     broker: Broker | NullBroker
     pings: Mapping[str, Ping]
     config_problems: ConfigProblems
@@ -151,6 +153,7 @@ def _connect_ports(
         cache=redis.cache,
         subscriptions=redis.subscriptions,
         board=redis.board,
+        live_logs=redis.live_logs,
         broker=broker,
         pings={
             "postgresql": postgres.ping,

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 
 import orjson
 
-from sluice.adapters.blanking import BLANK, blank_secrets, names_secret
 from sluice.adapters.log_stream import LogHandler, LogStream
 from sluice.core.runtime.loggers import log_through
 from sluice.core.runtime.telemetry import Event
+from sluice.host.blanking import BLANK, blank_secrets, names_secret
 from sluice.host.log_line import line_of
 from sluice.host.plain_value import Plain, cut
 from sluice.job_logger import RECORD_NAMES, free_name

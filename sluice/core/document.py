@@ -89,6 +89,13 @@ def show_under(prefix: str, document: Document) -> Document:
     return document._replace(body=body)
 
 
+def without_result(document: Document) -> bytes:
+    """Return the body as lists and events show it: without the result, which may be large."""
+    head = document.body[: document.result_start - len(_RESULT)]
+    rest = document.body[document.result_end :]
+    return head + (rest if document.result else rest.removeprefix(b"null"))
+
+
 def mark_coalesced(document: Document) -> Document:
     """Return the document of an unfinished job as one who shares it sees it, the same as `render(job, coalesced=True)`."""
     head = document.body[: document.result_start - len(_RESULT)]

@@ -14,6 +14,7 @@ import orjson
 
 from sluice.core.error_fingerprint import error_fingerprint
 from sluice.core.job import Job, JobState
+from sluice.core.job_log import LogBlock
 from sluice.error_text import MOST_TEXT
 
 EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
@@ -74,7 +75,7 @@ class Transition(NamedTuple):
 
     `uncounted` is 1 if the attempt is not counted; `solo_crash` is 1 if the job died alone in its process; `delay_s` is the
     wait before a scheduled job is due; `outcome` is the word in the table of attempts; `error_fingerprint` is set if the
-    job has failed for good.
+    job has failed for good; `log` has what the handler logged.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Transition(NamedTuple):
     uncounted: int = 0
     solo_crash: int = 0
     error_fingerprint: str | None = None
+    log: LogBlock | None = None
 
 
 def succeeded(job: Job, result: bytes) -> Transition:

@@ -18,6 +18,8 @@ BYTES_A_SECOND = BURST_BYTES // 10
 """What it may log for ever: 0.2 % of a processor, and 9 GB a day at the very most."""
 SAY_EVERY_S = 10
 """Seconds between two lines about a flood that goes on."""
+LINES_CUT = "lines cut"
+"""The message of that line."""
 MOST_BUDGETS = 10_000
 """Jobs that are kept in mind: threads that outlive their job may still log, and nothing tells when they end."""
 
@@ -60,7 +62,7 @@ class Budget:
         fields = fields_of_job(job) | {"lines": self.cut_lines, "bytes": self.cut_bytes}
         self.cut_lines = self.cut_bytes = 0
         self.said = now
-        return LogLine(logging.WARNING, "sluice.host", "lines cut", fields)
+        return LogLine(logging.WARNING, "sluice.host", LINES_CUT, fields)
 
     def _refill(self, now: float) -> None:
         passed, self.refilled = now - self.refilled, now

@@ -30,6 +30,7 @@ from sluice.core.ports import (
     KeeperStore,
     LaneStore,
     ListingStore,
+    LiveLogs,
     SituationStore,
     StatisticsBoard,
     Subscriptions,
@@ -40,6 +41,7 @@ from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 from tests.support.leases import expire, new_owner
@@ -186,6 +188,7 @@ class Cache(NamedTuple):
     documents: DocumentCache
     subscriptions: Subscriptions
     board: StatisticsBoard
+    live_logs: LiveLogs
     leave: Callable[[], object]
 
 
@@ -200,7 +203,12 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     """An empty one."""
     if servers is None:
         fake = FakeCache()
-        yield Cache(fake, fake, fake, lambda: setattr(fake, "away", True))
+        live = FakeLiveLogs()
+
+        def leave() -> None:
+            fake.away = live.away = True
+
+        yield Cache(fake, fake, fake, live, leave)
         return
     servers.up(servers.redis)
     async with redis.Redis.from_url(servers.redis.url) as client:
@@ -208,5 +216,5 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     identity = RecordIdentity()
     identity.learn("contract")
     real = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
-    yield Cache(real.cache, real.subscriptions, real.board, servers.redis.kill)
+    yield Cache(real.cache, real.subscriptions, real.board, real.live_logs, servers.redis.kill)
     await real.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sluice.core.job import IdempotencyKeyUse, Job
+from sluice.core.job_log import MOST_CLAIMS, LogBlock
 from sluice.core.lifecycle import Failure, failed, released, retried, succeeded
 from tests.contract.conftest import Record
 from tests.support.make_jobs import new_job
@@ -92,3 +93,48 @@ async def test_attempts_that_did_not_succeed_are_listed_in_order(record: Record)
     assert [each[5:] for each in attempts] == [(None, None), (error, "in line 1")]
     assert [each.started_at for each in attempts] == [job.started_at, again.started_at]
     assert all(each.started_at and each.started_at <= each.finished_at for each in attempts)
+
+
+def log_of(fence: int, text: bytes = b'{"message":"a"}', first: int = 1) -> LogBlock:
+    """What was logged under this claim."""
+    return LogBlock(fence, first, text)
+
+
+async def test_what_was_logged_is_kept_with_the_ending(record: Record) -> None:
+    job = await record.claimed()
+    await record.jobs.settle([retried(job, FAILURE, 0)._replace(log=log_of(1))])
+    await record.keeper.queue_due(10)
+    (again,) = await record.jobs.claim([job.id], {job.kind: 1})
+    assert await record.control.read_logs(job.id, 0, 99) == [log_of(1)]
+    log = log_of(2, b'{"message":"b"}\n{"message":"c"}', first=9)
+    await record.jobs.settle([succeeded(again, b"1")._replace(log=log)])
+    assert await record.control.read_logs(job.id, 0, 99) == [log_of(1), log]
+    assert await record.control.read_logs(job.id, 2, 99) == [log]
+    assert await record.control.read_logs(job.id, 3, 99) == []
+    assert await record.control.read_logs(job.id, 0, 1) == [log_of(1)]
+
+
+async def test_a_stale_ending_leaves_no_log_and_one_without_lines_none_either(record: Record) -> None:
+    job, other = await record.claimed(), await record.claimed()
+    await record.jobs.settle(
+        [succeeded(job._replace(fence=9), b"1")._replace(log=log_of(9)), succeeded(other, b"1")]
+    )
+    assert (
+        await record.control.read_logs(job.id, 0, 99) == await record.control.read_logs(other.id, 0, 99) == []
+    )
+
+
+async def test_a_job_keeps_what_its_newest_claims_have_logged(record: Record) -> None:
+    job = await record.claimed()
+    for fence in range(1, MOST_CLAIMS + 4):
+        await record.jobs.settle([released(job)._replace(log=log_of(fence))])
+        (job,) = await record.jobs.claim([job.id], {job.kind: 1})
+    kept = [block.fence for block in await record.control.read_logs(job.id, 0, 99)]
+    assert kept == list(range(4, MOST_CLAIMS + 4))
+
+
+async def test_a_log_is_deleted_with_its_job(record: Record) -> None:
+    job = await record.claimed()
+    await record.jobs.settle([succeeded(job, b"1")._replace(log=log_of(1))])
+    assert await record.control.delete_job("acme", job.id)
+    assert await record.control.read_logs(job.id, 0, 99) == []

@@ -90,6 +90,18 @@ async def brief(ask: Ask) -> Done:
     return Done(number=ask.number)
 
 
+@handler("own.tells")
+async def tells(ask: Ask, context: Context) -> Done:
+    """Tell its client what it does, and print something that is none of its business."""
+    print("for operators")  # noqa: T201  what it is about
+    context.log.info("begun", extra={"number": ask.number, "password": "hunter2"})
+    context.progress(10, "begun")
+    begun(ask)
+    await opened(ask)
+    context.log.warning("done")
+    return Done(number=ask.number)
+
+
 @handler("own.gives_up")
 async def gives_up(ask: Ask) -> Done:
     """Give up at once, with a reason that differs a little each time."""

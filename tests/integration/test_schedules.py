@@ -15,7 +15,8 @@ import orjson
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from api.app import build_state, wrap_middleware
+from api.app import wrap_middleware
+from api.building import build_state
 from api.schedules.admin import HEADINGS, list_schedules
 from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from sluice.core.job import TERMINAL, Job, JobState, Message
+from sluice.core.job_log import MOST_CLAIMS, LogBlock
 from sluice.core.lifecycle import Transition
 from sluice.core.ports import AttemptRecord, Settled
 from tests.support.fake_record import NO_JOB, FakeRecord
@@ -16,6 +18,7 @@ class FakeControlStore(FakeRecord):
     def __init__(self) -> None:
         super().__init__()
         self.attempts: dict[str, list[AttemptRecord]] = {}
+        self.logs: dict[str, dict[int, LogBlock]] = {}
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
         """As a record does that keeps attempts which did not succeed."""
@@ -23,6 +26,10 @@ class FakeControlStore(FakeRecord):
         settled = await super().settle(transitions)
         taken = {each[:3] for each in settled}
         for ending in transitions:
+            if ending[:3] in taken and ending.log:
+                logs = self.logs.setdefault(ending.id, {})
+                logs[ending.fence] = ending.log
+                logs.pop(ending.fence - MOST_CLAIMS, None)
             if ending[:3] in taken and ending.state != JobState.SUCCEEDED:
                 job = before[ending.id]
                 self.attempts.setdefault(job.id, []).append(
@@ -79,6 +86,7 @@ class FakeControlStore(FakeRecord):
             return False
         del self.jobs[job_id]
         self.attempts.pop(job_id, None)
+        self.logs.pop(job_id, None)
         for key, use in self.uses.items():
             if use.job_id == job_id:
                 self.uses[key] = use._replace(job_id=NO_JOB)
@@ -88,6 +96,12 @@ class FakeControlStore(FakeRecord):
         """The newest attempts of a job that did not succeed, in order."""
         self.check()
         return self.attempts.get(job_id, [])[-200:]
+
+    async def read_logs(self, job_id: str, first_fence: int, most: int) -> list[LogBlock]:
+        """What was logged from this fence on."""
+        self.check()
+        found = (block for fence, block in self.logs.get(job_id, {}).items() if fence >= first_fence)
+        return list(islice(found, most))
 
     def _of(self, tenant: str, job_id: str) -> Job | None:
         self.check()

@@ -78,6 +78,11 @@ class FakeRecord:
         self.check()
         return _bounded(_shown(self.jobs[each]) for each in set(ids) if each in self.jobs)
 
+    async def look_at(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id, without their results."""
+        self.check()
+        return {each: _shown(self.jobs[each])._replace(result=None) for each in ids if each in self.jobs}
+
     async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
         """How they stand, and those that are not as known."""
         self.check()

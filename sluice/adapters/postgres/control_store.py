@@ -5,6 +5,7 @@ from __future__ import annotations
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
 from sluice.core.job import Job, Message
+from sluice.core.job_log import LogBlock
 from sluice.core.ports import AttemptRecord
 from sluice.core.runtime.settings import Settings
 
@@ -39,3 +40,7 @@ class PostgresControlStore(Store):
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
         rows = await self.ask("list_attempts", job_id, MOST_ATTEMPTS, budget_s=self._read_s)
         return [AttemptRecord._make(row) for row in rows]
+
+    async def read_logs(self, job_id: str, first_fence: int, most: int) -> list[LogBlock]:
+        rows = await self.ask("read_logs", job_id, first_fence, most, budget_s=self._read_s)
+        return [LogBlock._make(row) for row in rows]

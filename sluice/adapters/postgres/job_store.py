@@ -9,6 +9,7 @@ from typing import Any
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
+from sluice.core.job_log import MOST_CLAIMS
 from sluice.core.lanes import WEIGHTS
 from sluice.core.lifecycle import Transition
 from sluice.core.owner import Owner, claim_holds_s
@@ -60,6 +61,9 @@ class PostgresJobStore(Store):
     async def look_up(self, ids: Sequence[str]) -> dict[str, Job]:
         return {job.id: job for job in await self.ask_jobs("find_jobs", ids, budget_s=self._read_s)}
 
+    async def look_at(self, ids: Sequence[str]) -> dict[str, Job]:
+        return {job.id: job for job in await self.ask_jobs("look_at", ids, budget_s=self._read_s)}
+
     async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
         tenants, ids, versions = zip(*known, strict=True)
         rows = await self.ask("find_changed", ids, versions, tenants, budget_s=self._read_s)
@@ -89,7 +93,12 @@ class PostgresJobStore(Store):
         return await self.ask_jobs("defer_unclaimed", ids, list(kinds), list(kinds.values()))
 
     async def settle(self, transitions: Sequence[Transition]) -> list[Settled]:
-        rows = await self.ask("settle", *zip(*transitions, strict=True))
+        *columns, logs = zip(*transitions, strict=True)
+        if any(logs):
+            lines, first = [log and log.lines for log in logs], [log and log.first for log in logs]
+            rows = await self.ask("settle_logged", *columns, lines, first, MOST_CLAIMS)
+        else:
+            rows = await self.ask("settle", *columns)
         return [Settled._make(row) for row in rows]
 
     async def pull(

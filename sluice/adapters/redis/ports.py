@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
+from sluice.adapters.redis.live_logs import RedisLiveLogs
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import SILENCE_S, RedisSubscriptions
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -20,6 +21,7 @@ class RedisPorts(NamedTuple):
     cache: RedisDocumentCache
     subscriptions: RedisSubscriptions
     board: RedisStatisticsBoard
+    live_logs: RedisLiveLogs
 
     async def close(self) -> None:
         """Close every connection."""
@@ -37,9 +39,11 @@ def redis_ports(
     """Make the adapters of a process called `name`, for the copies of this record; they connect when they are first used."""
     url = settings.redis_url.get_secret_value()
     connection = RedisConnection(url, name, telemetry, settings.redis_budget_s, identity)
+    subscriptions = RedisSubscriptions(url, name, connection, telemetry, silence_s)
     return RedisPorts(
         connection,
         RedisDocumentCache(connection, telemetry, settings.document_ttl_s),
-        RedisSubscriptions(url, name, connection, telemetry, silence_s),
+        subscriptions,
         RedisStatisticsBoard(connection),
+        RedisLiveLogs(connection, subscriptions, telemetry),
     )

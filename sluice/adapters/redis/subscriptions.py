@@ -44,11 +44,11 @@ class RedisSubscriptions:
 
     async def listen(self, on_wake: Callable[[Mapping[str, Wake]], None]) -> None:
         """Call `on_wake` with wake-ups by id for ever, through every reconnection."""
-        await self._listen("wake", lambda message: on_wake(unpack_wakes(message)))
+        await self.listen_to("wake", lambda message: on_wake(unpack_wakes(message)))
 
     async def listen_stops(self, on_stop: Callable[[str], None]) -> None:
         """Call `on_stop` with the ids of jobs that are to stop, for ever."""
-        await self._listen("stop", lambda message: on_stop(message.decode()) if message else None)
+        await self.listen_to("stop", lambda message: on_stop(message.decode()) if message else None)
 
     async def listen_gone(self, on_gone: Callable[[str], None]) -> None:
         """Call `on_gone` with the ids of deleted jobs, for ever."""
@@ -57,7 +57,7 @@ class RedisSubscriptions:
             for job_id in filter(None, message.decode().split(",")):
                 on_gone(job_id)
 
-        await self._listen("gone", receive)
+        await self.listen_to("gone", receive)
 
     @property
     def hears_pauses(self) -> bool:
@@ -66,17 +66,14 @@ class RedisSubscriptions:
 
     async def listen_pauses(self, on_change: Callable[[], None]) -> None:
         """Call `on_change` when a lane was paused or resumed, and when that may have been missed, for ever."""
-        await self._listen("pauses", lambda _: on_change())
+        await self.listen_to("pauses", lambda _: on_change())
 
     async def listen_calls(self, on_call: Callable[[str], None]) -> None:
         """Call `on_call` with lanes that have work, for ever; with an empty one if some may have been missed."""
-        await self._listen("call", lambda message: on_call(message.decode()))
+        await self.listen_to("call", lambda message: on_call(message.decode()))
 
-    async def close(self) -> None:
-        """Close every connection."""
-        await close_client(self._client)
-
-    async def _listen(self, topic: str, receive: Callable[[bytes], None]) -> None:
+    async def listen_to(self, topic: str, receive: Callable[[bytes], None]) -> None:
+        """Call `receive` with every message about this, for ever; with an empty one if some may have been missed."""
         while True:
             try:
                 await self._subscribe(topic, receive)
@@ -84,6 +81,10 @@ class RedisSubscriptions:
                 if isinstance(error, ResponseError):
                     self._redis.note(error, "SUBSCRIBE")
                 await asyncio.sleep(AGAIN_S)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await close_client(self._client)
 
     async def _subscribe(self, topic: str, receive: Callable[[bytes], None]) -> None:
         """Hand on messages until the subscription is lost. An empty one says that some may have been missed."""

@@ -12,6 +12,7 @@ from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lane_store import LaneStore
 from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
+from sluice.core.ports.live_logs import LiveLines, LiveLogs
 from sluice.core.ports.message_publisher import MessagePublisher
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.situation_store import SituationStore
@@ -37,6 +38,8 @@ __all__ = [
     "LaneStore",
     "LeaseStore",
     "ListingStore",
+    "LiveLines",
+    "LiveLogs",
     "Look",
     "MessagePublisher",
     "OnDelivery",

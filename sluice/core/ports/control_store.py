@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from sluice.core.job import Job, Message
+from sluice.core.job_log import LogBlock
 
 
 class AttemptRecord(NamedTuple):
@@ -37,3 +38,6 @@ class ControlStore(Protocol):
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
         """List the newest attempts of a job that did not succeed, at most 200, in order."""
+
+    async def read_logs(self, job_id: str, first_fence: int, most: int) -> list[LogBlock]:
+        """Read what was logged in so many attempts of a job that have ended, from this fence on, in order."""

@@ -69,6 +69,9 @@ class JobStore(Protocol):
         Once 4 MiB of results are found, those of further jobs are left out (`Job.is_cut`).
         """
 
+    async def look_at(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Read jobs by id, without their results; unknown ids are left out."""
+
     async def find_changed(self, known: Sequence[KnownVersion]) -> list[JobVersion | None]:
         """Find how jobs stand, in the order in which they are asked for, and read those that are not as known; None for no such job.
 

@@ -114,6 +114,9 @@ class Settings(BaseModel):
     waiters: int = Field(
         default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
     )
+    event_streams: int = Field(
+        default=5_000, ge=0, le=100_000, description="How many event streams one api process holds"
+    )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
     head_timeout_s: Seconds = Field(
         default=15, description="Seconds a client has to send target and headers, also from its connecting on"

@@ -74,7 +74,7 @@ def fault(at_s: float, kind: str, target: str, lasts_s: float = 0.0) -> Fault:
 GUARDS = (
     Guard(
         "the fence is not compared when an ending is written",
-        (Cut("sluice/adapters/postgres/queries/job_store/settle.sql", "join held using (id, fence, owner)", "join held using (id)"),),
+        (Cut("sluice/adapters/postgres/queries/fragments/settled.sql", "join held using (id, fence, owner)", "join held using (id)"),),
         plan(
             fault(4, "consumer-freeze", "consumer-0", 4.0),
             fault(11, "consumer-freeze", "consumer-1", 4.0),
@@ -196,7 +196,7 @@ GUARDS = (
         "a cancel is forgotten when a job ends",
         (
             Cut(
-                "sluice/adapters/postgres/queries/job_store/settle.sql",
+                "sluice/adapters/postgres/queries/fragments/settled.sql",
                 "case when cancel_requested_at is null then ended.state else 'cancelled' end",
                 "case when ended.state = 'queued' then 'succeeded' else ended.state end",
             ),

@@ -18,13 +18,13 @@ from sluice.core.lanes import PRIORITIES, WEIGHTS
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_jobs
 
-LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys"}
+LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys", "logs"}
 """Tables that may be very large."""
 SHORT_WALKS = {
     ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"),
 }  # fmt: skip
 """Statements that walk along an index, and end after so many rows."""
-JOINED = {"settle", "store_progress", "rescue"}
+JOINED = {"settle", "settle_logged", "store_progress", "rescue"}
 """Statements that are given jobs with values for each. To name the ids once more would cost each job that ends a quarter more: they go
 by a key again as soon as a vacuum has seen the first rows."""
 DUE = """
@@ -41,8 +41,9 @@ REST = """
 insert into inputs (id, input) select id, '1' from jobs;
 insert into outbox (lane, priority, ids, due) select lane, priority, array[id], now() from jobs;
 insert into attempts (job_id, fence, attempt, outcome) select id, 1, 1, 'x' from jobs;
+insert into logs (job_id, fence, first, lines) select id, 1, 1, 'x' from jobs;
 insert into idempotency_keys (tenant, key, request_hash, job_id) select tenant, id::text, 'h', id from jobs;
-vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys"""
+vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys, logs"""
 
 
 OTHERS = """

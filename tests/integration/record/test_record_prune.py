@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from sluice.core.job import IdempotencyKeyUse
+from sluice.core.job_log import LogBlock
 from sluice.core.lifecycle import LOST_LIMIT, Failure, failed, retried, succeeded
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import aged_id, ids_of, new_job
@@ -23,14 +24,17 @@ async def pruned(record: Record) -> set[str]:
 async def test_finished_jobs_go_after_their_time_with_their_attempts(record: Record) -> None:
     old, young = await record.finished(3_601), await record.finished(3_500)
     retry = await record.claimed(id=aged_id(9_000))
-    await record.store.settle([retried(retry, Failure("x", "y"), 0)])
+    log = LogBlock(1, 1, b"{}")
+    await record.store.settle([retried(retry, Failure("x", "y"), 0)._replace(log=log)])
     await record.change(retry.id, "state = 'queued', queued_at = now()")
     await record.claim(retry.id)
     await record.finish(retry.id, 3_601)
     assert len(await record.attempts(retry.id)) == 1
+    assert await record.control.read_logs(retry.id, 0, 9) == [log]
     assert await pruned(record) == {old, retry.id}
     assert await record.left() == {young}
     assert await record.attempts(retry.id) == []
+    assert await record.control.read_logs(retry.id, 0, 9) == []
     assert await pruned(record) == set()
 
 
@@ -38,6 +42,13 @@ async def test_what_a_tick_deletes_is_bounded_by_what_its_attempts_hold(record: 
     for age in (3_603, 3_602, 3_601):
         attempt = "insert into attempts (job_id, fence, attempt, outcome, traceback) values ($1, 9, 1, 'x', repeat('x', $2))"
         await record.sql.execute(attempt, UUID(await record.finished(age)), 140 << 20)
+    assert [len(await pruned(record)) for _ in range(4)] == [1, 1, 1, 0]
+
+
+async def test_what_a_tick_deletes_is_bounded_by_what_was_logged(record: Record) -> None:
+    for age in (3_603, 3_602, 3_601):
+        log = "insert into logs (job_id, fence, first, lines) values ($1, 1, 1, convert_to(repeat('x', $2), 'UTF8'))"
+        await record.sql.execute(log, UUID(await record.finished(age)), 140 << 20)
     assert [len(await pruned(record)) for _ in range(4)] == [1, 1, 1, 0]
 
 

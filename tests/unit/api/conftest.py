@@ -16,6 +16,7 @@ from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fakes import FakeCache
 from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
 
@@ -51,14 +52,14 @@ def record() -> Record:
 @pytest.fixture(params=["fast path", "FastAPI"])
 async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
     """The whole stack, once with the fast path and once without."""
-    cache = FakeCache()
-    state = build_state(record, settings(express=request.param == "fast path"), clock, cache)
+    cache, live_logs = FakeCache(), FakeLiveLogs()
+    state = build_state(record, settings(express=request.param == "fast path"), clock, cache, live_logs)
     metrics = Metrics()
     transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read")
     headers = {"authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known
-        yield InMemoryApi(client, state, record, cache, metrics, key, headers)
+        yield InMemoryApi(client, state, record, cache, metrics, key, headers, live_logs)
         await asyncio.wait_for(state.submission.drain(), 1)
         await asyncio.wait_for(state.lookup.drain(), 1)

@@ -11,6 +11,8 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.error_groups.error_groups import ErrorGroups
+from api.events.feed import Feed
+from api.events.job_logs import JobLogs
 from api.explanation.explaining import Explaining
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
@@ -45,6 +47,7 @@ from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
@@ -131,6 +134,7 @@ class InMemoryApi:
     metrics: Metrics
     key: str
     headers: dict[str, str] = field(default_factory=dict)
+    live_logs: FakeLiveLogs = field(default_factory=FakeLiveLogs)
 
     def as_tenant(self, tenant: str, *scopes: str) -> dict[str, str]:
         """Headers with a new key of this tenant."""
@@ -153,7 +157,13 @@ def settings(**more: Any) -> Settings:
     return Settings(**given)
 
 
-def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache | None = None) -> ApiState:
+def build_state(
+    record: Record,
+    chosen: Settings,
+    clock: Clock,
+    cache: FakeCache | None = None,
+    live_logs: FakeLiveLogs | None = None,
+) -> ApiState:
     """Make the parts of an api over a record in memory."""
     registry = Registry([add, add_once])
     lanes = {"default": Lane("default", 8, 16)}
@@ -163,9 +173,9 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
+    logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
-    counts = CountLanes(record, cache, ["default", "heavy"], clock)
     return ApiState(
         settings=chosen,
         registry=registry,
@@ -181,11 +191,21 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         error_groups=ErrorGroups(listed),
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
-        counts=counts,
-        lanes=LaneControl(["default", "heavy"], record, cache, counts, events),
-        forecast=Forecast(counts, lambda: record.now.timestamp()),
-        explaining=Explaining(
-            record, lookup, counts, lambda: record.broker_up, lambda: record.now.timestamp()
-        ),
+        logs=logs,
+        feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
         advisor=advisor,
+        **_about_lanes(record, clock, cache, lookup),
     )
+
+
+def _about_lanes(record: Record, clock: Clock, cache: FakeCache, lookup: Lookup) -> dict[str, Any]:
+    def now() -> float:
+        return record.now.timestamp()
+
+    counts = CountLanes(record, cache, ["default", "heavy"], clock)
+    return {
+        "counts": counts,
+        "lanes": LaneControl(["default", "heavy"], record, cache, counts, Telemetry()),
+        "forecast": Forecast(counts, now),
+        "explaining": Explaining(record, lookup, counts, lambda: record.broker_up, now),
+    }

@@ -3,6 +3,7 @@
 import _thread
 import asyncio
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -63,6 +64,15 @@ async def talk(ask: Ask, context: Context) -> Reply:
     context.progress(40, "on the way")
     context.log.info("working")
     return Reply(value=[context.job_id, context.attempt, context.fence, context.should_stop()])
+
+
+@handler("t.prints")
+def prints(ask: Ask, context: Context) -> Reply:
+    """Says things in every way there is, one of them to its client."""
+    print("for operators")  # noqa: T201  what it is about
+    logging.getLogger("a.library").error("for operators, too")
+    context.log.info("for the client")
+    return Reply()
 
 
 @handler("t.nap")

@@ -19,6 +19,7 @@ from consumer.intake.claiming import Claims
 from consumer.intake.deliveries import DeliveryIntake
 from consumer.lane_slots import LaneSlots
 from consumer.lease import Lease
+from consumer.live_lines import LiveLinesPoster
 from consumer.long_inputs import LongInputs
 from consumer.run_stats import RunStats
 from consumer.settling import Settling
@@ -30,6 +31,7 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.errors import GiveUp
 from sluice.handler import handler
 from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fakes import Events, FakeCache
 from tests.support.faulty_store import FaultyStore
 from tests.support.make_jobs import AT
@@ -89,6 +91,7 @@ class InMemoryConsumer:
         self.store = FaultyStore(self.record)
         self.script = self.store.script
         self.events, self.cache, self.lease = Events(), FakeCache(), NoLease()
+        self.live_logs = FakeLiveLogs()
         self.batches: list[tuple[str, int]] = []
         self.telemetry = Telemetry(self.events, count_batch=lambda *batch: self.batches.append(batch))
         spec = HostSpec((__name__,), 0, start_s=5, grace_s=5, blocked_s=5, descendants=Descendants(False))
@@ -104,6 +107,7 @@ class InMemoryConsumer:
             self.settling,
             self.announcer,
             LongInputs(store, pause_s=0),
+            LiveLinesPoster(self.live_logs),
         )
         self.claims = Claims(
             store,

@@ -25,6 +25,7 @@ NOT_FOR_SCRIPTS = {
     "content-security-policy",
     "referrer-policy",
     "vary",
+    "x-accel-buffering",
     "x-content-type-options",
 }
 

@@ -12,6 +12,7 @@ from consumer.attempt import Attempt
 from consumer.hosts.in_hand import InHand, Interrupted, Stopping
 from sluice.core.outcome import ChildDied, Ending, HandlerFailed, Released, TimedOut
 from sluice.handler import AnyHandler
+from sluice.host.log_line import LogLine
 from tests.support.waiting import until
 from tests.unit.consumer import hostile_kinds as kinds
 from tests.unit.consumer.make_attempts import an_attempt
@@ -381,3 +382,26 @@ async def test_the_job_that_blocks_is_found_on_the_stack_of_the_loop_or_else_of_
 
 async def test_of_two_jobs_of_one_kind_none_is_named() -> None:
     assert await find_blocker([kinds.block, kinds.block], LOOP.format(frame=frame_of("block"))) is None
+
+
+def a_line(of: Attempt, **fields: Any) -> LogLine:
+    """A line that names this attempt."""
+    named: dict[str, Any] = {"job_id": of.job.id, "kind": of.job.kind, "attempt": of.job.attempt}
+    return LogLine(20, "sluice.handler", "read", named | fields)
+
+
+async def test_a_line_is_kept_with_the_attempt_that_it_names() -> None:
+    setup = Setup()
+    (first, one, _), (second, two, _) = await setup.start(), await setup.start(attempt=2)
+    setup.jobs.add_line(a_line(second))
+    setup.jobs.add_line(a_line(second, attempt=1))
+    setup.jobs.add_line(a_line(second, job_id="another"))
+    setup.jobs.add_line(LogLine(20, "sluice.handler", "of nobody", {}))
+    assert first.log is None
+    assert second.log is not None
+    assert len(second.log) == 1
+    for run in (one, two):
+        run.cancel()
+    await asyncio.wait([one, two])
+    setup.jobs.add_line(a_line(second))
+    assert len(second.log) == 1

@@ -7,6 +7,8 @@ gone as (
     delete from inputs where id = any(array(select id from gone))
 ), tries as (
     delete from attempts where job_id = any(array(select id from gone))
+), lines as (
+    delete from logs where job_id = any(array(select id from gone))
 ), freed as (
     update idempotency_keys set job_id = '00000000-0000-0000-0000-000000000000'
     where ctid = any(array(select ctid from idempotency_keys where job_id = any(array(select id from old)) limit 10000))

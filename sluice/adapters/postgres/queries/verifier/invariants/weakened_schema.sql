@@ -3,11 +3,11 @@
 with wanted(name) as (
     select unnest('{jobs_pkey, jobs_state_check, jobs_priority_check, running_has_owner, terminal_is_finished, finished_expires,
                     scheduled_has_time, waiting_was_queued, success_has_result, cancelled_was_asked_for, ending_obeys_cancel, jobs_history,
-                    idempotency_keys_pkey, outbox_pkey, attempts_pkey, inputs_pkey, consumers_pkey, jobs_due, jobs_waiting, jobs_open,
+                    idempotency_keys_pkey, outbox_pkey, attempts_pkey, logs_pkey, inputs_pkey, consumers_pkey, jobs_due, jobs_waiting, jobs_open,
                     jobs_deadline, jobs_flight, jobs_results, jobs_expired, jobs_retry, outbox_due}'::text[])
 ), good(name) as (
     select conname from pg_constraint
-    where convalidated and conrelid = any('{jobs, idempotency_keys, outbox, attempts, inputs, consumers}'::regclass[])
+    where convalidated and conrelid = any('{jobs, idempotency_keys, outbox, attempts, logs, inputs, consumers}'::regclass[])
     union all
     select tgname from pg_trigger where tgrelid = 'jobs'::regclass and tgenabled in ('O', 'A')
     union all

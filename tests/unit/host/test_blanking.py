@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.keys.api_key import make_key
-from sluice.adapters.blanking import blank_secrets, names_secret
+from sluice.host.blanking import blank_secrets, names_secret
 
 SECRET = "hunter2Hunter2hunter2"
 PLACES = [

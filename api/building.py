@@ -1,0 +1,125 @@
+"""Make every flow of the api over its connections."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from api.backlog import POSTED_S
+from api.error_groups.error_groups import ErrorGroups
+from api.events.feed import Feed
+from api.events.job_logs import JobLogs
+from api.explanation.explaining import Explaining
+from api.http.body import body_limits
+from api.http.held_bytes import HeldBytes
+from api.http.retry_after import RetryAfterAdvisor
+from api.jobs.control import Control
+from api.jobs.document_memory import DocumentMemory
+from api.jobs.forecast import Forecast
+from api.jobs.lookup import Lookup
+from api.jobs.result_reuse import ResultReuse
+from api.jobs.submit import Submission
+from api.jobs.wait import Waiting
+from api.keys.keyring import Keyring
+from api.lanes.lane_control import LaneControl
+from api.listing.bulk import Bulk
+from api.listing.listing import Listing
+from api.polls.changes import Changes
+from api.polls.multi_poll import MultiPoll
+from api.schedules.schedules import Scheduling
+from api.state import ApiState
+from sluice.adapters.connections import Connections
+from sluice.core.count_lanes import CountLanes
+from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.registry import Registry
+from sluice.core.retention import shortest_kept_s
+from sluice.core.runtime.settings import Settings
+from sluice.core.runtime.telemetry import Telemetry
+from sluice.handler import AnyHandler
+
+MIB = 1024 * 1024
+DRAIN_S = 4.0
+"""Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
+
+MIB = 1024 * 1024
+
+
+class _Shared:
+    """What several flows stand on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry[AnyHandler],
+        connections: Connections,
+        telemetry: Telemetry,
+    ) -> None:
+        store, cache = connections.jobs, connections.cache
+        self.publisher = OutboxPublisher(connections.broker, store, settings.all_lanes, telemetry)
+        self.memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
+        kept_s = shortest_kept_s(registry, settings.keep_s)
+        self.lookup = Lookup(store, cache, self.memory, telemetry, kept_s)
+        self.reuse = ResultReuse(store, cache, self.lookup, telemetry, settings.memory_s, monotonic)
+        self.waiting = Waiting(self.lookup, settings.waiters, lambda: connections.subscriptions.listening)
+        self.listing = Listing(connections.listing, settings.key_pepper.get_secret_value())
+        self.counts = CountLanes(
+            connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S
+        )
+        self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
+        connections.identity.follow(self.memory.clear)
+        connections.identity.follow(self.reuse.clear)
+
+
+def build_state(
+    settings: Settings, registry: Registry[AnyHandler], connections: Connections, telemetry: Telemetry
+) -> ApiState:
+    """Make every flow over these connections."""
+    lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
+    shared = _Shared(settings, registry, connections, telemetry)
+    lookup, counts, cache, clock = shared.lookup, shared.counts, connections.cache, connections.clock
+    advisor, waiting = RetryAfterAdvisor(clock), shared.waiting
+    changes = Changes(connections.jobs, cache, lookup, telemetry)
+    return ApiState(
+        settings=settings,
+        registry=registry,
+        limits=body_limits(registry, settings.body_timeout_s),
+        held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
+        keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
+        submission=_build_submission(settings, registry, connections, shared, telemetry),
+        lookup=lookup,
+        waiting=waiting,
+        control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
+        scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
+        listing=shared.listing,
+        error_groups=ErrorGroups(connections.listing),
+        bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
+        polls=MultiPoll(changes, waiting, advisor),
+        counts=counts,
+        lanes=LaneControl(lanes, connections.lanes, cache, counts, telemetry),
+        explaining=Explaining(
+            connections.situations, lookup, counts, lambda: connections.broker.connected, clock
+        ),
+        forecast=Forecast(counts, clock),
+        logs=shared.logs,
+        feed=Feed(connections.jobs, shared.logs, settings.event_streams, lambda: waiting.ask_again_s),
+        advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    shared: _Shared,
+    telemetry: Telemetry,
+) -> Submission:
+    return Submission(
+        registry,
+        settings.all_lanes,
+        settings.keep_s,
+        connections.jobs,
+        shared.reuse,
+        shared.publisher,
+        telemetry,
+        settings.admit_queue,
+        connections.clock,
+    )

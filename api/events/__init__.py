@@ -1,0 +1,1 @@
+"""What clients hear of a job while it runs: its progress, its logs, its changes as events."""
