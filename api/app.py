@@ -17,6 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.backlog import POSTED_S, Backlog
+from api.batches import routes as batches
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -125,23 +128,14 @@ def build_state(
     waiting = Waiting(lookup, settings.waiters, lambda: connections.subscriptions.listening)
     connections.identity.follow(memory.clear)
     connections.identity.follow(reuse.clear)
+    submission = _build_submission(settings, registry, connections, reuse, publisher, telemetry)
     return ApiState(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=Submission(
-            registry,
-            lanes,
-            settings.keep_s,
-            connections.jobs,
-            reuse,
-            publisher,
-            telemetry,
-            settings.admit_queue,
-            connections.clock,
-        ),
+        submission=submission,
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
@@ -149,7 +143,30 @@ def build_state(
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
+        batches=Batches(connections.batches, submission, max(settings.keep_s, settings.idempotency_keep_s)),
+        batch_waiting=BatchWaiting(connections.batches, waiting),
         advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
+    telemetry: Telemetry,
+) -> Submission:
+    return Submission(
+        registry,
+        settings.all_lanes,
+        settings.keep_s,
+        connections.jobs,
+        reuse,
+        publisher,
+        telemetry,
+        settings.admit_queue,
+        connections.clock,
     )
 
 
@@ -182,7 +199,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, kinds):
+    for feature in (jobs, polls, batches, schedules, listing, kinds):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(
@@ -238,6 +255,7 @@ async def _drain(state: ApiState) -> None:
         async with asyncio.timeout(DRAIN_S):
             await state.submission.drain()
             await state.lookup.drain()
+            await state.batches.drain()
 
 
 async def _show_problem(request: Request, error: Exception) -> Response:

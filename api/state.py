@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -38,4 +40,6 @@ class ApiState:
     listing: Listing
     bulk: Bulk
     polls: MultiPoll
+    batches: Batches
+    batch_waiting: BatchWaiting
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -15,6 +15,8 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/kinds/{kind}/jobs"): "submit",
     ("GET", "/v1/jobs"): "read",
     ("POST", "/v1/jobs/poll"): "read",
+    ("POST", "/v1/batches"): "submit",
+    ("GET", "/v1/batches/{batch_id}"): "read",
     ("POST", "/v1/jobs/cancel"): "submit",
     ("POST", "/v1/jobs/retry"): "submit",
     ("GET", "/v1/errors"): "read",

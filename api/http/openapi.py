@@ -30,7 +30,7 @@ _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
-    404: "There is no such job, kind or schedule",
+    404: "There is no such job, batch, kind or schedule",
     408: "The body did not arrive in time",
     409: "The job is not in a state for this, or the name is taken",
     410: "The job is not kept any more",
@@ -69,6 +69,7 @@ _REQUEST_ID: Json = {
 }
 _PATHS: dict[str, Json] = {
     "job_id": {"type": "string", "format": "uuid"},
+    "batch_id": {"type": "string", "format": "uuid"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
     "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},
 }

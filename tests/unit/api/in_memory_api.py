@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -37,6 +39,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
+from tests.support.fake_batch_store import FakeBatchStore
 from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_schedule_store import FakeScheduleStore
@@ -82,7 +85,11 @@ class Clock:
 
 
 class Record(FakeControlStore, FakeApiKeyStore):
-    """Jobs and keys in memory."""
+    """Jobs, batches and keys in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = FakeBatchStore(self)
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -156,13 +163,14 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
+    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events)
     return ApiState(
         settings=chosen,
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         keyring=Keyring(record, PEPPER, 60, 600, clock),
-        submission=Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events),
+        submission=submission,
         lookup=lookup,
         waiting=waiting,
         control=Control(record, cache, lookup, publisher, events),
@@ -170,5 +178,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        batches=Batches(record.batches, submission, chosen.keep_s),
+        batch_waiting=BatchWaiting(record.batches, waiting),
         advisor=advisor,
     )

@@ -29,7 +29,7 @@ def _methods(route: object) -> set[str]:
 async def test_nothing_of_a_request_is_judged_before_its_key(
     api: InMemoryApi, method: str, template: str
 ) -> None:
-    url = template.format(kind="demo.sum", job_id="x", name="x") + "?page_size=x&wait=x&what=x"
+    url = template.format(kind="demo.sum", job_id="x", batch_id="x", name="x") + "?page_size=x&wait=x&what=x"
     content = b"{" if method in ("POST", "PUT") else None
     other = {"read", "submit", "admin"} - {ROUTE_SCOPES[method, template]}
     for authorization, status in (({}, 401), (api.as_tenant("acme", *other), 403)):

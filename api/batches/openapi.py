@@ -1,0 +1,25 @@
+"""Describe what requests about batches may carry besides their body, and what the answers carry."""
+
+from __future__ import annotations
+
+from api.batches.schemas import SubmittedBatch
+from api.http.openapi import Json
+from api.jobs.openapi import IDEMPOTENCY_KEY, RETRY, TIMING, WAITED
+
+SUBMIT_BATCH: Json = {"parameters": [TIMING, IDEMPOTENCY_KEY]}
+BATCH_ACCEPTED: Json = {
+    "model": SubmittedBatch,
+    "description": "What came of each item, in order",
+    "headers": RETRY
+    | {
+        "Location": {
+            "description": "Where the batch is looked up",
+            "schema": {"type": "string", "format": "uri-reference"},
+        },
+        "Idempotent-Replayed": {
+            "description": "The key was used before: this is its batch",
+            "schema": {"type": "string", "enum": ["true"]},
+        },
+        "Server-Timing": WAITED["Server-Timing"],
+    },
+}
