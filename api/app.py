@@ -20,6 +20,7 @@ from api.backlog import POSTED_S, Backlog
 from api.batches import routes as batches
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.http import docs_page
 from api.http.asgi import AsgiApp
 from api.http.body import body_limits
@@ -145,6 +146,7 @@ def build_state(
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         batches=Batches(connections.batches, submission, max(settings.keep_s, settings.idempotency_keep_s)),
         batch_waiting=BatchWaiting(connections.batches, waiting),
+        batch_results=BatchResults(connections.batches, lookup, waiting),
         advisor=advisor,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -42,4 +43,5 @@ class ApiState:
     polls: MultiPoll
     batches: Batches
     batch_waiting: BatchWaiting
+    batch_results: BatchResults
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

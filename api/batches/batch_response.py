@@ -54,7 +54,10 @@ def _render(batch: Batch, prefix: str) -> bytes:
             "version": batch.version,
             "total": sum(batch.counts),
             "counts": batch.counts._asdict(),
-            "links": {"self": f"{prefix}/v1/batches/{batch.id}"},
+            "links": {
+                "self": f"{prefix}/v1/batches/{batch.id}",
+                "results": f"{prefix}/v1/batches/{batch.id}/results",
+            },
         }
     )
 

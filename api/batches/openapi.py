@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from api.batches.schemas import SubmittedBatch
-from api.http.openapi import Json
+from api.http.openapi import REF, Json
 from api.jobs.openapi import IDEMPOTENCY_KEY, RETRY, TIMING, WAITED
+from api.jobs.schemas import JobDocument
 
+RESULTS: Json = {
+    "description": "The documents of its finished jobs, each in a line",
+    "headers": WAITED,
+    "content": {"application/x-ndjson": {"schema": {"$ref": REF + JobDocument.__name__}}},
+}
 SUBMIT_BATCH: Json = {"parameters": [TIMING, IDEMPOTENCY_KEY]}
 BATCH_ACCEPTED: Json = {
     "model": SubmittedBatch,

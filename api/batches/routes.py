@@ -12,11 +12,13 @@ from starlette.responses import Response
 from api.batches.batch_response import show_batch, show_refused, show_submitted
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches, Opened
-from api.batches.openapi import BATCH_ACCEPTED, SUBMIT_BATCH
+from api.batches.lines_response import LinesResponse, SendLine
+from api.batches.openapi import BATCH_ACCEPTED, RESULTS, SUBMIT_BATCH
 from api.batches.outcomes import ItemOutcomes
+from api.batches.results import BatchResults
 from api.batches.schemas import BatchDocument, BatchRequest, SubmittedBatch
 from api.batches.submit_batch import submit_json, submit_lines
-from api.http.asgi import Header
+from api.http.asgi import Header, Receive
 from api.http.body import announces_lines
 from api.http.dependencies import Caller, Held, Prefix, Timing, Wait, provided
 from api.http.edge import request_id_of
@@ -25,12 +27,14 @@ from api.http.problems import problem
 from api.http.request import read_validators
 from api.http.response import ReplyResponse
 from api.http.retry_after import RetryAfterAdvisor
-from api.jobs.openapi import LOOK_UP, RETRY, UNCHANGED, WAITED
+from api.jobs.openapi import LOOK_UP, POLL, RETRY, UNCHANGED, WAITED
 from api.jobs.submit_response import REPLAYED
+from sluice.core.document import Document, show_under
 from sluice.core.errors import TRANSIENT, BatchRefused
 
 router = APIRouter(tags=["batches"], generate_unique_id_function=name_of)
 Waits = Annotated[BatchWaiting, provided(BatchWaiting)]
+Results = Annotated[BatchResults, provided(BatchResults)]
 AllBatches = Annotated[Batches, provided(Batches)]
 Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
 
@@ -92,6 +96,30 @@ async def look_up_batch(  # noqa: PLR0913  what it depends on, each by its name
             batch = await batches.find(caller.tenant, batch_id)
     reply = show_batch(batch, advice, prefix, read_validators(request))
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
+
+
+@router.get(
+    "/v1/batches/{batch_id}/results",
+    summary="Take the results of a batch",
+    response_model=None,
+    responses={200: RESULTS, **problems(401, 403, 404, 422, 503)},
+    openapi_extra=POLL,
+)
+async def take_results(
+    batch_id: str, watch: Timing, caller: Caller, wait: Wait, results: Results, prefix: Prefix
+) -> Response:
+    """Answers with the finished jobs, a document in each line, and with `wait` with those that finish meanwhile."""
+    jobs = await results.find(caller.tenant, batch_id)
+    watch.lap("look-up")
+
+    async def write(send_line: SendLine, receive: Receive) -> None:
+        async def emit(document: Document) -> None:
+            await send_line(show_under(prefix, document).body)
+
+        with watch.waiting():
+            await results.follow(jobs, wait.seconds, receive, emit)
+
+    return LinesResponse(write, [*wait.headers, *watch.headers()])
 
 
 def _replayed(opened: Opened) -> list[Header]:

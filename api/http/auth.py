@@ -17,6 +17,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/jobs/poll"): "read",
     ("POST", "/v1/batches"): "submit",
     ("GET", "/v1/batches/{batch_id}"): "read",
+    ("GET", "/v1/batches/{batch_id}/results"): "read",
     ("POST", "/v1/jobs/cancel"): "submit",
     ("POST", "/v1/jobs/retry"): "submit",
     ("GET", "/v1/errors"): "read",

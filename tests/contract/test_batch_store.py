@@ -72,6 +72,8 @@ async def test_a_version_rises_with_each_job_that_starts_ends_or_goes(record: Re
 async def test_batches_of_others_and_unknown_ones_are_not_there(record: Record) -> None:
     batch_id = await opened(record, *await record.accepted())
     assert await record.batches.count_batch("other", batch_id) is None
+    assert await record.batches.list_items("other", batch_id) is None
+    assert await record.batches.list_items("acme", aged_id(0)) is None
     assert await record.batches.list_unfinished("other", batch_id) == []
     assert await record.batches.count_batch("acme", aged_id(0)) is None
     assert await record.batches.list_unfinished("acme", aged_id(0)) == []
@@ -81,6 +83,7 @@ async def test_a_batch_may_have_no_items_at_all(record: Record) -> None:
     batch = await record.batches.count_batch("acme", await opened(record))
     assert batch
     assert (batch.version, batch.counts) == (1, BatchCounts())
+    assert await record.batches.list_items("acme", batch.id) == []
 
 
 async def test_a_key_stands_for_the_first_batch_of_its_tenant(record: Record) -> None:
@@ -99,6 +102,7 @@ async def test_what_items_came_to_replaces_what_was_planned(record: Record) -> N
     assert await counts(record, batch_id) == {"queued": 1, "expired": 2}
     await record.batches.close_batch(batch_id, [mine, shared, None])
     assert await counts(record, batch_id) == {"queued": 2, "refused": 1}
+    assert await record.batches.list_items("acme", batch_id) == [mine, shared, None]
 
 
 async def test_what_another_request_had_accepted_stays(record: Record) -> None:
@@ -119,6 +123,7 @@ async def test_a_record_that_is_away_is_told(record: Record) -> None:
         record.batches.find_batch_by_key("acme", "k"),
         record.batches.close_batch(aged_id(0), []),
         record.batches.count_batch("acme", aged_id(0)),
+        record.batches.list_items("acme", aged_id(0)),
         record.batches.list_unfinished("acme", aged_id(0)),
     ):
         with pytest.raises(ServerAway):

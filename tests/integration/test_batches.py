@@ -98,6 +98,30 @@ async def test_lines_are_taken_as_they_come(bare_stack: Stack) -> None:
         assert (await bare_stack.apis[0].metrics())["sluice_held_body_bytes"] == 0
 
 
+async def test_results_come_as_they_finish(bare_stack: Stack) -> None:
+    await bare_stack.start(consumers=0)
+    async with bare_stack.client() as client:
+        batch = await submitted(client, *sums(30))
+        lines = list[dict[str, Any]]()
+        async with client.stream("GET", batch["links"]["results"], params={"wait": "50"}) as answer:
+            consumer = bare_stack.add_consumer()
+            async for line in answer.aiter_lines():
+                lines.append(orjson.loads(line))
+        await consumer.ready()
+        assert {job["id"] for job in lines} == {item["job"]["id"] for item in batch["items"]}
+        assert sorted(job["result"]["total"] for job in lines) == list(range(30))
+
+
+async def test_a_client_that_leaves_its_results_is_let_go(bare_stack: Stack) -> None:
+    await bare_stack.start(consumers=0)
+    async with bare_stack.client() as client:
+        batch = await submitted(client, *sums(3))
+        async with client.stream("GET", batch["links"]["results"], params={"wait": "50"}) as answer:
+            assert answer.status_code == 200
+            await bare_stack.apis[0].until_metric("sluice_waiting_requests", 1)
+        await bare_stack.apis[0].until_metric("sluice_waiting_requests", 0)
+
+
 async def test_batches_of_others_are_like_those_of_nobody(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=0)
     key = await make_a_key(bare_stack.servers, "other", ["submit", "read"])

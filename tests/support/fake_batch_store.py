@@ -70,6 +70,11 @@ class FakeBatchStore:
         pace = (last.lane, str(last.state), _since(last)) if last else ()
         return Batch(batch_id, 1 + versions, BatchCounts(**{str(key): states[key] for key in states}), *pace)
 
+    async def list_items(self, tenant: str, batch_id: str) -> list[str | None] | None:
+        """The job of each."""
+        items = self._items(tenant, batch_id)
+        return None if items is None else [*items]
+
     async def list_unfinished(self, tenant: str, batch_id: str) -> list[str]:
         """Its jobs that have not ended."""
         jobs = (self._record.jobs.get(each or "") for each in self._items(tenant, batch_id) or ())

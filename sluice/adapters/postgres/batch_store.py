@@ -39,6 +39,11 @@ class PostgresBatchStore(Store):
             return Batch(found_id, version, BatchCounts(*rest[:COUNTS]), *rest[COUNTS:])
         return None
 
+    async def list_items(self, tenant: str, batch_id: str) -> list[str | None] | None:
+        for (items,) in await self._read("list_items", tenant, batch_id):
+            return list(items)
+        return None
+
     async def list_unfinished(self, tenant: str, batch_id: str) -> list[str]:
         return [job_id for (job_id,) in await self._read("list_unfinished", tenant, batch_id)]
 

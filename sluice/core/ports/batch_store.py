@@ -24,5 +24,8 @@ class BatchStore(Protocol):
     async def count_batch(self, tenant: str, batch_id: str) -> Batch | None:
         """Count how the items of a tenant's batch stand. Also raises Overloaded."""
 
+    async def list_items(self, tenant: str, batch_id: str) -> list[str | None] | None:
+        """List the job of each item of a tenant's batch, None for those refused; None if there is no such batch. Also raises Overloaded."""
+
     async def list_unfinished(self, tenant: str, batch_id: str) -> list[str]:
         """List the unfinished jobs of a tenant's batch. Also raises Overloaded."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -180,5 +181,6 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         batches=Batches(record.batches, submission, chosen.keep_s),
         batch_waiting=BatchWaiting(record.batches, waiting),
+        batch_results=BatchResults(record.batches, lookup, waiting),
         advisor=advisor,
     )
