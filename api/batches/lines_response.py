@@ -9,19 +9,20 @@ from starlette.responses import Response
 from api.http.asgi import Header, Receive, Scope, Send
 from api.http.response import NO_STORE, VARY
 
-NDJSON: Header = (b"content-type", b"application/x-ndjson")
 SendLine = Callable[[bytes], Awaitable[None]]
 
 
 class LinesResponse(Response):
     """Sends what `write` makes, which gets a function to send a line."""
 
+    media_type = "application/x-ndjson"
+
     def __init__(
         self, write: Callable[[SendLine, Receive], Awaitable[None]], headers: Iterable[Header]
     ) -> None:
         self._write = write
         self.status_code, self.background = 200, None
-        self.raw_headers = [NDJSON, NO_STORE, VARY, *headers]
+        self.raw_headers = [(b"content-type", self.media_type.encode()), NO_STORE, VARY, *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, and each line once the client has room for it."""

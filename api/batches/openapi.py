@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.batches.schemas import SubmittedBatch
-from api.http.openapi import REF, Json
+from api.batches.schemas import BatchItem, BatchRequest, SubmittedBatch
+from api.http.openapi import REF, Json, takes
 from api.jobs.openapi import IDEMPOTENCY_KEY, RETRY, TIMING, WAITED
 from api.jobs.schemas import JobDocument
 
@@ -12,7 +12,10 @@ RESULTS: Json = {
     "headers": WAITED,
     "content": {"application/x-ndjson": {"schema": {"$ref": REF + JobDocument.__name__}}},
 }
-SUBMIT_BATCH: Json = {"parameters": [TIMING, IDEMPOTENCY_KEY]}
+SUBMIT_BATCH: Json = {"parameters": [TIMING, IDEMPOTENCY_KEY], **takes(BatchRequest)}
+SUBMIT_BATCH["requestBody"]["content"]["application/x-ndjson"] = {
+    "schema": {"$ref": REF + BatchItem.__name__}
+}
 BATCH_ACCEPTED: Json = {
     "model": SubmittedBatch,
     "description": "What came of each item, in order",

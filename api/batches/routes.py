@@ -16,13 +16,13 @@ from api.batches.lines_response import LinesResponse, SendLine
 from api.batches.openapi import BATCH_ACCEPTED, RESULTS, SUBMIT_BATCH
 from api.batches.outcomes import ItemOutcomes
 from api.batches.results import BatchResults
-from api.batches.schemas import BatchDocument, BatchRequest, SubmittedBatch
+from api.batches.schemas import BatchDocument, SubmittedBatch
 from api.batches.submit_batch import submit_json, submit_lines
 from api.http.asgi import Header, Receive
 from api.http.body import announces_lines
 from api.http.dependencies import Caller, Held, Prefix, Timing, Wait, provided
 from api.http.edge import request_id_of
-from api.http.openapi import name_of, problems, takes
+from api.http.openapi import name_of, problems
 from api.http.problems import problem
 from api.http.request import read_validators
 from api.http.response import ReplyResponse
@@ -45,7 +45,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     status_code=202,
     response_model=SubmittedBatch,
     responses={202: BATCH_ACCEPTED, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
-    openapi_extra=takes(BatchRequest) | SUBMIT_BATCH,
+    openapi_extra=SUBMIT_BATCH,
 )
 async def submit_batch(
     request: Request, watch: Timing, caller: Caller, held: Held, advice: Advice, prefix: Prefix
@@ -101,6 +101,8 @@ async def look_up_batch(  # noqa: PLR0913  what it depends on, each by its name
 @router.get(
     "/v1/batches/{batch_id}/results",
     summary="Take the results of a batch",
+    status_code=200,
+    response_class=LinesResponse,
     response_model=None,
     responses={200: RESULTS, **problems(401, 403, 404, 422, 503)},
     openapi_extra=POLL,
