@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.backlog import Backlog
+from api.batches import routes as batches
 from api.building import build_state
 from api.error_groups import routes as error_groups
 from api.events import routes as events
@@ -127,7 +128,18 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, events, explanation, schedules, listing, error_groups, lane_routes, kinds):
+    for feature in (
+        jobs,
+        polls,
+        batches,
+        events,
+        explanation,
+        schedules,
+        listing,
+        error_groups,
+        lane_routes,
+        kinds,
+    ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(
@@ -189,6 +201,7 @@ async def _drain(state: ApiState) -> None:
         async with asyncio.timeout(DRAIN_S):
             await state.submission.drain()
             await state.lookup.drain()
+            await state.batches.drain()
 
 
 async def _show_problem(request: Request, error: Exception) -> Response:

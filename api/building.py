@@ -5,6 +5,9 @@ from __future__ import annotations
 from time import monotonic
 
 from api.backlog import POSTED_S
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -78,13 +81,15 @@ def build_state(
     lookup, counts, cache, clock = shared.lookup, shared.counts, connections.cache, connections.clock
     advisor, waiting = RetryAfterAdvisor(clock), shared.waiting
     changes = Changes(connections.jobs, cache, lookup, telemetry)
+    submission = _build_submission(settings, registry, connections, shared, telemetry)
+    batches_kept_s = max(settings.keep_s, settings.idempotency_keep_s)
     return ApiState(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
-        submission=_build_submission(settings, registry, connections, shared, telemetry),
+        submission=submission,
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
@@ -93,6 +98,9 @@ def build_state(
         error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
         polls=MultiPoll(changes, waiting, advisor),
+        batches=Batches(connections.batches, submission, batches_kept_s),
+        batch_waiting=BatchWaiting(connections.batches, waiting),
+        batch_results=BatchResults(connections.batches, lookup, waiting),
         counts=counts,
         lanes=LaneControl(lanes, connections.lanes, cache, counts, telemetry),
         explaining=Explaining(

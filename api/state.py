@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -52,4 +55,7 @@ class ApiState:
     forecast: Forecast
     logs: JobLogs
     feed: Feed
+    batches: Batches
+    batch_waiting: BatchWaiting
+    batch_results: BatchResults
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

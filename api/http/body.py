@@ -33,6 +33,8 @@ MOST_IN_PARTS = 256 * 1024
 B = TypeVar("B", bytes, bytearray)
 
 _JSON = re.compile(r"(?:application|text)/json|[^/\s]+/[^/\s]+\+json")
+LINES = re.compile(r"application/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines)")
+"""What means that each line is JSON."""
 _CHARSETS = {None, "", "utf-8", "utf8", "us-ascii", "ascii"}
 _AS_IT_IS = {b"", b"identity"}
 _LONGEST_TYPE = 1024
@@ -62,7 +64,13 @@ async def read_json_body(request: Request, limit: int, timeout_s: float, held: H
     return await _in_time(_fill(bytearray(size), request.receive), timeout_s)
 
 
-def check_headers(headers: Iterable[Header], limit: int) -> int:
+def announces_lines(headers: Iterable[Header]) -> bool:
+    """Say whether a body is announced as lines of JSON, whatever else its headers say."""
+    types = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
+    return len(types) == 1 and len(types[0]) <= _LONGEST_TYPE and bool(LINES.fullmatch(_essence(types[0])))
+
+
+def check_headers(headers: Iterable[Header], limit: int, media: re.Pattern[str] = _JSON) -> int:
     """Check the headers of a body before reading any of it; return the size they announce, or 0.
 
     Raises UnsupportedMediaType, TooLarge.
@@ -81,23 +89,32 @@ def check_headers(headers: Iterable[Header], limit: int) -> int:
     if len(types) != 1:
         many = "twice" if types else "not at all"
         raise UnsupportedMediaType(f"Send Content-Type: application/json once; it came {many}.")
-    if types[0] != b"application/json":
-        _check_type(types[0].decode("latin-1"))
+    if types[0] != b"application/json" or media is not _JSON:
+        _check_type(types[0].decode("latin-1"), media)
     return size
 
 
-def _check_type(text: str) -> None:
+def _check_type(text: str, media: re.Pattern[str]) -> None:
     """Check that this means JSON in UTF-8. Raises UnsupportedMediaType."""
     if len(text) > _LONGEST_TYPE:
         raise UnsupportedMediaType(f"Send Content-Type: application/json, not {len(text)} characters of it.")
-    header = Message()
-    header["content-type"] = text
-    if not _JSON.fullmatch(header.get_content_type()):
+    header = _parse_type(text)
+    if not media.fullmatch(header.get_content_type()):
         raise UnsupportedMediaType(
             f"Send JSON with Content-Type: application/json, not {text or 'an empty one'}."
         )
     if header.get_content_charset() not in _CHARSETS:
         raise UnsupportedMediaType(f"Send JSON in UTF-8 (RFC 8259 §8.1), not {text}.")
+
+
+def _parse_type(text: str) -> Message:
+    header = Message()
+    header["content-type"] = text
+    return header
+
+
+def _essence(text: str) -> str:
+    return _parse_type(text).get_content_type()
 
 
 async def read_body(receive: Receive, limit: int, timeout_s: float, held: HeldBody | None = None) -> bytes:

@@ -66,3 +66,9 @@ class HeldBody:
         if size > self._size:
             self._held.add(self._tenant, size - self._size)
             self._size = size
+
+    def shrink(self, size: int) -> None:
+        """Say that only so many of its bytes are still held."""
+        if size < self._size:
+            self._held.remove(self._tenant, self._size - size)
+            self._size = size

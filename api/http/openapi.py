@@ -31,7 +31,7 @@ _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
-    404: "There is no such job, kind, lane or schedule",
+    404: "There is no such job, batch, kind, lane or schedule",
     408: "The body did not arrive in time",
     409: "The job is not in a state for this, or the name is taken",
     410: "The job is not kept any more",
@@ -71,6 +71,7 @@ _REQUEST_ID: Json = {
 _PATHS: dict[str, Json] = {
     "job_id": {"type": "string", "format": "uuid"},
     "fingerprint": {"type": "string", "pattern": f"^[0-9a-f]{{{LENGTH}}}$"},
+    "batch_id": {"type": "string", "format": "uuid"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
     "lane": {"type": "string", "minLength": 1, "maxLength": 32, "pattern": "^\\w+$"},
     "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},

@@ -24,6 +24,8 @@ from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
 from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
     BadRow,
+    BatchRefused,
+    BatchUnknown,
     CacheAway,
     CredentialsRefused,
     ErrorUnknown,
@@ -89,6 +91,8 @@ TABLE: dict[type[BaseException], ProblemType] = {
     LaneUnknown: ProblemType("lane-unknown", 404, "There is no such lane"),
     ScheduleUnknown: ProblemType("schedule-unknown", 404, "There is no such schedule"),
     ScheduleExists: ProblemType("schedule-exists", 409, "There is a schedule of this name already"),
+    BatchUnknown: ProblemType("batch-unknown", 404, "There is no such batch"),
+    BatchRefused: ProblemType("batch-refused", 422, "Items of the batch are refused"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
     TenantOverloaded: ProblemType(
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
@@ -124,10 +128,10 @@ DETAILS: dict[type[BaseException] | None, str] = {
 }
 
 
-def problem(error: BaseException, request_id: str) -> Reply:
+def problem(error: BaseException, request_id: str, most_flaws: int = FLAWS) -> Reply:
     """Answer a request that ended in this error; anything unforeseen is a 500 that reveals nothing about the error."""
     kind, known = _find_type(error)
-    flaws = error.flaws if isinstance(error, Invalid) else []
+    flaws = error.flaws[:most_flaws] if isinstance(error, Invalid) else []
     detail = DETAILS.get(known, str(error)) if known else "The request id helps us to find out what."
     return _reply(kind, detail, flaws, request_id, _headers(error, kind))
 
@@ -178,7 +182,7 @@ def _document(kind: ProblemType, detail: str, flaws: list[Flaw], request_id: str
         "detail": _cut(detail),
         "errors": [
             {"pointer": _cut(flaw.pointer), "code": _cut(flaw.code), "detail": _cut(flaw.detail)}
-            for flaw in flaws[:FLAWS]
+            for flaw in flaws
         ],
         "request_id": request_id,
         "retryable": kind.retry_s is not None,

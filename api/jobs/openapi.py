@@ -26,13 +26,13 @@ _PREFER = {
     "description": "`wait=N` waits as `?wait=N` does, but is never refused",
     "schema": {"type": "string", "maxLength": MOST_HEAD, "examples": ["wait=10"]},
 }
-_TIMING = {
+TIMING: Json = {
     "name": "timing",
     "in": "query",
     "description": "1: answer with `Server-Timing`",
     "schema": {"type": "string", "maxLength": MOST_HEAD, "examples": ["1"]},
 }
-_IDEMPOTENCY_KEY = {
+IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same key with the same request answers with the same job; quoted or bare",
@@ -44,9 +44,9 @@ _IF_NONE_MATCH = {
     "description": "The ETag you have; 304 where it is still right",
     "schema": {"type": "string", "maxLength": 1_024},
 }
-POLL: Json = {"parameters": [_WAIT, _PREFER, _TIMING]}
-LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, _TIMING, _IF_NONE_MATCH]}
-SUBMIT: Json = {"parameters": [_WAIT, _PREFER, _TIMING, _IDEMPOTENCY_KEY]}
+POLL: Json = {"parameters": [_WAIT, _PREFER, TIMING]}
+LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, TIMING, _IF_NONE_MATCH]}
+SUBMIT: Json = {"parameters": [_WAIT, _PREFER, TIMING, IDEMPOTENCY_KEY]}
 
 ETAG: Json = {"ETag": _header("Strong once finished, weak before", type="string", pattern=ETAG_PATTERN)}
 _RETRY_AFTER: Json = {

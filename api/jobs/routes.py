@@ -30,6 +30,7 @@ from api.jobs.forecast import Forecast
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.job_response import accepted, found, matches, not_modified, result
 from api.jobs.lookup import Lookup
+from api.jobs.make_job import SubmitRequest
 from api.jobs.openapi import (
     ACCEPTED,
     ETAG,
@@ -45,7 +46,7 @@ from api.jobs.openapi import (
 )
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.schemas import AttemptList, JobDocument
-from api.jobs.submit import Submission, SubmitRequest
+from api.jobs.submit import Submission
 from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting

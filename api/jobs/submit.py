@@ -9,43 +9,31 @@ from asyncio import Semaphore
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from api.jobs.idempotency_key import IdempotencyKey
-from api.jobs.input_check import check_input, runs_python
+from api.jobs.input_check import runs_python
+from api.jobs.make_job import SubmitRequest, make_job
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
 from sluice.core.document import Document, render
-from sluice.core.errors import Flaw, IdempotencyKeyReused, Invalid, JobExpired, Overloaded, TooLarge
-from sluice.core.fingerprint import canonical, fingerprint
-from sluice.core.job import TAG_SEPARATOR, IdempotencyKeyUse, NewJob, as_accepted, made_at
+from sluice.core.errors import IdempotencyKeyReused, JobExpired, Overloaded
+from sluice.core.fingerprint import fingerprint
+from sluice.core.job import IdempotencyKeyUse, NewJob, as_accepted, made_at
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import JobStore
 from sluice.core.registry import Registry
-from sluice.core.retention import kept_s
 from sluice.core.runtime.batching import OVERHEAD, Batcher, Limits, SplitBatcher
-from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.core.runtime.tracing import trace_batches
 from sluice.handler import AnyHandler
-from sluice.searchable import tags_of
 
-DEFAULTS = SubmitOptions()
 INSERT_TRIES = 3
 
 ORPHAN_S = 3_600.0
 """A missing job was there once if its key is older than this many seconds; if not, it never arrived."""
-
-
-class SubmitRequest(NamedTuple):
-    """What a client asks for, with nothing checked yet but its JSON. `pointer` says where in the body the input is."""
-
-    kind: str
-    input: Any
-    options: SubmitOptions = DEFAULTS
-    pointer: str = "/input"
 
 
 class SubmitResult(NamedTuple):
@@ -88,6 +76,9 @@ class Submission:
             _size,
             telemetry.count_batch,
         )
+        self._accept_whole = trace_batches(
+            telemetry.tracing, "accept", self._insert_together, lambda job: job.traceparent
+        )
         self.one_large = Semaphore(1)
         self._keys: Batcher[tuple[str, str], IdempotencyKeyUse | None] = Batcher(
             "keys", self._find_keys, count=telemetry.count_batch
@@ -116,18 +107,30 @@ class Submission:
         return PreparedJob(job, request.options.cache == "refresh", digest)
 
     async def take(self, prepared: PreparedJob) -> SubmitResult:
-        """Find or insert the job that does this work. Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown."""
-        job = prepared.job
+        """Find or insert the job that does this work.
+
+        Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
+        """
+        job, result = await self.find(prepared.job)
+        if result is None:
+            result = await self._insert(job)
+        self.remember(prepared, result)
+        return result
+
+    async def find(self, job: NewJob) -> tuple[NewJob, SubmitResult | None]:
+        """Find the job that does this work already. The new one comes back as it is to be inserted if there is none.
+
+        Raises IdempotencyKeyReused, JobExpired, ServerAway.
+        """
         use = await self._find_key(job) if job.key else None
         if use is not None:  # the request that used the key may have died before it inserted its job
             job = job._replace(id=use.job_id)
-        result = (
-            (use and await self._find_by_key(use))
-            or await self._find_same_work(job)
-            or await self._insert(job)
-        )
-        self._remember(prepared, result)
-        return result
+        return job, (use and await self._find_by_key(use)) or await self._find_same_work(job)
+
+    async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
+        """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
+        at = await self._accept_whole(list(jobs))
+        return [SubmitResult(render(as_accepted(job, at))) for job in jobs]
 
     def find_by_body(self, tenant: str, digest: bytes) -> SubmitResult | None:
         """Answer a body that was answered with a result before, while process memory has that result."""
@@ -221,7 +224,7 @@ class Submission:
         age_s = max(0, int(age))
         return SubmitResult(document, reused=True, age_s=age_s, ttl_s=max(0, int(fresh_s) - age_s))
 
-    def _remember(self, prepared: PreparedJob, result: SubmitResult) -> None:
+    def remember(self, prepared: PreparedJob, result: SubmitResult) -> None:
         """Keep what makes later submits quick, and drop what this one replaces."""
         job = prepared.job
         if not job.fingerprint or result.replayed:
@@ -230,6 +233,13 @@ class Submission:
             self._reuse.supersede(job.fingerprint, self._now())
         elif prepared.digest and result.reused and job.fresh_s:
             self._reuse.remember_body(job.tenant, prepared.digest, Work(job.fingerprint, job.fresh_s))
+
+    async def _insert_together(self, jobs: list[NewJob]) -> datetime:
+        self._telemetry.count_batch("accept", len(jobs))
+        accepted = await self._store.accept(jobs, whole=True)
+        self._publisher.send(accepted.messages)
+        self._telemetry.emit(Event.ACCEPTED, len(accepted.ids))
+        return accepted.at
 
     async def _insert_batch(self, jobs: list[NewJob]) -> list[datetime | None]:
         accepted = await self._store.accept(jobs)
@@ -245,53 +255,6 @@ class Submission:
     async def _find_keys(self, keys: Sequence[tuple[str, str]]) -> list[IdempotencyKeyUse | None]:
         found = await self._store.find_idempotency_keys(list(set(keys)))
         return [found.get(each) for each in keys]
-
-
-def make_job(
-    tenant: str,
-    handler: AnyHandler,
-    lanes: Mapping[str, Lane],
-    keep_s: float,
-    request: SubmitRequest,
-    traceparent: str | None = None,
-) -> NewJob:
-    """Make a job, checking that the kind takes its size, input and options. Raises Invalid, TooLarge."""
-    options = request.options
-    lane = _find_lane(lanes, options.lane or handler.lane)
-    return NewJob(
-        id=new_job_id(),
-        tenant=tenant,
-        kind=handler.kind,
-        lane=lane.name,
-        priority=options.priority,
-        input=_check_input(handler, request),
-        max_attempts=options.max_attempts or handler.retry.max_attempts,
-        timeout_s=options.timeout_s,
-        keep_s=kept_s(handler, keep_s),
-        ids_per_message=lane.ids_per_message,
-        delay_s=options.delay_s,
-        run_at=options.run_at,
-        deadline_s=options.deadline_s,
-        tags=TAG_SEPARATOR.join([*options.tags, *tags_of(handler, request.input)]) or None,
-        traceparent=traceparent,
-        handler_version=handler.version,
-    )
-
-
-def _find_lane(lanes: Mapping[str, Lane], name: str) -> Lane:
-    if name not in lanes:
-        detail = f"There is no such lane; there are {', '.join(lanes)}."
-        raise Invalid([Flaw("/options/lane", "unknown-lane", detail)])
-    return lanes[name]
-
-
-def _check_input(handler: AnyHandler, request: SubmitRequest) -> bytes:
-    """Return the canonical bytes of an input that the kind's model takes; these very bytes are stored, hashed and run."""
-    raw = canonical(request.input)
-    if len(raw) > handler.max_input:
-        raise TooLarge(handler.max_input)
-    check_input(handler, raw, request.pointer)
-    return raw
 
 
 def _size(job: NewJob) -> int:

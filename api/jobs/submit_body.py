@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from api.http.schemas import validate
 from api.jobs.idempotency_key import IdempotencyKey
+from api.jobs.make_job import DEFAULTS, SubmitRequest
 from api.jobs.prepared_job import LARGE, PreparedJob
 from api.jobs.result_reuse import digest_of
 from api.jobs.schemas import SubmitOptions
-from api.jobs.submit import DEFAULTS, Submission, SubmitRequest, SubmitResult
+from api.jobs.submit import Submission, SubmitResult
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.strict_json import Raw, parse
 
@@ -51,9 +53,13 @@ async def prepare_body(
 
 def read_submit(body: Raw) -> SubmitRequest:
     """Read the body of POST /v1/jobs. Raises Malformed, Invalid."""
-    value = parse(body)
+    return read_request(parse(body))
+
+
+def read_request(value: Any) -> SubmitRequest:
+    """Read what a value of JSON asks for. Raises Invalid."""
     if type(value) is not dict:
-        raise _invalid("", "object", "The body is an object with `kind` and `input`.")
+        raise _invalid("", "object", "A submit is an object with `kind` and `input`.")
     unknown = value.keys() - {"kind", "input", "options"}
     if unknown:
         raise _invalid(

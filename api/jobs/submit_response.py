@@ -10,7 +10,7 @@ from api.jobs.submit import SubmitResult
 from sluice.core.document import show_under
 
 _COLLAPSED: Header = (b"cache-status", b"sluice; fwd=miss; collapsed")
-_REPLAYED: Header = (b"idempotent-replayed", b"true")
+REPLAYED: Header = (b"idempotent-replayed", b"true")
 
 
 def answer_submit(submitted: SubmitResult, retry_after: RetryAfter = retry_soon, prefix: str = "") -> Reply:
@@ -23,5 +23,5 @@ def answer_submit(submitted: SubmitResult, retry_after: RetryAfter = retry_soon,
     elif submitted.coalesced:
         reply.headers.append(_COLLAPSED)
     if submitted.replayed:
-        reply.headers.append(_REPLAYED)
+        reply.headers.append(REPLAYED)
     return reply

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import orjson
 
+from api.jobs.make_job import SubmitRequest, make_job
 from api.jobs.schemas import SubmitOptions
-from api.jobs.submit import SubmitRequest, make_job
 from api.schedules.schemas import ScheduleBody
 from sluice.core.errors import Flaw, Invalid, ScheduleExists, ScheduleUnknown, TryAgain
 from sluice.core.job import NewJob

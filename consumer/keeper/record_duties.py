@@ -13,6 +13,7 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 QUEUED = 2_000
 FAILED = 500
 PRUNED = 1_000
+BATCHES = 200
 PRUNED_AGAIN = 8
 """How often at one turn: more can be deleted than are accepted, or the record would grow for ever."""
 
@@ -46,6 +47,16 @@ class RecordDuties:
             with suppress(ServerAway):  # then they end with their time to live
                 await self._cache.forget(*gone)
             if len(gone) < PRUNED:
+                break
+        return total
+
+    async def prune_batches(self) -> int:
+        """Delete batches after their retention time, once their jobs are gone."""
+        total = 0
+        for _ in range(PRUNED_AGAIN):
+            looked_at = await self._store.prune_batches(BATCHES)
+            total += looked_at
+            if looked_at < BATCHES:
                 break
         return total
 

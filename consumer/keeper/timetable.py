@@ -65,6 +65,7 @@ class Timetable:
             "fire-schedules": FireSchedules(ports.schedules, telemetry).once,
             "prune-jobs": record.prune_jobs,
             "prune-keys": partial(record.prune_keys, settings.idempotency_keep_s),
+            "prune-batches": record.prune_batches,
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
@@ -58,6 +59,7 @@ class Connections:
     jobs: PostgresJobStore
     control: PostgresControlStore
     listing: PostgresListingStore
+    batches: PostgresBatchStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
     situations: PostgresSituationStore
@@ -144,6 +146,7 @@ def _connect_ports(
         jobs=PostgresJobStore(database, owner, settings),
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
+        batches=PostgresBatchStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),

@@ -22,6 +22,8 @@ SluiceError
 ├── JobNotFinished · JobNotFailed · ErrorUnknown
 ├── ScheduleUnknown · ScheduleExists
 ├── LaneUnknown
+├── BatchUnknown
+├── BatchRefused         an item of a batch that is to be accepted whole is refused
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -183,3 +185,11 @@ class ScheduleUnknown(SluiceError):
 
 class ScheduleExists(SluiceError):
     """There is a schedule of this name already; PUT replaces it."""
+
+
+class BatchUnknown(SluiceError):
+    """There is no such batch, or it is not kept any more."""
+
+
+class BatchRefused(SluiceError):
+    """Some items were refused, so none was accepted: the batch is to be accepted whole. `items` says why."""

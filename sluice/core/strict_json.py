@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,24 +19,34 @@ Raw = bytes | bytearray
 MAX_DEPTH = 32
 MAX_ITEMS = 10_000
 
+
+class Bounds(NamedTuple):
+    """How deep JSON may be nested, and how many keys and elements it may have."""
+
+    depth: int = MAX_DEPTH
+    items: int = MAX_ITEMS
+
+
+BOUNDS = Bounds()
+
 # Linear on any bytes: nothing is given back, and an unclosed string reaches to the end.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?')
 _NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def parse(raw: Raw) -> Any:
+def parse(raw: Raw, bounds: Bounds = BOUNDS) -> Any:
     """Parse these bytes. A byte order mark before them is passed over (RFC 8259 §8.1): files from Windows begin with one.
 
     Raises Malformed for what is not JSON in UTF-8, has infinite numbers or equal keys in one object; Invalid for
     JSON that is too deep, too large or holds U+0000 or a whole number that a double cannot keep.
     """
-    if raw.count(b",") > MAX_ITEMS and _without_strings(raw).count(b",") > MAX_ITEMS:
-        raise _too_many()  # before orjson makes a million objects of them
+    if raw.count(b",") > bounds.items and _without_strings(raw).count(b",") > bounds.items:
+        raise _too_many(bounds)  # before orjson makes a million objects of them
     try:
         value = orjson.loads(memoryview(raw)[len(BOM_UTF8) :] if raw.startswith(BOM_UTF8) else raw)
     except orjson.JSONDecodeError as error:
         raise Malformed(_why_malformed(raw, error)) from None
-    keys = _walk(value, raw)
+    keys = _walk(value, raw, bounds)
     if keys != raw.count(b":") and keys != _without_strings(raw).count(b":"):
         raise Malformed("The body names the same key twice in one object.")
     return value
@@ -48,7 +58,7 @@ def _why_malformed(raw: Raw, error: orjson.JSONDecodeError) -> str:
     return f"The body is not valid JSON: {error}"
 
 
-def _walk(value: Any, raw: Raw) -> int:
+def _walk(value: Any, raw: Raw, bounds: Bounds) -> int:
     """Check every scalar, level by level; return the number of keys, by which duplicates are noticed."""
     keys = items = 0
     any_large = False
@@ -67,11 +77,11 @@ def _walk(value: Any, raw: Raw) -> int:
             else:
                 any_large |= _check_scalar(each)
                 continue
-            if depth == MAX_DEPTH:
-                raise _flaw("too-deep", f"Nested deeper than {MAX_DEPTH} levels.")
+            if depth == bounds.depth:
+                raise _flaw("too-deep", f"Nested deeper than {bounds.depth} levels.")
         items += len(below)
-        if items - keys > MAX_ITEMS:
-            raise _too_many()
+        if items - keys > bounds.items:
+            raise _too_many(bounds)
         level = below
         depth += 1
     if any_large:
@@ -102,8 +112,8 @@ def _without_strings(raw: Raw) -> bytes:
     return _STRING.sub(b'""', raw)
 
 
-def _too_many() -> Invalid:
-    return _flaw("too-many-items", f"More than {MAX_ITEMS} keys and elements.")
+def _too_many(bounds: Bounds) -> Invalid:
+    return _flaw("too-many-items", f"More than {bounds.items} keys and elements.")
 
 
 def _unsafe(number: str) -> Invalid:

@@ -12,6 +12,7 @@ import redis.asyncio as redis
 
 from infra.local.servers import Servers
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
@@ -24,6 +25,7 @@ from sluice.core.job import Job, NewJob
 from sluice.core.ports import (
     ApiKeyRecord,
     ApiKeyStore,
+    BatchStore,
     ControlStore,
     DocumentCache,
     JobStore,
@@ -38,6 +40,7 @@ from sluice.core.ports import (
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.fake_api_key_store import FakeApiKeyStore
+from tests.support.fake_batch_store import FakeBatchStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
@@ -96,6 +99,7 @@ class Record(NamedTuple):
     api_keys: ApiKeyStore
     lanes: LaneStore
     situations: SituationStore
+    batches: BatchStore
     change: Callable[[str, dict[str, Any]], Awaitable[object]]
     outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
     make_due: Callable[[], Awaitable[object]]
@@ -148,7 +152,7 @@ async def record(servers: Servers | None, database: Database | None) -> AsyncIte
 def _in_memory() -> Record:
     fake = FakeStores()
     return Record(
-        fake, fake, FakeListingStore(fake), fake, fake, fake, fake, fake.change_columns, fake.messages, fake.make_due,
+        fake, fake, FakeListingStore(fake), fake, fake, fake, fake, FakeBatchStore(fake), fake.change_columns, fake.messages, fake.make_due,
         fake.expire, fake.offer_at, fake.serve, fake.add_key, fake.leave,
     )  # fmt: skip
 
@@ -175,7 +179,8 @@ async def _on_postgresql(
     return Record(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
         PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys,
-        PostgresLaneStore(database, 5), PostgresSituationStore(database, 5), change, outbox,
+        PostgresLaneStore(database, 5), PostgresSituationStore(database, 5),
+        PostgresBatchStore(database, settings), change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
         lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,

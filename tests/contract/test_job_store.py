@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from sluice.core.errors import ServerAway
+from sluice.core.errors import ServerAway, TryAgain
 from sluice.core.job import IdempotencyKeyUse, Job, as_accepted
 from sluice.core.lifecycle import (
     DEADLINE_PASSED,
@@ -65,6 +65,22 @@ async def test_a_job_is_accepted_once_and_a_key_stands_for_the_first(record: Rec
     assert (await record.jobs.look_up([first.id, second.id])).keys() == {first.id}
     keys = [("acme", "k"), ("other", "k"), ("acme", "unused")]
     assert await record.jobs.find_idempotency_keys(keys) == {("acme", "k"): IdempotencyKeyUse(b"h", first.id)}
+
+
+async def test_all_jobs_are_accepted_or_none(record: Record) -> None:
+    (under_way,) = await record.accepted(new_job(fingerprint=PRINT, flight=True, fresh_s=60.0))
+    (keyed,) = await record.accepted(new_job(key="k", request_hash=b"h"))
+    before = await record.outbox()
+    taken = (new_job(fingerprint=PRINT, flight=True, fresh_s=60.0), new_job(key="k", request_hash=b"h"))
+    for skipped in taken:
+        others = new_job(key="unused", request_hash=b"h"), new_job(delay_s=60.0), new_job(input=b"1" * 300)
+        with pytest.raises(TryAgain):
+            await record.jobs.accept([*others, skipped], whole=True)
+        assert await record.jobs.look_up([each.id for each in (*others, skipped)]) == {}
+        assert await record.jobs.find_idempotency_keys([("acme", "unused")]) == {}
+    assert await record.outbox() == before
+    assert (await record.jobs.accept([*others], whole=True)).ids == {each.id for each in others}
+    assert (await record.jobs.look_up([under_way, keyed])).keys() == {under_way, keyed}
 
 
 async def test_a_key_can_be_bound_while_it_is_free_or_its_job_never_came(record: Record) -> None:

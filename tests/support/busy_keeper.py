@@ -29,6 +29,7 @@ async def main(url: str) -> None:
         lambda: keeper.offer_lost({("default", "normal"): None}, 10),
         lambda: keeper.fail_overdue(100),
         lambda: keeper.prune_jobs(100),
+        lambda: keeper.prune_batches(100),
         lambda: keeper.prune_idempotency_keys(3_600, 100),
         lambda: keeper.count(["default"], 100),
     ]

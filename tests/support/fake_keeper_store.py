@@ -107,6 +107,11 @@ class FakeKeeperStore(FakeRecord):
         self.check()
         return []
 
+    async def prune_batches(self, limit: int) -> int:
+        """Nor are batches."""
+        self.check()
+        return 0
+
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         """Nor are keys."""
         self.check()

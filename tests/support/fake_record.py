@@ -41,10 +41,14 @@ class FakeRecord:
         self.refusals = 0
         self._rows = count(1)
 
-    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        """Every job but those whose work is under way or done, or whose key is taken."""
+    async def accept(self, jobs: Sequence[NewJob], *, whole: bool = False) -> Accepted:
+        """Every job but those whose work is under way or done, or whose key is taken; or none, if any of them is."""
         self.check()
+        before = dict(self.jobs), dict(self.uses), set(self.flights), dict(self.handler_versions)
         accepted = [new for new in sorted(jobs, key=_order) if self._accept(new)]
+        if whole and len(accepted) < len(jobs):
+            self.jobs, self.uses, self.flights, self.handler_versions = before
+            raise TryAgain("skipped")
         queued = [new for new in accepted if self.jobs[new.id].state == JobState.QUEUED]
         return Accepted(self.now, frozenset(new.id for new in accepted), tuple(self._send(queued)))
 

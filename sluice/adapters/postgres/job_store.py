@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
+
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import Store, messages_of
+from sluice.core.errors import BadRow, TryAgain
 from sluice.core.job import Accepted, IdempotencyKeyUse, Job, NewJob
 from sluice.core.job_log import MOST_CLAIMS
 from sluice.core.lanes import WEIGHTS
@@ -33,11 +36,16 @@ class PostgresJobStore(Store):
         self._read_s, self._accept_s = settings.record_budget_s, settings.accept_budget_s
         self._hold_s, self._due_s = claim_holds_s(settings.lease_s), settings.dispatch_due_s
 
-    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
+    async def accept(self, jobs: Sequence[NewJob], *, whole: bool = False) -> Accepted:
         budget_s = self._accept_s + sum(len(job.input) for job in jobs) / STORED_PER_S
-        rows = await self._database.commit(
-            "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, budget_s=budget_s
-        )
+        try:
+            rows = await self._database.commit(
+                "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, whole, budget_s=budget_s
+            )
+        except BadRow as error:
+            if isinstance(error.__cause__, asyncpg.DivisionByZeroError):
+                raise TryAgain("some of the jobs were skipped") from error
+            raise
         at = rows[0]["at"] if rows else datetime.now(UTC)
         ids = frozenset(each for row in rows for each in row["ids"])
         return Accepted(at, ids, messages_of(rows))

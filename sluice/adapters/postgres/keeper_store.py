@@ -85,6 +85,9 @@ class PostgresKeeperStore(Store):
     async def prune_jobs(self, limit: int) -> list[str]:
         return [job_id for (job_id,) in await self.ask("prune_jobs", limit)]
 
+    async def prune_batches(self, limit: int) -> int:
+        return int((await self.ask("prune_batches", limit))[0][0])
+
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         return len(await self.ask("prune_idempotency_keys", keep_s, limit))
 

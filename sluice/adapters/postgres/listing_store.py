@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluice.adapters.postgres.pool import Database
-from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
-from sluice.core.errors import Overloaded
+from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, Turns, messages_of
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from sluice.core.runtime.settings import Settings
@@ -17,10 +15,6 @@ EXAMINED = 2_000
 """Rows of each state that one page may cost."""
 BUDGET_S = 2.0
 """Seconds for one statement: rows of long ago may have to come from disk."""
-AT_ONCE = 3
-"""Statements that run at once, so that look-ups and submits always find a connection."""
-TURN_S = 0.5
-"""Seconds that a statement waits for its turn."""
 
 
 class PostgresListingStore(Store):
@@ -29,7 +23,7 @@ class PostgresListingStore(Store):
     def __init__(self, database: Database, settings: Settings, examined: int = EXAMINED) -> None:
         super().__init__(database, BUDGET_S)
         self._examined, self._due_s = examined, settings.dispatch_due_s
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns()
 
     async def list_jobs(self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False) -> Found:  # fmt: skip
         bounds = min(below, wanted.highest_id), wanted.lowest_id
@@ -64,15 +58,8 @@ class PostgresListingStore(Store):
 
     async def ask(self, query: str, *args: Any, budget_s: float | None = None) -> list[Any]:
         """Fetch the rows of a statement, few of which may run at once. Raises Overloaded, ServerAway, TryAgain."""
-        try:
-            async with asyncio.timeout(TURN_S):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Overloaded from None
-        try:
+        async with self._turns:
             return await super().ask(query, *args, budget_s=budget_s)
-        finally:
-            self._turns.release()
 
 
 def _page(rows: Sequence[Any], limit: int) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,33 @@ from typing import Any
 import asyncpg
 
 from sluice.adapters.postgres.pool import WRITE_S, Database
+from sluice.core.errors import Overloaded
 from sluice.core.job import Job, Message
 
 COPIED_AT_ONCE = 8 * 1024 * 1024
 """Bytes of inputs that one statement copies, and whatever one more job has."""
+
+AT_ONCE = 3
+"""Statements of many rows that run at once, so that look-ups and submits always find a connection."""
+TURN_S = 0.5
+"""Seconds that such a statement waits for its turn."""
+
+
+class Turns:
+    """Lets few enter at once. Raises Overloaded for one whose turn does not come in time."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Overloaded from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
 
 
 class Store:

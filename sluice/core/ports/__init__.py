@@ -4,6 +4,7 @@ Every method ends within the deadline of its server or raises ServerAway.
 """
 
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
+from sluice.core.ports.batch_store import BatchStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
@@ -26,6 +27,7 @@ __all__ = [
     "ApiKeyRecord",
     "ApiKeyStore",
     "AttemptRecord",
+    "BatchStore",
     "ControlStore",
     "Delivery",
     "DeliverySource",

@@ -46,8 +46,11 @@ class JobVersion(NamedTuple):
 class JobStore(Protocol):
     """The record, as both flows use it."""
 
-    async def accept(self, jobs: Sequence[NewJob]) -> Accepted:
-        """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway."""
+    async def accept(self, jobs: Sequence[NewJob], *, whole: bool = False) -> Accepted:
+        """Write jobs and outbox in one statement. Raises OutcomeUnknown, BadRow, TryAgain, ServerAway.
+
+        With `whole` all are written or none: it raises TryAgain if any would have been skipped.
+        """
 
     async def find_same(self, wanted: Mapping[bytes, float]) -> dict[bytes, Job]:
         """Find, for each fingerprint, the newest success younger than so many seconds, or else the job under way.

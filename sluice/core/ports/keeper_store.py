@@ -62,5 +62,8 @@ class KeeperStore(StatisticsStore, Protocol):
     async def prune_jobs(self, limit: int) -> list[str]:
         """Delete jobs that were kept for long enough, at most so many; returns their ids."""
 
+    async def prune_batches(self, limit: int) -> int:
+        """Look at batches that were kept for long enough, at most so many, and delete those whose jobs are gone; returns how many."""
+
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         """Delete keys that are older than this and whose jobs are gone, at most so many; returns how many."""

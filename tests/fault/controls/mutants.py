@@ -33,6 +33,16 @@ _RECORD = "sluice/adapters/postgres/migrations/versions/0001_the_record.sql"
 
 MUTANTS = (
     Mutant(
+        "a batch that is to be accepted whole is accepted without what was skipped",
+        (Cut(f"{_QUERIES}/job_store/accept.sql", "case when $24::bool then", "case when $24::bool and false then"),),
+        ("tests/contract/test_job_store.py::test_all_jobs_are_accepted_or_none",),
+    ),
+    Mutant(
+        "the key of a batch is none of its items",
+        (Cut("api/batches/items.py", "key = own or (sender.key", "key = own or (None and sender.key"),),
+        ("tests/fault/test_batches.py::test_an_api_that_is_killed_in_the_middle_goes_on_where_it_was",),
+    ),
+    Mutant(
         "the record lets finished jobs be changed",
         (Cut(_RECORD, "    when (old.state in (", "    when (false and old.state in ("),),
         ("tests/integration/record/test_record_history.py::test_nothing_at_all_of_a_finished_job_can_be_changed",),

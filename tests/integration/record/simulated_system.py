@@ -20,8 +20,9 @@ from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.lookup import Lookup
+from api.jobs.make_job import SubmitRequest
 from api.jobs.result_reuse import ResultReuse
-from api.jobs.submit import Submission, SubmitRequest
+from api.jobs.submit import Submission
 from consumer.keeper.find_lost_messages import FindLostMessages
 from consumer.keeper.keeper import Duty
 from consumer.keeper.record_duties import RecordDuties

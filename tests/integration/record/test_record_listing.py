@@ -13,8 +13,9 @@ import pytest
 import uuid_utils
 
 from sluice.adapters.postgres.connecting import SETTINGS
-from sluice.adapters.postgres.listing_store import AT_ONCE, PostgresListingStore
+from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.statements import load_queries
+from sluice.adapters.postgres.store import AT_ONCE
 from sluice.core.document import render_item
 from sluice.core.errors import Overloaded
 from sluice.core.job import TAG_SEPARATOR, Job, JobState

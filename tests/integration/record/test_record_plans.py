@@ -18,7 +18,7 @@ from sluice.core.lanes import PRIORITIES, WEIGHTS
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_jobs
 
-LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys", "logs"}
+LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys", "logs", "batches"}
 """Tables that may be very large."""
 SHORT_WALKS = {
     ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"),
@@ -43,7 +43,8 @@ insert into outbox (lane, priority, ids, due) select lane, priority, array[id], 
 insert into attempts (job_id, fence, attempt, outcome) select id, 1, 1, 'x' from jobs;
 insert into logs (job_id, fence, first, lines) select id, 1, 1, 'x' from jobs;
 insert into idempotency_keys (tenant, key, request_hash, job_id) select tenant, id::text, 'h', id from jobs;
-vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys, logs"""
+insert into batches (id, tenant, key, items) select id, tenant, id::text, array[id] from jobs;
+vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys, logs, batches"""
 
 
 OTHERS = """

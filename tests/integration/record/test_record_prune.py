@@ -204,6 +204,54 @@ async def test_no_more_keys_go_at_once_than_are_asked_for_the_oldest_first(recor
     assert await keys(record) == {"k0", "k1"}
 
 
+async def batch(record: Record, name: str, age_s: float, *items: str) -> None:
+    """A batch that has expired so many seconds ago, with the jobs of these items."""
+    await record.sql.execute(
+        "insert into batches (id, tenant, key, items, expires_at)"
+        " values (gen_random_uuid(), 'acme', $1, $2::text[]::uuid[], now() - $3 * interval '1 second')",
+        name,
+        list(items),
+        age_s,
+    )
+
+
+async def batches(record: Record) -> set[str]:
+    return {row[0] for row in await record.sql.fetch("select key from batches")}
+
+
+async def test_batches_go_after_their_time_but_not_before_their_jobs(record: Record) -> None:
+    job = await record.claimed()
+    await batch(record, "young", -50, aged_id(0))
+    await batch(record, "empty", 70)
+    await batch(record, "over", 70, aged_id(0), aged_id(0))
+    await batch(record, "in use", 9_000, aged_id(0), job.id)
+    assert await record.keeper.prune_batches(100) == 3
+    assert await batches(record) == {"young", "in use"}
+    await record.finish(job.id, 4_000)
+    await record.keeper.prune_jobs(10)
+    assert await record.keeper.prune_batches(100) == 0  # it is looked at now and then
+    await record.sql.execute("update batches set expires_at = expires_at - interval '61 minutes'")
+    assert await record.keeper.prune_batches(100) == 2
+    assert await batches(record) == set()
+
+
+async def test_no_more_batches_are_looked_at_at_once_than_are_asked_for_or_have_so_many_items(
+    record: Record,
+) -> None:
+    for number in range(5):
+        await batch(record, f"b{number}", 1_000 * (number + 1))
+    assert await record.keeper.prune_batches(3) == 3
+    assert await batches(record) == {"b0", "b1"}
+    for number in range(3):
+        await record.sql.execute(
+            "insert into batches (id, tenant, key, items, expires_at)"
+            " select gen_random_uuid(), 'acme', $1, array_agg(gen_random_uuid()), now() - interval '3 hours'"
+            " from generate_series(1, 30000)",
+            f"large {number}",
+        )
+    assert [await record.keeper.prune_batches(10) for _ in range(2)] == [2, 3]
+
+
 async def test_a_tick_deletes_a_bounded_number_of_bytes(record: Record) -> None:
     old = [await record.finished(ago_s) for ago_s in (3_603, 3_602, 3_601)]
     for job_id in old:

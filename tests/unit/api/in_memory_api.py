@@ -10,6 +10,9 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.batches.batch_wait import BatchWaiting
+from api.batches.batches import Batches
+from api.batches.results import BatchResults
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -44,6 +47,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.support.fake_api_key_store import FakeApiKeyStore
+from tests.support.fake_batch_store import FakeBatchStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
@@ -92,9 +96,13 @@ class Clock:
 
 
 class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
-    """Jobs, keys and pauses in memory; `broker_up` tells whether RabbitMQ answers."""
+    """Jobs, batches, keys and pauses in memory; `broker_up` tells whether RabbitMQ answers."""
 
     broker_up = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches = FakeBatchStore(self)
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -176,13 +184,14 @@ def build_state(
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     listed = FakeListingStore(record)
     listing = Listing(listed, PEPPER)
+    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events)
     return ApiState(
         settings=chosen,
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         keyring=Keyring(record, PEPPER, 60, 600, clock),
-        submission=Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events),
+        submission=submission,
         lookup=lookup,
         waiting=waiting,
         control=Control(record, cache, lookup, publisher, events),
@@ -194,8 +203,19 @@ def build_state(
         logs=logs,
         feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
         advisor=advisor,
+        **_about_batches(record, chosen, submission, lookup, waiting),
         **_about_lanes(record, clock, cache, lookup),
     )
+
+
+def _about_batches(
+    record: Record, chosen: Settings, submission: Submission, lookup: Lookup, waiting: Waiting
+) -> dict[str, Any]:
+    return {
+        "batches": Batches(record.batches, submission, chosen.keep_s),
+        "batch_waiting": BatchWaiting(record.batches, waiting),
+        "batch_results": BatchResults(record.batches, lookup, waiting),
+    }
 
 
 def _about_lanes(record: Record, clock: Clock, cache: FakeCache, lookup: Lookup) -> dict[str, Any]:

@@ -30,7 +30,7 @@ async def test_nothing_of_a_request_is_judged_before_its_key(
     api: InMemoryApi, method: str, template: str
 ) -> None:
     url = (
-        template.format(kind="demo.sum", job_id="x", name="x", fingerprint="x", lane="x")
+        template.format(kind="demo.sum", job_id="x", name="x", fingerprint="x", lane="x", batch_id="x")
         + "?page_size=x&wait=x&what=x"
     )
     content = b"{" if method in ("POST", "PUT") else None

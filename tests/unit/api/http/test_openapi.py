@@ -46,6 +46,15 @@ def test_every_route_of_version_1_is_described(document: dict[str, Any]) -> None
     assert ROUTE_SCOPES.keys() - generic <= described
 
 
+def test_batches_are_taken_whole_and_as_lines(document: dict[str, Any]) -> None:
+    content = document["paths"]["/v1/batches"]["post"]["requestBody"]["content"]
+    schemas = {media: each["schema"]["$ref"].rsplit("/", 1)[1] for media, each in content.items()}
+    assert schemas == {"application/json": "BatchRequest", "application/x-ndjson": "BatchItem"}
+    assert schemas["application/x-ndjson"] in document["components"]["schemas"]
+    results = document["paths"]["/v1/batches/{batch_id}/results"]["get"]["responses"]["200"]["content"]
+    assert list(results) == ["application/x-ndjson"]
+
+
 def test_submit_is_told_apart_by_kind(document: dict[str, Any]) -> None:
     media = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
     assert media["schema"]["discriminator"]["mapping"].keys() == {"demo.pure", "demo.sum"}

@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from api.jobs.idempotency_key import IdempotencyKey
+from api.jobs.make_job import SubmitRequest
 from api.jobs.prepared_job import LARGE, PreparedJob
-from api.jobs.submit import SubmitRequest
 from api.jobs.submit_body import prepare_body, read_submit, submit_body
 from sluice.core.errors import Invalid
 from sluice.core.strict_json import Raw

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from api.jobs.submit import SubmitRequest, make_job
+from api.jobs.make_job import SubmitRequest, make_job
 from api.jobs.submit_body import read_bare, read_submit
 from sluice.core.document import render
 from sluice.core.errors import Invalid, KindUnknown, OutcomeUnknown, Overloaded, ServerAway, TooLarge

@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from api.jobs import submit_body
+from api.jobs.make_job import DEFAULTS, SubmitRequest
 from api.jobs.result_reuse import MOST
-from api.jobs.submit import DEFAULTS, SubmitRequest, SubmitResult
+from api.jobs.submit import SubmitResult
 from api.jobs.submit_body import read_bare, read_submit
 from sluice.core.errors import Invalid, Malformed
 from sluice.core.job import TAG_SEPARATOR

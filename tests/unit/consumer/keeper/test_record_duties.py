@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from consumer.keeper.record_duties import PRUNED, PRUNED_AGAIN, RecordDuties
+from consumer.keeper.record_duties import BATCHES, PRUNED, PRUNED_AGAIN, RecordDuties
 from sluice.core.document import render
 from sluice.core.job import as_accepted
 from sluice.core.lifecycle import DEADLINE_PASSED
@@ -31,6 +31,10 @@ class Record(FakeKeeperStore):
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         self.asked.append((keep_s, limit))
         return 3
+
+    async def prune_batches(self, limit: int) -> int:
+        self.asked.append((limit,))
+        return limit if len(self.asked) < 3 else 5
 
 
 def duties(record: Record, cache: FakeCache, events: Events) -> RecordDuties:
@@ -75,6 +79,18 @@ async def test_keys_go_after_their_time() -> None:
     record = Record()
     assert await duties(record, FakeCache(), Events()).prune_keys(3_600) == 3
     assert record.asked == [(3_600, PRUNED)]
+
+
+async def test_batches_go_while_there_are_more_but_not_for_ever() -> None:
+    record = Record()
+    assert await duties(record, FakeCache(), Events()).prune_batches() == 2 * BATCHES + 5
+    assert record.asked == [(BATCHES,)] * 3
+    record.prune_batches = always_full  # type: ignore[method-assign]  # as a record that never runs out of them
+    assert await duties(record, FakeCache(), Events()).prune_batches() == PRUNED_AGAIN * BATCHES
+
+
+async def always_full(limit: int) -> int:
+    return limit
 
 
 async def test_who_waits_for_an_overdue_job_hears_that_it_has_failed() -> None:

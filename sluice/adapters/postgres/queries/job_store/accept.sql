@@ -1,6 +1,6 @@
 -- Accept jobs: insert them and their outbox rows in one statement, in autocommit, so that no frozen client holds a lock.
 -- $1..$21: one array per field of NewJob; $22: seconds until the keeper publishes what the api did not; $23: the longest
--- input that is stored with its job.
+-- input that is stored with its job; $24: whether all are to be accepted or none: a division by zero undoes everything if any was skipped.
 -- Rows whose work is under way already or was just done are skipped (single flight), and so are rows whose idempotency key
 -- is taken. Unique values are inserted in one order, or batches would deadlock. A key that was taken although its job was
 -- skipped points to a job that is not there: the next try points it to another job, or inserts its job. Only one of these comes to
@@ -53,3 +53,6 @@ with incoming as materialized (
 select id as outbox_id, lane, priority, ids::text[] as ids, now() as at from sent
 union all
 select null, null, null, array_agg(id::text), now() from accepted where state = 'scheduled' having count(*) > 0
+union all
+select null, null, null, '{}', now()
+where case when $24::bool then 1 / ((select count(*) from accepted) / cardinality($1::uuid[])) = 0 else false end

@@ -24,6 +24,7 @@ with waiting as materialized (
                            where job_id = '00000000-0000-0000-0000-000000000000'
                              and created_at < now() - $3::float8 * interval '1 second'
                            order by created_at limit 1) is not null),
+        ('prune-batches', 1, exists (select from batches where expires_at < now() order by expires_at limit 1)),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted

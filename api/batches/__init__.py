@@ -1,0 +1,1 @@
+"""Many jobs with one request: submit them, and follow them as a whole."""

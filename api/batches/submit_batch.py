@@ -1,0 +1,70 @@
+"""Read the body of a batch, one JSON document or lines of JSON, and submit its items."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+
+from api.batches.batches import Batches, Opened, Outcomes
+from api.batches.items import Sender, prepare_items, prepare_lines
+from api.batches.lines import MOST_BODY as MOST_IN_LINES
+from api.batches.lines import LineReader
+from api.batches.schemas import ReadBatch, read_batch
+from api.http.body import LINES, BodyLimits, check_headers, read_json_body
+from api.http.dependencies import parts_of
+from api.http.edge import TRACEPARENT
+from api.http.held_bytes import HeldBody
+from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
+from api.jobs.prepared_job import LARGE
+from api.jobs.submit import Submission
+from sluice.core.strict_json import Raw
+from sluice.errors import SluiceError
+
+MOST_BODY = 4 * 1024 * 1024
+"""Bytes of a batch in one JSON document, unless a kind takes more in one input."""
+READ_AT_ONCE = 64 * 1024
+"""Bytes of a body that is read without a thread."""
+
+Submitted = tuple[Opened, SluiceError | None]
+"""The batch, and why not all of its items arrived, if so."""
+
+
+async def submit_json(request: Request, tenant: str, held: HeldBody, outcomes: Outcomes) -> Submitted:
+    """Read all items, then submit them. Raises what refuses the whole: then nothing was accepted."""
+    parts = parts_of(request)
+    limits = parts[BodyLimits]
+    body = await read_json_body(request, max(MOST_BODY, limits.largest), limits.timeout_s, held)
+    large = len(body) > LARGE
+    asked, key = await _read(request, body)
+    del body  # or it would be held until all is accepted
+    sender = Sender(tenant, request.scope.get(TRACEPARENT), key)
+    items = await prepare_items(parts[Submission], sender, asked.jobs, large)
+    asked.jobs.clear()
+    batches = parts[Batches]
+    submit = batches.submit_whole if asked.atomic else batches.submit
+    return await submit(sender, items, outcomes), None
+
+
+async def submit_lines(request: Request, tenant: str, held: HeldBody, outcomes: Outcomes) -> Submitted:
+    """Submit items as they arrive. Raises what refuses the whole: then nothing was accepted."""
+    parts = parts_of(request)
+    limits = parts[BodyLimits]
+    check_headers(request.scope["headers"], MOST_IN_LINES, LINES)
+    # What the lines are is not known before the last: each has a key of its own, which tells whether it is another.
+    sender = Sender(tenant, request.scope.get(TRACEPARENT), read_idempotency_key(request, b"lines"))
+    lines = LineReader(request.receive, limits.largest, limits.timeout_s, held).read()
+    items = prepare_lines(parts[Submission], sender, lines)
+    return await parts[Batches].submit_stream(sender, items, outcomes)
+
+
+async def _read(request: Request, body: Raw) -> tuple[ReadBatch, IdempotencyKey | None]:
+    """Read a body and hash it if it came with a key; of large ones one at a time, in a thread."""
+
+    def read() -> tuple[ReadBatch, IdempotencyKey | None]:
+        return read_batch(body), read_idempotency_key(request, body)
+
+    if len(body) <= READ_AT_ONCE:
+        return read()
+    async with parts_of(request)[Submission].one_large:
+        return await asyncio.to_thread(read)
