@@ -182,8 +182,6 @@ def build_state(
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
-    listed = FakeListingStore(record)
-    listing = Listing(listed, PEPPER)
     submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events)
     return ApiState(
         settings=chosen,
@@ -196,16 +194,23 @@ def build_state(
         waiting=waiting,
         control=Control(record, cache, lookup, publisher, events),
         scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
-        listing=listing,
-        error_groups=ErrorGroups(listed),
-        bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         logs=logs,
         feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
         advisor=advisor,
+        **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **_about_lanes(record, clock, cache, lookup),
     )
+
+
+def _about_lists(
+    record: Record, cache: FakeCache, publisher: OutboxPublisher, events: Telemetry
+) -> dict[str, Any]:
+    listed = FakeListingStore(record)
+    listing = Listing(listed, PEPPER)
+    bulk = Bulk(listed, cache, listing, publisher, events)
+    return {"listing": listing, "error_groups": ErrorGroups(listed), "bulk": bulk}
 
 
 def _about_batches(
