@@ -19,6 +19,7 @@ from starlette.responses import Response
 from api.backlog import POSTED_S, Backlog
 from api.http import docs_page
 from api.http.asgi import AsgiApp
+from api.http.auth import check_scopes
 from api.http.body import body_limits
 from api.http.cors import allow_origins
 from api.http.dependencies import provide
@@ -179,7 +180,7 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
 
 
 def create_app(state: ApiState) -> FastAPI:
-    """Make the FastAPI application with every route."""
+    """Make the FastAPI application with every route. Raises StartRefused if one declares no scope."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
     for feature in (jobs, polls, schedules, listing, kinds):
@@ -188,6 +189,7 @@ def create_app(state: ApiState) -> FastAPI:
     docs_page.add_routes(
         app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
     )
+    check_scopes(app.routes)
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(RequestValidationError, _show_query_flaws)
     app.add_exception_handler(HTTPException, show_http_error)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 
 from api.http.errors import Forbidden
 from api.http.request import header_values
 from api.keys.keyring import Identity, Keyring
+from sluice.errors import StartRefused
 
 ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/jobs"): "submit",
@@ -39,6 +41,16 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
 
 OPEN_PATHS = frozenset({"/", "/docs", "/docs/start.js", "/docs/assets", "/openapi.json"})
 """What needs no key."""
+
+
+def check_scopes(routes: Iterable[BaseRoute]) -> None:
+    """Raise StartRefused if a route is neither open nor in the table: nobody could say who may use it."""
+    for path, methods in ((getattr(each, "path", ""), getattr(each, "methods", None)) for each in routes):
+        missing = [method for method in sorted(methods or {"GET"}) if (method, path) not in ROUTE_SCOPES]
+        if missing and path not in OPEN_PATHS:
+            raise StartRefused(
+                f"{', '.join(missing)} {path} declares no scope: add it to ROUTE_SCOPES in api/http/auth.py"
+            )
 
 
 async def authenticate(request: Request, keyring: Keyring) -> Identity:

@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.http.auth import OPEN_PATHS, ROUTE_SCOPES
+from api.http.auth import OPEN_PATHS, ROUTE_SCOPES, check_scopes
+from sluice.errors import StartRefused
 from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
 
 
@@ -19,6 +20,18 @@ def test_every_route_declares_its_scope(app: FastAPI) -> None:
     routes = {(method, str(vars(route)["path"])) for route in app.routes for method in _methods(route)}
     guarded = {(method, path) for method, path in routes if path not in OPEN_PATHS}
     assert guarded == ROUTE_SCOPES.keys()
+
+
+@pytest.mark.parametrize("path", ["/v1/new", "/new"])
+def test_an_api_with_a_route_that_declares_no_scope_does_not_start(
+    app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.add_api_route(path, lambda: None, methods=["PUT"])
+    with pytest.raises(StartRefused, match=f"PUT {path} declares no scope"):
+        check_scopes(app.routes)
+    monkeypatch.setattr("api.polls.routes.router.routes", [app.router.routes[-1]])
+    with pytest.raises(StartRefused, match=path):
+        create_app(build_state(Record(), settings(), Clock()))
 
 
 def _methods(route: object) -> set[str]:
