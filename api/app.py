@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access import routes as access
+from api.access.key_admin import KeyAdmin
 from api.backlog import POSTED_S, Backlog
 from api.http import docs_page
 from api.http.asgi import AsgiApp
@@ -120,6 +122,7 @@ def build_state(
     publisher = OutboxPublisher(connections.broker, connections.jobs, lanes, telemetry)
     memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
     listing = Listing(connections.listing, pepper)
+    keyring = Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s)
     kept_s, advisor = shortest_kept_s(registry, settings.keep_s), RetryAfterAdvisor(connections.clock)
     lookup = Lookup(connections.jobs, connections.cache, memory, telemetry, kept_s)
     reuse = ResultReuse(connections.jobs, connections.cache, lookup, telemetry, settings.memory_s, monotonic)
@@ -131,7 +134,7 @@ def build_state(
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
-        keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
+        keyring=keyring,
         submission=Submission(
             registry,
             lanes,
@@ -150,6 +153,7 @@ def build_state(
         listing=listing,
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
+        key_admin=KeyAdmin(connections.access, keyring, pepper),
         advisor=advisor,
     )
 
@@ -183,7 +187,7 @@ def create_app(state: ApiState) -> FastAPI:
     """Make the FastAPI application with every route. Raises StartRefused if one declares no scope."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
-    for feature in (jobs, polls, schedules, listing, kinds):
+    for feature in (jobs, polls, schedules, listing, kinds, access):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
     docs_page.add_routes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.access.key_admin import KeyAdmin
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -38,4 +39,5 @@ class ApiState:
     listing: Listing
     bulk: Bulk
     polls: MultiPoll
+    key_admin: KeyAdmin
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -34,6 +34,10 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/schedules/{name}/pause"): "admin",
     ("POST", "/v1/schedules/{name}/resume"): "admin",
     ("POST", "/v1/schedules/{name}/run"): "admin",
+    ("GET", "/v1/keys"): "admin",
+    ("POST", "/v1/keys"): "admin",
+    ("POST", "/v1/keys/{key_id}/rotate"): "admin",
+    ("DELETE", "/v1/keys/{key_id}"): "admin",
     ("GET", "/v1/kinds"): "read",
     ("GET", "/v1/kinds/{kind}"): "read",
 }

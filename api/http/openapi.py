@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.http.schemas import Problem
+from api.keys.api_key import ID_LENGTH
 from sluice import __version__
 from sluice.core.schedule import NAME
 from sluice.handler import KIND_NAME
@@ -30,9 +31,9 @@ _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
-    404: "There is no such job, kind or schedule",
+    404: "There is no such job, kind, schedule or key",
     408: "The body did not arrive in time",
-    409: "The job is not in a state for this, or the name is taken",
+    409: "The job or key is not in a state for this, or the name is taken",
     410: "The job is not kept any more",
     413: "The body is too large",
     415: "The body has to be plain JSON",
@@ -70,6 +71,7 @@ _REQUEST_ID: Json = {
 _PATHS: dict[str, Json] = {
     "job_id": {"type": "string", "format": "uuid"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
+    "key_id": {"type": "string", "pattern": f"^[A-Za-z0-9]{{{ID_LENGTH}}}$"},
     "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},
 }
 """What the parts of paths look like. The routes take anything, and answer 404."""

@@ -33,7 +33,10 @@ from sluice.core.errors import (
     JobNotFailed,
     JobNotFinished,
     JobUnknown,
+    KeyEnded,
+    KeyUnknown,
     KindUnknown,
+    LastAdminKey,
     Malformed,
     OutcomeUnknown,
     Overloaded,
@@ -43,6 +46,7 @@ from sluice.core.errors import (
     ServerRefused,
     ServerUnfit,
     TooLarge,
+    TooManyKeys,
     TryAgain,
     WritesRefused,
 )
@@ -85,6 +89,10 @@ TABLE: dict[type[BaseException], ProblemType] = {
     JobNotFailed: ProblemType("job-not-failed", 409, "The job has not failed"),
     ScheduleUnknown: ProblemType("schedule-unknown", 404, "There is no such schedule"),
     ScheduleExists: ProblemType("schedule-exists", 409, "There is a schedule of this name already"),
+    KeyUnknown: ProblemType("key-unknown", 404, "There is no such API key"),
+    KeyEnded: ProblemType("key-ended", 409, "The API key is no longer good"),
+    LastAdminKey: ProblemType("last-admin-key", 409, "Nobody could manage this tenant any more"),
+    TooManyKeys: ProblemType("too-many-keys", 409, "The tenant has as many API keys as it may"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
     TenantOverloaded: ProblemType(
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
@@ -99,9 +107,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     ServerRefused: ProblemType("record-refused", 503, "The record refuses what is asked of it", retry_s=5),
     CacheAway: ProblemType("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),
     TryAgain: ProblemType("record-away", 503, "The record cannot be reached", retry_s=1),
-    OutcomeUnknown: ProblemType(
-        "outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1
-    ),
+    OutcomeUnknown: ProblemType("outcome-unknown", 503, "It is not known whether this was done", retry_s=1),
 }
 HTTP: dict[int, ProblemType] = {
     404: ProblemType("not-found", 404, "There is nothing here"),
@@ -116,7 +122,7 @@ DETAILS: dict[type[BaseException] | None, str] = {
     WritesRefused: "The record can be read, but takes nothing new at the moment; nothing was accepted.",
     ServerRefused: "The record refuses this at the moment; nothing was accepted. Our log says why.",
     CacheAway: "Copies of the job cannot be reached at the moment; nothing was deleted.",
-    OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
+    OutcomeUnknown: "The record did not answer in time; what was asked for may or may not have been done.",
 }
 
 

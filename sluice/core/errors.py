@@ -21,6 +21,7 @@ SluiceError
 ├── IdempotencyKeyReused   an idempotency key came with another request before
 ├── JobNotFinished · JobNotFailed
 ├── ScheduleUnknown · ScheduleExists
+├── KeyUnknown · KeyEnded · LastAdminKey · TooManyKeys    of API keys
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -170,3 +171,19 @@ class ScheduleUnknown(SluiceError):
 
 class ScheduleExists(SluiceError):
     """There is a schedule of this name already; PUT replaces it."""
+
+
+class KeyUnknown(SluiceError):
+    """There is no such API key; GET /v1/keys lists them."""
+
+
+class KeyEnded(SluiceError):
+    """The API key was revoked or has expired; make a new one with POST /v1/keys."""
+
+
+class LastAdminKey(SluiceError):
+    """No other good key has the scope admin: make one first, or say `?last=true`. Then only an operator can make another."""
+
+
+class TooManyKeys(SluiceError):
+    """The tenant has as many good keys as it may; revoke some with DELETE /v1/keys/{id} first."""

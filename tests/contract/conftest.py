@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from infra.local.servers import Servers
+from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
@@ -18,6 +19,7 @@ from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.redis.ports import redis_ports
+from sluice.core.access import OPERATOR, NewApiKey
 from sluice.core.job import Job, NewJob
 from sluice.core.ports import (
     ApiKeyRecord,
@@ -148,7 +150,7 @@ async def _on_postgresql(
     servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]
 ) -> Record:
     owner, settings = await new_owner(sql), settings_for(servers)
-    api_keys = PostgresApiKeyStore(database, 5)
+    api_keys, access = PostgresApiKeyStore(database, 5), PostgresAccessStore(database, 5)
 
     async def change(job_id: str, columns: dict[str, Any]) -> None:
         for name, value in columns.items():
@@ -168,7 +170,7 @@ async def _on_postgresql(
         PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
-        lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
+        lambda key: access.insert_api_key(NewApiKey._make(key[:4]), OPERATOR), servers.postgres.kill,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tests.support.servers import urls
 from tests.support.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0001"
+HEAD = "0003"
 TABLES = {
     "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "duties", "idempotency_keys", "inputs", "jobs", "lanes",
     "outbox", "schedules", "webhook_deliveries",

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.access.key_admin import KeyAdmin
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.retry_after import RetryAfterAdvisor
@@ -36,6 +37,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
+from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_control_store import FakeControlStore
 from tests.support.fake_listing_store import FakeListingStore
@@ -155,13 +157,13 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     listed = FakeListingStore(record)
-    listing = Listing(listed, PEPPER)
+    listing, keyring = Listing(listed, PEPPER), Keyring(record, PEPPER, 60, 600, clock)
     return ApiState(
         settings=chosen,
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
-        keyring=Keyring(record, PEPPER, 60, 600, clock),
+        keyring=keyring,
         submission=Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events),
         lookup=lookup,
         waiting=waiting,
@@ -170,5 +172,6 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
+        key_admin=KeyAdmin(FakeAccessStore(record), keyring, PEPPER),
         advisor=advisor,
     )
