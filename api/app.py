@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import routes as access
+from api.access.audit import Audit
 from api.access.key_admin import KeyAdmin
 from api.backlog import POSTED_S, Backlog
 from api.http import docs_page
@@ -154,6 +155,7 @@ def build_state(
         bulk=Bulk(connections.listing, connections.cache, listing, publisher, telemetry),
         polls=_build_polls(connections, lookup, waiting, advisor, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
+        audit=Audit(connections.access),
         advisor=advisor,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.access.audit import Audit
 from api.access.key_admin import KeyAdmin
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
@@ -40,4 +41,5 @@ class ApiState:
     bulk: Bulk
     polls: MultiPoll
     key_admin: KeyAdmin
+    audit: Audit
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -1,4 +1,4 @@
-"""Routes for API keys: list, make, rotate, revoke."""
+"""Routes for API keys, list, make, rotate, revoke, and for what was done."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access.audit import Audit, show_entry
 from api.access.key_admin import KeyAdmin, MadeKey
 from api.access.schemas import (
+    AuditList,
+    AuditQuery,
     KeyDocument,
     KeyList,
     KeyRequest,
@@ -33,6 +36,7 @@ ONE = PATH + "/{key_id}"
 
 router = APIRouter(tags=["keys"], generate_unique_id_function=name_of)
 Keys = Annotated[KeyAdmin, provided(KeyAdmin)]
+Entries = Annotated[Audit, provided(Audit)]
 
 
 async def check_page_query(request: Request, _: Caller) -> None:
@@ -104,6 +108,20 @@ async def revoke_key(
     """Answers 204, also for one that was revoked before; 409 for the last good key with the scope `admin`, without `last=true`."""
     await keys.revoke(caller.tenant, key_id, by, even_last=query.last == "true")
     return ReplyResponse(no_content())
+
+
+@router.get(
+    "/v1/audit",
+    summary="List what was done",
+    response_model=AuditList,
+    response_description="Newest first",
+    responses=problems(401, 403, 422, 503),
+    dependencies=[Depends(check_page_query)],
+)
+async def list_audit(query: Annotated[AuditQuery, Query()], caller: Caller, audit: Entries) -> Response:
+    """Lists who did what with keys and schedules, who changed many jobs at once, and which jobs administrators deleted."""
+    found, token = await audit.page(caller.tenant, query.page_size, query.page_token)
+    return _reply(200, {"entries": list(map(show_entry, found)), "next_page_token": token})
 
 
 def _show(key: ListedKey) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models of API keys as they are made, replaced and listed."""
+"""Models of API keys as they are made, replaced and listed, and of what was done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from api.access.audit import PLACE
 from api.http.schemas import validate
 from api.keys.api_key import ID_LENGTH
 from sluice.core.access import (
@@ -55,6 +56,19 @@ class PageQuery(BaseModel):
         "",
         description="`next_page_token` of the page before",
         json_schema_extra={"maxLength": ID_LENGTH, "pattern": f"^({KEY_ID})?$"},
+    )
+
+
+class AuditQuery(BaseModel):
+    """A page of what was done."""
+
+    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+        USUAL, ge=1, le=MOST, description="At most so many"
+    )
+    page_token: str = Field(
+        "",
+        description="`next_page_token` of the page before",
+        json_schema_extra={"maxLength": 18, "pattern": f"^({PLACE})?$"},
     )
 
 
@@ -131,6 +145,23 @@ class KeyList(BaseModel):
     """Keys of the tenant, newest first."""
 
     keys: list[KeyDocument]
+    next_page_token: str | None = Field(description="`page_token` for those that follow; null at the end")
+
+
+class AuditItem(BaseModel):
+    """Something that was done."""
+
+    at: datetime
+    key_id: str | None = Field(description="Whose key did it; null: an operator, by a command")
+    action: str = Field(examples=["key.create", "schedule.pause", "jobs.cancel"])
+    object: str = Field(description="What it was done to", examples=["key/2r8Pi8FrTJgt", "schedule/nightly"])
+    detail: dict[str, Any] = Field(description="The request id, and what else there is to say")
+
+
+class AuditList(BaseModel):
+    """What was done, newest first."""
+
+    entries: list[AuditItem]
     next_page_token: str | None = Field(description="`page_token` for those that follow; null at the end")
 
 

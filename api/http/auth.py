@@ -34,6 +34,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/schedules/{name}/pause"): "admin",
     ("POST", "/v1/schedules/{name}/resume"): "admin",
     ("POST", "/v1/schedules/{name}/run"): "admin",
+    ("GET", "/v1/audit"): "admin",
     ("GET", "/v1/keys"): "admin",
     ("POST", "/v1/keys"): "admin",
     ("POST", "/v1/keys/{key_id}/rotate"): "admin",

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from api.http.auth import authenticate
 from api.http.body import BodyLimits, read_json_body
-from api.http.dependencies import Caller, Prefix, Timing, Wait, parts_of, provided
+from api.http.dependencies import By, Caller, Prefix, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
@@ -49,6 +49,7 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
+from sluice.core.access import OPERATOR
 from sluice.core.document import mark_coalesced, show_under
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
@@ -199,9 +200,9 @@ async def retry_job(
     response_description="Forgotten",
     responses=problems(401, 403, 404, 409, 410, 503),
 )
-async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Response:
+async def delete_job(job_id: str, caller: Caller, control: JobControl, by: By) -> Response:
     """Answers 204 once a finished job, its result and its attempts are forgotten."""
-    await control.delete(caller.tenant, job_id)
+    await control.delete(caller.tenant, job_id, by if "admin" in caller.scopes else OPERATOR)
     return ReplyResponse(no_content())
 
 

@@ -25,6 +25,27 @@ class Actor(NamedTuple):
 OPERATOR = Actor()
 
 
+class Note(NamedTuple):
+    """What is written down of a change of many jobs: whose key does it, and what about it, as JSON."""
+
+    key_id: str | None = None
+    about: str = "{}"
+
+
+NOTHING = Note()
+
+
+class AuditEntry(NamedTuple):
+    """Something that was done, by a key or (None) by an operator; `detail` is JSON."""
+
+    id: int
+    at: datetime
+    key_id: str | None
+    action: str
+    object: str
+    detail: str
+
+
 class NewApiKey(NamedTuple):
     """A key as it comes into the record: never the secret, only its HMAC-SHA256. Without `expires_days` it does not expire."""
 

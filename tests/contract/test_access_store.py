@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.pool import Database
-from sluice.core.access import MOST_KEYS, Actor, ListedKey, NewApiKey
+from sluice.core.access import MOST_KEYS, OPERATOR, Actor, ListedKey, NewApiKey
 from sluice.core.ports import AccessStore
 from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_record import FakeRecord
@@ -105,6 +106,24 @@ async def test_only_a_good_key_of_the_tenant_with_no_other_scopes_is_rotated(sto
     await store.revoke_api_key("acme", old.key_id, BY, even_last=True)
     assert await store.rotate_api_key(old.key_id, new(2), 600, BY) is None
     assert len(await store.page_api_keys("acme", "", 9)) == 1
+
+
+async def test_what_is_done_is_listed_newest_first_with_who_did_it(store: AccessStore) -> None:
+    old = await made(store, 1)
+    await made(store, 9, tenant="other")
+    await store.rotate_api_key(old.key_id, new(2), 600, BY)
+    await store.revoke_api_key("acme", old.key_id, OPERATOR)
+    assert not await store.revoke_api_key("acme", old.key_id, BY)
+    entries = await store.list_audit("acme", 2**63 - 1, 9)
+    assert [(each.key_id, each.action, each.object) for each in entries] == [
+        (None, "key.revoke", f"key/{old.key_id}"),
+        (BY.key_id, "key.rotate", f"key/{old.key_id}"),
+        (BY.key_id, "key.create", f"key/{old.key_id}"),
+    ]
+    assert orjson.loads(entries[1].detail)["request_id"] == "a-request"
+    assert "request_id" not in orjson.loads(entries[0].detail)
+    assert await store.list_audit("acme", entries[0].id, 1) == entries[1:2]
+    assert len(await store.list_audit("other", 2**63 - 1, 9)) == 1
 
 
 async def test_a_tenant_has_so_many_good_keys_at_most(store: AccessStore) -> None:

@@ -7,6 +7,8 @@ from functools import partial
 
 import httpx2
 
+from tests.integration.test_tenants import SCHEDULE
+from tests.support.job_client import SUM, submit_and_wait
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
 
@@ -52,6 +54,40 @@ async def test_a_key_is_made_used_rotated_and_revoked_everywhere(bare_stack: Sta
         assert made["key"].split("_")[2] not in str(await record.fetch("select * from api_keys"))
     for api in bare_stack.apis:
         assert made["key"].split("_")[2] not in api.log.read_text()
+
+
+async def test_who_did_what_is_told_to_administrators(shared_stack: Stack) -> None:
+    keys = [
+        await make_a_key(shared_stack.servers, "audited", scopes)
+        for scopes in (["admin", "submit"], ["submit", "read"])
+    ]
+    boss, worker = (key.split("_")[1] for key in keys)
+    async with shared_stack.client(keys[0]) as admin, shared_stack.client(keys[1]) as plain:
+        ids = [(await submit_and_wait(admin)).json()["id"] for _ in range(2)]
+        await admin.put("/v1/schedules/own", json=SCHEDULE, headers={"x-request-id": "the-first"})
+        for client, job_id in zip((admin, plain), ids, strict=True):
+            assert (await client.delete(f"/v1/jobs/{job_id}")).status_code == 204
+        later = (await plain.post("/v1/jobs", json=SUM | {"options": {"delay_s": 3_600}})).json()["id"]
+        for dry_run in (True, False):
+            wanted = {"filter": {"state": "scheduled"}, "dry_run": dry_run}
+            assert (await plain.post("/v1/jobs/cancel", json=wanted)).json()["jobs"] == [later]
+        assert (await plain.get("/v1/audit")).status_code == 403
+        told, token = [], ""
+        while token is not None:
+            page = (await admin.get("/v1/audit", params={"page_size": 2, "page_token": token})).json()
+            told += page["entries"]
+            token = page["next_page_token"]
+    acts = [(each["key_id"], each["action"], each["object"]) for each in told]
+    assert acts == [
+        (worker, "jobs.cancel", "jobs"),
+        (boss, "job.delete", f"job/{ids[0]}"),
+        (boss, "schedule.create", "schedule/own"),
+        (None, "key.create", f"key/{worker}"),
+        (None, "key.create", f"key/{boss}"),
+    ]
+    assert told[0]["detail"]["filter"] == {"state": ["scheduled"]}
+    assert told[0]["detail"]["changed"] == 1
+    assert told[2]["detail"]["request_id"] == "the-first"
 
 
 async def test_two_administrators_that_revoke_each_other_do_not_lock_the_tenant_out(

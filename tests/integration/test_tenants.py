@@ -23,7 +23,7 @@ SHARED = {("GET", "/v1/kinds"), ("GET", "/v1/kinds/{kind}")}
 WHOLE = {
     ("POST", "/v1/jobs"), ("POST", "/v1/kinds/{kind}/jobs"), ("GET", "/v1/jobs"), ("POST", "/v1/jobs/poll"),
     ("POST", "/v1/jobs/cancel"), ("POST", "/v1/jobs/retry"), ("GET", "/v1/errors"), ("GET", "/v1/schedules"),
-    ("POST", "/v1/schedules"), ("PUT", "/v1/schedules/{name}"), ("GET", "/v1/keys"), ("POST", "/v1/keys"),
+    ("POST", "/v1/schedules"), ("PUT", "/v1/schedules/{name}"), ("GET", "/v1/keys"), ("POST", "/v1/keys"), ("GET", "/v1/audit"),
 }  # fmt: skip
 """What names nothing that is there already, and is looked at below; any other route has to answer 404 for what is another's."""
 NAMING = sorted(ROUTE_SCOPES.keys() - SHARED - WHOLE)
@@ -103,6 +103,8 @@ async def test_lists_and_polls_show_nothing_of_another(shared_stack: Stack) -> N
             ] == []
         keys = (await there.other.get("/v1/keys?page_size=1000")).json()["keys"]
         assert not {key["id"] for key in keys} & {*there.ids["key_id"]}
+        audit = (await there.other.get("/v1/audit?page_size=1000")).text
+        assert not any(name in audit for names in there.ids.values() for name in names)
         polled = (await there.other.post("/v1/jobs/poll", json={"jobs": dict.fromkeys(ids, 0)})).json()
         assert (polled["jobs"], sorted(polled["unknown"])) == ([], sorted(ids))
         token = (await there.own.get("/v1/jobs?page_size=1")).json()["next_page_token"]

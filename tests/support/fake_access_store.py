@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
-from sluice.core.access import MOST_KEYS, Actor, ListedKey, NewApiKey
+import orjson
+
+from sluice.core.access import MOST_KEYS, Actor, AuditEntry, ListedKey, NewApiKey
 from tests.support.fake_record import FakeRecord
 
 
@@ -15,6 +18,7 @@ class FakeAccessStore:
         self._record = record
         self.listed: dict[str, ListedKey] = {}
         self._spans: dict[str, timedelta] = {}
+        self._audit: list[tuple[str, AuditEntry]] = []
 
     async def insert_api_key(self, new: NewApiKey, by: Actor) -> ListedKey | None:
         """Store it."""
@@ -22,6 +26,7 @@ class FakeAccessStore:
         if len(self._good(new.tenant)) >= MOST_KEYS:
             return None
         span = None if new.expires_days is None else timedelta(days=new.expires_days)
+        self._note(new.tenant, "key.create", new.key_id, by)
         return self._add(new.key_id, new.tenant, new.name, sorted(new.scopes), span)
 
     async def page_api_keys(self, tenant: str, behind: str, limit: int) -> list[ListedKey]:
@@ -46,6 +51,7 @@ class FakeAccessStore:
         old = next((key for key in good if key.key_id == old_id and new.scopes.issuperset(key.scopes)), None)
         if old is None or len(good) >= MOST_KEYS:
             return None
+        self._note(old.tenant, "key.rotate", old_id, by)
         ends = self._record.now + timedelta(seconds=overlap_s)
         ends = min(ends, old.expires_at or ends)
         self.listed[old_id] = old._replace(expires_at=ends, replaced_by=new.key_id)
@@ -61,7 +67,20 @@ class FakeAccessStore:
         if admins == {key_id} and not even_last:
             return False
         self.listed[key_id] = key._replace(revoked_at=self._record.now)
+        self._note(tenant, "key.revoke", key_id, by)
         return True
+
+    async def list_audit(self, tenant: str, below: int, limit: int) -> list[AuditEntry]:
+        """List it."""
+        self._record.check()
+        mine = (entry for owner, entry in reversed(self._audit) if owner == tenant and entry.id < below)
+        return list(islice(mine, limit))
+
+    def _note(self, tenant: str, action: str, key_id: str, by: Actor) -> None:
+        about = orjson.dumps({"request_id": by.request_id} if by.request_id else {}).decode()
+        number = len(self._audit) + 1
+        entry = AuditEntry(number, self._record.now, by.key_id, action, f"key/{key_id}", about)
+        self._audit.append((tenant, entry))
 
     def _add(
         self, key_id: str, tenant: str, name: str | None, scopes: list[str], span: timedelta | None

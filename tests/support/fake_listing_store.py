@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from sluice.core.access import NOTHING, Note
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job, JobState, Message
 from sluice.core.listing import ErrorGroup, Filter, Found
 from tests.support.fake_control_store import FakeControlStore
@@ -44,11 +45,13 @@ class FakeListingStore:
         found = [_group(fingerprint, kind, jobs) for (fingerprint, kind), jobs in groups.items()]
         return self.errors or sorted(found, key=lambda group: (group.failures, group.newest), reverse=True)
 
-    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
         """One by one."""
         return [job for each in ids if (job := await self._record.cancel(tenant, each))]
 
-    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
+    async def retry_jobs(
+        self, tenant: str, new_ids: Mapping[str, str], note: Note = NOTHING
+    ) -> list[Message]:
         """One by one."""
         return [
             message

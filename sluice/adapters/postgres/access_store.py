@@ -1,4 +1,4 @@
-"""A tenant's API keys in the record, managed by its administrators and by operators."""
+"""A tenant's API keys in the record, managed by its administrators and by operators, and what these did."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sluice.adapters.postgres.store import Store
-from sluice.core.access import MOST_KEYS, Actor, ListedKey, NewApiKey
+from sluice.core.access import MOST_KEYS, Actor, AuditEntry, ListedKey, NewApiKey
 
 
 class PostgresAccessStore(Store):
@@ -42,6 +42,9 @@ class PostgresAccessStore(Store):
 
     async def revoke_api_key(self, tenant: str, key_id: str, by: Actor, even_last: bool = False) -> bool:
         return bool(await self._commit("revoke_api_key", tenant, key_id, even_last, *by))
+
+    async def list_audit(self, tenant: str, below: int, limit: int) -> list[AuditEntry]:
+        return [AuditEntry._make(row) for row in await self.ask("list_audit", tenant, below, limit)]
 
     async def _commit(self, query: str, *args: Any) -> list[Any]:
         return await self._database.commit(query, *args, budget_s=self._budget_s)

@@ -1,11 +1,11 @@
-"""A tenant's API keys in the record, for those who manage them."""
+"""A tenant's API keys in the record, for those who manage them, and what was done for the tenant."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Protocol
 
-from sluice.core.access import Actor, ListedKey, NewApiKey
+from sluice.core.access import Actor, AuditEntry, ListedKey, NewApiKey
 
 
 class AccessStore(Protocol):
@@ -31,3 +31,6 @@ class AccessStore(Protocol):
 
     async def revoke_api_key(self, tenant: str, key_id: str, by: Actor, even_last: bool = False) -> bool:
         """Refuse this key from now on. False if it is not there, was revoked before, or is the last good one with the scope `admin`."""
+
+    async def list_audit(self, tenant: str, below: int, limit: int) -> list[AuditEntry]:
+        """List what was written down for a tenant, newest first, of those below this id."""

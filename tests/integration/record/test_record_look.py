@@ -12,7 +12,7 @@ from tests.integration.record.record_fixture import Record
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_schedule
 
-EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-keys"), 60.0)  # fmt: skip
+EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-keys", "prune-audit"), 60.0)  # fmt: skip
 KEEP_S = 3_600.0
 
 
@@ -63,6 +63,10 @@ async def prune_keys(record: Record) -> None:
     await record.empty_outbox()
 
 
+async def prune_audit(record: Record) -> None:
+    await record.sql.execute("insert into audit (tenant, action, object) values ('acme', 'x', 'x')")
+
+
 CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (publish, {"publish"}),
     (publish_fresh, {"publish", "find-lost"}),
@@ -73,6 +77,7 @@ CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (find_lost, {"find-lost"}),
     (prune_jobs, {"prune-jobs"}),
     (prune_keys, {"prune-keys"}),
+    (prune_audit, {"prune-audit"}),
 ]
 
 

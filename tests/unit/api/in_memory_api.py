@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.access.audit import Audit
 from api.access.key_admin import KeyAdmin
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
@@ -156,7 +157,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
-    listed = FakeListingStore(record)
+    listed, access = FakeListingStore(record), FakeAccessStore(record)
     listing, keyring = Listing(listed, PEPPER), Keyring(record, PEPPER, 60, 600, clock)
     return ApiState(
         settings=chosen,
@@ -172,6 +173,7 @@ def build_state(record: Record, chosen: Settings, clock: Clock, cache: FakeCache
         listing=listing,
         bulk=Bulk(listed, cache, listing, publisher, events),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
-        key_admin=KeyAdmin(FakeAccessStore(record), keyring, PEPPER),
+        key_admin=KeyAdmin(access, keyring, PEPPER),
+        audit=Audit(access),
         advisor=advisor,
     )

@@ -191,3 +191,24 @@ async def test_a_lost_reply_is_not_called_nothing(
     answer = await admin.client.post(KEYS, json={"scopes": ["read"]})
     assert (told(answer), answer.json()["retryable"]) == ((503, "outcome-unknown"), True)
     assert "may or may not" in answer.json()["detail"]
+
+
+async def test_what_was_done_is_listed_page_by_page(admin: InMemoryApi) -> None:
+    ids = [(await made(admin))["id"] for _ in range(3)]
+    seen, token = [], ""
+    while token is not None:
+        page = (await admin.client.get("/v1/audit", params={"page_size": 2, "page_token": token})).json()
+        seen += [(each["action"], each["object"]) for each in page["entries"]]
+        token = page["next_page_token"]
+    assert seen == [("key.create", f"key/{key_id}") for key_id in reversed(ids)]
+    assert set(page["entries"][0]) == {"at", "key_id", "action", "object", "detail"}
+    for query in (
+        "page_size=0",
+        "page_token=x",
+        "page_token=-1",
+        "page_token=0",
+        f"page_token={'9' * 19}",
+        "key=x",
+    ):
+        answer = await admin.client.get(f"/v1/audit?{query}")
+        assert told(answer) == (422, "invalid")

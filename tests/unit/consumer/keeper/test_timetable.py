@@ -18,7 +18,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
 ALWAYS = {
-    "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-keys", "count", "verify",
+    "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-keys", "prune-audit", "count", "verify",
 }  # fmt: skip
 ONLY_WITH_RABBITMQ = {"find-lost"}
 
@@ -32,7 +32,7 @@ async def _depths() -> dict[str, int]:
 )  # fmt: skip
 def test_every_duty_is_done_that_there_is_something_for(configured: bool, expected: set[str]) -> None:
     settings = Settings(
-        postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
+        postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70, audit_keep_s=57_600
     )  # fmt: skip
     others = dict.fromkeys(("keeper", "schedules", "verifier", "cache", "board"))
     ports = cast(
@@ -42,15 +42,16 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
     assert set(keeper.rates) == expected
     assert (keeper.rates["rescue"], keeper.rates["verify"]) == (7 * LEAST, 70)
+    assert keeper.rates["prune-audit"] == 2_400
 
 
 @pytest.mark.parametrize(
-    "file",
-    [VERSIONS / "0001_the_record.sql", QUERIES / "keeper_store" / "look.sql"],
-    ids=lambda file: file.name,
+    "files",
+    [sorted(VERSIONS.glob("*.sql")), [QUERIES / "keeper_store" / "look.sql"]],
+    ids=["migrations", "look"],
 )
-def test_the_record_knows_the_same_duties(file: Path) -> None:
-    text = file.read_text()
-    found = re.search(r"insert into duties.*?;", text, re.DOTALL)
-    named = re.findall(r"\('([a-z-]+)'\)", found[0]) if found else re.findall(r"\('([a-z-]+)', ", text)
+def test_the_record_knows_the_same_duties(files: list[Path]) -> None:
+    text = "".join(file.read_text() for file in files)
+    found = re.findall(r"insert into duties.*?;", text, re.DOTALL)
+    named = re.findall(r"\('([a-z-]+)'\)", "".join(found)) or re.findall(r"\('([a-z-]+)', ", text)
     assert set(named) == ALWAYS | ONLY_WITH_RABBITMQ

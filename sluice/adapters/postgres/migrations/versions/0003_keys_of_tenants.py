@@ -1,4 +1,4 @@
-"""Give API keys names and successors, and indexes for those who manage them."""
+"""Give API keys names and successors, and indexes for those who manage them and read what was done."""
 
 from __future__ import annotations
 

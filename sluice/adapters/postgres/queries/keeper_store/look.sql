@@ -24,6 +24,7 @@ with waiting as materialized (
                            where job_id = '00000000-0000-0000-0000-000000000000'
                              and created_at < now() - $3::float8 * interval '1 second'
                            order by created_at limit 1) is not null),
+        ('prune-audit', 1, (select id from audit order by id limit 1) is not null),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted
