@@ -21,7 +21,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/jobs/retry"): "submit",
     ("GET", "/v1/errors"): "read",
     ("GET", "/v1/jobs/{job_id}"): "read",
-    ("GET", "/v1/jobs/{job_id}/result"): "read",
+    ("GET", "/v1/jobs/{job_id}/result"): "payloads",
     ("GET", "/v1/jobs/{job_id}/attempts"): "read",
     ("POST", "/v1/jobs/{job_id}/cancel"): "submit",
     ("POST", "/v1/jobs/{job_id}/retry"): "submit",

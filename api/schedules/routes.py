@@ -13,12 +13,13 @@ from api.http.dependencies import By, Caller, JsonBody, Prefix, provided
 from api.http.edge import TRACEPARENT
 from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
-from api.jobs.job_response import accepted
+from api.jobs.job_response import accepted, show_to
 from api.jobs.lookup import Lookup
 from api.jobs.schemas import JobDocument
+from api.keys.keyring import Identity
 from api.schedules.schedules import Scheduling, document
 from api.schedules.schemas import PageQuery, ScheduleBody, ScheduleDocument, ScheduleList, read_schedule
-from sluice.core.document import show_under
+from sluice.core.access import PAYLOADS
 from sluice.core.schedule import Schedule
 
 PATH = "/v1/schedules"
@@ -70,7 +71,7 @@ async def create_schedule(
 )
 async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Shows the schedule as it stands."""
-    return _show(await schedules.find(caller.tenant, name), prefix)
+    return _show(_hide_input(await schedules.find(caller.tenant, name), caller), prefix)
 
 
 @router.put(
@@ -115,7 +116,7 @@ async def delete_schedule(name: str, caller: Caller, schedules: Schedules, by: B
 )
 async def pause_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix, by: By) -> Response:
     """Makes no more jobs until it is resumed. Asking again changes nothing."""
-    return _show(await schedules.pause(caller.tenant, name, by), prefix)
+    return _show(_hide_input(await schedules.pause(caller.tenant, name, by), caller), prefix)
 
 
 @router.post(
@@ -129,7 +130,7 @@ async def resume_schedule(
     name: str, caller: Caller, schedules: Schedules, prefix: Prefix, by: By
 ) -> Response:
     """Goes on with the next tick to come. Asking again changes nothing."""
-    return _show(await schedules.resume(caller.tenant, name, by), prefix)
+    return _show(_hide_input(await schedules.resume(caller.tenant, name, by), caller), prefix)
 
 
 @router.post(
@@ -155,7 +156,12 @@ async def run_schedule(  # noqa: PLR0913  what it depends on, each by its name
     """Answers 202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
     job_id = await schedules.run(caller.tenant, name, request.scope.get(TRACEPARENT), by)
     made = await lookup.find(caller.tenant, job_id)
-    return ReplyResponse(accepted(show_under(prefix, made)))
+    return ReplyResponse(accepted(show_to(caller.scopes, prefix, made)))
+
+
+def _hide_input(schedule: Schedule, caller: Identity) -> Schedule:
+    """Leave the input out, as lists do, for a key that may not see it."""
+    return schedule if PAYLOADS in caller.scopes else schedule._replace(input=None)
 
 
 def _show(schedule: Schedule, prefix: str, status: int = 200) -> Response:

@@ -28,7 +28,7 @@ def _checked_name(text: str | None) -> str | None:
 @app.command(
     epilog=examples(
         "sluice keys create --tenant acme",
-        "sluice keys create --tenant acme --scopes submit,read,admin --expires-days 30",
+        "sluice keys create --tenant acme --scopes submit,read,payloads,admin --expires-days 30",
     )
 )
 def create(
@@ -38,9 +38,9 @@ def create(
         typer.Option(
             metavar="LIST",
             callback=_checked_scopes,
-            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (keys, schedules, tracebacks)",
+            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (results and inputs: payloads; keys, schedules, tracebacks: admin)",
         ),
-    ] = "submit,read",
+    ] = "submit,read,payloads",
     expires_days: Annotated[
         int | None,
         typer.Option(metavar="DAYS", min=1, max=36_500, help="Days until it expires (default: never)"),

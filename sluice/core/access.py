@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-SCOPES = ("submit", "read", "admin")
+SCOPES = ("submit", "read", "payloads", "admin")
 """What keys can be made for."""
+PAYLOADS = "payloads"
+"""The right to see results of jobs and inputs of schedules; without it, whoever looks sees all but these."""
 MOST_KEYS = 1_000
 """Keys of one tenant that are good at the same time."""
 KEY_NAME = r"[A-Za-z0-9][A-Za-z0-9 ._@/:-]{0,63}"

@@ -16,7 +16,7 @@ from api.http.auth import ROUTE_SCOPES
 from tests.support.job_client import SUM, WAIT, submit_and_wait
 from tests.support.stack import Stack, make_a_key
 
-SCOPES = ["submit", "read", "admin"]
+SCOPES = ["submit", "read", "payloads", "admin"]
 SCHEDULE: dict[str, Any] = {"cron": "0 0 1 1 *", "kind": "demo.sum", "input": {"values": [1]}}
 SHARED = {("GET", "/v1/kinds"), ("GET", "/v1/kinds/{kind}")}
 """What is the same for every tenant."""

@@ -74,7 +74,7 @@ async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(api:
     await submitted(api, 3)
     token = (await api.client.get("/v1/jobs?page_size=1&state=queued")).json()["next_page_token"]
     assert (await api.client.get(f"/v1/jobs?state=queued&page_token={token}")).status_code == 200
-    other = api.as_tenant("other", "read")
+    other = api.as_tenant("other", "read", "payloads")
     for query, headers in (
         (f"state=queued&page_token={token}", other),
         (f"page_token={token}", None),
@@ -219,7 +219,7 @@ async def test_a_filter_that_cannot_be_meant_is_refused(
 async def test_nobody_reaches_the_jobs_of_others(api: InMemoryApi) -> None:
     await submitted(api, 2)
     await submitted(api, 2, JobState.FAILED)
-    other = api.as_tenant("other", "submit", "read", "admin")
+    other = api.as_tenant("other", "submit", "read", "payloads", "admin")
     assert (await api.client.get("/v1/jobs", headers=other)).json()["jobs"] == []
     for what in ("cancel", "retry"):
         body = {"filter": {"kind": "demo.sum"}, "dry_run": False}

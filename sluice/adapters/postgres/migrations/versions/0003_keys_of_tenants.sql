@@ -10,3 +10,6 @@ create index api_keys_living on api_keys (tenant, coalesce(expires_at, 'infinity
 
 create index audit_tenant on audit (tenant, id) where tenant >= '';
 insert into duties (name) values ('prune-audit') on conflict do nothing;
+
+-- What keys could see before there was a scope for it.
+update api_keys set scopes = scopes || '{payloads}' where not 'payloads' = any(scopes);
