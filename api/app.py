@@ -136,17 +136,7 @@ def build_state(
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=keyring,
-        submission=Submission(
-            registry,
-            lanes,
-            settings.keep_s,
-            connections.jobs,
-            reuse,
-            publisher,
-            telemetry,
-            settings.admit_queue,
-            connections.clock,
-        ),
+        submission=_build_submission(settings, registry, connections, reuse, publisher, telemetry),
         lookup=lookup,
         waiting=waiting,
         control=Control(connections.control, connections.cache, lookup, publisher, telemetry),
@@ -157,6 +147,27 @@ def build_state(
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
         advisor=advisor,
+    )
+
+
+def _build_submission(
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
+    telemetry: Telemetry,
+) -> Submission:
+    return Submission(
+        registry,
+        settings.all_lanes,
+        settings.keep_s,
+        connections.jobs,
+        reuse,
+        publisher,
+        telemetry,
+        settings.admit_queue,
+        connections.clock,
     )
 
 

@@ -170,7 +170,7 @@ async def _on_postgresql(
         PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys, change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
-        lambda key: access.insert_api_key(NewApiKey._make(key[:4]), OPERATOR), servers.postgres.kill,
+        lambda key: access.insert_api_key(NewApiKey(*key[:4]), OPERATOR), servers.postgres.kill,
     )  # fmt: skip
 
 

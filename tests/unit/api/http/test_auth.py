@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.http.auth import OPEN_PATHS, ROUTE_SCOPES, check_scopes
+from sluice.core.access import SCOPES
 from sluice.errors import StartRefused
 from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
 
@@ -42,9 +43,9 @@ def _methods(route: object) -> set[str]:
 async def test_nothing_of_a_request_is_judged_before_its_key(
     api: InMemoryApi, method: str, template: str
 ) -> None:
-    url = template.format(kind="demo.sum", job_id="x", name="x") + "?page_size=x&wait=x&what=x"
+    url = template.format(kind="demo.sum", job_id="x", name="x", key_id="x") + "?page_size=x&wait=x&what=x"
     content = b"{" if method in ("POST", "PUT") else None
-    other = {"read", "submit", "admin"} - {ROUTE_SCOPES[method, template]}
+    other = {*SCOPES} - {ROUTE_SCOPES[method, template]}
     for authorization, status in (({}, 401), (api.as_tenant("acme", *other), 403)):
         api.client.headers.pop("authorization", None)
         api.client.headers.update(authorization)

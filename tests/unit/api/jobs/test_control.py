@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.job import JobState
 from sluice.core.ports import AttemptRecord, Wake
 from tests.support.waiting import until
@@ -148,10 +149,10 @@ async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
     job_id = await submitted(api, JobState.SUCCEEDED)
     really = api.record.delete_job
 
-    async def then_somebody_reads(tenant: str, job_id: str) -> bool:
+    async def then_somebody_reads(tenant: str, job_id: str, by: Actor) -> bool:
         await api.client.get(f"/v1/jobs/{job_id}")
         told.clear()
-        return await really(tenant, job_id)
+        return await really(tenant, job_id, by)
 
     told: list[str] = []
     listening = asyncio.create_task(api.cache.listen_gone(told.append))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.listing import bulk
+from sluice.core.access import Note
 from sluice.core.job import JobState, made_at
 from sluice.core.listing import ErrorGroup
 from tests.support.fake_listing_store import FakeListingStore
@@ -183,9 +184,9 @@ async def test_what_was_tried_again_meanwhile_is_not_counted(
     ids = await submitted(api, 3, JobState.FAILED)
     really = listed.retry_jobs
 
-    async def late(tenant: str, new_ids: Any) -> Any:
+    async def late(tenant: str, new_ids: Any, note: Note) -> Any:
         await api.client.post(f"/v1/jobs/{ids[0]}/retry")
-        return await really(tenant, new_ids)
+        return await really(tenant, new_ids, note)
 
     monkeypatch.setattr(listed, "retry_jobs", late)
     answer = await change(api, "retry", filter={"state": "failed"}, dry_run=False)
