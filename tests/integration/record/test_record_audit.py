@@ -111,7 +111,7 @@ async def test_what_was_written_down_is_shown_to_its_tenant_page_by_page(record:
     insert = (
         "insert into audit (tenant, action, object) select $1, 'x', n::text from generate_series(1, 5) as n"
     )
-    for tenant in ("acme", "other", None):
+    for tenant in ("aaa", "acme", "other", None):
         await record.sql.execute(insert, tenant)
     first = await access.list_audit("acme", 2**63 - 1, 2)
     rest = await access.list_audit("acme", first[-1].id, 9)
