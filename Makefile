@@ -9,7 +9,7 @@ SLUICE := .local/bin/sluice
 
 # Arguments of `make key`.
 TENANT ?= demo
-SCOPES ?= submit,read
+SCOPES ?= submit,read,payloads
 
 # `make run RABBITMQ=off`: without RabbitMQ, consumers pull jobs from PostgreSQL. So it is where RabbitMQ cannot be had.
 RABBITMQ ?= auto
@@ -65,7 +65,7 @@ logs:  ## follow the logs of api and consumer (Ctrl-C ends)
 down: setup  ## stop api, consumer and the private servers
 	@$(PYTHON) -m infra.local down
 
-key: $(SLUICE)  ## make an API key: make key TENANT=demo SCOPES=submit,read,admin
+key: $(SLUICE)  ## make an API key: make key TENANT=demo SCOPES=submit,read,payloads,admin
 	@$(SLUICE) keys create --tenant "$(TENANT)" --scopes "$(SCOPES)"
 
 verify: $(SLUICE)  ## ask the record of the running stack whether every invariant holds: make verify ARGS=--json

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access import routes as access
 from api.backlog import Backlog
 from api.batches import routes as batches
 from api.building import build_state
@@ -23,6 +24,7 @@ from api.events import routes as events
 from api.explanation import routes as explanation
 from api.http import docs_page
 from api.http.asgi import AsgiApp
+from api.http.auth import check_scopes
 from api.http.cors import allow_origins
 from api.http.dependencies import provide
 from api.http.edge import EdgeMiddleware, request_id_of
@@ -125,7 +127,7 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
 
 
 def create_app(state: ApiState) -> FastAPI:
-    """Make the FastAPI application with every route."""
+    """Make the FastAPI application with every route. Raises StartRefused if one declares no scope."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     provide(app, (getattr(state, each.name) for each in fields(state)))
     for feature in (
@@ -138,6 +140,7 @@ def create_app(state: ApiState) -> FastAPI:
         listing,
         error_groups,
         lane_routes,
+        access,
         kinds,
     ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
@@ -145,6 +148,7 @@ def create_app(state: ApiState) -> FastAPI:
     docs_page.add_routes(
         app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
     )
+    check_scopes(app.routes)
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(RequestValidationError, _show_query_flaws)
     app.add_exception_handler(HTTPException, show_http_error)

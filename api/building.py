@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from api.access.audit import Audit
+from api.access.key_admin import KeyAdmin
 from api.backlog import POSTED_S
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
@@ -82,13 +84,16 @@ def build_state(
     advisor, waiting = RetryAfterAdvisor(clock), shared.waiting
     changes = Changes(connections.jobs, cache, lookup, telemetry)
     submission = _build_submission(settings, registry, connections, shared, telemetry)
+    keyring = Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s)
     batches_kept_s = max(settings.keep_s, settings.idempotency_keep_s)
     return ApiState(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
-        keyring=Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s),
+        keyring=keyring,
+        key_admin=KeyAdmin(connections.access, keyring, pepper),
+        audit=Audit(connections.access),
         submission=submission,
         lookup=lookup,
         waiting=waiting,

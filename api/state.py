@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.access.audit import Audit
+from api.access.key_admin import KeyAdmin
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
 from api.batches.results import BatchResults
@@ -58,4 +60,6 @@ class ApiState:
     batches: Batches
     batch_waiting: BatchWaiting
     batch_results: BatchResults
+    key_admin: KeyAdmin
+    audit: Audit
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

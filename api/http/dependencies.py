@@ -14,10 +14,12 @@ from starlette.requests import Request
 
 from api.http.auth import authenticate
 from api.http.body import ENVELOPE, BodyLimits, read_json_body
+from api.http.edge import request_id_of
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.prefix import prefix_of
 from api.http.request import ServerTiming, WaitRequest, read_wait
 from api.keys.keyring import Identity, Keyring
+from sluice.core.access import Actor
 from sluice.core.runtime.settings import Settings
 from sluice.core.strict_json import Raw
 
@@ -64,6 +66,14 @@ async def check_caller(request: Request, keyring: Annotated[Keyring, provided(Ke
 
 Caller = Annotated[Identity, Depends(check_caller)]
 """Whose key the request came with; the key has the scope of the route."""
+
+
+async def name_actor(request: Request, caller: Caller) -> Actor:
+    """Say who asks, for what is written down of it."""
+    return Actor(caller.key_id, request_id_of(request.scope))
+
+
+By = Annotated[Actor, Depends(name_actor)]
 
 
 async def read_prefix(request: Request) -> str:

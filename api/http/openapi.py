@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.http.schemas import Problem
+from api.keys.api_key import ID_LENGTH
 from sluice import __version__
 from sluice.core.error_fingerprint import LENGTH
 from sluice.core.schedule import NAME
@@ -31,9 +32,9 @@ _PROBLEMS = {
     400: "The body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
-    404: "There is no such job, batch, kind, lane or schedule",
+    404: "There is no such job, batch, kind, lane, schedule or key",
     408: "The body did not arrive in time",
-    409: "The job is not in a state for this, or the name is taken",
+    409: "The job or key is not in a state for this, or the name is taken",
     410: "The job is not kept any more",
     413: "The body is too large",
     415: "The body has to be plain JSON",
@@ -74,6 +75,7 @@ _PATHS: dict[str, Json] = {
     "batch_id": {"type": "string", "format": "uuid"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
     "lane": {"type": "string", "minLength": 1, "maxLength": 32, "pattern": "^\\w+$"},
+    "key_id": {"type": "string", "pattern": f"^[A-Za-z0-9]{{{ID_LENGTH}}}$"},
     "name": {"type": "string", "maxLength": 55, "pattern": f"^{NAME}$"},
 }
 """What the parts of paths look like. The routes take anything, and answer 404."""

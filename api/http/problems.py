@@ -36,8 +36,11 @@ from sluice.core.errors import (
     JobNotFailed,
     JobNotFinished,
     JobUnknown,
+    KeyEnded,
+    KeyUnknown,
     KindUnknown,
     LaneUnknown,
+    LastAdminKey,
     Malformed,
     OutcomeUnknown,
     Overloaded,
@@ -47,6 +50,7 @@ from sluice.core.errors import (
     ServerRefused,
     ServerUnfit,
     TooLarge,
+    TooManyKeys,
     TryAgain,
     WritesRefused,
 )
@@ -93,6 +97,10 @@ TABLE: dict[type[BaseException], ProblemType] = {
     ScheduleExists: ProblemType("schedule-exists", 409, "There is a schedule of this name already"),
     BatchUnknown: ProblemType("batch-unknown", 404, "There is no such batch"),
     BatchRefused: ProblemType("batch-refused", 422, "Items of the batch are refused"),
+    KeyUnknown: ProblemType("key-unknown", 404, "There is no such API key"),
+    KeyEnded: ProblemType("key-ended", 409, "The API key is no longer good"),
+    LastAdminKey: ProblemType("last-admin-key", 409, "Nobody could manage this tenant any more"),
+    TooManyKeys: ProblemType("too-many-keys", 409, "The tenant has as many API keys as it may"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
     TenantOverloaded: ProblemType(
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
@@ -107,9 +115,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     ServerRefused: ProblemType("record-refused", 503, "The record refuses what is asked of it", retry_s=5),
     CacheAway: ProblemType("cache-away", 503, "Copies of the job cannot be reached", retry_s=2),
     TryAgain: ProblemType("record-away", 503, "The record cannot be reached", retry_s=1),
-    OutcomeUnknown: ProblemType(
-        "outcome-unknown", 503, "It is not known whether the job was accepted", retry_s=1
-    ),
+    OutcomeUnknown: ProblemType("outcome-unknown", 503, "It is not known whether this was done", retry_s=1),
 }
 HTTP: dict[int, ProblemType] = {
     404: ProblemType("not-found", 404, "There is nothing here"),
@@ -124,7 +130,7 @@ DETAILS: dict[type[BaseException] | None, str] = {
     WritesRefused: "The record can be read, but takes nothing new at the moment; nothing was accepted.",
     ServerRefused: "The record refuses this at the moment; nothing was accepted. Our log says why.",
     CacheAway: "Copies of the job cannot be reached at the moment; nothing was deleted.",
-    OutcomeUnknown: "The record did not answer in time; the job may or may not have been accepted.",
+    OutcomeUnknown: "The record did not answer in time; what was asked for may or may not have been done.",
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from api.jobs.lookup import Lookup, check_id
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.announcement import announce
 from sluice.core.document import Document, render
 from sluice.core.errors import CacheAway, JobNotFailed, JobNotFinished, JobUnknown, ServerAway
@@ -58,8 +59,8 @@ class Control:
             raise JobNotFailed
         return render(again)
 
-    async def delete(self, tenant: str, job_id: str) -> None:
-        """Delete a finished job and all copies of it. Raises JobNotFinished; CacheAway if copies cannot be reached.
+    async def delete(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> None:
+        """Delete a finished job and all copies of it. It is written down if a key is named. Raises JobNotFinished; CacheAway if copies cannot be reached.
 
         Copies go first: if this process dies in between, the job is still there to be deleted again.
         """
@@ -69,7 +70,7 @@ class Control:
             await self._cache.forget(job_id)
         except ServerAway:
             raise CacheAway from None
-        if not await self._store.delete_job(tenant, job_id):
+        if not await self._store.delete_job(tenant, job_id, by):
             raise JobUnknown
         self._lookup.memory.forget(job_id)
         with suppress(ServerAway):  # for those who read it in between

@@ -22,6 +22,7 @@ from api.jobs.submit import Submission
 from api.jobs.submit_body import submit_body
 from api.jobs.submit_response import answer_submit
 from api.keys.keyring import Identity, Keyring
+from sluice.core.access import PAYLOADS
 from sluice.core.document import show_under
 from sluice.errors import SluiceError
 
@@ -61,7 +62,8 @@ class FastPath:
         self._submission, self._lookup, self._memory = submission, lookup, lookup.memory
         self._forecast, self._retry_after, self._held = forecast, retry_after, held
         self._most_body, self._body_timeout_s = min(MOST_BODY, limits.largest), limits.timeout_s
-        self._submit_scope, self._read_scope = ROUTE_SCOPES["POST", SUBMIT], ROUTE_SCOPES["GET", LOOK_UP]
+        self._submit_scopes = frozenset({ROUTE_SCOPES["POST", SUBMIT]})
+        self._read_scopes = frozenset({ROUTE_SCOPES["GET", LOOK_UP], PAYLOADS})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a plain request here, and pass others on."""
@@ -84,7 +86,7 @@ class FastPath:
         plain = _read_plain(scope["headers"])
         if plain is None or b"content-length" in plain:
             return None
-        caller = self._find_caller(plain, self._read_scope)
+        caller = self._find_caller(plain, self._read_scopes)
         if caller is None:
             return None
         job_id = scope["raw_path"][len(JOB_PREFIX) :].decode("latin-1")
@@ -115,7 +117,7 @@ class FastPath:
         length = plain.get(b"content-length", b"")
         if not length.isdigit() or not 0 < int(length) <= self._most_body:
             return None
-        caller = self._find_caller(plain, self._submit_scope)
+        caller = self._find_caller(plain, self._submit_scopes)
         return (caller.tenant, int(length)) if caller else None
 
     async def _submit(self, tenant: str, size: int, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,9 +138,9 @@ class FastPath:
         else:
             await send_reply(reply, send)
 
-    def _find_caller(self, plain: dict[bytes, bytes], scope: str) -> Identity | None:
+    def _find_caller(self, plain: dict[bytes, bytes], scopes: frozenset[str]) -> Identity | None:
         caller = self._keyring.find_verified(plain.get(b"authorization", b""))
-        return caller if caller is not None and scope in caller.scopes else None
+        return caller if caller is not None and scopes <= caller.scopes else None
 
 
 def _read_plain(headers: list[Header]) -> dict[bytes, bytes] | None:

@@ -6,12 +6,14 @@ Finished documents never change, so clients may keep them; all others have to be
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from api.http.asgi import Header
 from api.http.errors import JobCancelled, JobFailed
 from api.http.response import JSON, VARY, Reply, content_length
 from api.http.retry_after import RetryAfter, retry_soon
-from sluice.core.document import Document, show_under
+from sluice.core.access import PAYLOADS
+from sluice.core.document import Document, hide_result, show_under
 from sluice.core.job import JobState
 
 _TAG = re.compile(rb'(?:W/)?("\d{1,10})(?:[-;]{1,2}[a-z]{1,16})?"')
@@ -35,6 +37,20 @@ def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
     headers = _headers(document, document.body, retry_after)
     headers.append((b"location", b"/v1/jobs/" + document.id.encode()))
     return Reply(200 if document.finished else 202, headers, document.body)
+
+
+def without_result(reply: Reply) -> Reply:
+    """Make the answer with a document whose result is hidden: it has not the bytes that a strong validator stands for."""
+    headers = [
+        (name, b"W/" + value if name == b"etag" and value[:1] == b'"' else value)
+        for name, value in reply.headers
+    ]
+    return reply._replace(headers=headers)
+
+
+def show_to(scopes: Collection[str], prefix: str, document: Document) -> Document:
+    """Return the document as the holder of these scopes sees it, with links that begin with this prefix."""
+    return show_under(prefix, document if PAYLOADS in scopes else hide_result(document))
 
 
 def result(document: Document, retry_after: RetryAfter = retry_soon, prefix: str = "") -> Reply:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from api.http.auth import authenticate
 from api.http.body import BodyLimits, read_json_body
-from api.http.dependencies import Caller, Prefix, Timing, Wait, parts_of, provided
+from api.http.dependencies import By, Caller, Prefix, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
@@ -28,7 +28,15 @@ from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.forecast import Forecast
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
-from api.jobs.job_response import accepted, found, matches, not_modified, result
+from api.jobs.job_response import (
+    accepted,
+    found,
+    matches,
+    not_modified,
+    result,
+    show_to,
+    without_result,
+)
 from api.jobs.lookup import Lookup
 from api.jobs.make_job import SubmitRequest
 from api.jobs.openapi import (
@@ -51,7 +59,8 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
-from sluice.core.document import mark_coalesced, show_under
+from sluice.core.access import OPERATOR, PAYLOADS
+from sluice.core.document import mark_coalesced
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -119,8 +128,10 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         with watch.waiting():
             document = await parts[Waiting].wait(caller.tenant, document, wait.seconds, request.receive)
     unchanged = bool(validators) and matches(validators, document)
-    shown = show_under(prefix_of(request.scope), parts[Forecast].fill_in(document))
+    shown = show_to(caller.scopes, prefix_of(request.scope), parts[Forecast].fill_in(document))
     reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
+    if PAYLOADS not in caller.scopes:
+        reply = without_result(reply)
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 
@@ -174,7 +185,7 @@ async def cancel_job(
 ) -> Response:
     """Answers 200 with the cancelled job, or with one that had ended before; 202 if it is running and was asked to stop."""
     document = await control.cancel(caller.tenant, job_id)
-    reply = found(show_under(prefix, document), advice)
+    reply = found(show_to(caller.scopes, prefix, document), advice)
     return ReplyResponse(reply if document.finished else reply._replace(status=202))
 
 
@@ -190,7 +201,7 @@ async def retry_job(
 ) -> Response:
     """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
     made = await control.retry(caller.tenant, job_id)
-    return ReplyResponse(accepted(show_under(prefix, made), advice))
+    return ReplyResponse(accepted(show_to(caller.scopes, prefix, made), advice))
 
 
 @router.delete(
@@ -201,9 +212,9 @@ async def retry_job(
     response_description="Forgotten",
     responses=problems(401, 403, 404, 409, 410, 503),
 )
-async def delete_job(job_id: str, caller: Caller, control: JobControl) -> Response:
+async def delete_job(job_id: str, caller: Caller, control: JobControl, by: By) -> Response:
     """Answers 204 once a finished job, its result and its attempts are forgotten."""
-    await control.delete(caller.tenant, job_id)
+    await control.delete(caller.tenant, job_id, by if "admin" in caller.scopes else OPERATOR)
     return ReplyResponse(no_content())
 
 

@@ -13,6 +13,8 @@ import string
 from typing import NamedTuple
 from zlib import crc32
 
+from sluice.core.access import NewApiKey
+
 ID_LENGTH, SECRET_LENGTH = 12, 32
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -45,6 +47,20 @@ def parse_key(key: bytes) -> ApiKey | None:
 def hash_secret(secret: bytes, pepper: bytes) -> bytes:
     """Hash a secret as the record keeps it. A fast hash is right for secrets that are random."""
     return hmac.digest(pepper, secret, "sha256")
+
+
+def make_new_key(
+    pepper: bytes,
+    tenant: str,
+    scopes: frozenset[str],
+    name: str | None = None,
+    expires_days: int | None = None,
+) -> tuple[NewApiKey, str]:
+    """Make a key as it is stored, and its text."""
+    text = make_key()
+    key = parse_key(text.encode())
+    assert key is not None  # noqa: S101  it was made a line ago
+    return NewApiKey(key.key_id, tenant, scopes, hash_secret(key.secret, pepper), name, expires_days), text
 
 
 def _random_text(length: int) -> str:

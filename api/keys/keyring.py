@@ -95,6 +95,10 @@ class Keyring:
             raise _not_valid()
         return self.find_verified(key.authorization, for_s) or await self._join_lookup(key)
 
+    def forget(self, key_id: str) -> None:
+        """Ask the record again about this key; other processes do so once it is no longer fresh."""
+        self._verified.pop(key_id.encode(), None)
+
     def _find(self, authorization: bytes) -> VerifiedKey | None:
         found = self._verified.get(authorization[_ID])
         if found is None or not hmac.compare_digest(found.authorization, authorization):
@@ -121,14 +125,17 @@ class Keyring:
         if now - self._refused.get(digest, -REFUSED_S) < REFUSED_S:
             raise _not_valid()
         try:
-            record = await self._keys.find_api_key(key.key_id)
+            secret_hmac = hash_secret(key.secret, self._pepper)
+            record = await self._keys.find_api_key(key.key_id, secret_hmac)
         except TRANSIENT as error:
             return self._use_stale(key, now, error)
-        return self._verify(key, digest, record or _UNKNOWN, now)
+        return self._verify(key, digest, secret_hmac, record or _UNKNOWN, now)
 
-    def _verify(self, key: ApiKey, digest: bytes, record: ApiKeyRecord, now: float) -> Identity:
+    def _verify(
+        self, key: ApiKey, digest: bytes, secret_hmac: bytes, record: ApiKeyRecord, now: float
+    ) -> Identity:
         """Compare secrets, also for unknown ids, so that these take as long as wrong secrets."""
-        same = hmac.compare_digest(record.secret_hmac, hash_secret(key.secret, self._pepper))
+        same = hmac.compare_digest(record.secret_hmac, secret_hmac)
         if not (same and record.usable):
             if self._find(key.authorization):
                 del self._verified[key.authorization[_ID]]

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import orjson
+
 from api.listing.listing import JobQuery, Listing, Page
 from api.listing.schemas import BulkRequest
+from sluice.core.access import OPERATOR, Actor, Note
 from sluice.core.announcement import announce
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.job import Job, JobState
@@ -30,7 +33,7 @@ class BulkResult(NamedTuple):
 
 
 class Bulk:
-    """Changes many jobs at once. Each method raises Invalid for a filter that does not suit it, and ServerAway; what is done by then stays done."""
+    """Changes many jobs at once, and writes down who did it with each batch. Each method raises Invalid for a filter that does not suit it, and ServerAway; what is done by then stays done."""
 
     def __init__(
         self,
@@ -43,43 +46,49 @@ class Bulk:
         self._store, self._cache, self._listing = store, cache, listing
         self._publisher, self._telemetry = publisher, telemetry
 
-    async def cancel(self, tenant: str, request: BulkRequest) -> BulkResult:
+    async def cancel(self, tenant: str, request: BulkRequest, by: Actor = OPERATOR) -> BulkResult:
         """Cancel what has not begun, and ask running ones to stop."""
         page = await self._find(tenant, "cancel", request, _narrow_to_cancel(request.filter.wanted))
         changed = 0
         if not request.dry_run:
             for jobs in _batches(page.jobs):
-                changed += await self._cancel(tenant, jobs)
+                changed += await self._cancel(tenant, jobs, _note(request, by))
         return BulkResult(page, changed, {})
 
-    async def retry(self, tenant: str, request: BulkRequest) -> BulkResult:
+    async def retry(self, tenant: str, request: BulkRequest, by: Actor = OPERATOR) -> BulkResult:
         """Make a new job for each failed one that has none."""
         page = await self._find(tenant, "retry", request, _narrow_to_retry(request.filter.wanted))
         retries: dict[str, str] = {}
         if not request.dry_run:
             for jobs in _batches(page.jobs):
-                retries |= await self._retry(tenant, jobs)
+                retries |= await self._retry(tenant, jobs, _note(request, by))
         return BulkResult(page, len(retries), retries)
 
     async def _find(self, tenant: str, purpose: str, request: BulkRequest, wanted: Filter) -> Page:
         query = JobQuery(tenant, purpose, wanted)
         return await self._listing.page(query, request.limit, request.page_token, open_only=True)
 
-    async def _cancel(self, tenant: str, jobs: Sequence[Job]) -> int:
-        changed = await self._store.cancel_jobs(tenant, [job.id for job in jobs])
+    async def _cancel(self, tenant: str, jobs: Sequence[Job], note: Note) -> int:
+        changed = await self._store.cancel_jobs(tenant, [job.id for job in jobs], note)
         finished = await announce(self._cache, self._telemetry, changed)
         self._telemetry.emit(Event.CANCELLED, len(finished))
         running = [job.id for job in changed if job.state == JobState.RUNNING]
         await asyncio.gather(*map(self._cache.ask_stop, running))
         return len(changed)
 
-    async def _retry(self, tenant: str, jobs: Sequence[Job]) -> dict[str, str]:
+    async def _retry(self, tenant: str, jobs: Sequence[Job], note: Note) -> dict[str, str]:
         new_ids = {job.id: new_job_id() for job in jobs}
-        messages = await self._store.retry_jobs(tenant, new_ids)
+        messages = await self._store.retry_jobs(tenant, new_ids, note)
         self._publisher.send(messages)
         made = {new_id for message in messages for new_id in message.ids}
         self._telemetry.emit(Event.ACCEPTED, len(made))
         return {failed: new_id for failed, new_id in new_ids.items() if new_id in made}
+
+
+def _note(request: BulkRequest, by: Actor) -> Note:
+    """Say who changes jobs, and which: by the filter, as there may be a thousand of them."""
+    wanted = request.filter.model_dump(mode="json", exclude_none=True)
+    return Note(by.key_id, orjson.dumps({"filter": wanted, "request_id": by.request_id}).decode())
 
 
 def _narrow_to_cancel(wanted: Filter) -> Filter:

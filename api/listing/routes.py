@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.dependencies import Caller, Prefix, SmallJsonBody, Timing, provided, start_timing
+from api.http.dependencies import By, Caller, Prefix, SmallJsonBody, Timing, provided, start_timing
 from api.http.openapi import name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
@@ -59,10 +59,10 @@ async def list_jobs(
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(BulkRequest),
 )
-async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
+async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges, by: By) -> Response:
     """Does to each matching job what its own cancel does; a dry run, which is the default, only lists them."""
     request = read_bulk(body)
-    return _show_bulk(request, await bulk.cancel(caller.tenant, request))
+    return _show_bulk(request, await bulk.cancel(caller.tenant, request, by))
 
 
 @router.post(
@@ -74,10 +74,10 @@ async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) ->
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(BulkRequest),
 )
-async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges) -> Response:
+async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges, by: By) -> Response:
     """Makes a new job for each matching failed one that has none; a dry run, which is the default, only lists them."""
     request = read_bulk(body)
-    done = await bulk.retry(caller.tenant, request)
+    done = await bulk.retry(caller.tenant, request, by)
     return _show_bulk(request, done, retries=done.retries)
 
 

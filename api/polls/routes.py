@@ -17,11 +17,11 @@ from api.http.request import WaitRequest
 from api.http.response import Reply, ReplyResponse, json_reply
 from api.http.retry_after import RETRY_AFTER
 from api.jobs.forecast import Forecast
+from api.jobs.job_response import show_to
 from api.jobs.openapi import POLL, POLLED
 from api.polls.multi_poll import MultiPoll, Patience
 from api.polls.poll import Poll
 from api.polls.schemas import PollAnswer, PollRequest, read_poll
-from sluice.core.document import show_under
 from sluice.core.runtime.settings import Settings
 
 MOST_BODY = 128 * 1024
@@ -55,11 +55,13 @@ async def poll_jobs(  # noqa: PLR0913  what it depends on, each by its name
         wait = WaitRequest(asked.wait, [])
     poll = await polls.poll(caller.tenant, asked.jobs, Patience(wait.seconds, request.receive, watch.waiting))
     watch.lap("look-up")
-    return ReplyResponse(_show(poll, parts[Forecast], prefix), [*wait.headers, *watch.headers()])
+    return ReplyResponse(
+        _show(poll, parts[Forecast], caller.scopes, prefix), [*wait.headers, *watch.headers()]
+    )
 
 
-def _show(poll: Poll, forecast: Forecast, prefix: str) -> Reply:
-    documents = b",".join(show_under(prefix, forecast.fill_in(each)).body for each in poll.documents)
+def _show(poll: Poll, forecast: Forecast, scopes: frozenset[str], prefix: str) -> Reply:
+    documents = b",".join(show_to(scopes, prefix, forecast.fill_in(each)).body for each in poll.documents)
     rest = {"unknown": poll.unknown, "unfinished": len(poll.open), "more": poll.more}
     reply = json_reply(200, b'{"jobs":[%b],%b' % (documents, orjson.dumps(rest)[1:]))
     if poll.open and not poll.more:

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.http.asgi import Header
-from api.http.dependencies import Caller, JsonBody, Prefix, provided
+from api.http.dependencies import By, Caller, JsonBody, Prefix, provided
 from api.http.edge import TRACEPARENT
 from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
-from api.jobs.job_response import accepted
+from api.jobs.job_response import accepted, show_to
 from api.jobs.lookup import Lookup
 from api.jobs.schemas import JobDocument
+from api.keys.keyring import Identity
 from api.schedules.schedules import Scheduling, document
 from api.schedules.schemas import (
     PageQuery,
@@ -25,7 +26,7 @@ from api.schedules.schemas import (
     ScheduleReplacement,
     read_schedule,
 )
-from sluice.core.document import show_under
+from sluice.core.access import PAYLOADS
 from sluice.core.schedule import Schedule
 
 PATH = "/v1/schedules"
@@ -61,9 +62,11 @@ async def list_schedules(
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=takes(ScheduleBody),
 )
-async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
+async def create_schedule(
+    body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix, by: By
+) -> Response:
     """Answers 201 with the schedule, or 409 if its name is taken."""
-    return _show(await schedules.create(caller.tenant, read_schedule(body)), prefix, 201)
+    return _show(await schedules.create(caller.tenant, read_schedule(body), by), prefix, 201)
 
 
 @router.get(
@@ -75,7 +78,7 @@ async def create_schedule(body: JsonBody, caller: Caller, schedules: Schedules, 
 )
 async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
     """Shows the schedule as it stands."""
-    return _show(await schedules.find(caller.tenant, name), prefix)
+    return _show(_hide_input(await schedules.find(caller.tenant, name), caller), prefix)
 
 
 @router.put(
@@ -90,10 +93,10 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix:
     openapi_extra=takes(ScheduleReplacement),
 )
 async def replace_schedule(
-    name: str, body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix
+    name: str, body: JsonBody, caller: Caller, schedules: Schedules, prefix: Prefix, by: By
 ) -> Response:
     """Answers 201 if there was none of this name, else 200: then it stays paused if it was."""
-    kept, new = await schedules.replace(caller.tenant, read_schedule(body, name))
+    kept, new = await schedules.replace(caller.tenant, read_schedule(body, name), by)
     return _show(kept, prefix, 201 if new else 200)
 
 
@@ -105,9 +108,9 @@ async def replace_schedule(
     response_description="Deleted; its jobs stay",
     responses=problems(401, 403, 404, 503),
 )
-async def delete_schedule(name: str, caller: Caller, schedules: Schedules) -> Response:
+async def delete_schedule(name: str, caller: Caller, schedules: Schedules, by: By) -> Response:
     """Answers 204 once it makes no more jobs; those it made stay."""
-    await schedules.delete(caller.tenant, name)
+    await schedules.delete(caller.tenant, name, by)
     return ReplyResponse(no_content())
 
 
@@ -118,9 +121,9 @@ async def delete_schedule(name: str, caller: Caller, schedules: Schedules) -> Re
     response_description="Paused",
     responses=problems(401, 403, 404, 503),
 )
-async def pause_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
+async def pause_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix, by: By) -> Response:
     """Makes no more jobs until it is resumed. Asking again changes nothing."""
-    return _show(await schedules.pause(caller.tenant, name), prefix)
+    return _show(_hide_input(await schedules.pause(caller.tenant, name, by), caller), prefix)
 
 
 @router.post(
@@ -130,9 +133,11 @@ async def pause_schedule(name: str, caller: Caller, schedules: Schedules, prefix
     response_description="It fires again",
     responses=problems(401, 403, 404, 422, 503),
 )
-async def resume_schedule(name: str, caller: Caller, schedules: Schedules, prefix: Prefix) -> Response:
+async def resume_schedule(
+    name: str, caller: Caller, schedules: Schedules, prefix: Prefix, by: By
+) -> Response:
     """Goes on with the next tick to come. Asking again changes nothing."""
-    return _show(await schedules.resume(caller.tenant, name), prefix)
+    return _show(_hide_input(await schedules.resume(caller.tenant, name, by), caller), prefix)
 
 
 @router.post(
@@ -146,18 +151,24 @@ async def resume_schedule(name: str, caller: Caller, schedules: Schedules, prefi
         **problems(401, 403, 404, 503),
     },
 )
-async def run_schedule(
+async def run_schedule(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
     name: str,
     caller: Caller,
     schedules: Schedules,
     lookup: Annotated[Lookup, provided(Lookup)],
     prefix: Prefix,
+    by: By,
 ) -> Response:
     """Answers 202 with a job made now, whether the schedule is paused or not; its ticks stay as they are."""
-    job_id = await schedules.run(caller.tenant, name, request.scope.get(TRACEPARENT))
+    job_id = await schedules.run(caller.tenant, name, request.scope.get(TRACEPARENT), by)
     made = await lookup.find(caller.tenant, job_id)
-    return ReplyResponse(accepted(show_under(prefix, made)))
+    return ReplyResponse(accepted(show_to(caller.scopes, prefix, made)))
+
+
+def _hide_input(schedule: Schedule, caller: Identity) -> Schedule:
+    """Leave the input out, as lists do, for a key that may not see it."""
+    return schedule if PAYLOADS in caller.scopes else schedule._replace(input=None)
 
 
 def _show(schedule: Schedule, prefix: str, status: int = 200) -> Response:

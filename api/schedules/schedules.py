@@ -12,6 +12,7 @@ import orjson
 from api.jobs.make_job import SubmitRequest, make_job
 from api.jobs.schemas import SubmitOptions
 from api.schedules.schemas import ScheduleBody
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.errors import Flaw, Invalid, ScheduleExists, ScheduleUnknown, TryAgain
 from sluice.core.job import NewJob
 from sluice.core.lanes import Lane
@@ -36,14 +37,14 @@ class Scheduling:
     ) -> None:
         self._registry, self._lanes, self._keep_s, self._store = registry, lanes, keep_s, store
 
-    async def create(self, tenant: str, body: ScheduleBody) -> Schedule:
+    async def create(self, tenant: str, body: ScheduleBody, by: Actor = OPERATOR) -> Schedule:
         """Create a schedule. Raises ScheduleExists, KindUnknown, Invalid, TooLarge, OutcomeUnknown."""
-        made, _ = await self._keep(tenant, body, replace=False)
+        made, _ = await self._keep(tenant, body, by, replace=False)
         return made
 
-    async def replace(self, tenant: str, body: ScheduleBody) -> tuple[Schedule, bool]:
+    async def replace(self, tenant: str, body: ScheduleBody, by: Actor = OPERATOR) -> tuple[Schedule, bool]:
         """Create it, or replace the one of its name; also say whether it is new. Raises what `create` raises."""
-        return await self._keep(tenant, body, replace=True)
+        return await self._keep(tenant, body, by, replace=True)
 
     async def find(self, tenant: str, name: str) -> Schedule:
         """Find one, with its input."""
@@ -56,28 +57,28 @@ class Scheduling:
         found = await self._store.list_schedules(tenant, behind, size + 1)
         return found[:size], len(found) > size
 
-    async def pause(self, tenant: str, name: str) -> Schedule:
+    async def pause(self, tenant: str, name: str, by: Actor = OPERATOR) -> Schedule:
         """Fire no more of its ticks; pausing again changes nothing."""
-        return _require(await self._store.pause_schedule(tenant, _check_name(name)))
+        return _require(await self._store.pause_schedule(tenant, _check_name(name), by))
 
-    async def resume(self, tenant: str, name: str) -> Schedule:
+    async def resume(self, tenant: str, name: str, by: Actor = OPERATOR) -> Schedule:
         """Fire its ticks again, from the next one to come; resuming again changes nothing."""
         found = await self.find(tenant, name)
         next_at = next_tick(Timing(found.cron, found.timezone), await self._store.clock())
-        return _require_still(await self._store.resume_schedule(found.id, next_at))
+        return _require_still(await self._store.resume_schedule(found.id, next_at, by))
 
-    async def delete(self, tenant: str, name: str) -> None:
+    async def delete(self, tenant: str, name: str, by: Actor = OPERATOR) -> None:
         """Delete it; its jobs stay."""
-        _require(await self._store.delete_schedule(tenant, _check_name(name)))
+        _require(await self._store.delete_schedule(tenant, _check_name(name), by))
 
-    async def run(self, tenant: str, name: str, traceparent: str | None = None) -> str:
+    async def run(self, tenant: str, name: str, traceparent: str | None = None, by: Actor = OPERATOR) -> str:
         """Make a job now, whether the schedule is paused or not, and return its id. Raises OutcomeUnknown."""
         found = await self.find(tenant, name)
         job_id = new_job_id()
-        _require_still(await self._store.run_schedule(found.id, job_id, traceparent))
+        _require_still(await self._store.run_schedule(found.id, job_id, traceparent, by))
         return job_id
 
-    async def _keep(self, tenant: str, body: ScheduleBody, replace: bool) -> tuple[Schedule, bool]:
+    async def _keep(self, tenant: str, body: ScheduleBody, by: Actor, replace: bool) -> tuple[Schedule, bool]:
         handler = self._registry[body.kind]
         job = make_job(tenant, handler, self._lanes, self._keep_s, _to_request(body))
         timing = Timing(" ".join(body.cron.split()), body.timezone)
@@ -94,7 +95,7 @@ class Scheduling:
             catch_up=body.catch_up,
             next_at=next_tick(timing, at),
         )
-        kept = await self._store.keep_schedule(new, replace)
+        kept = await self._store.keep_schedule(new, replace, by)
         if kept is None:
             raise ScheduleExists
         return kept, kept.created_at >= at

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from consumer.failure_report import report_failed
 from sluice.core.announcement import announce
@@ -16,6 +18,8 @@ PRUNED = 1_000
 BATCHES = 200
 PRUNED_AGAIN = 8
 """How often at one turn: more can be deleted than are accepted, or the record would grow for ever."""
+AUDIT_AGAIN = 1_000
+"""The same for what was written down, whose turn comes seldom."""
 
 
 class RecordDuties:
@@ -62,10 +66,19 @@ class RecordDuties:
 
     async def prune_keys(self, keep_s: float) -> int:
         """Delete idempotency keys after this time, once their jobs are gone."""
-        total = 0
-        for _ in range(PRUNED_AGAIN):
-            gone = await self._store.prune_idempotency_keys(keep_s, PRUNED)
-            total += gone
-            if gone < PRUNED:
-                break
-        return total
+        return await _again(partial(self._store.prune_idempotency_keys, keep_s, PRUNED), PRUNED_AGAIN)
+
+    async def prune_audit(self, keep_s: float) -> int:
+        """Delete what was written down after this time."""
+        return await _again(partial(self._store.prune_audit, keep_s, PRUNED), AUDIT_AGAIN)
+
+
+async def _again(prune: Callable[[], Awaitable[int]], times: int) -> int:
+    """Prune until less than so many are found at once, or so often."""
+    total = 0
+    for _ in range(times):
+        gone = await prune()
+        total += gone
+        if gone < PRUNED:
+            break
+    return total

@@ -23,6 +23,8 @@ from sluice.core.runtime.telemetry import Telemetry
 
 LEAST = 0.5
 """Part of a tick that has to pass between two turns of a duty: keepers look a little earlier or later than once per tick."""
+AUDIT_S, AUDIT_PART = 3_600.0, 24
+"""Seconds between two turns of pruning what was written down, and the part of its time that this is at most."""
 LOST_MESSAGES_TICKS = 5
 """Lost messages are looked for this many times less often than the other duties are done."""
 
@@ -66,13 +68,18 @@ class Timetable:
             "prune-jobs": record.prune_jobs,
             "prune-keys": partial(record.prune_keys, settings.idempotency_keep_s),
             "prune-batches": record.prune_batches,
+            "prune-audit": partial(record.prune_audit, settings.audit_keep_s),
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }
         if ports.depths:
             lost = FindLostMessages(store, ports.depths, newest_claimed, settings.lanes, telemetry)
             duties["find-lost"] = lost.once
-        slow = {"find-lost": settings.keeper_s * LOST_MESSAGES_TICKS, "verify": settings.verify_s}
+        slow = {
+            "find-lost": settings.keeper_s * LOST_MESSAGES_TICKS,
+            "verify": settings.verify_s,
+            "prune-audit": min(AUDIT_S, settings.audit_keep_s / AUDIT_PART),
+        }
         rates = {name: slow.get(name, settings.keeper_s * LEAST) for name in duties}
         return Keeper(
             store, duties, rates, settings.idempotency_keep_s, settings.keeper_s, telemetry, self.lane_counts.read_board

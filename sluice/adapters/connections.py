@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
@@ -64,6 +65,7 @@ class Connections:
     lanes: PostgresLaneStore
     situations: PostgresSituationStore
     api_keys: PostgresApiKeyStore
+    access: PostgresAccessStore
     keeper: PostgresKeeperStore
     verifier: PostgresVerifier
     cache: RedisDocumentCache
@@ -151,6 +153,7 @@ def _connect_ports(
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
+        access=PostgresAccessStore(database, settings.accept_budget_s),
         keeper=PostgresKeeperStore(database, owner),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
         cache=redis.cache,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from sluice.cli.usage import Tenant, examples, tell
-
-SCOPES = ("submit", "read", "admin")
+from sluice.core.access import KEY_NAME, SCOPES
 
 app = typer.Typer(rich_markup_mode=None, help="Create, list and revoke API keys. It needs only PostgreSQL.")
 
@@ -19,10 +19,16 @@ def _checked_scopes(text: str) -> str:
     return text
 
 
+def _checked_name(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(KEY_NAME, text):
+        raise typer.BadParameter("a name is 1 to 64 letters, digits, spaces and . _ @ / : -")
+    return text
+
+
 @app.command(
     epilog=examples(
         "sluice keys create --tenant acme",
-        "sluice keys create --tenant acme --scopes submit,read,admin --expires-days 30",
+        "sluice keys create --tenant acme --scopes submit,read,payloads,admin --expires-days 30",
     )
 )
 def create(
@@ -32,12 +38,15 @@ def create(
         typer.Option(
             metavar="LIST",
             callback=_checked_scopes,
-            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (schedules, tracebacks)",
+            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (results and inputs: payloads; keys, schedules, tracebacks: admin)",
         ),
-    ] = "submit,read",
+    ] = "submit,read,payloads",
     expires_days: Annotated[
         int | None,
         typer.Option(metavar="DAYS", min=1, max=36_500, help="Days until it expires (default: never)"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", callback=_checked_name, help="What it is for")
     ] = None,
 ) -> None:
     """Create a key and print it, this once.
@@ -46,7 +55,7 @@ def create(
     """
     from api.keys.admin import create_key
 
-    tell(create_key, tenant, frozenset(scopes.split(",")), expires_days)
+    tell(create_key, tenant, frozenset(scopes.split(",")), expires_days, name)
 
 
 @app.command("list", epilog=examples("sluice keys list"))

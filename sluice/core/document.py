@@ -96,6 +96,15 @@ def without_result(document: Document) -> bytes:
     return head + (rest if document.result else rest.removeprefix(b"null"))
 
 
+def hide_result(document: Document) -> Document:
+    """Return the document without its result, as those see it who may not."""
+    start, end = document.result_start, document.result_end
+    if start == end:
+        return document
+    body = b"%bnull%b" % (document.body[:start], document.body[end:])
+    return document._replace(body=body, result_end=start)
+
+
 def mark_coalesced(document: Document) -> Document:
     """Return the document of an unfinished job as one who shares it sees it, the same as `render(job, coalesced=True)`."""
     head = document.body[: document.result_start - len(_RESULT)]

@@ -24,6 +24,7 @@ SluiceError
 ├── LaneUnknown
 ├── BatchUnknown
 ├── BatchRefused         an item of a batch that is to be accepted whole is refused
+├── KeyUnknown · KeyEnded · LastAdminKey · TooManyKeys    of API keys
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -193,3 +194,19 @@ class BatchUnknown(SluiceError):
 
 class BatchRefused(SluiceError):
     """Some items were refused, so none was accepted: the batch is to be accepted whole. `items` says why."""
+
+
+class KeyUnknown(SluiceError):
+    """There is no such API key; GET /v1/keys lists them."""
+
+
+class KeyEnded(SluiceError):
+    """The API key was revoked or has expired; make a new one with POST /v1/keys."""
+
+
+class LastAdminKey(SluiceError):
+    """No other good key has the scope admin: make one first, or say `?last=true`. Then only an operator can make another."""
+
+
+class TooManyKeys(SluiceError):
+    """The tenant has as many good keys as it may; revoke some with DELETE /v1/keys/{id} first."""

@@ -37,7 +37,7 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
     """An api with and without the fast path."""
     record = Record()
     state = build_state(record, settings(express=request.param), Clock())
-    key = record.add_key("acme", "submit", "read")
+    key = record.add_key("acme", "submit", "read", "payloads")
     async with serving(wrap_middleware(state, Metrics()), 60) as server:
         yield Api(f"http://127.0.0.1:{server.port}", key)
         await state.submission.drain()

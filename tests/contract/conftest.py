@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from infra.local.servers import Servers
+from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
@@ -21,6 +22,7 @@ from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.redis.ports import redis_ports
+from sluice.core.access import OPERATOR, NewApiKey
 from sluice.core.job import Job, NewJob
 from sluice.core.ports import (
     ApiKeyRecord,
@@ -161,7 +163,7 @@ async def _on_postgresql(
     servers: Servers, database: Database, sql: asyncpg.Connection[asyncpg.Record]
 ) -> Record:
     owner, settings = await new_owner(sql), settings_for(servers)
-    api_keys = PostgresApiKeyStore(database, 5)
+    api_keys, access = PostgresApiKeyStore(database, 5), PostgresAccessStore(database, 5)
 
     async def change(job_id: str, columns: dict[str, Any]) -> None:
         for name, value in columns.items():
@@ -183,7 +185,7 @@ async def _on_postgresql(
         PostgresBatchStore(database, settings), change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),
-        lambda key: api_keys.insert_api_key(key, None), servers.postgres.kill,
+        lambda key: access.insert_api_key(NewApiKey(*key[:4]), OPERATOR), servers.postgres.kill,
     )  # fmt: skip
 
 

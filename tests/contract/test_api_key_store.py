@@ -11,5 +11,6 @@ KEY = ApiKeyRecord("abcdefabcdef", "acme", frozenset({"read", "submit"}), b"h" *
 async def test_a_key_is_found_by_its_id(record: Record) -> None:
     await record.add_key(KEY)
     await record.add_key(KEY._replace(key_id="another", tenant="other"))
-    assert await record.api_keys.find_api_key(KEY.key_id) == KEY
-    assert await record.api_keys.find_api_key("unknown") is None
+    assert await record.api_keys.find_api_key(KEY.key_id, KEY.secret_hmac) == KEY
+    assert await record.api_keys.find_api_key(KEY.key_id, b"wrong") == KEY, "whose secret is to be compared"
+    assert await record.api_keys.find_api_key("unknown", b"") is None

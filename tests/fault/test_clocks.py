@@ -145,7 +145,7 @@ async def test_schedules_go_by_the_clock_of_the_record(skewed: Stack) -> None:
 
 async def _key_for(stack: Stack, left: timedelta) -> str:
     """Make a key that is valid for so long."""
-    key = await make_a_key(stack.servers, "acme", ["read"])
+    key = await make_a_key(stack.servers, "acme", ["read", "payloads"])
     async with stack.sql() as record:
         await record.execute("update api_keys set expires_at = now() + $1 where tenant = 'acme'", left)
     return key

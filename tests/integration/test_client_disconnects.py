@@ -85,7 +85,7 @@ async def serving(servers: Servers) -> AsyncIterator[Api]:
     settings = settings_for(
         servers, waiters=WAITERS, record_budget_s=10, accept_budget_s=20, redis_budget_s=2
     )
-    key, metrics = await make_a_key(servers, "demo", ["submit", "read", "admin"]), Metrics()
+    key, metrics = await make_a_key(servers, "demo", ["submit", "read", "payloads", "admin"]), Metrics()
     async with open_api(
         settings, load_watched(settings.handlers), metrics, Telemetry(metrics.sink)
     ) as running:

@@ -51,7 +51,7 @@ async def test_a_job_that_did_not_fail_cannot_be_tried_again(two_apis: Stack) ->
 
 
 async def test_attempts_show_their_tracebacks_to_admins_alone(two_apis: Stack) -> None:
-    reader = await make_a_key(two_apis.servers, "demo", ["read"])
+    reader = await make_a_key(two_apis.servers, "demo", ["read", "payloads"])
     async with two_apis.client() as client, two_apis.client(key=reader) as plain:
         url = await submit_failing(client)
         full, bare = await client.get(f"{url}/attempts"), await plain.get(f"{url}/attempts")
@@ -158,7 +158,7 @@ async def test_a_failed_job_is_deleted_with_its_attempts(two_apis: Stack) -> Non
 async def test_a_job_of_another_tenant_is_as_unknown_as_one_that_never_was(
     two_apis: Stack, method: str, path: str
 ) -> None:
-    other = await make_a_key(two_apis.servers, "other", ["submit", "read", "admin"])
+    other = await make_a_key(two_apis.servers, "other", ["submit", "read", "payloads", "admin"])
     async with two_apis.client() as client, two_apis.client(key=other) as stranger:
         url = await submit_failing(client)
         before = await client.get(url)
@@ -171,7 +171,7 @@ async def test_a_job_of_another_tenant_is_as_unknown_as_one_that_never_was(
 
 
 async def test_what_runs_for_others_cannot_be_cancelled(two_apis: Stack, tmp_path: Path) -> None:
-    other = await make_a_key(two_apis.servers, "other", ["submit", "read", "admin"])
+    other = await make_a_key(two_apis.servers, "other", ["submit", "read", "payloads", "admin"])
     async with two_apis.client() as client, two_apis.client(key=other) as stranger:
         work = JobClient(client, "own.loop", tmp_path)
         await work.begin()

@@ -31,14 +31,16 @@ def tenant() -> str:
 @pytest.fixture
 async def client(two_apis: Stack, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
     """Open a client of this tenant, at the first api."""
-    async with two_apis.client(key=await make_a_key(two_apis.servers, tenant, ["submit", "read"])) as opened:
+    async with two_apis.client(
+        key=await make_a_key(two_apis.servers, tenant, ["submit", "read", "payloads"])
+    ) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def stranger(two_apis: Stack) -> AsyncIterator[httpx2.AsyncClient]:
     """Open a client of another tenant that may do everything."""
-    key = await make_a_key(two_apis.servers, "stranger", ["submit", "read", "admin"])
+    key = await make_a_key(two_apis.servers, "stranger", ["submit", "read", "payloads", "admin"])
     async with two_apis.client(key=key) as opened:
         yield opened
 

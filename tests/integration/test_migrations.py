@@ -21,7 +21,7 @@ from tests.support.servers import urls
 from tests.support.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0005"
+HEAD = "0006"
 TABLES = {
     "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "duties", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "logs",
     "outbox", "schedules", "webhook_deliveries",

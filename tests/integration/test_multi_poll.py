@@ -77,7 +77,7 @@ async def test_redis_that_dies_while_a_poll_waits_does_not_hold_it_up(
 
 async def test_ids_of_others_and_of_nobody_are_answered_alike(bare_stack: Stack) -> None:
     await bare_stack.start(consumers=0)
-    key = await make_a_key(bare_stack.servers, "other", ["submit", "read"])
+    key = await make_a_key(bare_stack.servers, "other", ["submit", "read", "payloads"])
     async with bare_stack.client() as client, bare_stack.client(key) as other:
         foreign, mine = await submitted(client, 2), await submitted(other, 2)
         nobody, old = aged_id(0), aged_id(10 * 366 * 86_400)

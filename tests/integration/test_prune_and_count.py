@@ -35,7 +35,7 @@ async def pruning_stack(servers: Servers, tmp_path: Path) -> AsyncIterator[Stack
 async def test_a_pruned_job_has_expired_for_everybody_and_so_has_its_key(pruning_stack: Stack) -> None:
     key = {"Idempotency-Key": "once"}
     body = {"kind": "own.loop", "input": {}}
-    foreign = await make_a_key(pruning_stack.servers, "other", ["read"])
+    foreign = await make_a_key(pruning_stack.servers, "other", ["read", "payloads"])
     async with (
         pruning_stack.client() as client,
         pruning_stack.client(api=pruning_stack.apis[1]) as other,

@@ -129,7 +129,7 @@ async def test_a_refresh_runs_again_and_replaces_and_off_does_neither(two_apis: 
 
 
 async def test_a_result_that_is_asked_for_later_or_of_another_tenant_is_not_used(two_apis: Stack) -> None:
-    stranger = await make_a_key(two_apis.servers, "other", ["submit", "read"])
+    stranger = await make_a_key(two_apis.servers, "other", ["submit", "read", "payloads"])
     work = pure()
     async with two_apis.client() as client, two_apis.client(key=stranger) as other:
         first = (await submit_and_wait(client, **work)).json()
@@ -266,7 +266,7 @@ async def test_a_key_means_the_same_quoted_and_bare(two_apis: Stack) -> None:
 
 
 async def test_a_key_belongs_to_its_tenant(two_apis: Stack) -> None:
-    stranger = await make_a_key(two_apis.servers, "other", ["submit", "read"])
+    stranger = await make_a_key(two_apis.servers, "other", ["submit", "read", "payloads"])
     key = keyed()
     async with two_apis.client() as client, two_apis.client(key=stranger) as other:
         mine = await client.post("/v1/jobs", json=SUM, headers=key)

@@ -101,7 +101,9 @@ async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
     await record.begin()
     async with open_connections(record.settings, "api", Owner(), Telemetry()) as connections:
         state = build_state(record.settings, Registry([add, add_once, report]), connections, Telemetry())
-        headers = {"authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read'])}"}
+        headers = {
+            "authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read', 'payloads'])}"
+        }
         transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://sluice", headers=headers

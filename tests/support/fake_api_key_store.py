@@ -14,7 +14,7 @@ class FakeApiKeyStore(FakeRecord):
         self.keys: dict[str, ApiKeyRecord] = {}
         self.asked = 0
 
-    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
+    async def find_api_key(self, key_id: str, secret_hmac: bytes) -> ApiKeyRecord | None:
         """The key with this id."""
         self.asked += 1
         self.check()

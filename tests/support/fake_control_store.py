@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.job import TERMINAL, Job, JobState, Message
 from sluice.core.job_log import MOST_CLAIMS, LogBlock
 from sluice.core.lifecycle import Transition
@@ -79,7 +80,7 @@ class FakeControlStore(FakeRecord):
         again = next(found, None)
         return again and again._replace(input=None, owner=None)
 
-    async def delete_job(self, tenant: str, job_id: str) -> bool:
+    async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
         """Forget a finished job; its key stands for none from now on."""
         job = self._of(tenant, job_id)
         if job is None or job.state not in TERMINAL:

@@ -117,6 +117,11 @@ class FakeKeeperStore(FakeRecord):
         self.check()
         return 0
 
+    async def prune_audit(self, keep_s: float, limit: int) -> int:
+        """Nor is what was written down."""
+        self.check()
+        return 0
+
     async def list_work(self, silent_s: float) -> list[Works]:
         """No consumer reports."""
         self.check()

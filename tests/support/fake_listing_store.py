@@ -8,6 +8,7 @@ from datetime import datetime
 
 import orjson
 
+from sluice.core.access import NOTHING, Note
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job, JobState, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from tests.support.fake_control_store import FakeControlStore
@@ -57,11 +58,13 @@ class FakeListingStore:
             failed = {job.id for job in self._record.jobs.values() if job.state == JobState.FAILED}
             self._marks[tenant, fingerprint] = mark, self._record.now, failed
 
-    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
         """One by one."""
         return [job for each in ids if (job := await self._record.cancel(tenant, each))]
 
-    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
+    async def retry_jobs(
+        self, tenant: str, new_ids: Mapping[str, str], note: Note = NOTHING
+    ) -> list[Message]:
         """One by one."""
         return [
             message

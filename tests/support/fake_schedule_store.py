@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.schedule import DueSchedule, NewSchedule, Schedule, TickJob
 from tests.support.make_jobs import AT
 
@@ -22,7 +23,7 @@ class FakeScheduleStore:
         """What time it is."""
         return self.now
 
-    async def keep_schedule(self, new: NewSchedule, replace: bool) -> Schedule | None:
+    async def keep_schedule(self, new: NewSchedule, replace: bool, by: Actor = OPERATOR) -> Schedule | None:
         """A new one, or one in place of another, which stays paused and keeps a tick that is due where its times are the same."""
         old = self.schedules.get((new.tenant, new.name))
         if old and not replace:
@@ -44,19 +45,21 @@ class FakeScheduleStore:
         mine = [each for each in self.schedules.values() if each.tenant == tenant and each.name > behind]
         return [each._replace(input=None) for each in sorted(mine, key=lambda each: each.name)[:limit]]
 
-    async def pause_schedule(self, tenant: str, name: str) -> Schedule | None:
+    async def pause_schedule(self, tenant: str, name: str, by: Actor = OPERATOR) -> Schedule | None:
         """Fire no more of its ticks."""
         found = self.schedules.get((tenant, name))
         return found and self._put(found._replace(paused=True))
 
-    async def resume_schedule(self, schedule_id: str, next_at: datetime) -> Schedule | None:
+    async def resume_schedule(
+        self, schedule_id: str, next_at: datetime, by: Actor = OPERATOR
+    ) -> Schedule | None:
         """Fire its ticks again."""
         found = self._by_id(schedule_id)
         if found is None or not found.paused:
             return found
         return self._put(found._replace(paused=False, next_at=next_at))
 
-    async def delete_schedule(self, tenant: str, name: str) -> bool:
+    async def delete_schedule(self, tenant: str, name: str, by: Actor = OPERATOR) -> bool:
         """Forget it."""
         return self.schedules.pop((tenant, name), None) is not None
 
@@ -78,7 +81,9 @@ class FakeScheduleStore:
         self.fired += [job.id for job in jobs]
         return True
 
-    async def run_schedule(self, schedule_id: str, job_id: str, traceparent: str | None = None) -> bool:
+    async def run_schedule(
+        self, schedule_id: str, job_id: str, traceparent: str | None = None, by: Actor = OPERATOR
+    ) -> bool:
         """Whatever its ticks."""
         found = self._by_id(schedule_id)
         if found is None:

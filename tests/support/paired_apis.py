@@ -54,12 +54,12 @@ class PairedApis:
     async def open(self) -> None:
         """Start both and make the keys."""
         for name, (tenant, scopes) in {
-            "good": ("demo", ["submit", "read"]),
-            "reader": ("demo", ["read"]),
+            "good": ("demo", ["submit", "read", "payloads"]),
+            "reader": ("demo", ["read", "payloads"]),
             "submitter": ("demo", ["submit"]),
-            "foreign": ("other", ["submit", "read"]),
-            "revoked": ("demo", ["submit", "read"]),
-            "expired": ("demo", ["submit", "read"]),
+            "foreign": ("other", ["submit", "read", "payloads"]),
+            "revoked": ("demo", ["submit", "read", "payloads"]),
+            "expired": ("demo", ["submit", "read", "payloads"]),
         }.items():
             self.keys[name] = await make_a_key(self.stack.servers, tenant, scopes)
         await self._spoil()

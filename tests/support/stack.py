@@ -17,12 +17,12 @@ from typing import Any
 import asyncpg
 import httpx2
 
-from api.keys.api_key import hash_secret, make_key, parse_key
+from api.keys.api_key import make_new_key
 from infra.local.ports import free_port
 from infra.local.servers import Servers
-from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.pool import Database
-from sluice.core.ports import ApiKeyRecord
+from sluice.core.access import OPERATOR
 from sluice.core.runtime.telemetry import Telemetry
 from tests.support.servers import QUICK, empty, sql_session, urls
 from tests.support.waiting import until_found
@@ -156,7 +156,7 @@ class Stack:
 
     async def start(self, apis: int = 1, consumers: int = 1) -> None:
         """Start so many of each, with a key that may do everything."""
-        self.key = await make_a_key(self.servers, "demo", ["submit", "read", "admin"])
+        self.key = await make_a_key(self.servers, "demo", ["submit", "read", "payloads", "admin"])
         for _ in range(apis):
             self.add_api()
         for _ in range(consumers):
@@ -264,16 +264,10 @@ def clean_environment() -> dict[str, str]:
 
 async def make_a_key(servers: Servers, tenant: str, scopes: list[str]) -> str:
     """Put a new key into the record."""
-    key = make_key()
-    parts = parse_key(key.encode())
-    assert parts is not None
-    pepper = urls(servers)["SLUICE_KEY_PEPPER"].encode()
+    new, text = make_new_key(urls(servers)["SLUICE_KEY_PEPPER"].encode(), tenant, frozenset(scopes))
     database = Database(servers.postgres.url, "tests", Telemetry(), size=1)
     try:
-        record = ApiKeyRecord(
-            parts.key_id, tenant, frozenset(scopes), hash_secret(parts.secret, pepper), True
-        )
-        await PostgresApiKeyStore(database, 5).insert_api_key(record, None)
+        await PostgresAccessStore(database, 5).insert_api_key(new, OPERATOR)
     finally:
         await database.close()
-    return key
+    return text

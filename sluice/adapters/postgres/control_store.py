@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, messages_of
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.job import Job, Message
 from sluice.core.job_log import LogBlock
 from sluice.core.ports import AttemptRecord
@@ -31,8 +32,8 @@ class PostgresControlStore(Store):
         jobs = await self.ask_jobs("find_retry", tenant, job_id, budget_s=self._read_s)
         return next(iter(jobs), None)
 
-    async def delete_job(self, tenant: str, job_id: str) -> bool:
-        while rows := await self.ask("delete_job", tenant, job_id):
+    async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
+        while rows := await self.ask("delete_job", tenant, job_id, *by):
             if rows[0][0]:
                 return True
         return False

@@ -91,6 +91,9 @@ class PostgresKeeperStore(Store):
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         return len(await self.ask("prune_idempotency_keys", keep_s, limit))
 
+    async def prune_audit(self, keep_s: float, limit: int) -> int:
+        return len(await self.ask("prune_audit", keep_s, limit))
+
     async def list_work(self, silent_s: float) -> list[Works]:
         found: list[Works] = []
         for (report,) in await self.ask("list_run_stats", silent_s):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, Turns, messages_of
+from sluice.core.access import NOTHING, Note
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from sluice.core.runtime.settings import Settings
@@ -42,15 +43,16 @@ class PostgresListingStore(Store):
         else:
             await self.ask("unmark_error", tenant, fingerprint)
 
-    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
-        return await self.ask_jobs("cancel", tenant, ids)
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
+        return await self.ask_jobs("cancel_jobs", tenant, ids, *note)
 
-    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
+    async def retry_jobs(
+        self, tenant: str, new_ids: Mapping[str, str], note: Note = NOTHING
+    ) -> list[Message]:
         messages: list[Message] = []
         while new_ids:
-            rows = await self.ask(
-                "retry", tenant, list(new_ids), list(new_ids.values()), self._due_s, COPIED_AT_ONCE
-            )
+            pairs = list(new_ids), list(new_ids.values())
+            rows = await self.ask("retry_jobs", tenant, *pairs, self._due_s, COPIED_AT_ONCE, *note)
             messages += messages_of(rows)
             left = [each for row in rows if row["outbox_id"] is None for each in row["ids"]]
             new_ids = {each: new_ids[each] for each in left}

@@ -3,6 +3,7 @@
 Every method ends within the deadline of its server or raises ServerAway.
 """
 
+from sluice.core.ports.access_store import AccessStore
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.batch_store import BatchStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
@@ -24,6 +25,7 @@ from sluice.core.ports.verifier import Finding, Verifier
 
 __all__ = [
     "MOST_READ",
+    "AccessStore",
     "ApiKeyRecord",
     "ApiKeyStore",
     "AttemptRecord",

@@ -18,5 +18,5 @@ class ApiKeyRecord(NamedTuple):
 class ApiKeyStore(Protocol):
     """API keys in the record."""
 
-    async def find_api_key(self, key_id: str) -> ApiKeyRecord | None:
-        """Find the key with this id, usable or not."""
+    async def find_api_key(self, key_id: str, secret_hmac: bytes) -> ApiKeyRecord | None:
+        """Find the key with this id, usable or not. If it is, and its secret is this one, it is in use."""

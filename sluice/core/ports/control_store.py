@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.job import Job, Message
 from sluice.core.job_log import LogBlock
 
@@ -33,8 +34,8 @@ class ControlStore(Protocol):
     async def find_retry(self, tenant: str, job_id: str) -> Job | None:
         """Find the job that tries this one again."""
 
-    async def delete_job(self, tenant: str, job_id: str) -> bool:
-        """Delete a finished job; false if there is none."""
+    async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
+        """Delete a finished job, and write down whose key did it, if one is named; false if there is none."""
 
     async def list_attempts(self, job_id: str) -> list[AttemptRecord]:
         """List the newest attempts of a job that did not succeed, at most 200, in order."""

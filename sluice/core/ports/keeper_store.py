@@ -67,3 +67,6 @@ class KeeperStore(StatisticsStore, Protocol):
 
     async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
         """Delete keys that are older than this and whose jobs are gone, at most so many; returns how many."""
+
+    async def prune_audit(self, keep_s: float, limit: int) -> int:
+        """Delete what was written down longer ago than this, at most so many; returns how many."""

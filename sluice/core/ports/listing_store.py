@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from sluice.core.access import NOTHING, Note
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 
@@ -26,8 +27,10 @@ class ListingStore(Protocol):
     async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
         """Mark all failures with this fingerprint until now, or take their mark away."""
 
-    async def cancel_jobs(self, tenant: str, ids: Sequence[str]) -> list[Job]:
-        """Cancel those of these jobs that have not begun, ask those that run to stop; returns both."""
+    async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
+        """Cancel those of these jobs that have not begun, ask those that run to stop; returns both. Writes down that and how many."""
 
-    async def retry_jobs(self, tenant: str, new_ids: Mapping[str, str]) -> list[Message]:
-        """Insert the new job given for each failed one, except for those that have not failed or have one already."""
+    async def retry_jobs(
+        self, tenant: str, new_ids: Mapping[str, str], note: Note = NOTHING
+    ) -> list[Message]:
+        """Write down and insert the new job given for each failed one, except for those that have not failed or have one already."""

@@ -204,6 +204,10 @@ class Settings(BaseModel):
         default=604_800,
         description="Seconds an Idempotency-Key is kept at least, and never for less than its job",
     )
+    audit_keep_s: Kept = Field(
+        default=7_776_000,
+        description="Seconds for which it is kept who did what with keys, schedules and jobs",
+    )
     lame_duck_s: float = Field(
         default=5,
         ge=0,

@@ -110,7 +110,9 @@ class ChaosStack:
         urls = self.servers.urls
         self.edges |= {name: Edge(self.proxies, urls[name.partition("-")[2]]) for name in EDGES}
         await self.stack.start(apis=0, consumers=0)
-        self.keys = {each: await make_a_key(self.servers, each, ["submit", "read"]) for each in TENANTS}
+        self.keys = {
+            each: await make_a_key(self.servers, each, ["submit", "read", "payloads"]) for each in TENANTS
+        }
         for _ in range(self.plan.processes.apis):
             self.stack.add_api(**self._urls("api"))
         for _ in range(self.plan.processes.consumers):

@@ -12,7 +12,7 @@ from tests.integration.record.record_fixture import Record
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_schedule
 
-EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-batches", "prune-keys"), 60.0)  # fmt: skip
+EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-batches", "prune-keys", "prune-audit"), 60.0)  # fmt: skip
 KEEP_S = 3_600.0
 
 
@@ -39,7 +39,7 @@ async def fail_overdue(record: Record) -> None:
 
 async def fire_schedules(record: Record) -> None:
     await PostgresScheduleStore(record.database, 5).keep_schedule(new_schedule(), replace=False)
-    await record.sql.execute("update schedules set next_at = now()")
+    await record.sql.execute("update schedules set next_at = now(); delete from audit")
 
 
 async def rescue(record: Record) -> None:
@@ -69,6 +69,10 @@ async def prune_batches(record: Record) -> None:
     )
 
 
+async def prune_audit(record: Record) -> None:
+    await record.sql.execute("insert into audit (tenant, action, object) values ('acme', 'x', 'x')")
+
+
 CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (publish, {"publish"}),
     (publish_fresh, {"publish", "find-lost"}),
@@ -80,6 +84,7 @@ CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (prune_jobs, {"prune-jobs"}),
     (prune_keys, {"prune-keys"}),
     (prune_batches, {"prune-batches"}),
+    (prune_audit, {"prune-audit"}),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What is read from the record: jobs, fresh results, who it is, and API keys."""
+"""What is read from the record: jobs, fresh results, and who it is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from uuid import uuid4
 import pytest
 
 from infra.local.servers import Servers
-from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.migrate import migrate
 from sluice.adapters.postgres.pool import Database
 from sluice.core.errors import BadRow
 from sluice.core.job import NewJob
 from sluice.core.lifecycle import Failure, failed, succeeded
-from sluice.core.ports import ApiKeyRecord
 from sluice.core.runtime.telemetry import Telemetry
 from tests.integration.record.record_fixture import Record
 from tests.support.make_jobs import new_job
 
 PRINT = b"p" * 32
-KEY = ApiKeyRecord("abcdefghijkl", "acme", frozenset({"submit", "read"}), b"\x01" * 32, True)
 
 
 async def test_unknown_ids_are_left_out(record: Record) -> None:
@@ -113,53 +110,6 @@ async def test_a_sign_of_life(record: Record) -> None:
     assert repr(record.database) == "<Database tests: 0 connections>"
     await record.server.ping()
     assert repr(record.database) == "<Database tests: 1 connections>"
-
-
-@pytest.fixture
-def keys(record: Record) -> PostgresApiKeyStore:
-    return PostgresApiKeyStore(record.database, 5)
-
-
-async def test_a_key_is_found_as_it_was_kept(keys: PostgresApiKeyStore) -> None:
-    await keys.insert_api_key(KEY, None)
-    assert await keys.find_api_key(KEY.key_id) == KEY
-    assert await keys.find_api_key("nobodyskeyid") is None
-
-
-async def test_a_revoked_key_is_found_but_not_usable(keys: PostgresApiKeyStore) -> None:
-    await keys.insert_api_key(KEY, None)
-    assert await keys.revoke_api_key(KEY.key_id)
-    assert await keys.find_api_key(KEY.key_id) == KEY._replace(usable=False)
-    assert not await keys.revoke_api_key("nobodyskeyid")
-
-
-async def test_revoking_twice_keeps_the_first_time(keys: PostgresApiKeyStore) -> None:
-    await keys.insert_api_key(KEY, None)
-    await keys.revoke_api_key(KEY.key_id)
-    (before,) = await keys.list_api_keys()
-    assert await keys.revoke_api_key(KEY.key_id)
-    assert list(await keys.list_api_keys()) == [before]
-
-
-async def test_a_key_expires(keys: PostgresApiKeyStore, record: Record) -> None:
-    await keys.insert_api_key(KEY, 1)
-    assert await keys.find_api_key(KEY.key_id) == KEY
-    await record.sql.execute("update api_keys set expires_at = now()")
-    assert await keys.find_api_key(KEY.key_id) == KEY._replace(usable=False)
-
-
-async def test_keys_are_listed_newest_first_and_show_when_they_were_used(
-    keys: PostgresApiKeyStore, record: Record
-) -> None:
-    await keys.insert_api_key(KEY, None)
-    await keys.insert_api_key(KEY._replace(key_id="mnopqrstuvwx", tenant="other"), None)
-    await keys.find_api_key(KEY.key_id)
-    newer, older = await keys.list_api_keys()
-    assert (newer.key_id, newer.tenant, newer.last_used_at) == ("mnopqrstuvwx", "other", None)
-    assert older.scopes == ["read", "submit"]
-    assert older.last_used_at is not None
-    await keys.find_api_key(KEY.key_id)
-    assert (await record.sql.fetchval("select max(last_used_at) from api_keys")) == older.last_used_at
 
 
 @pytest.mark.parametrize("ids", [set(), frozenset(), dict[str, int]().keys()])

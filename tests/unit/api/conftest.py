@@ -56,7 +56,7 @@ async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> A
     state = build_state(record, settings(express=request.param == "fast path"), clock, cache, live_logs)
     metrics = Metrics()
     transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
-    key = record.add_key("acme", "submit", "read")
+    key = record.add_key("acme", "submit", "read", "payloads")
     headers = {"authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:
         await client.get("/v1/kinds")  # from here on the key is known

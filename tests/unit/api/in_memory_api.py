@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.access.audit import Audit
+from api.access.key_admin import KeyAdmin
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
 from api.batches.results import BatchResults
@@ -46,6 +48,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
+from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_batch_store import FakeBatchStore
 from tests.support.fake_keeper_store import FakeKeeperStore
@@ -188,7 +191,7 @@ def build_state(
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
-        keyring=Keyring(record, PEPPER, 60, 600, clock),
+        **_about_keys(record, clock),
         submission=submission,
         lookup=lookup,
         waiting=waiting,
@@ -202,6 +205,11 @@ def build_state(
         **_about_batches(record, chosen, submission, lookup, waiting),
         **_about_lanes(record, clock, cache, lookup),
     )
+
+
+def _about_keys(record: Record, clock: Clock) -> dict[str, Any]:
+    access, keyring = FakeAccessStore(record), Keyring(record, PEPPER, 60, 600, clock)
+    return {"keyring": keyring, "key_admin": KeyAdmin(access, keyring, PEPPER), "audit": Audit(access)}
 
 
 def _about_lists(

@@ -39,7 +39,7 @@ ROUTES: dict[str, Ask] = {
     "bulk cancel": lambda api, _: api.client.post("/v1/jobs/cancel", json={"filter": {"kind": "demo.sum"}}),
     "bulk retry": lambda api, _: api.client.post("/v1/jobs/retry", json={"filter": {"kind": "demo.sum"}}),
     "with a new key": lambda api, job_id: api.client.get(
-        f"/v1/jobs/{job_id}", headers=api.as_tenant("acme", "read")
+        f"/v1/jobs/{job_id}", headers=api.as_tenant("acme", "read", "payloads")
     ),
 }
 

@@ -100,7 +100,7 @@ def test_settings_are_printed_as_the_file_of_the_example(say: Callable[..., Said
         ("keys destroy", "destroy"),
         ("keys create", "--tenant"),
         ("keys create --tenant No.Dots", "a tenant is 1 to 64"),
-        ("keys create --tenant a --scopes submit,everything", "scopes are of submit, read, admin"),
+        ("keys create --tenant a --scopes submit,everything", "scopes are of submit, read, payloads, admin"),
         ("keys create --tenant a --scopes=", "scopes are of"),
         ("keys create --tenant a --expires-days 0", "--expires-days"),
         ("keys create --tenant a --expires-days 36501", "--expires-days"),
@@ -166,7 +166,7 @@ def test_a_key_submits_and_reads_for_ever_unless_told_otherwise(
     monkeypatch.setattr("api.keys.admin.create_key", create_key)
     assert say("keys", "create", "--tenant", "acme") == (0, "slc_\n", "")
     say("keys", "create", "--tenant", "acme", "--scopes", "admin", "--expires-days", "30")
-    assert asked == [("acme", {"submit", "read"}, None), ("acme", {"admin"}, 30)]
+    assert asked == [("acme", {"submit", "read", "payloads"}, None, None), ("acme", {"admin"}, 30, None)]
 
 
 @pytest.mark.parametrize("name", ["api", "consumer"])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from sluice.core.document import Document, mark_coalesced, render, unpack
+from sluice.core.document import Document, hide_result, mark_coalesced, render, unpack
 from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
 
@@ -40,6 +40,14 @@ def test_the_result_stands_in_the_body_byte_for_byte() -> None:
 
 def test_a_document_without_result_has_an_empty_one() -> None:
     assert render(job()).result == b""
+
+
+def test_a_hidden_result_is_null_and_nothing_else_changes() -> None:
+    shown = render(job(state=JobState.SUCCEEDED, result=b'{"result":[1,2]}'))
+    hidden = hide_result(shown)
+    assert orjson.loads(hidden.body) == orjson.loads(shown.body) | {"result": None}
+    assert hidden.result == b""
+    assert hide_result(hidden) == hidden
 
 
 def test_the_error_is_shown_of_failed_jobs_only() -> None:

@@ -49,7 +49,7 @@
   {{- end -}}
 {{- end -}}
 {{- if and $values.smokeTest.enabled (not $values.smokeTest.apiKey.secret) -}}
-  {{- fail "\n\nsmokeTest.apiKey.secret is not set: make an API key with `sluice keys create --tenant smoke-test --scopes submit,read`, put it into a Secret, and name that.\n" -}}
+  {{- fail "\n\nsmokeTest.apiKey.secret is not set: make an API key with `sluice keys create --tenant smoke-test --scopes submit,read,payloads`, put it into a Secret, and name that.\n" -}}
 {{- end -}}
 {{- end -}}
 

@@ -460,9 +460,11 @@ async def test_who_asks_for_the_head_alone_gets_it(job: Job, follow: Follow) -> 
     assert client.headers["content-type"].startswith("text/event-stream")
 
 
-@pytest.mark.parametrize("job_id", [aged_id(0), "nothing"])
-async def test_an_unknown_job_is_refused_before_anything_is_streamed(api: InMemoryApi, job_id: str) -> None:
-    answer = await api.client.get(f"/v1/jobs/{job_id}/events")
+@pytest.mark.parametrize("job_id", [None, "nothing"])
+async def test_an_unknown_job_is_refused_before_anything_is_streamed(
+    api: InMemoryApi, job_id: str | None
+) -> None:
+    answer = await api.client.get(f"/v1/jobs/{job_id or aged_id(0)}/events")
     assert (answer.status_code, answer.json()["type"]) == (404, "job-unknown")
 
 

@@ -79,9 +79,9 @@ async def test_a_job_that_logged_nothing_has_an_empty_log(api: InMemoryApi) -> N
     assert await read(api, await logged(api)) == {"lines": [], "next_page_token": None, "cut": False}
 
 
-@pytest.mark.parametrize("job_id", [aged_id(0), "no-id"])
-async def test_an_unknown_job_has_none(api: InMemoryApi, job_id: str) -> None:
-    answer = await api.client.get(f"/v1/jobs/{job_id}/logs")
+@pytest.mark.parametrize("job_id", [None, "no-id"])
+async def test_an_unknown_job_has_none(api: InMemoryApi, job_id: str | None) -> None:
+    answer = await api.client.get(f"/v1/jobs/{job_id or aged_id(0)}/logs")
     assert (answer.status_code, answer.json()["type"]) == (404, "job-unknown")
 
 

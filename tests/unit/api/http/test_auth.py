@@ -6,7 +6,9 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.http.auth import OPEN_PATHS, ROUTE_SCOPES
+from api.http.auth import OPEN_PATHS, ROUTE_SCOPES, check_scopes
+from sluice.core.access import SCOPES
+from sluice.errors import StartRefused
 from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state, settings
 
 
@@ -21,6 +23,18 @@ def test_every_route_declares_its_scope(app: FastAPI) -> None:
     assert guarded == ROUTE_SCOPES.keys()
 
 
+@pytest.mark.parametrize("path", ["/v1/new", "/new"])
+def test_an_api_with_a_route_that_declares_no_scope_does_not_start(
+    app: FastAPI, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.add_api_route(path, lambda: None, methods=["PUT"])
+    with pytest.raises(StartRefused, match=f"PUT {path} declares no scope"):
+        check_scopes(app.routes)
+    monkeypatch.setattr("api.polls.routes.router.routes", [app.router.routes[-1]])
+    with pytest.raises(StartRefused, match=path):
+        create_app(build_state(Record(), settings(), Clock()))
+
+
 def _methods(route: object) -> set[str]:
     return getattr(route, "methods", None) or {"GET"}
 
@@ -30,11 +44,13 @@ async def test_nothing_of_a_request_is_judged_before_its_key(
     api: InMemoryApi, method: str, template: str
 ) -> None:
     url = (
-        template.format(kind="demo.sum", job_id="x", name="x", fingerprint="x", lane="x", batch_id="x")
+        template.format(
+            kind="demo.sum", job_id="x", name="x", fingerprint="x", lane="x", batch_id="x", key_id="x"
+        )
         + "?page_size=x&wait=x&what=x"
     )
     content = b"{" if method in ("POST", "PUT") else None
-    other = {"read", "submit", "admin"} - {ROUTE_SCOPES[method, template]}
+    other = {*SCOPES} - {ROUTE_SCOPES[method, template]}
     for authorization, status in (({}, 401), (api.as_tenant("acme", *other), 403)):
         api.client.headers.pop("authorization", None)
         api.client.headers.update(authorization)

@@ -35,7 +35,7 @@ async def serving_pages_of(*origins: str, express: bool = True) -> AsyncIterator
     """A client of an api that pages of these origins may call."""
     record = Record()
     state = build_state(record, settings(cors_origins=origins, express=express), Clock())
-    key = record.add_key("acme", "submit", "read")
+    key = record.add_key("acme", "submit", "read", "payloads")
     transport = httpx2.ASGITransport(wrap_middleware(state, Metrics()))
     headers = {"authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as client:

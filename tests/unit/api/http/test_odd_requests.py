@@ -49,7 +49,7 @@ async def connected(server: Server, key: str) -> AsyncIterator[OddClient]:
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[OddClient]:
     record = Record()
     state = build_state(record, settings(express=request.param), Clock())
-    key = record.add_key("acme", "submit", "read", "admin")
+    key = record.add_key("acme", "submit", "read", "payloads", "admin")
     async with serving(wrap_middleware(state, Metrics()), 10) as server, connected(server, key) as client:
         await client.goes_on()
         yield client

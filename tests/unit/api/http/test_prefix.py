@@ -29,7 +29,7 @@ async def serving(
     record, cache, metrics = Record(), FakeCache(), Metrics()
     state = build_state(record, settings(express=express), Clock(), cache)
     app = behind_proxies(wrap_middleware(state, metrics), root_path, trusted)
-    key = record.add_key("acme", "submit", "read", "admin")
+    key = record.add_key("acme", "submit", "read", "payloads", "admin")
     transport = httpx2.ASGITransport(app, client=(client, 1))
     headers = {"authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://sluice", headers=headers) as http:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.job import JobState
 from sluice.core.ports import AttemptRecord, Wake
 from tests.support.waiting import until
@@ -148,10 +149,10 @@ async def test_what_was_read_while_it_was_deleted_is_forgotten_too(
     job_id = await submitted(api, JobState.SUCCEEDED)
     really = api.record.delete_job
 
-    async def then_somebody_reads(tenant: str, job_id: str) -> bool:
+    async def then_somebody_reads(tenant: str, job_id: str, by: Actor) -> bool:
         await api.client.get(f"/v1/jobs/{job_id}")
         told.clear()
-        return await really(tenant, job_id)
+        return await really(tenant, job_id, by)
 
     told: list[str] = []
     listening = asyncio.create_task(api.cache.listen_gone(told.append))
@@ -178,7 +179,7 @@ async def test_attempts_are_shown_in_full_to_admins_alone(api: InMemoryApi) -> N
     ]
     api.record.attempts[job_id] = tries
     plain = (await api.client.get(f"/v1/jobs/{job_id}/attempts")).json()["attempts"]
-    admin = api.as_tenant("acme", "read", "admin")
+    admin = api.as_tenant("acme", "read", "payloads", "admin")
     full = (await api.client.get(f"/v1/jobs/{job_id}/attempts", headers=admin)).json()["attempts"]
     assert [each["traceback"] for each in full] == [None, "Traceback …"]
     assert plain == [{name: each[name] for name in each if name != "traceback"} for each in full]
@@ -190,7 +191,7 @@ async def test_attempts_are_shown_in_full_to_admins_alone(api: InMemoryApi) -> N
 @routes
 async def test_jobs_of_others_and_what_is_no_id_are_unknown(api: InMemoryApi, method: str, path: str) -> None:
     job_id = await submitted(api, JobState.FAILED)
-    other = api.as_tenant("other", "submit", "read", "admin")
+    other = api.as_tenant("other", "submit", "read", "payloads", "admin")
     for target, headers in ((job_id, other), (NOBODY, api.headers), ("nonsense", api.headers)):
         answer = await api.client.request(method, f"/v1/jobs/{target}{path}", headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (404, "job-unknown")

@@ -76,7 +76,7 @@ class TwoStacks:
         self.state = build_state(self.record, settings(), Clock())
         self.inside = Inside()
         self.fast = fast_path(self.inside, self.state)
-        self.key = self.record.add_key("acme", "submit", "read")
+        self.key = self.record.add_key("acme", "submit", "read", "payloads")
         fastapi = create_app(self.state)
         self.apps = {"fast path": fast_path(fastapi, self.state), "FastAPI": fastapi}
 
@@ -266,8 +266,11 @@ async def test_what_is_not_http_is_passed_on(stacks: TwoStacks) -> None:
 
 async def test_who_is_not_known_yet_or_may_not_is_passed_on(stacks: TwoStacks) -> None:
     job_id = await stacks.finished(remembered=True)
-    reader, submitter = stacks.record.add_key("acme", "read"), stacks.record.add_key("acme", "submit")
-    fresh = stacks.record.add_key("acme", "read", "submit")
+    reader, submitter = (
+        stacks.record.add_key("acme", "read", "payloads"),
+        stacks.record.add_key("acme", "submit"),
+    )
+    fresh = stacks.record.add_key("acme", "read", "payloads", "submit")
     for key in (reader, submitter):
         await stacks.know(key)
     for headers in ([], [stacks.auth(fresh)], [stacks.auth(submitter)]):
@@ -360,7 +363,7 @@ async def test_a_client_that_leaves_in_mid_body_submits_nothing(stacks: TwoStack
 
 
 async def test_a_tenant_sees_only_its_own_whatever_the_order(stacks: TwoStacks) -> None:
-    other = stacks.record.add_key("other", "submit", "read")
+    other = stacks.record.add_key("other", "submit", "read", "payloads")
     await stacks.know(other)
     owned = {"acme": await stacks.finished("acme"), "other": await stacks.finished("other")}
     keys = {"acme": stacks.key, "other": other}

@@ -206,7 +206,7 @@ async def test_jobs_of_others_are_unknown(api: InMemoryApi) -> None:
     job_id = (await api.submit()).json()["id"]
     api.record.finish(job_id)
     await api.client.get(f"/v1/jobs/{job_id}")  # now it is in memory
-    other = api.as_tenant("other", "read")
+    other = api.as_tenant("other", "read", "payloads")
     for path in (f"/v1/jobs/{job_id}", f"/v1/jobs/{job_id}/result"):
         for _ in range(2):  # the second time the key is known
             answer = await api.client.get(path, headers=other)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.listing import bulk
+from sluice.core.access import Note
 from sluice.core.job import JobState
 from tests.support.fake_listing_store import FakeListingStore
 from tests.unit.api.in_memory_api import InMemoryApi
@@ -70,7 +71,7 @@ async def test_a_token_is_good_for_its_list_its_tenant_and_its_filter_alone(api:
     await submitted(api, 3)
     token = (await api.client.get("/v1/jobs?page_size=1&state=queued")).json()["next_page_token"]
     assert (await api.client.get(f"/v1/jobs?state=queued&page_token={token}")).status_code == 200
-    other = api.as_tenant("other", "read")
+    other = api.as_tenant("other", "read", "payloads")
     for query, headers in (
         (f"state=queued&page_token={token}", other),
         (f"page_token={token}", None),
@@ -151,9 +152,9 @@ async def test_what_was_tried_again_meanwhile_is_not_counted(
     ids = await submitted(api, 3, JobState.FAILED)
     really = listed.retry_jobs
 
-    async def late(tenant: str, new_ids: Any) -> Any:
+    async def late(tenant: str, new_ids: Any, note: Note) -> Any:
         await api.client.post(f"/v1/jobs/{ids[0]}/retry")
-        return await really(tenant, new_ids)
+        return await really(tenant, new_ids, note)
 
     monkeypatch.setattr(listed, "retry_jobs", late)
     answer = await change(api, "retry", filter={"state": "failed"}, dry_run=False)
@@ -187,7 +188,7 @@ async def test_a_filter_that_cannot_be_meant_is_refused(
 async def test_nobody_reaches_the_jobs_of_others(api: InMemoryApi) -> None:
     await submitted(api, 2)
     await submitted(api, 2, JobState.FAILED)
-    other = api.as_tenant("other", "submit", "read", "admin")
+    other = api.as_tenant("other", "submit", "read", "payloads", "admin")
     assert (await api.client.get("/v1/jobs", headers=other)).json()["jobs"] == []
     for what in ("cancel", "retry"):
         body = {"filter": {"kind": "demo.sum"}, "dry_run": False}

@@ -167,7 +167,7 @@ async def test_only_a_key_that_may_read_polls_and_it_sees_its_own_jobs(api: InMe
     assert (
         await api.client.post(PATH, json=body, headers=api.as_tenant("acme", "submit"))
     ).status_code == 403
-    other = await api.client.post(PATH, json=body, headers=api.as_tenant("other", "read"))
+    other = await api.client.post(PATH, json=body, headers=api.as_tenant("other", "read", "payloads"))
     assert (other.json()["unknown"], other.json()["jobs"]) == (list(known), [])
 
 

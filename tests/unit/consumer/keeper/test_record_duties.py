@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from consumer.keeper.record_duties import BATCHES, PRUNED, PRUNED_AGAIN, RecordDuties
+from consumer.keeper.record_duties import AUDIT_AGAIN, BATCHES, PRUNED, PRUNED_AGAIN, RecordDuties
 from sluice.core.document import render
 from sluice.core.job import as_accepted
 from sluice.core.lifecycle import DEADLINE_PASSED
@@ -60,6 +60,9 @@ async def test_a_turn_goes_on_while_there_is_more_but_not_for_ever() -> None:
         async def prune_idempotency_keys(self, keep_s: float, limit: int) -> int:
             return len(await self.prune_jobs(limit))
 
+        async def prune_audit(self, keep_s: float, limit: int) -> int:
+            return len(await self.prune_jobs(limit))
+
     record = Full()
     duty = RecordDuties(record, FakeCache(), Telemetry())
     for prune in (duty.prune_jobs, partial(duty.prune_keys, 3_600)):
@@ -67,6 +70,8 @@ async def test_a_turn_goes_on_while_there_is_more_but_not_for_ever() -> None:
         record.left = PRUNED + 5
         assert [await prune() for _ in range(2)] == [PRUNED + 5, 0]
         record.left = 100 * PRUNED
+    record.left = (AUDIT_AGAIN + 1) * PRUNED
+    assert await duty.prune_audit(3_600) == AUDIT_AGAIN * PRUNED
 
 
 async def test_jobs_go_without_redis_as_well() -> None:

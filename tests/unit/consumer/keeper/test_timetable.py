@@ -18,7 +18,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
 ALWAYS = {
-    "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-batches", "prune-keys", "count",
+    "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-batches", "prune-keys", "prune-audit", "count",
     "verify",
 }  # fmt: skip
 ONLY_WITH_RABBITMQ = {"find-lost"}
@@ -33,7 +33,7 @@ async def _depths() -> dict[str, int]:
 )  # fmt: skip
 def test_every_duty_is_done_that_there_is_something_for(configured: bool, expected: set[str]) -> None:
     settings = Settings(
-        postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70
+        postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70, audit_keep_s=57_600
     )  # fmt: skip
     others = dict.fromkeys(("keeper", "schedules", "verifier", "cache", "board"))
     ports = cast(
@@ -43,6 +43,7 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
     assert set(keeper.rates) == expected
     assert (keeper.rates["rescue"], keeper.rates["verify"]) == (7 * LEAST, 70)
+    assert keeper.rates["prune-audit"] == 2_400
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ with waiting as materialized (
                              and created_at < now() - $3::float8 * interval '1 second'
                            order by created_at limit 1) is not null),
         ('prune-batches', 1, exists (select from batches where expires_at < now() order by expires_at limit 1)),
+        ('prune-audit', 1, (select id from audit order by id limit 1) is not null),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted

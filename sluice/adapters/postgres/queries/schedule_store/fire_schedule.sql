@@ -2,7 +2,8 @@
 -- found it due fires it, and never half-way.
 -- $1: the schedule; $2: the tick it was found due for, null if it is fired by hand, paused or not; $3: its next tick,
 -- null by hand; $4: ids of the new jobs; $5: the tick of each, null by hand; $6: the longest input that is stored with its
--- job; $7: the traceparent of each, null where none is traced. Returns whether it was to be fired.
+-- job; $7: the traceparent of each, null where none is traced; $8: whose key fires it by hand, and
+-- $9: in which request, which is written down. Returns whether it was to be fired.
 with turn as (
     update schedules
     set next_at = coalesce($3::timestamptz, next_at),
@@ -23,5 +24,10 @@ with turn as (
     returning id, lane, priority, state
 ), long as (
     insert into inputs (id, input) select id, turn.input from changed, turn where length(turn.input) > $6::int
+), noted as (
+    insert into audit (key_id, tenant, action, object, detail)
+    select $8::text, tenant, 'schedule.run', 'schedule/' || name,
+           jsonb_strip_nulls(jsonb_build_object('job_id', ($4::uuid[])[1], 'request_id', $9::text))
+    from turn where $2::timestamptz is null
 ), :sent
 select exists (select from turn)

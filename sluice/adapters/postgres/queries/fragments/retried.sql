@@ -1,8 +1,6 @@
--- Try failed jobs again, each as a new job that names the failed one; at most one for each.
--- $1: tenant; $2: the failed jobs; $3: a new job for each; $4: seconds until the keeper publishes what the api did not;
--- $5: bytes of inputs after which the rest is left for another statement.
--- Returns one row per message, and one without id that lists the failed jobs that are left.
-with placed as materialized (
+-- Makes the new jobs $3 that try the failed jobs $2 of the tenant $1 again, each naming the failed one; at most one for each. Bytes of inputs
+-- beyond $5 are left for another statement, and the keeper publishes after $4 seconds what the api did not.
+placed as materialized (
     select failed_id, new.id, sum(length(long.input)) over (order by failed_id) - length(long.input) < $5::int as now
     from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id)
     join jobs as failed on failed.id = new.failed_id
@@ -27,6 +25,3 @@ with placed as materialized (
     from again group by lane, priority
     returning id, lane, priority, ids
 )
-select id as outbox_id, lane, priority, ids::text[] as ids, now() as at from sent
-union all
-select null, null, null, array_agg(failed_id::text), now() from placed where not placed.now having count(*) > 0

@@ -1,0 +1,1 @@
+"""A tenant's API keys, managed by its administrators, and what they did."""
