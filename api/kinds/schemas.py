@@ -7,6 +7,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 
+class KindTimes(BaseModel):
+    """How long the newest runs of a kind took, in seconds, of all tenants together."""
+
+    runs: int = Field(description="How many: the newest of each consumer")
+    mean_s: float
+    p50_s: float
+    p90_s: float
+
+
 class KindDocument(BaseModel):
     """A kind as the catalogue shows it."""
 
@@ -24,6 +33,9 @@ class KindDocument(BaseModel):
     )
     input: dict[str, Any] = Field(description="JSON Schema of the input")
     output: dict[str, Any] = Field(description="JSON Schema of the output")
+    times: KindTimes | None = Field(
+        description="How long runs in its own lane take lately; null while nobody knows"
+    )
     links: dict[str, str]
 
 
