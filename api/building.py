@@ -70,6 +70,10 @@ class _Shared:
             connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S
         )
         self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
+        self.advisor = RetryAfterAdvisor(connections.clock)
+        self.submission = _build_submission(
+            settings, registry, connections, self.reuse, self.publisher, telemetry
+        )
         connections.identity.follow(self.memory.clear)
         connections.identity.follow(self.reuse.clear)
 
@@ -81,11 +85,8 @@ def build_state(
     lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
     shared = _Shared(settings, registry, connections, telemetry)
     lookup, counts, cache, clock = shared.lookup, shared.counts, connections.cache, connections.clock
-    advisor, waiting = RetryAfterAdvisor(clock), shared.waiting
-    changes = Changes(connections.jobs, cache, lookup, telemetry)
-    submission = _build_submission(settings, registry, connections, shared, telemetry)
+    submission, waiting = shared.submission, shared.waiting
     keyring = Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s)
-    batches_kept_s = max(settings.keep_s, settings.idempotency_keep_s)
     return ApiState(
         settings=settings,
         registry=registry,
@@ -102,8 +103,8 @@ def build_state(
         listing=shared.listing,
         error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
-        polls=MultiPoll(changes, waiting, advisor),
-        batches=Batches(connections.batches, submission, batches_kept_s),
+        polls=_build_polls(connections, shared, telemetry),
+        batches=Batches(connections.batches, submission, _batches_kept_s(settings)),
         batch_waiting=BatchWaiting(connections.batches, waiting),
         batch_results=BatchResults(connections.batches, lookup, waiting),
         counts=counts,
@@ -114,15 +115,25 @@ def build_state(
         forecast=Forecast(counts, clock),
         logs=shared.logs,
         feed=Feed(connections.jobs, shared.logs, settings.event_streams, lambda: waiting.ask_again_s),
-        advisor=advisor,
+        advisor=shared.advisor,
     )
+
+
+def _batches_kept_s(settings: Settings) -> float:
+    return max(settings.keep_s, settings.idempotency_keep_s)
+
+
+def _build_polls(connections: Connections, shared: _Shared, telemetry: Telemetry) -> MultiPoll:
+    changes = Changes(connections.jobs, connections.cache, shared.lookup, telemetry)
+    return MultiPoll(changes, shared.waiting, shared.advisor)
 
 
 def _build_submission(
     settings: Settings,
     registry: Registry[AnyHandler],
     connections: Connections,
-    shared: _Shared,
+    reuse: ResultReuse,
+    publisher: OutboxPublisher,
     telemetry: Telemetry,
 ) -> Submission:
     return Submission(
@@ -130,8 +141,8 @@ def _build_submission(
         settings.all_lanes,
         settings.keep_s,
         connections.jobs,
-        shared.reuse,
-        shared.publisher,
+        reuse,
+        publisher,
         telemetry,
         settings.admit_queue,
         connections.clock,

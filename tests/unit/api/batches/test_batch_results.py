@@ -209,7 +209,7 @@ async def test_what_cannot_be_read_is_left_out(api: InMemoryApi) -> None:
 
 async def test_others_get_no_results(api: InMemoryApi) -> None:
     batch = await submitted(api, SUM)
-    foreign = await api.client.get(batch["links"]["results"], headers=api.as_tenant("other", "read"))
+    foreign = await api.client.get(batch["links"]["results"], headers=api.as_tenant("other", "payloads"))
     for answer in (foreign, await api.client.get(f"{PATH}/{aged_id(0)}/results"), await api.client.get(f"{PATH}/x/results")):  # fmt: skip
         assert (answer.status_code, answer.json()["type"]) == (404, "batch-unknown")
     api.record.batches.away = ServerAway("postgresql")
