@@ -37,8 +37,9 @@ async def show_http_error(request: Request, error: Exception) -> Response:
 
 
 def is_written_out(request: Request) -> bool:
-    """Say whether this very path is a route, though with another method: `/v1/jobs/poll` is no job."""
-    return any(getattr(route, "path", None) == request.scope["path"] for route in request.app.routes)
+    """Say whether this very path is another route, with another method: `/v1/jobs/poll` is no job."""
+    path, own = request.scope["path"], request.scope["route"].path
+    return own != path and any(getattr(route, "path", None) == path for route in request.app.routes)
 
 
 def _allowed_methods(request: Request) -> str:

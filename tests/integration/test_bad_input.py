@@ -243,7 +243,7 @@ REQUESTS: list[Row] = [
             "kind=%00",
             "kind=a%27%20or%201=1--",
             "tag=%1F",
-            "tag=" + "x" * 65,
+            "tag=" + "x" * 130,
             "created_after=yesterday",
             "created_after=0001-01-01T00:00:00%2B14:00",
             "created_before=9999-12-31T23:59:59-14:00",
