@@ -54,7 +54,7 @@ class Bench:
         self._stack.settings.update(_urls(self._servers))
         self._second_settings.update(_urls(self._servers))
         self._stack.migrate()
-        key = self._stack.make_key("bench", "submit,read")
+        key = self._stack.make_key("bench", "submit,read,payloads")
         processes = (self._stack.api, self._stack.consumer, self._second)
         with ThreadPoolExecutor(len(processes)) as threads:
             list(threads.map(Program.start, processes))
