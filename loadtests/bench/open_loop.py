@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
         self._answer: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
+        self.is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport to write to."""
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the answer that will not come."""
+        self.is_lost = True
         if self._answer and not self._answer.done():
             self._answer.set_exception(BenchError(f"the connection was closed: {exc}"))
 
@@ -82,9 +84,8 @@ class OpenLoop:
 
     async def _one(self, due: float) -> float:
         await asyncio.sleep(due - perf_counter())
-        if self._idle:
-            connection = self._idle.pop()
-        else:
+        connection = self._idle.pop() if self._idle else None
+        if connection is None or connection.is_lost:  # servers close what is idle for some seconds
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, self._host, self._port)
         answer = await connection.ask(self._request)
