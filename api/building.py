@@ -42,10 +42,6 @@ from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import AnyHandler
 
 MIB = 1024 * 1024
-DRAIN_S = 4.0
-"""Seconds for what was accepted to reach RabbitMQ when the process stops; the keeper does the rest."""
-
-MIB = 1024 * 1024
 
 
 class _Shared:

@@ -24,7 +24,7 @@ class FakeListingStore:
         self._record = record
         self.errors: list[ErrorGroup] = []
         self.asked: list[tuple[str, str, int]] = []
-        self._marks: dict[tuple[str, str | None], tuple[ErrorMark, datetime, set[str]]] = {}
+        self.marks: dict[tuple[str, str | None], tuple[ErrorMark, datetime, set[str]]] = {}
 
     async def list_jobs(
         self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False
@@ -53,10 +53,10 @@ class FakeListingStore:
     async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
         """Its clock may stand still: jobs that fail later are those that have not failed by now."""
         self._record.check()
-        self._marks.pop((tenant, fingerprint), None)
+        self.marks.pop((tenant, fingerprint), None)
         if mark:
             failed = {job.id for job in self._record.jobs.values() if job.state == JobState.FAILED}
-            self._marks[tenant, fingerprint] = mark, self._record.now, failed
+            self.marks[tenant, fingerprint] = mark, self._record.now, failed
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
         """One by one."""
@@ -73,9 +73,9 @@ class FakeListingStore:
         ]
 
     def _add_mark(self, group: ErrorGroup, tenant: str, jobs: Sequence[Job]) -> ErrorGroup:
-        if (tenant, group.fingerprint) not in self._marks:
+        if (tenant, group.fingerprint) not in self.marks:
             return group
-        mark, at, before = self._marks[tenant, group.fingerprint]
+        mark, at, before = self.marks[tenant, group.fingerprint]
         group = group._replace(mark=mark, marked_at=at)
         later = min((job for job in jobs if job.id not in before), key=_end, default=None)
         if later is None:

@@ -21,6 +21,16 @@ async def test_a_path_that_is_written_out_is_no_job(api: InMemoryApi, method: st
     assert answer.json()["detail"] == "This path takes OPTIONS, POST."
 
 
+async def test_a_submit_whose_key_belongs_to_a_job_that_is_gone_is_told_so(api: InMemoryApi) -> None:
+    body = {"kind": "demo.sum", "input": {"values": [1]}}
+    first = await api.client.post("/v1/jobs", json=body, headers={"idempotency-key": "k"})
+    del api.record.jobs[first.json()["id"]]
+    use = api.record.uses["acme", "k"]
+    api.record.uses["acme", "k"] = use._replace(job_id="00000000-0000-0000-0000-000000000000")
+    again = await api.client.post("/v1/jobs", json=body, headers={"idempotency-key": "k"})
+    assert (again.status_code, again.json()["type"]) == (410, "job-expired")
+
+
 async def test_a_wrong_method_is_told_the_right_ones(api: InMemoryApi) -> None:
     answer = await api.client.delete("/v1/jobs")
     assert (answer.status_code, answer.json()["type"]) == (405, "method-not-allowed")
