@@ -58,6 +58,13 @@ def idle_share(seconds: float = 1.0) -> float:
     return sum(passed[IDLE]) / sum(passed)
 
 
+def asks_from_behind() -> bool:
+    """Whether this test itself gets a processor only after others, so that it would measure its own waiting."""
+    group = Path("/proc/self/autogroup")
+    lowered = group.exists() and not group.read_text().rstrip().endswith("nice 0")
+    return lowered or os.nice(0) > 0 or os.sched_getscheduler(0) != os.SCHED_OTHER
+
+
 def processor_times() -> list[int]:
     """Ticks of all processors since the start, by what they were used for."""
     return [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
@@ -66,6 +73,10 @@ def processor_times() -> list[int]:
 def test_look_ups_are_as_quick_while_every_slot_is_busy(composed: Composed, client: Client) -> None:
     job_id = client.submit("demo.sum", {"values": [1, 2]})
     client.finished(job_id)
+    if asks_from_behind():
+        pytest.skip(
+            "started with a low priority: it would measure how long it waits itself, which is seconds"
+        )
     if idle_share() < LEAST_IDLE:
         pytest.skip(
             "others use this machine: all containers together have a share, of which work takes the most"
