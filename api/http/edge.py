@@ -109,7 +109,8 @@ class EdgeMiddleware:
     def record_refusal(self, status: int) -> None:
         """Count what the server has answered itself, as no request came of it: malformed, too large or too late."""
         self._stats.record("OTHER", UNMATCHED, status, 0.0)
-        self._log("OTHER", "", status, 0.0, {REQUEST_ID: "", TRACEPARENT: None})
+        if self._access_log:
+            self._log("OTHER", "", status, 0.0, {REQUEST_ID: "", TRACEPARENT: None})
 
     def record_unread(self) -> None:
         """Count a client that was cut off, as it did not read its answer. The answer itself is counted already."""
@@ -135,13 +136,13 @@ class EdgeMiddleware:
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         status = scope.get("state", {}).get(REFUSED) or status or GONE
         self._stats.record(method, route, status, max(0.0, seconds - inner.get(WAITED_S, 0.0)))
-        self._log(method, scope["path"], status, seconds, scope)
+        if self._access_log:
+            self._log(method, scope["path"], status, seconds, scope)
         return method, route, status
 
     def _log(self, method: str, path: str, status: int, seconds: float, scope: Scope) -> None:
-        if self._access_log:
-            fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
-            _log.info("answered", extra=fields | _name_request(scope))
+        fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
+        _log.info("answered", extra=fields | _name_request(scope))
 
 
 def _name_request(scope: Scope) -> dict[str, str]:

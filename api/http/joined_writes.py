@@ -16,10 +16,13 @@ MOST_JOINED = 64 * 1024
 class JoinedWrites:
     """A transport that sends everything written in one turn of the loop at once; the rest is left to the real one."""
 
-    __slots__ = ("_call_soon", "_parts", "_size", "_transport")
+    __slots__ = ("_call_soon", "_parts", "_size", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
+        self.is_closing = (
+            transport.is_closing
+        )  # asked twice for each request, and a lookup below costs more than it
         self._call_soon = loop.call_soon
         self._parts: list[bytes] = []
         self._size = 0

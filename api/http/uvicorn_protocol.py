@@ -105,6 +105,9 @@ class Protocol(HttpToolsProtocol):
 
         While a request waits for the answers to earlier ones, nothing more is made of what comes.
         """
+        if not self._held and not self.pipeline and len(data) <= AT_ONCE:
+            self._feed(data)
+            return
         data = self._held + data
         self._held = b""
         for begin in range(0, len(data), AT_ONCE):

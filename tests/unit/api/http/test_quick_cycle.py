@@ -48,6 +48,7 @@ def answer(
     method: str = "GET",
     keep_alive: bool = True,
     access_log: bool = False,
+    then: str = "",
 ) -> tuple[Any, ...]:
     """Return what the client gets of an answer, and whether the server has refused to send it."""
     wire: Any = Wire()
@@ -69,6 +70,8 @@ def answer(
         await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
         for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
             await cycle.send({"type": "http.response.body", "body": body, "more_body": left > 0})
+        if then:
+            await cycle.send({"type": then, "status": 200, "headers": []})
 
     try:
         asyncio.run(send())
@@ -123,6 +126,13 @@ def test_every_request_is_logged_by_uvicorn_if_it_is_asked_to(caplog: pytest.Log
     caplog.set_level(logging.INFO)
     check_same(200, [*PLAIN, LENGTH], [b"null"], access_log=True)
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("then", ["http.response.start", "http.response.body"])
+@pytest.mark.parametrize("bodies", [[], [b""]])
+@pytest.mark.parametrize("headers", [[(b"content-length", b"0")], PLAIN])
+def test_messages_out_of_order_are_refused(then: str, bodies: list[bytes], headers: list[Header]) -> None:
+    check_same(200, headers, bodies, then=then)
 
 
 def test_long_lines_are_not_kept() -> None:
