@@ -88,7 +88,7 @@ def check_same(*answered: Any, **how: Any) -> None:
 @pytest.mark.parametrize("keep_alive", [True, False])
 @pytest.mark.parametrize("status", [200, 202, 204, 304, 404, 503])
 @pytest.mark.parametrize("headers", [[*PLAIN, LENGTH], PLAIN, []])
-@pytest.mark.parametrize("bodies", [[b"null"], [b""], [b"nu", b"ll"], [b"too long"]])
+@pytest.mark.parametrize("bodies", [[b"null"], [b""], [b"nu", b"ll"], [b"null", b""], [b"too long"]])
 def test_every_answer_has_the_bytes_that_uvicorn_writes(
     status: int, headers: list[Header], bodies: list[bytes], method: str, keep_alive: bool
 ) -> None:
