@@ -12,14 +12,27 @@ from infra.local.debian import Root
 
 STANDINS = Path(__file__).parents[1] / "standins"
 PYTHON = "python:3.11-slim-bookworm"
-SERVERS = {"postgres:17": "postgres", "rabbitmq:4-management": "rabbitmq", "redis:8": "redis"}
-"""Images of servers, each with the stage of standins/Dockerfile that stands in for it."""
+SERVERS = {
+    "postgres:17": "postgres",
+    "rabbitmq:4-management": "rabbitmq",
+    "redis:8": "redis",
+    "prom/prometheus:v3.5.0": "prometheus",
+    "prom/alertmanager:v0.28.1": "alertmanager",
+}
+"""Images of servers, each with the stage of standins/Dockerfile that stands in for it.
+
+Of the profile observability these are all that Debian has: no Loki, Vector or Grafana.
+"""
 
 _PULL_S = 600
 _BASE = "sluice-standin:servers"
+_PACKAGES = (
+    *("rabbitmq-server", "postgresql-17", "redis-server"),
+    *("prometheus", "prometheus-alertmanager", "wget"),
+)
 _ROOTS = {
     PYTHON: Root("bookworm", ("python3", "python3-venv", "ca-certificates")),
-    _BASE: Root("trixie", ("rabbitmq-server", "postgresql-17", "redis-server")),
+    _BASE: Root("trixie", _PACKAGES),
 }
 
 
