@@ -13,6 +13,7 @@ SECOND_US = 1_000_000
 MOST_UNITS, MOST_WINDOW_S, MOST_RATE = 10_000_000, 86_400, 100_000
 CHUNKS = 50
 """A process takes a fiftieth of the quota at once, and spends it by itself."""
+OFF = "off"
 _QUOTA = re.compile(r"(\d{1,8})/(\d{1,5})", re.ASCII)
 
 
@@ -50,27 +51,27 @@ class Lease(NamedTuple):
 
 
 def read_quota(text: str) -> Quota | None:
-    """Read `600/60`: 600 units in 60 seconds. None if the text is empty, for no limit. Raises ValueError."""
-    if not text:
+    """Read `600/60`: 600 units in 60 seconds; `off` is no limit, None. Raises ValueError."""
+    if text == OFF:
         return None
     match = _QUOTA.fullmatch(text)
     quota = Quota(int(match[1]), int(match[2])) if match else Quota(0, 0)
     if not (0 < quota.units <= MOST_UNITS and 0 < quota.window_s <= MOST_WINDOW_S):
-        raise ValueError("a rate is written as 600/60: 600 in 60 seconds; empty: no limit")
+        raise ValueError("a rate is written as 600/60: 600 in 60 seconds; off: no limit")
     if quota.units > quota.window_s * MOST_RATE:
         raise ValueError(f"a rate is at most {MOST_RATE} a second")
     return quota
 
 
-def take(quota: Quota, tat_us: int, now_us: int, need: int, want: int) -> tuple[int, Lease]:
-    """Take as many of the wanted units as there are, and at least those that are needed, or none. Returns the time to keep, too.
+def take(quota: Quota, tat_us: int, now_us: int, need: int, want: int, owed: int = 0) -> tuple[int, Lease]:
+    """Take as many of the wanted units as there are, or none if that is less than is needed. Returns the time to keep, too.
 
-    Who needs more than the quota has waits until it is whole, and is then in debt: nothing waits for ever.
+    If any are taken, what is owed is taken as well, whether it is there or not. `need` is at most the whole quota.
     """
     tat_us, interval_us = max(tat_us, now_us), quota.interval_us
     room_us = quota.units * interval_us - (tat_us - now_us)
-    room, must = room_us // interval_us, min(need, quota.units)
-    if room < must:
-        return tat_us, Lease(0, max(0, room), must * interval_us - room_us)
+    room = room_us // interval_us
+    if room < need:
+        return tat_us, Lease(0, max(0, room), need * interval_us - room_us)
     units = max(need, min(want, room))
-    return tat_us + units * interval_us, Lease(units, max(0, room - units))
+    return tat_us + (units + owed) * interval_us, Lease(units, max(0, room - units - owed))

@@ -226,7 +226,5 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     identity = RecordIdentity()
     identity.learn("contract")
     real = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
-    yield Cache(
-        real.cache, real.subscriptions, real.board, real.live_logs, real.rates, servers.redis.kill
-    )
+    yield Cache(real.cache, real.subscriptions, real.board, real.live_logs, real.rates, servers.redis.kill)
     await real.close()

@@ -30,11 +30,12 @@ async def test_too_few_units_are_not_taken(cache: Cache) -> None:
     assert (await cache.rates.lease("submits", "a", SLOW, 3, 3)).units == 3
 
 
-async def test_more_than_the_quota_needs_all_of_it_and_is_owed(cache: Cache) -> None:
-    assert (await cache.rates.lease("submits", "a", SLOW, 25, 25))[:2] == (25, 0)
-    refused = await cache.rates.lease("submits", "a", SLOW, 1, 1)
+async def test_what_is_owed_is_taken_with_the_next_units(cache: Cache) -> None:
+    assert (await cache.rates.lease("submits", "a", SLOW, 2, 3, 4))[:2] == (3, 3)
+    assert (await cache.rates.lease("submits", "b", SLOW, 10, 10, 15))[:2] == (10, 0)
+    refused = await cache.rates.lease("submits", "b", SLOW, 1, 1, 5)
     assert refused.units == 0
-    assert refused.wait_us > 15 * 8_600_000_000
+    assert 15 * 8_600_000_000 < refused.wait_us <= 16 * 8_640_000_000
 
 
 async def test_keys_and_names_have_quotas_of_their_own(cache: Cache) -> None:

@@ -18,12 +18,12 @@ class FakeRateLedger:
         self.away = False
         self._clock = clock
 
-    async def lease(self, name: str, key_id: str, quota: Quota, need: int, want: int) -> Lease:
+    async def lease(self, name: str, key_id: str, quota: Quota, need: int, want: int, owed: int = 0) -> Lease:
         """Take units."""
         if self.away:
             raise ServerAway("redis")
         self.asked.append((need, want))
         now_us = round(self._clock() * SECOND_US)
-        tat_us, lease = take(quota, self.times.get((name, key_id), 0), now_us, need, want)
+        tat_us, lease = take(quota, self.times.get((name, key_id), 0), now_us, need, want, owed)
         self.times[name, key_id] = tat_us
         return lease

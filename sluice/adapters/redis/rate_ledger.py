@@ -15,11 +15,11 @@ class RedisRateLedger:
         self._redis = connection
         self._lease = Script(connection, "lease")
 
-    async def lease(self, name: str, key_id: str, quota: Quota, need: int, want: int) -> Lease:
+    async def lease(self, name: str, key_id: str, quota: Quota, need: int, want: int, owed: int = 0) -> Lease:
         """Take units, with one script. Raises ServerAway."""
         self._redis.check_identified()
         key = self._redis.key(f"rate:{name}:{{{key_id}}}")
-        answer = await self._lease.run(1, key, quota.interval_us, quota.units, need, want)
+        answer = await self._lease.run(1, key, quota.interval_us, quota.units, need, want, owed)
         try:
             units, left, wait_us = map(int, answer)
         except (TypeError, ValueError):
