@@ -118,6 +118,7 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
             state.advisor,
             state.limits,
             state.held,
+            state.rates,
         )
     if state.settings.cors_origins:
         app = allow_origins(app, state.settings.cors_origins)

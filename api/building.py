@@ -16,6 +16,7 @@ from api.events.job_logs import JobLogs
 from api.explanation.explaining import Explaining
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
+from api.http.rate_limits import KeyLimit, RateLimits
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
@@ -24,6 +25,7 @@ from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
+from api.keys.failed_auth import FailedAuth
 from api.keys.keyring import Keyring
 from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
@@ -35,6 +37,8 @@ from api.state import ApiState
 from sluice.adapters.connections import Connections
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.ports import ApiKeyStore, RateLedger
+from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
 from sluice.core.runtime.settings import Settings
@@ -82,13 +86,14 @@ def build_state(
     shared = _Shared(settings, registry, connections, telemetry)
     lookup, counts, cache, clock = shared.lookup, shared.counts, connections.cache, connections.clock
     submission, waiting = shared.submission, shared.waiting
-    keyring = Keyring(connections.api_keys, pepper, settings.key_fresh_s, settings.key_stale_s)
+    keyring = _build_keyring(settings, connections.api_keys, telemetry)
     return ApiState(
         settings=settings,
         registry=registry,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=keyring,
+        rates=_build_rates(settings, connections.rates, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
         submission=submission,
@@ -112,6 +117,20 @@ def build_state(
         logs=shared.logs,
         feed=Feed(connections.jobs, shared.logs, settings.event_streams, lambda: waiting.ask_again_s),
         advisor=shared.advisor,
+    )
+
+
+def _build_keyring(settings: Settings, keys: ApiKeyStore, telemetry: Telemetry) -> Keyring:
+    failures = FailedAuth(read_quota(settings.failed_auth_rate), telemetry)
+    pepper = settings.key_pepper.get_secret_value()
+    return Keyring(keys, pepper, settings.key_fresh_s, settings.key_stale_s, failures=failures)
+
+
+def _build_rates(settings: Settings, ledger: RateLedger, telemetry: Telemetry) -> RateLimits:
+    """Make the limits that the settings ask for."""
+    return RateLimits(
+        KeyLimit("key", read_quota(settings.submit_rate), ledger, telemetry),
+        KeyLimit("polls", read_quota(settings.poll_rate), ledger, telemetry),
     )
 
 

@@ -15,6 +15,7 @@ from api.events.job_logs import JobLogs
 from api.explanation.explaining import Explaining
 from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
+from api.http.rate_limits import RateLimits
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.forecast import Forecast
@@ -42,6 +43,7 @@ class ApiState:
     limits: BodyLimits
     held: HeldBytes
     keyring: Keyring
+    rates: RateLimits
     submission: Submission
     lookup: Lookup
     waiting: Waiting

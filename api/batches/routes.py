@@ -20,7 +20,7 @@ from api.batches.schemas import BatchDocument, SubmittedBatch
 from api.batches.submit_batch import submit_json, submit_lines
 from api.http.asgi import Header, Receive
 from api.http.body import announces_lines
-from api.http.dependencies import Caller, Held, Prefix, Timing, Wait, provided
+from api.http.dependencies import Held, Poller, Prefix, Submitter, Timing, Wait, provided
 from api.http.edge import request_id_of
 from api.http.openapi import name_of, problems
 from api.http.problems import problem
@@ -48,7 +48,7 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     openapi_extra=SUBMIT_BATCH,
 )
 async def submit_batch(
-    request: Request, watch: Timing, caller: Caller, held: Held, advice: Advice, prefix: Prefix
+    request: Request, watch: Timing, caller: Submitter, held: Held, advice: Advice, prefix: Prefix
 ) -> Response:
     """Answers 202 with what came of each item: its job, or why it is refused. What is valid is accepted, with `atomic` all or none."""
     request_id = request_id_of(request.scope)
@@ -71,7 +71,7 @@ async def submit_batch(
     responses={
         200: {"description": "The batch as it stands", "headers": RETRY | WAITED},
         304: UNCHANGED,
-        **problems(401, 403, 404, 422, 503),
+        **problems(401, 403, 404, 422, 429, 503),
     },
     openapi_extra=LOOK_UP,
 )
@@ -79,7 +79,7 @@ async def look_up_batch(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
     batch_id: str,
     watch: Timing,
-    caller: Caller,
+    caller: Poller,
     wait: Wait,
     batches: AllBatches,
     waiting: Waits,
@@ -104,11 +104,11 @@ async def look_up_batch(  # noqa: PLR0913  what it depends on, each by its name
     status_code=200,
     response_class=LinesResponse,
     response_model=None,
-    responses={200: RESULTS, **problems(401, 403, 404, 422, 503)},
+    responses={200: RESULTS, **problems(401, 403, 404, 422, 429, 503)},
     openapi_extra=POLL,
 )
 async def take_results(
-    batch_id: str, watch: Timing, caller: Caller, wait: Wait, results: Results, prefix: Prefix
+    batch_id: str, watch: Timing, caller: Poller, wait: Wait, results: Results, prefix: Prefix
 ) -> Response:
     """Answers with the finished jobs, a document in each line, and with `wait` with those that finish meanwhile."""
     jobs = await results.find(caller.tenant, batch_id)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 from starlette.requests import Request
 
 from api.batches.batches import Batches, Opened, Outcomes
 from api.batches.items import Sender, prepare_items, prepare_lines
 from api.batches.lines import MOST_BODY as MOST_IN_LINES
-from api.batches.lines import LineReader
+from api.batches.lines import Line, LineReader
 from api.batches.schemas import ReadBatch, read_batch
 from api.http.body import LINES, BodyLimits, check_headers, read_json_body
 from api.http.dependencies import parts_of
 from api.http.edge import TRACEPARENT
 from api.http.held_bytes import HeldBody
+from api.http.rate_limits import charge_more
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.prepared_job import LARGE
 from api.jobs.submit import Submission
@@ -38,6 +40,7 @@ async def submit_json(request: Request, tenant: str, held: HeldBody, outcomes: O
     large = len(body) > LARGE
     asked, key = await _read(request, body)
     del body  # or it would be held until all is accepted
+    await charge_more(request.scope, len(asked.jobs))
     sender = Sender(tenant, request.scope.get(TRACEPARENT), key)
     items = await prepare_items(parts[Submission], sender, asked.jobs, large)
     asked.jobs.clear()
@@ -54,8 +57,17 @@ async def submit_lines(request: Request, tenant: str, held: HeldBody, outcomes: 
     # What the lines are is not known before the last: each has a key of its own, which tells whether it is another.
     sender = Sender(tenant, request.scope.get(TRACEPARENT), read_idempotency_key(request, b"lines"))
     lines = LineReader(request.receive, limits.largest, limits.timeout_s, held).read()
-    items = prepare_lines(parts[Submission], sender, lines)
+    items = prepare_lines(parts[Submission], sender, _charged(request, lines))
     return await parts[Batches].submit_stream(sender, items, outcomes)
+
+
+async def _charged(request: Request, lines: AsyncIterator[Sequence[Line]]) -> AsyncIterator[Sequence[Line]]:
+    """Count lines as they come; the first was counted with the request. Raises RateLimited, and what reading them raises."""
+    paid = 1
+    async for some in lines:
+        await charge_more(request.scope, len(some), paid)
+        paid = 0
+        yield some
 
 
 async def _read(request: Request, body: Raw) -> tuple[ReadBatch, IdempotencyKey | None]:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from api.http.errors import Forbidden
+from api.http.prefix import peer_of
 from api.http.request import header_values
 from api.keys.keyring import Identity, Keyring
 from sluice.errors import StartRefused
@@ -74,9 +75,9 @@ def check_scopes(routes: Iterable[BaseRoute]) -> None:
 async def authenticate(request: Request, keyring: Keyring, for_s: float = 0.0) -> Identity:
     """Check the key of a request, which goes on for so long until it is checked again, and its scope.
 
-    Raises Unauthorized, Forbidden, ServerAway.
+    Raises Unauthorized, TooManyFailures, Forbidden, ServerAway.
     """
-    identity = await keyring.check(header_values(request, b"authorization"), for_s)
+    identity = await keyring.check(header_values(request, b"authorization"), for_s, peer_of(request.scope))
     require(identity, request.method, request.scope["route"].path)
     return identity
 

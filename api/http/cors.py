@@ -9,7 +9,8 @@ from api.http.asgi import AsgiApp
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 EXPOSED = (
     "Accept", "Accept-Encoding", "Age", "Allow", "Cache-Status", "ETag", "Idempotent-Replayed", "Location",
-    "Preference-Applied", "Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-Id",
+    "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "WWW-Authenticate",
+    "X-Request-Id",
 )  # fmt: skip
 """What scripts can read of an answer, besides what they always can."""
 HOURS_S = 7_200

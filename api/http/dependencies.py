@@ -17,6 +17,7 @@ from api.http.body import ENVELOPE, BodyLimits, read_json_body
 from api.http.edge import request_id_of
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.prefix import prefix_of
+from api.http.rate_limits import CHARGED, Charged, RateLimits, charge
 from api.http.request import ServerTiming, WaitRequest, read_wait
 from api.keys.keyring import Identity, Keyring
 from sluice.core.access import Actor
@@ -59,13 +60,37 @@ def provided(kind: type[Any]) -> Any:
     return Depends(find)
 
 
-async def check_caller(request: Request, keyring: Annotated[Keyring, provided(Keyring)]) -> Identity:
+Rates = Annotated[RateLimits, provided(RateLimits)]
+
+
+async def check_caller(
+    request: Request, keyring: Annotated[Keyring, provided(Keyring)], rates: Rates
+) -> Identity:
     """Check the key of a request against the scope of its route."""
-    return await authenticate(request, keyring)
+    caller = await authenticate(request, keyring)
+    request.scope[CHARGED] = Charged(rates.submits, caller.key_id, shown=False)
+    return caller
 
 
 Caller = Annotated[Identity, Depends(check_caller)]
 """Whose key the request came with; the key has the scope of the route."""
+
+
+async def charge_submit(request: Request, caller: Caller, rates: Rates) -> Identity:
+    """Count the request as a submit of its key."""
+    await charge(request.scope, rates.submits, caller.key_id, shown=True)
+    return caller
+
+
+async def charge_poll(request: Request, caller: Caller, rates: Rates) -> Identity:
+    """Count the request as a poll of its key."""
+    await charge(request.scope, rates.polls, caller.key_id)
+    return caller
+
+
+Submitter = Annotated[Identity, Depends(charge_submit)]
+Poller = Annotated[Identity, Depends(charge_poll)]
+"""Whose key the request came with; it counts against the key's limit of submits, or of polls."""
 
 
 async def name_actor(request: Request, caller: Caller) -> Actor:

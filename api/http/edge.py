@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from api.http.asgi import AsgiApp, AsgiMessage, Header, Receive, Scope, Send
 from api.http.problems import problem
+from api.http.rate_limits import CHARGED
 from api.http.response import CLOSE, send_reply
 from sluice.core.runtime.tracing import name_trace
 
@@ -90,6 +91,8 @@ class EdgeMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *security, (b"x-request-id", request_id)]
+                if (charged := inner.get(CHARGED)) is not None:
+                    message["headers"] += charged.headers(status)
                 if self.leaving and CLOSE not in message["headers"]:
                     message["headers"].append(CLOSE)
             return send(message)

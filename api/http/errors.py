@@ -58,5 +58,13 @@ class JobCancelled(SluiceError):
     """The job was cancelled, so it has no result."""
 
 
+class RateLimited(SluiceError):
+    """The key has used up its rate."""
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class TenantOverloaded(SluiceError):
     """The tenant's submits under way hold as many bytes as one tenant may; some have to be answered first."""

@@ -6,7 +6,7 @@ Documents get it where they are shown, as only those know which links are theirs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -17,6 +17,9 @@ from sluice.core.runtime.web_settings import Network, read_networks, read_prefix
 
 PREFIX = "sluice.prefix"
 """Key of the scope."""
+TRUSTED = "sluice.trusted"
+"""Key of the scope: tells whether an address is that of a trusted proxy."""
+MOST_HOPS = 16
 
 
 class PrefixMiddleware:
@@ -27,6 +30,7 @@ class PrefixMiddleware:
         self._is_trusted = lru_cache(1_024)(lambda host: _is_within(host, trusted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[TRUSTED] = self._is_trusted
         prefix = self._find(scope) if scope["type"] == "http" else ""
         if not prefix:
             await self._app(scope, receive, send)
@@ -61,6 +65,34 @@ def prefix_of(scope: Any) -> str:
     """Return the prefix under which the client of this request sees the api; mostly there is none."""
     prefix: str = scope.get(PREFIX, "")
     return prefix
+
+
+def peer_of(scope: Any) -> str:
+    """Return the address of the client: that of the connection, or what trusted proxies say in `X-Forwarded-For`.
+
+    The last entries are theirs, and whatever is before the first that is not may be made up.
+    """
+    host: str = (scope.get("client") or ("",))[0]
+    is_trusted: Callable[[str], bool] | None = scope.get(TRUSTED)
+    if is_trusted is None or not is_trusted(host):
+        return host
+    sent = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    for hop in reversed(sent.decode("latin-1").split(",")[-MOST_HOPS:]):
+        hop = hop.strip()
+        if not _is_address(hop):
+            break
+        host = hop
+        if not is_trusted(hop):
+            break
+    return host
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _remove(prefix: str, scope: Scope) -> Scope:

@@ -16,11 +16,13 @@ from api.http.errors import (
     JobFailed,
     KindMissing,
     MalformedRequest,
+    RateLimited,
     RequestTimeout,
     TenantOverloaded,
     UnsupportedMediaType,
 )
 from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
+from api.keys.failed_auth import TooManyFailures
 from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
     BadRow,
@@ -102,6 +104,10 @@ TABLE: dict[type[BaseException], ProblemType] = {
     LastAdminKey: ProblemType("last-admin-key", 409, "Nobody could manage this tenant any more"),
     TooManyKeys: ProblemType("too-many-keys", 409, "The tenant has as many API keys as it may"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
+    RateLimited: ProblemType("rate-limited", 429, "The key sends more than its rate", retry_s=1),
+    TooManyFailures: ProblemType(
+        "too-many-failures", 429, "Too many requests without a valid key came from this address", retry_s=1
+    ),
     TenantOverloaded: ProblemType(
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
     ),

@@ -13,6 +13,7 @@ from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT
 from api.http.held_bytes import HeldBytes
 from api.http.prefix import PREFIX, prefix_of
 from api.http.problems import problem
+from api.http.rate_limits import PAID, RateLimits, charge
 from api.http.response import CLOSE, Reply, send_last, send_reply
 from api.http.retry_after import RetryAfter
 from api.jobs.forecast import Forecast
@@ -57,10 +58,12 @@ class FastPath:
         retry_after: RetryAfter,
         limits: BodyLimits,
         held: HeldBytes,
+        rates: RateLimits,
     ) -> None:
         self._app, self._keyring = app, keyring
         self._submission, self._lookup, self._memory = submission, lookup, lookup.memory
         self._forecast, self._retry_after, self._held = forecast, retry_after, held
+        self._submits, self._polls = rates
         self._most_body, self._body_timeout_s = min(MOST_BODY, limits.largest), limits.timeout_s
         self._submit_scopes = frozenset({ROUTE_SCOPES["POST", SUBMIT]})
         self._read_scopes = frozenset({ROUTE_SCOPES["GET", LOOK_UP], PAYLOADS})
@@ -87,13 +90,16 @@ class FastPath:
         if plain is None or b"content-length" in plain:
             return None
         caller = self._find_caller(plain, self._read_scopes)
-        if caller is None:
+        if caller is None or not self._polls.try_spend(caller.key_id):
             return None
         job_id = scope["raw_path"][len(JOB_PREFIX) :].decode("latin-1")
         validators = plain.get(b"if-none-match")
         entry = self._memory.get(job_id)
         if entry is None or entry.document.tenant != caller.tenant or PREFIX in scope:
-            return await self._look_further(caller.tenant, job_id, validators, prefix_of(scope))
+            reply = await self._look_further(caller.tenant, job_id, validators, prefix_of(scope))
+            if reply is None:
+                scope[PAID] = True
+            return reply
         if validators is not None and matches(validators, entry.document):
             return entry.not_modified
         return entry.found
@@ -109,8 +115,8 @@ class FastPath:
             return not_modified(document, self._retry_after)
         return found(show_under(prefix, self._forecast.fill_in(document)), self._retry_after)
 
-    def _may_submit(self, scope: Scope) -> tuple[str, int] | None:
-        """Return the tenant and the size of the body if this is a plain submit with a verified key."""
+    def _may_submit(self, scope: Scope) -> tuple[Identity, int] | None:
+        """Return whose key it is and the size of the body if this is a plain submit with a verified key."""
         plain = _read_plain(scope["headers"])
         if plain is None or plain.get(b"content-type") != b"application/json" or b"if-none-match" in plain:
             return None
@@ -118,12 +124,14 @@ class FastPath:
         if not length.isdigit() or not 0 < int(length) <= self._most_body:
             return None
         caller = self._find_caller(plain, self._submit_scopes)
-        return (caller.tenant, int(length)) if caller else None
+        return (caller, int(length)) if caller else None
 
-    async def _submit(self, tenant: str, size: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _submit(self, caller: Identity, size: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in any case: the body is read here, so FastAPI could no longer read it."""
         scope[ROUTE] = SUBMIT
+        tenant = caller.tenant
         try:
+            await charge(scope, self._submits, caller.key_id, shown=True)
             self._held.add(tenant, size)
             try:
                 body = read_body(receive, size, self._body_timeout_s)

@@ -16,12 +16,13 @@ from starlette.responses import Response
 
 from api.http.auth import authenticate
 from api.http.body import BodyLimits, read_json_body
-from api.http.dependencies import By, Caller, Prefix, Timing, Wait, parts_of, provided
+from api.http.dependencies import By, Caller, Poller, Prefix, Submitter, Timing, Wait, parts_of, provided
 from api.http.edge import TRACEPARENT
 from api.http.errors import KindMissing
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.openapi import name_of, problems
 from api.http.prefix import prefix_of
+from api.http.rate_limits import RateLimits, charge
 from api.http.request import ServerTiming, read_validators, read_wait
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.http.retry_after import RetryAfterAdvisor
@@ -87,6 +88,7 @@ async def submit_job(request: Request) -> Response:
     """Answers 202 with the job as it stands, or 200 if its result is known already or arrives while the request waits."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
+    await charge(request.scope, parts[RateLimits].submits, caller.key_id, shown=True)
     watch.lap("key")
     return await _submit(request, caller.tenant, read_submit, parts[BodyLimits].largest, watch)
 
@@ -96,6 +98,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     """Takes the bare input as the body."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
+    await charge(request.scope, parts[RateLimits].submits, caller.key_id, shown=True)
     watch.lap("key")
     if kind not in parts[Registry]:
         raise KindMissing(kind)
@@ -110,7 +113,7 @@ async def submit_to_kind(request: Request, kind: str) -> Response:
     responses={
         200: {"description": "The job as it stands", "headers": RETRY | WAITED},
         304: UNCHANGED,
-        **problems(401, 403, 404, 410, 422, 503),
+        **problems(401, 403, 404, 410, 422, 429, 503),
     },
     openapi_extra=LOOK_UP,
 )
@@ -118,6 +121,7 @@ async def look_up_job(request: Request, job_id: str) -> Response:
     """Answers at once, or with `wait` on the first change, at the latest when the time is up."""
     parts, watch = parts_of(request), ServerTiming(request)
     caller = await authenticate(request, parts[Keyring])
+    await charge(request.scope, parts[RateLimits].polls, caller.key_id)
     watch.lap("key")
     wait = read_wait(request, parts[Settings].wait_cap_s)
     validators = read_validators(request)
@@ -144,7 +148,7 @@ async def look_up_job(request: Request, job_id: str) -> Response:
         200: {"description": "The output", "headers": ETAG | WAITED},
         202: NO_OUTPUT_YET,
         304: UNCHANGED,
-        **problems(401, 403, 404, 409, 410, 422, 503),
+        **problems(401, 403, 404, 409, 410, 422, 429, 503),
     },
     openapi_extra=LOOK_UP,
 )
@@ -152,7 +156,7 @@ async def take_result(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
     job_id: str,
     watch: Timing,
-    caller: Caller,
+    caller: Poller,
     wait: Wait,
     lookup: Documents,
     waiting: Waits,
@@ -194,10 +198,10 @@ async def cancel_job(
     summary="Try a failed job again",
     status_code=202,
     response_model=JobDocument,
-    responses={200: RETRIED_BEFORE, 202: RETRIED, **problems(401, 403, 404, 409, 410, 503)},
+    responses={200: RETRIED_BEFORE, 202: RETRIED, **problems(401, 403, 404, 409, 410, 429, 503)},
 )
 async def retry_job(
-    job_id: str, caller: Caller, control: JobControl, advice: Advice, prefix: Prefix
+    job_id: str, caller: Submitter, control: JobControl, advice: Advice, prefix: Prefix
 ) -> Response:
     """Answers 202 with the new job that tries a failed one again; asking twice answers with the same new job."""
     made = await control.retry(caller.tenant, job_id)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from api.keys.api_key import ID_LENGTH, ApiKey, hash_secret, parse_key
+from api.keys.failed_auth import FailedAuth
 from sluice.core.errors import TRANSIENT
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.bounded_dict import BoundedDict
@@ -67,10 +68,11 @@ class Keyring:
         fresh_s: float,
         stale_s: float,
         clock: Callable[[], float] = time.monotonic,
+        failures: FailedAuth | None = None,
     ) -> None:
         self._keys = keys
         self._pepper = pepper.encode()
-        self._fresh_s, self._stale_s, self._clock = fresh_s, stale_s, clock
+        self._fresh_s, self._stale_s, self._clock, self._failures = fresh_s, stale_s, clock, failures
         # By id, and by digest where anybody can make an entry: no entry is larger because a header was.
         self._verified: BoundedDict[bytes, VerifiedKey] = BoundedDict(MOST_KEYS)
         self._refused: BoundedDict[bytes, float] = BoundedDict(MOST_KEYS)
@@ -86,8 +88,23 @@ class Keyring:
             return found.identity
         return None
 
-    async def check(self, authorizations: Sequence[bytes], for_s: float = 0.0) -> Identity:
-        """Check all Authorization headers of a request, which is not checked again for so long. Raises Unauthorized, ServerAway, TryAgain."""
+    async def check(self, authorizations: Sequence[bytes], for_s: float = 0.0, peer: str = "") -> Identity:
+        """Check all Authorization headers of a request, which is not checked again for so long.
+
+        `peer` is the address that it comes from: once many came from there without a valid key, only keys that are known
+        already are looked at. Raises Unauthorized, TooManyFailures, ServerAway, TryAgain.
+        """
+        if self._failures is None:
+            return await self._check(authorizations, for_s)
+        if len(authorizations) != 1 or self._find(authorizations[0]) is None:
+            self._failures.check(peer)
+        try:
+            return await self._check(authorizations, for_s)
+        except Unauthorized:
+            self._failures.count(peer)
+            raise
+
+    async def _check(self, authorizations: Sequence[bytes], for_s: float) -> Identity:
         if len(authorizations) != 1:
             raise Unauthorized("Send the Authorization header once." if authorizations else None)
         key = _read_bearer(authorizations[0])

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.http.dependencies import By, Caller, Prefix, SmallJsonBody, Timing, provided, start_timing
+from api.http.dependencies import (
+    By,
+    Caller,
+    Prefix,
+    Rates,
+    SmallJsonBody,
+    Submitter,
+    Timing,
+    provided,
+    start_timing,
+)
 from api.http.openapi import name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
@@ -74,10 +84,13 @@ async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges, by
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(BulkRequest),
 )
-async def retry_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges, by: By) -> Response:
+async def retry_jobs(
+    caller: Submitter, body: SmallJsonBody, bulk: BulkChanges, by: By, rates: Rates
+) -> Response:
     """Makes a new job for each matching failed one that has none; a dry run, which is the default, only lists them."""
     request = read_bulk(body)
     done = await bulk.retry(caller.tenant, request, by)
+    rates.submits.owe(caller.key_id, max(0, done.changed - 1))
     return _show_bulk(request, done, retries=done.retries)
 
 

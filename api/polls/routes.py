@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.http.body import read_json_body
-from api.http.dependencies import Caller, Limits, Prefix, Timing, Wait, parts_of, provided
+from api.http.dependencies import Limits, Poller, Prefix, Timing, Wait, parts_of, provided
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.openapi import name_of, problems, takes
+from api.http.rate_limits import charge_more
 from api.http.request import WaitRequest
 from api.http.response import Reply, ReplyResponse, json_reply
 from api.http.retry_after import RETRY_AFTER
@@ -26,6 +27,9 @@ from sluice.core.runtime.settings import Settings
 
 MOST_BODY = 128 * 1024
 """Bytes of a poll's body: twice what the most ids take, however they are laid out."""
+
+IDS_PER_UNIT = 100
+"""Jobs that count as one poll."""
 
 router = APIRouter(tags=["jobs"], generate_unique_id_function=name_of)
 Polls = Annotated[MultiPoll, provided(MultiPoll)]
@@ -42,7 +46,7 @@ Polls = Annotated[MultiPoll, provided(MultiPoll)]
     openapi_extra=takes(PollRequest) | POLL,
 )
 async def poll_jobs(  # noqa: PLR0913  what it depends on, each by its name
-    request: Request, watch: Timing, caller: Caller, wait: Wait, limits: Limits, polls: Polls, prefix: Prefix
+    request: Request, watch: Timing, caller: Poller, wait: Wait, limits: Limits, polls: Polls, prefix: Prefix
 ) -> Response:
     """Answers with the jobs that have another version than the client knows, or with `wait` on the first change of any of them."""
     parts = parts_of(request)
@@ -50,6 +54,7 @@ async def poll_jobs(  # noqa: PLR0913  what it depends on, each by its name
         body = await read_json_body(request, MOST_BODY, limits.timeout_s, held)
         asked = read_poll(body, parts[Settings].wait_cap_s)
         del body  # or it would be held until the wait is over
+    await charge_more(request.scope, -(-len(asked.jobs) // IDS_PER_UNIT) or 1)
     watch.lap("body")
     if "wait" in asked.model_fields_set:
         wait = WaitRequest(asked.wait, [])

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.http.asgi import Header
-from api.http.dependencies import By, Caller, JsonBody, Prefix, provided
+from api.http.dependencies import By, Caller, JsonBody, Prefix, Submitter, provided
 from api.http.edge import TRACEPARENT
 from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
@@ -148,13 +148,13 @@ async def resume_schedule(
     response_description="Its job",
     responses={
         200: {"model": JobDocument, "description": "Finished already"},
-        **problems(401, 403, 404, 503),
+        **problems(401, 403, 404, 429, 503),
     },
 )
 async def run_schedule(  # noqa: PLR0913  what it depends on, each by its name
     request: Request,
     name: str,
-    caller: Caller,
+    caller: Submitter,
     schedules: Schedules,
     lookup: Annotated[Lookup, provided(Lookup)],
     prefix: Prefix,

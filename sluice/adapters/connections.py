@@ -32,6 +32,7 @@ from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.live_logs import RedisLiveLogs
 from sluice.adapters.redis.ports import RedisPorts, redis_ports
+from sluice.adapters.redis.rate_ledger import RedisRateLedger
 from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stops_after_snapshot
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
@@ -72,6 +73,7 @@ class Connections:
     subscriptions: RedisSubscriptions
     board: RedisStatisticsBoard
     live_logs: RedisLiveLogs
+    rates: RedisRateLedger
     broker: Broker | NullBroker
     pings: Mapping[str, Ping]
     config_problems: ConfigProblems
@@ -160,6 +162,7 @@ def _connect_ports(
         subscriptions=redis.subscriptions,
         board=redis.board,
         live_logs=redis.live_logs,
+        rates=redis.rates,
         broker=broker,
         pings={
             "postgresql": postgres.ping,

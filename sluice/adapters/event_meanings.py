@@ -33,6 +33,8 @@ MEANINGS: dict[Event, str] = {
     Event.REDISPATCHED: "ids offered again by the keeper",
     Event.DROPPED: "ids in outbox rows whose jobs are no longer queued",
     Event.FIRED: "jobs created by ticks of schedules",
+    Event.RATE_LIMITED: "requests refused as their key was over its rate of submits or polls",
+    Event.PEER_LIMITED: "requests refused unread as too many without a valid key came from their address",
     Event.PRUNED: "finished jobs deleted after their retention time",
     Event.LANE_PAUSED: "requests that paused a lane, or replaced the reason; the log has lane, reason and key",
     Event.LANE_RESUMED: "requests that resumed a lane",

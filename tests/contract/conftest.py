@@ -35,6 +35,7 @@ from sluice.core.ports import (
     LaneStore,
     ListingStore,
     LiveLogs,
+    RateLedger,
     SituationStore,
     StatisticsBoard,
     Subscriptions,
@@ -47,6 +48,7 @@ from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_live_logs import FakeLiveLogs
+from tests.support.fake_rate_ledger import FakeRateLedger
 from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 from tests.support.leases import expire, new_owner
@@ -196,6 +198,7 @@ class Cache(NamedTuple):
     subscriptions: Subscriptions
     board: StatisticsBoard
     live_logs: LiveLogs
+    rates: RateLedger
     leave: Callable[[], object]
 
 
@@ -210,12 +213,12 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     """An empty one."""
     if servers is None:
         fake = FakeCache()
-        live = FakeLiveLogs()
+        live, rates = FakeLiveLogs(), FakeRateLedger()
 
         def leave() -> None:
-            fake.away = live.away = True
+            fake.away = live.away = rates.away = True
 
-        yield Cache(fake, fake, fake, live, leave)
+        yield Cache(fake, fake, fake, live, rates, leave)
         return
     servers.up(servers.redis)
     async with redis.Redis.from_url(servers.redis.url) as client:
@@ -223,5 +226,5 @@ async def cache(servers: Servers | None) -> AsyncIterator[Cache]:
     identity = RecordIdentity()
     identity.learn("contract")
     real = redis_ports(settings_for(servers), "tests", Telemetry(), identity)
-    yield Cache(real.cache, real.subscriptions, real.board, real.live_logs, servers.redis.kill)
+    yield Cache(real.cache, real.subscriptions, real.board, real.live_logs, real.rates, servers.redis.kill)
     await real.close()

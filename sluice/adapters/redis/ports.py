@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.live_logs import RedisLiveLogs
+from sluice.adapters.redis.rate_ledger import RedisRateLedger
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import SILENCE_S, RedisSubscriptions
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -22,6 +23,7 @@ class RedisPorts(NamedTuple):
     subscriptions: RedisSubscriptions
     board: RedisStatisticsBoard
     live_logs: RedisLiveLogs
+    rates: RedisRateLedger
 
     async def close(self) -> None:
         """Close every connection."""
@@ -46,4 +48,5 @@ def redis_ports(
         subscriptions,
         RedisStatisticsBoard(connection),
         RedisLiveLogs(connection, subscriptions, telemetry),
+        RedisRateLedger(connection),
     )

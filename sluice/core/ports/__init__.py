@@ -16,6 +16,7 @@ from sluice.core.ports.lease_store import LeaseStore
 from sluice.core.ports.listing_store import ListingStore
 from sluice.core.ports.live_logs import LiveLines, LiveLogs
 from sluice.core.ports.message_publisher import MessagePublisher
+from sluice.core.ports.rate_ledger import RateLedger
 from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.situation_store import SituationStore
 from sluice.core.ports.statistics_board import StatisticsBoard
@@ -47,6 +48,7 @@ __all__ = [
     "Look",
     "MessagePublisher",
     "OnDelivery",
+    "RateLedger",
     "Result",
     "ScheduleStore",
     "Settled",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from sluice.core.lanes import Lane
 from sluice.core.runtime.given_settings import PREFIX, describe_flaws, describe_values, read_given
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings
-from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix
+from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
 from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
 
@@ -105,7 +105,8 @@ class Settings(BaseModel):
     )
     root_path: PathPrefix = Field(default="", description="Prefix that a proxy puts before the API's paths")
     trusted_proxies: Networks = Field(
-        default=(), description="Proxies whose X-Forwarded-Prefix counts: addresses or networks, by commas"
+        default=(),
+        description="Proxies whose X-Forwarded-Prefix and -For count: addresses or networks, by commas",
     )
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
@@ -116,6 +117,13 @@ class Settings(BaseModel):
     )
     event_streams: int = Field(
         default=5_000, ge=0, le=100_000, description="How many event streams one api process holds"
+    )
+    submit_rate: Rate = Field(
+        default="off", description="Submits of each key: 600/60 is 600 in 60 s; off: any"
+    )
+    poll_rate: Rate = Field(default="off", description="Its polls likewise; of many jobs 100 are one")
+    failed_auth_rate: Rate = Field(
+        default="20/60", description="Requests of an address without a valid key likewise"
     )
     body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
     head_timeout_s: Seconds = Field(

@@ -44,6 +44,8 @@ class Event(StrEnum):
     REDISPATCHED = "ids_redispatched"
     DROPPED = "outbox_rows_dropped"
     FIRED = "schedules_fired"
+    RATE_LIMITED = "requests_rate_limited"
+    PEER_LIMITED = "requests_of_limited_peers"
     PRUNED = "jobs_pruned"
     LANE_PAUSED = "lane_pauses"
     LANE_RESUMED = "lane_resumes"

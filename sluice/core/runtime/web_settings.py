@@ -1,4 +1,4 @@
-"""The types of settings that say who may call the api from where: origins of pages, prefixes of paths, proxies."""
+"""The types of settings that say who may call the api, from where and how often: origins of pages, prefixes of paths, proxies, rates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator
+
+from sluice.core.rate_limit import read_quota
 
 Network = IPv4Network | IPv6Network
 
@@ -53,6 +55,11 @@ def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     return networks
 
 
+def _check_rate(text: str) -> str:
+    read_quota(text)
+    return text
+
+
 def read_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     """Read addresses and networks. Raises ValueError."""
     return tuple(ip_network(text) for text in texts)
@@ -60,4 +67,5 @@ def read_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 Origins = Annotated[tuple[str, ...], AfterValidator(_check_origins)]
 PathPrefix = Annotated[str, AfterValidator(_check_prefix)]
+Rate = Annotated[str, AfterValidator(_check_rate)]
 Networks = Annotated[tuple[str, ...], AfterValidator(_check_networks)]

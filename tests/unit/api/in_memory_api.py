@@ -21,6 +21,7 @@ from api.events.job_logs import JobLogs
 from api.explanation.explaining import Explaining
 from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
+from api.http.rate_limits import KeyLimit, RateLimits
 from api.http.retry_after import RetryAfterAdvisor
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
@@ -30,6 +31,7 @@ from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
 from api.keys.api_key import hash_secret, make_key, parse_key
+from api.keys.failed_auth import FailedAuth
 from api.keys.keyring import Keyring
 from api.lanes.lane_control import LaneControl
 from api.listing.bulk import Bulk
@@ -44,6 +46,7 @@ from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import ApiKeyRecord
+from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
@@ -55,6 +58,7 @@ from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_live_logs import FakeLiveLogs
+from tests.support.fake_rate_ledger import FakeRateLedger
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
@@ -191,7 +195,7 @@ def build_state(
         registry=registry,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
-        **_about_keys(record, clock),
+        **_about_keys(record, clock, chosen),
         submission=submission,
         lookup=lookup,
         waiting=waiting,
@@ -207,9 +211,17 @@ def build_state(
     )
 
 
-def _about_keys(record: Record, clock: Clock) -> dict[str, Any]:
-    access, keyring = FakeAccessStore(record), Keyring(record, PEPPER, 60, 600, clock)
-    return {"keyring": keyring, "key_admin": KeyAdmin(access, keyring, PEPPER), "audit": Audit(access)}
+def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any]:
+    access, events = FakeAccessStore(record), Telemetry()
+    failures = FailedAuth(read_quota(chosen.failed_auth_rate), events, clock)
+    keyring = Keyring(record, PEPPER, 60, 600, clock, failures)
+    ledger = FakeRateLedger(clock)
+    quotas = {"key": chosen.submit_rate, "polls": chosen.poll_rate}
+    rates = RateLimits(
+        *(KeyLimit(name, read_quota(text), ledger, events, clock) for name, text in quotas.items())
+    )
+    admin = KeyAdmin(access, keyring, PEPPER)
+    return {"keyring": keyring, "rates": rates, "key_admin": admin, "audit": Audit(access)}
 
 
 def _about_lists(

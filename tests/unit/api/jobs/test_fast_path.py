@@ -65,6 +65,7 @@ def fast_path(app: AsgiApp, state: ApiState) -> FastPath:
         state.advisor,
         state.limits,
         state.held,
+        state.rates,
     )
 
 
