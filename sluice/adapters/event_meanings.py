@@ -34,6 +34,8 @@ MEANINGS: dict[Event, str] = {
     Event.DROPPED: "ids in outbox rows whose jobs are no longer queued",
     Event.FIRED: "jobs created by ticks of schedules",
     Event.PRUNED: "finished jobs deleted after their retention time",
+    Event.BULK_CHANGED: "jobs that bulk acts have changed",
+    Event.BULK_STOPPED: "bulk acts that stopped because their canary failed",
     Event.LANE_PAUSED: "requests that paused a lane, or replaced the reason; the log has lane, reason and key",
     Event.LANE_RESUMED: "requests that resumed a lane",
     Event.DEAD_LETTER: "messages that RabbitMQ gave up delivering",

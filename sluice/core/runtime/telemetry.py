@@ -45,6 +45,8 @@ class Event(StrEnum):
     DROPPED = "outbox_rows_dropped"
     FIRED = "schedules_fired"
     PRUNED = "jobs_pruned"
+    BULK_CHANGED = "bulk_jobs_changed"
+    BULK_STOPPED = "bulk_acts_stopped"
     LANE_PAUSED = "lane_pauses"
     LANE_RESUMED = "lane_resumes"
     DEAD_LETTER = "dead_letters"
