@@ -19,6 +19,7 @@ from api.access import routes as access
 from api.backlog import Backlog
 from api.batches import routes as batches
 from api.building import build_state
+from api.bulk import routes as bulk
 from api.error_groups import routes as error_groups
 from api.events import routes as events
 from api.explanation import routes as explanation
@@ -139,6 +140,7 @@ def create_app(state: ApiState) -> FastAPI:
         explanation,
         schedules,
         listing,
+        bulk,
         error_groups,
         lane_routes,
         access,

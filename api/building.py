@@ -10,6 +10,7 @@ from api.backlog import POSTED_S
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
 from api.batches.results import BatchResults
+from api.bulk.bulk_acts import BulkActs
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -104,6 +105,7 @@ def build_state(
         listing=shared.listing,
         error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
+        bulk_acts=BulkActs(connections.bulk, waiting),
         polls=_build_polls(connections, shared, telemetry),
         batches=Batches(connections.batches, submission, _batches_kept_s(settings)),
         batch_waiting=BatchWaiting(connections.batches, waiting),

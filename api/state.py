@@ -9,6 +9,7 @@ from api.access.key_admin import KeyAdmin
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
 from api.batches.results import BatchResults
+from api.bulk.bulk_acts import BulkActs
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -52,6 +53,7 @@ class ApiState:
     listing: Listing
     error_groups: ErrorGroups
     bulk: Bulk
+    bulk_acts: BulkActs
     polls: MultiPoll
     counts: CountLanes
     lanes: LaneControl

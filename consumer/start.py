@@ -244,6 +244,7 @@ class Consumer:
         ports = KeeperPorts(
             keeper=opened.keeper,
             schedules=opened.schedules,
+            bulk=opened.bulk,
             verifier=opened.verifier,
             cache=opened.cache,
             board=opened.board,

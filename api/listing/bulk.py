@@ -12,9 +12,9 @@ from api.listing.listing import JobQuery, Listing, Page
 from api.listing.schemas import BulkRequest
 from sluice.core.access import OPERATOR, Actor, Note
 from sluice.core.announcement import announce
-from sluice.core.errors import Flaw, Invalid
+from sluice.core.bulk import narrow
 from sluice.core.job import Job, JobState
-from sluice.core.listing import UNFINISHED, Filter
+from sluice.core.listing import Filter
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import DocumentCache, ListingStore
 from sluice.core.runtime.ids import new_job_id
@@ -48,7 +48,7 @@ class Bulk:
 
     async def cancel(self, tenant: str, request: BulkRequest, by: Actor = OPERATOR) -> BulkResult:
         """Cancel what has not begun, and ask running ones to stop."""
-        page = await self._find(tenant, "cancel", request, _narrow_to_cancel(request.filter.wanted))
+        page = await self._find(tenant, "cancel", request, narrow("cancel", request.filter.wanted))
         changed = 0
         if not request.dry_run:
             for jobs in _batches(page.jobs):
@@ -57,7 +57,7 @@ class Bulk:
 
     async def retry(self, tenant: str, request: BulkRequest, by: Actor = OPERATOR) -> BulkResult:
         """Make a new job for each failed one that has none."""
-        page = await self._find(tenant, "retry", request, _narrow_to_retry(request.filter.wanted))
+        page = await self._find(tenant, "retry", request, narrow("retry", request.filter.wanted))
         retries: dict[str, str] = {}
         if not request.dry_run:
             for jobs in _batches(page.jobs):
@@ -91,26 +91,6 @@ def _note(request: BulkRequest, by: Actor) -> Note:
     return Note(by.key_id, orjson.dumps({"filter": wanted, "request_id": by.request_id}).decode())
 
 
-def _narrow_to_cancel(wanted: Filter) -> Filter:
-    """Narrow a filter to what a cancel changes. Raises Invalid if it names nothing, or states that no cancel changes."""
-    if wanted == Filter():
-        raise _invalid("empty", "An empty filter would cancel everything; name at least one thing.")
-    if not UNFINISHED.issuperset(wanted.states):
-        raise _invalid("state", "Only scheduled, queued and running jobs can be cancelled.")
-    return wanted._replace(states=wanted.states or tuple(UNFINISHED))
-
-
-def _narrow_to_retry(wanted: Filter) -> Filter:
-    """Narrow a filter to failed jobs. Raises Invalid if it names others."""
-    if not {JobState.FAILED}.issuperset(wanted.states):
-        raise _invalid("state", "Only failed jobs can be tried again.")
-    return wanted._replace(states=(JobState.FAILED,))
-
-
 def _batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
     for start in range(0, len(jobs), AT_ONCE):
         yield jobs[start : start + AT_ONCE]
-
-
-def _invalid(code: str, detail: str) -> Invalid:
-    return Invalid([Flaw("/filter", code, detail)])

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from consumer.keeper.bulk_acts import BulkActs
 from consumer.keeper.find_lost_messages import Depths, FindLostMessages
 from consumer.keeper.fire_schedules import FireSchedules
 from consumer.keeper.keeper import Duty, Keeper
@@ -17,7 +18,15 @@ from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.lease import Lease
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import DocumentCache, KeeperStore, ScheduleStore, StatisticsBoard, Verifier
+from sluice.core.ports import (
+    BulkStepStore,
+    DocumentCache,
+    KeeperStore,
+    ScheduleStore,
+    StatisticsBoard,
+    Verifier,
+)
+from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -34,6 +43,7 @@ class KeeperPorts(NamedTuple):
 
     keeper: KeeperStore
     schedules: ScheduleStore
+    bulk: BulkStepStore
     verifier: Verifier
     cache: DocumentCache
     board: StatisticsBoard
@@ -59,6 +69,7 @@ class Timetable:
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
+        bulk = BulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
@@ -69,6 +80,8 @@ class Timetable:
             "prune-keys": partial(record.prune_keys, settings.idempotency_keep_s),
             "prune-batches": record.prune_batches,
             "prune-audit": partial(record.prune_audit, settings.audit_keep_s),
+            "bulk": bulk.once,
+            "prune-bulk": bulk.prune,
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }

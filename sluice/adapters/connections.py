@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
+from sluice.adapters.postgres.bulk_store import PostgresBulkStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
@@ -62,6 +63,7 @@ class Connections:
     control: PostgresControlStore
     listing: PostgresListingStore
     batches: PostgresBatchStore
+    bulk: PostgresBulkStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
     situations: PostgresSituationStore
@@ -151,6 +153,7 @@ def _connect_ports(
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
         batches=PostgresBatchStore(database, settings),
+        bulk=PostgresBulkStore(database, settings),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),

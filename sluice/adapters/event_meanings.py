@@ -36,6 +36,8 @@ MEANINGS: dict[Event, str] = {
     Event.RATE_LIMITED: "requests refused as their key was over its rate of submits or polls",
     Event.PEER_LIMITED: "requests refused unread as too many without a valid key came from their address",
     Event.PRUNED: "finished jobs deleted after their retention time",
+    Event.BULK_CHANGED: "jobs that bulk acts have changed",
+    Event.BULK_STOPPED: "bulk acts that stopped because their canary failed",
     Event.LANE_PAUSED: "requests that paused a lane, or replaced the reason; the log has lane, reason and key",
     Event.LANE_RESUMED: "requests that resumed a lane",
     Event.DEAD_LETTER: "messages that RabbitMQ gave up delivering",

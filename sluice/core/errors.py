@@ -23,6 +23,7 @@ SluiceError
 ├── ScheduleUnknown · ScheduleExists
 ├── LaneUnknown
 ├── BatchUnknown
+├── BulkUnknown · BulkNotWaiting · TooManyBulkActs
 ├── BatchRefused         an item of a batch that is to be accepted whole is refused
 ├── KeyUnknown · KeyEnded · LastAdminKey · TooManyKeys    of API keys
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
@@ -194,6 +195,18 @@ class BatchUnknown(SluiceError):
 
 class BatchRefused(SluiceError):
     """Some items were refused, so none was accepted: the batch is to be accepted whole. `items` says why."""
+
+
+class BulkUnknown(SluiceError):
+    """There is no such bulk act, or it is not kept any more; GET /v1/bulk lists them."""
+
+
+class BulkNotWaiting(SluiceError):
+    """The bulk act does not wait for a go, or has moved on since the version of If-Match; GET it to see how it stands."""
+
+
+class TooManyBulkActs(SluiceError):
+    """The tenant has as many unfinished bulk acts as it may; abort some with POST /v1/bulk/{id}/abort, or wait for their ends."""
 
 
 class KeyUnknown(SluiceError):

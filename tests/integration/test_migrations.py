@@ -21,9 +21,9 @@ from tests.support.servers import urls
 from tests.support.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0006"
+HEAD = "0008"
 TABLES = {
-    "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "duties", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "logs",
+    "alembic_version", "api_keys", "attempts", "audit", "batches", "bulk_acts", "consumers", "duties", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "logs",
     "outbox", "schedules", "webhook_deliveries",
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ WHOLE = {
     ("POST", "/v1/jobs/cancel"), ("POST", "/v1/jobs/retry"), ("GET", "/v1/errors"), ("GET", "/v1/schedules"),
     ("POST", "/v1/schedules"), ("PUT", "/v1/schedules/{name}"), ("GET", "/v1/keys"), ("POST", "/v1/keys"), ("GET", "/v1/audit"),
     ("POST", "/v1/batches"), ("GET", "/v1/events"),
+    ("GET", "/v1/bulk"), ("POST", "/v1/bulk"),
 }  # fmt: skip
 """What names nothing that is there already, and is looked at below; any other route has to answer 404 for what is another's."""
 NAMING = sorted(ROUTE_SCOPES.keys() - SHARED - WHOLE)
@@ -53,12 +54,15 @@ async def two_tenants(stack: Stack) -> AsyncIterator[Owner]:
             for query in ("", "?timing=1"):
                 assert (await own.get(f"/v1/jobs/{job_id}{query}")).status_code == 200
         batch = (await own.post("/v1/batches", json={"jobs": [SUM | {"options": {"delay_s": 3_600}}]})).json()
+        act = (await own.post("/v1/bulk", json={"act": "delete", "filter": {"kind": "nobodys.kind"}})).json()
+        assert (await own.get(f"/v1/bulk/{act['id']}?wait=20")).json()["state"] == "waiting"
         failed = await own.post("/v1/kinds/image.thumbnail/jobs?wait=20", json={"image": "AAAA"})
         assert failed.json()["state"] == "failed", failed.text
         (error,) = (await own.get("/v1/errors")).json()["errors"]
         ids = {
             "job_id": [finished, waiting],
             "batch_id": [batch["id"]],
+            "act_id": [act["id"]],
             "fingerprint": [error["fingerprint"]],
             "name": ["own"],
             "key_id": [keys[0].split("_")[1]],
@@ -70,6 +74,7 @@ SAME = {"x-request-id": "same"}
 SHOWN = {
     "job_id": "/v1/jobs",
     "batch_id": "/v1/batches/{}",
+    "act_id": "/v1/bulk/{}",
     "fingerprint": "/v1/errors",
     "name": "/v1/schedules/{}",
     "key_id": "/v1/keys",
@@ -79,7 +84,7 @@ SHOWN = {
 
 def unknown(part: str) -> str:
     """Make up a name of nothing."""
-    return str(uuid_utils.uuid7()) if part in ("job_id", "batch_id") else "nothing" + "0" * 5
+    return str(uuid_utils.uuid7()) if part in ("job_id", "batch_id", "act_id") else "nothing" + "0" * 5
 
 
 def bare(answer: httpx2.Response) -> tuple[int, dict[str, Any], dict[str, str]]:

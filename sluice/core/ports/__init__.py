@@ -6,6 +6,7 @@ Every method ends within the deadline of its server or raises ServerAway.
 from sluice.core.ports.access_store import AccessStore
 from sluice.core.ports.api_key_store import ApiKeyRecord, ApiKeyStore
 from sluice.core.ports.batch_store import BatchStore
+from sluice.core.ports.bulk_store import BulkStepStore, BulkStore, Matching
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
@@ -31,6 +32,8 @@ __all__ = [
     "ApiKeyStore",
     "AttemptRecord",
     "BatchStore",
+    "BulkStepStore",
+    "BulkStore",
     "ControlStore",
     "Delivery",
     "DeliverySource",
@@ -46,6 +49,7 @@ __all__ = [
     "LiveLines",
     "LiveLogs",
     "Look",
+    "Matching",
     "MessagePublisher",
     "OnDelivery",
     "RateLedger",

@@ -47,6 +47,8 @@ class Event(StrEnum):
     RATE_LIMITED = "requests_rate_limited"
     PEER_LIMITED = "requests_of_limited_peers"
     PRUNED = "jobs_pruned"
+    BULK_CHANGED = "bulk_jobs_changed"
+    BULK_STOPPED = "bulk_acts_stopped"
     LANE_PAUSED = "lane_pauses"
     LANE_RESUMED = "lane_resumes"
     DEAD_LETTER = "dead_letters"

@@ -43,6 +43,8 @@ AGAIN = """with offered as (update jobs set offered_until = now() + interval '60
 insert into outbox (lane, priority, ids, due) select 'default', 'normal', array[$1::uuid], now() from generate_series(1, {})"""
 LOST_KEY = """insert into idempotency_keys (tenant, key, request_hash, job_id)
 select 't', 'k', '', '{}'::uuid where $1::uuid is not null"""
+ACT = """insert into bulk_acts (id, tenant, act, filter, canary, rate, most_failed, keep_s, state, next_at, moved_at, expires_at)
+values ($1, 'acme', 'cancel', '{}', 0, 1, 0, 60, 'running', now() - interval '1 hour', now() - interval '1 hour', now())"""
 KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
 CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("abandoned_claims", "running", LEASE.format(LONG_AGO)),
@@ -77,6 +79,7 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("endless_crashes", "queued", SET.format("solo_crashes = 3, crash_count = 3")),
     ("endless_crashes", "queued", SET.format("solo_crashes = 2, crash_count = 12")),
     ("endless_crashes", "queued", SET.format("solo_crashes = 1")),
+    ("stuck_bulk_acts", "queued", ACT),
     ("versions_behind", "running", SET.format("version = 1")),
 ]  # fmt: skip
 

@@ -12,8 +12,10 @@ from tests.integration.record.record_fixture import Record
 from tests.support.leases import new_owner
 from tests.support.make_jobs import new_job, new_schedule
 
-EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-batches", "prune-keys", "prune-audit"), 60.0)  # fmt: skip
+EVERY = dict.fromkeys(("publish", "queue-due", "fail-overdue", "fire-schedules", "rescue", "find-lost", "prune-jobs", "prune-batches", "prune-keys", "prune-audit", "bulk", "prune-bulk"), 60.0)  # fmt: skip
 KEEP_S = 3_600.0
+ACT = """insert into bulk_acts (id, tenant, act, filter, canary, rate, most_failed, keep_s, state, next_at, expires_at)
+values (gen_random_uuid(), 'acme', 'cancel', '{{}}', 0, 1, 0, 60, {})"""
 
 
 async def publish(record: Record) -> None:
@@ -73,6 +75,14 @@ async def prune_audit(record: Record) -> None:
     await record.sql.execute("insert into audit (tenant, action, object) values ('acme', 'x', 'x')")
 
 
+async def bulk(record: Record) -> None:
+    await record.sql.execute(ACT.format("'running', now(), 'infinity'"))
+
+
+async def prune_bulk(record: Record) -> None:
+    await record.sql.execute(ACT.format("'waiting', null, now()"))
+
+
 CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (publish, {"publish"}),
     (publish_fresh, {"publish", "find-lost"}),
@@ -84,6 +94,8 @@ CASES: list[tuple[Callable[[Record], Awaitable[None]], set[str]]] = [
     (prune_jobs, {"prune-jobs"}),
     (prune_keys, {"prune-keys"}),
     (prune_batches, {"prune-batches"}),
+    (bulk, {"bulk"}),
+    (prune_bulk, {"prune-bulk"}),
     (prune_audit, {"prune-audit"}),
 ]
 

@@ -18,7 +18,18 @@ from sluice.core.lanes import PRIORITIES, WEIGHTS
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_jobs
 
-LARGE = {"jobs", "inputs", "outbox", "attempts", "idempotency_keys", "logs", "batches", "audit", "api_keys"}
+LARGE = {
+    "jobs",
+    "inputs",
+    "outbox",
+    "attempts",
+    "idempotency_keys",
+    "logs",
+    "batches",
+    "audit",
+    "api_keys",
+    "bulk_acts",
+}
 """Tables that may be very large."""
 SHORT_WALKS = {
     ("count_lanes", "outbox_pkey"), ("look", "jobs_waiting"), ("find_unserved", "jobs_waiting"), ("look", "audit_pkey"),
@@ -48,8 +59,10 @@ insert into logs (job_id, fence, first, lines) select id, 1, 1, 'x' from jobs;
 insert into idempotency_keys (tenant, key, request_hash, job_id) select tenant, id::text, 'h', id from jobs;
 insert into batches (id, tenant, key, items) select id, tenant, id::text, array[id] from jobs;
 insert into audit (tenant, action, object) select tenant, 'x', 'x' from jobs;
+insert into bulk_acts (id, tenant, key, act, filter, canary, rate, most_failed, state, next_at, keep_s, expires_at)
+select id, tenant, id::text, 'cancel', '{}', 0, 1, 0, 'running', now(), 1, now() from jobs;
 insert into api_keys (key_id, tenant, scopes, secret_hmac) select id::text, tenant, '{}', 'h' from jobs;
-vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys, logs, batches, audit, api_keys"""
+vacuum analyze jobs, inputs, outbox, attempts, idempotency_keys, logs, batches, audit, api_keys, bulk_acts"""
 
 
 OTHERS = """

@@ -15,6 +15,7 @@ from api.access.key_admin import KeyAdmin
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches
 from api.batches.results import BatchResults
+from api.bulk.bulk_acts import BulkActs
 from api.error_groups.error_groups import ErrorGroups
 from api.events.feed import Feed
 from api.events.job_logs import JobLogs
@@ -54,6 +55,7 @@ from sluice.handler import handler
 from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_batch_store import FakeBatchStore
+from tests.support.fake_bulk_store import FakeBulkStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
@@ -110,6 +112,7 @@ class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore
     def __init__(self) -> None:
         super().__init__()
         self.batches = FakeBatchStore(self)
+        self.bulk = FakeBulkStore(self)
 
     def add_key(self, tenant: str, *scopes: str) -> str:
         """A new key of this tenant."""
@@ -203,6 +206,7 @@ def build_state(
         scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         logs=logs,
+        bulk_acts=BulkActs(record.bulk, waiting),
         feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
         advisor=advisor,
         **_about_lists(record, cache, publisher, events),

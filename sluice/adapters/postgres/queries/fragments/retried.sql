@@ -1,11 +1,12 @@
--- Makes the new jobs $3 that try the failed jobs $2 of the tenant $1 again, each naming the failed one; at most one for each. Bytes of inputs
--- beyond $5 are left for another statement, and the keeper publishes after $4 seconds what the api did not.
+-- Makes the new jobs $3 that try the failed jobs $2 of the tenant $1 again, each naming the failed one; at most one for each. The newest come first;
+-- bytes of inputs beyond $5 are left for another statement, and the keeper publishes after $4 seconds what the api did not. Nothing is made
+-- if the `gate` is closed.
 placed as materialized (
-    select failed_id, new.id, sum(length(long.input)) over (order by failed_id) - length(long.input) < $5::int as now
+    select failed_id, new.id, sum(length(long.input)) over (order by failed_id desc) - length(long.input) < $5::int as now
     from unnest($2::uuid[], $3::uuid[]) as new(failed_id, id)
     join jobs as failed on failed.id = new.failed_id
     left join inputs as long on long.id = new.failed_id and long.id = any($2::uuid[])
-    where tenant = $1 and state = 'failed' and failed.id = any($2::uuid[])
+    where tenant = $1 and state = 'failed' and exists (select from gate) and failed.id = any($2::uuid[])
 ), again as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
                       tags, traceparent, queued_at, retry_of)

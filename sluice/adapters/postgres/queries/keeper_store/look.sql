@@ -26,6 +26,9 @@ with waiting as materialized (
                            order by created_at limit 1) is not null),
         ('prune-batches', 1, exists (select from batches where expires_at < now() order by expires_at limit 1)),
         ('prune-audit', 1, (select id from audit order by id limit 1) is not null),
+        ('bulk', 1, exists (select from bulk_acts where next_at <= now() + interval '1 second' and next_at is not null
+                                                      and coalesce(taken_until, '-infinity') < now() order by next_at limit 1)),
+        ('prune-bulk', 1, exists (select from bulk_acts where expires_at < now() and next_at is null order by expires_at limit 1)),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted
