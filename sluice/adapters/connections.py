@@ -16,6 +16,7 @@ from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.ending_store import PostgresEndingStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.lane_store import PostgresLaneStore
@@ -64,6 +65,7 @@ class Connections:
     control: PostgresControlStore
     listing: PostgresListingStore
     batches: PostgresBatchStore
+    endings: PostgresEndingStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
     situations: PostgresSituationStore
@@ -174,6 +176,7 @@ def _connect_ports(
         control=PostgresControlStore(database, settings),
         listing=PostgresListingStore(database, settings),
         batches=PostgresBatchStore(database, settings),
+        endings=PostgresEndingStore(database),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),

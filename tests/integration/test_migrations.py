@@ -21,10 +21,10 @@ from tests.support.servers import urls
 from tests.support.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0006"
+HEAD = "0007"
 TABLES = {
-    "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "duties", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "logs",
-    "outbox", "schedules", "webhook_deliveries",
+    "alembic_version", "api_keys", "attempts", "audit", "batches", "consumers", "duties", "endings", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "listeners", "logs",
+    "outbox", "schedules", "webhook_deliveries", "webhook_endpoints",
 }  # fmt: skip
 
 

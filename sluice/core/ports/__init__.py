@@ -9,6 +9,7 @@ from sluice.core.ports.batch_store import BatchStore
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
+from sluice.core.ports.ending_store import EndingStore
 from sluice.core.ports.event_publisher import EventPublisher
 from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
@@ -35,6 +36,7 @@ __all__ = [
     "Delivery",
     "DeliverySource",
     "DocumentCache",
+    "EndingStore",
     "EventPublisher",
     "Finding",
     "JobStore",
