@@ -17,6 +17,7 @@ from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.bulk_store import PostgresBulkStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
+from sluice.adapters.postgres.ending_store import PostgresEndingStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.lane_store import PostgresLaneStore
@@ -28,7 +29,7 @@ from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowdi
 from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
-from sluice.adapters.rabbitmq import Broker, NullBroker
+from sluice.adapters.rabbitmq import Broker, EventBroker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
 from sluice.adapters.redis.live_logs import RedisLiveLogs
@@ -39,6 +40,7 @@ from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
 from sluice.core.errors import ServerAway
+from sluice.core.live_events import LiveEvents
 from sluice.core.owner import Owner
 from sluice.core.runtime.record_clock import RecordClock
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -51,6 +53,8 @@ Ping = Callable[[], Awaitable[None]]
 
 CHECK_S = 30.0
 """How often a process asks the record for its time, settings and identity; the latter two also on each new connection."""
+EVENTS_END_S = 1.0
+"""Seconds that the last events have at the end of a process."""
 AGAIN_S = 0.5
 """Seconds until it asks again where the record does not answer."""
 
@@ -64,6 +68,7 @@ class Connections:
     listing: PostgresListingStore
     batches: PostgresBatchStore
     bulk: PostgresBulkStore
+    endings: PostgresEndingStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
     situations: PostgresSituationStore
@@ -117,7 +122,29 @@ async def open_connections(
         )
         watching.keep(partial(_watch_cache, servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
+        await stack.enter_async_context(_telling_events(settings, f"sluice-{role}", telemetry))
         yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
+
+
+@asynccontextmanager
+async def _telling_events(settings: Settings, name: str, telemetry: Telemetry) -> AsyncIterator[None]:
+    """Have other programs told of every job that is announced, if that is on."""
+    if settings.events != "live":
+        yield
+        return
+    url = settings.rabbitmq_url.get_secret_value()
+    broker = EventBroker(url, name, telemetry, settings.publish_budget_s)
+    live = LiveEvents(broker, telemetry)
+    await broker.start()
+    telemetry.jobs_changed = live.jobs_changed
+    try:
+        yield
+    finally:
+        telemetry.jobs_changed = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVENTS_END_S):
+                await live.drain()
+        await broker.close()
 
 
 def _make_servers(
@@ -154,6 +181,7 @@ def _connect_ports(
         listing=PostgresListingStore(database, settings),
         batches=PostgresBatchStore(database, settings),
         bulk=PostgresBulkStore(database, settings),
+        endings=PostgresEndingStore(database),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),

@@ -16,11 +16,14 @@ async def announce(
 ) -> list[Document]:
     """Wake those who wait for these jobs, and store the documents of the finished ones; returns those documents.
 
+    Other programs are told as well, if that is on.
     Results of pure work are stored under their fingerprints as well, the newest replacing any before.
 
     `moved` holds further ids with their new versions. Raises nothing: without Redis, waiters ask the record themselves.
     """
     jobs = list(jobs)
+    if telemetry.jobs_changed is not None:
+        telemetry.jobs_changed(jobs)
     finished = [render(job) for job in jobs if job.state in TERMINAL]
     versions = {job.id: job.version for job in jobs} | dict(moved or {})
     results = {job.fingerprint: job for job in jobs if job.fingerprint and job.state == JobState.SUCCEEDED}

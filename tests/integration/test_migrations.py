@@ -23,8 +23,7 @@ from tests.support.waiting import until_found
 FRESH = "fresh"
 HEAD = "0008"
 TABLES = {
-    "alembic_version", "api_keys", "attempts", "audit", "batches", "bulk_acts", "consumers", "duties", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "logs",
-    "outbox", "schedules", "webhook_deliveries",
+    "alembic_version", "api_keys", "attempts", "audit", "batches", "bulk_acts", "consumers", "duties", "endings", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "listeners", "logs", "outbox", "schedules", "webhook_deliveries", "webhook_endpoints",
 }  # fmt: skip
 
 

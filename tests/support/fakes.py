@@ -11,6 +11,7 @@ from typing import Any
 from sluice.core.document import Document
 from sluice.core.errors import ServerAway
 from sluice.core.job import Job, Message
+from sluice.core.job_event import JobEvent
 from sluice.core.ports import MOST_READ, Result, Wake
 from sluice.core.runtime.telemetry import Event
 
@@ -162,3 +163,23 @@ class FakeMessagePublisher:
     def ids(self) -> list[str]:
         """Every id that was published."""
         return [each for message in self.published for each in message.ids]
+
+
+class FakeEventPublisher:
+    """sluice.core.ports.EventPublisher in memory; `away` refuses every event, as if RabbitMQ were gone or with this error.
+
+    Clearing `open` holds them unconfirmed.
+    """
+
+    def __init__(self) -> None:
+        self.published: list[JobEvent] = []
+        self.away: bool | Exception = False
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def publish(self, event: JobEvent) -> None:
+        """Keep the event, then confirm it."""
+        if self.away:
+            raise self.away if isinstance(self.away, Exception) else ServerAway("rabbitmq")
+        self.published.append(event)
+        await self.open.wait()

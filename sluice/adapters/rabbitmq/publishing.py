@@ -66,7 +66,7 @@ class Publishing:
                     properties=spec.Basic.Properties(delivery_mode=PERSISTENT),
                 )
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             raise away("connection lost before it confirmed") from None
         except Exception as error:
@@ -93,7 +93,7 @@ def _do_nothing() -> None:
     """Do nothing: before the first connection there is nothing to check."""
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Return whether a CancelledError is meant for us; if not, the driver raised it for a lost connection."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

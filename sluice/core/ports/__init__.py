@@ -10,6 +10,8 @@ from sluice.core.ports.bulk_store import BulkStepStore, BulkStore, Matching
 from sluice.core.ports.control_store import AttemptRecord, ControlStore
 from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
+from sluice.core.ports.ending_store import EndingStore
+from sluice.core.ports.event_publisher import EventPublisher
 from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lane_store import LaneStore
@@ -38,6 +40,8 @@ __all__ = [
     "Delivery",
     "DeliverySource",
     "DocumentCache",
+    "EndingStore",
+    "EventPublisher",
     "Finding",
     "JobStore",
     "JobVersion",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sluice.core.lanes import Lane
+from sluice.core.runtime.event_settings import Events
 from sluice.core.runtime.given_settings import PREFIX, describe_flaws, describe_values, read_given
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
@@ -38,6 +39,10 @@ class Settings(BaseModel):
     rabbitmq_url: SecretStr = Field(
         default=SecretStr(""),
         description="RabbitMQ, for the distribution of work: amqp://user:password@host:port/, or several of host:port; empty: consumers pull instead",
+    )
+    events: Events = Field(
+        default="off",
+        description="Events of jobs for other programs, over RabbitMQ: off; live: as they happen, lost with their process",
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"

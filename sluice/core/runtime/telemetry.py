@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
+from sluice.core.job import Job
 from sluice.core.runtime.tracing import Tracing
 
 Sink = Callable[["Event", int, dict[str, Any]], None]
@@ -53,6 +54,8 @@ class Event(StrEnum):
     LANE_RESUMED = "lane_resumes"
     DEAD_LETTER = "dead_letters"
     ANNOUNCE_FAILED = "announcements_failed"
+    EVENTS_PUBLISHED = "events_published"
+    EVENTS_DROPPED = "events_dropped"
     CACHE_MISMATCH = "cache_identity_mismatch"
     SERVER_AWAY = "server_away"
     SERVER_BACK = "server_back"
@@ -77,13 +80,14 @@ def count_no_batch(flight: str, items: int) -> None:
 class Telemetry:
     """Hands each event to the sinks that were attached at start-up, and the size of each batch to `count_batch`.
 
-    `tracing` is set before anything is built on it, if it is on.
+    `tracing` is set before anything is built on it, if it is on; so is `jobs_changed`, which takes jobs whose change is committed.
     """
 
     def __init__(self, *sinks: Sink, count_batch: BatchSink = count_no_batch) -> None:
         self._sinks = sinks
         self.count_batch = count_batch
         self.tracing: Tracing | None = None
+        self.jobs_changed: Callable[[Iterable[Job]], None] | None = None
 
     def emit(self, event: Event, count: int = 1, **fields: Any) -> None:
         """Report that `event` happened `count` times."""

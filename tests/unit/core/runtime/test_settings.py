@@ -129,6 +129,18 @@ def test_a_missing_address_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> N
         load_settings()
 
 
+def test_events_need_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().events == "off"
+    monkeypatch.setenv("SLUICE_EVENTS", "live")
+    assert load_settings().events == "live"
+    monkeypatch.setenv("SLUICE_RABBITMQ_URL", "")
+    with pytest.raises(StartRefused, match="SLUICE_EVENTS: events go over RabbitMQ"):
+        load_settings()
+    monkeypatch.setenv("SLUICE_EVENTS", "loud")
+    with pytest.raises(StartRefused, match="SLUICE_EVENTS"):
+        load_settings()
+
+
 def test_rabbitmq_can_be_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().rabbitmq_url
     monkeypatch.delenv("SLUICE_RABBITMQ_URL")

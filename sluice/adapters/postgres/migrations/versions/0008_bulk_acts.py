@@ -5,7 +5,7 @@ from __future__ import annotations
 from sluice.adapters.postgres.migrations.plain_sql import run
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 
 def upgrade() -> None:

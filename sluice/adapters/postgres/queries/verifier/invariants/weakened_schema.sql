@@ -2,7 +2,7 @@
 -- Do: run sluice migrate; create what is still missing by hand, as the first migration does: PostgreSQL names a row that it forbids.
 with wanted(name) as (
     select unnest('{jobs_pkey, jobs_state_check, jobs_priority_check, running_has_owner, terminal_is_finished, finished_expires,
-                    scheduled_has_time, waiting_was_queued, success_has_result, cancelled_was_asked_for, ending_obeys_cancel, jobs_history,
+                    scheduled_has_time, waiting_was_queued, success_has_result, cancelled_was_asked_for, ending_obeys_cancel, jobs_history, jobs_endings,
                     idempotency_keys_pkey, outbox_pkey, attempts_pkey, logs_pkey, inputs_pkey, consumers_pkey, jobs_due, jobs_waiting, jobs_open,
                     jobs_deadline, jobs_flight, jobs_results, jobs_expired, jobs_retry, outbox_due}'::text[])
 ), good(name) as (
