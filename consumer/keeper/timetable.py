@@ -14,10 +14,20 @@ from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
+from consumer.keeper.webhooks import SendWebhooks, TellWebhooks
 from consumer.lease import Lease
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import DocumentCache, KeeperStore, ScheduleStore, StatisticsBoard, Verifier
+from sluice.core.ports import (
+    DocumentCache,
+    EndingStore,
+    KeeperStore,
+    ScheduleStore,
+    StatisticsBoard,
+    Verifier,
+    WebhookSender,
+    WebhookStore,
+)
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -35,6 +45,9 @@ class KeeperPorts(NamedTuple):
     keeper: KeeperStore
     schedules: ScheduleStore
     verifier: Verifier
+    endings: EndingStore
+    webhooks: WebhookStore
+    webhook_sender: WebhookSender
     cache: DocumentCache
     board: StatisticsBoard
     connected: Callable[[], bool]
@@ -59,6 +72,8 @@ class Timetable:
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
+        pepper = settings.key_pepper.get_secret_value()
+        sending = SendWebhooks(ports.webhooks, ports.webhook_sender, pepper, telemetry)
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
@@ -69,6 +84,9 @@ class Timetable:
             "prune-keys": partial(record.prune_keys, settings.idempotency_keep_s),
             "prune-batches": record.prune_batches,
             "prune-audit": partial(record.prune_audit, settings.audit_keep_s),
+            "tell-webhooks": TellWebhooks(ports.endings).once,
+            "send-webhooks": sending.once,
+            "prune-webhooks": sending.prune,
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }

@@ -26,6 +26,11 @@ with waiting as materialized (
                            order by created_at limit 1) is not null),
         ('prune-batches', 1, exists (select from batches where expires_at < now() order by expires_at limit 1)),
         ('prune-audit', 1, (select id from audit order by id limit 1) is not null),
+        ('tell-webhooks', 1, exists (select from endings where listener = 'webhooks' order by n limit 1)),
+        ('send-webhooks', 1, exists (select from webhook_deliveries where due <= now() and due is not null order by due limit 1)),
+        ('prune-webhooks', 1, (select id from webhook_deliveries
+                               where created_at < now() - interval '7 days' and done_at is not null
+                               order by created_at limit 1) is not null),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted
