@@ -46,6 +46,7 @@ from api.polls import routes as polls
 from api.scaling import Scaling
 from api.schedules import routes as schedules
 from api.state import ApiState
+from api.webhooks import routes as webhooks
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
@@ -144,6 +145,7 @@ def create_app(state: ApiState) -> FastAPI:
         error_groups,
         lane_routes,
         access,
+        webhooks,
         kinds,
     ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.

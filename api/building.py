@@ -35,6 +35,7 @@ from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
+from api.webhooks.webhooks import Webhooks
 from sluice.adapters.connections import Connections
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -97,6 +98,7 @@ def build_state(
         rates=_build_rates(settings, connections.rates, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
+        webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper),
         submission=submission,
         lookup=lookup,
         waiting=waiting,

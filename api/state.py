@@ -29,6 +29,7 @@ from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
+from api.webhooks.webhooks import Webhooks
 from sluice.core.count_lanes import CountLanes
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
@@ -66,4 +67,5 @@ class ApiState:
     batch_results: BatchResults
     key_admin: KeyAdmin
     audit: Audit
+    webhooks: Webhooks
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

@@ -56,7 +56,10 @@ from sluice.core.errors import (
     TooLarge,
     TooManyBulkActs,
     TooManyKeys,
+    TooManyWebhooks,
     TryAgain,
+    WebhookDisabled,
+    WebhookUnknown,
     WritesRefused,
 )
 
@@ -109,6 +112,9 @@ TABLE: dict[type[BaseException], ProblemType] = {
     KeyEnded: ProblemType("key-ended", 409, "The API key is no longer good"),
     LastAdminKey: ProblemType("last-admin-key", 409, "Nobody could manage this tenant any more"),
     TooManyKeys: ProblemType("too-many-keys", 409, "The tenant has as many API keys as it may"),
+    WebhookUnknown: ProblemType("webhook-unknown", 404, "There is no such webhook"),
+    WebhookDisabled: ProblemType("webhook-disabled", 409, "The webhook is disabled"),
+    TooManyWebhooks: ProblemType("too-many-webhooks", 409, "The tenant has as many webhooks as it may"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
     RateLimited: ProblemType("rate-limited", 429, "The key sends more than its rate", retry_s=1),
     TooManyFailures: ProblemType(

@@ -15,16 +15,20 @@ from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
+from consumer.keeper.webhooks import SendWebhooks, TellWebhooks
 from consumer.lease import Lease
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     BulkStepStore,
     DocumentCache,
+    EndingStore,
     KeeperStore,
     ScheduleStore,
     StatisticsBoard,
     Verifier,
+    WebhookSender,
+    WebhookStore,
 )
 from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.settings import Settings
@@ -45,6 +49,9 @@ class KeeperPorts(NamedTuple):
     schedules: ScheduleStore
     bulk: BulkStepStore
     verifier: Verifier
+    endings: EndingStore
+    webhooks: WebhookStore
+    webhook_sender: WebhookSender
     cache: DocumentCache
     board: StatisticsBoard
     connected: Callable[[], bool]
@@ -70,6 +77,8 @@ class Timetable:
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
         bulk = BulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
+        pepper = settings.key_pepper.get_secret_value()
+        sending = SendWebhooks(ports.webhooks, ports.webhook_sender, pepper, telemetry)
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
@@ -82,6 +91,9 @@ class Timetable:
             "prune-audit": partial(record.prune_audit, settings.audit_keep_s),
             "bulk": bulk.once,
             "prune-bulk": bulk.prune,
+            "tell-webhooks": TellWebhooks(ports.endings).once,
+            "send-webhooks": sending.once,
+            "prune-webhooks": sending.prune,
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }

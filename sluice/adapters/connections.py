@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from sluice import __version__
 from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
 from sluice.adapters.postgres.batch_store import PostgresBatchStore
@@ -29,6 +30,7 @@ from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowdi
 from sluice.adapters.postgres.situation_store import PostgresSituationStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
+from sluice.adapters.postgres.webhook_store import PostgresWebhookStore
 from sluice.adapters.rabbitmq import Broker, EventBroker, NullBroker
 from sluice.adapters.redis.connection import RedisConnection
 from sluice.adapters.redis.document_cache import RedisDocumentCache
@@ -39,6 +41,7 @@ from sluice.adapters.redis.server_checks import is_cluster, refuses_writes, stop
 from sluice.adapters.redis.statistics_board import RedisStatisticsBoard
 from sluice.adapters.redis.subscriptions import RedisSubscriptions
 from sluice.adapters.server_checks import ConfigProblems
+from sluice.adapters.webhooks.sender import WebhookSender
 from sluice.core.errors import ServerAway
 from sluice.core.live_events import LiveEvents
 from sluice.core.owner import Owner
@@ -47,6 +50,7 @@ from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import TaskSet, repeat
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.runtime.web_settings import read_networks
 from sluice.errors import SluiceError
 
 Ping = Callable[[], Awaitable[None]]
@@ -75,6 +79,8 @@ class Connections:
     api_keys: PostgresApiKeyStore
     access: PostgresAccessStore
     keeper: PostgresKeeperStore
+    webhooks: PostgresWebhookStore
+    webhook_sender: WebhookSender
     verifier: PostgresVerifier
     cache: RedisDocumentCache
     subscriptions: RedisSubscriptions
@@ -188,6 +194,8 @@ def _connect_ports(
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         access=PostgresAccessStore(database, settings.accept_budget_s),
         keeper=PostgresKeeperStore(database, owner),
+        webhooks=PostgresWebhookStore(database, settings.accept_budget_s),
+        webhook_sender=WebhookSender(read_networks(settings.webhook_allow), __version__),
         verifier=PostgresVerifier(settings.postgres_url.get_secret_value(), settings),
         cache=redis.cache,
         subscriptions=redis.subscriptions,

@@ -36,6 +36,8 @@ LEVELS: dict[Event, int] = {
     Event.PULLING_STARTED: logging.WARNING,
     Event.PULLING_ENDED: logging.INFO,
     Event.DOUBTED: logging.WARNING,
+    Event.WEBHOOK_FAILED: logging.INFO,
+    Event.WEBHOOK_DISABLED: logging.WARNING,
     Event.LANE_PAUSED: logging.WARNING,
     Event.LANE_RESUMED: logging.INFO,
     Event.VIOLATED: logging.ERROR,

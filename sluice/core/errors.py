@@ -26,6 +26,7 @@ SluiceError
 ├── BulkUnknown · BulkNotWaiting · TooManyBulkActs
 ├── BatchRefused         an item of a batch that is to be accepted whole is refused
 ├── KeyUnknown · KeyEnded · LastAdminKey · TooManyKeys    of API keys
+├── WebhookUnknown · WebhookDisabled · TooManyWebhooks
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -223,3 +224,26 @@ class LastAdminKey(SluiceError):
 
 class TooManyKeys(SluiceError):
     """The tenant has as many good keys as it may; revoke some with DELETE /v1/keys/{id} first."""
+
+
+class WebhookUnknown(SluiceError):
+    """There is no such webhook; GET /v1/webhooks lists them."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such webhook; GET /v1/webhooks lists them.")
+
+
+class WebhookDisabled(SluiceError):
+    """Nothing is sent to a webhook that is disabled."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is sent to this webhook: PUT it again to let it go on.")
+
+
+class TooManyWebhooks(SluiceError):
+    """The tenant has as many webhooks as it may."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The tenant has as many webhooks as it may: delete one with DELETE /v1/webhooks/{id} first."
+        )

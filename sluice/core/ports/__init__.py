@@ -26,6 +26,8 @@ from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
 from sluice.core.ports.subscriptions import Subscriptions, Wake
 from sluice.core.ports.verifier import Finding, Verifier
+from sluice.core.ports.webhook_sender import WebhookSender
+from sluice.core.ports.webhook_store import WebhookStore
 
 __all__ = [
     "MOST_READ",
@@ -66,4 +68,6 @@ __all__ = [
     "Subscriptions",
     "Verifier",
     "Wake",
+    "WebhookSender",
+    "WebhookStore",
 ]

@@ -113,6 +113,10 @@ class Settings(BaseModel):
         default=(),
         description="Proxies whose X-Forwarded-Prefix and -For count: addresses or networks, by commas",
     )
+    webhook_allow: Networks = Field(
+        default=(),
+        description="Networks that webhooks may reach besides public addresses, by any port and over plain http too: addresses or networks, by commas",
+    )
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
     access_log: bool = Field(default=False, description="Log one line per request")
@@ -248,7 +252,9 @@ class Settings(BaseModel):
         description="Part of the requests without a traceparent that is traced, from 0 to 1; the others do as theirs says",
     )
 
-    @field_validator("handlers", "serve_lanes", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "handlers", "serve_lanes", "cors_origins", "trusted_proxies", "webhook_allow", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return (

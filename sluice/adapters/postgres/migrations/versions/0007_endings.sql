@@ -95,7 +95,8 @@ alter table webhook_deliveries
     add column answer      bytea;                         -- how the last answer began
 drop index webhook_deliveries_due;
 create index webhook_deliveries_due on webhook_deliveries (due) where due is not null;
+create index webhook_deliveries_pending on webhook_deliveries (endpoint, due) where due is not null;
 create index webhook_deliveries_endpoint on webhook_deliveries (endpoint, created_at, id);
-create index webhook_deliveries_old on webhook_deliveries (created_at);
+create index webhook_deliveries_old on webhook_deliveries (created_at) where done_at is not null;
 
-insert into duties (name) values ('tell-webhooks'), ('prune-webhooks') on conflict do nothing;
+insert into duties (name) values ('tell-webhooks'), ('send-webhooks'), ('prune-webhooks') on conflict do nothing;

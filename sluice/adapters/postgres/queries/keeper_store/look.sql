@@ -29,6 +29,11 @@ with waiting as materialized (
         ('bulk', 1, exists (select from bulk_acts where next_at <= now() + interval '1 second' and next_at is not null
                                                       and coalesce(taken_until, '-infinity') < now() order by next_at limit 1)),
         ('prune-bulk', 1, exists (select from bulk_acts where expires_at < now() and next_at is null order by expires_at limit 1)),
+        ('tell-webhooks', 1, exists (select from endings where listener = 'webhooks' order by n limit 1)),
+        ('send-webhooks', 1, exists (select from webhook_deliveries where due <= now() and due is not null order by due limit 1)),
+        ('prune-webhooks', 1, (select id from webhook_deliveries
+                               where created_at < now() - interval '7 days' and done_at is not null
+                               order by created_at limit 1) is not null),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted

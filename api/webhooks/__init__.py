@@ -1,0 +1,1 @@
+"""Webhooks: endpoints of a tenant, and what was sent to them."""

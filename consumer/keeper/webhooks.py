@@ -1,0 +1,114 @@
+"""Tell webhooks of jobs that have ended: make deliveries of endings, and send what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import uniform
+from time import time
+
+from consumer.failure_report import report_unforeseen
+from sluice.core.ending import WEBHOOKS
+from sluice.core.errors import TRANSIENT
+from sluice.core.ports import EndingStore, WebhookSender, WebhookStore
+from sluice.core.runtime.tasks import cancel_and_wait
+from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.webhook import DueDelivery, make_secret, pause_s, sign, write_body
+
+TOLD_AT_ONCE = 500
+TOLD_AGAIN = 20
+"""How often at one turn: more can be told than jobs end."""
+SENDING = 64
+"""Deliveries that one consumer sends at once."""
+LEASE_S = 45.0
+"""Seconds for which a delivery is this process's: longer than any try takes."""
+MORE_S = 0.2
+"""Seconds after which a turn looks for more while something is on its way."""
+KEEP_S = 7 * 24 * 3_600.0
+"""Seconds for which deliveries are kept; the statement that looks for the keeper says the same."""
+PRUNED, PRUNED_AGAIN = 1_000, 8
+
+
+class TellWebhooks:
+    """Makes a delivery of each ending for each endpoint that asks for it."""
+
+    def __init__(self, endings: EndingStore) -> None:
+        self._endings = endings
+
+    async def once(self) -> int:
+        """Tell what there is; returns how many deliveries that made."""
+        made = 0
+        for _ in range(TOLD_AGAIN):
+            found = await self._endings.next_endings(WEBHOOKS, TOLD_AT_ONCE)
+            if found:
+                made += await self._endings.tell_webhooks(
+                    {each.number: write_body(each.job) for each in found}
+                )
+            if len(found) < TOLD_AT_ONCE:
+                break
+        return made
+
+
+class SendWebhooks:
+    """Sends what is due, at least once: a try of a process that dies is made again by another, with the same id."""
+
+    def __init__(self, store: WebhookStore, sender: WebhookSender, pepper: str, telemetry: Telemetry) -> None:
+        self._store, self._sender = store, sender
+        self._pepper, self._telemetry = pepper, telemetry
+
+    async def once(self) -> int:
+        """Send until nothing is due; returns how many tries that were."""
+        under_way: set[asyncio.Task[None]] = set()
+        sent = 0
+        try:
+            while True:
+                taken = await self._take(SENDING - len(under_way))
+                sent += len(taken)
+                under_way |= {asyncio.create_task(self._send(each), name="webhook") for each in taken}
+                if not under_way:
+                    break
+                _, under_way = await asyncio.wait(
+                    under_way, timeout=MORE_S, return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            await cancel_and_wait(under_way)
+        await self._store.give_up(PRUNED)
+        return sent
+
+    async def prune(self) -> int:
+        """Delete what was delivered or given up long ago."""
+        total = 0
+        for _ in range(PRUNED_AGAIN):
+            gone = await self._store.prune_deliveries(KEEP_S, PRUNED)
+            total += gone
+            if gone < PRUNED:
+                break
+        return total
+
+    async def _take(self, most: int) -> Sequence[DueDelivery]:
+        return await self._store.take_due(most, LEASE_S) if most else ()
+
+    async def _send(self, delivery: DueDelivery) -> None:
+        """Try once, and write what came of it. If that cannot be written, it is tried again once this process's time is over."""
+        try:
+            await self._try(delivery)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is due again
+            if not isinstance(error, TRANSIENT):
+                report_unforeseen(self._telemetry, "webhook", error)
+
+    async def _try(self, delivery: DueDelivery) -> None:
+        newest = delivery.generation
+        generations = [newest, newest - 1] if delivery.two_secrets and newest > 1 else [newest]
+        secrets = [make_secret(self._pepper, delivery.endpoint, each) for each in generations]
+        headers = sign(secrets, delivery.id, int(time()), delivery.body)
+        answer = await self._sender.post(delivery.url, headers, delivery.body)
+        pause = pause_s(delivery.tries, answer.retry_after_s, uniform(0.8, 1.2))  # noqa: S311  jitter
+        disabled = await self._store.mark(delivery, answer, pause)
+        if answer.delivered:
+            self._telemetry.emit(Event.WEBHOOK_DELIVERED)
+        else:
+            self._telemetry.emit(
+                Event.WEBHOOK_FAILED, endpoint=delivery.endpoint, tries=delivery.tries, why=answer.outcome
+            )
+        if disabled:
+            self._telemetry.emit(Event.WEBHOOK_DISABLED, endpoint=delivery.endpoint, why=disabled)

@@ -1,0 +1,1 @@
+"""How webhooks are sent: to addresses that were checked, and to no others."""

@@ -1,0 +1,132 @@
+"""Send a webhook: one request on one connection, to an address that was checked a moment before."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+
+import httpcore2
+
+from sluice.adapters.webhooks.resolving import find_addresses
+from sluice.core.webhook import Answer
+from sluice.core.webhook_url import Network, Refused, Target, read_url
+
+TIMEOUT_S = 15.0
+KEPT = 1_024
+"""Bytes of an answer that are kept; no more is read."""
+LONGEST_RETRY_AFTER_S = 86_400
+
+
+class CheckedBackend(httpcore2.AsyncNetworkBackend):
+    """Connects to the addresses it was made for, whatever host is asked for: nobody else resolves a name."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = addresses
+        self._inner = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Connect to the first that can be reached."""
+        failed: Exception = httpcore2.ConnectError(host)
+        for address in self._addresses:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+
+class WebhookSender:
+    """Implements sluice.core.ports.WebhookSender. `allowed` are networks that may be reached besides public addresses."""
+
+    def __init__(self, allowed: Collection[Network], release: str, timeout_s: float = TIMEOUT_S) -> None:
+        self._allowed, self._timeout_s = allowed, timeout_s
+        self._agent = f"sluice/{release}"
+
+    async def check(self, url: str) -> None:
+        """Raise Refused unless a webhook may go there now."""
+        await find_addresses(read_url(url), self._allowed)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post it once. Whatever comes of it is an answer."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                target = read_url(url)
+                return await self._send(target, await find_addresses(target, self._allowed), headers, body)
+        except Refused as error:
+            return Answer(None, f"not sent: {error}")
+        except TimeoutError:
+            return Answer(None, f"no answer within {self._timeout_s:g} s")
+        except (httpcore2.ConnectError, ssl.SSLError) as error:
+            return Answer(None, f"no connection: {str(error)[:200]}")
+        except (
+            httpcore2.NetworkError,
+            httpcore2.ProtocolError,
+            httpcore2.TimeoutException,
+            OSError,
+        ) as error:
+            return Answer(None, f"no answer: {type(error).__name__}")
+
+    async def _send(
+        self, target: Target, addresses: Sequence[str], headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        sent = {
+            "host": target.origin,
+            "user-agent": self._agent,
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "connection": "close",
+        } | dict(headers)
+        url = httpcore2.URL(
+            scheme=target.scheme.encode(),
+            host=target.host.encode(),
+            port=target.port,
+            target=target.path.encode(),
+        )
+        async with (
+            httpcore2.AsyncConnectionPool(
+                _tls(), max_keepalive_connections=0, network_backend=CheckedBackend(addresses)
+            ) as pool,
+            pool.stream("POST", url, headers=sent, content=body) as response,
+        ):
+            return Answer(
+                response.status,
+                f"answered {response.status}",
+                await _read_beginning(response),
+                _read_retry_after(response.headers),
+            )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Make it once: loading certificates takes a while."""
+    return ssl.create_default_context()
+
+
+async def _read_beginning(response: httpcore2.Response) -> bytes:
+    """Read as much as is kept. What cannot be read is no matter: the status has come."""
+    read = bytearray()
+    try:
+        async for part in response.aiter_stream():
+            read += part[:KEPT]
+            if len(read) >= KEPT:
+                break
+    except (httpcore2.NetworkError, httpcore2.ProtocolError):
+        pass
+    return bytes(read[:KEPT])
+
+
+def _read_retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float:
+    """Read a Retry-After in seconds; another, and a date, is as good as none."""
+    for name, value in headers:
+        if name.lower() == b"retry-after" and value.isdigit() and len(value) <= 9:
+            return float(min(int(value), LONGEST_RETRY_AFTER_S))
+    return 0.0
