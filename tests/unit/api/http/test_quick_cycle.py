@@ -71,7 +71,8 @@ def answer(
         for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
             await cycle.send({"type": "http.response.body", "body": body, "more_body": left > 0})
         if then:
-            await cycle.send({"type": then, "status": 200, "headers": []})
+            odd: Any = {"type": then, "status": 200, "headers": []}
+            await cycle.send(odd)
 
     try:
         asyncio.run(send())
