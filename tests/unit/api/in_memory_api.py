@@ -38,6 +38,7 @@ from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
+from api.webhooks.webhooks import Webhooks
 from sluice.adapters.metrics import Metrics
 from sluice.core.count_lanes import CountLanes
 from sluice.core.job import JobState, Message
@@ -127,6 +128,19 @@ class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore
         )
 
 
+class NoWebhooks:
+    """A record that has no webhook, and takes none."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __getattr__(self, _: str) -> Any:
+        async def find_none(*_: object) -> Any:
+            self._record.check()
+
+        return find_none
+
+
 class NullBroker:
     """A RabbitMQ that takes everything."""
 
@@ -209,7 +223,13 @@ def build_state(
 
 def _about_keys(record: Record, clock: Clock) -> dict[str, Any]:
     access, keyring = FakeAccessStore(record), Keyring(record, PEPPER, 60, 600, clock)
-    return {"keyring": keyring, "key_admin": KeyAdmin(access, keyring, PEPPER), "audit": Audit(access)}
+    hooks: Any = NoWebhooks(record)
+    return {
+        "keyring": keyring,
+        "key_admin": KeyAdmin(access, keyring, PEPPER),
+        "audit": Audit(access),
+        "webhooks": Webhooks(hooks, hooks, PEPPER),
+    }
 
 
 def _about_lists(
