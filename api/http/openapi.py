@@ -74,6 +74,7 @@ _PATHS: dict[str, Json] = {
     "fingerprint": {"type": "string", "pattern": f"^[0-9a-f]{{{LENGTH}}}$"},
     "batch_id": {"type": "string", "format": "uuid"},
     "act_id": {"type": "string", "format": "uuid"},
+    "webhook_id": {"type": "string", "format": "uuid"},
     "kind": {"type": "string", "maxLength": 64, "pattern": f"^{KIND_NAME.pattern}$"},
     "lane": {"type": "string", "minLength": 1, "maxLength": 32, "pattern": "^\\w+$"},
     "key_id": {"type": "string", "pattern": f"^[A-Za-z0-9]{{{ID_LENGTH}}}$"},

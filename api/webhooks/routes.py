@@ -53,7 +53,7 @@ async def check_tries_query(request: Request, _: Caller) -> None:
 )
 async def list_webhooks(caller: Caller, hooks: Hooks) -> Response:
     """Lists the endpoints of the tenant, of which there are at most 100."""
-    return _reply(200, {"webhooks": list(map(_show, await hooks.list(caller.tenant)))})
+    return _reply(200, {"webhooks": list(map(_show, await hooks.all(caller.tenant)))})
 
 
 @router.post(

@@ -39,7 +39,7 @@ class Webhooks:
             raise TooManyWebhooks
         return self._show_secret(made)
 
-    async def list(self, tenant: str) -> list[Endpoint]:
+    async def all(self, tenant: str) -> list[Endpoint]:
         """List all, oldest first."""
         return await self._store.list_endpoints(tenant)
 

@@ -208,6 +208,10 @@ def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> 
     """Return what the processes are started with: what was given, the servers' addresses, free ports and a secret."""
     chosen = {"SLUICE_KEY_PEPPER": secret(root / ".local" / "pepper"), **_free_ports(root, given)}
     chosen["SLUICE_LAME_DUCK_S"] = "0"  # there is no other api here to which clients could go
+    if given.get("SLUICE_API_HOST", LOOPBACK) == LOOPBACK:
+        chosen["SLUICE_WEBHOOK_ALLOW"] = (
+            f"{LOOPBACK}/32"  # to try webhooks; from elsewhere nobody can register one
+        )
     return {**chosen, **servers, **given}
 
 

@@ -13,7 +13,6 @@ import orjson
 from sluice.core.document import render_item
 from sluice.core.job import Job
 
-EVENTS = ("job.succeeded", "job.failed", "job.cancelled")
 TEST = "webhook.test"
 MOST_ENDPOINTS = 100
 """Endpoints of one tenant."""

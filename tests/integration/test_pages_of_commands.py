@@ -1,4 +1,4 @@
-"""What is printed to be copied is run as it is printed: the lines of the page on HTTP, one for each route."""
+"""What is printed to be copied is run as it is printed: the first steps, and a line for each route."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWERED = re.compile(r'sluice_http_requests_total\{method="(\w+)",route="([^"]+
 @pytest.fixture
 def stack(shared_servers: Servers, tmp_path: Path) -> Iterator[Stack]:
     """One api and one consumer with the shipped kinds."""
-    with stack_on_empty_servers(shared_servers, tmp_path, docs=True) as stack:
+    with stack_on_empty_servers(shared_servers, tmp_path, docs=True, webhook_allow="127.0.0.1/32") as stack:
         asyncio.run(stack.start())
         yield stack
 
@@ -59,6 +59,14 @@ async def routes_answered(stack: Stack) -> set[tuple[str, str]]:
     async with httpx2.AsyncClient(verify=NO_TLS) as client:
         text = (await client.get(f"{stack.apis[0].private_url}/metrics")).text
     return {(method, route) for method, route, status in ANSWERED.findall(text) if int(status) < 400}
+
+
+async def test_the_first_steps_work_as_they_are_printed(stack: Stack, tmp_path: Path) -> None:
+    page = (ROOT / "docs/first-steps.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    said = await run("\n".join(blocks).replace(". .local/env", ":", 1), stack, tmp_path)
+    for seen in ('"total":6', "304 Not Modified", "event: end", "cancel", "webhook-signature: v1,"):
+        assert seen in said
 
 
 async def test_there_is_a_line_for_each_route_and_all_work_in_their_order(

@@ -29,9 +29,21 @@ WHOLE = {
     ("POST", "/v1/schedules"), ("PUT", "/v1/schedules/{name}"), ("GET", "/v1/keys"), ("POST", "/v1/keys"), ("GET", "/v1/audit"),
     ("POST", "/v1/batches"), ("GET", "/v1/events"),
     ("GET", "/v1/bulk"), ("POST", "/v1/bulk"),
+    ("GET", "/v1/webhooks"), ("POST", "/v1/webhooks"),
 }  # fmt: skip
 """What names nothing that is there already, and is looked at below; any other route has to answer 404 for what is another's."""
 NAMING = sorted(ROUTE_SCOPES.keys() - SHARED - WHOLE)
+
+
+async def add_a_webhook(stack: Stack, tenant: str) -> str:
+    """Put a webhook into the record that asks for nothing that happens: this machine may not be reached."""
+    async with stack.sql() as record:
+        made = await record.fetchval(
+            "insert into webhook_endpoints (id, tenant, url, events, kinds) values (gen_random_uuid(), $1, 'https://hooks.example.com/',"
+            " '{job.failed}', '{none}') returning id",
+            tenant,
+        )
+    return str(made)
 
 
 class Owner(NamedTuple):
@@ -66,6 +78,7 @@ async def two_tenants(stack: Stack) -> AsyncIterator[Owner]:
             "fingerprint": [error["fingerprint"]],
             "name": ["own"],
             "key_id": [keys[0].split("_")[1]],
+            "webhook_id": [await add_a_webhook(stack, "owner")],
         }
         yield Owner(own, other, ids)
 
@@ -78,13 +91,15 @@ SHOWN = {
     "fingerprint": "/v1/errors",
     "name": "/v1/schedules/{}",
     "key_id": "/v1/keys",
+    "webhook_id": "/v1/webhooks/{}",
 }
 """Where its owner sees what a part of a path names."""
 
 
 def unknown(part: str) -> str:
     """Make up a name of nothing."""
-    return str(uuid_utils.uuid7()) if part in ("job_id", "batch_id", "act_id") else "nothing" + "0" * 5
+    by_uuid = ("job_id", "batch_id", "act_id", "webhook_id")
+    return str(uuid_utils.uuid7()) if part in by_uuid else "nothing" + "0" * 5
 
 
 def bare(answer: httpx2.Response) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -103,7 +118,7 @@ async def test_what_is_anothers_is_answered_like_what_is_not_there(
             before = await there.own.get(SHOWN[part].format(name))
             for query in ("", "?timing=1"):
                 urls = (template.format(**{part: each}) + query for each in (name, unknown(part)))
-                body: dict[str, str] | None = {} if method == "POST" else None
+                body: dict[str, str] | None = {} if method in ("POST", "PUT") else None
                 theirs, nobodys = [
                     await there.other.request(method, url, json=body, headers=SAME) for url in urls
                 ]
@@ -123,7 +138,12 @@ def test_every_route_is_swept() -> None:
 async def test_lists_and_polls_show_nothing_of_another(shared_stack: Stack) -> None:
     async with two_tenants(shared_stack) as there:
         ids = there.ids["job_id"]
-        for path, name in (("/v1/jobs", "jobs"), ("/v1/schedules", "schedules"), ("/v1/errors", "errors")):
+        for path, name in (
+            ("/v1/jobs", "jobs"),
+            ("/v1/schedules", "schedules"),
+            ("/v1/errors", "errors"),
+            ("/v1/webhooks", "webhooks"),
+        ):
             assert (await there.other.get(path)).json()[name] == []
         for state in ("succeeded", "scheduled"):
             assert (await there.other.get("/v1/jobs", params={"state": state, "kind": "demo.sum"})).json()[

@@ -78,13 +78,14 @@ class WebhookSender:
     async def _send(
         self, target: Target, addresses: Sequence[str], headers: Mapping[str, str], body: bytes
     ) -> Answer:
-        sent = {
+        sent: dict[bytes | str, bytes | str] = {
             "host": target.origin,
             "user-agent": self._agent,
             "content-type": "application/json",
             "content-length": str(len(body)),
             "connection": "close",
-        } | dict(headers)
+            **headers,
+        }
         url = httpcore2.URL(
             scheme=target.scheme.encode(),
             host=target.host.encode(),

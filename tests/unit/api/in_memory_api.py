@@ -41,6 +41,7 @@ from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
+from api.webhooks.webhooks import Webhooks
 from sluice.adapters.metrics import Metrics
 from sluice.core.count_lanes import CountLanes
 from sluice.core.job import JobState, Message
@@ -134,6 +135,19 @@ class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore
         )
 
 
+class NoWebhooks:
+    """A record that has no webhook, and takes none."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __getattr__(self, _: str) -> Any:
+        async def find_none(*_: object) -> Any:
+            self._record.check()
+
+        return find_none
+
+
 class NullBroker:
     """A RabbitMQ that takes everything."""
 
@@ -225,7 +239,14 @@ def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any
         *(KeyLimit(name, read_quota(text), ledger, events, clock) for name, text in quotas.items())
     )
     admin = KeyAdmin(access, keyring, PEPPER)
-    return {"keyring": keyring, "rates": rates, "key_admin": admin, "audit": Audit(access)}
+    hooks: Any = NoWebhooks(record)
+    return {
+        "keyring": keyring,
+        "rates": rates,
+        "key_admin": admin,
+        "audit": Audit(access),
+        "webhooks": Webhooks(hooks, hooks, PEPPER),
+    }
 
 
 def _about_lists(

@@ -19,7 +19,7 @@ from sluice.core.runtime.telemetry import Telemetry
 
 ALWAYS = {
     "publish", "queue-due", "rescue", "fail-overdue", "fire-schedules", "prune-jobs", "prune-batches", "prune-keys", "prune-audit", "count", "bulk", "prune-bulk",
-    "verify",
+    "verify", "tell-webhooks", "send-webhooks", "prune-webhooks",
 }  # fmt: skip
 ONLY_WITH_RABBITMQ = {"find-lost"}
 
@@ -35,7 +35,9 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
     settings = Settings(
         postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70, audit_keep_s=57_600
     )  # fmt: skip
-    others = dict.fromkeys(("keeper", "schedules", "bulk", "verifier", "cache", "board"))
+    others = dict.fromkeys(
+        ("keeper", "schedules", "bulk", "verifier", "endings", "webhooks", "webhook_sender", "cache", "board")
+    )
     ports = cast(
         KeeperPorts, SimpleNamespace(**others, connected=bool, depths=_depths if configured else None)
     )
