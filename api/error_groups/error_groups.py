@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 from typing import NamedTuple
 
+from sluice.core.access import OPERATOR, Actor
 from sluice.core.errors import ErrorUnknown
 from sluice.core.listing import ErrorGroup, ErrorMark, first_id
 from sluice.core.ports import ListingStore
@@ -35,11 +36,13 @@ class ErrorGroups:
         failures = sum(group.failures for group in groups)
         return Errors(groups, failures, failures == MOST_FAILURES)
 
-    async def mark(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> ErrorGroup:
+    async def mark(
+        self, tenant: str, fingerprint: str, mark: ErrorMark | None, by: Actor = OPERATOR
+    ) -> ErrorGroup:
         """Mark a group, or open it again, and return it. Raises ErrorUnknown if no failure that is looked at has this error."""
         if not await self._find_one(tenant, fingerprint):
             raise ErrorUnknown
-        await self._store.mark_error(tenant, fingerprint, mark)
+        await self._store.mark_error(tenant, fingerprint, mark, by)
         group = await self._find_one(tenant, fingerprint)
         if not group:
             raise ErrorUnknown

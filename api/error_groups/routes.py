@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.error_groups.error_groups import ErrorGroups
 from api.error_groups.schemas import ErrorGroup as GroupDocument
 from api.error_groups.schemas import ErrorList, ErrorQuery
-from api.http.dependencies import Caller, provided
+from api.http.dependencies import By, Caller, provided
 from api.http.openapi import name_of, problems
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
@@ -53,21 +53,21 @@ async def list_errors(query: Annotated[ErrorQuery, Query()], caller: Caller, gro
 
 
 @router.post(f"{ONE}/resolve", summary="Resolve an error", **MARKED)
-async def resolve_error(fingerprint: str, caller: Caller, groups: Groups) -> Response:
+async def resolve_error(fingerprint: str, caller: Caller, by: By, groups: Groups) -> Response:
     """Takes the cause for mended: the next failure with this fingerprint opens the group again, and says since which version."""
-    return _reply(_show(await groups.mark(caller.tenant, fingerprint, ErrorMark.RESOLVED)))
+    return _reply(_show(await groups.mark(caller.tenant, fingerprint, ErrorMark.RESOLVED, by)))
 
 
 @router.post(f"{ONE}/ignore", summary="Ignore an error", **MARKED)
-async def ignore_error(fingerprint: str, caller: Caller, groups: Groups) -> Response:
+async def ignore_error(fingerprint: str, caller: Caller, by: By, groups: Groups) -> Response:
     """Keeps the group out of the way, whatever fails, until it is opened again."""
-    return _reply(_show(await groups.mark(caller.tenant, fingerprint, ErrorMark.IGNORED)))
+    return _reply(_show(await groups.mark(caller.tenant, fingerprint, ErrorMark.IGNORED, by)))
 
 
 @router.post(f"{ONE}/reopen", summary="Open an error again", **MARKED)
-async def reopen_error(fingerprint: str, caller: Caller, groups: Groups) -> Response:
+async def reopen_error(fingerprint: str, caller: Caller, by: By, groups: Groups) -> Response:
     """Forgets that it was resolved or ignored."""
-    return _reply(_show(await groups.mark(caller.tenant, fingerprint, None)))
+    return _reply(_show(await groups.mark(caller.tenant, fingerprint, None, by)))
 
 
 def _reply(shown: Any) -> Response:

@@ -13,7 +13,7 @@ from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job
 
 _OPTIONS = orjson.OPT_UTC_Z
-_RESULT, _COALESCED = b',"result":', b',"coalesced":true'
+_RESULT, _COALESCED, _LINKS = b',"result":', b',"coalesced":true', b',"links":'
 
 
 class Document(NamedTuple):
@@ -82,11 +82,10 @@ def render(job: Job, **more: Any) -> Document:
 
 def show_under(prefix: str, document: Document) -> Document:
     """Return the document with links that begin with this prefix. Its own are at its end, whatever its result holds."""
-    own = _links(document.id) + b"}"
-    if not prefix or not document.body.endswith(own):
+    at = document.body.rfind(_LINKS)
+    if not prefix or at < document.result_end:
         return document
-    body = document.body[: -len(own)] + _links(document.id, prefix) + b"}"
-    return document._replace(body=body)
+    return document._replace(body=b"%b%b%b}" % (document.body[:at], _LINKS, _links(document.id, prefix)))
 
 
 def without_result(document: Document) -> bytes:
@@ -159,4 +158,6 @@ def _fields(job: Job) -> dict[str, Any]:
 
 def _links(job_id: str, prefix: str = "") -> bytes:
     own = f"{prefix}/v1/jobs/{job_id}"
-    return b'{"self":"%b","result":"%b/result","cancel":"%b/cancel"}' % ((own.encode(),) * 3)
+    return b'{"self":"%b","result":"%b/result","events":"%b/events","cancel":"%b/cancel"}' % (
+        (own.encode(),) * 4
+    )

@@ -9,14 +9,18 @@ from tests.support.fake_record import FakeRecord
 class FakeLaneStore(FakeRecord):
     """A record in memory, as operators pause its lanes."""
 
-    async def pause_lane(self, lane: str, reason: str, by: str) -> LanePause:
+    async def pause_lane(
+        self, lane: str, reason: str, by: str, tenant: str | None = None, request_id: str | None = None
+    ) -> LanePause:
         """Since now, unless it is paused."""
         self.check()
         known = self.pauses.get(lane)
         self.pauses[lane] = LanePause(since=known.since if known else self.now, reason=reason, by=by)
         return self.pauses[lane]
 
-    async def resume_lane(self, lane: str) -> bool:
+    async def resume_lane(
+        self, lane: str, by: str | None = None, tenant: str | None = None, request_id: str | None = None
+    ) -> bool:
         """If it is paused."""
         self.check()
         return self.pauses.pop(lane, None) is not None

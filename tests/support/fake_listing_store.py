@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from sluice.core.access import NOTHING, Note
+from sluice.core.access import NOTHING, OPERATOR, Actor, Note
 from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job, JobState, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from tests.support.fake_control_store import FakeControlStore
@@ -50,7 +50,9 @@ class FakeListingStore:
         ]
         return self.errors or sorted(found, key=lambda group: (group.failures, group.newest), reverse=True)
 
-    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+    async def mark_error(
+        self, tenant: str, fingerprint: str, mark: ErrorMark | None, by: Actor = OPERATOR
+    ) -> None:
         """Its clock may stand still: jobs that fail later are those that have not failed by now."""
         self._record.check()
         self.marks.pop((tenant, fingerprint), None)

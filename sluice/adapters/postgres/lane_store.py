@@ -9,12 +9,16 @@ from sluice.core.queue_stats import LanePause
 class PostgresLaneStore(Store):
     """Implements sluice.core.ports.LaneStore, where its methods are described."""
 
-    async def pause_lane(self, lane: str, reason: str, by: str) -> LanePause:
-        rows = await self.ask("pause_lane", lane, reason, by)
+    async def pause_lane(
+        self, lane: str, reason: str, by: str, tenant: str | None = None, request_id: str | None = None
+    ) -> LanePause:
+        rows = await self.ask("pause_lane", lane, reason, by, tenant, request_id)
         return LanePause(**dict(rows[0]))
 
-    async def resume_lane(self, lane: str) -> bool:
-        return bool(await self.ask("resume_lane", lane))
+    async def resume_lane(
+        self, lane: str, by: str | None = None, tenant: str | None = None, request_id: str | None = None
+    ) -> bool:
+        return bool(await self.ask("resume_lane", lane, by, tenant, request_id))
 
     async def list_pauses(self) -> dict[str, LanePause]:
         rows = [dict(row) for row in await self.ask("list_pauses")]

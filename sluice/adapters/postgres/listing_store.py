@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, Turns, messages_of
-from sluice.core.access import NOTHING, Note
+from sluice.core.access import NOTHING, OPERATOR, Actor, Note
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from sluice.core.runtime.settings import Settings
@@ -37,11 +37,13 @@ class PostgresListingStore(Store):
         rows = await self.ask("list_errors", tenant, lowest_id, limit)
         return [ErrorGroup._make(row) for row in rows]
 
-    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+    async def mark_error(
+        self, tenant: str, fingerprint: str, mark: ErrorMark | None, by: Actor = OPERATOR
+    ) -> None:
         if mark:
-            await self.ask("mark_error", tenant, fingerprint, mark)
+            await self.ask("mark_error", tenant, fingerprint, mark, *by)
         else:
-            await self.ask("unmark_error", tenant, fingerprint)
+            await self.ask("unmark_error", tenant, fingerprint, *by)
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:
         return await self.ask_jobs("cancel_jobs", tenant, ids, *note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sluice.core.access import NOTHING, Note
+from sluice.core.access import NOTHING, OPERATOR, Actor, Note
 from sluice.core.job import Job, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 
@@ -24,7 +24,9 @@ class ListingStore(Protocol):
     async def list_errors(self, tenant: str, lowest_id: str, limit: int) -> list[ErrorGroup]:
         """Group the newest failures, at most `limit` and none below this id, the largest group first."""
 
-    async def mark_error(self, tenant: str, fingerprint: str, mark: ErrorMark | None) -> None:
+    async def mark_error(
+        self, tenant: str, fingerprint: str, mark: ErrorMark | None, by: Actor = OPERATOR
+    ) -> None:
         """Mark all failures with this fingerprint until now, or take their mark away."""
 
     async def cancel_jobs(self, tenant: str, ids: Sequence[str], note: Note = NOTHING) -> list[Job]:

@@ -10,10 +10,12 @@ import orjson
 import pytest
 
 from sluice.adapters.postgres.access_store import PostgresAccessStore
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.access import Actor, Note
 from sluice.core.lifecycle import Failure, failed
+from sluice.core.listing import ErrorMark
 from sluice.core.schedule import DueSchedule
 from tests.integration.record.record_fixture import Record
 from tests.support.make_jobs import new_job, new_schedule
@@ -94,6 +96,28 @@ async def test_a_change_of_many_jobs_is_written_down_with_how_many(
     assert await audit(record) == [
         (BY.key_id, "jobs.cancel", "jobs", about | {"changed": 2}),
         (BY.key_id, "jobs.retry", "jobs", about | {"changed": 1}),
+    ]
+
+
+async def test_marks_of_errors_are_written_down(record: Record, listing: PostgresListingStore) -> None:
+    for mark in (ErrorMark.RESOLVED, ErrorMark.IGNORED, None, None):
+        await listing.mark_error("acme", "27f308596b3444eb", mark, BY)
+    assert await audit(record) == [
+        (BY.key_id, f"error.{verb}", "error/27f308596b3444eb", REQUEST)
+        for verb in ("resolve", "ignore", "reopen")
+    ]
+
+
+async def test_pauses_of_lanes_are_written_down_for_the_tenant_of_the_key(record: Record) -> None:
+    lanes = PostgresLaneStore(record.database, 5)
+    for reason in ("the disk is full", "it is being replaced"):
+        await lanes.pause_lane("heavy", reason, "mnopqrstuvwx", "acme", BY.request_id)
+    for _ in range(2):
+        await lanes.resume_lane("heavy", BY.key_id, "acme", BY.request_id)
+    assert await audit(record) == [
+        (BY.key_id, "lane.pause", "lane/heavy", REQUEST | {"reason": "the disk is full"}),
+        (BY.key_id, "lane.pause", "lane/heavy", REQUEST | {"reason": "it is being replaced"}),
+        (BY.key_id, "lane.resume", "lane/heavy", REQUEST),
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from sluice.core.document import Document, hide_result, mark_coalesced, render, unpack
+from sluice.core.document import Document, hide_result, mark_coalesced, render, show_under, unpack
 from sluice.core.errors import Malformed
 from sluice.core.job import TAG_SEPARATOR, Job, JobState, NewJob, as_accepted
 
@@ -28,6 +28,7 @@ def test_a_new_job_shows_every_field_and_no_result() -> None:
     assert shown["links"] == {
         "self": f"/v1/jobs/{ID}",
         "result": f"/v1/jobs/{ID}/result",
+        "events": f"/v1/jobs/{ID}/events",
         "cancel": f"/v1/jobs/{ID}/cancel",
     }
 
@@ -48,6 +49,16 @@ def test_a_hidden_result_is_null_and_nothing_else_changes() -> None:
     assert orjson.loads(hidden.body) == orjson.loads(shown.body) | {"result": None}
     assert hidden.result == b""
     assert hide_result(hidden) == hidden
+
+
+def test_links_of_a_document_that_an_older_release_has_rendered_get_the_prefix_too() -> None:
+    new = render(job(state=JobState.SUCCEEDED, result=b'{"links":{"self":"/v1/jobs/mine"}}'))
+    events = b'"events":"/v1/jobs/%b/events",' % ID.encode()
+    old = new._replace(body=new.body.replace(events, b""))
+    assert old.body != new.body
+    shown = orjson.loads(show_under("/jobs", old).body)
+    assert shown["links"]["self"] == f"/jobs/v1/jobs/{ID}"
+    assert shown["result"] == {"links": {"self": "/v1/jobs/mine"}}
 
 
 def test_the_error_is_shown_of_failed_jobs_only() -> None:
