@@ -45,6 +45,7 @@ from api.listing import routes as listing
 from api.polls import routes as polls
 from api.scaling import Scaling
 from api.schedules import routes as schedules
+from api.slo import routes as slo
 from api.state import ApiState
 from api.webhooks import routes as webhooks
 from sluice.adapters.connections import Connections, open_connections
@@ -94,7 +95,7 @@ async def open_api(
     check_lanes(registry, settings.lanes)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(open_connections(settings, "api", Owner(), telemetry))
-        state = build_state(settings, registry, connections, telemetry)
+        state = build_state(settings, registry, connections, telemetry, metrics.http)
         stack.push_async_callback(_drain, state)
         await connections.broker.start()
         listeners = _listen(state, connections)
@@ -146,6 +147,7 @@ def create_app(state: ApiState) -> FastAPI:
         lane_routes,
         access,
         webhooks,
+        slo,
         kinds,
     ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
@@ -177,6 +179,7 @@ def _listen(state: ApiState, connections: Connections) -> TaskSet[None]:
         state.feed.wake(wakes)
 
     tasks.keep(partial(subscriptions.listen, wake), "wake-ups")
+    tasks.keep(state.slo.follow, "slo")
     tasks.keep(state.feed.follow, "events")
     tasks.keep(partial(state.feed.follow_lines, connections.live_logs.listen), "lines")
     tasks.keep(partial(subscriptions.listen_gone, state.lookup.memory.forget), "gone")

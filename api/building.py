@@ -45,6 +45,7 @@ from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.slo import CountedRequests, Slo
 from sluice.handler import AnyHandler
 
 MIB = 1024 * 1024
@@ -81,9 +82,13 @@ class _Shared:
 
 
 def build_state(
-    settings: Settings, registry: Registry[AnyHandler], connections: Connections, telemetry: Telemetry
+    settings: Settings,
+    registry: Registry[AnyHandler],
+    connections: Connections,
+    telemetry: Telemetry,
+    requests: CountedRequests,
 ) -> ApiState:
-    """Make every flow over these connections."""
+    """Make every flow over these connections; `requests` is where requests are counted."""
     lanes, pepper = settings.all_lanes, settings.key_pepper.get_secret_value()
     shared = _Shared(settings, registry, connections, telemetry)
     lookup, counts, cache, clock = shared.lookup, shared.counts, connections.cache, connections.clock
@@ -98,6 +103,7 @@ def build_state(
         rates=_build_rates(settings, connections.rates, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
+        slo=Slo(requests),
         webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper),
         submission=submission,
         lookup=lookup,

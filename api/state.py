@@ -33,6 +33,7 @@ from api.webhooks.webhooks import Webhooks
 from sluice.core.count_lanes import CountLanes
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
+from sluice.core.slo import Slo
 from sluice.handler import AnyHandler
 
 
@@ -68,4 +69,5 @@ class ApiState:
     key_admin: KeyAdmin
     audit: Audit
     webhooks: Webhooks
+    slo: Slo
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)

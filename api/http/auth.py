@@ -67,6 +67,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/webhooks/{webhook_id}/rotate"): "admin",
     ("GET", "/v1/webhooks/{webhook_id}/tries"): "admin",
     ("POST", "/v1/webhooks/{webhook_id}/redeliver"): "admin",
+    ("GET", "/v1/slo"): "read",
     ("GET", "/v1/kinds"): "read",
     ("GET", "/v1/kinds/{kind}"): "read",
 }

@@ -8,6 +8,7 @@ from typing import Protocol
 from api.http.asgi import AsgiApp, Scope
 from api.http.edge import REQUEST_ID, TRACEPARENT, WAITED_S, EdgeMiddleware, RequestStats
 from sluice.core.runtime.tracing import Span, Tracing
+from sluice.core.slo import CACHED
 
 TRACE = "sluice.trace"
 """Key of the scope: the context of the request's span, its parent, and when it began."""
@@ -37,7 +38,8 @@ class TracedEdge(EdgeMiddleware):
         return request_id
 
     def _record(self, scope: Scope, inner: Scope, status: int, seconds: float) -> tuple[str, str, int]:
-        counted = method, route, status = super()._record(scope, inner, status, seconds)
+        method, route, status = super()._record(scope, inner, status, seconds)
+        counted = method, route, status = method, route.removesuffix(CACHED), status
         if TRACE in scope:
             self._export(scope, method, route, status, int(seconds * 1e9))
             counted_s = max(0.0, seconds - inner.get(WAITED_S, 0.0))

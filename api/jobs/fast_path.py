@@ -25,9 +25,11 @@ from api.jobs.submit_response import answer_submit
 from api.keys.keyring import Identity, Keyring
 from sluice.core.access import PAYLOADS
 from sluice.core.document import show_under
+from sluice.core.slo import CACHED
 from sluice.errors import SluiceError
 
 SUBMIT, LOOK_UP = "/v1/jobs", "/v1/jobs/{job_id}"
+CACHED_LOOK_UP = LOOK_UP + CACHED
 SUBMIT_PATH, JOB_PREFIX = b"/v1/jobs", b"/v1/jobs/"
 JOB_PATH_LENGTH = len(JOB_PREFIX) + 36
 MOST_BODY = 64 * 1024
@@ -79,7 +81,6 @@ class FastPath:
             elif len(path) == JOB_PATH_LENGTH and path.startswith(JOB_PREFIX) and scope["method"] == "GET":
                 reply = await self._look_up(scope)
                 if reply is not None:
-                    scope[ROUTE] = LOOK_UP
                     await send_reply(reply, send)
                     return
         await self._app(scope, receive, send)
@@ -96,24 +97,24 @@ class FastPath:
         validators = plain.get(b"if-none-match")
         entry = self._memory.get(job_id)
         if entry is None or entry.document.tenant != caller.tenant or PREFIX in scope:
-            reply = await self._look_further(caller.tenant, job_id, validators, prefix_of(scope))
-            if reply is None:
-                scope[PAID] = True
-            return reply
+            return await self._look_further(scope, caller.tenant, job_id, validators)
+        scope[ROUTE] = CACHED_LOOK_UP
         if validators is not None and matches(validators, entry.document):
             return entry.not_modified
         return entry.found
 
     async def _look_further(
-        self, tenant: str, job_id: str, validators: bytes | None, prefix: str
+        self, scope: Scope, tenant: str, job_id: str, validators: bytes | None
     ) -> Reply | None:
         try:
             document = await self._lookup.find(tenant, job_id)
         except SluiceError:
+            scope[PAID] = True
             return None
+        scope[ROUTE] = CACHED_LOOK_UP if document.finished else LOOK_UP
         if validators is not None and matches(validators, document):
             return not_modified(document, self._retry_after)
-        return found(show_under(prefix, self._forecast.fill_in(document)), self._retry_after)
+        return found(show_under(prefix_of(scope), self._forecast.fill_in(document)), self._retry_after)
 
     def _may_submit(self, scope: Scope) -> tuple[Identity, int] | None:
         """Return whose key it is and the size of the body if this is a plain submit with a verified key."""

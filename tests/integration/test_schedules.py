@@ -22,6 +22,7 @@ from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
+from sluice.adapters.request_stats import RequestStats
 from sluice.cli import main
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry
@@ -100,7 +101,9 @@ async def api(shared_servers: Servers) -> AsyncIterator[ScheduleApi]:
     record = Record(shared_servers, sql)
     await record.begin()
     async with open_connections(record.settings, "api", Owner(), Telemetry()) as connections:
-        state = build_state(record.settings, Registry([add, add_once, report]), connections, Telemetry())
+        state = build_state(
+            record.settings, Registry([add, add_once, report]), connections, Telemetry(), RequestStats()
+        )
         headers = {
             "authorization": f"Bearer {await make_a_key(shared_servers, 'acme', ['admin', 'read', 'payloads'])}"
         }

@@ -53,8 +53,8 @@ def record() -> Record:
 async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
     """The whole stack, once with the fast path and once without."""
     cache, live_logs = FakeCache(), FakeLiveLogs()
-    state = build_state(record, settings(express=request.param == "fast path"), clock, cache, live_logs)
-    metrics = Metrics()
+    metrics, chosen = Metrics(), settings(express=request.param == "fast path")
+    state = build_state(record, chosen, clock, cache, live_logs, metrics.http)
     transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read", "payloads")
     headers = {"authorization": f"Bearer {key}"}

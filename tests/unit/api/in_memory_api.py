@@ -43,6 +43,7 @@ from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.metrics import Metrics
+from sluice.adapters.request_stats import RequestStats
 from sluice.core.count_lanes import CountLanes
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
@@ -52,6 +53,7 @@ from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.slo import Slo
 from sluice.handler import handler
 from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
@@ -195,6 +197,7 @@ def build_state(
     clock: Clock,
     cache: FakeCache | None = None,
     live_logs: FakeLiveLogs | None = None,
+    requests: RequestStats | None = None,
 ) -> ApiState:
     """Make the parts of an api over a record in memory."""
     registry = Registry([add, add_once])
@@ -223,6 +226,7 @@ def build_state(
         bulk_acts=BulkActs(record.bulk, waiting),
         feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
         advisor=advisor,
+        slo=Slo(requests or RequestStats()),
         **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **_about_lanes(record, clock, cache, lookup),

@@ -15,6 +15,7 @@ from api.http.edge import REQUEST_ID, ROUTE, TRACEPARENT, EdgeMiddleware
 from api.jobs.fast_path import MOST_BODY, FastPath
 from api.state import ApiState
 from sluice.core.job import JobState
+from sluice.core.slo import CACHED
 from tests.unit.api.http.test_edge import RequestStats
 from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
@@ -160,7 +161,7 @@ async def test_a_plain_look_up_is_answered_from_the_scope_alone(stacks: TwoStack
         scope = get(f"/v1/jobs/{job_id}", stacks.auth())
         seen = await ask(stacks.fast, scope, receive=never)
         assert (seen.status, seen.json["result"], stacks.inside.passed_on) == (200, {"total": 3}, [])
-        assert scope[ROUTE] == "/v1/jobs/{job_id}"
+        assert scope[ROUTE] == "/v1/jobs/{job_id}" + CACHED
 
 
 async def test_a_plain_submit_is_answered(stacks: TwoStacks) -> None:
