@@ -11,9 +11,11 @@ import pytest
 
 from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
+from sluice.core.job import JobState
 from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
 SUM = {"kind": "demo.sum", "input": {"values": [1, 2]}}
+UNKNOWN = "01900000-0000-7000-8000-000000000000"
 LIMITED = ("ratelimit-policy", "ratelimit")
 
 
@@ -103,11 +105,14 @@ async def test_finished_and_unchanged_jobs_count_as_polls_too(limited: Limited) 
     check_refused(await client.get(made["links"]["self"]), "polls")
 
 
-async def test_a_poll_that_the_fast_path_passes_on_counts_once(limited: Limited) -> None:
-    client = await limited.client()
-    for _ in range(5):
-        assert (await client.get("/v1/jobs/01900000-0000-7000-8000-000000000000")).status_code in (404, 410)
-    check_refused(await client.get("/v1/jobs/01900000-0000-7000-8000-000000000000"), "polls")
+@pytest.mark.parametrize("express", [True, False])
+async def test_a_poll_that_the_fast_path_passes_on_counts_once(
+    record: Record, clock: Clock, express: bool
+) -> None:
+    client = await Limited(record, clock, express=express, poll_rate="200/60").client()
+    statuses = [(await client.get(f"/v1/jobs/{UNKNOWN}")).status_code for _ in range(220)]
+    assert statuses.index(429) == 200
+    assert set(statuses[:200]) <= {404, 410}
 
 
 async def test_a_poll_of_many_counts_one_for_a_hundred(limited: Limited) -> None:
@@ -155,8 +160,8 @@ async def test_other_routes_that_submit_count(limited: Limited) -> None:
     assert ran.headers["ratelimit"] == '"key";r=3;t=24'
     retried = await client.post(f"/v1/jobs/{answer.json()['id']}/retry")
     assert (retried.status_code, retried.headers["ratelimit"]) == (409, '"key";r=2;t=36')
-    dry = await client.post("/v1/jobs/retry", json={"dry_run": True})
-    assert dry.headers["ratelimit"] == '"key";r=1;t=48'
+    dry = await client.post("/v1/jobs/retry", json={"filter": {"kind": "demo.sum"}, "dry_run": True})
+    assert (dry.status_code, dry.headers["ratelimit"]) == (202, '"key";r=1;t=48')
 
 
 async def test_every_503_shows_the_limit(limited: Limited) -> None:
@@ -165,7 +170,7 @@ async def test_every_503_shows_the_limit(limited: Limited) -> None:
     limited.record.away = True
     answer = await client.post("/v1/jobs", json=SUM)
     assert (answer.status_code, answer.headers["ratelimit"]) == (503, '"key";r=4;t=12')
-    polled = await client.get("/v1/jobs/01900000-0000-7000-8000-000000000000")
+    polled = await client.get(f"/v1/jobs/{UNKNOWN}")
     assert (polled.status_code, polled.headers["ratelimit"]) == (503, '"polls";r=4;t=12')
     listed = await client.get("/v1/lanes")
     assert listed.status_code in (200, 503)
@@ -200,3 +205,14 @@ async def test_an_address_that_sends_no_valid_key_is_refused_with_its_wait(
     assert (refused.status_code, refused.json()["type"]) == (429, "too-many-failures")
     assert refused.headers["retry-after"] == "3"
     assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
+
+
+async def test_a_retry_by_a_filter_costs_each_new_job(limited: Limited) -> None:
+    client = await limited.client()
+    for job_id in [(await client.post("/v1/jobs", json=SUM)).json()["id"] for _ in range(3)]:
+        limited.record.finish(job_id, JobState.FAILED)
+    wanted = {"filter": {"kind": "demo.sum"}, "dry_run": False}
+    answer = await client.post("/v1/jobs/retry", json=wanted)
+    assert (answer.status_code, answer.json()["changed"]) == (202, 3)
+    assert (await client.post("/v1/jobs", json=SUM)).status_code == 202  # one was left as it began
+    check_refused(await client.post("/v1/jobs", json=SUM), "key", "36")

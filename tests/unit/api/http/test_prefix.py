@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from api.app import wrap_middleware
-from api.http.prefix import behind_proxies
+from api.http.prefix import behind_proxies, peer_of
 from sluice.adapters.metrics import Metrics
 from sluice.core.job import JobState
 from tests.support.fakes import FakeCache
@@ -181,3 +181,39 @@ async def test_a_key_means_the_same_request_whoever_removes_the_prefix() -> None
         ]
     assert [each.status_code for each in both] == [202, 202]
     assert both[0].json()["id"] == both[1].json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("client", "sent", "peer"),
+    [
+        (STRANGER, ["198.51.100.7"], STRANGER),
+        (PROXY, [], PROXY),
+        (PROXY, ["198.51.100.7"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9, 198.51.100.7, 10.9.9.9"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9", "198.51.100.7"], "198.51.100.7"),
+        (PROXY, ["203.0.113.9, unknown"], PROXY),
+        (PROXY, ["203.0.113.9, unknown, 10.9.9.9"], "10.9.9.9"),
+        (PROXY, ["10.9.9.8, 10.9.9.9"], "10.9.9.8"),
+        (PROXY, [" , "], PROXY),
+        (PROXY, ["2001:db9::1"], "2001:db9::1"),
+        (PROXY, [", ".join(["10.9.9.8"] * 5_000)], "10.9.9.8"),
+    ],
+)
+async def test_only_what_trusted_proxies_say_makes_an_address(
+    client: str, sent: list[str], peer: str
+) -> None:
+    found: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(peer_of(scope))
+
+    headers = [(b"x-forwarded-for", each.encode()) for each in sent]
+    scope = {"type": "http", "path": "/v1/jobs", "headers": headers, "client": (client, 1)}
+    await behind_proxies(app, "", TRUSTED)(scope, _unused, _unused)
+    assert found == [peer]
+    assert peer_of({"headers": headers}) == ""
+
+
+async def _unused(*_: Any) -> Any:
+    raise AssertionError

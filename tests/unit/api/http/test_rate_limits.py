@@ -118,6 +118,8 @@ async def test_more_than_the_quota_is_taken_once_it_is_whole_and_owed(
     with pytest.raises(RateLimited) as refused:
         await limit.spend("a")
     assert 80 <= refused.value.retry_after_s <= 81
+    clock.now += 82
+    assert await spend_all(limit) == 20  # the debt was paid once
 
 
 async def test_what_is_owed_is_paid_with_the_next_lease(ledger: FakeRateLedger, clock: Clock) -> None:
