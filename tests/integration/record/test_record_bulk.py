@@ -279,7 +279,7 @@ async def test_who_did_what_is_written_down_with_it(record: Record, bulk: Postgr
         "select action, tenant, (detail->>'changed')::int as changed from audit order by id"
     )
     assert [tuple(row) for row in rows] == [
-        ("bulk.begin", "acme", None), ("bulk.go", "acme", None), ("bulk.finish", "acme", 2), ("bulk.begin", "acme", None),
+        ("bulk.start", "acme", None), ("bulk.go", "acme", None), ("bulk.finish", "acme", 2), ("bulk.start", "acme", None),
         ("bulk.abort", "acme", 0),
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ with made as (
     returning *
 ), noted as (
     insert into audit (key_id, tenant, action, object, detail)
-    select key_id, tenant, 'bulk.begin', 'bulk/' || id,
+    select key_id, tenant, 'bulk.start', 'bulk/' || id,
            jsonb_strip_nulls(jsonb_build_object('act', act, 'filter', filter, 'state', state, 'request_id', request_id))
     from made
 )
