@@ -34,6 +34,7 @@ from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from sluice.adapters.connections import Connections
 from sluice.core.count_lanes import CountLanes
+from sluice.core.fair_share import FairShare
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
@@ -68,7 +69,7 @@ class _Shared:
         self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
         self.advisor = RetryAfterAdvisor(connections.clock)
         self.submission = _build_submission(
-            settings, registry, connections, self.reuse, self.publisher, telemetry
+            settings, registry, connections, self.reuse, self.publisher, telemetry, self.counts
         )
         connections.identity.follow(self.memory.clear)
         connections.identity.follow(self.reuse.clear)
@@ -124,13 +125,14 @@ def _build_polls(connections: Connections, shared: _Shared, telemetry: Telemetry
     return MultiPoll(changes, shared.waiting, shared.advisor)
 
 
-def _build_submission(
+def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
     settings: Settings,
     registry: Registry[AnyHandler],
     connections: Connections,
     reuse: ResultReuse,
     publisher: OutboxPublisher,
     telemetry: Telemetry,
+    counts: CountLanes,
 ) -> Submission:
     return Submission(
         registry,
@@ -142,4 +144,5 @@ def _build_submission(
         telemetry,
         settings.admit_queue,
         connections.clock,
+        FairShare(counts, settings.all_lanes).place,
     )

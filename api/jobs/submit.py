@@ -51,8 +51,13 @@ class SubmitResult(NamedTuple):
     ttl_s: int = 0
 
 
+def as_asked(job: NewJob) -> NewJob:
+    """Leave a new job in the queue that its client chose."""
+    return job
+
+
 class Submission:
-    """Takes jobs into the record. `now` returns the time by the record's clock, `keep_s` is the setting."""
+    """Takes jobs into the record. `now` returns the time by the record's clock, `keep_s` is the setting, `place` chooses the queue."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -65,10 +70,11 @@ class Submission:
         telemetry: Telemetry,
         waiting: int = 5_000,
         now: Callable[[], float] = time,
+        place: Callable[[NewJob], NewJob] = as_asked,
     ) -> None:
         self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
-        self._telemetry, self._now = telemetry, now
+        self._telemetry, self._now, self._place = telemetry, now, place
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
             "accept",
             trace_batches(telemetry.tracing, "accept", self._insert_batch, lambda job: job.traceparent),
@@ -129,8 +135,9 @@ class Submission:
 
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
         """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
-        at = await self._accept_whole(list(jobs))
-        return [SubmitResult(render(as_accepted(job, at))) for job in jobs]
+        placed = [self._place(job) for job in jobs]
+        at = await self._accept_whole(placed)
+        return [SubmitResult(render(as_accepted(job, at))) for job in placed]
 
     def find_by_body(self, tenant: str, digest: bytes) -> SubmitResult | None:
         """Answer a body that was answered with a result before, while process memory has that result."""
@@ -209,6 +216,7 @@ class Submission:
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
+        job = self._place(job)
         for _ in range(INSERT_TRIES):
             at = await self._inserts.put(job)
             if at is not None:

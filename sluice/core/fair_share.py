@@ -1,0 +1,85 @@
+"""Keep a tenant with much work from making others wait: what is over its share of a lane goes to the queue `overflow`.
+
+How much waits for whom is what a keeper has counted, and what this process has taken since; nothing is counted here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from sluice.core.count_lanes import CountLanes
+from sluice.core.job import NewJob
+from sluice.core.lanes import OVERFLOW, Lane
+from sluice.core.queue_stats import LaneStatistics
+
+RECENT_S = 3.0
+"""Seconds for which jobs taken here are added to what was counted, once or twice that: so old is a count when it is read."""
+MOST_NOTED = 1_000
+"""Tenants of which such jobs are noted; with more, one whose jobs were not noted is known once it is counted."""
+SHARED_S = 3_600.0
+"""Seconds for which a lane counts as shared by tenants, after two of them have used it."""
+
+
+class FairShare:
+    """Decides in which queue a new job is to wait, from the statistics that the process follows anyway."""
+
+    def __init__(
+        self, counts: CountLanes, lanes: Mapping[str, Lane], clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._counts, self._clock = counts, clock
+        self._lanes = {name: _LaneShare(lane.slots) for name, lane in lanes.items()}
+
+    def place(self, job: NewJob) -> NewJob:
+        """Note a job that is about to be accepted, and return it as it is to be queued."""
+        lane = self._lanes[job.lane]
+        lane.follow(self._counts.newest().get(job.lane), self._clock())
+        return job._replace(priority=OVERFLOW) if lane.take(job.tenant, self._clock()) else job
+
+
+class _LaneShare:
+    """What waits in one lane, by tenant: `_waiting` is what was counted and what was noted together."""
+
+    def __init__(self, slots: int) -> None:
+        self._own_slots = self._slots = slots
+        self._counted: LaneStatistics | None = None
+        self._older: Counter[str] = Counter()
+        self._newer: Counter[str] = Counter()
+        self._turned_at = 0.0
+        self._waiting: Counter[str] = Counter()
+        self._total = 0
+        self._latest = ""
+        self._shared_until = 0.0
+
+    def follow(self, counted: LaneStatistics | None, now: float) -> None:
+        """Use what was counted last, and forget what was noted so long ago that it is part of it."""
+        turn = now >= self._turned_at + RECENT_S
+        if turn:
+            self._older = self._newer if now < self._turned_at + 2 * RECENT_S else Counter()
+            self._newer, self._turned_at = Counter(), now
+        if turn or counted is not self._counted:
+            self._counted = counted
+            self._slots = (counted.slots if counted else 0) or self._own_slots
+            self._waiting = Counter(counted.tenants if counted else {}) + self._older + self._newer
+            self._total = self._waiting.total()
+            if len(self._waiting) > 1:
+                self._shared_until = now + SHARED_S
+
+    def take(self, tenant: str, now: float) -> bool:
+        """Note a job of a tenant; true if it has more waiting than its share.
+
+        That is what fills all slots once, or the mean if one more tenant came: so a newcomer finds no more than that before it.
+        A tenant that has the lane to itself is never over its share, or its priorities would mean nothing.
+        """
+        if tenant != self._latest:
+            if self._latest:
+                self._shared_until = now + SHARED_S
+            self._latest = tenant
+        waits = self._waiting[tenant] + 1
+        if tenant in self._newer or len(self._newer) < MOST_NOTED:
+            self._newer[tenant] += 1
+            self._waiting[tenant] = waits
+            self._total += 1
+        mean = self._total / (len(self._waiting) + 1)
+        return now < self._shared_until and waits > max(self._slots, mean)

@@ -1,0 +1,127 @@
+"""In which queue a new job waits, so that tenants with much work let others go first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sluice.core.count_lanes import KNOWN_S, CountLanes
+from sluice.core.fair_share import MOST_NOTED, RECENT_S, SHARED_S, FairShare
+from sluice.core.lanes import Lane
+from sluice.core.queue_stats import LaneStatistics, write_statistics
+from tests.support.fake_keeper_store import FakeKeeperStore
+from tests.support.fakes import FakeCache
+from tests.support.make_jobs import new_job
+from tests.unit.api.in_memory_api import Clock
+from tests.unit.core.test_estimates import lane
+
+SLOTS = 8
+
+
+class Scene:
+    """A lane with eight slots of its own, `default`, and another, over a board and a clock of the test's own."""
+
+    def __init__(self) -> None:
+        self.clock, self.board = Clock(), FakeCache()
+        self.counts = CountLanes(FakeKeeperStore(), self.board, ["default"], self.clock)
+        lanes = {name: Lane(name, SLOTS, 16) for name in ("default", "heavy")}
+        self.share = FairShare(self.counts, lanes, self.clock)
+
+    async def count(self, slots: int = SLOTS, **tenants: int) -> None:
+        """Have a keeper count so many waiting jobs, and the api read it."""
+        found: LaneStatistics = lane(slots=slots, tenants=tenants, queued=sum(tenants.values()))
+        await self.board.post_statistics(write_statistics({"default": found}), 60)
+        assert await self.counts.read_board()
+
+    def place(self, tenant: str, jobs: int = 1, name: str = "default", **asked: str) -> Counter[str]:
+        """Place so many jobs; return how many went to each queue."""
+        return Counter(
+            self.share.place(new_job(tenant=tenant, lane=name, **asked)).priority for _ in range(jobs)
+        )
+
+
+def test_a_tenant_fills_the_slots_once_and_what_is_beyond_lets_others_go_first() -> None:
+    scene = Scene()
+    assert scene.place("small") == {"normal": 1}
+    assert scene.place("large", 100) == {"normal": SLOTS, "overflow": 100 - SLOTS}
+    assert scene.place("small", 20) == {"normal": 20}
+    assert scene.place("large", priority="high") == {"overflow": 1}
+
+
+def test_who_has_a_lane_alone_keeps_its_priorities() -> None:
+    scene = Scene()
+    assert scene.place("large", 100) == {"normal": 100}
+    assert scene.place("small", name="heavy") == {"normal": 1}
+    assert scene.place("large", 10) == {"normal": 10}
+    scene.place("small")
+    assert scene.place("large") == {"overflow": 1}
+    scene.clock.now += SHARED_S - 1
+    assert scene.place("large", 100)["overflow"]
+    scene.clock.now += 1
+    assert scene.place("large", 100) == {"normal": 100}
+
+
+async def test_what_a_keeper_has_counted_is_known_without_a_submit_here() -> None:
+    scene = Scene()
+    await scene.count(large=1_000, small=40)
+    assert scene.place("large") == {"overflow": 1}
+    assert scene.place("small", 20) == {"normal": 20}
+    assert scene.place("new", 20) == {"normal": 20}
+    await scene.count(large=2, small=1)
+    scene.clock.now += 2 * RECENT_S
+    assert scene.place("large", 6) == {"normal": 6}
+
+
+async def test_equal_tenants_are_treated_alike_however_many_there_are() -> None:
+    scene = Scene()
+    await scene.count(large=1_000_000, **{f"t{number}": 500 for number in range(100)})
+    assert {tuple(scene.place(f"t{number}")) for number in range(100)} == {("normal",)}
+    assert scene.place("large") == {"overflow": 1}
+
+
+async def test_slots_of_all_consumers_count() -> None:
+    scene = Scene()
+    await scene.count(slots=50, small=1)
+    scene.place("small")
+    assert scene.place("large", 60) == {"normal": 50, "overflow": 10}
+    scene = Scene()
+    await scene.count(slots=0, small=1)
+    scene.place("small")
+    assert scene.place("large", 60) == {"normal": SLOTS, "overflow": 60 - SLOTS}
+
+
+async def test_what_was_taken_is_added_to_a_count_that_is_older() -> None:
+    scene = Scene()
+    scene.place("small")
+    scene.place("large", 100)
+    await scene.count(small=1)
+    assert scene.place("large") == {"overflow": 1}
+    scene.clock.now += RECENT_S
+    assert scene.place("large") == {"overflow": 1}
+    scene.clock.now += RECENT_S
+    assert scene.place("large") == {"normal": 1}, (
+        "that is long enough: it is not in the count, so it has begun"
+    )
+
+
+def test_what_was_taken_is_forgotten_after_a_pause() -> None:
+    scene = Scene()
+    scene.place("small")
+    scene.place("large", 100)
+    scene.clock.now += 2 * RECENT_S
+    assert scene.place("large") == {"normal": 1}
+
+
+async def test_a_count_that_is_out_of_date_is_not_used() -> None:
+    scene = Scene()
+    await scene.count(large=1_000, small=1)
+    assert scene.place("large") == {"overflow": 1}
+    scene.clock.now += KNOWN_S
+    assert scene.place("large") == {"normal": 1}
+
+
+def test_no_more_tenants_are_noted_than_a_bounded_number() -> None:
+    scene = Scene()
+    for number in range(MOST_NOTED + 100):
+        scene.place(f"t{number}")
+    assert scene.place("late", 100) == {"normal": 100}
+    assert scene.place("t0", 100) == {"normal": SLOTS - 1, "overflow": 101 - SLOTS}
