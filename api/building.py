@@ -144,5 +144,5 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
         telemetry,
         settings.admit_queue,
         connections.clock,
-        FairShare(counts, settings.all_lanes).place,
+        FairShare(counts, settings.all_lanes, settings.tenant_backlog).place,
     )

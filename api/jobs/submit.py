@@ -115,7 +115,7 @@ class Submission:
     async def take(self, prepared: PreparedJob) -> SubmitResult:
         """Find or insert the job that does this work.
 
-        Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
+        Raises IdempotencyKeyReused, JobExpired, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:

@@ -1,4 +1,5 @@
-"""Keep a tenant with much work from making others wait: what is over its share of a lane goes to the queue `overflow`.
+"""Keep a tenant with much work from making others wait: what is over its share of a lane goes to the queue `overflow`,
+and what is over its cap is refused.
 
 How much waits for whom is what a keeper has counted, and what this process has taken since; nothing is counted here.
 """
@@ -7,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import ceil
 from time import monotonic
 
 from sluice.core.count_lanes import CountLanes
+from sluice.core.errors import BacklogFull
 from sluice.core.job import NewJob
 from sluice.core.lanes import OVERFLOW, Lane
 from sluice.core.queue_stats import LaneStatistics
@@ -22,27 +25,47 @@ SHARED_S = 3_600.0
 """Seconds for which a lane counts as shared by tenants, after two of them have used it."""
 
 
+LIFTED = 0.8
+"""The part of its cap to which a tenant's backlog has to fall until more is taken."""
+LATEST_S = 30
+"""The most seconds after which a refused client is told to try again."""
+
+
 class FairShare:
-    """Decides in which queue a new job is to wait, from the statistics that the process follows anyway."""
+    """Decides in which queue a new job is to wait, from the statistics that the process follows anyway.
+
+    `most` is how many jobs of one tenant may wait in a lane. Only those that were counted are, as what was taken since may have begun.
+    """
 
     def __init__(
-        self, counts: CountLanes, lanes: Mapping[str, Lane], clock: Callable[[], float] = monotonic
+        self,
+        counts: CountLanes,
+        lanes: Mapping[str, Lane],
+        most: int,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._counts, self._clock = counts, clock
-        self._lanes = {name: _LaneShare(lane.slots) for name, lane in lanes.items()}
+        self._lanes = {name: _LaneShare(lane.slots, most) for name, lane in lanes.items()}
 
     def place(self, job: NewJob) -> NewJob:
-        """Note a job that is about to be accepted, and return it as it is to be queued."""
+        """Note a job that is about to be accepted, and return it as it is to be queued. Raises BacklogFull."""
         lane = self._lanes[job.lane]
         lane.follow(self._counts.newest().get(job.lane), self._clock())
+        if job.tenant in lane.full:
+            raise BacklogFull(lane.full[job.tenant])
         return job._replace(priority=OVERFLOW) if lane.take(job.tenant, self._clock()) else job
 
 
 class _LaneShare:
-    """What waits in one lane, by tenant: `_waiting` is what was counted and what was noted together."""
+    """What waits in one lane, by tenant: `_waiting` is what was counted and what was noted together.
 
-    def __init__(self, slots: int) -> None:
+    `full` are the tenants of which no more is taken, each with the seconds after which it may be.
+    """
+
+    def __init__(self, slots: int, most: int) -> None:
         self._own_slots = self._slots = slots
+        self._most = most
+        self.full: dict[str, int] = {}
         self._counted: LaneStatistics | None = None
         self._older: Counter[str] = Counter()
         self._newer: Counter[str] = Counter()
@@ -59,6 +82,8 @@ class _LaneShare:
             self._older = self._newer if now < self._turned_at + 2 * RECENT_S else Counter()
             self._newer, self._turned_at = Counter(), now
         if turn or counted is not self._counted:
+            if counted is not self._counted:
+                self.full = self._find_full(counted) if counted else {}
             self._counted = counted
             self._slots = (counted.slots if counted else 0) or self._own_slots
             self._waiting = Counter(counted.tenants if counted else {}) + self._older + self._newer
@@ -83,3 +108,11 @@ class _LaneShare:
             self._total += 1
         mean = self._total / (len(self._waiting) + 1)
         return now < self._shared_until and waits > max(self._slots, mean)
+
+    def _find_full(self, counted: LaneStatistics) -> dict[str, int]:
+        lifted = LIFTED * self._most
+        return {
+            tenant: max(1, min(ceil((waits - lifted) / (counted.per_second or 1)), LATEST_S))
+            for tenant, waits in counted.tenants.items()
+            if waits >= self._most or (tenant in self.full and waits > lifted)
+        }

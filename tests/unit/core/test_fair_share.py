@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from sluice.core.count_lanes import KNOWN_S, CountLanes
-from sluice.core.fair_share import MOST_NOTED, RECENT_S, SHARED_S, FairShare
+from sluice.core.errors import BacklogFull
+from sluice.core.fair_share import LATEST_S, MOST_NOTED, RECENT_S, SHARED_S, FairShare
 from sluice.core.lanes import Lane
 from sluice.core.queue_stats import LaneStatistics, write_statistics
 from tests.support.fake_keeper_store import FakeKeeperStore
@@ -20,15 +21,17 @@ SLOTS = 8
 class Scene:
     """A lane with eight slots of its own, `default`, and another, over a board and a clock of the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1_000_000) -> None:
         self.clock, self.board = Clock(), FakeCache()
         self.counts = CountLanes(FakeKeeperStore(), self.board, ["default"], self.clock)
         lanes = {name: Lane(name, SLOTS, 16) for name in ("default", "heavy")}
-        self.share = FairShare(self.counts, lanes, self.clock)
+        self.share = FairShare(self.counts, lanes, most, self.clock)
 
-    async def count(self, slots: int = SLOTS, **tenants: int) -> None:
+    async def count(self, slots: int = SLOTS, per_second: float = 1.0, **tenants: int) -> None:
         """Have a keeper count so many waiting jobs, and the api read it."""
-        found: LaneStatistics = lane(slots=slots, tenants=tenants, queued=sum(tenants.values()))
+        found: LaneStatistics = lane(
+            slots=slots, per_second=per_second, tenants=tenants, queued=sum(tenants.values())
+        )
         await self.board.post_statistics(write_statistics({"default": found}), 60)
         assert await self.counts.read_board()
 
@@ -72,7 +75,7 @@ async def test_what_a_keeper_has_counted_is_known_without_a_submit_here() -> Non
 
 
 async def test_equal_tenants_are_treated_alike_however_many_there_are() -> None:
-    scene = Scene()
+    scene = Scene(2_000_000)
     await scene.count(large=1_000_000, **{f"t{number}": 500 for number in range(100)})
     assert {tuple(scene.place(f"t{number}")) for number in range(100)} == {("normal",)}
     assert scene.place("large") == {"overflow": 1}
@@ -125,3 +128,37 @@ def test_no_more_tenants_are_noted_than_a_bounded_number() -> None:
         scene.place(f"t{number}")
     assert scene.place("late", 100) == {"normal": 100}
     assert scene.place("t0", 100) == {"normal": SLOTS - 1, "overflow": 101 - SLOTS}
+
+
+async def refused(scene: Scene, tenant: str, name: str = "default") -> int | None:
+    """Return the seconds after which the tenant is to try again; None if its job is taken."""
+    try:
+        scene.place(tenant, name=name)
+    except BacklogFull as error:
+        return error.retry_after_s
+    return None
+
+
+async def test_a_tenant_with_too_much_waiting_is_refused_until_four_fifths_wait() -> None:
+    scene = Scene(most=100)
+    await scene.count(large=99, per_second=10)
+    assert await refused(scene, "large") is None
+    for waits, retry_s in ((100, 2), (99, 2), (81, 1), (80, None), (99, None), (300, 22)):
+        await scene.count(large=waits, small=10, per_second=10)
+        assert (await refused(scene, "large"), waits) == (retry_s, waits)
+        assert await refused(scene, "small") is None
+        assert await refused(scene, "large", "heavy") is None
+
+
+async def test_a_lane_where_nothing_ends_is_tried_again_after_a_while() -> None:
+    scene = Scene(most=1_000)
+    await scene.count(large=1_000, per_second=0)
+    assert await refused(scene, "large") == LATEST_S
+    scene.clock.now += KNOWN_S
+    assert await refused(scene, "large") is None, "nobody knows any more"
+
+
+async def test_what_was_taken_since_the_count_is_not_refused_as_it_may_have_begun() -> None:
+    scene = Scene(most=100)
+    await scene.count(large=1)
+    assert scene.place("large", 1_000).total() == 1_000
