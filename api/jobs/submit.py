@@ -51,7 +51,11 @@ class SubmitResult(NamedTuple):
     ttl_s: int = 0
 
 
-def as_asked(job: NewJob) -> NewJob:
+Place = Callable[[NewJob, bool], NewJob]
+"""Chooses the queue of a new job; the second argument says whether it came with many."""
+
+
+def as_asked(job: NewJob, bulk: bool) -> NewJob:
     """Leave a new job in the queue that its client chose."""
     return job
 
@@ -70,7 +74,7 @@ class Submission:
         telemetry: Telemetry,
         waiting: int = 5_000,
         now: Callable[[], float] = time,
-        place: Callable[[NewJob], NewJob] = as_asked,
+        place: Place = as_asked,
     ) -> None:
         self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
@@ -112,14 +116,14 @@ class Submission:
         job = self._build_job(tenant, request, traceparent, key)
         return PreparedJob(job, request.options.cache == "refresh", digest)
 
-    async def take(self, prepared: PreparedJob) -> SubmitResult:
-        """Find or insert the job that does this work.
+    async def take(self, prepared: PreparedJob, bulk: bool = False) -> SubmitResult:
+        """Find or insert the job that does this work. In `bulk` it is one of many, which are refused before single ones.
 
         Raises IdempotencyKeyReused, JobExpired, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:
-            result = await self._insert(job)
+            result = await self._insert(job, bulk)
         self.remember(prepared, result)
         return result
 
@@ -135,7 +139,7 @@ class Submission:
 
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
         """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
-        placed = [self._place(job) for job in jobs]
+        placed = [self._place(job, True) for job in jobs]
         at = await self._accept_whole(placed)
         return [SubmitResult(render(as_accepted(job, at))) for job in placed]
 
@@ -211,12 +215,12 @@ class Submission:
             job.tenant, job.key, IdempotencyKeyUse(job.request_hash, job_id)
         )
 
-    async def _insert(self, job: NewJob) -> SubmitResult:
+    async def _insert(self, job: NewJob, bulk: bool) -> SubmitResult:
         """Insert the job, or find the one that came first.
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
-        job = self._place(job)
+        job = self._place(job, bulk)
         for _ in range(INSERT_TRIES):
             at = await self._inserts.put(job)
             if at is not None:

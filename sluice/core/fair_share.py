@@ -25,6 +25,8 @@ SHARED_S = 3_600.0
 """Seconds for which a lane counts as shared by tenants, after two of them have used it."""
 
 
+BULK = 0.9
+"""The part of its cap from which a tenant's batches are refused, while single jobs are taken."""
 LIFTED = 0.8
 """The part of its cap to which a tenant's backlog has to fall until more is taken."""
 LATEST_S = 30
@@ -47,25 +49,27 @@ class FairShare:
         self._counts, self._clock = counts, clock
         self._lanes = {name: _LaneShare(lane.slots, most) for name, lane in lanes.items()}
 
-    def place(self, job: NewJob) -> NewJob:
-        """Note a job that is about to be accepted, and return it as it is to be queued. Raises BacklogFull."""
+    def place(self, job: NewJob, bulk: bool = False) -> NewJob:
+        """Note a job that is about to be accepted, alone or in `bulk`, and return it as it is to be queued. Raises BacklogFull."""
         lane = self._lanes[job.lane]
         lane.follow(self._counts.newest().get(job.lane), self._clock())
-        if job.tenant in lane.full:
-            raise BacklogFull(lane.full[job.tenant])
+        full = lane.full_for_bulk if bulk else lane.full
+        if job.tenant in full:
+            raise BacklogFull(full[job.tenant])
         return job._replace(priority=OVERFLOW) if lane.take(job.tenant, self._clock()) else job
 
 
 class _LaneShare:
     """What waits in one lane, by tenant: `_waiting` is what was counted and what was noted together.
 
-    `full` are the tenants of which no more is taken, each with the seconds after which it may be.
+    `full` are the tenants of which no more is taken, each with the seconds after which it may be; `full_for_bulk` comes before that.
     """
 
     def __init__(self, slots: int, most: int) -> None:
         self._own_slots = self._slots = slots
         self._most = most
         self.full: dict[str, int] = {}
+        self.full_for_bulk: dict[str, int] = {}
         self._counted: LaneStatistics | None = None
         self._older: Counter[str] = Counter()
         self._newer: Counter[str] = Counter()
@@ -83,7 +87,8 @@ class _LaneShare:
             self._newer, self._turned_at = Counter(), now
         if turn or counted is not self._counted:
             if counted is not self._counted:
-                self.full = self._find_full(counted) if counted else {}
+                self.full = self._find_full(counted, self._most, self.full)
+                self.full_for_bulk = self._find_full(counted, BULK * self._most, self.full_for_bulk)
             self._counted = counted
             self._slots = (counted.slots if counted else 0) or self._own_slots
             self._waiting = Counter(counted.tenants if counted else {}) + self._older + self._newer
@@ -109,10 +114,14 @@ class _LaneShare:
         mean = self._total / (len(self._waiting) + 1)
         return now < self._shared_until and waits > max(self._slots, mean)
 
-    def _find_full(self, counted: LaneStatistics) -> dict[str, int]:
+    def _find_full(
+        self, counted: LaneStatistics | None, most: float, before: Mapping[str, int]
+    ) -> dict[str, int]:
+        if counted is None:
+            return {}
         lifted = LIFTED * self._most
         return {
             tenant: max(1, min(ceil((waits - lifted) / (counted.per_second or 1)), LATEST_S))
             for tenant, waits in counted.tenants.items()
-            if waits >= self._most or (tenant in self.full and waits > lifted)
+            if waits >= most or (tenant in before and waits > lifted)
         }

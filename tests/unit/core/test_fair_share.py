@@ -130,10 +130,10 @@ def test_no_more_tenants_are_noted_than_a_bounded_number() -> None:
     assert scene.place("t0", 100) == {"normal": SLOTS - 1, "overflow": 101 - SLOTS}
 
 
-async def refused(scene: Scene, tenant: str, name: str = "default") -> int | None:
+async def refused(scene: Scene, tenant: str, name: str = "default", bulk: bool = False) -> int | None:
     """Return the seconds after which the tenant is to try again; None if its job is taken."""
     try:
-        scene.place(tenant, name=name)
+        scene.share.place(new_job(tenant=tenant, lane=name), bulk)
     except BacklogFull as error:
         return error.retry_after_s
     return None
@@ -162,3 +162,13 @@ async def test_what_was_taken_since_the_count_is_not_refused_as_it_may_have_begu
     scene = Scene(most=100)
     await scene.count(large=1)
     assert scene.place("large", 1_000).total() == 1_000
+
+
+async def test_batches_are_refused_before_single_jobs_and_until_the_same_moment() -> None:
+    scene = Scene(most=100)
+    for waits, single, batch in (
+        (89, None, None), (90, None, 1), (81, None, 1), (80, None, None), (85, None, None), (100, 2, 2), (81, 1, 1)
+    ):  # fmt: skip
+        await scene.count(large=waits, per_second=10)
+        told = await refused(scene, "large"), await refused(scene, "large", bulk=True)
+        assert (waits, *told) == (waits, single, batch)

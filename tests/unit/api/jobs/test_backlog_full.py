@@ -46,7 +46,7 @@ async def test_what_needs_no_new_job_is_answered_as_ever(api: InMemoryApi) -> No
 
 async def test_items_of_a_batch_are_refused_one_by_one_and_a_whole_batch_as_one(api: InMemoryApi) -> None:
     found = (await api.client.post("/v1/jobs", json=PURE)).json()["id"]
-    await count(api, acme=FULL)
+    await count(api, acme=FULL * 9 // 10)
     items = [PURE, PURE | {"kind": "demo.sum"}]
     batch = (await api.client.post("/v1/batches", json={"jobs": items})).json()
     assert batch["items"][0]["job"]["id"] == found
@@ -54,6 +54,7 @@ async def test_items_of_a_batch_are_refused_one_by_one_and_a_whole_batch_as_one(
     whole = await api.client.post("/v1/batches", json={"jobs": items, "atomic": True})
     assert (whole.status_code, whole.json()["type"]) == (429, "tenant-backlog-full")
     assert list(api.record.jobs) == [found]
+    assert (await api.submit()).status_code == 202, "single jobs still are"
 
 
 async def test_a_tenant_over_its_share_sees_it_in_the_document(api: InMemoryApi) -> None:
