@@ -38,6 +38,7 @@ from api.state import ApiState
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.connections import Connections
 from sluice.core.count_lanes import CountLanes
+from sluice.core.fair_share import FairShare
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import ApiKeyStore, RateLedger
 from sluice.core.rate_limit import read_quota
@@ -75,7 +76,7 @@ class _Shared:
         self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
         self.advisor = RetryAfterAdvisor(connections.clock)
         self.submission = _build_submission(
-            settings, registry, connections, self.reuse, self.publisher, telemetry
+            settings, registry, connections, self.reuse, self.publisher, telemetry, self.counts
         )
         connections.identity.follow(self.memory.clear)
         connections.identity.follow(self.reuse.clear)
@@ -153,13 +154,14 @@ def _build_polls(connections: Connections, shared: _Shared, telemetry: Telemetry
     return MultiPoll(changes, shared.waiting, shared.advisor)
 
 
-def _build_submission(
+def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
     settings: Settings,
     registry: Registry[AnyHandler],
     connections: Connections,
     reuse: ResultReuse,
     publisher: OutboxPublisher,
     telemetry: Telemetry,
+    counts: CountLanes,
 ) -> Submission:
     return Submission(
         registry,
@@ -171,4 +173,5 @@ def _build_submission(
         telemetry,
         settings.admit_queue,
         connections.clock,
+        FairShare(counts, settings.all_lanes, settings.tenant_backlog).place,
     )

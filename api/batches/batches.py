@@ -177,7 +177,7 @@ class Batches:
                 outcomes.refuse(index, item)
                 continue
             try:
-                outcomes.accept(index, await self._submission.take(item))
+                outcomes.accept(index, await self._submission.take(item, bulk=True))
             except Exception as error:  # noqa: BLE001  others were accepted, which must be said whatever this is
                 if not isinstance(error, SluiceError):
                     _log.exception("unforeseen", extra={"item": index})

@@ -25,6 +25,7 @@ from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
 from api.keys.failed_auth import TooManyFailures
 from api.keys.keyring import Unauthorized
 from sluice.core.errors import (
+    BacklogFull,
     BadRow,
     BatchRefused,
     BatchUnknown,
@@ -123,6 +124,7 @@ TABLE: dict[type[BaseException], ProblemType] = {
     TenantOverloaded: ProblemType(
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
     ),
+    BacklogFull: ProblemType("tenant-backlog-full", 429, "The tenant has too many jobs waiting", retry_s=30),
     HeadersTooLarge: ProblemType("headers-too-large", 431, "The headers are too large", closes=True),
     ClientGone: ProblemType("client-gone", 499, "The client left", closes=True),
     Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),

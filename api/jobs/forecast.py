@@ -14,6 +14,7 @@ from sluice.core.document import Document
 from sluice.core.estimates import Eta, estimate_ahead, estimate_end, estimate_rest
 from sluice.core.explanation import Reason
 from sluice.core.job import JobState
+from sluice.core.lanes import OVERFLOW
 from sluice.core.queue_stats import LaneStatistics
 
 UNKNOWN = b'"queue_position":null,"eta":null,"waiting_on":null'
@@ -43,13 +44,15 @@ class Forecast:
         if document.state == JobState.SCHEDULED:
             return _write(None, estimate_end(lane, kind, 0, -passed_s), Reason.SCHEDULED)
         ahead = estimate_ahead(lane, passed_s)
-        return _write(ahead + 1, estimate_end(lane, kind, ahead), _hindrance(lane))
+        return _write(ahead + 1, estimate_end(lane, kind, ahead), _hindrance(lane, document.priority))
 
 
-def _hindrance(lane: LaneStatistics) -> Reason:
+def _hindrance(lane: LaneStatistics, priority: str) -> Reason:
     if lane.paused:
         return Reason.LANE_PAUSED
-    return Reason.QUEUED_BEHIND if lane.slots else Reason.NO_CONSUMER
+    if not lane.slots:
+        return Reason.NO_CONSUMER
+    return Reason.OVER_SHARE if priority == OVERFLOW else Reason.QUEUED_BEHIND
 
 
 def _write(position: int | None, eta: Eta | None, waiting_on: Reason | None) -> bytes:

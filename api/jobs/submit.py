@@ -51,8 +51,17 @@ class SubmitResult(NamedTuple):
     ttl_s: int = 0
 
 
+Place = Callable[[NewJob, bool], NewJob]
+"""Chooses the queue of a new job; the second argument says whether it came with many."""
+
+
+def as_asked(job: NewJob, bulk: bool) -> NewJob:
+    """Leave a new job in the queue that its client chose."""
+    return job
+
+
 class Submission:
-    """Takes jobs into the record. `now` returns the time by the record's clock, `keep_s` is the setting."""
+    """Takes jobs into the record. `now` returns the time by the record's clock, `keep_s` is the setting, `place` chooses the queue."""
 
     def __init__(  # noqa: PLR0913  what the flow needs, each used by name
         self,
@@ -65,10 +74,11 @@ class Submission:
         telemetry: Telemetry,
         waiting: int = 5_000,
         now: Callable[[], float] = time,
+        place: Place = as_asked,
     ) -> None:
         self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
-        self._telemetry, self._now = telemetry, now
+        self._telemetry, self._now, self._place = telemetry, now, place
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
             "accept",
             trace_batches(telemetry.tracing, "accept", self._insert_batch, lambda job: job.traceparent),
@@ -106,14 +116,14 @@ class Submission:
         job = self._build_job(tenant, request, traceparent, key)
         return PreparedJob(job, request.options.cache == "refresh", digest)
 
-    async def take(self, prepared: PreparedJob) -> SubmitResult:
-        """Find or insert the job that does this work.
+    async def take(self, prepared: PreparedJob, bulk: bool = False) -> SubmitResult:
+        """Find or insert the job that does this work. In `bulk` it is one of many, which are refused before single ones.
 
-        Raises IdempotencyKeyReused, JobExpired, Overloaded, ServerAway, OutcomeUnknown.
+        Raises IdempotencyKeyReused, JobExpired, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:
-            result = await self._insert(job)
+            result = await self._insert(job, bulk)
         self.remember(prepared, result)
         return result
 
@@ -129,8 +139,9 @@ class Submission:
 
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
         """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
-        at = await self._accept_whole(list(jobs))
-        return [SubmitResult(render(as_accepted(job, at))) for job in jobs]
+        placed = [self._place(job, True) for job in jobs]
+        at = await self._accept_whole(placed)
+        return [SubmitResult(render(as_accepted(job, at))) for job in placed]
 
     def find_by_body(self, tenant: str, digest: bytes) -> SubmitResult | None:
         """Answer a body that was answered with a result before, while process memory has that result."""
@@ -204,11 +215,12 @@ class Submission:
             job.tenant, job.key, IdempotencyKeyUse(job.request_hash, job_id)
         )
 
-    async def _insert(self, job: NewJob) -> SubmitResult:
+    async def _insert(self, job: NewJob, bulk: bool) -> SubmitResult:
         """Insert the job, or find the one that came first.
 
         A second statement finds that: the first cannot see a winner that commits meanwhile.
         """
+        job = self._place(job, bulk)
         for _ in range(INSERT_TRIES):
             at = await self._inserts.put(job)
             if at is not None:

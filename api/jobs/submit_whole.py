@@ -110,6 +110,6 @@ async def _finish(
 
 async def _take_like(submission: Submission, prepared: PreparedJob, first: Found) -> Found:
     try:
-        return await submission.take(prepared)
+        return await submission.take(prepared, bulk=True)
     except SluiceError:  # what it shares was accepted, which must be said
         return first._replace(coalesced=True) if isinstance(first, SubmitResult) else first

@@ -19,7 +19,7 @@ _RESULT, _COALESCED, _LINKS = b',"result":', b',"coalesced":true', b',"links":'
 class Document(NamedTuple):
     """A rendered job. `body[result_start:result_end]` is the output alone (empty if there is none).
 
-    Set for unfinished jobs only: `lane`, `kind`, and `since`, in seconds since the epoch: when it was queued, when it started, or
+    Set for unfinished jobs only: `lane`, `kind`, `priority`, and `since`, in seconds since the epoch: when it was queued, when it started, or
     when a scheduled job is due.
     """
 
@@ -33,6 +33,7 @@ class Document(NamedTuple):
     lane: str = ""
     since: float = 0.0
     kind: str = ""
+    priority: str = ""
 
     @property
     def finished(self) -> bool:
@@ -76,7 +77,7 @@ def render(job: Job, **more: Any) -> Document:
     end = start + len(result or b"")
     if job.state in TERMINAL:
         return Document(job.id, job.tenant, job.version, job.state, start, end, body)
-    about = (job.lane, _since(job), job.kind)
+    about = (job.lane, _since(job), job.kind, job.priority)
     return Document(job.id, job.tenant, job.version, job.state, start, end, body, *about)
 
 

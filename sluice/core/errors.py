@@ -10,6 +10,7 @@ SluiceError
 ├── NotConfigured       there is no address for a server that one can do without
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
+├── BacklogFull         a tenant has as many jobs waiting as it may
 ├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
 ├── BadRow              the record refuses a value of a batch
 ├── Malformed           the bytes are not the JSON we accept
@@ -93,6 +94,14 @@ class Overloaded(SluiceError):
     """More work is waiting than can be taken in time."""
 
     def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
+class BacklogFull(SluiceError):
+    """The tenant has as many jobs waiting in the lane as it may; submit more when some of them have begun."""
+
+    def __init__(self, retry_after_s: int) -> None:
         super().__init__()
         self.retry_after_s = retry_after_s
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sluice.core.estimates import Eta, estimate_ahead, estimate_end, estimate_rest
 from sluice.core.job import TERMINAL, Job, JobState
+from sluice.core.lanes import OVERFLOW
 from sluice.core.queue_stats import LanePause, LaneStatistics
 
 MOST_AHEAD = 1_000
@@ -25,6 +26,7 @@ class Reason(StrEnum):
     SCHEDULED = "scheduled"
     RETRY_WAIT = "retry-wait"
     BROKER_AWAY = "broker-away"
+    OVER_SHARE = "over-share"
     RUNNING = "running"
     FINISHED = "finished"
 
@@ -99,7 +101,9 @@ def _reason(found: Situation, broker_away: bool) -> Reason:
         return Reason.NO_CONSUMER
     if found.served is None or found.served < found.handler_version:
         return Reason.UNKNOWN_KIND
-    return Reason.BROKER_AWAY if broker_away else Reason.QUEUED_BEHIND
+    if broker_away:
+        return Reason.BROKER_AWAY
+    return Reason.OVER_SHARE if job.priority == OVERFLOW else Reason.QUEUED_BEHIND
 
 
 def _count_ahead(found: Situation, lane: LaneStatistics | None, now: datetime) -> int:
@@ -111,7 +115,7 @@ def _count_ahead(found: Situation, lane: LaneStatistics | None, now: datetime) -
 
 def _estimate(reason: Reason, job: Job, lane: LaneStatistics, ahead: int, now: datetime) -> Eta | None:
     match reason:
-        case Reason.QUEUED_BEHIND | Reason.BROKER_AWAY:
+        case Reason.QUEUED_BEHIND | Reason.BROKER_AWAY | Reason.OVER_SHARE:
             return estimate_end(lane, job.kind, ahead)
         case Reason.RUNNING if job.started_at:
             return estimate_rest(lane, job.kind, (now - job.started_at).total_seconds())
@@ -135,6 +139,10 @@ SENTENCES: dict[Reason, str] = {
         "No consumer of the lane {job.lane!r} has the kind {job.kind!r} in version {version} or newer."
     ),
     Reason.BROKER_AWAY: "RabbitMQ does not answer; consumers take jobs from PostgreSQL until it is back.",
+    Reason.OVER_SHARE: (
+        "When it was accepted, its tenant had more than its share waiting in the lane {job.lane!r}, "
+        "so it lets the jobs of others go first. Jobs that wait before it in the same queue: {before}."
+    ),
     Reason.QUEUED_BEHIND: "Jobs of its lane and priority that wait before it: {before}.",
 }
 

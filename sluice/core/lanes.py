@@ -13,6 +13,9 @@ T = TypeVar("T")
 PRIORITIES = ("high", "normal", "low", "overflow")
 """A lane's queues. Clients choose among the first three; `overflow` is for jobs over a tenant's share."""
 
+OVERFLOW = "overflow"
+"""The one that no client can choose."""
+
 WEIGHTS: Mapping[str, int] = {"high": 8, "normal": 4, "low": 1, "overflow": 1}
 """Slots given to each queue per round, so that none starves."""
 

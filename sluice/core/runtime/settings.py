@@ -177,6 +177,12 @@ class Settings(BaseModel):
     admit_queue: int = Field(
         default=5_000, ge=1, le=100_000, description="How many submits may wait for their commit"
     )
+    tenant_backlog: int = Field(
+        default=100_000,
+        ge=1,
+        le=200_000,
+        description="Most jobs of one tenant that wait in a lane; more are refused until 80 % of that wait",
+    )
     document_ttl_s: int = Field(
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
     )

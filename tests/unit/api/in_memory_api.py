@@ -45,6 +45,7 @@ from api.webhooks.webhooks import Webhooks
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.request_stats import RequestStats
 from sluice.core.count_lanes import CountLanes
+from sluice.core.fair_share import FairShare
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -209,7 +210,11 @@ def build_state(
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
-    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events)
+    about_lanes = _about_lanes(record, clock, cache, lookup)
+    share = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock)
+    submission = Submission(
+        registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=share.place
+    )
     return ApiState(
         settings=chosen,
         registry=registry,
@@ -229,7 +234,7 @@ def build_state(
         slo=Slo(requests or RequestStats()),
         **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
-        **_about_lanes(record, clock, cache, lookup),
+        **about_lanes,
     )
 
 

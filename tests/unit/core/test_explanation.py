@@ -47,6 +47,9 @@ def told(found: Situation, statistics: LaneStatistics | None = None, **more: Any
         (situation(paused=PAUSE), "lane-paused", "'default': as asked"),
         (situation(paused=PAUSE, lane_served=False, served=None), "lane-paused", "as asked"),
         (situation(lane_served=False, served=None), "no-consumer", "'default'"),
+        (situation({"priority": "overflow"}), "over-share", "in the same queue: 3."),
+        (situation({"priority": "overflow"}, lane_served=False), "no-consumer", "'default'"),
+        (situation(RUNNING | {"priority": "overflow"}), "running", "Attempt 1 of 5 runs."),
         (situation(served=None), "unknown-kind", "'demo.sum' in version 1"),
         (situation(handler_version=2), "unknown-kind", "version 2"),
         (situation(handler_version=2, served=2), "queued-behind", "before it: 3."),
@@ -69,6 +72,7 @@ def test_a_broker_that_is_away_holds_up_what_would_go_on() -> None:
     assert told(situation(), broker_away=True).reason == Reason.BROKER_AWAY
     assert told(situation(paused=PAUSE), broker_away=True).reason == Reason.LANE_PAUSED
     assert told(situation(RUNNING), broker_away=True).reason == Reason.RUNNING
+    assert told(situation({"priority": "overflow"}), broker_away=True).reason == Reason.BROKER_AWAY
     assert told(situation(), lane(), broker_away=True).eta
 
 

@@ -55,6 +55,8 @@ LATER = {"state": JobState.SCHEDULED, "queued_at": None, "run_at": AT + timedelt
     [
         (lane(), {}, (21, {"p50_s": 3.0, "p90_s": 4.5}, "queued-behind")),
         (lane(queued=0), {}, (1, {"p50_s": 0.5, "p90_s": 2.0}, "queued-behind")),
+        (lane(), {"priority": "overflow"}, (21, {"p50_s": 3.0, "p90_s": 4.5}, "over-share")),
+        (lane(slots=0), {"priority": "overflow"}, (21, None, "no-consumer")),
         (lane(slots=0), {}, (21, None, "no-consumer")),
         (lane(paused=PAUSE), {}, (21, None, "lane-paused")),
         (lane(paused=PAUSE, slots=0), {}, (21, None, "lane-paused")),
