@@ -245,6 +245,8 @@ class Consumer:
             keeper=opened.keeper,
             schedules=opened.schedules,
             verifier=opened.verifier,
+            endings=opened.endings,
+            events=opened.events,
             cache=opened.cache,
             board=opened.board,
             connected=lambda: opened.broker.connected,

@@ -13,11 +13,20 @@ from consumer.keeper.keeper import Duty, Keeper
 from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
+from consumer.keeper.tell_events import ForgetEvents, TellEvents
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.lease import Lease
 from sluice.core.count_lanes import CountLanes
 from sluice.core.outbox_publisher import OutboxPublisher
-from sluice.core.ports import DocumentCache, KeeperStore, ScheduleStore, StatisticsBoard, Verifier
+from sluice.core.ports import (
+    DocumentCache,
+    EndingStore,
+    EventPublisher,
+    KeeperStore,
+    ScheduleStore,
+    StatisticsBoard,
+    Verifier,
+)
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -30,11 +39,16 @@ LOST_MESSAGES_TICKS = 5
 
 
 class KeeperPorts(NamedTuple):
-    """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None."""
+    """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None.
+
+    `events` is None where none are told.
+    """
 
     keeper: KeeperStore
     schedules: ScheduleStore
     verifier: Verifier
+    endings: EndingStore
+    events: EventPublisher | None
     cache: DocumentCache
     board: StatisticsBoard
     connected: Callable[[], bool]
@@ -72,6 +86,10 @@ class Timetable:
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }
+        if settings.events == "kept" and ports.events:
+            duties["tell-events"] = TellEvents(ports.endings, ports.events, telemetry).once
+        else:
+            duties["forget-events"] = ForgetEvents(ports.endings).once
         if ports.depths:
             lost = FindLostMessages(store, ports.depths, newest_claimed, settings.lanes, telemetry)
             duties["find-lost"] = lost.once

@@ -26,6 +26,10 @@ with waiting as materialized (
                            order by created_at limit 1) is not null),
         ('prune-batches', 1, exists (select from batches where expires_at < now() order by expires_at limit 1)),
         ('prune-audit', 1, (select id from audit order by id limit 1) is not null),
+        ('tell-events', 1, exists (select from endings where listener = 'events' order by n limit 1)
+                           or not exists (select from listeners where name = 'events')),
+        ('forget-events', 1, (select finished_at from endings where listener = 'events' order by n limit 1)
+                             < now() - interval '1 hour'),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted
