@@ -249,6 +249,7 @@ class Consumer:
             endings=opened.endings,
             webhooks=opened.webhooks,
             webhook_sender=opened.webhook_sender,
+            events=opened.events,
             cache=opened.cache,
             board=opened.board,
             connected=lambda: opened.broker.connected,

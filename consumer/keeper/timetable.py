@@ -14,6 +14,7 @@ from consumer.keeper.keeper import Duty, Keeper
 from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
+from consumer.keeper.tell_events import ForgetEvents, TellEvents
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.keeper.webhooks import SendWebhooks, TellWebhooks
 from consumer.lease import Lease
@@ -23,6 +24,7 @@ from sluice.core.ports import (
     BulkStepStore,
     DocumentCache,
     EndingStore,
+    EventPublisher,
     KeeperStore,
     ScheduleStore,
     StatisticsBoard,
@@ -43,7 +45,10 @@ LOST_MESSAGES_TICKS = 5
 
 
 class KeeperPorts(NamedTuple):
-    """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None."""
+    """What the keeper needs from outside. `connected` tells whether messages can be sent now; without RabbitMQ, `depths` is None.
+
+    `events` is None where none are told.
+    """
 
     keeper: KeeperStore
     schedules: ScheduleStore
@@ -52,6 +57,7 @@ class KeeperPorts(NamedTuple):
     endings: EndingStore
     webhooks: WebhookStore
     webhook_sender: WebhookSender
+    events: EventPublisher | None
     cache: DocumentCache
     board: StatisticsBoard
     connected: Callable[[], bool]
@@ -97,6 +103,10 @@ class Timetable:
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }
+        if settings.events == "kept" and ports.events:
+            duties["tell-events"] = TellEvents(ports.endings, ports.events, telemetry).once
+        else:
+            duties["forget-events"] = ForgetEvents(ports.endings).once
         if ports.depths:
             lost = FindLostMessages(store, ports.depths, newest_claimed, settings.lanes, telemetry)
             duties["find-lost"] = lost.once

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -88,6 +88,7 @@ class Connections:
     live_logs: RedisLiveLogs
     rates: RedisRateLedger
     broker: Broker | NullBroker
+    events: EventBroker | None
     pings: Mapping[str, Ping]
     config_problems: ConfigProblems
     clock: RecordClock
@@ -128,23 +129,27 @@ async def open_connections(
         )
         watching.keep(partial(_watch_cache, servers.redis.connection, config_problems), "watch-cache")
         stack.push_async_callback(servers.broker.close)
-        await stack.enter_async_context(_telling_events(settings, f"sluice-{role}", telemetry))
-        yield _connect_ports(servers, settings, owner, config_problems, clock, identity)
+        events = await stack.enter_async_context(_open_events(settings, role, telemetry))
+        ports = _connect_ports(servers, settings, owner, config_problems, clock, identity)
+        yield replace(ports, events=events)
 
 
 @asynccontextmanager
-async def _telling_events(settings: Settings, name: str, telemetry: Telemetry) -> AsyncIterator[None]:
-    """Have other programs told of every job that is announced, if that is on."""
-    if settings.events != "live":
-        yield
+async def _open_events(
+    settings: Settings, role: str, telemetry: Telemetry
+) -> AsyncIterator[EventBroker | None]:
+    """Open the way for events, if this process tells any. Where they are live, all that is announced is told."""
+    if settings.events == "off" or (settings.events == "kept" and role != "consumer"):
+        yield None
         return
     url = settings.rabbitmq_url.get_secret_value()
-    broker = EventBroker(url, name, telemetry, settings.publish_budget_s)
+    broker = EventBroker(url, f"sluice-{role}", telemetry, settings.publish_budget_s)
     live = LiveEvents(broker, telemetry)
     await broker.start()
-    telemetry.jobs_changed = live.jobs_changed
+    if settings.events == "live":
+        telemetry.jobs_changed = live.jobs_changed
     try:
-        yield
+        yield broker
     finally:
         telemetry.jobs_changed = None
         with suppress(TimeoutError):
@@ -203,6 +208,7 @@ def _connect_ports(
         live_logs=redis.live_logs,
         rates=redis.rates,
         broker=broker,
+        events=None,
         pings={
             "postgresql": postgres.ping,
             "redis": redis.connection.ping,

@@ -46,7 +46,7 @@ MEANINGS: dict[Event, str] = {
     Event.DEAD_LETTER: "messages that RabbitMQ gave up delivering",
     Event.ANNOUNCE_FAILED: "jobs whose change could not be announced over Redis",
     Event.EVENTS_PUBLISHED: "events of jobs that RabbitMQ confirmed, for other programs (`SLUICE_EVENTS`)",
-    Event.EVENTS_DROPPED: "events of jobs that were not published, as RabbitMQ was away or slow",
+    Event.EVENTS_DROPPED: "events of jobs that were not published, as RabbitMQ was away or slow; those that are kept are told later instead",
     Event.CACHE_MISMATCH: "values in Redis that are not what was asked for; must stay 0",
     Event.SERVER_AWAY: "times a server was found to be away",
     Event.SERVER_BACK: "times it came back",

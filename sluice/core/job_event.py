@@ -115,4 +115,4 @@ def _error(job: Job) -> dict[str, Any] | None:
     if job.state != JobState.FAILED or job.error is None:
         return None
     error = orjson.loads(job.error)
-    return {name: error[name] for name in _SHOWN if name in error}
+    return {name: error.get(name) for name in _SHOWN}

@@ -177,6 +177,11 @@ class FakeEventPublisher:
         self.open = asyncio.Event()
         self.open.set()
 
+    @property
+    def connected(self) -> bool:
+        """Whether publishing works."""
+        return not self.away
+
     async def publish(self, event: JobEvent) -> None:
         """Keep the event, then confirm it."""
         if self.away:

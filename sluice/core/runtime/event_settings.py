@@ -15,4 +15,4 @@ def _check_way(value: str, info: ValidationInfo) -> str:
     return value
 
 
-Events = Annotated[Literal["off", "live"], AfterValidator(_check_way)]
+Events = Annotated[Literal["off", "live", "kept"], AfterValidator(_check_way)]

@@ -42,7 +42,7 @@ class Settings(BaseModel):
     )
     events: Events = Field(
         default="off",
-        description="Events of jobs for other programs, over RabbitMQ: off; live: as they happen, lost with their process",
+        description="Events of jobs for other programs, over RabbitMQ: off; live: as they happen, lost with their process; kept: endings, at least once",
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"

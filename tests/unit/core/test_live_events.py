@@ -60,7 +60,7 @@ async def test_what_waits_for_a_slow_publisher_is_bounded_in_bytes() -> None:
 async def test_an_unforeseen_error_is_reported_and_ends_nothing() -> None:
     scene = Scene()
     scene.publisher.away = RuntimeError("unforeseen")
-    await scene.announce(finished_job(state="failed", result=None, error=b"no JSON"), finished_job())
+    await scene.announce(finished_job(state="unheard-of"), finished_job())
     await scene.live.drain()
     assert scene.events.count(Event.EVENTS_DROPPED) == 2
     assert [each["duty"] for each in scene.events.fields(Event.DUTY_FAILED)] == ["events", "events"]

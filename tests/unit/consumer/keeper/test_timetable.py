@@ -22,6 +22,7 @@ ALWAYS = {
     "verify", "tell-webhooks", "send-webhooks", "prune-webhooks",
 }  # fmt: skip
 ONLY_WITH_RABBITMQ = {"find-lost"}
+ONE_OF = {"tell-events", "forget-events"}
 
 
 async def _depths() -> dict[str, int]:
@@ -36,16 +37,39 @@ def test_every_duty_is_done_that_there_is_something_for(configured: bool, expect
         postgres_url="p", redis_url="r", key_pepper="0123456789abcdef", keeper_s=7, verify_s=70, audit_keep_s=57_600
     )  # fmt: skip
     others = dict.fromkeys(
-        ("keeper", "schedules", "bulk", "verifier", "endings", "webhooks", "webhook_sender", "cache", "board")
+        (
+            "keeper",
+            "schedules",
+            "bulk",
+            "verifier",
+            "endings",
+            "events",
+            "webhooks",
+            "webhook_sender",
+            "cache",
+            "board",
+        )
     )
     ports = cast(
         KeeperPorts, SimpleNamespace(**others, connected=bool, depths=_depths if configured else None)
     )
     timetable = Timetable(ports, settings, Telemetry())
     keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
-    assert set(keeper.rates) == expected
+    assert set(keeper.rates) == expected | {"forget-events"}
     assert (keeper.rates["rescue"], keeper.rates["verify"]) == (7 * LEAST, 70)
     assert keeper.rates["prune-audit"] == 2_400
+
+
+@pytest.mark.parametrize(("events", "duty"), [("kept", "tell-events"), ("live", "forget-events")])
+def test_endings_are_told_where_they_are_kept_and_forgotten_elsewhere(events: str, duty: str) -> None:
+    settings = Settings(
+        postgres_url="p", redis_url="r", rabbitmq_url="q", key_pepper="0123456789abcdef", events=events
+    )
+    others = dict.fromkeys(("keeper", "schedules", "verifier", "endings", "cache", "board", "depths"))
+    ports = cast(KeeperPorts, SimpleNamespace(**others, events=object(), connected=bool))
+    timetable = Timetable(ports, settings, Telemetry())
+    keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
+    assert ONE_OF & set(keeper.rates) == {duty}
 
 
 @pytest.mark.parametrize(
@@ -57,4 +81,4 @@ def test_the_record_knows_the_same_duties(files: list[Path]) -> None:
     text = "".join(file.read_text() for file in files)
     found = re.findall(r"insert into duties.*?;", text, re.DOTALL)
     named = re.findall(r"\('([a-z-]+)'\)", "".join(found)) or re.findall(r"\('([a-z-]+)', ", text)
-    assert set(named) == ALWAYS | ONLY_WITH_RABBITMQ
+    assert set(named) == ALWAYS | ONLY_WITH_RABBITMQ | ONE_OF

@@ -34,6 +34,10 @@ with waiting as materialized (
         ('prune-webhooks', 1, (select id from webhook_deliveries
                                where created_at < now() - interval '7 days' and done_at is not null
                                order by created_at limit 1) is not null),
+        ('tell-events', 1, exists (select from endings where listener = 'events' order by n limit 1)
+                           or not exists (select from listeners where name = 'events')),
+        ('forget-events', 1, (select finished_at from endings where listener = 'events' order by n limit 1)
+                             < now() - interval '1 hour'),
         ('verify', 1, true)
     ) as duty(name, rest, is_wanted)
     where is_wanted
