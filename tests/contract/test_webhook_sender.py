@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from ipaddress import ip_network
 from typing import Any
@@ -122,7 +121,7 @@ class Resolver:
     def __init__(self, *answers: list[str]) -> None:
         self.answers, self.asked = list(answers), 0
 
-    async def __call__(self, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+    def __call__(self, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
         self.asked += 1
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
@@ -131,15 +130,14 @@ class Resolver:
 async def test_a_name_is_resolved_once_a_try_and_all_of_its_addresses_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loop = asyncio.get_running_loop()
     flipping = Resolver(["127.0.0.1"], ["192.168.0.1"])
     async with webhook_receiver(OK) as receiver:
         url = receiver.url.replace("127.0.0.1", "flips.example")
-        monkeypatch.setattr(loop, "getaddrinfo", flipping)
+        monkeypatch.setattr(socket, "getaddrinfo", flipping)
         assert (await sender().post(url, {}, b"{}")).delivered
         assert flipping.asked == 1
         assert receiver.received[0].headers["host"] == f"flips.example:{receiver.port}"
         assert (await sender().post(url, {}, b"{}")).outcome.startswith("not sent: ")
-        monkeypatch.setattr(loop, "getaddrinfo", Resolver(["127.0.0.1", "192.168.0.1"]))
+        monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "192.168.0.1"]))
         assert (await sender().post(url, {}, b"{}")).outcome.startswith("not sent: ")
         assert receiver.connections == 1

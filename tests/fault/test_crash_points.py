@@ -38,7 +38,9 @@ if WANTED:
 DIED_TOGETHER = [case for case in CASES if case.action == "kill" and POINTS[case.point].work == "exits"]
 """Cases in which a consumer is killed about when a host of its own ends by itself: then nobody is left to end what that left."""
 
-NOT_THERE = {"FP20": "there are no webhooks"}
+NOT_THERE = {
+    "FP20": "of webhooks, which no job here has: tests/integration/test_webhooks.py kills a consumer there"
+}
 
 
 class Results(NamedTuple):

@@ -112,7 +112,7 @@ INSIDE = [
     "file:///etc/passwd", "gopher://127.0.0.1:6379/_FLUSHALL", "https://example.org:22/", "https://example.org:25/",
     "https://example.org:6379/", "http://example.org/", "https://example.org/",
 ]  # fmt: skip
-"""Row 40: addresses that a webhook must never reach, and two that look harmless. There are no webhooks: none is taken."""
+"""Row 40: addresses that a webhook must never reach, and two that look harmless. Jobs have no webhooks of their own: none is taken."""
 BODIES += [
     (f"40 {form} {number}", option(orjson.dumps({"webhook": given})), 422, "invalid")
     for number, address in enumerate(INSIDE)

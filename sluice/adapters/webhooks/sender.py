@@ -14,6 +14,8 @@ from sluice.core.webhook import Answer
 from sluice.core.webhook_url import Network, Refused, Target, read_url
 
 TIMEOUT_S = 15.0
+CONNECT_S = 5.0
+"""Seconds for one address, so that there is time for another."""
 KEPT = 1_024
 """Bytes of an answer that are kept; no more is read."""
 LONGEST_RETRY_AFTER_S = 86_400
@@ -38,7 +40,7 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         failed: Exception = httpcore2.ConnectError(host)
         for address in self._addresses:
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._inner.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
         raise failed
@@ -78,14 +80,14 @@ class WebhookSender:
     async def _send(
         self, target: Target, addresses: Sequence[str], headers: Mapping[str, str], body: bytes
     ) -> Answer:
-        sent: dict[bytes | str, bytes | str] = {
+        own = {
             "host": target.origin,
             "user-agent": self._agent,
             "content-type": "application/json",
             "content-length": str(len(body)),
             "connection": "close",
-            **headers,
         }
+        sent: list[tuple[bytes | str, bytes | str]] = [*own.items(), *headers.items()]
         url = httpcore2.URL(
             scheme=target.scheme.encode(),
             host=target.host.encode(),

@@ -130,4 +130,4 @@ POINTS: Mapping[str, Point] = {
         work="exits",
     ),
 }  # fmt: skip
-"""By number. FP20 would be a webhook that was posted but not marked: there are none."""
+"""By number. FP20, a webhook that was posted but not marked, is in `tests/integration/test_webhooks.py`."""

@@ -17,7 +17,7 @@ from sluice.core.webhook import MOST_ENDPOINTS, Answer, DueDelivery, Endpoint
 from tests.integration.record.record_fixture import Record
 
 BY = Actor("abcdefghijkl", "a-request")
-ASKS = (["job.succeeded"], ["demo.sum"], [])
+ASKS: tuple[list[str], ...] = (["job.succeeded"], ["demo.sum"], [])
 OK, BAD, GONE = Answer(200, "answered 200", b"ok"), Answer(500, "answered 500"), Answer(410, "answered 410")
 NOTHING = "00000000-0000-0000-0000-000000000000"
 

@@ -44,6 +44,14 @@ def test_a_signature_is_that_of_id_time_and_body_by_each_secret() -> None:
     assert headers["webhook-signature"].split(" ") == wanted
 
 
+def test_a_signature_is_the_one_that_the_library_of_standard_webhooks_makes() -> None:
+    # By `standardwebhooks` 1.1.0 of PyPI: Webhook(whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=).sign(…)
+    headers = sign(
+        [bytes(range(32))], "5c1f9d0e-0000-4000-8000-000000000001", 1_700_000_000, b'{"type":"job.succeeded"}'
+    )
+    assert headers["webhook-signature"] == "v1,DDRDW/tQoWqLJU7abhLwt78fmMLNZ71kETFqpSF48pU="
+
+
 def test_a_body_is_the_document_without_its_result() -> None:
     told = orjson.loads(write_body(finished_job()))
     assert (told["type"], told["timestamp"]) == ("job.succeeded", "2026-01-02T00:00:00Z")

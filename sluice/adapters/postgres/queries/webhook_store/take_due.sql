@@ -1,6 +1,7 @@
 -- Take deliveries whose time has come. Of each endpoint at most four are under way in the whole fleet, so that one that is slow holds up no other and is not
 -- overrun; of one whose last five tries failed it is one, after a rest. Endpoints are found one after the other along the index, those
 -- alone for which something is to be sent.
+-- What is under way is due when its time is over: so that those that wait are not counted, however many.
 -- $1: the most to take; $2: seconds for which nobody else takes them; then they are due again.
 with recursive pending(endpoint) as (
     (select endpoint from webhook_deliveries where due is not null order by endpoint limit 1)
@@ -19,7 +20,8 @@ with recursive pending(endpoint) as (
         where endpoint = awake.id and due <= now()
         order by due
         limit greatest(0, awake.most - (select count(*) from webhook_deliveries as sent
-                                        where sent.endpoint = awake.id and sent.taken_until > now() and sent.due is not null))
+                                        where sent.endpoint = awake.id and sent.taken_until > now() and sent.due > now()
+                                          and sent.due <= now() + $2::float8 * interval '1 second'))
     ) as first
     order by first.due limit $1::int
 ), locked as materialized (
