@@ -39,11 +39,7 @@ class FindLostMessages:
         newest: dict[tuple[str, str], datetime | None] = {**self._newest_claimed}
         newest |= {queue: None for queue in self._queues if depths.get(queue_name(*queue)) == 0}
         total, found = 0, AT_ONCE
-        while found >= AT_ONCE:
-            total += (found := await self._offer(newest))
+        while newest and found >= AT_ONCE:
+            total += (found := await self._store.offer_lost(newest, AT_ONCE))
+            self._telemetry.emit(Event.REDISPATCHED, found, reason="lost")
         return total
-
-    async def _offer(self, newest: Mapping[tuple[str, str], datetime | None]) -> int:
-        found = await self._store.offer_lost(newest, AT_ONCE) if newest else 0
-        self._telemetry.emit(Event.REDISPATCHED, found, reason="lost")
-        return found

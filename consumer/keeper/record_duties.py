@@ -43,42 +43,35 @@ class RecordDuties:
 
     async def prune_jobs(self) -> int:
         """Delete finished jobs after their retention time, with their inputs, attempts and documents."""
-        total = 0
-        for _ in range(PRUNED_AGAIN):
-            gone = await self._store.prune_jobs(PRUNED)
-            total += len(gone)
-            self._telemetry.emit(Event.PRUNED, len(gone))
-            with suppress(ServerAway):  # then they end with their time to live
-                await self._cache.forget(*gone)
-            if len(gone) < PRUNED:
-                break
-        return total
+        return await _again(self._prune_jobs)
+
+    async def _prune_jobs(self, most: int) -> int:
+        gone = await self._store.prune_jobs(most)
+        self._telemetry.emit(Event.PRUNED, len(gone))
+        with suppress(ServerAway):  # then they end with their time to live
+            await self._cache.forget(*gone)
+        return len(gone)
 
     async def prune_batches(self) -> int:
         """Delete batches after their retention time, once their jobs are gone."""
-        total = 0
-        for _ in range(PRUNED_AGAIN):
-            looked_at = await self._store.prune_batches(BATCHES)
-            total += looked_at
-            if looked_at < BATCHES:
-                break
-        return total
+        return await _again(self._store.prune_batches, BATCHES)
 
     async def prune_keys(self, keep_s: float) -> int:
         """Delete idempotency keys after this time, once their jobs are gone."""
-        return await _again(partial(self._store.prune_idempotency_keys, keep_s, PRUNED), PRUNED_AGAIN)
+        return await _again(partial(self._store.prune_idempotency_keys, keep_s))
 
     async def prune_audit(self, keep_s: float) -> int:
         """Delete what was written down after this time."""
-        return await _again(partial(self._store.prune_audit, keep_s, PRUNED), AUDIT_AGAIN)
+        return await _again(partial(self._store.prune_audit, keep_s), times=AUDIT_AGAIN)
 
 
-async def _again(prune: Callable[[], Awaitable[int]], times: int) -> int:
-    """Prune until less than so many are found at once, or so often."""
+async def _again(
+    prune: Callable[[int], Awaitable[int]], most: int = PRUNED, times: int = PRUNED_AGAIN
+) -> int:
+    """Prune until fewer than so many are found at once, or so often."""
     total = 0
     for _ in range(times):
-        gone = await prune()
-        total += gone
-        if gone < PRUNED:
+        total += (gone := await prune(most))
+        if gone < most:
             break
     return total

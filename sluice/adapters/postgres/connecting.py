@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from asyncio.staggered import staggered_race
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.protocol import protocol as driver
 
+from sluice.adapters.postgres.statements import load_queries
 from sluice.core.addresses import host_of, split_hosts
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 else:
     Connection = asyncpg.Connection
+Check = Callable[[Connection], Awaitable[None]]
 
 STAGGER_S = 0.1
 """Seconds until the next host is tried beside one that does not answer: a request that needs a connection waits meanwhile."""
@@ -77,7 +79,7 @@ class SessionConnection(Connection):
         return f"sluice_{prefix}_{token_hex(8)}"
 
 
-async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+async def connect_to_primary(url: str, **options: Any) -> Connection:
     """Open a connection. Raises what the driver raises."""
     hosts, options = split_hosts(url), options | {"connection_class": SessionConnection}
     if len(hosts) == 1:
@@ -87,17 +89,19 @@ async def connect_to_primary(url: str, **options: Any) -> asyncpg.Connection[asy
     connection, _, errors = await staggered_race([partial(connect, host) for host in hosts], STAGGER_S)
     if connection is None:
         raise _summary(hosts, errors)
-    found: asyncpg.Connection[asyncpg.Record] = connection
+    found: Connection = connection
     return found
 
 
 async def open_session(
-    url: str, settings: Mapping[str, str], queries: Mapping[str, str], **options: Any
-) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection with these settings. Not as part of its start, where poolers refuse them or drop them silently."""
+    url: str, settings: Mapping[str, str], check: Check | None = None, **options: Any
+) -> Connection:
+    """Open a connection with these settings, and check it. Not as part of its start, where poolers refuse them or drop them silently."""
     connection = await connect_to_primary(url, **options)
     try:
-        await connection.fetch(queries["apply_settings"], list(settings), list(settings.values()))
+        await connection.fetch(load_queries()["apply_settings"], list(settings), list(settings.values()))
+        if check:
+            await check(connection)
     except BaseException:
         connection.terminate()
         raise

@@ -30,7 +30,6 @@ class PostgresLeaseStore:
         self, connection: asyncpg.Connection[asyncpg.Record], owner: Owner, serves: Serves, lease_s: float
     ) -> None:
         self._connection, self._owner, self._serves, self._lease_s = connection, owner, serves, lease_s
-        self._queries = load_queries()
 
     async def take(self) -> None:
         lanes, kinds = self._serves
@@ -59,7 +58,7 @@ class PostgresLeaseStore:
 
     async def _fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
         try:
-            return await self._connection.fetch(self._queries[query], *values)
+            return await self._connection.fetch(load_queries()[query], *values)
         except Exception as error:
             raise translated(error) from error
 

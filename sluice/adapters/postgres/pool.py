@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from sluice.adapters.postgres.connecting import SETTINGS, open_session
+from sluice.adapters.postgres.connecting import SETTINGS, Connection, open_session
 from sluice.adapters.postgres.server_checks import POOLER, READ_ONLY, SERVER, ServerChecks
 from sluice.adapters.postgres.statements import load_queries
 from sluice.core.errors import (
@@ -58,7 +58,6 @@ _BAD_ROW = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,  # a value too large for an index, say
-    asyncpg.exceptions.DataError,
 )
 _AWAY = (
     TimeoutError,
@@ -130,7 +129,7 @@ class Database:
         self._url, self._name, self._size = url, name, size
         self._checks = checks or ServerChecks()
         self._breaker = Breaker(SERVER, telemetry, monotonic)
-        self._queries: Mapping[str, str] = load_queries()
+        self._queries = load_queries()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
         self._releasing: TaskSet[None] = TaskSet()
@@ -201,14 +200,11 @@ class Database:
         try:
             rows = await connection.fetch(self._queries[query], *args)
         except BaseException:
-            self._release_soon(pool, connection)
+            # Not waited for: the driver first asks the server to cancel the statement, and a frozen one never answers.
+            self._releasing.start(_release(pool, connection), name="release")
             raise
         await pool.release(connection)
         return rows
-
-    def _release_soon(self, pool: Pool, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
-        """Release without waiting: the driver first asks the server to cancel the statement, and a frozen one never answers."""
-        self._releasing.start(_release(pool, connection), name="release")
 
     def reconnect(self) -> None:
         """Replace every connection before it is used again: they may lead to a server that is no longer the record."""
@@ -238,18 +234,15 @@ class Database:
                 )
             return self._pool
 
-    async def _connect(self, *args: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, *args: Any, **options: Any) -> Connection:
         """Connect and check. The pool's own `init` will not do: when it fails, it waits for the server, which may be frozen."""
-        connection = await open_session(args[0], SETTINGS, self._queries, **options)
-        try:
-            await self._checks.check(lambda query, *args: connection.fetch(self._queries[query], *args))
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+        return await open_session(args[0], SETTINGS, self._check, **options)
+
+    async def _check(self, connection: Connection) -> None:
+        await self._checks.check(lambda query, *args: connection.fetch(self._queries[query], *args))
 
 
-async def connect(url: str, name: str, **own: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(url: str, name: str, **own: str) -> Connection:
     """Open a connection outside any pool. Raises ServerAway.
 
     Its `own` settings it has from its start: a pooler refuses or drops those, and never leaves them to the next client.
@@ -257,9 +250,7 @@ async def connect(url: str, name: str, **own: str) -> asyncpg.Connection[asyncpg
     settings = {key: value for key, value in SETTINGS.items() if key not in own}
     try:
         async with asyncio.timeout(WRITE_S):
-            return await open_session(
-                url, settings, load_queries(), server_settings={"application_name": name} | own
-            )
+            return await open_session(url, settings, server_settings={"application_name": name} | own)
     except Exception as error:
         raise translated(error) from error
 

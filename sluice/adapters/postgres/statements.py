@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 QUERIES = Path(__file__).parent / "queries"
@@ -14,7 +15,8 @@ FRAGMENTS = QUERIES / "fragments"
 _HOLE = re.compile(r"(?<!:):([a-z]\w*)")
 
 
-def load_queries() -> dict[str, str]:
+@cache
+def load_queries() -> Mapping[str, str]:
     """Load every statement by the name of its file, with its fragments filled in."""
     parts = load_fragments()
     paths = sorted(path for path in QUERIES.glob("*/*.sql") if path.parent != FRAGMENTS)

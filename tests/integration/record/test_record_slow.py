@@ -31,7 +31,7 @@ async def hurried(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 async def test_a_keeper_has_minutes_where_others_have_seconds(
     record: Record, hurried: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(hurried._queries, "clock", "select now() from pg_sleep(2)")
+    monkeypatch.setattr(hurried, "_queries", {**hurried._queries, "clock": "select now() from pg_sleep(2)"})
     with pytest.raises(TryAgain):
         await Store(hurried, 10).clock()
     assert (await PostgresKeeperStore(hurried, record.owner).clock()).tzinfo
@@ -40,7 +40,7 @@ async def test_a_keeper_has_minutes_where_others_have_seconds(
 async def test_what_is_slow_takes_no_connection_of_the_pool_and_ends_when_it_is_given_up(
     record: Record, hurried: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(hurried._queries, "clock", "select pg_sleep(3600)")
+    monkeypatch.setattr(hurried, "_queries", {**hurried._queries, "clock": "select pg_sleep(3600)"})
     slowly = asyncio.create_task(hurried.fetch_slowly("clock", limit_s=300))
     while not await record.sql.fetch(SLEEPING):
         pass
@@ -53,6 +53,6 @@ async def test_what_is_slow_takes_no_connection_of_the_pool_and_ends_when_it_is_
 async def test_what_is_slow_takes_no_longer_than_it_may(
     hurried: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(hurried._queries, "clock", "select pg_sleep(3600)")
+    monkeypatch.setattr(hurried, "_queries", {**hurried._queries, "clock": "select pg_sleep(3600)"})
     with pytest.raises(TryAgain):
         await hurried.fetch_slowly("clock", limit_s=2)

@@ -1,13 +1,7 @@
 """Let the record say why a lane is paused, and who did it."""
 
-from __future__ import annotations
-
-from sluice.adapters.postgres.migrations.plain_sql import run
+from sluice.adapters.postgres.migrations.plain_sql import upgrade_by
 
 revision = "0003"
 down_revision = "0002"
-
-
-def upgrade() -> None:
-    """Run the statements of the file beside this one."""
-    run("0003_pauses_have_reasons.sql")
+upgrade = upgrade_by(__file__)
