@@ -44,7 +44,7 @@ class Scene:
     async def wanted(self) -> list[str]:
         """The duties of which there is something to do."""
         await self.record.sql.execute("update duties set done_at = now() - interval '1 day'")
-        return (await self.record.keeper.look(DUTIES, 3_600)).duties
+        return list((await self.record.keeper.look(DUTIES, 3_600)).duties)
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from sluice.adapters.postgres.migrations.plain_sql import run
+from sluice.adapters.postgres.migrations.plain_sql import upgrade_by
 
 revision = "0008"
 down_revision = "0007"
 
-
-def upgrade() -> None:
-    """Run the statements of the file beside this one."""
-    run("0008_bulk_acts.sql")
+upgrade = upgrade_by(__file__)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from sluice.adapters.postgres.migrations.plain_sql import run
+from sluice.adapters.postgres.migrations.plain_sql import upgrade_by
 
 revision = "0009"
 down_revision = "0008"
 
-
-def upgrade() -> None:
-    """Run the statements of the file beside this one."""
-    run("0009_kept_events.sql")
+upgrade = upgrade_by(__file__)
