@@ -32,7 +32,7 @@ GUARDS = {
     "jobs_priority_check", "jobs_state_check", "running_has_owner",
     "terminal_is_finished", "finished_expires", "scheduled_has_time",
     "waiting_was_queued", "success_has_result", "cancelled_was_asked_for",
-    "ending_obeys_cancel", "jobs_flight", "jobs_retry", "jobs_history",
+    "ending_obeys_cancel", "jobs_flight", "jobs_retry", "jobs_history", "jobs_endings",
 }  # fmt: skip
 
 SET = "update jobs set {} where id = $1"

@@ -188,5 +188,8 @@ async def test_two_keepers_that_tell_the_same_make_each_delivery_once(
     await record.store.settle([succeeded(job, b"1") for job in jobs])
     found = await endings.next_endings(WEBHOOKS, 99)
     bodies = {each.number: b"{}" for each in found}
-    assert sorted(await asyncio.gather(*(endings.tell_webhooks(bodies) for _ in range(4)))) == [0, 0, 0, 20]
+    async with record.locked("select from endings for update"):
+        telling = [asyncio.create_task(endings.tell_webhooks(bodies)) for _ in range(4)]
+        await record.until_waiting(4)
+    assert sorted(await asyncio.gather(*telling)) == [0, 0, 0, 20]
     assert await record.sql.fetchval("select count(*) from webhook_deliveries") == 20

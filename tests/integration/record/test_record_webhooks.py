@@ -96,6 +96,8 @@ async def test_what_is_due_is_taken_once_and_again_when_its_sender_has_died(
 ) -> None:
     endpoint = await added(store)
     (sent,) = await to_send(store, endpoint)
+    async with record.locked("select from webhook_deliveries for update"):
+        assert await take(store) == []
     taken = [each for found in await asyncio.gather(*(take(store) for _ in range(5))) for each in found]
     (delivery,) = taken
     assert delivery == DueDelivery(sent, endpoint.id, endpoint.url, 1, False, b"{}", 1)
