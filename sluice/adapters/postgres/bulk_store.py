@@ -98,7 +98,7 @@ def _step(act: BulkAct, found: Matching) -> tuple[Any, ...]:
     return act.tenant, found.ids, act.id, act.version, found.below
 
 
-def _act(row: Sequence[Any]) -> BulkAct:
+def _act(row: Any) -> BulkAct:
     act: BulkAct = BulkAct._make(row)
     return act._replace(wanted=read_filter(row[3]))
 
