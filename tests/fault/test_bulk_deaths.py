@@ -64,7 +64,7 @@ async def check(stack: Stack, client: httpx2.AsyncClient, url: str, act: str) ->
             made = await sql.fetch("select id::text from jobs where retry_of is not null")
         rows = await stack.finished(row[0] for row in made)
         assert {row["state"] for row in rows.values()} == {"succeeded"}
-    await check_claims(stack)
+        await check_claims(stack)
 
 
 @pytest.mark.parametrize("act", ["cancel", "retry", "delete"])
