@@ -41,7 +41,7 @@ class Scene:
         """How many wait to be told."""
         return int(await self.record.sql.fetchval("select count(*) from endings"))
 
-    async def wanted(self) -> list[str]:
+    async def wanted(self) -> Sequence[str]:
         """The duties of which there is something to do."""
         await self.record.sql.execute("update duties set done_at = now() - interval '1 day'")
         return list((await self.record.keeper.look(DUTIES, 3_600)).duties)

@@ -33,7 +33,9 @@ async def test_a_keeper_that_has_just_reached_the_record_again_rescues_nothing()
 def _rescue_duty(store: FakeKeeperStore, contact: SimpleNamespace) -> Duty:
     """Return the duty as the timetable makes it."""
     settings = Settings(postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
-    others = dict.fromkeys(("schedules", "verifier", "endings", "webhooks", "webhook_sender", "board"))
+    others = dict.fromkeys(
+        ("schedules", "bulk", "verifier", "endings", "events", "webhooks", "webhook_sender", "board")
+    )
     ports = cast(
         KeeperPorts,
         SimpleNamespace(**others, keeper=store, cache=FakeCache(), connected=bool, depths=None),
