@@ -96,8 +96,8 @@ def build_state(
     submission, waiting = shared.submission, shared.waiting
     keyring = _build_keyring(settings, connections.api_keys, telemetry)
     return ApiState(
-        settings=settings,
-        registry=registry,
+        settings=settings, registry=registry, submission=submission, lookup=lookup, waiting=waiting, counts=counts,
+        listing=shared.listing, logs=shared.logs, advisor=shared.advisor,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
         keyring=keyring,
@@ -106,12 +106,8 @@ def build_state(
         audit=Audit(connections.access),
         slo=Slo(requests),
         webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper),
-        submission=submission,
-        lookup=lookup,
-        waiting=waiting,
         control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
-        listing=shared.listing,
         error_groups=ErrorGroups(connections.listing),
         bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
         bulk_acts=BulkActs(connections.bulk, waiting),
@@ -119,16 +115,13 @@ def build_state(
         batches=Batches(connections.batches, submission, _batches_kept_s(settings)),
         batch_waiting=BatchWaiting(connections.batches, waiting),
         batch_results=BatchResults(connections.batches, lookup, waiting),
-        counts=counts,
         lanes=LaneControl(lanes, connections.lanes, cache, counts, telemetry),
         explaining=Explaining(
             connections.situations, lookup, counts, lambda: connections.broker.connected, clock
         ),
         forecast=Forecast(counts, clock),
-        logs=shared.logs,
         feed=Feed(connections.jobs, shared.logs, settings.event_streams, lambda: waiting.ask_again_s),
-        advisor=shared.advisor,
-    )
+    )  # fmt: skip
 
 
 def _build_keyring(settings: Settings, keys: ApiKeyStore, telemetry: Telemetry) -> Keyring:

@@ -23,7 +23,8 @@ from sluice.adapters.tracing import open_tracing
 from sluice.core.registry import Registry
 from sluice.core.runtime.garbage_collection import settle_garbage_collection
 from sluice.core.runtime.large_blocks import return_large_blocks
-from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.load_settings import load_settings
+from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry

@@ -61,9 +61,9 @@ class BulkActs:
             raise BulkUnknown
         return found
 
-    async def page(self, tenant: str, size: int, token: str | None) -> tuple[list[BulkAct], str | None]:
+    async def page(self, tenant: str, size: int, token: str = "") -> tuple[list[BulkAct], str | None]:
         """List acts, newest first, and make the token of the next page. Raises Invalid."""
-        if token is not None and not JOB_ID.fullmatch(token):
+        if token and not JOB_ID.fullmatch(token):
             raise Invalid(
                 [Flaw("?page_token", "page-token", "page_token is the `next_page_token` of a page.")]
             )

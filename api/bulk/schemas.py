@@ -84,8 +84,8 @@ class BulkActsQuery(BaseModel):
     page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
-    page_token: str | None = Field(
-        None, description="`next_page_token` of the page before", json_schema_extra={"format": "uuid"}
+    page_token: str = Field(
+        "", description="`next_page_token` of the page before", json_schema_extra={"maxLength": 36}
     )
     timing: str | None = Field(
         None, max_length=MOST_HEAD, description="1: answer with `Server-Timing`", examples=["1"]

@@ -83,8 +83,6 @@ class Timetable:
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
         bulk = BulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
-        pepper = settings.key_pepper.get_secret_value()
-        sending = SendWebhooks(ports.webhooks, ports.webhook_sender, pepper, telemetry)
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
@@ -97,16 +95,10 @@ class Timetable:
             "prune-audit": partial(record.prune_audit, settings.audit_keep_s),
             "bulk": bulk.once,
             "prune-bulk": bulk.prune,
-            "tell-webhooks": TellWebhooks(ports.endings).once,
-            "send-webhooks": sending.once,
-            "prune-webhooks": sending.prune,
+            **self._tell_others(),
             "count": self.lane_counts.once,
             "verify": self.verification.once,
         }
-        if settings.events == "kept" and ports.events:
-            duties["tell-events"] = TellEvents(ports.endings, ports.events, telemetry).once
-        else:
-            duties["forget-events"] = ForgetEvents(ports.endings).once
         if ports.depths:
             lost = FindLostMessages(store, ports.depths, newest_claimed, settings.lanes, telemetry)
             duties["find-lost"] = lost.once
@@ -119,3 +111,17 @@ class Timetable:
         return Keeper(
             store, duties, rates, settings.idempotency_keep_s, settings.keeper_s, telemetry, self.lane_counts.read_board
         )  # fmt: skip
+
+    def _tell_others(self) -> dict[str, Duty]:
+        """Webhooks, and events where they are kept."""
+        settings, ports, telemetry = self._settings, self._ports, self._telemetry
+        pepper = settings.key_pepper.get_secret_value()
+        webhooks = SendWebhooks(ports.webhooks, ports.webhook_sender, pepper, telemetry)
+        duties: dict[str, Duty] = {
+            "tell-webhooks": TellWebhooks(ports.endings).once,
+            "send-webhooks": webhooks.once,
+            "prune-webhooks": webhooks.prune,
+        }
+        if settings.events == "kept" and ports.events:
+            return duties | {"tell-events": TellEvents(ports.endings, ports.events, telemetry).once}
+        return duties | {"forget-events": ForgetEvents(ports.endings).once}

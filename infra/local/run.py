@@ -24,7 +24,7 @@ from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
 from sluice.cli.output import show_any_character
 from sluice.core.runtime.given_settings import read_given
-from sluice.core.runtime.settings import load_settings
+from sluice.core.runtime.load_settings import load_settings
 from sluice.errors import StartRefused
 
 ROOT = Path(__file__).parents[2]

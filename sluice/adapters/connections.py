@@ -185,7 +185,7 @@ def _connect_ports(
     clock: RecordClock,
     identity: RecordIdentity,
 ) -> Connections:
-    database, postgres, redis, broker = servers
+    database, _, redis, broker = servers
     return Connections(
         jobs=PostgresJobStore(database, owner, settings),
         control=PostgresControlStore(database, settings),
@@ -209,15 +209,19 @@ def _connect_ports(
         rates=redis.rates,
         broker=broker,
         events=None,
-        pings={
-            "postgresql": postgres.ping,
-            "redis": redis.connection.ping,
-            "rabbitmq": partial(broker.ping, 1.0),
-        },
+        pings=_pings(servers),
         config_problems=config_problems,
         clock=clock,
         identity=identity,
     )
+
+
+def _pings(servers: Servers) -> dict[str, Callable[[], Awaitable[None]]]:
+    return {
+        "postgresql": servers.postgres.ping,
+        "redis": servers.redis.connection.ping,
+        "rabbitmq": partial(servers.broker.ping, 1.0),
+    }
 
 
 async def _watch_record(

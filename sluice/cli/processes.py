@@ -69,7 +69,7 @@ def check() -> None:
     add_working_directory()
     from consumer.configuration import check_configuration
     from sluice.core.registry import Registry
-    from sluice.core.runtime.settings import load_settings
+    from sluice.core.runtime.load_settings import load_settings
     from sluice.host.check import check_modules
 
     found = load_settings()

@@ -31,7 +31,7 @@ def migrate() -> None:
     It migrates the database of SLUICE_POSTGRES_URL, and prints its revision. Running it again, or several times at once, does no harm. Run it before the processes of a new release start.
     """
     from sluice.adapters.postgres.migrate import migrate
-    from sluice.core.runtime.settings import load_settings
+    from sluice.core.runtime.load_settings import load_settings
 
     url = load_settings().postgres_url.get_secret_value()
     typer.echo(f"record at revision {asyncio.run(migrate(url))}")
@@ -65,7 +65,7 @@ def verify(
 def _ask(newest: int | None, check_s: int) -> tuple[PostgresVerifier, list[Finding]]:
     from sluice.adapters.postgres.verifier import PostgresVerifier
     from sluice.core.errors import TryAgain
-    from sluice.core.runtime.settings import load_settings
+    from sluice.core.runtime.load_settings import load_settings
 
     try:
         settings = load_settings()

@@ -36,7 +36,7 @@ def tell(
     answer: Callable[Concatenate[Settings, P], Coroutine[Any, Any, str]], *args: P.args, **kwargs: P.kwargs
 ) -> None:
     """Print what this returns, given the settings of the environment. Raises SluiceError."""
-    from sluice.core.runtime.settings import load_settings
+    from sluice.core.runtime.load_settings import load_settings
 
     typer.echo(asyncio.run(answer(load_settings(), *args, **kwargs)))
 

@@ -12,7 +12,8 @@ import pytest
 from infra.checks.manifests import CHART, Manifest
 from sluice.adapters.admin_http import PING_S, AdminApp
 from sluice.adapters.metrics import Metrics
-from sluice.core.runtime.settings import Settings, load_settings
+from sluice.core.runtime.load_settings import load_settings
+from sluice.core.runtime.settings import Settings
 from tests.infra.rendered import (
     SETS,
     chart,

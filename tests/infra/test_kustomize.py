@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]  # it ships no types
 from infra.checks import manifests, tools
 from infra.checks.manifests import OVERLAYS, Manifest
 from infra.checks.tools import ROOT
-from sluice.core.runtime.settings import load_settings
+from sluice.core.runtime.load_settings import load_settings
 from tests.infra.rendered import containers, environment, of_kind, one, selects, templates
 
 SERVERS = ROOT / "infra/kubernetes/servers"

@@ -26,7 +26,7 @@ from sluice.adapters.request_stats import RequestStats
 from sluice.cli import main
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry
-from sluice.core.runtime.settings import load_settings
+from sluice.core.runtime.load_settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.integration.record.record_fixture import Record

@@ -24,6 +24,7 @@ OURS = {name: service for name, service in SERVICES.items() if "build" in servic
 WATCHING = {
     name: service for name, service in SERVICES.items() if service.get("profiles") == ["observability"]
 }
+NOT_IN_DEBIAN = {"loki", "vector", "grafana"}
 DEFAULT_SHARES = 1024
 SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "SLUICE_KEY_PEPPER"}
 
@@ -71,8 +72,8 @@ def test_only_what_the_image_copies_is_sent_to_the_builder() -> None:
 
 
 def test_the_servers_are_those_that_the_trial_can_stand_in_for() -> None:
-    servers = {name: service for name, service in SERVICES.items() if "profiles" not in service}
-    assert {service["image"] for name, service in servers.items() if name not in OURS} == set(SERVERS)
+    known = {name: service for name, service in SERVICES.items() if name not in {*OURS, *NOT_IN_DEBIAN}}
+    assert {service["image"] for service in known.values()} == set(SERVERS)
 
 
 def test_what_watches_is_started_only_if_asked_for_and_of_one_release() -> None:

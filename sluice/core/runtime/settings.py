@@ -6,17 +6,14 @@ Each `__main__` makes one instance and hands it down.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
-from sluice.core.runtime.given_settings import PREFIX, describe_flaws, describe_values, read_given
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
-from sluice.errors import StartRefused
 from sluice.handler import LONGEST_KEEP_S
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -294,21 +291,3 @@ class Settings(BaseModel):
 def processors() -> int:
     """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def load_settings(given: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings of this process from these `SLUICE_*` variables; by default from its environment and `.env`.
-
-    Raises StartRefused with one line that names every wrong variable.
-    """
-    given = read_given() if given is None else given
-    fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
-    flaws = list(describe_flaws(given, fields))
-    try:
-        settings = Settings.model_validate({fields[name]: given[name] for name in fields if name in given})
-    except ValidationError as error:
-        told = {line.partition(":")[0] for line in flaws}
-        flaws += [line for line in describe_values(error) if line.partition(":")[0] not in told]
-    if flaws:
-        raise StartRefused("; ".join(flaws))
-    return settings

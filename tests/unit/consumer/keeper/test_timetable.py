@@ -65,7 +65,20 @@ def test_endings_are_told_where_they_are_kept_and_forgotten_elsewhere(events: st
     settings = Settings(
         postgres_url="p", redis_url="r", rabbitmq_url="q", key_pepper="0123456789abcdef", events=events
     )
-    others = dict.fromkeys(("keeper", "schedules", "verifier", "endings", "cache", "board", "depths"))
+    others = dict.fromkeys(
+        (
+            "keeper",
+            "schedules",
+            "bulk",
+            "verifier",
+            "endings",
+            "webhooks",
+            "webhook_sender",
+            "cache",
+            "board",
+            "depths",
+        )
+    )
     ports = cast(KeeperPorts, SimpleNamespace(**others, events=object(), connected=bool))
     timetable = Timetable(ports, settings, Telemetry())
     keeper = timetable.make_keeper(cast(OutboxPublisher, None), {}, cast(Lease, None))
