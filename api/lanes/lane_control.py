@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from sluice.core.access import Actor
 from sluice.core.count_lanes import CountLanes
 from sluice.core.errors import LaneUnknown
 from sluice.core.ports import DocumentCache, LaneStore
@@ -40,21 +41,21 @@ class LaneControl:
         names = dict.fromkeys([*self._lanes, *sorted(paused)])
         return [self._show(name, paused.get(name)) for name in names]
 
-    async def pause(self, lane: str, reason: str, by: str) -> LaneState:
+    async def pause(self, lane: str, reason: str, tenant: str, by: Actor) -> LaneState:
         """Let no job of a lane begin; one that is paused gets another reason. Raises LaneUnknown."""
         if lane not in self._lanes:
             raise LaneUnknown(lane)
-        pause = await self._store.pause_lane(lane, reason, by)
-        self._telemetry.emit(Event.LANE_PAUSED, lane=lane, reason=reason, key_id=by)
+        pause = await self._store.pause_lane(lane, reason, tenant, by)
+        self._telemetry.emit(Event.LANE_PAUSED, lane=lane, reason=reason, key_id=by.key_id)
         await self._cache.announce_pauses()
         return self._show(lane, pause)
 
-    async def resume(self, lane: str, by: str) -> LaneState:
+    async def resume(self, lane: str, tenant: str, by: Actor) -> LaneState:
         """Let jobs of a lane begin again; if it is not paused, this changes nothing. Raises LaneUnknown."""
         if lane not in self._lanes and lane not in await self._store.list_pauses():
             raise LaneUnknown(lane)
-        if await self._store.resume_lane(lane):
-            self._telemetry.emit(Event.LANE_RESUMED, lane=lane, key_id=by)
+        if await self._store.resume_lane(lane, tenant, by):
+            self._telemetry.emit(Event.LANE_RESUMED, lane=lane, key_id=by.key_id)
         await self._cache.announce_pauses()
         return self._show(lane, None)
 

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.http.dependencies import Caller, SmallJsonBody, provided
+from api.http.dependencies import By, Caller, SmallJsonBody, provided
 from api.http.openapi import name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply
 from api.lanes.lane_control import LaneControl, LaneState
@@ -40,9 +40,9 @@ async def list_lanes(caller: Caller, control: Control) -> Response:
     responses=problems(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(PauseRequest),
 )
-async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, control: Control) -> Response:
+async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, control: Control, by: By) -> Response:
     """Lets no job of the lane begin, whoever's it is, until it is resumed; those that run go on. Asking again replaces the reason."""
-    return _reply(_show(await control.pause(lane, read_pause(body).reason, caller.key_id)))
+    return _reply(_show(await control.pause(lane, read_pause(body).reason, caller.tenant, by)))
 
 
 @router.post(
@@ -52,9 +52,9 @@ async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, control: Co
     response_description="Its jobs begin again",
     responses=problems(401, 403, 404, 503),
 )
-async def resume_lane(lane: str, caller: Caller, control: Control) -> Response:
+async def resume_lane(lane: str, caller: Caller, control: Control, by: By) -> Response:
     """Lets its jobs begin again. Asking again changes nothing."""
-    return _reply(_show(await control.resume(lane, caller.key_id)))
+    return _reply(_show(await control.resume(lane, caller.tenant, by)))
 
 
 def _show(lane: LaneState) -> dict[str, Any]:

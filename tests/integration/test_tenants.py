@@ -181,3 +181,11 @@ async def test_an_administrator_of_one_tenant_touches_nothing_that_all_share(sha
         lanes = (await operator.get("/v1/lanes")).json()["lanes"]
         assert lanes
         assert not any(lane["paused"] for lane in lanes)
+        paused = await operator.post("/v1/lanes/heavy/pause", json={"reason": "the disk is full"})
+        assert paused.json()["paused"]["reason"] == "the disk is full"
+        assert (await operator.post("/v1/lanes/heavy/resume")).status_code == 200
+        told = (await operator.get("/v1/audit?page_size=2")).json()["entries"]
+        assert [(each["action"], each["object"]) for each in told] == [
+            ("lane.resume", "lane/heavy"),
+            ("lane.pause", "lane/heavy"),
+        ]

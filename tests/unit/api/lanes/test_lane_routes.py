@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.job import JobState
 from sluice.core.queue_stats import LaneStatistics, Times, write_statistics
 from tests.unit.api.in_memory_api import AT, InMemoryApi
@@ -96,7 +97,7 @@ async def test_what_changes_is_announced_and_an_absent_redis_makes_no_pause_look
 async def test_a_lane_that_is_taken_out_of_the_settings_can_be_resumed(
     api: InMemoryApi, operator: dict[str, str]
 ) -> None:
-    await api.record.pause_lane("former", "as asked", "key")
+    await api.record.pause_lane("former", "as asked", "ops", Actor("key"))
     assert [each["name"] for each in await listed(api, operator)] == ["default", "heavy", "former"]
     assert (await api.client.post(f"{PATH}/former/pause", json=REASON, headers=operator)).status_code == 404
     assert (await api.client.post(f"{PATH}/former/resume", headers=operator)).status_code == 200
