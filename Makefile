@@ -65,7 +65,7 @@ logs:  ## follow the logs of api and consumer (Ctrl-C ends)
 down: setup  ## stop api, consumer and the private servers
 	@$(PYTHON) -m infra.local down
 
-key: $(SLUICE)  ## make an API key: make key TENANT=demo SCOPES=submit,read,payloads,admin
+key: $(SLUICE)  ## make an API key: make key TENANT=demo SCOPES=submit,read,payloads,admin,operate
 	@$(SLUICE) keys create --tenant "$(TENANT)" --scopes "$(SCOPES)"
 
 verify: $(SLUICE)  ## ask the record of the running stack whether every invariant holds: make verify ARGS=--json

@@ -40,8 +40,13 @@ Entries = Annotated[Audit, provided(Audit)]
 
 
 async def check_page_query(request: Request, _: Caller) -> None:
-    """Refuse parameters that a list does not have, or that come twice."""
+    """Refuse parameters that the list of keys does not have, or that come twice."""
     refuse_unknown(request, PageQuery)
+
+
+async def check_audit_query(request: Request, _: Caller) -> None:
+    """Refuse parameters that the list of what was done does not have, or that come twice."""
+    refuse_unknown(request, AuditQuery)
 
 
 async def check_revoke_query(request: Request, _: Caller) -> None:
@@ -116,10 +121,10 @@ async def revoke_key(
     response_model=AuditList,
     response_description="Newest first",
     responses=problems(401, 403, 422, 503),
-    dependencies=[Depends(check_page_query)],
+    dependencies=[Depends(check_audit_query)],
 )
 async def list_audit(query: Annotated[AuditQuery, Query()], caller: Caller, audit: Entries) -> Response:
-    """Lists who did what with keys and schedules, who changed many jobs at once, and which jobs administrators deleted."""
+    """Lists who did what with keys, schedules and lanes, who changed many jobs at once, and which jobs administrators deleted."""
     found, token = await audit.page(caller.tenant, query.page_size, query.page_token)
     return _reply(200, {"entries": list(map(show_entry, found)), "next_page_token": token})
 

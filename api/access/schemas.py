@@ -42,7 +42,7 @@ def _refuse_twice(scopes: list[str]) -> list[str]:
     return scopes
 
 
-Scope = Literal["submit", "read", "payloads", "admin"]
+Scope = Literal["submit", "read", "payloads", "admin", "operate"]
 Scopes = Annotated[list[Scope], AfterValidator(_refuse_twice), Field(min_length=1, max_length=len(SCOPES))]
 
 

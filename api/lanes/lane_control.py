@@ -45,7 +45,7 @@ class LaneControl:
         """Let no job of a lane begin; one that is paused gets another reason. Raises LaneUnknown."""
         if lane not in self._lanes:
             raise LaneUnknown(lane)
-        pause = await self._store.pause_lane(lane, reason, by.key_id or "", tenant, by.request_id)
+        pause = await self._store.pause_lane(lane, reason, tenant, by)
         self._telemetry.emit(Event.LANE_PAUSED, lane=lane, reason=reason, key_id=by.key_id)
         await self._cache.announce_pauses()
         return self._show(lane, pause)
@@ -54,7 +54,7 @@ class LaneControl:
         """Let jobs of a lane begin again; if it is not paused, this changes nothing. Raises LaneUnknown."""
         if lane not in self._lanes and lane not in await self._store.list_pauses():
             raise LaneUnknown(lane)
-        if await self._store.resume_lane(lane, by.key_id, tenant, by.request_id):
+        if await self._store.resume_lane(lane, tenant, by):
             self._telemetry.emit(Event.LANE_RESUMED, lane=lane, key_id=by.key_id)
         await self._cache.announce_pauses()
         return self._show(lane, None)

@@ -40,7 +40,7 @@ async def list_lanes(caller: Caller, control: Control) -> Response:
     responses=problems(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
     openapi_extra=takes(PauseRequest),
 )
-async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, by: By, control: Control) -> Response:
+async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, control: Control, by: By) -> Response:
     """Lets no job of the lane begin, whoever's it is, until it is resumed; those that run go on. Asking again replaces the reason."""
     return _reply(_show(await control.pause(lane, read_pause(body).reason, caller.tenant, by)))
 
@@ -52,7 +52,7 @@ async def pause_lane(lane: str, body: SmallJsonBody, caller: Caller, by: By, con
     response_description="Its jobs begin again",
     responses=problems(401, 403, 404, 503),
 )
-async def resume_lane(lane: str, caller: Caller, by: By, control: Control) -> Response:
+async def resume_lane(lane: str, caller: Caller, control: Control, by: By) -> Response:
     """Lets its jobs begin again. Asking again changes nothing."""
     return _reply(_show(await control.resume(lane, caller.tenant, by)))
 

@@ -28,7 +28,7 @@ from sluice.core.runtime.load_settings import load_settings
 from sluice.errors import StartRefused
 
 ROOT = Path(__file__).parents[2]
-_SCOPES = "submit,read,payloads,admin"
+_SCOPES = "submit,read,payloads,admin,operate"
 PLACEHOLDERS = {
     "SLUICE_POSTGRES_URL": "postgresql://to-be-started/",
     "SLUICE_REDIS_URL": "redis://to-be-started",

@@ -29,6 +29,7 @@ def _checked_name(text: str | None) -> str | None:
     epilog=examples(
         "sluice keys create --tenant acme",
         "sluice keys create --tenant acme --scopes submit,read,payloads,admin --expires-days 30",
+        "sluice keys create --tenant operators --scopes operate",
     )
 )
 def create(
@@ -38,7 +39,7 @@ def create(
         typer.Option(
             metavar="LIST",
             callback=_checked_scopes,
-            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (results and inputs: payloads; keys, schedules, tracebacks: admin)",
+            help=f"What the key allows, separated by commas: {', '.join(SCOPES)} (results and inputs: payloads; keys, schedules, tracebacks: admin; the lanes, which all tenants share: operate)",
         ),
     ] = "submit,read,payloads",
     expires_days: Annotated[

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-SCOPES = ("submit", "read", "payloads", "admin")
-"""What keys can be made for."""
+SCOPES = ("submit", "read", "payloads", "admin", "operate")
+"""What keys can be made for: the last for what all tenants share, the others for what is the tenant's own."""
 PAYLOADS = "payloads"
 """The right to see results of jobs and inputs of schedules; without it, whoever looks sees all but these."""
 MOST_KEYS = 1_000

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.lifecycle import DEADLINE_PASSED, LOST_LIMIT, WORKER_LOST, succeeded
 from tests.contract.conftest import PAST, Record
 from tests.support.leases import rescue
@@ -115,10 +116,10 @@ async def test_jobs_whose_messages_are_lost_are_offered_again_once(record: Recor
 async def test_nothing_of_a_paused_lane_is_offered_again_until_it_is_resumed(record: Record) -> None:
     (waiting,) = await record.accepted(new_job())
     await record.offer_at(waiting, PAST)
-    await record.lanes.pause_lane("default", "as asked", "key")
+    await record.lanes.pause_lane("default", "as asked", "ops", Actor("key"))
     for newest in (None, PAST + timedelta(seconds=61)):
         assert await record.keeper.offer_lost({QUEUE: newest}, 10) == 0
-    await record.lanes.resume_lane("default")
+    await record.lanes.resume_lane("default", "ops", Actor("key"))
     assert await record.keeper.offer_lost({QUEUE: None}, 10) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sluice.core.access import Actor
 from sluice.core.lanes import Turns
 from tests.contract.conftest import KINDS, PAST, Record
 from tests.support.make_jobs import new_job, new_jobs
@@ -27,10 +28,10 @@ async def test_the_oldest_jobs_of_a_lane_are_claimed_by_weight(record: Record) -
 async def test_nothing_of_a_paused_lane_is_claimed_until_it_is_resumed(record: Record) -> None:
     waiting, late, elsewhere = await record.accepted(new_job(), new_job(deadline_s=60), new_job(lane="heavy"))
     await record.change(late, {"deadline": PAST})
-    await record.lanes.pause_lane("default", "as asked", "key")
+    await record.lanes.pause_lane("default", "as asked", "ops", Actor("key"))
     assert await record.jobs.pull("default", 10, KINDS, NO_TURNS) == []
     assert [job.id for job in await record.jobs.pull("heavy", 10, KINDS, NO_TURNS)] == [elsewhere]
-    await record.lanes.resume_lane("default")
+    await record.lanes.resume_lane("default", "ops", Actor("key"))
     assert {job.id for job in await record.jobs.pull("default", 10, KINDS, NO_TURNS)} == {waiting, late}
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.errors import ServerAway
 from sluice.core.explanation import Situation
 from sluice.core.lifecycle import Failure, retried
@@ -49,7 +50,7 @@ async def test_those_of_its_lane_and_priority_that_were_offered_before_are_count
 
 async def test_a_pause_of_its_lane_is_told(record: Record) -> None:
     here, elsewhere = await record.accepted(new_job(), new_job(lane="heavy"))
-    pause = await record.lanes.pause_lane("default", "as asked", "key")
+    pause = await record.lanes.pause_lane("default", "as asked", "ops", Actor("key"))
     assert (await situation(record, here)).paused == pause
     assert (await situation(record, elsewhere)).paused is None
 

@@ -16,7 +16,7 @@ from api.http.auth import ROUTE_SCOPES
 from tests.support.job_client import SUM, WAIT, submit_and_wait
 from tests.support.stack import Stack, make_a_key
 
-SCOPES = ["submit", "read", "payloads", "admin"]
+SCOPES = ["submit", "read", "payloads", "admin", "operate"]
 SCHEDULE: dict[str, Any] = {"cron": "0 0 1 1 *", "kind": "demo.sum", "input": {"values": [1]}}
 SHARED = {
     ("GET", "/v1/kinds"), ("GET", "/v1/kinds/{kind}"), ("GET", "/v1/lanes"), ("GET", "/v1/slo"), ("POST", "/v1/lanes/{lane}/pause"),
@@ -189,3 +189,28 @@ async def test_keys_names_and_equal_work_belong_to_their_tenant(shared_stack: St
         assert (await there.other.post("/v1/schedules", json=SCHEDULE | {"name": "own"})).status_code == 409
         assert (await there.own.get("/v1/schedules/own")).json()["cron"] == SCHEDULE["cron"]
         assert (await there.other.delete("/v1/schedules/own")).status_code == 204
+
+
+async def test_an_administrator_of_one_tenant_touches_nothing_that_all_share(shared_stack: Stack) -> None:
+    admin = await make_a_key(shared_stack.servers, "owner", [each for each in SCOPES if each != "operate"])
+    async with shared_stack.client(admin) as client:
+        for answer in (
+            await client.get("/v1/lanes"),
+            await client.post("/v1/lanes/default/pause", json={"reason": "mine"}),
+            await client.post("/v1/lanes/default/resume"),
+            await client.post("/v1/keys", json={"scopes": ["operate"]}),
+        ):
+            assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
+            assert "scope operate" in answer.json()["detail"]
+    async with shared_stack.client() as operator:
+        lanes = (await operator.get("/v1/lanes")).json()["lanes"]
+        assert lanes
+        assert not any(lane["paused"] for lane in lanes)
+        paused = await operator.post("/v1/lanes/heavy/pause", json={"reason": "the disk is full"})
+        assert paused.json()["paused"]["reason"] == "the disk is full"
+        assert (await operator.post("/v1/lanes/heavy/resume")).status_code == 200
+        told = (await operator.get("/v1/audit?page_size=2")).json()["entries"]
+        assert [(each["action"], each["object"]) for each in told] == [
+            ("lane.resume", "lane/heavy"),
+            ("lane.pause", "lane/heavy"),
+        ]

@@ -156,7 +156,7 @@ class Stack:
 
     async def start(self, apis: int = 1, consumers: int = 1) -> None:
         """Start so many of each, with a key that may do everything."""
-        self.key = await make_a_key(self.servers, "demo", ["submit", "read", "payloads", "admin"])
+        self.key = await make_a_key(self.servers, "demo", ["submit", "read", "payloads", "admin", "operate"])
         for _ in range(apis):
             self.add_api()
         for _ in range(consumers):

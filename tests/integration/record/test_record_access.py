@@ -10,6 +10,7 @@ import pytest
 
 from sluice.adapters.postgres.access_store import PostgresAccessStore
 from sluice.adapters.postgres.api_key_store import PostgresApiKeyStore
+from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.core.access import OPERATOR, Actor, NewApiKey
 from sluice.core.ports import ApiKeyRecord
 from tests.integration.record.record_fixture import Record
@@ -104,6 +105,18 @@ async def test_what_is_done_with_keys_is_written_down_with_it(
     assert gone == (
         BY.key_id, "acme", "key.revoke", old, {"name": "importer", "request_id": "a-request"}
     )  # fmt: skip
+
+
+async def test_pauses_and_resumes_of_lanes_are_written_down_with_them(record: Record) -> None:
+    lanes = PostgresLaneStore(record.database, 5)
+    await lanes.resume_lane("heavy", "ops", BY)  # it was not paused
+    await lanes.pause_lane("heavy", "the disk is full", "ops", BY)
+    await lanes.resume_lane("heavy", "ops", BY)
+    request = {"request_id": "a-request"}
+    assert await audit(record) == [
+        (BY.key_id, "ops", "lane.pause", "lane/heavy", {"reason": "the disk is full"} | request),
+        (BY.key_id, "ops", "lane.resume", "lane/heavy", request),
+    ]
 
 
 async def test_what_is_not_done_is_not_written_down(access: PostgresAccessStore, record: Record) -> None:

@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from sluice.adapters.postgres.access_store import PostgresAccessStore
-from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.core.access import Actor, Note
@@ -105,19 +104,6 @@ async def test_marks_of_errors_are_written_down(record: Record, listing: Postgre
     assert await audit(record) == [
         (BY.key_id, f"error.{verb}", "error/27f308596b3444eb", REQUEST)
         for verb in ("resolve", "ignore", "reopen")
-    ]
-
-
-async def test_pauses_of_lanes_are_written_down_for_the_tenant_of_the_key(record: Record) -> None:
-    lanes = PostgresLaneStore(record.database, 5)
-    for reason in ("the disk is full", "it is being replaced"):
-        await lanes.pause_lane("heavy", reason, "mnopqrstuvwx", "acme", BY.request_id)
-    for _ in range(2):
-        await lanes.resume_lane("heavy", BY.key_id, "acme", BY.request_id)
-    assert await audit(record) == [
-        (BY.key_id, "lane.pause", "lane/heavy", REQUEST | {"reason": "the disk is full"}),
-        (BY.key_id, "lane.pause", "lane/heavy", REQUEST | {"reason": "it is being replaced"}),
-        (BY.key_id, "lane.resume", "lane/heavy", REQUEST),
     ]
 
 

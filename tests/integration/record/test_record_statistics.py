@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.lease_store import PostgresLeaseStore, Serves
+from sluice.core.access import Actor
 from sluice.core.queue_stats import LaneCount, LaneWork, Times, write_works
 from tests.integration.record.record_fixture import KINDS, Record
 from tests.support.make_jobs import new_job, new_jobs
@@ -28,10 +29,10 @@ async def test_lanes_are_counted_with_their_tenants_and_the_age_of_the_oldest(re
 
 async def test_a_paused_lane_says_so_with_its_reason(record: Record) -> None:
     store = PostgresLaneStore(record.database, 5)
-    pause = await store.pause_lane("heavy", 'the "disk" is full', "a-key")
+    pause = await store.pause_lane("heavy", 'the "disk" is full', "ops", Actor("a-key"))
     counts = await record.keeper.count(["default", "heavy"], 100)
     assert (counts["default"].paused, counts["heavy"].paused) == (None, pause)
-    await store.resume_lane("heavy")
+    await store.resume_lane("heavy", "ops", Actor("key"))
     assert (await record.keeper.count(["heavy"], 100))["heavy"].paused is None
 
 

@@ -100,7 +100,10 @@ def test_settings_are_printed_as_the_file_of_the_example(say: Callable[..., Said
         ("keys destroy", "destroy"),
         ("keys create", "--tenant"),
         ("keys create --tenant No.Dots", "a tenant is 1 to 64"),
-        ("keys create --tenant a --scopes submit,everything", "scopes are of submit, read, payloads, admin"),
+        (
+            "keys create --tenant a --scopes submit,everything",
+            "scopes are of submit, read, payloads, admin, operate",
+        ),
         ("keys create --tenant a --scopes=", "scopes are of"),
         ("keys create --tenant a --expires-days 0", "--expires-days"),
         ("keys create --tenant a --expires-days 36501", "--expires-days"),

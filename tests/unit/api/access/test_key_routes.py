@@ -79,6 +79,15 @@ async def test_nobody_makes_a_key_that_permits_more_than_his_own(api: InMemoryAp
     assert len((await api.client.get(KEYS)).json()["keys"]) == 1
 
 
+async def test_an_administrator_of_a_tenant_makes_no_key_for_what_all_tenants_share(api: InMemoryApi) -> None:
+    admin = _with(api, "submit", "read", "payloads", "admin")
+    answer = await admin.client.post(KEYS, json={"scopes": ["operate"]})
+    assert told(answer) == (403, "forbidden")
+    assert "operate" in answer.json()["detail"]
+    operator = _with(api, "admin", "operate")
+    assert (await made(operator, scopes=["operate"]))["scopes"] == ["operate"]
+
+
 def _with(api: InMemoryApi, *scopes: str) -> InMemoryApi:
     api.client.headers.update(api.as_tenant("acme", *scopes))
     return api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sluice.core.access import Actor
 from sluice.core.job import JobState
 from sluice.core.queue_stats import LaneStatistics, Times, write_statistics
 from tests.support.make_jobs import aged_id
@@ -50,7 +51,7 @@ async def test_each_reason_comes_from_what_the_job_meets(api: InMemoryApi) -> No
     assert (await explained(api, job_id))["reason"] == "unknown-kind"
     api.record.served_lanes.clear()
     assert (await explained(api, job_id))["reason"] == "no-consumer"
-    await api.record.pause_lane("default", "the disk is full", "key")
+    await api.record.pause_lane("default", "the disk is full", "ops", Actor("key"))
     said = await explained(api, job_id)
     assert (said["reason"], said["eta"]) == ("lane-paused", None)
     assert "the disk is full" in str(said["detail"])

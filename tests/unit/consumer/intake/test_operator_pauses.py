@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from consumer.intake.operator_pauses import DEAF_S, OperatorPauses
+from sluice.core.access import Actor
 from sluice.core.queue_stats import LanePause
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fake_lane_store import FakeLaneStore
@@ -68,7 +69,7 @@ async def scene() -> AsyncIterator[Scene]:
 
 async def test_every_lane_is_halted_until_it_is_known_which_are_paused(scene: Scene) -> None:
     assert scene.halted == {"default": True, "heavy": True}
-    await scene.store.pause_lane("heavy", "as asked", "key")
+    await scene.store.pause_lane("heavy", "as asked", "ops", Actor("key"))
     assert await scene.pauses.look()
     assert scene.halted == {"default": False, "heavy": True}
     assert list(scene.pauses.known) == ["heavy"]
@@ -77,10 +78,10 @@ async def test_every_lane_is_halted_until_it_is_known_which_are_paused(scene: Sc
 async def test_a_pause_that_is_announced_is_looked_for_at_once(scene: Scene) -> None:
     scene.watch()
     await until(lambda: not scene.halted["heavy"])
-    await scene.store.pause_lane("heavy", "as asked", "key")
+    await scene.store.pause_lane("heavy", "as asked", "ops", Actor("key"))
     scene.pauses.look_soon()
     await until(lambda: scene.halted["heavy"])
-    await scene.store.resume_lane("heavy")
+    await scene.store.resume_lane("heavy", "ops", Actor("key"))
     scene.pauses.look_soon()
     await until(lambda: not scene.halted["heavy"])
     assert scene.store.looks == 3  # and never without need
@@ -94,7 +95,7 @@ async def test_what_is_announced_during_a_look_is_looked_for_again(
     async def announced_meanwhile() -> dict[str, LanePause]:
         found = await late()
         if scene.store.looks == 1:
-            await scene.store.pause_lane("heavy", "as asked", "key")
+            await scene.store.pause_lane("heavy", "as asked", "ops", Actor("key"))
             scene.pauses.look_soon()
         return found
 
@@ -108,12 +109,12 @@ async def test_while_nothing_can_be_heard_it_looks_by_itself_within_a_second(sce
     scene.hears = False
     scene.watch()
     await until(lambda: not scene.halted["heavy"])
-    await scene.store.pause_lane("heavy", "as asked", "key")
+    await scene.store.pause_lane("heavy", "as asked", "ops", Actor("key"))
     await until(lambda: scene.halted["heavy"])
 
 
 async def test_while_the_record_does_not_answer_everything_stays_as_it_is(scene: Scene) -> None:
-    await scene.store.pause_lane("heavy", "as asked", "key")
+    await scene.store.pause_lane("heavy", "as asked", "ops", Actor("key"))
     scene.watch()
     await until(lambda: not scene.halted["default"])
     scene.store.away = True
@@ -121,7 +122,7 @@ async def test_while_the_record_does_not_answer_everything_stays_as_it_is(scene:
     await until(lambda: scene.store.refusals > 2)  # it asks again soon
     assert scene.halted == {"default": False, "heavy": True}
     scene.store.away = False
-    await scene.store.resume_lane("heavy")
+    await scene.store.resume_lane("heavy", "ops", Actor("key"))
     await until(lambda: not scene.halted["heavy"])
     assert scene.events.count(Event.DUTY_FAILED) == 0
 
