@@ -26,10 +26,10 @@ class Command(NamedTuple):
 
 
 def commands(page: Path) -> Iterator[Command]:
-    """Yield the commands with a curl in them, in order, however many lines each takes."""
+    """Yield the commands that call curl or set a variable, in order, however many lines each takes."""
     for block in _BLOCK.findall(page.read_text()):
         for text in _split(block):
-            if re.search(r"\bcurl\b", text):
+            if re.search(r"\bcurl\b", text) or _ASSIGNED.match(text):
                 yield _read(text)
 
 
