@@ -77,8 +77,17 @@ def test_what_has_waited_already_is_not_waited_for_again() -> None:
     first = scene.told()
     scene.clock.now += 15
     assert scene.told()[-1] < first[0]
-    scene.clock.now += 60
-    assert scene.told() == [1, 2]
+    scene.clock.now += 10
+    assert scene.told() == [2, 3]
+
+
+def test_a_job_that_takes_longer_than_was_estimated_is_asked_for_ever_less_often() -> None:
+    scene = Scene(default=lane())
+    assert scene.told(state="running", started_at=AT) == [1, 2]
+    scene.clock.now += 80
+    assert 7 <= scene.told(state="running", started_at=AT)[0] <= 8
+    scene.clock.now += 800
+    assert scene.told(state="running", started_at=AT)[-1] <= 30
 
 
 def test_a_running_job_has_no_queue_before_it() -> None:
