@@ -211,10 +211,8 @@ def build_state(
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     about_lanes = _about_lanes(record, clock, cache, lookup)
-    share = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock)
-    submission = Submission(
-        registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=share.place
-    )
+    place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
+    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
     return ApiState(
         settings=chosen,
         registry=registry,
