@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import aio_pika
@@ -39,7 +40,8 @@ async def replayed(url: str, count: int, offset: str | int) -> list[str]:
 async def test_who_comes_later_hears_it_all_as_often_as_wanted(shared_servers: Servers) -> None:
     rabbitmq = shared_servers.rabbitmq
     shared_servers.up(rabbitmq)
-    await asyncio.to_thread(rabbitmq.control, "import_definitions", str(DEFINITIONS))
+    copied = shutil.copy(DEFINITIONS, rabbitmq.directory)  # another root sees its own directory alone
+    await asyncio.to_thread(rabbitmq.control, "import_definitions", rabbitmq._seen(Path(copied).name))
     broker = EventBroker(rabbitmq.url, "tests", Telemetry(), budget_s=5)
     await broker.start()
     await until(lambda: broker.connected)
