@@ -85,7 +85,9 @@ class BulkActsQuery(BaseModel):
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str | None = Field(
-        None, description="`next_page_token` of the page before", json_schema_extra={"format": "uuid"}
+        None,
+        description="`next_page_token` of the page before",
+        json_schema_extra={"maxLength": 36, "format": "uuid"},
     )
     timing: str | None = Field(
         None, max_length=MOST_HEAD, description="1: answer with `Server-Timing`", examples=["1"]
