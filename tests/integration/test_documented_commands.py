@@ -116,7 +116,12 @@ async def a_failure(client: httpx2.AsyncClient) -> dict[str, str]:
 async def copy_all(page: Path, stack: Stack, directory: Path) -> set[tuple[str, str | None]]:
     """Run the commands of a page in order, each of which has to do as it says; return the routes that they use."""
     used, wrong = set(), []
-    keys = {"SLUICE_URL": stack.url, "SLUICE_API_KEY": stack.key, "ADMIN_KEY": stack.key}
+    keys = {
+        "SLUICE_URL": stack.url,
+        "SLUICE_API_KEY": stack.key,
+        "ADMIN_KEY": stack.key,
+        "OPERATOR_KEY": stack.key,
+    }
     async with stack.client() as client:
         reader = Reader(directory, client, keys | await a_failure(client))
         for command in commands(page):
