@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,4 +19,12 @@ def two_apis(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) 
     settings = {"handlers": KINDS, "beat_s": 60, "lease_s": 200}
     with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("two"), **settings) as stack:
         asyncio.run(stack.start(apis=2))
+        yield stack
+
+
+@pytest.fixture
+def stack_of_the_pages(shared_servers: Servers, tmp_path: Path) -> Iterator[Stack]:
+    """Start an api and a consumer as `make run` does: with the shipped kinds and documents, and webhooks may reach this machine."""
+    with stack_on_empty_servers(shared_servers, tmp_path, docs=True, webhook_allow="127.0.0.1/32") as stack:
+        asyncio.run(stack.start())
         yield stack

@@ -138,6 +138,6 @@ def _as_stated(status: int, stated: int | None) -> bool:
     return status == stated if stated else 200 <= status < 300
 
 
-async def test_every_route_has_a_command_that_works(stack: Stack, tmp_path: Path) -> None:
-    used = await copy_all(DOCS / "http-api.md", stack, tmp_path)
+async def test_every_route_has_a_command_that_works(stack_of_the_pages: Stack, tmp_path: Path) -> None:
+    used = await copy_all(DOCS / "http-api.md", stack_of_the_pages, tmp_path)
     assert ROUTE_SCOPES.keys() <= used, f"without a curl line: {sorted(ROUTE_SCOPES.keys() - used)}"

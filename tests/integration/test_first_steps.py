@@ -5,23 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from infra.local.servers import Servers
-from tests.support.stack import ROOT, Stack, stack_on_empty_servers
+from tests.support.stack import ROOT, Stack
 
 PATIENCE_S = 120
-
-
-@pytest.fixture
-def stack(shared_servers: Servers, tmp_path: Path) -> Iterator[Stack]:
-    """One api and one consumer with the shipped kinds."""
-    with stack_on_empty_servers(shared_servers, tmp_path, docs=True, webhook_allow="127.0.0.1/32") as stack:
-        asyncio.run(stack.start())
-        yield stack
 
 
 async def run(script: str, stack: Stack, directory: Path) -> str:
@@ -48,9 +36,10 @@ async def run(script: str, stack: Stack, directory: Path) -> str:
     return said.decode()
 
 
-async def test_the_first_steps_work_as_they_are_printed(stack: Stack, tmp_path: Path) -> None:
+async def test_the_first_steps_work_as_they_are_printed(stack_of_the_pages: Stack, tmp_path: Path) -> None:
     page = (ROOT / "docs/first-steps.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    said = await run("\n".join(blocks).replace(". .local/env", ":", 1), stack, tmp_path)
+    script = "\n".join(blocks).replace(". .local/env", ":", 1)
+    said = await run(script, stack_of_the_pages, tmp_path)
     for seen in ('"total":6', "304 Not Modified", "event: end", "cancel", "webhook-signature: v1,"):
         assert seen in said
