@@ -208,7 +208,7 @@ def build_state(
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
-    waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor()
+    waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor(lambda: record.now.timestamp())
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     about_lanes = _about_lanes(record, clock, cache, lookup)
     place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
