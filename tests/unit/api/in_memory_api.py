@@ -214,13 +214,7 @@ def build_state(
     place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
     submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
     return ApiState(
-        settings=chosen,
-        registry=registry,
-        submission=submission,
-        lookup=lookup,
-        waiting=waiting,
-        logs=logs,
-        advisor=advisor,
+        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, logs=logs, advisor=advisor,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         **_about_keys(record, clock, chosen),
@@ -233,7 +227,7 @@ def build_state(
         **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **about_lanes,
-    )
+    )  # fmt: skip
 
 
 def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any]:
