@@ -176,3 +176,12 @@ def test_nothing_that_serves_is_warned_of() -> None:
 def test_the_notes_name_objects_that_are_there() -> None:
     assert "exec deploy/jobs-api -- sluice keys create" in notes("full")
     assert one(chart("full"), "Deployment", "jobs-api")
+
+
+def test_who_has_no_way_out_for_webhooks_is_told() -> None:
+    """And how to open one; what the settings allow wants a rule of its own."""
+    assert "Set networkPolicy.webhooks to true" in notes("minimal")
+    assert "networkPolicy.webhooks" not in notes("keda")
+    assert "networkPolicy.webhooks" not in notes("httproute"), "no policies keep them"
+    said = notes("keda", "--set=config.SLUICE_WEBHOOK_ALLOW=10.20.0.0/16")
+    assert "WARNING: config.SLUICE_WEBHOOK_ALLOW: the network policies keep consumers" in said
