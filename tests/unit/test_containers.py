@@ -147,6 +147,15 @@ def test_servers_have_no_way_out() -> None:
     assert {tuple(service["networks"]) for service in servers} == {("servers",)}
 
 
+def test_webhooks_and_handlers_can_leave_and_names_are_found() -> None:
+    """Docker forwards names that it does not know only for containers on a network that is not internal."""
+    networks = yaml.safe_load(COMPOSE)["networks"]
+    out = {name for name, each in networks.items() if not (each or {}).get("internal")}
+    assert out == {"outside"}
+    assert all(out & set(SERVICES[name]["networks"]) for name in ("api", "consumer"))
+    assert not out & set(SERVICES["migrate"]["networks"])
+
+
 def test_nothing_starts_before_the_schema_is_there_and_the_schema_waits_for_postgresql() -> None:
     for name in ("api", "consumer"):
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}

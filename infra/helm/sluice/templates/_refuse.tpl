@@ -106,8 +106,17 @@
 {{- if and $api.httpRoute.enabled (not (and $api.httpRoute.parentRefs $api.httpRoute.hostnames)) -}}
   {{- fail "\n\napi.httpRoute needs parentRefs (the Gateway) and hostnames.\n" -}}
 {{- end -}}
+{{- if and (or $api.ingress.enabled $api.httpRoute.enabled) (include "sluice.clientsCountAsOne" .) -}}
+  {{- fail "\n\napi.trustedProxies is empty, so all clients would count as one, the proxy: 20 requests a minute without a valid key, of anybody, and every key that a process does not know yet is refused. List the addresses of the pods of the ingress controller or Gateway, such as 10.0.0.0/8, or set config.SLUICE_FAILED_AUTH_RATE to \"off\".\n" -}}
+{{- end -}}
 {{- if and (or $api.ingress.enabled $api.httpRoute.enabled (ne $api.service.type "ClusterIP")) .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
   {{- fail "\n\nnetworkPolicy.clients is empty, so nothing could reach the API: list the peers of the ingress controller, Gateway or load balancer, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}.\n" -}}
+{{- end -}}
+{{- if and .Values.config.SLUICE_OTLP_URL .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
+  {{- fail "\n\nconfig.SLUICE_OTLP_URL: networkPolicy.egress is empty, so no span would reach the collector: add a rule, such as {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tracing}}}], ports: [{port: 4318}]}.\n" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.webhooks (not .Values.networkPolicy.dns) -}}
+  {{- fail "\n\nnetworkPolicy.webhooks: networkPolicy.dns is empty, so nobody would answer the names of their endpoints: list its peers, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}.\n" -}}
 {{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.monitoring) -}}
   {{- fail "\n\nnetworkPolicy.monitoring is empty, so Prometheus could not scrape: list its peers, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}.\n" -}}
