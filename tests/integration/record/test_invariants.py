@@ -45,9 +45,14 @@ LOST_KEY = """insert into idempotency_keys (tenant, key, request_hash, job_id)
 select 't', 'k', '', '{}'::uuid where $1::uuid is not null"""
 ACT = """insert into bulk_acts (id, tenant, act, filter, canary, rate, most_failed, keep_s, state, next_at, moved_at, expires_at)
 values ($1, 'acme', 'cancel', '{}', 0, 1, 0, 60, 'running', now() - interval '1 hour', now() - interval '1 hour', now())"""
-ENDING = """insert into endings (listener, id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, crash_count,
-                                  solo_crashes, created_at, finished_at)
-values ('webhooks', $1, 'acme', 'demo.sum', 'default', 'normal', 'succeeded', 2, 1, 1, 1, 0, 0, now() - interval '1 hour', now() - interval '1 hour')"""
+HOOK = """with hook as (insert into webhook_endpoints (id, tenant, url, events, disabled_at) values (gen_random_uuid(), 'acme', 'https://x/', '{{}}', {0}) returning id)
+insert into webhook_deliveries (id, endpoint, tenant, event, body, due) select $1, hook.id, 'acme', 'webhook.test', '', now() - interval '1 hour' from hook"""
+TWICE = """insert into webhook_deliveries (id, endpoint, tenant, job_id, event, body, due, done_at)
+select gen_random_uuid(), $1, 'acme', $1, 'job.failed', '', case n when 1 then now() end, case n when 2 then now() end
+from generate_series(1, 2) as n"""
+ENDING = """insert into endings (listener, id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, crash_count, solo_crashes,
+created_at, finished_at) select '{}', id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, crash_count, solo_crashes,
+created_at, now() - interval '{} minutes' from jobs where id = $1"""
 KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
 CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("abandoned_claims", "running", LEASE.format(LONG_AGO)),
@@ -61,7 +66,6 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("double_offers", "queued", AGAIN.format(5, 4)),
     ("lost_keys", "queued", LOST_KEY.format(aged_id(3_700))),
     ("overtaken_jobs", "queued", SET.format(f"offered_until = {LONG_AGO}")),
-    ("late_endings", "succeeded", ENDING),
     ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
     ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
     ("late_messages", "queued", OUTBOX.format(LONG_AGO)),
@@ -84,6 +88,11 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("endless_crashes", "queued", SET.format("solo_crashes = 2, crash_count = 12")),
     ("endless_crashes", "queued", SET.format("solo_crashes = 1")),
     ("stuck_bulk_acts", "queued", ACT),
+    ("late_deliveries", "queued", HOOK.format("null")),
+    ("homeless_deliveries", "queued", HOOK.format("now()")),
+    ("double_deliveries", "failed", TWICE),
+    ("untold_endings", "failed", ENDING.format("webhooks", 11)),
+    ("untold_endings", "failed", ENDING.format("events", 71)),
     ("versions_behind", "running", SET.format("version = 1")),
 ]  # fmt: skip
 
@@ -415,3 +424,44 @@ async def test_of_attempts_that_do_not_count_those_of_the_last_hundred_claims_ar
     await record.store.settle([postponed(job._replace(fence=151), 30)])
     assert [row["fence"] for row in await record.attempts(job.id)] == [3, *range(52, 152)]
     assert await violated(verifier, 100) == []
+
+
+async def test_an_endpoint_that_takes_its_time_may_have_a_backlog(
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
+) -> None:
+    await record.sql.execute(HOOK.format("null"), jobs["queued"])
+    assert set(await found(verifier, record.sql, 100)) == {"late_deliveries"}
+    another = """insert into webhook_deliveries (id, endpoint, tenant, event, body, created_at, tried_at, done_at)
+    select $1, endpoint, tenant, event, body, due - interval '1 day', now() - interval '9 minutes', now() from webhook_deliveries"""
+    await record.sql.execute(another, jobs["failed"])
+    assert await found(verifier, record.sql, 100) == {}
+    await record.sql.execute("update webhook_deliveries set tried_at = now() - interval '11 minutes'")
+    assert set(await found(verifier, record.sql, 100)) == {"late_deliveries"}
+
+
+async def test_endings_are_given_time_and_so_is_a_fleet_that_has_stopped_telling_events(
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
+) -> None:
+    await record.sql.execute(ENDING.format("webhooks", 9), jobs["failed"])
+    await record.sql.execute(ENDING.format("events", 69), jobs["failed"])
+    assert await found(verifier, record.sql) == {}
+    await record.sql.execute("update endings set finished_at = finished_at - interval '2 minutes'")
+    wrong = await found(verifier, record.sql)
+    assert set(wrong) == {"untold_endings"}
+    assert set(wrong["untold_endings"].samples) == {
+        f"{jobs['failed']} for {name}" for name in ("events", "webhooks")
+    }
+    await record.sql.execute(
+        "update consumers set lease_until = now() - interval '1 hour' where kinds <> '{}'"
+    )
+    assert "untold_endings" not in await found(verifier, record.sql), "nobody lives who could"
+
+
+async def test_a_job_of_which_two_endpoints_are_told_is_told_once_to_each(
+    record: Record, verifier: PostgresVerifier, jobs: Mapping[str, str]
+) -> None:
+    await record.sql.execute(TWICE, jobs["failed"])
+    await record.sql.execute("update webhook_deliveries set endpoint = id")
+    assert await found(verifier, record.sql) == {}
+    await record.sql.execute("update webhook_deliveries set endpoint = $1, job_id = null", jobs["failed"])
+    assert await found(verifier, record.sql) == {}, "tests tell of no job"

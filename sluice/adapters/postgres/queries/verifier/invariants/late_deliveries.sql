@@ -1,0 +1,5 @@
+-- A delivery of a webhook that has been due for over ten minutes, while nothing was sent to its endpoint: of each endpoint the first.
+-- Do: start a consumer; its keeper sends. If one runs, look for `duties_failed` in its log.
+select stalled.id::text || ' to ' || endpoint
+from :stalled
+where exists (select from webhook_endpoints where webhook_endpoints.id = endpoint and disabled_at is null)
