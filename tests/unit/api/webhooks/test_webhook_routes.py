@@ -1,0 +1,27 @@
+"""What a tenant without webhooks is told, and one that may have no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.api.in_memory_api import InMemoryApi
+
+UNKNOWN = "/v1/webhooks/0190f3c2-5b1e-4cc3-98c4-dc0c0c07398f"
+
+
+async def test_a_tenant_that_has_as_many_as_it_may_is_told_what_to_do(api: InMemoryApi) -> None:
+    hook = {"url": "https://hooks.example.com/sluice", "events": ["job.failed"]}
+    answer = await api.client.post("/v1/webhooks", json=hook, headers=api.as_tenant("acme", "admin"))
+    assert (answer.status_code, answer.json()["type"]) == (409, "too-many-webhooks")
+    assert "DELETE /v1/webhooks/{id}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("DELETE", ""), ("POST", "/test"), ("GET", "/tries")]
+)
+@pytest.mark.parametrize("webhook", [UNKNOWN, "/v1/webhooks/none"])
+async def test_a_webhook_that_is_not_there_is_unknown(
+    api: InMemoryApi, webhook: str, method: str, path: str
+) -> None:
+    answer = await api.client.request(method, f"{webhook}{path}", headers=api.as_tenant("acme", "admin"))
+    assert (answer.status_code, answer.json()["type"]) == (404, "webhook-unknown")
