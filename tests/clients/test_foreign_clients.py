@@ -15,6 +15,7 @@ import pytest
 
 from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
+from tests.support.waiting import until
 from tests.unit.api.http.test_uvicorn_protocol import serving
 from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
@@ -32,10 +33,15 @@ class Api(NamedTuple):
     key: str
 
 
+@pytest.fixture
+def record() -> Record:
+    """The record behind the api."""
+    return Record()
+
+
 @pytest.fixture(params=[True, False], ids=["fast path", "FastAPI"])
-async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
+async def api(request: pytest.FixtureRequest, record: Record) -> AsyncIterator[Api]:
     """An api with and without the fast path."""
-    record = Record()
     state = build_state(record, settings(express=request.param), Clock())
     key = record.add_key("acme", "submit", "read", "payloads")
     async with serving(wrap_middleware(state, Metrics()), 60) as server:
@@ -122,11 +128,25 @@ async def test_curl(api: Api, tmp_path: Path, version: str) -> None:
     assert said == ["202", "202", "202", "401", "202", "202"]
 
 
-async def test_a_client_written_from_the_openapi_document(api: Api, tmp_path: Path) -> None:
+async def finish_the_first(record: Record) -> None:
+    """Finish the first job that is submitted, as a consumer would."""
+    await until(lambda: record.jobs)
+    record.finish(next(iter(record.jobs)))
+
+
+async def test_a_client_written_from_the_openapi_document(api: Api, record: Record, tmp_path: Path) -> None:
     uv = [sys.executable, "-m", "uv", "run", "--quiet", "--no-project", "--with", "openapi-python-client"]
     try:
         await run(*uv, "python", "-c", "import openapi_python_client")
     except AssertionError as missing:
         pytest.skip(f"openapi-python-client cannot be had from the package index: {str(missing)[:200]}")
+    consumer = asyncio.create_task(finish_the_first(record))
     [said] = await run(*uv, "python", PROGRAMS / "generated.py", *api, str(tmp_path))
-    assert json.loads(said) == ["DemoSumJob", "demo.sum", "queued", "queued", True]
+    await consumer
+    assert json.loads(said) == {
+        "submitted": ["DemoSumJob", "demo.sum", "queued"],
+        "by the path of all kinds": "queued",
+        "looked up": True,
+        "result": ["DemoSumOutput", 3],
+        "result looked up": ["DemoSumOutput", 3],
+    }

@@ -152,6 +152,24 @@ async def test_a_value_that_is_not_the_jobs_own_is_a_miss_and_counted(
     assert setup.events == [(Event.CACHE_MISMATCH, 1, {"asked": asked.id})]
 
 
+async def test_the_reply_to_another_command_is_a_miss_and_counted(
+    setup: CacheSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies: list[object] = [1, b"OK", True, [1], {"a": b"b"}]
+
+    async def mix_up(*_: object) -> object:
+        return replies[0]
+
+    monkeypatch.setattr(setup.ports.connection._client, "execute_command", mix_up)
+    while replies:
+        assert await setup.cache.get(["a"]) == [None]
+        assert await setup.cache.get(["a", "b"]) == [None, None]
+        assert await setup.cache.find_results([b"a", b"b"]) == [None, None]
+        assert await setup.ports.live_logs.read("a") is None
+        replies.pop(0)
+    assert setup.events.count(Event.CACHE_MISMATCH) == 20
+
+
 async def test_reads_that_were_given_up_never_show_in_the_answers_of_others(setup: CacheSetup) -> None:
     jobs = [finished_job() for _ in range(20)]
     await setup.announce_finished(*jobs)

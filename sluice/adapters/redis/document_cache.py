@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
+from typing import Any
 
 from sluice.adapters.redis.connection import BACKGROUND_S, RedisConnection, channel
 from sluice.adapters.redis.packing import pack_result, pack_wakes, unpack_result
@@ -39,17 +41,18 @@ class RedisDocumentCache:
             return [None] * len(ids)
         keys = self._document_keys(ids)
         if len(keys) == 1:  # nearly always, unless there are thousands of clients; it saves a script
-            values = await self._redis.run("MGET", *keys)
+            values = self._check_list(await self._redis.run("MGET", *keys))
         else:
-            values = await self._read.run(len(keys), *keys, MOST_READ)
-        return [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=False)]
+            values = self._check_list(await self._read.run(len(keys), *keys, MOST_READ))
+        found = [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=False)]
+        return found or [None] * len(ids)
 
     async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
         """Find the newest result of each fingerprint, in the order of the fingerprints."""
         if not self._redis.identified:
             return [None] * len(prints)
-        values = await self._redis.run("MGET", *map(self._result_key, prints))
-        return [self._unpack_result(*each) for each in zip(prints, values, strict=True)]
+        values = self._check_list(await self._redis.run("MGET", *map(self._result_key, prints)))
+        return [self._unpack_result(*each) for each in zip_longest(prints, values[: len(prints)])]
 
     async def announce(
         self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
@@ -99,6 +102,13 @@ class RedisDocumentCache:
 
     def _result_key(self, fingerprint: bytes) -> str:
         return self._redis.key(f"result:{fingerprint.hex()}")
+
+    def _check_list(self, values: Any) -> list[bytes | None]:
+        """Return the values, or none of them if that is the reply to another command."""
+        if isinstance(values, list) and all(each is None or isinstance(each, bytes) for each in values):
+            return values
+        self._telemetry.emit(Event.CACHE_MISMATCH, asked="values")
+        return []
 
     def _unpack_result(self, fingerprint: bytes, value: bytes | None) -> Result | None:
         try:

@@ -40,6 +40,8 @@ class RedisLiveLogs:
             return None
         value = await self._redis.run("GET", self._key(job_id))
         try:
+            if not isinstance(value, bytes | None):
+                raise Malformed("the reply to another command")
             return unpack_log(job_id, value)
         except Malformed:
             self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)

@@ -1,9 +1,10 @@
-"""Lua scripts: sent once, then called by their hash."""
+"""Lua scripts: called by their hash, and sent where Redis does not know them."""
 
 from __future__ import annotations
 
+from hashlib import sha1
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from redis.exceptions import NoScriptError
 
@@ -13,19 +14,19 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 class Script:
-    """The script in `scripts/<name>.lua`. `budget_s` is the longest wait for a run, by default that of the connection."""
+    """The script in `scripts/<name>.lua`. `budget_s` is the longest wait for a run, by default that of the connection.
+
+    Its hash is worked out here: one that Redis is asked for could be another's reply, and would be used for ever.
+    """
 
     def __init__(self, connection: RedisConnection, name: str, budget_s: float | None = None) -> None:
         self._connection, self._budget_s = connection, budget_s
         self._text = (SCRIPTS / f"{name}.lua").read_text()
-        self._sha: str | None = None
+        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, keys: int, *args: Any) -> Any:
         """Run it with so many keys, then its other arguments; returns its answer. Raises ServerAway."""
-        if self._sha is None:
-            self._sha = cast(str, await self._connection.run("SCRIPT LOAD", self._text))
         try:
             return await self._connection.run("EVALSHA", self._sha, keys, *args, budget_s=self._budget_s)
         except NoScriptError:
-            self._sha = None
             return await self._connection.run("EVAL", self._text, keys, *args, budget_s=self._budget_s)
