@@ -41,8 +41,9 @@ LATER = 0.05
 EARLIER = 0.7
 """The part of the standard deviation of a wait by which it is taken to be shorter: to ask once more costs less than to be late."""
 
-QUICK_S = 0.001
-"""Lanes are quick whose jobs take less, divided by their slots: it takes a thousand at once to make one wait for a second."""
+QUICK_S = 0.01
+"""Lanes are quick whose jobs take less, divided by their slots: it takes a hundred at once to make one wait for a second, and the
+next count tells of them."""
 
 RETRY_AFTER: tuple[Header, ...] = tuple((b"retry-after", b"%d" % seconds) for seconds in range(61))
 """The header by seconds."""
