@@ -43,7 +43,7 @@ class Forecast:
             return _write(None, estimate_rest(lane, kind, passed_s), None)
         if document.state == JobState.SCHEDULED:
             return _write(None, estimate_end(lane, kind, 0, -passed_s), Reason.SCHEDULED)
-        ahead = estimate_ahead(lane, passed_s)
+        ahead = estimate_ahead(lane, document.since)
         return _write(ahead + 1, estimate_end(lane, kind, ahead), _hindrance(lane, document.priority))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 
+from sluice.core.arrivals import add_arrivals
 from sluice.core.errors import Malformed, ServerAway
 from sluice.core.ports import StatisticsBoard, StatisticsStore
 from sluice.core.queue_stats import (
@@ -59,7 +60,9 @@ class CountLanes:
         counts = await self._store.count(self._lanes, MOST)
         rest_s = min(SHARE * (self._clock() - began), LONGEST_REST_S)
         self._not_before = began + rest_s
-        found = put_together(counts, await self._store.list_work(SILENT_S), rest_s)
+        found = add_arrivals(
+            self.newest(), put_together(counts, await self._store.list_work(SILENT_S), rest_s)
+        )
         self._found = self._clock(), found
         with suppress(ServerAway):
             await self._board.post_statistics(write_statistics(found), rest_s + self._posted_s)

@@ -79,7 +79,7 @@ def explain(
 ) -> Explanation:
     """Explain a job, with the statistics of its lane if there are any."""
     job = found.job
-    ahead = _count_ahead(found, lane, now) if job.state == JobState.QUEUED else 0
+    ahead = _count_ahead(found, lane) if job.state == JobState.QUEUED else 0
     reason = _reason(found, broker_away)
     position = ahead + 1 if job.state == JobState.QUEUED else None
     detail = _describe(reason, found, position)
@@ -106,11 +106,10 @@ def _reason(found: Situation, broker_away: bool) -> Reason:
     return Reason.OVER_SHARE if job.priority == OVERFLOW else Reason.QUEUED_BEHIND
 
 
-def _count_ahead(found: Situation, lane: LaneStatistics | None, now: datetime) -> int:
+def _count_ahead(found: Situation, lane: LaneStatistics | None) -> int:
     if found.ahead < MOST_AHEAD or lane is None or found.job.queued_at is None:
         return found.ahead
-    waited_s = (now - found.job.queued_at).total_seconds()
-    return max(found.ahead, estimate_ahead(lane, waited_s))
+    return max(found.ahead, estimate_ahead(lane, found.job.queued_at.timestamp()))
 
 
 def _estimate(reason: Reason, job: Job, lane: LaneStatistics, ahead: int, now: datetime) -> Eta | None:

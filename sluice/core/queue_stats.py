@@ -15,6 +15,9 @@ from sluice.core.errors import Malformed
 
 V = TypeVar("V")
 
+Mark = tuple[float, float]
+"""A time of the record, and how many of the jobs that wait came until then."""
+
 
 class _Values(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -47,18 +50,26 @@ class LanePause(_Values):
 
 
 class LaneCount(_Values):
-    """What the record holds about a lane. Ages are in seconds, 0 if nothing waits; `tenants` are those with most queued."""
+    """What the record holds about a lane. Ages are in seconds, 0 if nothing waits; `tenants` are those with most queued.
+
+    `counted_at` is the record's time, in seconds since the epoch.
+    """
 
     queued: int
     running: int
     oldest_queued_s: float
     oldest_undispatched_s: float
+    newest_queued_s: float = 0.0
+    counted_at: float = 0.0
     tenants: dict[str, int] = {}
     paused: LanePause | None = None
 
 
 class LaneStatistics(LaneCount):
-    """A lane as a whole: what the record holds, and the runs of all consumers together. It is counted again in `rest_s` seconds."""
+    """A lane as a whole: what the record holds, and the runs of all consumers together. It is counted again in `rest_s` seconds.
+
+    `arrivals` tell, in order, when those came that wait.
+    """
 
     rest_s: float = 0.0
     consumers: int = 0
@@ -66,6 +77,7 @@ class LaneStatistics(LaneCount):
     per_second: float = 0.0
     times: Times | None = None
     kinds: dict[str, Times] = {}
+    arrivals: list[Mark] = []
 
     @property
     def wait_s(self) -> float:

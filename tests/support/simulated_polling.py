@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from api.http.retry_after import RetryAfterAdvisor
+from sluice.core.arrivals import add_arrivals
 from sluice.core.document import render
 from sluice.core.estimates import estimate_ahead, estimate_end
 from sluice.core.job import as_accepted
@@ -51,10 +52,13 @@ def count(works: Sequence[Work], slots: int, now: float) -> LaneStatistics:
     """Return what statistics of this second say."""
     ended = sorted((each for each in works if each.ended <= now), key=lambda each: each.ended)[-NEWEST:]
     waiting = [each.came for each in works if each.came <= now < each.began]
+    oldest, newest = min(waiting, default=now), max(waiting, default=now)
     return LaneStatistics(
         queued=len(waiting),
         running=sum(each.began <= now < each.ended for each in works),
-        oldest_queued_s=now - min(waiting, default=now),
+        oldest_queued_s=now - oldest,
+        newest_queued_s=now - newest,
+        counted_at=AT.timestamp() + now,
         oldest_undispatched_s=0,
         slots=slots,
         times=measured([each.ended - each.began for each in ended]) if ended else None,
@@ -72,10 +76,12 @@ def follow(works: Sequence[Work], slots: int, warm_s: float = 0.0) -> Outcome:
         now, number, looked = heapq.heappop(looks)
         work, clock.now = works[number], AT.timestamp() + now
         if int(now) > second:
-            second, lane = int(now), count(works, slots, int(now))
+            for each in range(second + 1, int(now) + 1):
+                lane = add_arrivals({LANE: lane}, {LANE: count(works, slots, each)})[LANE]
+            second = int(now)
             advisor.learn({LANE: lane})
         if work.came >= warm_s and not looked:
-            eta = estimate_end(lane, "", estimate_ahead(lane, 0.0))
+            eta = estimate_end(lane, "", estimate_ahead(lane, clock.now))
             held += eta is not None and work.ended <= now + eta.p90_s
         if now < work.ended or not looked:
             heapq.heappush(looks, (now + _advice(advisor, number, work, now), number, looked + 1))

@@ -20,11 +20,15 @@ async def test_lanes_are_counted_with_their_tenants_and_the_age_of_the_oldest(re
     await record.accepted(delay_s=60)
     await record.accepted(lane="not_ours")
     counts = await record.keeper.count(["default", "heavy"], 100)
-    default = counts.pop("default")
-    assert counts == {"heavy": LaneCount(queued=0, running=0, oldest_queued_s=0, oldest_undispatched_s=0)}
+    default, heavy = counts["default"], counts["heavy"]
+    empty = LaneCount(queued=0, running=0, oldest_queued_s=0, oldest_undispatched_s=0)
+    assert heavy == empty.model_copy(update={"counted_at": heavy.counted_at})
     assert (default.queued, default.running, default.tenants) == (6, 1, {"acme": 4, "other": 2})
     assert 50 <= default.oldest_queued_s < 170
     assert 50 <= default.oldest_undispatched_s < 170
+    assert 0 <= default.newest_queued_s < 40
+    now = await record.sql.fetchval("select extract(epoch from clock_timestamp())::float8")
+    assert now - 60 < default.counted_at <= now
 
 
 async def test_a_paused_lane_says_so_with_its_reason(record: Record) -> None:

@@ -31,7 +31,8 @@ from tests.unit.api.in_memory_api import Clock
 
 COUNT = LaneCount(queued=4, running=2, oldest_queued_s=7, oldest_undispatched_s=3)
 WORK = {"default": LaneWork(slots=8, per_second=1)}
-FOUND = {"default": LaneStatistics(**dict(COUNT), consumers=1, slots=8, per_second=1)}
+MARKS = [(-7.0, 0.0), (0.0, 4.0)]
+FOUND = {"default": LaneStatistics(**dict(COUNT), consumers=1, slots=8, per_second=1, arrivals=MARKS)}
 
 
 class Record:
@@ -71,6 +72,15 @@ async def test_what_was_counted_is_put_together_and_put_up() -> None:
     assert posted.rest_s == pytest.approx(SHARE * 0.01)
     assert {"default": posted.model_copy(update={"rest_s": 0})} == FOUND
     assert scene.record.asked == [(["default"], MOST)]
+
+
+async def test_what_another_keeper_knows_of_arrivals_is_kept() -> None:
+    scene = Scene()
+    burst = FOUND["default"].model_copy(update={"arrivals": [(-7.0, 0.0), (-5.0, 4.0), (-1.0, 4.0)]})
+    await scene.board.post_statistics(write_statistics({"default": burst}), 60)
+    assert await scene.duty.read_board()
+    assert await scene.duty.once() == 1
+    assert scene.duty.newest()["default"].arrivals == [(-7.0, 0.0), (-5.0, 4.0), (-1.0, 4.0), (0.0, 4.0)]
 
 
 async def test_what_another_keeper_has_found_is_shown() -> None:

@@ -87,7 +87,7 @@ def test_only_a_queued_job_has_a_position(found: Situation, position: int | None
 def test_behind_very_many_the_position_is_estimated_and_never_less_than_what_was_counted() -> None:
     found = situation(ahead=MOST_AHEAD)
     assert told(found).position == MOST_AHEAD + 1
-    many = lane(queued=100_000, oldest_queued_s=60)
+    many = lane(queued=100_000, oldest_queued_s=60, counted_at=NOW.timestamp())
     assert told(found, many).position == 50_001
     assert told(found, lane()).position == MOST_AHEAD + 1
     assert told(found, many).detail.endswith(": about 50000.")
@@ -97,11 +97,11 @@ def test_behind_very_many_the_position_is_estimated_and_never_less_than_what_was
 @pytest.mark.parametrize(
     ("found", "eta"),
     [
-        (situation(ahead=16), Eta(2.5, 4)),
+        (situation(ahead=16), Eta(2.625, 4.312)),
         (situation(RUNNING), Eta(0, 1)),
-        (situation(LATER), Eta(5.5, 7)),
-        (situation(RETRYING), Eta(10.5, 12)),
-        (situation(LATER | {"run_at": after(20)}), Eta(0.5, 2)),
+        (situation(LATER), Eta(5.625, 7.137)),
+        (situation(RETRYING), Eta(10.625, 12.137)),
+        (situation(LATER | {"run_at": after(20)}), Eta(0.625, 2.137)),
         (situation(paused=PAUSE), None),
         (situation(lane_served=False), None),
         (situation({"state": JobState.CANCELLED, "finished_at": NOW}), None),

@@ -40,13 +40,31 @@ def test_short_jobs_cost_as_few_requests(seconds: float) -> None:
     assert steady(seconds, 1).polls <= 2.5
 
 
-def test_a_backlog_that_came_at_once_is_not_asked_for_every_second() -> None:
-    warm, burst = [each / 2 for each in range(40)], [30.0] * 800
-    works = run(warm + burst, [1.0] * 840, SLOTS)
-    found = follow(works, SLOTS, warm_s=29)
-    assert found.polls <= 5, found
-    assert found.lost <= 0.2, found
+def burst(jobs: int, within_s: float, at: float = 30.3, after: int = 0) -> Outcome:
+    """Let so many jobs of a second come at once to a lane that is quiet, and then so many more, two a second."""
+    warm = [each / 2 for each in range(40)]
+    arrivals = [*warm, *(at + within_s * each / jobs for each in range(jobs))]
+    arrivals += [at + within_s + 1 + each / 2 for each in range(after)]
+    return follow(run(arrivals, [1.0] * len(arrivals), SLOTS), SLOTS, warm_s=29)
 
 
-def test_what_is_estimated_for_nine_tenths_holds_for_most() -> None:
-    assert min(steady(10, seed).within_p90 for seed in (1, 2, 3)) >= 0.7
+@pytest.mark.parametrize(
+    ("jobs", "within_s", "after"), [(200, 0.2, 0), (800, 0.2, 0), (800, 5, 0), (800, 0.2, 200)]
+)
+def test_bursts_cost_as_few_requests_and_less_time(jobs: int, within_s: float, after: int) -> None:
+    found = burst(jobs, within_s, after=after)
+    assert found.polls <= 2.5, found
+    assert found.lost <= 0.1, found
+
+
+def test_jobs_of_the_same_microsecond_whose_places_nobody_can_tell_cost_more_time() -> None:
+    found = burst(800, 0.0, at=30)
+    assert found.polls <= 2.5, found
+    assert found.lost <= 0.3, found
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 20])
+def test_what_is_estimated_for_nine_tenths_holds_for_nine_tenths(seconds: float) -> None:
+    shares = [steady(seconds, seed).within_p90 for seed in (1, 2, 3)]
+    assert min(shares) >= 0.85, shares
+    assert max(shares) <= 0.95, shares

@@ -17,10 +17,15 @@ from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fakes import FakeCache
 from tests.support.make_jobs import AT, finished_job, new_job
 from tests.unit.api.in_memory_api import InMemoryApi
-from tests.unit.core.test_estimates import lane
+from tests.unit.core import test_estimates
 from tests.unit.core.test_queue_stats import PAUSE
 
 NOW = AT + timedelta(seconds=5)
+
+
+def lane(**changes: Any) -> LaneStatistics:
+    """A lane as it is counted now."""
+    return test_estimates.lane(**({"counted_at": NOW.timestamp()} | changes))
 
 
 async def forecast(**lanes: LaneStatistics) -> Forecast:
@@ -53,16 +58,16 @@ LATER = {"state": JobState.SCHEDULED, "queued_at": None, "run_at": AT + timedelt
 @pytest.mark.parametrize(
     ("statistics", "changes", "told"),
     [
-        (lane(), {}, (21, {"p50_s": 3.0, "p90_s": 4.5}, "queued-behind")),
-        (lane(queued=0), {}, (1, {"p50_s": 0.5, "p90_s": 2.0}, "queued-behind")),
-        (lane(), {"priority": "overflow"}, (21, {"p50_s": 3.0, "p90_s": 4.5}, "over-share")),
+        (lane(), {}, (21, {"p50_s": 3.125, "p90_s": 4.854}, "queued-behind")),
+        (lane(queued=0, running=7), {}, (1, {"p50_s": 0.5, "p90_s": 2.0}, "queued-behind")),
+        (lane(), {"priority": "overflow"}, (21, {"p50_s": 3.125, "p90_s": 4.854}, "over-share")),
         (lane(slots=0), {"priority": "overflow"}, (21, None, "no-consumer")),
         (lane(slots=0), {}, (21, None, "no-consumer")),
         (lane(paused=PAUSE), {}, (21, None, "lane-paused")),
         (lane(paused=PAUSE, slots=0), {}, (21, None, "lane-paused")),
         (lane(), RUNNING, (None, {"p50_s": 0.0, "p90_s": 1.0}, None)),
-        (lane(), LATER, (None, {"p50_s": 3.5, "p90_s": 5.0}, "scheduled")),
-        (lane(), LATER | {"run_at": AT}, (None, {"p50_s": 0.5, "p90_s": 2.0}, "scheduled")),
+        (lane(running=7), LATER, (None, {"p50_s": 3.5, "p90_s": 5.0}, "scheduled")),
+        (lane(running=7), LATER | {"run_at": AT}, (None, {"p50_s": 0.5, "p90_s": 2.0}, "scheduled")),
     ],
 )  # fmt: skip
 async def test_what_a_lane_does_is_told_of_each_of_its_jobs(
@@ -72,7 +77,7 @@ async def test_what_a_lane_does_is_told_of_each_of_its_jobs(
 
 
 async def test_the_kind_of_a_job_tells_how_long_it_takes() -> None:
-    assert (await filled(lane(queued=0), kind="slow"))[1] == {"p50_s": 50.0, "p90_s": 90.0}
+    assert (await filled(lane(queued=0, running=7), kind="slow"))[1] == {"p50_s": 50.0, "p90_s": 90.0}
 
 
 async def test_what_has_ended_and_what_nobody_knows_stay_as_they_are() -> None:
@@ -107,6 +112,6 @@ async def test_every_look_up_tells_it_and_costs_no_call(api: InMemoryApi) -> Non
     polled = await api.client.post("/v1/jobs/poll", json={"jobs": {job_id: 0}})
     waited = await api.client.get(f"/v1/jobs/{job_id}?wait=0")
     for document in (found.json(), polled.json()["jobs"][0], waited.json()):
-        assert (document["queue_position"], document["waiting_on"]) == (40, "queued-behind")
+        assert (document["queue_position"], document["waiting_on"]) == (21, "queued-behind")
     same = await api.client.get(f"/v1/jobs/{job_id}", headers={"if-none-match": found.headers["etag"]})
     assert same.status_code == 304

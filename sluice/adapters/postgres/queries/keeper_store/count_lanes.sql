@@ -7,7 +7,7 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, op
                         order by offered_until limit ceil($2::float8 / kinds)) as first
 ), counted as materialized (
     select lane, count(*) filter (where waits) as queued, count(*) filter (where not waits) as running,
-           min(queued_at) filter (where waits) as oldest
+           min(queued_at) filter (where waits) as oldest, max(queued_at) filter (where waits) as newest
     from open group by lane
 ), told as materialized (
     select lane, json_object_agg(tenant, queued)::text as tenants
@@ -21,8 +21,10 @@ with recursive asked(lane) as (select distinct unnest($1::text[])), :waiting, op
     group by message.lane
 )
 select lane, coalesce(queued, 0) as queued, coalesce(running, 0) as running,
-       coalesce(extract(epoch from clock_timestamp() - oldest)::float8, 0) as oldest_queued_s,
-       coalesce(extract(epoch from clock_timestamp() - undispatched)::float8, 0) as oldest_undispatched_s,
+       coalesce(extract(epoch from statement_timestamp() - oldest)::float8, 0) as oldest_queued_s,
+       coalesce(extract(epoch from statement_timestamp() - newest)::float8, 0) as newest_queued_s,
+       extract(epoch from statement_timestamp())::float8 as counted_at,
+       coalesce(extract(epoch from statement_timestamp() - undispatched)::float8, 0) as oldest_undispatched_s,
        coalesce(tenants, '{}') as tenants,
        case when paused_at is not null
             then json_build_object('since', paused_at, 'reason', reason, 'by', paused_by)::text end as paused
