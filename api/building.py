@@ -44,6 +44,7 @@ from sluice.core.ports import ApiKeyStore, RateLedger
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
+from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import CountedRequests, Slo
@@ -69,7 +70,7 @@ class _Shared:
         self.lookup = Lookup(store, cache, self.memory, telemetry, kept_s)
         self.reuse = ResultReuse(store, cache, self.lookup, telemetry, settings.memory_s, monotonic)
         self.waiting = Waiting(self.lookup, settings.waiters, lambda: connections.subscriptions.listening)
-        self.listing = Listing(connections.listing, settings.key_pepper.get_secret_value())
+        self.listing = Listing(connections.listing, read_peppers(settings))
         self.counts = CountLanes(
             connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S
         )
@@ -126,8 +127,9 @@ def build_state(
 
 def _build_keyring(settings: Settings, keys: ApiKeyStore, telemetry: Telemetry) -> Keyring:
     failures = FailedAuth(read_quota(settings.failed_auth_rate), telemetry)
-    pepper = settings.key_pepper.get_secret_value()
-    return Keyring(keys, pepper, settings.key_fresh_s, settings.key_stale_s, failures=failures)
+    return Keyring(
+        keys, read_peppers(settings), settings.key_fresh_s, settings.key_stale_s, failures=failures
+    )
 
 
 def _build_rates(settings: Settings, ledger: RateLedger, telemetry: Telemetry) -> RateLimits:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from sluice.core.access import NewApiKey
+from sluice.core.peppers import pepper_id
 
 ID_LENGTH, SECRET_LENGTH = 12, 32
 
@@ -60,7 +61,8 @@ def make_new_key(
     text = make_key()
     key = parse_key(text.encode())
     assert key is not None  # noqa: S101  it was made a line ago
-    return NewApiKey(key.key_id, tenant, scopes, hash_secret(key.secret, pepper), name, expires_days), text
+    hashed = hash_secret(key.secret, pepper)
+    return NewApiKey(key.key_id, tenant, scopes, hashed, name, expires_days, pepper_id(pepper.decode())), text
 
 
 def _random_text(length: int) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from api.keys.api_key import ID_LENGTH, ApiKey, hash_secret, parse_key
 from api.keys.failed_auth import FailedAuth
 from sluice.core.errors import TRANSIENT
+from sluice.core.peppers import Peppers, pepper_id
 from sluice.core.ports import ApiKeyRecord, ApiKeyStore
 from sluice.core.runtime.bounded_dict import BoundedDict
 from sluice.errors import SluiceError
@@ -64,14 +65,15 @@ class Keyring:
     def __init__(
         self,
         keys: ApiKeyStore,
-        pepper: str,
+        peppers: Peppers,
         fresh_s: float,
         stale_s: float,
         clock: Callable[[], float] = time.monotonic,
         failures: FailedAuth | None = None,
     ) -> None:
         self._keys = keys
-        self._pepper = pepper.encode()
+        self._peppers = [each.encode() for each in peppers.all]
+        self._pepper_id = pepper_id(peppers.present)
         self._fresh_s, self._stale_s, self._clock, self._failures = fresh_s, stale_s, clock, failures
         # By id, and by digest where anybody can make an entry: no entry is larger because a header was.
         self._verified: BoundedDict[bytes, VerifiedKey] = BoundedDict(MOST_KEYS)
@@ -142,18 +144,19 @@ class Keyring:
         if now - self._refused.get(digest, -REFUSED_S) < REFUSED_S:
             raise _not_valid()
         try:
-            secret_hmac = hash_secret(key.secret, self._pepper)
-            record = await self._keys.find_api_key(key.key_id, secret_hmac)
+            hashes = [hash_secret(key.secret, each) for each in self._peppers]
+            other = hashes[1] if len(hashes) > 1 else None
+            record = await self._keys.find_api_key(key.key_id, hashes[0], other, self._pepper_id)
         except TRANSIENT as error:
             return self._use_stale(key, now, error)
-        return self._verify(key, digest, secret_hmac, record or _UNKNOWN, now)
+        return self._verify(key, digest, hashes, record or _UNKNOWN, now)
 
     def _verify(
-        self, key: ApiKey, digest: bytes, secret_hmac: bytes, record: ApiKeyRecord, now: float
+        self, key: ApiKey, digest: bytes, hashes: Sequence[bytes], record: ApiKeyRecord, now: float
     ) -> Identity:
         """Compare secrets, also for unknown ids, so that these take as long as wrong secrets."""
-        same = hmac.compare_digest(record.secret_hmac, secret_hmac)
-        if not (same and record.usable):
+        same = [hmac.compare_digest(record.secret_hmac, each) for each in hashes]  # all, whichever it is
+        if not (any(same) and record.usable):
             if self._find(key.authorization):
                 del self._verified[key.authorization[_ID]]
             self._refused[digest] = now

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from api.webhooks.schemas import RedeliverRequest, WebhookRequest
 from sluice.core.access import Actor
 from sluice.core.errors import Flaw, Invalid, TooManyWebhooks, WebhookDisabled, WebhookUnknown
+from sluice.core.peppers import pepper_id
 from sluice.core.ports import WebhookSender, WebhookStore
 from sluice.core.webhook import Endpoint, Try, make_secret, show_secret, write_test
 from sluice.core.webhook_url import Refused
@@ -30,11 +31,12 @@ class Webhooks:
 
     def __init__(self, store: WebhookStore, sender: WebhookSender, pepper: str) -> None:
         self._store, self._sender, self._pepper = store, sender, pepper
+        self._pepper_id = pepper_id(pepper)
 
     async def create(self, tenant: str, request: WebhookRequest, by: Actor) -> MadeWebhook:
         """Add an endpoint. Raises Invalid, TooManyWebhooks."""
         await self._check(request.url)
-        made = await self._store.add_endpoint(tenant, request.url, request.asks, by)
+        made = await self._store.add_endpoint(tenant, request.url, request.asks, by, self._pepper_id)
         if made is None:
             raise TooManyWebhooks
         return self._show_secret(made)
@@ -60,7 +62,8 @@ class Webhooks:
     async def rotate(self, tenant: str, webhook_id: str, overlap_s: float, by: Actor) -> MadeWebhook:
         """Begin its next secret."""
         await self.find(tenant, webhook_id)
-        return self._show_secret(_known(await self._store.rotate_secret(tenant, webhook_id, overlap_s, by)))
+        rotated = await self._store.rotate_secret(tenant, webhook_id, overlap_s, by, self._pepper_id)
+        return self._show_secret(_known(rotated))
 
     async def delete(self, tenant: str, webhook_id: str, by: Actor) -> None:
         """Delete it; what was to be sent is given up."""

@@ -33,6 +33,7 @@ from sluice.core.ports import (
     WebhookStore,
 )
 from sluice.core.runtime.ids import new_job_id
+from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 
@@ -115,8 +116,7 @@ class Timetable:
     def _tell_others(self) -> dict[str, Duty]:
         """Webhooks, and events where they are kept."""
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
-        pepper = settings.key_pepper.get_secret_value()
-        webhooks = SendWebhooks(ports.webhooks, ports.webhook_sender, pepper, telemetry)
+        webhooks = SendWebhooks(ports.webhooks, ports.webhook_sender, read_peppers(settings), telemetry)
         duties: dict[str, Duty] = {
             "tell-webhooks": TellWebhooks(ports.endings).once,
             "send-webhooks": webhooks.once,

@@ -10,6 +10,7 @@ from time import time
 from consumer.failure_report import report_unforeseen
 from sluice.core.ending import WEBHOOKS
 from sluice.core.errors import TRANSIENT
+from sluice.core.peppers import Peppers
 from sluice.core.ports import EndingStore, WebhookSender, WebhookStore
 from sluice.core.runtime.tasks import cancel_and_wait
 from sluice.core.runtime.telemetry import Event, Telemetry
@@ -52,9 +53,11 @@ class TellWebhooks:
 class SendWebhooks:
     """Sends what is due, at least once: a try of a process that dies is made again by another, with the same id."""
 
-    def __init__(self, store: WebhookStore, sender: WebhookSender, pepper: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self, store: WebhookStore, sender: WebhookSender, peppers: Peppers, telemetry: Telemetry
+    ) -> None:
         self._store, self._sender = store, sender
-        self._pepper, self._telemetry = pepper, telemetry
+        self._peppers, self._telemetry = peppers, telemetry
 
     async def once(self) -> int:
         """Send until nothing is due; returns how many tries that were."""
@@ -99,7 +102,8 @@ class SendWebhooks:
     async def _try(self, delivery: DueDelivery) -> None:
         newest = delivery.generation
         generations = [newest, newest - 1] if delivery.two_secrets and newest > 1 else [newest]
-        secrets = [make_secret(self._pepper, delivery.endpoint, each) for each in generations]
+        peppers = self._peppers.all
+        secrets = [make_secret(pepper, delivery.endpoint, each) for each in generations for pepper in peppers]
         headers = sign(secrets, delivery.id, int(time()), delivery.body)
         answer = await self._sender.post(delivery.url, headers, delivery.body)
         pause = pause_s(delivery.tries, answer.retry_after_s, uniform(0.8, 1.2))  # noqa: S311  jitter

@@ -14,7 +14,7 @@ from sluice.core.runtime.settings import Settings
 
 _HERE = Path(__file__).parent
 FILE = _HERE / "sluice" / "values.schema.json"
-SECRET = {"postgres_url", "redis_url", "rabbitmq_url", "key_pepper"}
+SECRET = {"postgres_url", "redis_url", "rabbitmq_url", "key_pepper", "key_pepper_other"}
 """Settings that come from a Secret."""
 OF_THE_CHART = {
     *("api_host", "api_port", "private_host", "api_private_port", "consumer_private_port"),

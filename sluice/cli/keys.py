@@ -75,3 +75,11 @@ def revoke(
     from api.keys.admin import revoke_key
 
     tell(revoke_key, key_id)
+
+
+@app.command(epilog=examples("sluice keys peppers"))
+def peppers() -> None:
+    """Print how many good keys and webhooks hang on each pepper, so that an old one can be dropped."""
+    from api.keys.admin import count_peppers
+
+    tell(count_peppers)

@@ -49,7 +49,7 @@ class AuditEntry(NamedTuple):
 
 
 class NewApiKey(NamedTuple):
-    """A key as it comes into the record: never the secret, only its HMAC-SHA256. Without `expires_days` it does not expire."""
+    """A key as it comes into the record: never the secret, only its HMAC-SHA256, and by which pepper. Without `expires_days` it does not expire."""
 
     key_id: str
     tenant: str
@@ -57,10 +57,11 @@ class NewApiKey(NamedTuple):
     secret_hmac: bytes
     name: str | None = None
     expires_days: int | None = None
+    pepper_id: str | None = None
 
 
 class ListedKey(NamedTuple):
-    """A key as its tenant sees it. `usable` is what the record's clock says."""
+    """A key as its tenant sees it. `usable` is what the record's clock says; `pepper_id` is for operators alone."""
 
     key_id: str
     tenant: str
@@ -72,3 +73,13 @@ class ListedKey(NamedTuple):
     last_used_at: datetime | None
     replaced_by: str | None
     usable: bool
+    pepper_id: str | None = None
+
+
+class PepperUse(NamedTuple):
+    """What hangs on a pepper: good keys, when one of them was used last, and webhooks. Without an id: of what is not known."""
+
+    pepper_id: str | None
+    keys: int
+    last_used_at: datetime | None
+    webhooks: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from uuid import UUID
 
 from sluice.core.errors import Malformed
@@ -27,13 +28,14 @@ def seal(key: bytes, question: bytes, job_id: str) -> str:
     return urlsafe_b64encode(place + sealed).rstrip(b"=").decode()
 
 
-def unseal(key: bytes, question: bytes, token: str) -> str:
-    """Return the id below which the page starts. Raises Malformed for a token that was not made for this query."""
+def unseal(keys: Iterable[bytes], question: bytes, token: str) -> str:
+    """Return the id below which the page starts. Raises Malformed for a token that was not made for this query, with one of these keys."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         job_id = str(UUID(bytes=raw[:_ID]))
     except ValueError:
         raise Malformed("not a page token") from None
-    if not hmac.compare_digest(seal(key, question, job_id), token):  # whole, as decoding is lenient
+    seals = [seal(key, question, job_id) for key in keys]
+    if not any(hmac.compare_digest(each, token) for each in seals):  # whole, as decoding is lenient
         raise Malformed("not a page token of this question")
     return job_id

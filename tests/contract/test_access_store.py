@@ -41,7 +41,7 @@ async def test_a_key_is_kept_and_shown_to_its_tenant(store: AccessStore) -> None
     key = await made(store, 1, name="importer", expires_days=3)
     assert key[:4] == ("000000000001", "acme", "importer", ["admin", "read"])
     assert key.expires_at == key.created_at + 3 * DAY
-    assert key[6:] == (None, None, None, True)
+    assert key[6:] == (None, None, None, True, None)
     assert await store.show_api_key("acme", key.key_id) == key
     assert await store.show_api_key("other", key.key_id) is None
     assert (await made(store, 2)).expires_at is None

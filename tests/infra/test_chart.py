@@ -34,6 +34,8 @@ SECRETS = {
     "SLUICE_RABBITMQ_URL": "amqp://sluice:secret@broker:5672/",
     "SLUICE_KEY_PEPPER": "sixteen characters",
 }
+OTHER = {"SLUICE_KEY_PEPPER_OTHER": "sixteen characters too"}
+"""Where the chart says that there is one."""
 STOPS_S = 1 + 20 + 4
 """What the api takes after the lame duck, at most: late connections, open requests, what is left to publish."""
 
@@ -41,7 +43,9 @@ STOPS_S = 1 + 20 + 4
 def read_settings(objects: list[Manifest], container: Manifest) -> Settings:
     """What the process makes of its environment, with secrets that are made up."""
     given = environment(objects, container)
-    return load_settings({**given, **{key: value for key, value in SECRETS.items() if key in given}})
+    return load_settings(
+        {**given, **{key: value for key, value in (SECRETS | OTHER).items() if key in given}}
+    )
 
 
 def deployment(name: str, of: str) -> tuple[list[Manifest], Manifest, Manifest]:
@@ -188,23 +192,25 @@ def test_secrets_are_references_and_none_is_made(name: str) -> None:
     assert of_kind(objects, "Secret") == []
     for container in containers(objects):
         for each in container["env"]:
-            assert ("value" in each) is (each["name"] not in {*SECRETS, "SLUICE_API_KEY"})
+            assert ("value" in each) is (each["name"] not in {*SECRETS, *OTHER, "SLUICE_API_KEY"})
     for each in of_kind(objects, "ConfigMap"):
-        assert SECRETS.keys().isdisjoint(each["data"])
+        assert (SECRETS | OTHER).keys().isdisjoint(each["data"])
 
 
 def test_each_secret_is_found_where_the_values_say() -> None:
     _, _, container = deployment("minimal", "sluice-api")
     found = environment(chart("minimal"), container)
     assert {name: found[name] for name in SECRETS} == {name: f"sluice/{name}" for name in SECRETS}
+    assert found.keys().isdisjoint(OTHER)
     for of in ("jobs-api", "jobs-consumer-default"):
         objects, spec, container = deployment("full", of)
         found = environment(objects, container)
-        assert {name: found[name] for name in SECRETS} == {
+        assert {name: found[name] for name in SECRETS | OTHER} == {
             "SLUICE_POSTGRES_URL": "record-app/uri",
             "SLUICE_REDIS_URL": "cache/address",
             "SLUICE_RABBITMQ_URL": "broker-default-user/connection_string",
             "SLUICE_KEY_PEPPER": "pepper/pepper",
+            "SLUICE_KEY_PEPPER_OTHER": "pepper/before",
         }
         assert spec["imagePullSecrets"] == [{"name": "registry"}]
 

@@ -36,6 +36,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "podLabels.app.kubernetes.io/component: the chart sets this label itself",
     ),
     "no Secret": ({"existingSecret": ""}, "keyPepper has no Secret: make one with the key SLUICE_KEY_PEPPER"),
+    "no Secret of the other pepper": (
+        {"existingSecret": "", "keyPepper": {"secret": "a"}, "keyPepperOther": {"enabled": True}},
+        "keyPepperOther has no Secret: make one with the key SLUICE_KEY_PEPPER_OTHER",
+    ),
     "no Secret of a server": (
         {"existingSecret": "", "keyPepper": {"secret": "a"}, "servers": {"redis": {"secret": "b"}, "rabbitmq": {"secret": "c"}}},
         "name it in existingSecret or in servers.postgres.secret",

@@ -14,8 +14,8 @@ class PostgresAccessStore(Store):
     """Implements sluice.core.ports.AccessStore, where its methods are described."""
 
     async def insert_api_key(self, new: NewApiKey, by: Actor) -> ListedKey | None:
-        key_id, tenant, scopes, secret_hmac, name, days = new
-        values = (key_id, tenant, sorted(scopes), secret_hmac, name, days, MOST_KEYS, *by)
+        key_id, tenant, scopes, secret_hmac, name, days, pepper = new
+        values = (key_id, tenant, sorted(scopes), secret_hmac, name, days, MOST_KEYS, *by, pepper)
         return _first(await self._commit("insert_api_key", *values))
 
     async def page_api_keys(self, tenant: str, behind: str, limit: int) -> list[ListedKey]:
@@ -36,6 +36,7 @@ class PostgresAccessStore(Store):
             sorted(new.scopes),
             MOST_KEYS,
             *by,
+            new.pepper_id,
         )
         rows = await self._commit("rotate_api_key", *values)
         return (ListedKey(*rows[0][:-1]), rows[0]["old_ends_at"]) if rows else None

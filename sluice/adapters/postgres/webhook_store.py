@@ -27,9 +27,10 @@ class PostgresWebhookStore(Store):
     """Implements sluice.core.ports.WebhookStore, where its methods are described."""
 
     async def add_endpoint(
-        self, tenant: str, url: str, asks: Sequence[Sequence[str]], by: Actor
+        self, tenant: str, url: str, asks: Sequence[Sequence[str]], by: Actor, pepper_id: str | None = None
     ) -> Endpoint | None:
-        return _first(await self._commit("add_endpoint", tenant, url, *map(list, asks), MOST_ENDPOINTS, *by))
+        values = (tenant, url, *map(list, asks), MOST_ENDPOINTS, *by, pepper_id)
+        return _first(await self._commit("add_endpoint", *values))
 
     async def list_endpoints(self, tenant: str) -> list[Endpoint]:
         return [Endpoint._make(row) for row in await self.ask("list_endpoints", tenant)]
@@ -43,9 +44,9 @@ class PostgresWebhookStore(Store):
         return _first(await self._commit("replace_endpoint", tenant, endpoint_id, url, *map(list, asks), *by))
 
     async def rotate_secret(
-        self, tenant: str, endpoint_id: str, overlap_s: float, by: Actor
+        self, tenant: str, endpoint_id: str, overlap_s: float, by: Actor, pepper_id: str | None = None
     ) -> Endpoint | None:
-        return _first(await self._commit("rotate_secret", tenant, endpoint_id, overlap_s, *by))
+        return _first(await self._commit("rotate_secret", tenant, endpoint_id, overlap_s, *by, pepper_id))
 
     async def delete_endpoint(self, tenant: str, endpoint_id: str, by: Actor) -> bool:
         return bool(await self._commit("delete_endpoint", tenant, endpoint_id, *by))

@@ -18,5 +18,10 @@ class ApiKeyRecord(NamedTuple):
 class ApiKeyStore(Protocol):
     """API keys in the record."""
 
-    async def find_api_key(self, key_id: str, secret_hmac: bytes) -> ApiKeyRecord | None:
-        """Find the key with this id, usable or not. If it is, and its secret is this one, it is in use."""
+    async def find_api_key(
+        self, key_id: str, secret_hmac: bytes, other_hmac: bytes | None = None, pepper_id: str | None = None
+    ) -> ApiKeyRecord | None:
+        """Find the key with this id, usable or not, as it was before. If it is, and its secret is this one, it is in use.
+
+        If its secret is hashed as `other_hmac`, by another pepper, it is kept as `secret_hmac` from now on, by the pepper with this id.
+        """

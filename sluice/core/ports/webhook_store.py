@@ -14,9 +14,9 @@ class WebhookStore(Protocol):
     """A tenant's endpoints, and what is sent to them. Each change by somebody is written down by the statement that makes it."""
 
     async def add_endpoint(
-        self, tenant: str, url: str, asks: Sequence[Sequence[str]], by: Actor
+        self, tenant: str, url: str, asks: Sequence[Sequence[str]], by: Actor, pepper_id: str | None = None
     ) -> Endpoint | None:
-        """Add an endpoint for these events, kinds and tags; None if the tenant has as many as it may."""
+        """Add an endpoint for these events, kinds and tags, its secret by this pepper; None if the tenant has as many as it may."""
 
     async def list_endpoints(self, tenant: str) -> list[Endpoint]:
         """List the endpoints of a tenant, oldest first."""
@@ -30,9 +30,9 @@ class WebhookStore(Protocol):
         """Replace what it is, but not its secret; one that was disabled goes on. None: it is not there."""
 
     async def rotate_secret(
-        self, tenant: str, endpoint_id: str, overlap_s: float, by: Actor
+        self, tenant: str, endpoint_id: str, overlap_s: float, by: Actor, pepper_id: str | None = None
     ) -> Endpoint | None:
-        """Begin its next secret; the one before signs as well for so many seconds. None: it is not there."""
+        """Begin its next secret, by this pepper; the one before signs as well for so many seconds. None: it is not there."""
 
     async def delete_endpoint(self, tenant: str, endpoint_id: str, by: Actor) -> bool:
         """Delete it; what was to be sent to it is given up. False: it is not there."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings
+from sluice.core.runtime.pepper_settings import OtherPepper
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
 from sluice.handler import LONGEST_KEEP_S
 
@@ -43,6 +44,11 @@ class Settings(BaseModel):
     )
     key_pepper: SecretStr = Field(
         min_length=16, description="Secret mixed into the stored hash of API keys; the same in every process"
+    )
+    key_pepper_other: OtherPepper = Field(
+        default=SecretStr(""),
+        min_length=16,
+        description="Another such secret, while the pepper is changed: what was made with either is good; empty: none",
     )
 
     # handlers and lanes

@@ -36,7 +36,7 @@ SHORT_WALKS = {
     ("prune_audit", "audit_pkey"),
 }  # fmt: skip
 """Statements that walk along an index, and end after so many rows."""
-BY_COMMAND = {"list_api_keys"}
+BY_COMMAND = {"list_api_keys", "count_peppers"}
 """What an operator lists whole."""
 JOINED = {"settle", "settle_logged", "store_progress", "rescue"}
 """Statements that are given jobs with values for each. To name the ids once more would cost each job that ends a quarter more: they go

@@ -49,6 +49,7 @@ from sluice.core.fair_share import FairShare
 from sluice.core.job import JobState, Message
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
+from sluice.core.peppers import Peppers
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
@@ -233,7 +234,7 @@ def build_state(
 def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any]:
     access, events = FakeAccessStore(record), Telemetry()
     failures = FailedAuth(read_quota(chosen.failed_auth_rate), events, clock)
-    keyring = Keyring(record, PEPPER, 60, 600, clock, failures)
+    keyring = Keyring(record, Peppers(PEPPER), 60, 600, clock, failures)
     ledger = FakeRateLedger(clock)
     quotas = {"key": chosen.submit_rate, "polls": chosen.poll_rate}
     rates = RateLimits(
@@ -254,7 +255,7 @@ def _about_lists(
     record: Record, cache: FakeCache, publisher: OutboxPublisher, events: Telemetry
 ) -> dict[str, Any]:
     listed = FakeListingStore(record)
-    listing = Listing(listed, PEPPER)
+    listing = Listing(listed, Peppers(PEPPER))
     bulk = Bulk(listed, cache, listing, publisher, events)
     return {"listing": listing, "error_groups": ErrorGroups(listed), "bulk": bulk}
 

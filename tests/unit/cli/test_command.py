@@ -134,6 +134,7 @@ def test_wrong_words_are_refused_in_one_line(say: Callable[..., Said], line: str
         "migrate",
         "verify",
         "keys list",
+        "keys peppers",
         "keys create --tenant a",
         "keys revoke 2r8Pi8FrTJgt",
         "schedules list --tenant a",

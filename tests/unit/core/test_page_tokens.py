@@ -15,14 +15,21 @@ TOKEN = seal(KEY, b"question", JOB)
 
 
 def test_a_token_leads_back_to_its_place() -> None:
-    assert unseal(KEY, b"question", TOKEN) == JOB
+    assert unseal([KEY], b"question", TOKEN) == JOB
     assert TOKEN.replace("-", "").replace("_", "").isalnum()
 
 
 def test_another_question_or_pepper_is_refused() -> None:
     for key, question in ((KEY, b"questions"), (KEY, b""), (paging_key("0123456789abcdeF"), b"question")):
         with pytest.raises(Malformed):
-            unseal(key, question, TOKEN)
+            unseal([key], question, TOKEN)
+
+
+def test_while_there_are_two_peppers_a_token_of_either_is_good() -> None:
+    other = paging_key("another pepper, of 32 characters")
+    assert unseal([other, KEY], b"question", TOKEN) == JOB
+    with pytest.raises(Malformed):
+        unseal([other], b"question", TOKEN)
 
 
 def test_a_token_changed_in_any_character_is_refused() -> None:
@@ -30,7 +37,7 @@ def test_a_token_changed_in_any_character_is_refused() -> None:
         for letter in "Ab9-_=é":
             if letter != TOKEN[place]:
                 with pytest.raises(Malformed):
-                    unseal(KEY, b"question", TOKEN[:place] + letter + TOKEN[place + 1 :])
+                    unseal([KEY], b"question", TOKEN[:place] + letter + TOKEN[place + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -39,14 +46,14 @@ def test_a_token_changed_in_any_character_is_refused() -> None:
 )  # fmt: skip
 def test_what_was_never_given_out_is_refused(token: str) -> None:
     with pytest.raises(Malformed):
-        unseal(KEY, b"question", token)
+        unseal([KEY], b"question", token)
 
 
 def test_the_seal_of_one_place_does_not_hold_for_another() -> None:
     raw = urlsafe_b64decode(TOKEN + "=")
     moved = bytes([raw[0] ^ 1]) + raw[1:]
     with pytest.raises(Malformed):
-        unseal(KEY, b"question", urlsafe_b64encode(moved).rstrip(b"=").decode())
+        unseal([KEY], b"question", urlsafe_b64encode(moved).rstrip(b"=").decode())
 
 
 def test_the_pepper_is_not_the_key() -> None:

@@ -73,6 +73,7 @@ SLUICE_TRUSTED_PROXIES: {{ join "," . | quote }}
 {{- define "sluice.secrets" -}}
 {{- $secrets := dict "SLUICE_POSTGRES_URL" (.postgres | default .Values.servers.postgres) "SLUICE_REDIS_URL" .Values.servers.redis "SLUICE_KEY_PEPPER" .Values.keyPepper -}}
 {{- if .Values.servers.rabbitmq.enabled }}{{ $_ := set $secrets "SLUICE_RABBITMQ_URL" .Values.servers.rabbitmq }}{{ end -}}
+{{- if .Values.keyPepperOther.enabled }}{{ $_ := set $secrets "SLUICE_KEY_PEPPER_OTHER" .Values.keyPepperOther }}{{ end -}}
 {{- range $name, $at := $secrets }}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $at.secret | default $.Values.existingSecret }}, key: {{ $at.key }}}}

@@ -40,6 +40,7 @@
 {{- $values := .Values -}}
 {{- $secrets := dict "servers.postgres" $values.servers.postgres "servers.redis" $values.servers.redis "keyPepper" $values.keyPepper -}}
 {{- if $values.servers.rabbitmq.enabled }}{{ $_ := set $secrets "servers.rabbitmq" $values.servers.rabbitmq }}{{ end -}}
+{{- if $values.keyPepperOther.enabled }}{{ $_ := set $secrets "keyPepperOther" $values.keyPepperOther }}{{ end -}}
 {{- range $name, $at := $secrets -}}
   {{- if not (or $at.secret $values.existingSecret) -}}
     {{- fail (printf "\n\n%s has no Secret: make one with the key %s, and name it in existingSecret or in %s.secret.\n" $name $at.key $name) -}}

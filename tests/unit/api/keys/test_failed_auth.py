@@ -7,6 +7,7 @@ import pytest
 from api.keys.failed_auth import MOST_PEERS, FailedAuth, TooManyFailures, network_of
 from api.keys.keyring import Keyring, Unauthorized
 from sluice.core.errors import ServerAway
+from sluice.core.peppers import Peppers
 from sluice.core.rate_limit import Quota
 from sluice.core.runtime.telemetry import Event, Telemetry
 from tests.support.fakes import Events
@@ -28,7 +29,7 @@ def failures(clock: Clock, events: Events) -> FailedAuth:
 
 @pytest.fixture
 def ring(record: Record, clock: Clock, failures: FailedAuth) -> Keyring:
-    return Keyring(record, PEPPER, 60, 600, clock, failures)
+    return Keyring(record, Peppers(PEPPER), 60, 600, clock, failures)
 
 
 async def fail(ring: Keyring, peer: str, times: int = 20) -> None:

@@ -10,13 +10,14 @@ import pytest
 from api.keys.api_key import hash_secret, make_key, parse_key
 from api.keys.keyring import AWAY_S, LONGEST, MOST_KEYS, REFUSED_S, Keyring, Unauthorized
 from sluice.core.errors import ServerAway
+from sluice.core.peppers import Peppers
 from sluice.core.ports import ApiKeyRecord
 from tests.unit.api.in_memory_api import PEPPER, Clock, Record
 
 
 @pytest.fixture
 def ring(record: Record, clock: Clock) -> Keyring:
-    return Keyring(record, PEPPER, 60, 600, clock)
+    return Keyring(record, Peppers(PEPPER), 60, 600, clock)
 
 
 def bearer(key: str) -> bytes:
@@ -207,3 +208,38 @@ async def test_a_wrong_secret_neither_passes_nor_spoils_the_right_one(ring: Keyr
     record.away = True
     with pytest.raises(Unauthorized):  # refused a moment ago
         await ring.check([wrong])
+
+
+OTHER = "another pepper, of 32 characters"
+
+
+async def test_a_key_that_is_hashed_with_the_other_pepper_is_good_and_hashed_anew(
+    record: Record, clock: Clock
+) -> None:
+    both = Keyring(record, Peppers(OTHER, PEPPER), 60, 600, clock)
+    authorization = bearer(record.add_key("acme", "read"))
+    (old,) = record.keys.values()
+    assert (await both.check([authorization])).tenant == "acme"
+    (new,) = record.keys.values()
+    parsed = parse_key(authorization.removeprefix(b"Bearer "))
+    assert parsed
+    assert new == old._replace(secret_hmac=hash_secret(parsed.secret, OTHER.encode()))
+    clock.now += 60
+    assert (await both.check([authorization])).tenant == "acme"
+    assert (await Keyring(record, Peppers(OTHER), 60, 600, clock).check([authorization])).tenant == "acme"
+    for gone in (Peppers(PEPPER), Peppers(PEPPER, PEPPER[::-1])):
+        with pytest.raises(Unauthorized):
+            await Keyring(record, gone, 60, 600, clock).check([authorization])
+
+
+async def test_with_two_peppers_a_wrong_secret_is_refused_and_the_hash_stays(
+    record: Record, clock: Clock
+) -> None:
+    good = record.add_key("acme", "read")
+    kept = dict(record.keys)
+    head = f"{good[:17]}{'x' * 32}"
+    with pytest.raises(Unauthorized):
+        await Keyring(record, Peppers(OTHER, PEPPER), 60, 600, clock).check(
+            [bearer(f"{head}_{crc32(head.encode()):08x}")]
+        )
+    assert record.keys == kept

@@ -91,6 +91,8 @@ def test_processors_are_counted_where_there_is_no_affinity(monkeypatch: pytest.M
         ("API_PORT", "70000"),
         ("WAIT_CAP_S", "0"),
         ("KEY_PEPPER", "short"),
+        ("KEY_PEPPER_OTHER", "short"),
+        ("KEY_PEPPER_OTHER", "0123456789abcdef"),
         ("LOG_LEVEL", "LOUD"),
         ("LANES", '{"not a word": {"slots": 1, "ids_per_message": 1}}'),
         ("LANES", "{}"),

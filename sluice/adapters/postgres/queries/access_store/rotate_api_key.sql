@@ -1,7 +1,8 @@
 -- Put a new API key in the place of one that is good, and write down who did it. The old one ends soon, not at once: the reply with the
 -- new one may be lost. The lifetime is the one that the first of them was made with: one that was replaced before ends earlier than that.
 -- $1: tenant; $2: the old key; $3: the new one, $4: its HMAC; $5: seconds until the old one ends; $6: the scopes it may have at most;
--- $7: the most good keys of a tenant; $8: whose key does it, and $9: in which request. Returns the new key, and when the old one ends.
+-- $7: the most good keys of a tenant; $8: whose key does it, and $9: in which request; $10: id of the pepper of $4. Returns the new key, and when
+-- the old one ends.
 with old as materialized (
     select *, case when replaced_by is null then expires_at - created_at else lifetime end as span
     from api_keys
@@ -14,8 +15,8 @@ with old as materialized (
     where key_id = $2 and exists (select from old)
     returning expires_at
 ), made as (
-    insert into api_keys (key_id, tenant, scopes, secret_hmac, name, expires_at)
-    select $3, tenant, scopes, $4::bytea, name, now() + span from old
+    insert into api_keys (key_id, tenant, scopes, secret_hmac, name, expires_at, pepper_id)
+    select $3, tenant, scopes, $4::bytea, name, now() + span, $10::text from old
     returning :listed_key
 ), noted as (
     insert into audit (key_id, tenant, action, object, detail)

@@ -1,9 +1,9 @@
 -- Add an endpoint of webhooks, and write down who did it.
 -- $1: tenant; $2: URL; $3: events, $4: kinds, $5: tags that it asks for; $6: the most endpoints of a tenant; $7: whose key does it, and
--- $8: in which request. Returns nothing if there are as many as there may be.
+-- $8: in which request; $9: id of the pepper of its secret. Returns nothing if there are as many as there may be.
 with made as (
-    insert into webhook_endpoints (id, tenant, url, events, kinds, tags)
-    select gen_random_uuid(), $1::text, $2::text, $3::text[], $4::text[], $5::text[]
+    insert into webhook_endpoints (id, tenant, url, events, kinds, tags, pepper_id)
+    select gen_random_uuid(), $1::text, $2::text, $3::text[], $4::text[], $5::text[], $9::text
     where (select count(*) from (select from webhook_endpoints where tenant = $1 limit $6::int) as there) < $6::int
     returning :endpoint
 ), noted as (

@@ -1,8 +1,10 @@
 -- Begin the next secret of an endpoint; the one before signs as well for a while. Writes down who did it.
--- $1: tenant; $2: id; $3: seconds for which both sign; $4: whose key does it, and $5: in which request.
+-- $1: tenant; $2: id; $3: seconds for which both sign; $4: whose key does it, and $5: in which request; $6: id of the
+-- pepper of the next.
 with changed as (
     update webhook_endpoints
-    set generation = generation + 1, old_until = now() + $3::float8 * interval '1 second'
+    set generation = generation + 1, old_until = now() + $3::float8 * interval '1 second', old_pepper_id = pepper_id,
+        pepper_id = $6
     where id = $2::uuid and tenant = $1
     returning :endpoint
 ), noted as (
