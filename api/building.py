@@ -23,6 +23,7 @@ from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
+from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.result_reuse import ResultReuse
 from api.jobs.submit import Submission
 from api.jobs.wait import Waiting
@@ -169,4 +170,5 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
         settings.admit_queue,
         connections.clock,
         FairShare(counts, settings.all_lanes, settings.tenant_backlog).place,
+        NamedWebhooks(connections.webhooks, telemetry.count_batch),
     )

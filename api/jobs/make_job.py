@@ -56,6 +56,7 @@ def make_job(
         tags=TAG_SEPARATOR.join([*options.tags, *tags_of(handler, request.input)]) or None,
         traceparent=traceparent,
         handler_version=handler.version,
+        webhook=options.webhook,
     )
 
 

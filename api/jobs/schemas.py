@@ -51,6 +51,9 @@ class SubmitOptions(RunOptions):
     cache: Literal["use", "refresh", "off"] = Field(
         "use", description="Kinds with a cache time: reuse an equal result, replace it, or do neither"
     )
+    webhook: str | None = Field(
+        None, min_length=1, max_length=36, description="A webhook, by its id, that is told how it ends, whatever that asks for"
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _check_one_time(self) -> SubmitOptions:

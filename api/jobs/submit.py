@@ -14,6 +14,7 @@ from typing import NamedTuple
 from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.input_check import runs_python
 from api.jobs.make_job import SubmitRequest, make_job
+from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
@@ -75,10 +76,12 @@ class Submission:
         waiting: int = 5_000,
         now: Callable[[], float] = time,
         place: Place = as_asked,
+        webhooks: NamedWebhooks | None = None,
     ) -> None:
         self._registry, self._lanes, self._keep_s = registry, lanes, keep_s
         self._store, self._reuse, self._publisher = store, reuse, publisher
         self._telemetry, self._now, self._place = telemetry, now, place
+        self._webhooks = webhooks or NamedWebhooks()
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
             "accept",
             trace_batches(telemetry.tracing, "accept", self._insert_batch, lambda job: job.traceparent),
@@ -119,7 +122,7 @@ class Submission:
     async def take(self, prepared: PreparedJob, bulk: bool = False) -> SubmitResult:
         """Find or insert the job that does this work. In `bulk` it is one of many, which are refused before single ones.
 
-        Raises IdempotencyKeyReused, JobExpired, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
+        Raises IdempotencyKeyReused, JobExpired, Invalid, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:
@@ -130,12 +133,15 @@ class Submission:
     async def find(self, job: NewJob) -> tuple[NewJob, SubmitResult | None]:
         """Find the job that does this work already. The new one comes back as it is to be inserted if there is none.
 
-        Raises IdempotencyKeyReused, JobExpired, ServerAway.
+        Raises IdempotencyKeyReused, JobExpired, Invalid, ServerAway.
         """
         use = await self._find_key(job) if job.key else None
         if use is not None:  # the request that used the key may have died before it inserted its job
             job = job._replace(id=use.job_id)
-        return job, (use and await self._find_by_key(use)) or await self._find_same_work(job)
+        result = await self._find_by_key(use) if use is not None else None
+        if result is None and job.webhook is not None:
+            await self._webhooks.check(job.tenant, job.webhook)
+        return job, result or await self._find_same_work(job)
 
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
         """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
@@ -169,11 +175,11 @@ class Submission:
         return self._add_fingerprint(job, handler, request.options)
 
     def _add_fingerprint(self, job: NewJob, handler: AnyHandler, options: SubmitOptions) -> NewJob:
-        """Give pure work its fingerprint. It is shared unless it is to run later, or again; with limits of its own only its result is."""
+        """Give pure work its fingerprint. It is shared unless it is to run later, or again; with limits or a webhook of its own only its result is."""
         digest = fingerprint(job.tenant, job.kind, handler.version, job.input)
         if options.cache == "refresh" or job.delay_s or job.run_at:
             return job._replace(fingerprint=digest)
-        limited = options.deadline_s or options.timeout_s or options.max_attempts
+        limited = options.deadline_s or options.timeout_s or options.max_attempts or options.webhook
         return job._replace(fingerprint=digest, flight=not limited, fresh_s=float(handler.cache_s))
 
     async def _find_key(self, job: NewJob) -> IdempotencyKeyUse | None:

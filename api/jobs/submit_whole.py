@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.submit import INSERT_TRIES, Submission, SubmitResult
-from sluice.core.errors import IdempotencyKeyReused, JobExpired, Overloaded, TryAgain
+from sluice.core.errors import IdempotencyKeyReused, Invalid, JobExpired, Overloaded, TryAgain
 from sluice.core.job import NewJob
 from sluice.errors import SluiceError
 
@@ -64,7 +64,7 @@ async def _find_some(
         try:
             job, result = await submission.find(prepared.job)
             found[position] = New(job) if result is None else result
-        except (IdempotencyKeyReused, JobExpired) as error:
+        except (IdempotencyKeyReused, JobExpired, Invalid) as error:
             found[position] = error
 
 

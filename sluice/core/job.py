@@ -82,6 +82,7 @@ class NewJob(NamedTuple):
     `keep_s` is how long the job is kept once it has finished. `key` is the client's Idempotency-Key and `request_hash` what it stands for.
     `handler_version` is that of its kind where it was accepted: an older one must not run it.
     `delay_s` > 0, or a `run_at` in the future, makes it scheduled; `deadline_s` counts from acceptance. `tags` are joined by TAG_SEPARATOR.
+    `webhook` is the id of an endpoint that is told how it ends, whatever that asks for.
     """
 
     id: str
@@ -105,6 +106,7 @@ class NewJob(NamedTuple):
     request_hash: bytes | None = None
     fresh_s: float | None = None
     handler_version: int = 1
+    webhook: str | None = None
 
 
 def made_at(job_id: str) -> float:

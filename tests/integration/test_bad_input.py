@@ -112,14 +112,20 @@ INSIDE = [
     "file:///etc/passwd", "gopher://127.0.0.1:6379/_FLUSHALL", "https://example.org:22/", "https://example.org:25/",
     "https://example.org:6379/", "http://example.org/", "https://example.org/",
 ]  # fmt: skip
-"""Row 40: addresses that a webhook must never reach, and two that look harmless. Jobs have no webhooks of their own: none is taken."""
+"""Row 40: addresses that a webhook must never reach, and two that look harmless. The webhook of a job is the id of one that its tenant has registered: no address is taken."""
 BODIES += [
     (f"40 {form} {number}", option(orjson.dumps({"webhook": given})), 422, "invalid")
     for number, address in enumerate(INSIDE)
     for form, given in (("address", address), ("object", {"url": address}))
 ]
 BODIES += [
-    ("40 no webhook", option(b'{"webhook":null}'), 422, "invalid"),
+    ("40 a webhook of nobody", option(b'{"webhook":"5c1f9d0e-0000-4000-8000-000000000000"}'), 422, "invalid"),
+    (
+        "40 a webhook with strange letters",
+        option(b'{"webhook":"5c1f9d0e-0000-4000-8000-00000000\\u0660000"}'),
+        422,
+        "invalid",
+    ),
     ("40 a webhook beside the options", GOOD[:-1] + b',"webhook":"https://127.0.0.1/"}', 422, "invalid"),
 ]
 

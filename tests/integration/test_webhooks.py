@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from infra.local.servers import Servers
 from tests.support.job_client import SUM, submit_and_wait
 from tests.support.stack import Stack, make_a_key, stack_on_empty_servers
 from tests.support.waiting import until_found
-from tests.support.webhook_receiver import OK, Received, WebhookReceiver, answer, webhook_receiver
+from tests.support.webhook_receiver import OK, WebhookReceiver, answer, signed_by, webhook_receiver
 
 HOOKS = "/v1/webhooks"
 ALLOWED = {"webhook_allow": "127.0.0.0/8"}
@@ -47,15 +46,6 @@ async def register(client: httpx2.AsyncClient, receiver: WebhookReceiver, **more
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
     return found
-
-
-def signed_by(secret: str, received: Received) -> bool:
-    """Check a signature as Standard Webhooks says."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    headers = received.headers
-    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + received.body
-    wanted = "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
-    return wanted in headers["webhook-signature"].split(" ")
 
 
 async def tries(client: httpx2.AsyncClient, hook: dict[str, Any]) -> list[dict[str, Any]]:
@@ -123,6 +113,35 @@ async def test_what_fails_comes_again_with_the_same_id_until_it_is_taken(client:
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
         assert first.body == second.body
         assert (await until_state(client, hook, "delivered"))["tries"] == 2
+
+
+async def test_a_submit_names_who_is_told_of_its_job_alone(stack: Stack, client: httpx2.AsyncClient) -> None:
+    async with webhook_receiver() as receiver:
+        hook = await register(client, receiver, tags=["never"])
+        await submit_and_wait(client)
+        named = SUM | {"options": {"webhook": hook["id"]}}
+        one = (await client.post("/v1/jobs", json=named)).json()
+        many = await client.post("/v1/batches", json={"jobs": [named, SUM, named]})
+        made = [item["job"]["id"] for item in many.json()["items"]]
+        whole = await client.post("/v1/batches", json={"jobs": [named], "atomic": True})
+        wanted = {one["id"], made[0], made[2], whole.json()["items"][0]["job"]["id"]}
+        came = await receiver.until(4)
+        assert {orjson.loads(each.body)["data"]["id"] for each in came} == wanted
+        other = await make_a_key(stack.servers, "stranger", ["submit", "read", "payloads"])
+        async with stack.client(other) as stranger:
+            refused = await stranger.post("/v1/jobs", json=named)
+        assert (refused.status_code, refused.json()["type"]) == (422, "invalid")
+        assert refused.json()["errors"][0]["pointer"] == "/options/webhook"
+        items = (
+            await client.post("/v1/batches", json={"jobs": [SUM, SUM | {"options": {"webhook": "x"}}]})
+        ).json()["items"]
+        assert [item["status"] for item in items] == [202, 422]
+        atomic = await client.post(
+            "/v1/batches", json={"jobs": [SUM, SUM | {"options": {"webhook": "x"}}], "atomic": True}
+        )
+        assert atomic.status_code == 422
+        await asyncio.sleep(1)
+        assert len(receiver.received) == 4
 
 
 async def test_one_that_is_gone_is_told_nothing_more_until_it_is_put_again(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +27,15 @@ class Received(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+
+
+def signed_by(secret: str, received: Received) -> bool:
+    """Check a signature as Standard Webhooks says."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    headers = received.headers
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + received.body
+    wanted = "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+    return wanted in headers["webhook-signature"].split(" ")
 
 
 class WebhookReceiver:

@@ -38,9 +38,10 @@ class PostgresJobStore(Store):
 
     async def accept(self, jobs: Sequence[NewJob], *, whole: bool = False) -> Accepted:
         budget_s = self._accept_s + sum(len(job.input) for job in jobs) / STORED_PER_S
+        *fields, webhooks = zip(*jobs, strict=True)
         try:
             rows = await self._database.commit(
-                "accept", *zip(*jobs, strict=True), self._due_s, SHORT_INPUT, whole, budget_s=budget_s
+                "accept", *fields, self._due_s, SHORT_INPUT, whole, webhooks, budget_s=budget_s
             )
         except BadRow as error:
             if isinstance(error.__cause__, asyncpg.DivisionByZeroError):

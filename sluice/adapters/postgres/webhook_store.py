@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,9 @@ class PostgresWebhookStore(Store):
 
     async def find_endpoint(self, tenant: str, endpoint_id: str) -> Endpoint | None:
         return _first(await self.ask("find_endpoint", tenant, endpoint_id))
+
+    async def find_named(self, named: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        return {(tenant, each) for tenant, each in await self.ask("find_named", *zip(*named, strict=True))}
 
     async def replace_endpoint(
         self, tenant: str, endpoint_id: str, url: str, asks: Sequence[Sequence[str]], by: Actor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +23,9 @@ class WebhookStore(Protocol):
 
     async def find_endpoint(self, tenant: str, endpoint_id: str) -> Endpoint | None:
         """Find one of a tenant."""
+
+    async def find_named(self, named: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Find which of these, each by its tenant and its id, are there. The id is a UUID."""
 
     async def replace_endpoint(
         self, tenant: str, endpoint_id: str, url: str, asks: Sequence[Sequence[str]], by: Actor

@@ -180,6 +180,34 @@ async def test_a_delivery_is_made_for_each_endpoint_that_asks_for_it(
     assert await endings.next_endings(WEBHOOKS, 9) == []
 
 
+async def test_the_endpoint_that_a_submit_named_is_told_once_whatever_it_asks_for(
+    record: Record, endings: EndingStore
+) -> None:
+    named = await add_endpoint(record, events=["job.failed"], kinds=["demo.sleep"])
+    both = await add_endpoint(record)
+    await add_endpoint(record, events=["job.cancelled"])
+    stranger = await add_endpoint(record, "other", events=["job.failed"])
+    off = await add_endpoint(record)
+    await record.sql.execute("update webhook_endpoints set disabled_at = now() where id = $1", off)
+    jobs = [await record.claimed(webhook=str(each)) for each in (named, both, stranger, off)]
+    await record.store.settle([succeeded(job, b"1") for job in jobs])
+    found = await endings.next_endings(WEBHOOKS, 9)
+    assert [each.webhook for each in found] == [named.bytes, both.bytes, stranger.bytes, off.bytes]
+    assert await endings.tell_webhooks({each.number: b"{}" for each in found}) == 5
+    rows = await record.sql.fetch("select endpoint, job_id::text from webhook_deliveries")
+    told = sorted(tuple(row) for row in rows)
+    assert told == sorted([(named, jobs[0].id)] + [(both, job.id) for job in jobs])
+
+
+async def test_a_retry_is_told_to_the_endpoint_of_the_first(record: Record, endings: EndingStore) -> None:
+    named = await add_endpoint(record)
+    job = await record.claimed(webhook=str(named))
+    await record.store.settle([failed(job, FAILURE)])
+    again = new_jobs(1)[0].id
+    assert await record.control.retry("acme", job.id, again)
+    assert await record.sql.fetchval("select webhook from jobs where id = $1", again) == named.bytes
+
+
 async def test_two_keepers_that_tell_the_same_make_each_delivery_once(
     record: Record, endings: EndingStore
 ) -> None:

@@ -54,6 +54,12 @@ async def take(store: WebhookStore, limit: int = 99) -> list[DueDelivery]:
     return await store.take_due(limit, 30)
 
 
+async def test_those_that_submits_name_are_found_for_their_tenant_alone(store: WebhookStore) -> None:
+    mine, others = await added(store), await added(store, "other")
+    named = [("acme", mine.id), ("other", others.id), ("acme", others.id), ("acme", NOTHING)]
+    assert await store.find_named(named) == set(named[:2])
+
+
 async def test_endpoints_belong_to_their_tenant_and_every_change_is_written_down(
     store: WebhookStore, record: Record
 ) -> None:

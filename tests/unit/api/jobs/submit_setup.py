@@ -10,6 +10,7 @@ import pytest
 
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
+from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.result_reuse import MOST, ResultReuse
 from api.jobs.submit import Submission, SubmitResult
 from api.jobs.submit_body import read_submit
@@ -32,7 +33,11 @@ class SubmitSetup:
     """Submission over a scripted record."""
 
     def __init__(
-        self, waiting: int = 5_000, most: int = MOST, kinds: Iterable[AnyHandler] = (add, add_once)
+        self,
+        waiting: int = 5_000,
+        most: int = MOST,
+        kinds: Iterable[AnyHandler] = (add, add_once),
+        webhooks: NamedWebhooks | None = None,
     ) -> None:
         self.record = FakeRecord()
         self.store = FaultyStore(self.record)
@@ -51,6 +56,7 @@ class SubmitSetup:
             OutboxPublisher(self.broker, store, lanes, telemetry),
             telemetry,
             waiting,
+            webhooks=webhooks,
         )
 
     async def submit(

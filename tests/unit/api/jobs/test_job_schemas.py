@@ -66,6 +66,9 @@ def test_options_within_their_bounds_are_taken(given: dict[str, Any]) -> None:
         ({"tags": ["a\x1fb"]}, "/options/tags/0"),
         ({"tags": ["a"] * 11}, "/options/tags"),
         ({"lane": ""}, "/options/lane"),
+        ({"webhook": ""}, "/options/webhook"),
+        ({"webhook": "x" * 37}, "/options/webhook"),
+        ({"webhook": {"url": "https://hooks.example.com/"}}, "/options/webhook"),
         ({"lane": None, "webhoook": 1}, "/options/webhoook"),
     ],
 )

@@ -9,9 +9,9 @@ placed as materialized (
     where tenant = $1 and state = 'failed' and exists (select from gate) and failed.id = any($2::uuid[])
 ), again as (
     insert into jobs (id, tenant, kind, handler_version, lane, priority, state, input, max_attempts, timeout_s, keep_s, fingerprint,
-                      tags, traceparent, queued_at, retry_of)
+                      tags, traceparent, webhook, queued_at, retry_of)
     select placed.id, tenant, kind, handler_version, lane, priority, 'queued', input, max_attempts, timeout_s, keep_s, fingerprint,
-           tags, traceparent, now(), failed.id
+           tags, traceparent, webhook, now(), failed.id
     from placed join jobs as failed on failed.id = failed_id
     where placed.now is not false and failed.id = any($2::uuid[])
     order by failed.id
