@@ -18,7 +18,7 @@ SECRET = {"postgres_url", "redis_url", "rabbitmq_url", "key_pepper"}
 """Settings that come from a Secret."""
 OF_THE_CHART = {
     *("api_host", "api_port", "private_host", "api_private_port", "consumer_private_port"),
-    *("lame_duck_s", "serve_lanes", "stop_s", "processes"),
+    *("lame_duck_s", "trusted_proxies", "serve_lanes", "stop_s", "processes"),
 }
 """Settings that the chart derives from other values."""
 _PREFIX_OF_POINTERS = "#/$defs/"

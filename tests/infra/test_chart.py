@@ -179,6 +179,7 @@ def test_settings_arrive_as_they_were_given() -> None:
     assert settings.cors_origins == ("https://app.example.com", "https://admin.example.com")
     assert settings.lanes["heavy"].slots == 4
     assert (settings.lame_duck_s, settings.api_host) == (15, "::")
+    assert settings.trusted_proxies == ("10.244.0.0/16", "fd00:10:244::/56")
 
 
 @every_set

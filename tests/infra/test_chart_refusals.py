@@ -20,6 +20,7 @@ KEDA = {"minReplicas": 1, "maxReplicas": 2}
 HPA = {"minReplicas": 1, "maxReplicas": 2, "cpu": 80}
 NO_PEERS: dict[str, Any] = {"clients": [], "monitoring": [], "keda": []}
 ROUTE = {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["a.example.com"]}
+INGRESS = {"enabled": True, "host": "a.example.com", "allowPlainHttp": True}
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "no digest": ({"image": DIGEST}, "image.digest is not set: give the sha256:"),
@@ -70,7 +71,13 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         "API keys would travel in the clear",
     ),
     "a route without a gateway": ({"api": {"httpRoute": {"enabled": True}}}, "needs parentRefs"),
-    "a route without a way in": ({"api": {"httpRoute": ROUTE}}, "networkPolicy.clients is empty"),
+    "a route without a way in": (
+        {"api": {"httpRoute": ROUTE, "trustedProxies": ["10.0.0.0/8"]}},
+        "networkPolicy.clients is empty",
+    ),
+    "an ingress behind which all clients are one": ({"api": {"ingress": INGRESS}}, "api.trustedProxies is empty, so all clients would count as one"),
+    "a route behind which all clients are one": ({"api": {"httpRoute": ROUTE}}, "or set config.SLUICE_FAILED_AUTH_RATE to"),
+    "a proxy without an address": ({"api": {"trustedProxies": ["ingress-nginx"]}}, "/api/trustedProxies/0"),
     "a load balancer without a way in": (
         {"api": {"service": {"type": "LoadBalancer"}}},
         "networkPolicy.clients is empty",
@@ -185,3 +192,15 @@ def test_who_has_no_way_out_for_webhooks_is_told() -> None:
     assert "networkPolicy.webhooks" not in notes("httproute"), "no policies keep them"
     said = notes("keda", "--set=config.SLUICE_WEBHOOK_ALLOW=10.20.0.0/16")
     assert "WARNING: config.SLUICE_WEBHOOK_ALLOW: the network policies keep consumers" in said
+
+
+def test_proxies_need_no_trust_where_failures_are_not_counted(tmp_path: Path) -> None:
+    values = {"networkPolicy": {"enabled": False}, "config": {"SLUICE_FAILED_AUTH_RATE": "off"}}
+    assert chart_with(tmp_path, {**values, "api": {"ingress": INGRESS}})
+
+
+def test_who_hides_the_addresses_of_clients_behind_those_of_nodes_is_warned() -> None:
+    balanced = "--set=networkPolicy.enabled=false,api.service.type=LoadBalancer"
+    assert "WARNING: api.service.type is LoadBalancer" in notes("minimal", balanced)
+    assert "WARNING" not in notes("minimal", f"{balanced},api.service.externalTrafficPolicy=Local")
+    assert "WARNING" not in notes("minimal", f"{balanced},config.SLUICE_FAILED_AUTH_RATE=off")

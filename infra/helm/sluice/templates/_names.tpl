@@ -59,6 +59,14 @@ SLUICE_PRIVATE_HOST: {{ .Values.listenAddress | quote }}
 SLUICE_API_PRIVATE_PORT: "8001"
 SLUICE_CONSUMER_PRIVATE_PORT: "8002"
 SLUICE_LAME_DUCK_S: {{ .Values.api.lameDuckSeconds | quote }}
+{{- with .Values.api.trustedProxies }}
+SLUICE_TRUSTED_PROXIES: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* "yes" where the api cannot tell clients apart by their addresses, and counts failures by these. */ -}}
+{{- define "sluice.clientsCountAsOne" -}}
+{{- if not (or .Values.api.trustedProxies (eq (toString .Values.config.SLUICE_FAILED_AUTH_RATE) "off")) }}yes{{ end -}}
 {{- end -}}
 
 {{- /* The root, and "postgres" where its address is another. Each secret is one key of one Secret; nothing of it is in the chart. */ -}}

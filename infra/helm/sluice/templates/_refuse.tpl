@@ -106,6 +106,9 @@
 {{- if and $api.httpRoute.enabled (not (and $api.httpRoute.parentRefs $api.httpRoute.hostnames)) -}}
   {{- fail "\n\napi.httpRoute needs parentRefs (the Gateway) and hostnames.\n" -}}
 {{- end -}}
+{{- if and (or $api.ingress.enabled $api.httpRoute.enabled) (include "sluice.clientsCountAsOne" .) -}}
+  {{- fail "\n\napi.trustedProxies is empty, so all clients would count as one, the proxy: 20 requests a minute without a valid key, of anybody, and every key that a process does not know yet is refused. List the addresses of the pods of the ingress controller or Gateway, such as 10.0.0.0/8, or set config.SLUICE_FAILED_AUTH_RATE to \"off\".\n" -}}
+{{- end -}}
 {{- if and (or $api.ingress.enabled $api.httpRoute.enabled (ne $api.service.type "ClusterIP")) .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
   {{- fail "\n\nnetworkPolicy.clients is empty, so nothing could reach the API: list the peers of the ingress controller, Gateway or load balancer, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}.\n" -}}
 {{- end -}}
