@@ -45,6 +45,9 @@ LOST_KEY = """insert into idempotency_keys (tenant, key, request_hash, job_id)
 select 't', 'k', '', '{}'::uuid where $1::uuid is not null"""
 ACT = """insert into bulk_acts (id, tenant, act, filter, canary, rate, most_failed, keep_s, state, next_at, moved_at, expires_at)
 values ($1, 'acme', 'cancel', '{}', 0, 1, 0, 60, 'running', now() - interval '1 hour', now() - interval '1 hour', now())"""
+ENDING = """insert into endings (listener, id, tenant, kind, lane, priority, state, version, fence, attempt, max_attempts, crash_count,
+                                  solo_crashes, created_at, finished_at)
+values ('webhooks', $1, 'acme', 'demo.sum', 'default', 'normal', 'succeeded', 2, 1, 1, 1, 0, 0, now() - interval '1 hour', now() - interval '1 hour')"""
 KEY = "insert into idempotency_keys (tenant, key, request_hash, job_id) values ('{}', 'k', '', $1)"
 CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("abandoned_claims", "running", LEASE.format(LONG_AGO)),
@@ -58,6 +61,7 @@ CORRUPTIONS: Sequence[tuple[str, str, str]] = [
     ("double_offers", "queued", AGAIN.format(5, 4)),
     ("lost_keys", "queued", LOST_KEY.format(aged_id(3_700))),
     ("overtaken_jobs", "queued", SET.format(f"offered_until = {LONG_AGO}")),
+    ("late_endings", "succeeded", ENDING),
     ("late_schedules", "scheduled", SET.format(f"run_at = {LONG_AGO}")),
     ("passed_deadlines", "queued", SET.format(f"deadline = {LONG_AGO}")),
     ("late_messages", "queued", OUTBOX.format(LONG_AGO)),
