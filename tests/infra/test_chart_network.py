@@ -188,3 +188,16 @@ def test_webhooks_take_no_rule_away(tmp_path: Path) -> None:
     rules = one(objects, "NetworkPolicy", "sluice-consumer")["spec"]["egress"]
     assert len(rules) == 2
     assert own in rules
+
+
+def test_spans_leave_api_and_consumers_and_nothing_else_does(tmp_path: Path) -> None:
+    collector = {"to": [{"podSelector": {"matchLabels": {"app": "otel"}}}], "ports": [{"port": 4318}]}
+    values = {"networkPolicy": {"egress": [collector]}, "config": {"SLUICE_OTLP_URL": "http://otel:4318"}}
+    objects = chart_with(tmp_path, values)
+    for template in templates(objects):
+        labels = template["metadata"]["labels"]
+        specs = [each["spec"] for each in of_kind(objects, "NetworkPolicy")]
+        rules = [
+            rule for spec in specs if selects(spec["podSelector"], labels) for rule in spec.get("egress", [])
+        ]
+        assert (collector in rules) is (component(template) in ("api", "consumer"))

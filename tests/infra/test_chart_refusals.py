@@ -90,6 +90,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
         {"monitoring": {"serviceMonitor": {"enabled": True}}},
         "networkPolicy.monitoring is empty",
     ),
+    "a collector without a way out": ({"config": {"SLUICE_OTLP_URL": "http://otel:4318"}}, "networkPolicy.egress is empty"),
     "a smoke test without a key": ({"smokeTest": {"enabled": True}}, "sluice keys create --tenant smoke-test"),
     "a value that is none": ({"replicas": 3}, "replicas"),
     "a setting that is none": ({"config": {"SLUICE_KEEPS": 1}}, "SLUICE_KEEPS"),

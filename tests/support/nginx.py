@@ -33,6 +33,8 @@ http {{
             proxy_pass {url}/;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Prefix "";
             proxy_read_timeout 60s;
         }}
     }}

@@ -112,6 +112,9 @@
 {{- if and (or $api.ingress.enabled $api.httpRoute.enabled (ne $api.service.type "ClusterIP")) .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
   {{- fail "\n\nnetworkPolicy.clients is empty, so nothing could reach the API: list the peers of the ingress controller, Gateway or load balancer, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}.\n" -}}
 {{- end -}}
+{{- if and .Values.config.SLUICE_OTLP_URL .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
+  {{- fail "\n\nconfig.SLUICE_OTLP_URL: networkPolicy.egress is empty, so no span would reach the collector: add a rule, such as {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tracing}}}], ports: [{port: 4318}]}.\n" -}}
+{{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.networkPolicy.webhooks (not .Values.networkPolicy.dns) -}}
   {{- fail "\n\nnetworkPolicy.webhooks: networkPolicy.dns is empty, so nobody would answer the names of their endpoints: list its peers, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}.\n" -}}
 {{- end -}}
