@@ -50,6 +50,7 @@ class Handler(Generic[I, O]):
     takes_context: bool
     runs_in: RunsIn
     lane: str
+    lanes: tuple[str, ...] | None
     timeout_s: float
     retry: RetryPolicy
     cache_s: int
@@ -79,16 +80,17 @@ AnyHandler = Handler[Any, Any]
 class Options(TypedDict, total=False):
     """The options of a kind.
 
-    `lane`: where its jobs queue (default: `heavy` for processes, else `default`). `runs_in`: `loop` (the default of
-    `async def`), `thread` (the default of `def`) or `process` (which alone can be stopped by force).
-    `timeout_s`: seconds one attempt may take. `retry`: attempts and back-off. `cache_s`: how long a result may answer equal
-    inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept (default: the setting
-    `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal
-    input no longer gives equal output. `aliases`: former names. `searchable`: fields of the input, such as `customer.email`, by
-    whose values lists find its jobs.
+    `lane`: where its jobs queue (default: `heavy` for processes, else `default`). `lanes`: into which others clients may put
+    them (default: any). `runs_in`: `loop` (the default of `async def`), `thread` (the default of `def`) or `process` (which
+    alone can be stopped by force). `timeout_s`: seconds one attempt may take. `retry`: attempts and back-off. `cache_s`: how
+    long a result may answer equal inputs; declaring it says that the kind is pure. `keep_s`: how long a finished job is kept
+    (default: the setting `SLUICE_KEEP_S`). `max_input`: bytes of input taken. `version`: raise it when equal input no longer
+    gives equal output. `aliases`: former names. `searchable`: fields of the input, such as `customer.email`, by whose values
+    lists find its jobs.
     """
 
     lane: str
+    lanes: tuple[str, ...]
     runs_in: RunsIn
     timeout_s: float
     retry: RetryPolicy
@@ -145,6 +147,7 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         raise StartRefused(f"kind {kind!r}: decorate a plain function, not {type(function).__name__}")
     input_model, output_model, takes_context = _signature(kind, function)
     runs_in = options.get("runs_in") or ("loop" if inspect.iscoroutinefunction(function) else "thread")
+    lane = options.get("lane", "heavy" if runs_in == "process" else "default")
     built = Handler(
         kind=kind,
         function=function,
@@ -152,7 +155,8 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
         output_model=output_model,
         takes_context=takes_context,
         runs_in=runs_in,
-        lane=options.get("lane", "heavy" if runs_in == "process" else "default"),
+        lane=lane,
+        lanes=_with_own(lane, options.get("lanes")),
         timeout_s=options.get("timeout_s", DEFAULT_TIMEOUT_S),
         retry=options.get("retry", RetryPolicy()),
         cache_s=options.get("cache_s", 0),
@@ -172,9 +176,14 @@ def _build(kind: str, function: Callable[..., Any], options: Options) -> Handler
     return built
 
 
+def _with_own(lane: str, others: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if others is None else (lane, *(each for each in others if each != lane))
+
+
 _NUMBER = (int, float)
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "lane": ((str,), "a name"),
+    "lanes": ((tuple, list), "names of lanes in brackets, such as ('bulk',)"),
     "runs_in": ((str,), "'loop', 'thread' or 'process'"),
     "timeout_s": (_NUMBER, "a number of seconds"),
     "retry": ((RetryPolicy,), "a RetryPolicy, such as RetryPolicy(max_attempts=3)"),
@@ -231,7 +240,10 @@ def _checks(built: AnyHandler) -> tuple[tuple[bool, str], ...]:
             f"max_input must be between 1 and {LARGEST_INPUT} bytes",
         ),
         (not 1 <= built.version <= LARGEST_INTEGER, f"version counts from 1 to {LARGEST_INTEGER}"),
-        (not built.lane.isidentifier(), "a lane's name is a word of letters, digits and _"),
+        (
+            not all(isinstance(lane, str) and lane.isidentifier() for lane in built.lanes or (built.lane,)),
+            "a lane's name is a word of letters, digits and _",
+        ),
         (
             not all(isinstance(path, str) for path in built.searchable),
             "searchable has names of fields of its input, such as ('order_id', 'customer.email')",

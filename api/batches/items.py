@@ -29,11 +29,12 @@ Prepared = PreparedJob | SluiceError
 
 
 class Sender(NamedTuple):
-    """Whose items they are, the trace of their request, and its Idempotency-Key."""
+    """Whose items they are, the trace of their request, its Idempotency-Key, and the scopes of its API key."""
 
     tenant: str
     traceparent: str | None
     key: IdempotencyKey | None
+    scopes: frozenset[str] = frozenset()
 
 
 async def prepare_items(
@@ -74,7 +75,7 @@ def read_item(item: Any, index: int, sender: Sender) -> tuple[SubmitRequest, Ide
         if own is not None and (type(own) is not str or not _KEY.fullmatch(own)):
             detail = "A key is 1 to 255 visible ASCII characters and spaces."
             raise Invalid([Flaw("/key", "invalid-key", detail)])
-    request = read_request(rest)
+    request = read_request(rest, sender.scopes)
     key = own or (sender.key and f"{sender.key.key}{_BETWEEN}{index}")
     return request, IdempotencyKey(key, sha256(HASHED + canonical(rest)).digest()) if key else None
 

@@ -55,7 +55,7 @@ async def submit_batch(
     outcomes = ItemOutcomes(prefix, request_id)
     submit = submit_lines if announces_lines(request.scope["headers"]) else submit_json
     try:
-        opened, stopped = await submit(request, caller.tenant, held, outcomes)
+        opened, stopped = await submit(request, caller, held, outcomes)
     except BatchRefused as error:
         return ReplyResponse(show_refused(error, outcomes.show(), request_id))
     watch.lap("submit")

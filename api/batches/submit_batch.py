@@ -20,6 +20,7 @@ from api.http.rate_limits import charge_more
 from api.jobs.idempotency_key import IdempotencyKey, read_idempotency_key
 from api.jobs.prepared_job import LARGE
 from api.jobs.submit import Submission
+from api.keys.keyring import Identity
 from sluice.core.strict_json import Raw
 from sluice.errors import SluiceError
 
@@ -32,7 +33,7 @@ Submitted = tuple[Opened, SluiceError | None]
 """The batch, and why not all of its items arrived, if so."""
 
 
-async def submit_json(request: Request, tenant: str, held: HeldBody, outcomes: Outcomes) -> Submitted:
+async def submit_json(request: Request, caller: Identity, held: HeldBody, outcomes: Outcomes) -> Submitted:
     """Read all items, then submit them. Raises what refuses the whole: then nothing was accepted."""
     parts = parts_of(request)
     limits = parts[BodyLimits]
@@ -41,7 +42,7 @@ async def submit_json(request: Request, tenant: str, held: HeldBody, outcomes: O
     asked, key = await _read(request, body)
     del body  # or it would be held until all is accepted
     await charge_more(request.scope, len(asked.jobs))
-    sender = Sender(tenant, request.scope.get(TRACEPARENT), key)
+    sender = Sender(caller.tenant, request.scope.get(TRACEPARENT), key, caller.scopes)
     items = await prepare_items(parts[Submission], sender, asked.jobs, large)
     asked.jobs.clear()
     batches = parts[Batches]
@@ -49,13 +50,14 @@ async def submit_json(request: Request, tenant: str, held: HeldBody, outcomes: O
     return await submit(sender, items, outcomes), None
 
 
-async def submit_lines(request: Request, tenant: str, held: HeldBody, outcomes: Outcomes) -> Submitted:
+async def submit_lines(request: Request, caller: Identity, held: HeldBody, outcomes: Outcomes) -> Submitted:
     """Submit items as they arrive. Raises what refuses the whole: then nothing was accepted."""
     parts = parts_of(request)
     limits = parts[BodyLimits]
     check_headers(request.scope["headers"], MOST_IN_LINES, LINES)
     # What the lines are is not known before the last: each has a key of its own, which tells whether it is another.
-    sender = Sender(tenant, request.scope.get(TRACEPARENT), read_idempotency_key(request, b"lines"))
+    key = read_idempotency_key(request, b"lines")
+    sender = Sender(caller.tenant, request.scope.get(TRACEPARENT), key, caller.scopes)
     lines = LineReader(request.receive, limits.largest, limits.timeout_s, held).read()
     items = prepare_lines(parts[Submission], sender, _charged(request, lines))
     return await parts[Batches].submit_stream(sender, items, outcomes)

@@ -136,7 +136,8 @@ class FastPath:
             self._held.add(tenant, size)
             try:
                 body = read_body(receive, size, self._body_timeout_s)
-                submitted = await submit_body(self._submission, tenant, await body, scope[TRACEPARENT])
+                trace, scopes = scope[TRACEPARENT], caller.scopes
+                submitted = await submit_body(self._submission, tenant, await body, trace, scopes)
             finally:
                 self._held.remove(tenant, size)
             reply = answer_submit(submitted, self._retry_after, prefix_of(scope))

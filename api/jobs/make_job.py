@@ -17,15 +17,21 @@ from sluice.handler import AnyHandler
 from sluice.searchable import tags_of
 
 DEFAULTS = SubmitOptions()
+ANY_LANE = "admin"
+"""The scope of who may put a job into any lane."""
 
 
 class SubmitRequest(NamedTuple):
-    """What a client asks for, with nothing checked yet but its JSON. `pointer` says where in the body the input is."""
+    """What a client asks for, with nothing checked yet but its JSON. `pointer` says where in the body the input is.
+
+    `scopes` are those of its key.
+    """
 
     kind: str
     input: Any
     options: SubmitOptions = DEFAULTS
     pointer: str = "/input"
+    scopes: frozenset[str] = frozenset()
 
 
 def make_job(
@@ -38,7 +44,7 @@ def make_job(
 ) -> NewJob:
     """Make a job, checking that the kind takes its size, input and options. Raises Invalid, TooLarge."""
     options = request.options
-    lane = _find_lane(lanes, options.lane or handler.lane)
+    lane = _find_lane(handler, lanes, request)
     return NewJob(
         id=new_job_id(),
         tenant=tenant,
@@ -60,7 +66,21 @@ def make_job(
     )
 
 
-def _find_lane(lanes: Mapping[str, Lane], name: str) -> Lane:
+def allows_lane(handler: AnyHandler, name: str) -> bool:
+    """Say whether a job of this kind may be put into this lane with any key."""
+    return handler.lanes is None or name in handler.lanes
+
+
+def _find_lane(handler: AnyHandler, lanes: Mapping[str, Lane], request: SubmitRequest) -> Lane:
+    """Find the lane that is asked for, or else the kind's own. Raises Invalid if there is none, or it takes another key."""
+    asked = request.options.lane
+    if asked and not allows_lane(handler, asked) and ANY_LANE not in request.scopes:
+        detail = (
+            f"Jobs of {handler.kind} may be put into {', '.join(handler.lanes or ())}: name one of these, or none. "
+            "Other lanes need a key with the scope `admin`."
+        )
+        raise Invalid([Flaw("/options/lane", "lane-not-allowed", detail)])
+    name = asked or handler.lane
     if name not in lanes:
         detail = f"There is no such lane; there are {', '.join(lanes)}."
         raise Invalid([Flaw("/options/lane", "unknown-lane", detail)])

@@ -90,7 +90,8 @@ async def submit_job(request: Request) -> Response:
     caller = await authenticate(request, parts[Keyring])
     await charge(request.scope, parts[RateLimits].submits, caller.key_id, shown=True)
     watch.lap("key")
-    return await _submit(request, caller.tenant, read_submit, parts[BodyLimits].largest, watch)
+    read = partial(read_submit, scopes=caller.scopes)
+    return await _submit(request, caller.tenant, read, parts[BodyLimits].largest, watch)
 
 
 @router.post("/v1/kinds/{kind}/jobs", include_in_schema=False)

@@ -30,7 +30,10 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     lane: str | None = Field(
-        None, min_length=1, max_length=32, description="Another lane than the kind's own"
+        None,
+        min_length=1,
+        max_length=32,
+        description="Another lane than the kind's own, one of the kind's `lanes`",
     )
     priority: Literal["high", "normal", "low"] = Field("normal", description="Order within the lane")
     deadline_s: float | None = Field(

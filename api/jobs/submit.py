@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.input_check import runs_python
-from api.jobs.make_job import SubmitRequest, make_job
+from api.jobs.make_job import SubmitRequest, allows_lane, make_job
 from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
@@ -249,8 +249,12 @@ class Submission:
             return
         if prepared.refresh:
             self._reuse.supersede(job.fingerprint, self._now())
-        elif prepared.digest and result.reused and job.fresh_s:
+        elif prepared.digest and result.reused and job.fresh_s and self._is_for_all(job):
             self._reuse.remember_body(job.tenant, prepared.digest, Work(job.fingerprint, job.fresh_s))
+
+    def _is_for_all(self, job: NewJob) -> bool:
+        """Say whether every key may ask for this: what only some may is read each time, or the others would get it unread."""
+        return allows_lane(self._registry[job.kind], job.lane)
 
     async def _insert_together(self, jobs: list[NewJob]) -> datetime:
         self._telemetry.count_batch("accept", len(jobs))

@@ -21,9 +21,13 @@ ReadBody = Callable[[Raw], tuple[SubmitRequest, IdempotencyKey | None]]
 
 
 async def submit_body(
-    submission: Submission, tenant: str, body: bytes, traceparent: str | None
+    submission: Submission,
+    tenant: str,
+    body: bytes,
+    traceparent: str | None,
+    scopes: frozenset[str] = frozenset(),
 ) -> SubmitResult:
-    """Submit a body of POST /v1/jobs that came without a key. Raises Malformed, and what `submit` raises.
+    """Submit a body of POST /v1/jobs that came without an Idempotency-Key. Raises Malformed, and what `submit` raises.
 
     The bytes that asked for a result before are not even parsed while process memory has that result.
     """
@@ -31,7 +35,7 @@ async def submit_body(
     repeated = submission.find_by_body(tenant, digest)
     if repeated is not None:
         return repeated
-    prepared = submission.prepare(tenant, read_submit(body), traceparent, digest=digest)
+    prepared = submission.prepare(tenant, read_submit(body, scopes), traceparent, digest=digest)
     del body  # or it would be held until the job is in the record
     return await submission.take(prepared)
 
@@ -51,13 +55,13 @@ async def prepare_body(
         return await asyncio.to_thread(submission.prepare, tenant, work, traceparent, key)
 
 
-def read_submit(body: Raw) -> SubmitRequest:
-    """Read the body of POST /v1/jobs. Raises Malformed, Invalid."""
-    return read_request(parse(body))
+def read_submit(body: Raw, scopes: frozenset[str] = frozenset()) -> SubmitRequest:
+    """Read the body of POST /v1/jobs, sent by a key with these scopes. Raises Malformed, Invalid."""
+    return read_request(parse(body), scopes)
 
 
-def read_request(value: Any) -> SubmitRequest:
-    """Read what a value of JSON asks for. Raises Invalid."""
+def read_request(value: Any, scopes: frozenset[str] = frozenset()) -> SubmitRequest:
+    """Read what a value of JSON asks for, sent by a key with these scopes. Raises Invalid."""
     if type(value) is not dict:
         raise _invalid("", "object", "A submit is an object with `kind` and `input`.")
     unknown = value.keys() - {"kind", "input", "options"}
@@ -71,7 +75,7 @@ def read_request(value: Any) -> SubmitRequest:
     if type(value["kind"]) is not str:
         raise _invalid("/kind", "string", "`kind` is a string; GET /v1/kinds lists them.")
     options = validate(SubmitOptions, value["options"], "/options") if "options" in value else DEFAULTS
-    return SubmitRequest(value["kind"], value["input"], options)
+    return SubmitRequest(value["kind"], value["input"], options, scopes=scopes)
 
 
 def read_bare(kind: str, body: Raw) -> SubmitRequest:

@@ -63,6 +63,7 @@ def describe(handler: AnyHandler, lanes: Statistics, prefix: str = "") -> dict[s
         "kind": handler.kind,
         "description": getdoc(handler.function) or "",
         "lane": handler.lane,
+        "lanes": handler.lanes,
         "runs_in": handler.runs_in,
         "timeout_s": handler.timeout_s,
         "max_attempts": handler.retry.max_attempts,

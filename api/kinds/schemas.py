@@ -22,6 +22,9 @@ class KindDocument(BaseModel):
     kind: str
     description: str
     lane: str
+    lanes: list[str] | None = Field(
+        description="Lanes that a submit may name, its own first; others need the scope `admin`; null: any lane"
+    )
     runs_in: Literal["loop", "thread", "process"]
     timeout_s: float
     max_attempts: int

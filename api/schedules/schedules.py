@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 
-from api.jobs.make_job import SubmitRequest, make_job
+from api.jobs.make_job import ANY_LANE, SubmitRequest, make_job
 from api.jobs.schemas import SubmitOptions
 from api.schedules.schemas import ScheduleBody
 from sluice.core.access import OPERATOR, Actor
@@ -139,7 +139,9 @@ def _require_still(found: S | None) -> S:
 
 
 def _to_request(body: ScheduleBody) -> SubmitRequest:
-    return SubmitRequest(body.kind, body.input, SubmitOptions(**body.options.model_dump()))
+    options = SubmitOptions(**body.options.model_dump())
+    scopes = frozenset({ANY_LANE})  # who keeps schedules has it
+    return SubmitRequest(body.kind, body.input, options, scopes=scopes)
 
 
 def _shown_input(raw: bytes, secrets: list[str] | None) -> Any:

@@ -26,6 +26,7 @@ class KindInfo(NamedTuple):
     keep_s: float | None
     max_input: int
     version: int
+    lanes: tuple[str, ...] | None
     takes_context: bool
     file: str
     line: int
@@ -51,6 +52,7 @@ def describe(handler: AnyHandler) -> KindInfo:
         keep_s=handler.keep_s if handler.keep_s is None else float(handler.keep_s),
         max_input=handler.max_input,
         version=handler.version,
+        lanes=handler.lanes,
         takes_context=handler.takes_context,
         file=code.co_filename,
         line=code.co_firstlineno,

@@ -19,6 +19,10 @@ class Kind(Protocol):
     @property
     def lane(self) -> str: ...
     @property
+    def lanes(self) -> tuple[str, ...] | None:
+        """Those that clients may put its jobs into, its own first; None: any."""
+
+    @property
     def version(self) -> int: ...
     @property
     def cache_s(self) -> float: ...
@@ -70,12 +74,17 @@ class Registry(Mapping[str, K_co]):
 
 
 def check_lanes(registry: Registry[Kind], lanes: Collection[str]) -> None:
-    """Raise StartRefused if a kind belongs to a lane that is not among these."""
+    """Raise StartRefused if a kind belongs to a lane that is not among these, or may be put into one."""
     for kind in registry:
-        if registry[kind].lane not in lanes:
-            raise StartRefused(
-                f"SLUICE_LANES: there is no lane {registry[kind].lane!r}, to which the kind {kind!r} belongs"
-            )
+        for lane in registry[kind].lanes or (registry[kind].lane,):
+            if lane not in lanes:
+                raise _no_such_lane(registry[kind], lane)
+
+
+def _no_such_lane(kind: Kind, lane: str) -> StartRefused:
+    name = f"the kind {kind.kind!r}"
+    what = f"to which {name} belongs" if lane == kind.lane else f"which {name} allows"
+    return StartRefused(f"SLUICE_LANES: there is no lane {lane!r}, {what}")
 
 
 def _defined_twice(name: str, first: Kind, second: Kind) -> StartRefused:

@@ -7,10 +7,10 @@ import asyncio
 from sluice.core.peppers import pepper_id
 from tests.integration.test_http import sluice
 from tests.integration.test_keys import KEYS, status_of
-from tests.integration.test_webhooks import ALLOWED, HOOKS, register, signed_by
+from tests.integration.test_webhooks import ALLOWED, HOOKS, register
 from tests.support.job_client import submit_and_wait
 from tests.support.stack import Stack, make_a_key
-from tests.support.webhook_receiver import webhook_receiver
+from tests.support.webhook_receiver import signed_by, webhook_receiver
 
 OLD, NEW = "a pepper for tests only", "the pepper that comes next"
 FRESH_S = 0.2

@@ -93,6 +93,7 @@ async def test_a_port_that_is_taken_is_named(servers: Servers, process: str) -> 
         ({"own_one": GOOD.replace("async ", "").replace("'own.kind'", "'own.kind', runs_in='loop'")},
          ["own_one.py:8", "async def"]),
         ({"own_one": GOOD.replace("'own.kind'", "'own.kind', lane='gpu'")}, ["SLUICE_LANES", "'gpu'", "'own.kind'"]),
+        ({"own_one": GOOD.replace("'own.kind'", "'own.kind', lanes=('gpu',)")}, ["SLUICE_LANES", "'gpu'", "'own.kind'"]),
     ],
 )  # fmt: skip
 async def test_handlers_that_cannot_be_used_are_named_with_what_to_do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +57,7 @@ from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import Slo
-from sluice.handler import handler
+from sluice.handler import AnyHandler, handler
 from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_batch_store import FakeBatchStore
@@ -200,35 +201,42 @@ def build_state(
     cache: FakeCache | None = None,
     live_logs: FakeLiveLogs | None = None,
     requests: RequestStats | None = None,
+    kinds: Iterable[AnyHandler] = (add, add_once),
+    lane_names: Iterable[str] = ("default",),
 ) -> ApiState:
     """Make the parts of an api over a record in memory."""
-    registry = Registry([add, add_once])
-    lanes = {"default": Lane("default", 8, 16)}
+    registry = Registry(kinds)
+    lanes = {name: Lane(name, 8, 16) for name in lane_names}
     store, events = record, Telemetry()
     cache = cache or FakeCache()
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor(lambda: record.now.timestamp())
-    logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     about_lanes = _about_lanes(record, clock, cache, lookup)
     place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
     submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
     return ApiState(
-        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, logs=logs, advisor=advisor,
+        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, advisor=advisor,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         **_about_keys(record, clock, chosen),
         control=Control(record, cache, lookup, publisher, events),
         scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
-        bulk_acts=BulkActs(record.bulk, waiting),
-        feed=Feed(record, logs, 10, lambda: 60, beat_s=0.2),
-        slo=Slo(requests or RequestStats()),
+        **_about_events(record, lookup, live_logs, requests),
         **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **about_lanes,
     )  # fmt: skip
+
+
+def _about_events(
+    record: Record, lookup: Lookup, live_logs: FakeLiveLogs | None, requests: RequestStats | None
+) -> dict[str, Any]:
+    logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
+    feed = Feed(record, logs, 10, lambda: 60, beat_s=0.2)
+    return {"logs": logs, "feed": feed, "slo": Slo(requests or RequestStats())}
 
 
 def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any]:
@@ -264,6 +272,7 @@ def _about_batches(
     record: Record, chosen: Settings, submission: Submission, lookup: Lookup, waiting: Waiting
 ) -> dict[str, Any]:
     return {
+        "bulk_acts": BulkActs(record.bulk, waiting),
         "batches": Batches(record.batches, submission, chosen.keep_s),
         "batch_waiting": BatchWaiting(record.batches, waiting),
         "batch_results": BatchResults(record.batches, lookup, waiting),

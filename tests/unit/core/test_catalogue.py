@@ -32,6 +32,7 @@ FULL_OPTIONS: Options = {
     "cache_s": 60,
     "keep_s": 3_600,
     "lane": "heavy",
+    "lanes": ("heavy", "bulk"),
     "max_input": 1_000,
     "retry": RetryPolicy(3, 0.5, 7),
     "runs_in": "process",

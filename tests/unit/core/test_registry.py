@@ -63,3 +63,14 @@ def test_a_kind_of_a_lane_that_nobody_configured_stops_the_start(kind: Kind) -> 
     check_lanes(registry, ["default", "heavy"])
     with pytest.raises(StartRefused, match=r"SLUICE_LANES: .*'default'.*'one\.kind'"):
         check_lanes(registry, ["heavy"])
+
+
+BULKY = handler("one.kind", lanes=("bulk",))(give)
+
+
+@pytest.mark.parametrize("kind", [BULKY, describe(BULKY)], ids=["with its code", "without"])
+def test_a_kind_that_allows_a_lane_that_nobody_configured_stops_the_start(kind: Kind) -> None:
+    registry = Registry([kind])
+    check_lanes(registry, ["default", "bulk"])
+    with pytest.raises(StartRefused, match=r"SLUICE_LANES: .*'bulk', which the kind 'one\.kind' allows"):
+        check_lanes(registry, ["default", "heavy"])

@@ -45,7 +45,7 @@ def test_reads_everything_from_the_annotations() -> None:
     assert (made.kind, made.input_model, made.output_model) == ("t.waits", Given, Got)
     assert (made.runs_in, made.lane, made.takes_context, made.pure) == ("loop", "default", False, False)
     assert (made.timeout_s, made.retry, made.max_input) == (300, RetryPolicy(), 256 * 1024)
-    assert (made.version, made.aliases, made.keep_s) == (1, (), None)
+    assert (made.version, made.aliases, made.keep_s, made.lanes) == (1, (), None, None)
 
 
 def test_a_plain_function_runs_in_a_thread_and_may_take_a_context() -> None:
@@ -58,9 +58,16 @@ def test_a_process_has_the_heavy_lane() -> None:
     assert handler("t.works", runs_in="process")(works).lane == "heavy"
 
 
+@pytest.mark.parametrize("lanes", [("bulk", "night"), ["bulk", "default", "night"]])
+def test_its_own_lane_is_among_those_that_clients_may_choose(lanes: Any) -> None:
+    assert handler("t.works", lanes=lanes)(works).lanes == ("default", "bulk", "night")
+    assert handler("t.works", lanes=())(works).lanes == ("default",)
+
+
 def test_every_option_is_taken_over() -> None:
     options: Options = {
         "lane": "slow",
+        "lanes": ("slow", "bulk"),
         "timeout_s": 9,
         "retry": RetryPolicy(1),
         "cache_s": 60,
@@ -101,7 +108,7 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"timeout": 5}, "'timeout' is no option; do you mean timeout_s\\?"),
         ({"run_in": "loop"}, "do you mean runs_in\\?"),
         ({"max_inputs": 5}, "do you mean max_input\\?"),
-        ({"queue": "q"}, "'queue' is no option; there are lane, runs_in, timeout_s"),
+        ({"queue": "q"}, "'queue' is no option; there are lane, lanes, runs_in, timeout_s"),
         ({"timeout_s": "5"}, "timeout_s is a number of seconds, not str"),
         ({"timeout_s": timedelta(seconds=5)}, "timeout_s is a number of seconds, not timedelta"),
         ({"cache_s": 1.5}, "cache_s is a whole number of seconds, not float"),
@@ -109,7 +116,11 @@ def test_refuses_a_name_that_is_none(kind: str) -> None:
         ({"retry": 3}, "retry is a RetryPolicy"),
         ({"lane": None}, "lane is a name, not NoneType"),
         ({"aliases": (1,)}, "aliases"),
-        ({"lane": "no lane"}, "lane"),
+        ({"lane": "no lane"}, "a lane's name is a word"),
+        ({"lanes": "bulk"}, r"lanes is names of lanes in brackets, such as \('bulk',\), not str"),
+        ({"lanes": None}, "lanes is names of lanes in brackets"),
+        ({"lanes": ("no lane",)}, "a lane's name is a word"),
+        ({"lanes": ("bulk", ["night"])}, "a lane's name is a word"),
         ({"aliases": "t.old"}, "aliases"),
         ({"aliases": ("T",)}, "aliases"),
         ({"searchable": "x"}, "searchable is fields of its input in brackets"),

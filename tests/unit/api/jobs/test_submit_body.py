@@ -108,9 +108,9 @@ class ParseCounter(SubmitSetup):
 async def counter(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ParseCounter]:
     counter, read = ParseCounter(), submit_body.read_submit
 
-    def count(raw: bytes) -> SubmitRequest:
+    def count(raw: bytes, scopes: frozenset[str]) -> SubmitRequest:
         counter.parsed += 1
-        return read(raw)
+        return read(raw, scopes)
 
     monkeypatch.setattr(submit_body, "read_submit", count)
     yield counter
