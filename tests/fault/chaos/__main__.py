@@ -65,9 +65,17 @@ def main() -> int:
 def _plan(arguments: argparse.Namespace) -> Plan:
     if arguments.soak:
         return Plan(
-            arguments.seed, SOAK_S, repeated(FULL, SOAK_TIMES), arguments.rate, ProcessCounts(spared=1)
+            arguments.seed,
+            SOAK_S,
+            repeated(FULL, SOAK_TIMES),
+            arguments.rate,
+            ProcessCounts(spared=1),
+            told=True,
         )
-    return Plan(arguments.seed, arguments.seconds, arguments.faults, arguments.rate, arguments.fleet)
+    told = WITH_SPARES.isdisjoint(arguments.faults)  # its subscriber knows one address of RabbitMQ
+    return Plan(
+        arguments.seed, arguments.seconds, arguments.faults, arguments.rate, arguments.fleet, told=told
+    )
 
 
 def _run(plan: Plan, directory: Path, arguments: argparse.Namespace) -> int:

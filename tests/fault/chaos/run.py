@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -35,6 +35,8 @@ from tests.fault.chaos.schedule import (
     ProcessCounts,
     schedule,
 )
+from tests.fault.chaos.told import SETTINGS as TOLD
+from tests.fault.chaos.told import TENANT, ToldTenant, told_tenant
 from tests.support.proxy import Proxies
 from tests.support.stack import ROOT, Stack, make_a_key
 
@@ -67,6 +69,8 @@ class Plan(NamedTuple):
     script: tuple[Fault, ...] | None = None
     settings: Mapping[str, object] = {}
     quiesce_s: float = QUIESCE_S
+    told: bool = False
+    """Whether there is a tenant that is told of its jobs, besides those of the load."""
 
     @property
     def faults(self) -> list[Fault]:
@@ -101,6 +105,7 @@ class ChaosStack:
         self.edges: dict[str, Edge] = {}
         self.keys: dict[str, str] = {}
         settings = SETTINGS | {"postgres_connections": plan.processes.connections} | dict(plan.settings)
+        settings |= TOLD if plan.told else {}
         self.stack = Stack(servers, directory, **settings)
         self.stack.root = root
         self.stack.environment |= {LEDGER: str(self.ledger), "PYTHONPATH": str(ROOT)}
@@ -167,20 +172,13 @@ async def run(plan: Plan, servers: Servers, directory: Path, say: Say, root: Pat
 async def _run(chaos: ChaosStack, say: Say) -> Outcome:
     plan, log, balancer = chaos.plan, ClientLog(), chaos.load_balancer()
     load = Load(ClientRequests(balancer, chaos.keys, log), log, Random(plan.seed), plan.rate, plan.client_mix)
-    hosts = HostFaults(chaos.ledger)
+    hosts, samples, counts = HostFaults(chaos.ledger), list[Sample](), dict[str, int]()
     injector = FaultInjector(chaos.stack, chaos.edges, hosts, log.violations)
-    stop, samples = asyncio.Event(), list[Sample]()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(load.run(stop), name="load")
-        sides = [
-            group.create_task(_report_progress(log, plan, say), name="progress"),
-            group.create_task(watch(chaos.pids, samples), name="samples"),
-        ]
-        done = await _inject_all(injector, plan, log, say)
-        stop.set()
-        for side in sides:
-            side.cancel()
-    rest_s = await _until_quiet(chaos, say)
+    async with await _told_tenant(chaos, balancer, log) as told:
+        done = await _break_under_load(chaos, load, log, injector, told, samples, say)
+        rest_s = await _until_quiet(chaos, say)
+        if told is not None:
+            counts = await told.judge(done, plan.quiesce_s)
     await until_gone(of_jobs(chaos.ledger), "after all jobs", log.violations)
     for consumer in chaos.stack.consumers:
         await injector.add_metrics(consumer)
@@ -189,16 +187,46 @@ async def _run(chaos: ChaosStack, say: Say) -> Outcome:
         log.violations.add("nothing was accepted", plan)
     record = await read_record(chaos.servers.postgres.url, chaos.ledger, hosts.hit)
     found = recoveries(done, record.rows, record.attempts)
-    return Outcome(
-        plan,
-        judge(log, record, no_faults=not plan.faults),
-        found,
-        log,
-        dict(injector.metrics),
-        rest_s,
-        load.not_started,
-        samples,
-    )
+    verdict = judge(log, record, no_faults=not plan.faults)
+    verdict.counts.update(counts)
+    return Outcome(plan, verdict, found, log, dict(injector.metrics), rest_s, load.not_started, samples)
+
+
+async def _told_tenant(
+    chaos: ChaosStack, balancer: LoadBalancer, log: ClientLog
+) -> AbstractAsyncContextManager[ToldTenant | None]:
+    """Return the tenant that is told of its jobs, if the plan has one."""
+    if not chaos.plan.told:
+        return nullcontext()
+    key = await make_a_key(chaos.servers, TENANT, ["submit", "read", "payloads", "admin"])
+    urls = chaos.servers.postgres.url, chaos.servers.rabbitmq.url, chaos.stack.url
+    return told_tenant(urls, balancer, key, log)
+
+
+async def _break_under_load(
+    chaos: ChaosStack,
+    load: Load,
+    log: ClientLog,
+    injector: FaultInjector,
+    told: ToldTenant | None,
+    samples: list[Sample],
+    say: Say,
+) -> list[InjectedFault]:
+    """Inflict every fault while clients work; return once all are over, and the last client has ended."""
+    plan, stop = chaos.plan, asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run(stop), name="load")
+        if told is not None:
+            group.create_task(told.run(stop, plan.seconds, plan.quiesce_s), name="told")
+        sides = [
+            group.create_task(_report_progress(log, plan, say), name="progress"),
+            group.create_task(watch(chaos.pids, samples), name="samples"),
+        ]
+        done = await _inject_all(injector, plan, log, say)
+        stop.set()
+        for side in sides:
+            side.cancel()
+    return done
 
 
 async def _inject_all(injector: FaultInjector, plan: Plan, log: ClientLog, say: Say) -> list[InjectedFault]:

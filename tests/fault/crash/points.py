@@ -66,6 +66,9 @@ _STORE = "sluice.adapters.postgres.job_store:PostgresJobStore."
 _CONTROL = "sluice.adapters.postgres.control_store:PostgresControlStore."
 _KEEPER = "sluice.adapters.postgres.keeper_store:PostgresKeeperStore."
 _LEASES = "sluice.adapters.postgres.lease_store:PostgresLeaseStore."
+_WEBHOOKS = "sluice.adapters.postgres.webhook_store:PostgresWebhookStore."
+_ENDINGS = "sluice.adapters.postgres.ending_store:PostgresEndingStore."
+_BULK = "sluice.adapters.postgres.bulk_store:PostgresBulkStore."
 _BROKER = "sluice.adapters.rabbitmq.broker:Broker."
 _CACHE = "sluice.adapters.redis.document_cache:RedisDocumentCache."
 _FETCH, _SEND = "sluice.adapters.postgres.pool:Database._fetch_over", "aiormq.channel:Channel.basic_publish"
@@ -107,6 +110,7 @@ POINTS: Mapping[str, Point] = {
     "FP17": Point("retry decided, before its commit", "consumer", _STORE + "settle", "before", _retries, "shaky"),
     "FP18": Point("renewal of the lease sent", "consumer", _LEASES + "renew", "under way", always, "naps"),
     "FP19": Point("rescued, before it is told and dispatched", "consumer", _KEEPER + "rescue", "after", found_work, "orphans"),
+    "FP20": Point("a webhook was posted, before that is known", "consumer", _WEBHOOKS + "mark", "before", work="told"),
     "FP21": Point("cancelled while it may be claimed", "api", _CONTROL + "cancel", "after", found_work, "cancels"),
     "FP22": Point(
         "cancel asked of what runs, before it is told", "api", _CONTROL + "cancel", "after", _cancels_what_runs,
@@ -129,5 +133,20 @@ POINTS: Mapping[str, Point] = {
         "a host was replaced, before the other has a job", "consumer", "consumer.hosts.place:Place._renew", "after",
         work="exits",
     ),
+    "FP28": Point(
+        "a webhook was taken, before it is posted", "consumer", _WEBHOOKS + "take_due", "after", found_work, "told"
+    ),
+    "FP29": Point(
+        "endings become deliveries of webhooks, in one statement", "consumer", _ENDINGS + "tell_webhooks", "under way",
+        work="told",
+    ),
+    "FP30": Point(
+        "endings were published, before the record forgets them", "consumer", _ENDINGS + "drop_endings", "before",
+        work="told",
+    ),
+    "FP31": Point("a batch of a bulk act, before its commit", "consumer", _BULK + "cancel_batch", "before", work="bulk"),
+    "FP32": Point(
+        "a batch of a bulk act, before it is told", "consumer", _BULK + "cancel_batch", "after", found_work, "bulk"
+    ),
 }  # fmt: skip
-"""By number. FP20, a webhook that was posted but not marked, is in `tests/integration/test_webhooks.py`."""
+"""By number."""

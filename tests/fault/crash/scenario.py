@@ -24,6 +24,8 @@ from sluice.adapters.postgres.pool import Database
 from sluice.core.runtime.telemetry import Telemetry
 from tests.fault.chaos.kinds import LEDGER, answer_to
 from tests.fault.chaos.record_snapshot import HandlerRun, read_ledger
+from tests.fault.chaos.told import SETTINGS as TOLD_OF
+from tests.fault.chaos.told_checker import TO_CANCEL
 from tests.fault.crash.orders import VARIABLE, Order
 from tests.fault.crash.points import POINTS
 from tests.support.leases import new_owner
@@ -36,6 +38,8 @@ KINDS = "tests.fault.chaos.kinds,tests.fault.chaos.hostile_kinds"
 LAUNCHER = "tests.fault.crash"
 DEADLINE_S = 60.0
 END_LEASE = "update consumers set lease_until = clock_timestamp() where id = $1"
+TOLD = "told"
+"""The tag of jobs of which a webhook is told."""
 FROZEN_S = 2.6
 """Longer than a lease of tests.support.servers.QUICK: nothing signals its end."""
 
@@ -98,6 +102,16 @@ class CaseRunner:
         if answer.json()["state"] not in ("succeeded", "failed"):
             key = next(key for key, promise in self.promises.items() if promise.id == job_id)
             self.promises[key] = self.promises[key]._replace(cancelled=True)
+
+    async def cancel_in_bulk(self) -> None:
+        """Submit a job for later, and cancel it by a bulk act."""
+        job_id = await self.submit(delay_s=3_600, tags=[TO_CANCEL])
+        body = {"act": "cancel", "filter": {"tag": TO_CANCEL}, "dry_run": False, "rate": 1_000}
+        answer = await self._until_answered("/v1/bulk", json=body, headers={"Idempotency-Key": str(uuid4())})
+        assert answer.status_code == 202, answer.text
+        key = next(key for key, promise in self.promises.items() if promise.id == job_id)
+        self.promises[key] = self.promises[key]._replace(cancelled=True)
+        await self.until_finished([job_id])
 
     async def orphan(self) -> None:
         """Make a job whose consumer is gone: it was claimed, and that lease is over."""
@@ -231,6 +245,15 @@ async def _cancels_late(runner: CaseRunner) -> None:
     await runner.cancel(job_id)
 
 
+async def _told(runner: CaseRunner) -> None:
+    await runner.submit(tags=[TOLD])
+    await asyncio.sleep(0.1)
+
+
+async def _bulk(runner: CaseRunner) -> None:
+    await runner.cancel_in_bulk()
+
+
 CLIENT_ACTIONS: Mapping[str, Callable[[CaseRunner], Awaitable[None]]] = {
     "plain": _plain,
     "naps": _naps,
@@ -240,6 +263,8 @@ CLIENT_ACTIONS: Mapping[str, Callable[[CaseRunner], Awaitable[None]]] = {
     "orphans": _orphans,
     "cancels": _cancels,
     "cancels late": _cancels_late,
+    "told": _told,
+    "bulk": _bulk,
 }
 """What clients do, by name, again and again until the point is reached."""
 
@@ -251,7 +276,7 @@ class CrashStack:
         self.stack, self._directory = stack, directory
         self.ledger = directory / "ledger"
         stack.environment[LEDGER] = str(self.ledger)
-        stack._settings |= {"handlers": KINDS}
+        stack._settings |= {"handlers": KINDS} | TOLD_OF
         self.runners: list[tuple[str, CaseRunner]] = []
 
     async def open(self, apis: int, consumers: int) -> None:
