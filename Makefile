@@ -47,7 +47,7 @@ ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null
 .PHONY: .venv/lock.stamp
 endif
 
-.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients bench at-size at-rest load schema lock up test-containers \
+.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients schemathesis bench at-size at-rest load schema lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -164,6 +164,10 @@ fault-rabbitmq4: setup  ## make fault, on the same RabbitMQ 4.0; as root
 clients: setup  ## java, go, node, curl, requests and a generated client against the api (1 min); skips say what to install
 	$(PYTHON) -m pytest tests/clients $(ARGS)
 
+schemathesis: setup  ## requests made up from the OpenAPI document, by three identities: make schemathesis ARGS="--examples 20"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.fuzz $(ARGS)
+
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
@@ -187,3 +191,4 @@ lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--
 	$(COMPILE) --group servers -o infra/local/requirements.txt
 	$(COMPILE) --group infra -o infra/checks/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt
+	$(COMPILE) --group fuzz -o tests/fuzz/requirements.txt

@@ -34,7 +34,9 @@ NEWER_THAN_THEIR_FLAWS = {"orjson": (3, 11, 6), "starlette": (1, 3, 1), "h11": (
 
 EVERYWHERE = sorted(path for room in (*ROOMS, "loadtests", "tests") for path in (ROOT / room).rglob("*.py"))
 PRODUCT = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("loadtests/**/*.md")])
+PAGES = sorted(
+    each for where in ("*.md", "docs/**/*.md", "loadtests/**/*.md", "tests/*.md") for each in ROOT.glob(where)
+)
 POSTGRES = ROOT / "sluice/adapters/postgres"
 STATEMENTS = sorted((POSTGRES / "queries").rglob("*.sql"))
 SCRIPTS = sorted((ROOT / "sluice/adapters/redis/scripts").glob("*.lua"))
