@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from uuid import uuid4
 
 import pytest
 
@@ -15,7 +14,7 @@ from api.jobs.schemas import SubmitOptions
 from sluice.core.errors import Invalid, ServerAway
 from tests.unit.api.jobs.submit_setup import SubmitSetup, flaws
 
-HOOK = str(uuid4())
+HOOK = "5c1f9d0e-5b1e-4cc3-98c4-dc0c0c07398f"
 
 
 class KnownWebhooks(NamedWebhooks):
