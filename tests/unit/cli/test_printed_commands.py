@@ -20,11 +20,13 @@ ENDS = {";", "&", "&&", "|", ">", ")"}
 def shown() -> Iterator[str]:
     """What code blocks of the pages hold, and what `make` prints."""
     for page in PAGES:
-        inside = False
+        block = ""
         for line in page.read_text().replace("\\\n", " ").splitlines():
             if line.strip().startswith("```"):
-                inside = not inside and line.strip() in ("```", "```sh")
-            elif inside and not line.startswith("helm "):  # which knows a release and a chart of this name
+                block = "" if block else line.strip()
+            elif block in ("```", "```sh") and not line.startswith(
+                "helm "
+            ):  # which knows a release and a chart of this name
                 yield line
     yield from re.findall(r'@echo "(.*)"', (ROOT / "Makefile").read_text().replace("$(TENANT)", "demo"))
 
