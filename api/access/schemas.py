@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.access.audit import PLACE
-from api.http.schemas import validate
+from api.http.schemas import validate, whole_number_to
 from api.keys.api_key import ID_LENGTH
 from sluice.core.access import (
     KEY_NAME,
@@ -25,15 +24,6 @@ from sluice.core.strict_json import Raw, parse
 USUAL, MOST = 100, 1_000
 """Keys of a page."""
 KEY_ID = f"[A-Za-z0-9]{{{ID_LENGTH}}}"
-_SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-
-
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not _SIZE.fullmatch(value) or int(value) > MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {MOST}")
-    return int(value)
 
 
 def _refuse_twice(scopes: list[str]) -> list[str]:
@@ -49,7 +39,7 @@ Scopes = Annotated[list[Scope], AfterValidator(_refuse_twice), Field(min_length=
 class PageQuery(BaseModel):
     """A page of keys."""
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str = Field(
@@ -62,7 +52,7 @@ class PageQuery(BaseModel):
 class AuditQuery(BaseModel):
     """A page of what was done."""
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str = Field(

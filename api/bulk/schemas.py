@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.schemas import validate
+from api.http.schemas import validate, whole_number_to
 from api.http.uvicorn_protocol import MOST_HEAD
 from api.jobs.job_filter import JobFilter
 from sluice.core.bulk import MOST_BATCH, NewBulkAct, narrow
@@ -18,15 +16,6 @@ from sluice.core.strict_json import Raw, parse
 USUAL, MOST = 50, 200
 """Acts of a page."""
 LEAST_RATE, USUAL_RATE, MOST_RATE = 0.01, 100.0, 10_000.0
-_SIZE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
-
-
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not _SIZE.fullmatch(value) or int(value) > MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {MOST}")
-    return int(value)
 
 
 class BulkActRequest(BaseModel):
@@ -81,7 +70,7 @@ class BulkActList(BaseModel):
 class BulkActsQuery(BaseModel):
     """A page of bulk acts."""
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str = Field(

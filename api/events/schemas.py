@@ -6,10 +6,10 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.events.job_logs import Place
+from api.http.schemas import whole_number_to
 from sluice.core.errors import Flaw, Invalid
 
 MOST = 1_000
@@ -18,20 +18,12 @@ USUAL = 100
 _TOKEN = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch(r"[1-9]\d{0,3}", value, re.ASCII) or int(value) > MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {MOST}")
-    return int(value)
-
-
 class LogQuery(BaseModel):
     """Which lines of a log."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="Lines of a page"
     )
     page_token: str | None = Field(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sluice.core.errors import Flaw, Invalid
 from sluice.input_guards import is_written
 
 M = TypeVar("M", bound=BaseModel)
+
+_NUMBER = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 
 def _refuse_number(value: Any) -> Any:
@@ -22,6 +25,19 @@ def _refuse_number(value: Any) -> Any:
 
 
 Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_refuse_number)]
+
+
+def whole_number_to(most: int) -> BeforeValidator:
+    """Make what reads a `page_size` of a query: digits alone, from 1 to `most`. pydantic would take `+1`, ` 1` and `1_0` as well."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if not _NUMBER.fullmatch(value) or int(value) > most:
+            raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {most}")
+        return int(value)
+
+    return BeforeValidator(read)
 
 
 class ProblemFlaw(BaseModel):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.schemas import validate
+from api.http.schemas import validate, whole_number_to
 from api.http.uvicorn_protocol import MOST_HEAD
 from api.jobs.job_filter import JobFilter, States
 from api.jobs.schemas import JobItem
@@ -20,22 +18,13 @@ USUAL = 50
 
 _TOKEN: dict[str, Any] = {"maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
 """What tokens look like. Others are refused for what they are, not for their form."""
-_SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-
-
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not _SIZE.fullmatch(value) or int(value) > MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {MOST}")
-    return int(value)
 
 
 class ListQuery(JobFilter):
     """A page of the jobs that fit a filter."""
 
     state: States | None = Field(None, description="State; give it several times for any of several")
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="Jobs of a page"
     )
     page_token: str | None = Field(

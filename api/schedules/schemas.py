@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.schemas import validate
+from api.http.schemas import validate, whole_number_to
 from api.jobs.schemas import RunOptions
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.schedule import LONGEST, NAME, CatchUp
@@ -18,21 +16,11 @@ from sluice.core.strict_json import Raw, parse
 USUAL, MOST = 100, 1_000
 """Schedules of a page."""
 
-_SIZE = re.compile(r"\d{1,4}", re.ASCII)
-
-
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not _SIZE.fullmatch(value) or not 1 <= int(value) <= MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is from 1 to {MOST}.")
-    return int(value)
-
 
 class PageQuery(BaseModel):
     """A page of schedules."""
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str = Field(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.http.schemas import Time, validate
+from api.http.schemas import Time, validate, whole_number_to
 from sluice.core.strict_json import Raw, parse
 from sluice.core.webhook_url import LONGEST_URL
 
@@ -17,24 +15,15 @@ USUAL, MOST = 100, 1_000
 """Deliveries of a page."""
 LONGEST_ID = 36
 DAY_S, MONTH_S = 86_400, 2_592_000
-_SIZE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 EventName = Literal["job.succeeded", "job.failed", "job.cancelled"]
 Word = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not _SIZE.fullmatch(value) or int(value) > MOST:
-        raise PydanticCustomError("out-of-bounds", f"page_size is a whole number from 1 to {MOST}")
-    return int(value)
-
-
 class TriesQuery(BaseModel):
     """A page of what was sent."""
 
-    page_size: Annotated[int, BeforeValidator(_read_size)] = Field(
+    page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="At most so many"
     )
     page_token: str = Field("", max_length=LONGEST_ID, description="`next_page_token` of the page before")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from consumer.keeper.prune_again import prune_again
 from sluice.core.announcement import announce
 from sluice.core.bulk import BulkAct
 from sluice.core.errors import TRANSIENT, ServerAway
@@ -18,7 +19,7 @@ ACTS_AT_ONCE = 20
 """Acts that a keeper takes: those of a hundred tenants take turns."""
 OFF_S = 5.0
 """Seconds after which a step is tried again that has failed."""
-PRUNED, PRUNED_AGAIN = 200, 8
+PRUNED = 200
 
 
 class BulkActs:
@@ -46,13 +47,7 @@ class BulkActs:
 
     async def prune(self) -> int:
         """Delete acts after their retention time."""
-        total = 0
-        for _ in range(PRUNED_AGAIN):
-            gone = await self._store.prune_acts(PRUNED)
-            total += gone
-            if gone < PRUNED:
-                break
-        return total
+        return await prune_again(self._store.prune_acts, PRUNED)
 
     async def _try_step(self, act: BulkAct) -> None:
         """Take a step. One that fails holds up no other act: it is tried again later."""

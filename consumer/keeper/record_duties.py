@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
 from consumer.failure_report import report_failed
+from consumer.keeper.prune_again import prune_again
 from sluice.core.announcement import announce
 from sluice.core.errors import ServerAway
 from sluice.core.ports import DocumentCache, KeeperStore
@@ -14,10 +14,7 @@ from sluice.core.runtime.telemetry import Event, Telemetry
 
 QUEUED = 2_000
 FAILED = 500
-PRUNED = 1_000
 BATCHES = 200
-PRUNED_AGAIN = 8
-"""How often at one turn: more can be deleted than are accepted, or the record would grow for ever."""
 AUDIT_AGAIN = 1_000
 """The same for what was written down, whose turn comes seldom."""
 
@@ -43,7 +40,7 @@ class RecordDuties:
 
     async def prune_jobs(self) -> int:
         """Delete finished jobs after their retention time, with their inputs, attempts and documents."""
-        return await _again(self._prune_jobs)
+        return await prune_again(self._prune_jobs)
 
     async def _prune_jobs(self, most: int) -> int:
         gone = await self._store.prune_jobs(most)
@@ -54,24 +51,12 @@ class RecordDuties:
 
     async def prune_batches(self) -> int:
         """Delete batches after their retention time, once their jobs are gone."""
-        return await _again(self._store.prune_batches, BATCHES)
+        return await prune_again(self._store.prune_batches, BATCHES)
 
     async def prune_keys(self, keep_s: float) -> int:
         """Delete idempotency keys after this time, once their jobs are gone."""
-        return await _again(partial(self._store.prune_idempotency_keys, keep_s))
+        return await prune_again(partial(self._store.prune_idempotency_keys, keep_s))
 
     async def prune_audit(self, keep_s: float) -> int:
         """Delete what was written down after this time."""
-        return await _again(partial(self._store.prune_audit, keep_s), times=AUDIT_AGAIN)
-
-
-async def _again(
-    prune: Callable[[int], Awaitable[int]], most: int = PRUNED, times: int = PRUNED_AGAIN
-) -> int:
-    """Prune until fewer than so many are found at once, or so often."""
-    total = 0
-    for _ in range(times):
-        total += (gone := await prune(most))
-        if gone < most:
-            break
-    return total
+        return await prune_again(partial(self._store.prune_audit, keep_s), times=AUDIT_AGAIN)

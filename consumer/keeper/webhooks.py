@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from random import uniform
 from time import time
 
 from consumer.failure_report import report_unforeseen
+from consumer.keeper.prune_again import prune_again
 from sluice.core.ending import WEBHOOKS
 from sluice.core.errors import TRANSIENT
 from sluice.core.peppers import Peppers
@@ -27,7 +29,8 @@ MORE_S = 0.2
 """Seconds after which a turn looks for more while something is on its way."""
 KEEP_S = 7 * 24 * 3_600.0
 """Seconds for which deliveries are kept; the statement that looks for the keeper says the same."""
-PRUNED, PRUNED_AGAIN = 1_000, 8
+GIVEN_UP = 1_000
+"""Deliveries to endpoints that are gone, given up at one turn."""
 
 
 class TellWebhooks:
@@ -75,18 +78,12 @@ class SendWebhooks:
                 )
         finally:
             await cancel_and_wait(under_way)
-        await self._store.give_up(PRUNED)
+        await self._store.give_up(GIVEN_UP)
         return sent
 
     async def prune(self) -> int:
         """Delete what was delivered or given up long ago."""
-        total = 0
-        for _ in range(PRUNED_AGAIN):
-            gone = await self._store.prune_deliveries(KEEP_S, PRUNED)
-            total += gone
-            if gone < PRUNED:
-                break
-        return total
+        return await prune_again(partial(self._store.prune_deliveries, KEEP_S))
 
     async def _take(self, most: int) -> Sequence[DueDelivery]:
         return await self._store.take_due(most, LEASE_S) if most else ()

@@ -52,13 +52,13 @@ def test_a_hidden_result_is_null_and_nothing_else_changes() -> None:
 
 
 def test_links_of_a_document_that_an_older_release_has_rendered_get_the_prefix_too() -> None:
-    new = render(job(state=JobState.SUCCEEDED, result=b'{"links":{"self":"/v1/jobs/mine"}}'))
+    new = render(job(state=JobState.SUCCEEDED, result=b'{"a":1,"links":{"self":"/v1/jobs/mine"}}'))
     events = b'"events":"/v1/jobs/%b/events",' % ID.encode()
     old = new._replace(body=new.body.replace(events, b""))
     assert old.body != new.body
     shown = orjson.loads(show_under("/jobs", old).body)
     assert shown["links"]["self"] == f"/jobs/v1/jobs/{ID}"
-    assert shown["result"] == {"links": {"self": "/v1/jobs/mine"}}
+    assert shown["result"] == {"a": 1, "links": {"self": "/v1/jobs/mine"}}
 
 
 def test_the_error_is_shown_of_failed_jobs_only() -> None:

@@ -104,3 +104,10 @@ def test_every_way_to_write_all_addresses_is_reached_on_this_machine(host: str) 
 @pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost", "fe80::1"])
 def test_what_listens_at_one_address_is_reached_there(host: str) -> None:
     assert reachable(host) == host
+
+
+@pytest.mark.parametrize(("given", "reached"), [({}, "127.0.0.1/32"), ({"SLUICE_API_HOST": "127.0.0.1"}, "127.0.0.1/32"), ({"SLUICE_API_HOST": "192.0.2.7"}, None), ({"SLUICE_WEBHOOK_ALLOW": ""}, "")])  # fmt: skip
+def test_webhooks_reach_this_machine_only_where_nobody_else_can_register_one(
+    tmp_path: Path, given: dict[str, str], reached: str | None
+) -> None:
+    assert settings_for(tmp_path, given, {}).get("SLUICE_WEBHOOK_ALLOW") == reached

@@ -8,6 +8,7 @@ from api.http.asgi import AsgiMessage, Receive, Scope, Send
 from api.http.edge import ROUTE, TRACEPARENT, WAITED_S
 from api.http.traced_edge import TracedEdge
 from sluice.core.runtime.tracing import Span, Tracing
+from sluice.core.slo import CACHED
 from tests.unit.api.http.test_edge import RequestStats
 
 TRACE, CLIENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -26,8 +27,8 @@ class TracedStats(RequestStats):
 class Request:
     """A request that is answered with this status; 0: its client leaves before that, None: the route breaks."""
 
-    def __init__(self, status: int | None = 202) -> None:
-        self.status, self.seen = status, ""
+    def __init__(self, status: int | None = 202, route: str = "/v1/jobs/{job_id}") -> None:
+        self.status, self.route, self.seen = status, route, ""
         self.spans: list[Span] = []
         self.stats = TracedStats()
         self.sent: list[AsgiMessage] = []
@@ -45,7 +46,7 @@ class Request:
 
     async def _answer(self, scope: Scope, _: Receive, send: Send) -> None:
         self.seen = scope[TRACEPARENT]
-        scope[ROUTE] = "/v1/jobs/{job_id}"
+        scope[ROUTE] = self.route
         scope[WAITED_S] = 60.0
         if self.status is None:
             raise RuntimeError("unforeseen")
@@ -74,6 +75,13 @@ async def test_a_request_has_a_span_whose_child_its_job_becomes() -> None:
         "http.request.method": "POST", "http.route": "/v1/jobs/{job_id}", "http.response.status_code": 202,
         "url.path": "/v1/jobs/7", "url.scheme": "http",
     }  # fmt: skip
+
+
+async def test_a_look_up_that_is_counted_apart_is_named_by_its_route() -> None:
+    request = Request(200, "/v1/jobs/{job_id}" + CACHED)
+    (span,) = await request.ask(SAMPLED, "GET")
+    assert (span.name, span.attributes["http.route"]) == ("GET /v1/jobs/{job_id}", "/v1/jobs/{job_id}")
+    assert request.stats.examples == [("GET", "/v1/jobs/{job_id}", 0.0, TRACE)]
 
 
 @pytest.mark.parametrize("traceparent", [None, UNSAMPLED])

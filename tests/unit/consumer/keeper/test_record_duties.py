@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from consumer.keeper.record_duties import AUDIT_AGAIN, BATCHES, PRUNED, PRUNED_AGAIN, RecordDuties
+from consumer.keeper.prune_again import PRUNED, PRUNED_AGAIN
+from consumer.keeper.record_duties import AUDIT_AGAIN, BATCHES, RecordDuties
 from sluice.core.document import render
 from sluice.core.job import as_accepted
 from sluice.core.lifecycle import DEADLINE_PASSED
