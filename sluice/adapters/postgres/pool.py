@@ -184,6 +184,8 @@ class Database:
                 self._breaker.failed(ours)
                 if sent and lost:
                     raise lost from error
+            elif isinstance(error, asyncpg.PostgresError):
+                self._breaker.worked()
             raise ours from error
         self._breaker.worked()
         return rows

@@ -65,7 +65,8 @@ class RedisConnection:
             async with asyncio.timeout(budget_s or self._budget_s), self._room:
                 sent = True
                 answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
-        except NoScriptError:
+        except NoScriptError:  # it answers, and the call that follows must not wait for the next probe
+            self._breaker.worked()
             raise
         except FAILURES as error:
             if not sent:

@@ -31,6 +31,7 @@ from sluice.core.errors import (
     WritesRefused,
 )
 from sluice.core.ports import Delivery, Result
+from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.errors import SluiceError
@@ -155,6 +156,23 @@ async def test_a_statement_that_fails_says_so_in_our_words_and_the_next_one_work
     assert await scene.database.fetch("ping", budget_s=5)
 
 
+def one_call_a_second(server: str) -> tuple[Breaker, list[float]]:
+    """Return a breaker that opens with the first failure, and its clock."""
+    at = [0.0]
+    return Breaker(server, Telemetry(), lambda: at[0], failures=1, probe_s=1), at
+
+
+async def test_a_statement_that_the_server_answers_with_an_error_shows_that_it_is_back() -> None:
+    scene = Scene(ConnectionResetError())
+    scene.database._breaker, at = one_call_a_second("postgresql")
+    await raised(scene.database.fetch("ping", budget_s=5))
+    at[0] += 1
+    scene.pool.error = asyncpg.UniqueViolationError("duplicate key")
+    await raised(scene.database.fetch("ping", budget_s=5))
+    scene.pool.error = None
+    assert await scene.database.fetch("ping", budget_s=5)
+
+
 async def test_a_refused_statement_is_told_once_with_its_sqlstate_and_does_not_make_the_server_look_away() -> (
     None
 ):
@@ -220,6 +238,21 @@ async def test_a_command_that_fails_says_so_in_our_words_and_the_next_one_works(
     assert [fields["call"] for fields in events.fields(Event.SERVER_REFUSED)] == ["GET"] * refused
     client.error = None
     assert await connection.run("GET") == b"PONG"
+
+
+async def test_a_redis_that_comes_back_without_the_script_is_sent_it_at_once() -> None:
+    connection, client = (
+        RedisConnection("redis://nowhere", "tests", Telemetry(), 1, RecordIdentity()),
+        StubClient(ConnectionError("refused")),
+    )
+    connection._client = client  # type: ignore[assignment]  # as much of it as is used
+    connection._breaker, at = one_call_a_second("redis")
+    await raised(connection.run("GET"))
+    at[0] += 1
+    client.error = NoScriptError("no such script")
+    await raised(connection.run("EVALSHA"))
+    client.error = None
+    assert await connection.run("EVAL") == b"PONG"
 
 
 async def test_a_refusal_of_redis_is_shown_for_a_moment() -> None:
