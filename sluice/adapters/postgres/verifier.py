@@ -23,7 +23,8 @@ from sluice.core.runtime.settings import Settings
 INVARIANTS = QUERIES / "verifier" / "invariants"
 # For this transaction alone: behind a pooler, the session may be somebody else's next. A check may well read a whole table.
 _READING = """\
-begin read only; set local enable_seqscan = on; set local plan_cache_mode = auto; set local statement_timeout = {limit_ms:.0f}"""
+begin read only; set local enable_seqscan = on; set local enable_bitmapscan = on; set local plan_cache_mode = auto;
+set local statement_timeout = {limit_ms:.0f}"""
 T = TypeVar("T")
 KEEPER_S = 60.0
 """Seconds for one check while a keeper verifies: as with its other statements, more than it takes unless a transaction stays open."""

@@ -106,7 +106,13 @@ FORBIDDEN = [
 ]  # fmt: skip
 
 
-SET_FOR_A_LOOK = ("transaction_read_only", "enable_seqscan", "plan_cache_mode", "statement_timeout")
+SET_FOR_A_LOOK = (
+    "transaction_read_only",
+    "enable_seqscan",
+    "enable_bitmapscan",
+    "plan_cache_mode",
+    "statement_timeout",
+)
 
 
 @pytest.fixture
@@ -353,8 +359,8 @@ async def test_a_look_leaves_a_session_as_it_was(verifier: PostgresVerifier) -> 
         async with verifier._reading(connection, 7):
             inside = [await connection.fetchval(f"show {name}") for name in SET_FOR_A_LOOK]
         outside = [await connection.fetchval(f"show {name}") for name in SET_FOR_A_LOOK]
-    assert inside == ["on", "on", "auto", "7s"]
-    assert outside == ["off", "off", "force_generic_plan", "5s"]
+    assert inside == ["on", "on", "on", "auto", "7s"]
+    assert outside == ["off", "off", "off", "force_generic_plan", "5s"]
 
 
 async def test_a_check_that_takes_too_long_asks_to_try_again(

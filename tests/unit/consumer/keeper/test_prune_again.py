@@ -10,6 +10,7 @@ from consumer.keeper import bulk_acts, webhooks
 from consumer.keeper.bulk_acts import BulkActs
 from consumer.keeper.prune_again import PRUNED, PRUNED_AGAIN
 from consumer.keeper.webhooks import SendWebhooks
+from sluice.core.peppers import Peppers
 from sluice.core.runtime.telemetry import Telemetry
 
 
@@ -46,6 +47,6 @@ async def test_old_bulk_acts_are_deleted_until_few_are_left(old: int, turns: int
 @pytest.mark.parametrize(("old", "turns"), [(0, 1), (PRUNED + 50, 2), (100_000, PRUNED_AGAIN)])
 async def test_old_deliveries_are_deleted_until_few_are_left(old: int, turns: int) -> None:
     store: Any = Store(old)
-    duty = SendWebhooks(store, store, "a pepper for tests", Telemetry())
+    duty = SendWebhooks(store, store, Peppers("a pepper for tests"), Telemetry())
     assert await duty.prune() == min(old, turns * PRUNED)
     assert store.asked == [(PRUNED, webhooks.KEEP_S)] * turns
