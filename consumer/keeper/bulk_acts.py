@@ -22,7 +22,7 @@ OFF_S = 5.0
 PRUNED = 200
 
 
-class BulkActs:
+class CarryOnBulkActs:
     """Carries on the acts that are due, until none is due within a second. Nothing is done twice, whoever else is at it."""
 
     def __init__(

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from consumer.keeper.bulk_acts import BulkActs
+from consumer.keeper.bulk_acts import CarryOnBulkActs
 from consumer.keeper.find_lost_messages import Depths, FindLostMessages
 from consumer.keeper.fire_schedules import FireSchedules
 from consumer.keeper.keeper import Duty, Keeper
@@ -83,7 +83,7 @@ class Timetable:
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
-        bulk = BulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
+        bulk = CarryOnBulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
