@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -154,7 +155,8 @@ async def test_garbage_in_redis_is_skipped(stack: Stack) -> None:
     async with redis.Redis.from_url(stack.servers.redis.url) as cache, stack.client() as client:
         url = await _submitted(client)
         await until_ended(client, url)
-        (key,) = [each async for each in cache.scan_iter("*:statistics")]
+        await until_found(partial(_statistics, cache))
+        (key,) = await _statistics(cache)
         prefix = key.removesuffix(b"statistics")
         for topic in ("wake", "gone", "stop", "call"):
             for body in GARBAGE:
@@ -167,6 +169,11 @@ async def test_garbage_in_redis_is_skipped(stack: Stack) -> None:
         assert (await until_ended(client, later))["state"] == "succeeded"
         assert await _count(stack, "messages_unreadable") > before
     await _nothing_has_failed(stack)
+
+
+async def _statistics(cache: redis.Redis) -> list[bytes]:
+    """The keys of statistics; a keeper writes them within a second."""
+    return [each async for each in cache.scan_iter("*:statistics")]
 
 
 async def _count(stack: Stack, event: str) -> float:
