@@ -106,8 +106,18 @@ unit: setup  ## the fast tests, no servers
 test: setup  ## check, then every test, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
-	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	@$(MAKE) --keep-going test-unit test-servers
+
+# Coverage is that of the tests without servers alone: processes that are measured take half as long again, and all others wait for them.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: test-unit test-servers
+test-unit:
+	$(PYTHON) -m pytest $(PARALLEL) tests/unit --cov --cov-report=term --cov-fail-under=90
 	$(PYTHON) -m coverage report --include='sluice/core/*' --fail-under=100
+
+test-servers:
+	$(PYTHON) -m pytest $(PARALLEL) tests/fault tests/integration tests/infra tests/contract  # what takes longest first
 
 fault: setup  ## hostile handlers, then everything breaks under load (13 min); with ARGS only the latter: make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure

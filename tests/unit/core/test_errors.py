@@ -11,6 +11,7 @@ from sluice.core.errors import (
     Overloaded,
     ServerAway,
     TooLarge,
+    WebhookDisabled,
 )
 from sluice.errors import SluiceError
 
@@ -34,6 +35,7 @@ def test_errors_carry_what_the_answer_needs() -> None:
     assert Overloaded().retry_after_s == 1
     assert Overloaded(7).retry_after_s == 7
     assert TooLarge(10).limit == 10
+    assert "PUT it again" in str(WebhookDisabled())
     assert "10 bytes" in str(TooLarge(10))
 
 

@@ -256,3 +256,9 @@ def test_very_many_missed_ticks_are_made_up_for_bit_by_bit() -> None:
 def test_a_schedule_that_is_due_says_when_it_fires() -> None:
     now = at("2026-01-01T12:00")
     assert DueSchedule("id", "name", "* * * * *", "UTC", "one", now, now).timing == MINUTELY
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, 100), (80_000, 100), (1 << 20, 8), (100 << 20, 1)])
+def test_as_many_ticks_are_fired_at_once_as_their_inputs_allow(size: int, most: int) -> None:
+    now = at("2026-01-01 00:00")
+    assert DueSchedule("id", "name", "* * * * *", "UTC", "one", now, now, size).most_ticks == most

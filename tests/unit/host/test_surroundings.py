@@ -202,9 +202,9 @@ libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
 number = {}
 signal.signal(number, {})
 assert libc.timer_create(1, ctypes.byref(Event(None, number, 0)), ctypes.byref(timer)) == 0
-assert libc.timer_settime(timer, 0, ctypes.byref((ctypes.c_long * 4)(0, 50_000_000, 0, 50_000_000)), None) == 0
+assert libc.timer_settime(timer, 0, ctypes.byref((ctypes.c_long * 4)(0, 50_000_000, 1, 0)), None) == 0
 """
-"""A timer that Python knows nothing about: it sends a signal twenty times a second."""
+"""A timer that Python knows nothing about: it sends a signal twenty times a second, once the job that set it has ended."""
 
 
 def test_a_real_time_signal_does_not_call_what_an_earlier_job_has_set_up(slot: HostProcess) -> None:

@@ -132,6 +132,12 @@ def test_a_missing_address_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> N
         load_settings()
 
 
+def test_two_peppers_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_KEY_PEPPER_OTHER", load_settings().key_pepper.get_secret_value())
+    with pytest.raises(StartRefused, match=r"SLUICE_KEY_PEPPER_OTHER.*the same as SLUICE_KEY_PEPPER"):
+        load_settings()
+
+
 def test_events_need_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().events == "off"
     monkeypatch.setenv("SLUICE_EVENTS", "live")
