@@ -35,6 +35,7 @@ from sluice.client.errors import (
     Unauthorized,
     WaitTimeout,
 )
+from sluice.client.many import Batch, BatchItem, Item
 from sluice.client.sending import Retries
 from sluice.client.sync_client import Job, Sluice
 from sluice.client.values import SubmitOptions
@@ -44,6 +45,8 @@ __all__ = [
     "AsyncJob",
     "AsyncSluice",
     "BadAnswer",
+    "Batch",
+    "BatchItem",
     "ClientClosed",
     "ClientError",
     "Conflict",
@@ -51,6 +54,7 @@ __all__ = [
     "Flaw",
     "Forbidden",
     "Invalid",
+    "Item",
     "Job",
     "JobCancelled",
     "JobDocument",

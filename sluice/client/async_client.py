@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
-from sluice.client import catalogue, jobs
+from sluice.client import catalogue, following, jobs, looking, many
 from sluice.client.config import find_config
 from sluice.client.core import Core
 from sluice.client.documents import Explanation, JobDocument, Kind, Lane, LogLine
@@ -49,7 +49,7 @@ class AsyncJob(JobHandle):
     async def wait(self, timeout: float | None = None) -> Self:
         """Wait for the end, whatever it is, at most `timeout` seconds. Raises WaitTimeout, JobExpired, ApiError, ServerAway."""
         client = self._client
-        await client._run(jobs.until_finished(client._core, self, client._core.deadline(timeout)))
+        await client._run(looking.until_finished(client._core, self, client._core.deadline(timeout)))
         return self
 
     async def refresh(self) -> JobDocument:
@@ -78,13 +78,22 @@ class AsyncJob(JobHandle):
         """Return the attempts that did not succeed, as the API shows them. Raises ApiError, ServerAway."""
         return await self._client._run(jobs.attempts(self._client._core, self))
 
+    def follow(self, timeout: float | None = None, *, logs: bool = False) -> AsyncIterator[Any]:
+        """Iterate over the documents of the job as it changes, to its last, without its result: JobDocument each.
+
+        With `logs`, also over the lines of its handler, LogLine each. It hears of changes by events, and asks where those do not
+        get through. Raises WaitTimeout after `timeout` seconds, JobExpired, ApiError, ServerAway.
+        """
+        client = self._client
+        return client._iterate(following.follow(client._core, self, client._core.deadline(timeout), logs))
+
     def logs(self) -> AsyncIterator[LogLine]:
         """Iterate over the lines that the handler has logged so far. Raises ApiError, ServerAway."""
         return self._client._iterate(jobs.logs(self._client._core, self))
 
 
 class AsyncSluice:
-    """A client of the API. It may be used by many tasks, in one event loop after another, and in processes that are forked from this one.
+    """A client of the API. It may be used by many tasks, by one event loop after another, and in processes that are forked.
 
     `url` and `key` come from SLUICE_URL and SLUICE_API_KEY, or from a `profile`, if they are not given. Raises Misconfigured.
     """
@@ -97,9 +106,8 @@ class AsyncSluice:
         profile: str | None = None,
         retries: Retries | None = None,
     ) -> None:
-        from sluice.client.async_driver import (
-            AsyncDriver,
-        )  # with httpx2, which takes 0.1 s: only those who make a client wait for it
+        # with httpx2, whose import takes 0.1 s: only those who make a client wait for it
+        from sluice.client.async_driver import AsyncDriver
 
         config = find_config(url, key, profile)
         self._core: Core[AsyncJob] = Core(config, self._handle, retries or Retries())
@@ -172,6 +180,53 @@ class AsyncSluice:
         """Iterate over the jobs that match, newest first, without their results. Raises Invalid, ApiError, ServerAway."""
         return self._iterate(catalogue.jobs(self._core, filters))
 
+    def as_completed(self, jobs: Iterable[AsyncJob], timeout: float | None = None) -> AsyncIterator[AsyncJob]:
+        """Iterate over these jobs in the order in which they end, however they do. Thousands cost one request a second.
+
+        Raises WaitTimeout if some have not ended after `timeout` seconds, ApiError, ServerAway.
+        """
+        return self._iterate(many.as_completed(self._core, jobs, self._core.deadline(timeout)))
+
+    async def wait(
+        self, jobs: Iterable[AsyncJob], timeout: float | None = None, *, for_: many.For = "all"
+    ) -> tuple[list[AsyncJob], list[AsyncJob]]:
+        """Wait for the end of all jobs, of the first, or of the first that ends without success; return those that have ended and the others.
+
+        After `timeout` seconds it returns what there is by then. Raises ApiError, ServerAway.
+        """
+        return await self._run(many.wait(self._core, jobs, self._core.deadline(timeout), for_))
+
+    async def batch(
+        self, items: Iterable[many.Item], *, atomic: bool = False, key: str | Key | None = Key.MADE
+    ) -> many.Batch[AsyncJob]:
+        """Submit up to 10,000 jobs with one request. Each is accepted or refused by itself, or all or none if `atomic` (up to 1,000).
+
+        What is refused in passing is sent again. Raises Invalid, RateLimited, Overloaded, RecordAway, OutcomeUnknown, ServerAway.
+        """
+        return await self._run(many.submit_batch(self._core, items, atomic, key))
+
+    @overload
+    def map(
+        self, kind: str, inputs: Iterable[Any] | AsyncIterable[Any], *, batch: int = 500, in_flight: int = 2000, return_exceptions: bool = False,
+        **options: Unpack[SubmitOptions],
+    ) -> AsyncIterator[Any]: ...  # fmt: skip
+    @overload
+    def map(
+        self, kind: str, inputs: Iterable[Any] | AsyncIterable[Any], *, as_: Callable[[Any], T] | type[T], batch: int = 500, in_flight: int = 2000,
+        return_exceptions: bool = False, **options: Unpack[SubmitOptions],
+    ) -> AsyncIterator[T]: ...  # fmt: skip
+    def map(
+        self, kind: str, inputs: Iterable[Any] | AsyncIterable[Any], *, as_: Any = None, batch: int = 500, in_flight: int = 2000,
+        return_exceptions: bool = False, **options: Unpack[SubmitOptions],
+    ) -> AsyncIterator[Any]:  # fmt: skip
+        """Iterate over the outputs for these inputs, in their order. Jobs are submitted `batch` at a time.
+
+        Inputs are taken as outputs are: at most `in_flight` jobs are submitted whose output was not taken. The first that fails ends it,
+        unless `return_exceptions` puts the error in the place of the output. Raises JobFailed, JobCancelled, Invalid, ApiError, ServerAway.
+        """
+        mapping = many.MapOver(kind, batch, in_flight, options, as_, return_exceptions)
+        return self._iterate(many.map_inputs(self._core, mapping), one_by_one(inputs))
+
     async def kinds(self) -> list[Kind]:
         """Return the kinds of work that the API takes. Raises ApiError, ServerAway."""
         return await self._run(catalogue.kinds(self._core))
@@ -192,3 +247,13 @@ class AsyncSluice:
 
 def _restore(client: type[AsyncSluice], url: str, key: str, retries: Retries) -> AsyncSluice:
     return client(url, key, retries=retries)
+
+
+async def one_by_one(inputs: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """Iterate over inputs of either sort."""
+    if isinstance(inputs, AsyncIterable):
+        async for each in inputs:
+            yield each
+        return
+    for each in inputs:
+        yield each

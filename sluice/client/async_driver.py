@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import httpx2
 
 from sluice.client.core import Core
 from sluice.client.errors import BadAnswer, ClientClosed
-from sluice.client.http_client import MOST_BYTES, headers_of, is_sent, options, timeouts
+from sluice.client.http_client import MOST_BYTES, headers_of, is_sent, options, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -28,6 +29,7 @@ from sluice.client.plan import (
     Send,
     Step,
 )
+from sluice.client.watching import Watch
 
 T = TypeVar("T")
 
@@ -39,10 +41,15 @@ class AsyncDriver:
         self._core = core
         self._clients: dict[tuple[int, int, bool], tuple[asyncio.AbstractEventLoop, httpx2.AsyncClient]] = {}
         self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        core.watching.start, core.watching.signal = self._start, asyncio.Event
 
     async def close(self) -> None:
         """Close what is open. Whoever waits is told so."""
         self._closed = True
+        self._core.watching.close(ClientClosed())
+        for task in list(self._tasks):
+            task.cancel()
         here = asyncio.get_running_loop()
         for loop, client in list(self._clients.values()):
             if loop is here:
@@ -52,10 +59,10 @@ class AsyncDriver:
     async def run(self, plan: Plan[T]) -> T:
         """Carry out a plan that emits nothing, and return its result."""
         came: Any = None
-        async with AsyncExitStack() as streams:
+        async with AsyncStream() as stream:
             try:
                 while True:
-                    came = await self._take(plan.send(came), streams)
+                    came = await self._take(plan.send(came), stream)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # the plan's own, of type T
             finally:
@@ -66,7 +73,7 @@ class AsyncDriver:
     ) -> AsyncGenerator[Any, None]:
         """Carry out a plan, and yield what it emits. The stream that it has opened ends with it."""
         came: Any = None
-        async with AsyncExitStack() as streams:
+        async with AsyncStream() as stream:
             try:
                 while True:
                     try:
@@ -79,11 +86,11 @@ class AsyncDriver:
                     elif isinstance(step, Pull):
                         came = await anext(inputs, END) if inputs is not None else END
                     else:
-                        came = await self._take(step, streams)
+                        came = await self._take(step, stream)
             finally:
                 plan.close()
 
-    async def _take(self, step: Step, streams: AsyncExitStack) -> Any:
+    async def _take(self, step: Step, stream: AsyncStream) -> Any:
         if self._closed:
             raise ClientClosed
         match step:
@@ -92,12 +99,11 @@ class AsyncDriver:
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Open(request, timeout_s):
-                await streams.aclose()
-                return await self._open(request, timeout_s, streams)
-            case Read(timeout_s):
-                return await self._read(timeout_s)
+                return await self._open(request, timeout_s, stream)
+            case Read():
+                return await stream.read()
             case Attend(watch, timeout_s):
-                return await watch.wait(timeout_s)
+                return await self._attend(watch, timeout_s)
         raise AssertionError(step)  # pragma: no cover  # these are all
 
     def _client(self, streams: bool = False) -> httpx2.AsyncClient:
@@ -136,8 +142,58 @@ class AsyncDriver:
             timeout=timeouts(timeout_s),
         )
 
-    async def _open(self, request: Request, timeout_s: float, streams: AsyncExitStack) -> Answer | Broken:
-        raise NotImplementedError
+    async def _open(self, request: Request, timeout_s: float, stream: AsyncStream) -> Answer | Broken:
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await stream.open(self._started(self._client(streams=True), request, timeout_s))
+                body = b"" if response.status_code == 200 else (await response.aread())[:MOST_BYTES]
+            return Answer(response.status_code, headers_of(response), body)
+        except TimeoutError:
+            return Broken(f"the answer was not there in {timeout_s:.0f} s", sent=True)
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            return Broken(f"{type(error).__name__}: {error}", is_sent(error))
 
-    async def _read(self, timeout_s: float) -> bytes | Broken | None:
-        raise NotImplementedError
+    async def _attend(self, watch: Watch[Any], timeout_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s if math.isfinite(timeout_s) else None):
+                await watch.signal.wait()
+        watch.signal.clear()
+
+    def _start(self, plan: Plan[None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._watch_over(plan))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _watch_over(self, plan: Plan[None]) -> None:
+        try:
+            await self.run(plan)
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait have to hear of it
+            self._core.watching.close(told(error))
+
+
+class AsyncStream:
+    """An answer that comes bit by bit, if one was opened."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._chunks: AsyncIterator[bytes] | None = None
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def open(self, started: AbstractAsyncContextManager[httpx2.Response]) -> httpx2.Response:
+        """Begin this answer, and end the one before."""
+        await self._stack.aclose()
+        response = await self._stack.enter_async_context(started)
+        self._chunks = response.aiter_bytes()
+        return response
+
+    async def read(self) -> bytes | Broken | None:
+        """Return the next bytes, None at the end."""
+        try:
+            return await anext(self._chunks, None) if self._chunks else None
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            return Broken(f"{type(error).__name__}: {error}", sent=True)

@@ -14,8 +14,9 @@ from sluice import __version__
 from sluice.client.config import Config
 from sluice.client.documents import JobDocument
 from sluice.client.job import J
-from sluice.client.plan import Request
-from sluice.client.sending import Deadline, Retries
+from sluice.client.plan import Answer, Request
+from sluice.client.sending import Deadline, Retries, advice_s
+from sluice.client.watching import Watching
 
 ANSWER_S = 15.0
 """How long a request may take that the server is not asked to hold."""
@@ -36,6 +37,9 @@ class Core(Generic[J]):
         self.answer_s = ANSWER_S
         self.direct: set[object] = set()
         """A token for each wait that asks for its one job by itself."""
+        self.watching: Watching[J] = Watching(self)
+        self.sees_results = False
+        """Whether the key was seen to be shown results; only then a result of null is one."""
 
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the moment that is so many seconds ahead; without them there is none. Raises ValueError if they are no such number."""
@@ -44,6 +48,10 @@ class Core(Generic[J]):
         if not timeout >= 0:
             raise ValueError(f"timeout is a number of seconds from 0 on, not {timeout!r}")
         return Deadline(self.clock, self.clock() + timeout if math.isfinite(timeout) else math.inf)
+
+    def advised_s(self, answer: Answer) -> float:
+        """Return after how many seconds to ask again: what the server says, at least one, and a little more at random."""
+        return max(advice_s(answer.headers) or 1.0, 1.0) * (1 + 0.1 * self.random())
 
     def headers(self, request: Request) -> dict[str, str]:
         """Return the headers to send with a request."""

@@ -128,15 +128,15 @@ def read_job(raw: Any) -> JobDocument:
     """Read the document of a job. Raises BadAnswer."""
     value = read_object(raw, id=str, state=str, version=int)
     error = value.get("error")
-    plain = {
+    plain: dict[str, Any] = {
         name: value.get(name)
         for name in ("retry_of", "queue_position", "eta", "waiting_on", "progress", "result")
     }
+    plain |= {name: _time(value.get(name)) for name in _TIMES}
+    plain |= {name: str(value.get(name) or "") for name in ("kind", "lane", "priority")}
+    plain |= {name: int(value.get(name) or 0) for name in ("attempt", "max_attempts")}
     return JobDocument(
         **plain,
-        **{name: _time(value.get(name)) for name in _TIMES},
-        **{name: str(value.get(name) or "") for name in ("kind", "lane", "priority")},
-        **{name: int(value.get(name) or 0) for name in ("attempt", "max_attempts")},
         id=value["id"],
         state=value["state"],
         version=value["version"],

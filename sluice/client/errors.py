@@ -23,7 +23,7 @@ ClientError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,9 @@ class ClientError(SluiceError):
         super().__init__(message)
         self.job: Any = job
         """The handle of the job that it is about, if it is about one."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,11 @@ class ResultInvalid(ClientError):
 
 
 class WaitTimeout(ClientError):
-    """The time was up before the job had ended. The job goes on."""
+    """The time was up before the job had ended. The job goes on. `jobs` has all that were waited for and have not ended."""
+
+    def __init__(self, message: str, *, job: Any, jobs: Sequence[Any] = ()) -> None:
+        super().__init__(message, job=job)
+        self.jobs = list(jobs) or [job]
 
 
 class ClientClosed(ClientError):
@@ -196,3 +203,10 @@ def api_error(problem: Problem, retry_after_s: float | None = None) -> ApiError:
     """Make the error that stands for a problem."""
     kind = BY_TYPE.get(problem.type) or BY_STATUS.get(problem.status, ApiError)
     return kind(problem, retry_after_s)
+
+
+def _restore(kind: type[ClientError], args: tuple[Any, ...], state: dict[str, Any]) -> ClientError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

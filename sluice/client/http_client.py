@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 
 from sluice.client.config import Config
+from sluice.client.errors import ClientError
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of an answer that are read. The server sends no more than 8 MiB of documents, and one."""
@@ -38,4 +39,13 @@ def is_sent(error: Exception) -> bool:
     """Tell whether the server may have read a request that ended so."""
     return not isinstance(
         error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+    )
+
+
+def told(error: Exception) -> ClientError:
+    """Return what those who wait are told if the poller ends with this error."""
+    return (
+        error
+        if isinstance(error, ClientError)
+        else ClientError(f"The poller has ended: {type(error).__name__}: {error}")
     )

@@ -57,7 +57,10 @@ class Pause(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Send a request whose answer comes bit by bit. The driver answers with Answer, without a body if its status is 200, or Broken."""
+    """Send a request whose answer comes bit by bit, with less than `timeout_s` seconds between.
+
+    The driver answers with Answer, without a body if its status is 200, or Broken.
+    """
 
     request: Request
     timeout_s: float
@@ -65,8 +68,6 @@ class Open(NamedTuple):
 
 class Read(NamedTuple):
     """Read on in what was opened last. The driver answers with bytes, None at the end, or Broken."""
-
-    timeout_s: float
 
 
 class Emit(NamedTuple):

@@ -41,7 +41,7 @@ class Key(Enum):
 
 def new_key(key: str | Key | None) -> str | None:
     """Return the idempotency key of a call: the caller's own, none, or a new one."""
-    return uuid7() if key is Key.MADE else typing.cast("str | None", key)
+    return uuid7() if key is Key.MADE else key
 
 
 def uuid7() -> str:
