@@ -77,7 +77,7 @@ class FakeServer:
                 return self._next.pop(0)
             path, _, _ = request.path.partition("?")
             steps = [unquote(each) for each in path.strip("/").split("/")][1:]
-            body = json.loads(request.body) if request.body and steps[:1] == ["jobs"] else None
+            body = json.loads(request.body) if request.body and steps[:1] == ["jobs"] else {}
             match request.method, steps:
                 case "POST", ["jobs"]:
                     return self._submit(request, body)

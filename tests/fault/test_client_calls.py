@@ -15,7 +15,8 @@ import pytest
 
 from sluice.client import Retries
 from tests.support.both_clients import open_client
-from tests.support.proxy import NORMAL, TO_CLIENT, Behaviour, Proxies, Proxy
+from tests.support.proxied_connection import TO_CLIENT
+from tests.support.proxy import NORMAL, Behaviour, Proxies, Proxy
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -48,7 +49,7 @@ async def test_a_call_whose_api_is_killed_is_one_job(bare_stack: Stack, proxies:
     assert len({job.id for job in jobs}) == calls
     async with bare_stack.sql() as record:
         rows = await record.fetch("select id::text, tags from jobs")
-    assert sorted((row["id"], *row["tags"]) for row in rows) == sorted(
+    assert sorted((row["id"], row["tags"]) for row in rows) == sorted(
         (job.id, f"call-{number}") for number, job in enumerate(jobs)
     )
     assert proxy.counted >= 2 * calls, "each was sent more than once"

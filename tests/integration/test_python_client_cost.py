@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from infra.local.servers import Servers
-from tests.support.both_clients import open_client
+from tests.support.both_clients import open_client, wrap
 from tests.support.job_client import KINDS
 from tests.support.stack import NO_TLS, Stack, stack_on_empty_servers
 
@@ -45,7 +45,7 @@ async def submit_many(client: Any) -> list[Any]:
     nap = {"kind": "demo.sleep", "input": {"seconds": 0.05}}
     batch = await client.batch(nap | {"options": {"delay_s": 2 + number % 4}} for number in range(MANY))
     assert len(batch.jobs) == MANY
-    return list(batch.jobs)
+    return list(wrap(batch.jobs))
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

@@ -35,7 +35,7 @@ from tests.support.scripted_server import (
     trickles,
 )
 
-ID = JOB["id"]
+ID = str(JOB["id"])
 QUICK = Retries(tries=3, budget_s=2.0, first_s=0.01, longest_s=0.05)
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -221,7 +221,9 @@ async def test_all_who_wait_together_hear_that_the_server_is_away(
     with scripted(reply) as server:
         async with open_quick(way, server) as client:
             jobs = [client.job(f"01a22321-9023-7abe-8513-ed0ed005b{number:03}") for number in range(20)]
-            results = await asyncio.gather(*(job.result(timeout=30) for job in jobs), return_exceptions=True)
+            results: list[Any] = await asyncio.gather(
+                *(job.result(timeout=30) for job in jobs), return_exceptions=True
+            )
             assert {isinstance(each, error) for each in results} == {True}
             assert [each.job.id for each in results] == [job.id for job in jobs]
             with pytest.raises(error):
