@@ -104,7 +104,7 @@ class AsyncDriver:
                 return await stream.read()
             case Attend(watch, timeout_s):
                 return await self._attend(watch, timeout_s)
-        raise AssertionError(step)  # pragma: no cover  # these are all
+        raise AssertionError(step)
 
     def _client(self, streams: bool = False) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()

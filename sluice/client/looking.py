@@ -26,7 +26,7 @@ def until_finished(core: Core[Any], job: JobHandle, deadline: Deadline) -> Plan[
     """Wait until a job has ended. Raises WaitTimeout."""
     if job.finished:
         return
-    if len(core.direct) >= MOST_DIRECT:
+    if len(core.direct) >= MOST_DIRECT or core.watching.busy:
         yield from one_of_many(core, job, deadline)
         return
     with _counted(core):

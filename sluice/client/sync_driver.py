@@ -94,7 +94,7 @@ class SyncDriver:
                 return stream.read()
             case Attend(watch, timeout_s):
                 return self._attend(watch, timeout_s)
-        raise AssertionError(step)  # pragma: no cover  # these are all
+        raise AssertionError(step)
 
     def _client(self, streams: bool = False) -> httpx2.Client:
         place = os.getpid(), streams

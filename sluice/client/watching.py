@@ -85,6 +85,11 @@ class Watching(Generic[J]):
         self._is_free = False
         self._next_at = -math.inf
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job is watched."""
+        return bool(self._entries)
+
     def watch(self, jobs: Iterable[J] = ()) -> Watch[J]:
         """Begin to watch these jobs."""
         if self._pid != os.getpid():
