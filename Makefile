@@ -119,9 +119,10 @@ test-unit:
 test-servers:
 	$(PYTHON) -m pytest $(PARALLEL) tests/fault tests/integration tests/infra tests/contract  # what takes longest first
 
-fault: setup  ## hostile handlers, then everything breaks under load (13 min); with ARGS only the latter: make fault ARGS="--seed 7"
+fault: setup  ## hostile handlers, calls that are cut off, then everything breaks under load (17 min); with ARGS only the latter: make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure
 	@$(if $(ARGS),true,$(PYTHON) -m tests.fault.hostile)
+	@$(if $(ARGS),true,CALLS=200 $(PYTHON) -m pytest -q tests/fault/test_client_calls.py)
 	@$(PYTHON) -m tests.fault.chaos $(ARGS)
 
 fault-cluster: setup  ## kill, freeze and grow a RabbitMQ cluster of three nodes, at last under load (4 min)
