@@ -53,8 +53,8 @@ endif
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: setup  ## bring everything up, run one job of every kind, leave it running
-	@$(PYTHON) -m infra.local.run --rabbitmq "$(RABBITMQ)"
+run: setup  ## bring everything up, run one job of every kind, leave it running; WATCH=1 renews it as files change
+	@$(PYTHON) -m infra.local.run --rabbitmq "$(RABBITMQ)" $(if $(WATCH),--watch)
 
 status: setup  ## say what runs, and where
 	@$(PYTHON) -m infra.local status || true
@@ -189,6 +189,7 @@ lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group servers -o infra/local/requirements.txt
+	$(COMPILE) --group docs -o infra/docs/requirements.txt
 	$(COMPILE) --group infra -o infra/checks/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt
 	$(COMPILE) --group fuzz -o tests/fuzz/requirements.txt

@@ -11,7 +11,14 @@ from tests.fault.chaos import report
 from tests.fault.chaos.run import Plan, run
 from tests.fault.chaos.schedule import SHORT, ProcessCounts
 
-PLAN = Plan(seed=20_261_121, seconds=44.0, mix=SHORT, rate=70.0, processes=ProcessCounts(apis=2, consumers=2), told=True)
+PLAN = Plan(
+    seed=20_261_121,
+    seconds=44.0,
+    mix=SHORT,
+    rate=70.0,
+    processes=ProcessCounts(apis=2, consumers=2),
+    told=True,
+)
 PATIENCE = 6.0
 """Times are promised for a quiet machine."""
 
