@@ -93,6 +93,10 @@ fmt: setup  ## format, and fix what the linter can
 check-infra: setup  ## lint and validate infra/, Compose and workflows, offline (seconds): make check-infra ARGS=chart
 	@$(PYTHON) -m infra.checks $(ARGS)
 
+.PHONY: docs
+docs: setup  ## render docs/ as a site with search, into .local/docs/site; a link that leads nowhere fails it
+	@$(PYTHON) -m infra.docs
+
 .PHONY: release-check bump
 release-check: setup  ## what a release needs: version, changelog, wheel built twice and installed, materials; leaves dist/
 	@$(PYTHON) -m infra.release $(ARGS)
