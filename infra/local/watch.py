@@ -29,31 +29,37 @@ def follow(stack: Stack, console: Console, stop: Event | None = None) -> None:
 
 def _follow_these(stack: Stack, console: Console, directories: set[Path], stop: Event | None) -> None:
     """Do so until there are other directories to watch. Changes are kept while processes are renewed."""
-    renew(stack, console)  # what has changed before anybody watched
+    refused = renew(stack, console)  # what has changed before anybody watched
     for _ in watch(
         *directories, watch_filter=_concerns, recursive=False, stop_event=stop, raise_interrupt=True
     ):
-        renew(stack, console)
+        refused = renew(stack, console, refused)
         if stack.watched != directories:
             return
 
 
-def renew(stack: Stack, console: Console) -> None:
-    """Start again what was not started from today's files, if these can be; otherwise say why not."""
+def renew(stack: Stack, console: Console, refused: bool = False) -> bool:
+    """Start again what was not started from today's files, if these can be; otherwise say why not, and return True.
+
+    `refused`: that was said of the files before these.
+    """
     stale = stack.stale()
     if not stale:
-        return
+        if refused:
+            _say(console, "mended", "the files are again those from which everything was started", "green")
+        return False
     try:
         stack.check()
     except StartError as error:
         _say(console, "refused", f"{error}\nMend it: until then what serves goes on as it is.", "red")
-        return
+        return True
     try:
         stack.start(stale)
     except StartError as error:
         _say(console, "failed", str(error), "red")
     else:
         _say(console, "renewed", ", ".join(program.name for program in stale), "green")
+    return False
 
 
 def _concerns(_: Change, path: str) -> bool:

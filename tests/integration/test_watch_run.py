@@ -47,7 +47,7 @@ class Watched:
 
     async def hears(self, word: str) -> str:
         """Wait until something is said, and return it without what was said before."""
-        words = ("renewed", "refused", "failed")
+        words = ("renewed", "refused", "failed", "mended")
         await until(lambda: any(f"  {each} " in self._said.getvalue() for each in words))
         text = self._said.getvalue()
         assert f"  {word} " in text, text
@@ -109,6 +109,8 @@ async def test_a_handler_that_does_not_load_is_shown_and_the_old_one_runs_until_
     assert "greeting.py" in said
     assert "line 10" in said, said
     assert await watched.greets() == "first"
+    watched.write("'first'")
+    await watched.hears("mended")
     watched.write("'mended now'")
     await watched.hears("renewed")
     assert await watched.greets() == "mended now"
