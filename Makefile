@@ -53,8 +53,8 @@ endif
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: setup  ## bring everything up, run one job of every kind, leave it running
-	@$(PYTHON) -m infra.local.run --rabbitmq "$(RABBITMQ)"
+run: setup  ## bring everything up, run one job of every kind, leave it running; WATCH=1 renews it as files change
+	@$(PYTHON) -m infra.local.run --rabbitmq "$(RABBITMQ)" $(if $(WATCH),--watch)
 
 status: setup  ## say what runs, and where
 	@$(PYTHON) -m infra.local status || true
@@ -92,6 +92,10 @@ fmt: setup  ## format, and fix what the linter can
 
 check-infra: setup  ## lint and validate infra/, Compose and workflows, offline (seconds): make check-infra ARGS=chart
 	@$(PYTHON) -m infra.checks $(ARGS)
+
+.PHONY: docs
+docs: setup  ## render docs/ as a site with search, into .local/docs/site; a link that leads nowhere fails it
+	@$(PYTHON) -m infra.docs
 
 .PHONY: release-check bump
 release-check: setup  ## what a release needs: version, changelog, wheel built twice and installed, materials; leaves dist/
@@ -200,6 +204,7 @@ lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) --group servers -o infra/local/requirements.txt
+	$(COMPILE) --group docs -o infra/docs/requirements.txt
 	$(COMPILE) --group infra -o infra/checks/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt
 	$(COMPILE) --group fuzz -o tests/fuzz/requirements.txt

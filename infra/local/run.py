@@ -22,6 +22,7 @@ from infra.local.sample_run import SampleRun, kinds, run_samples
 from infra.local.server_selection import RABBITMQ_URL, choose, ours, without_rabbitmq
 from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
+from infra.local.watch import follow
 from sluice.cli.output import show_any_character
 from sluice.core.runtime.given_settings import read_given
 from sluice.core.runtime.load_settings import load_settings
@@ -50,7 +51,7 @@ class Start:
     undo: ExitStack
 
 
-def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
+def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
     """Bring everything up, run the samples, leave it running. When a step fails, what this run started is stopped again.
 
     Without `rabbitmq` none is used, not even one whose address was given.
@@ -69,6 +70,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> None:
         notes.insert(0, without_rabbitmq(why_without))
     notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
     display.show_where(console, stack.url, key, notes)
+    return stack
 
 
 def read_settings(root: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -177,11 +179,14 @@ def main(arguments: list[str]) -> int:
     """Run; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rabbitmq", choices=["auto", "off"], default="auto")
-    rabbitmq = parser.parse_args(arguments).rabbitmq != "off"
+    parser.add_argument("--watch", action="store_true", help="go on, and start anew what changes")
+    asked = parser.parse_args(arguments)
     show_any_character("replace")
     console = Console(highlight=False)
     try:
-        run(ROOT, console, rabbitmq)
+        stack = run(ROOT, console, asked.rabbitmq != "off")
+        if asked.watch:
+            follow(stack, console)
     except (StartError, JobsFailed, ProgramMissing, subprocess.CalledProcessError, httpx2.HTTPError) as error:
         console.print(
             f"\n  ✘ {error}\n\n  What this run had started is stopped again.",

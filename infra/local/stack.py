@@ -55,6 +55,11 @@ class Program(Daemon):
         built = self._built.read_text() if self._built.exists() else ""
         return self.alive and built == self._build() and self._answers()
 
+    @property
+    def sources(self) -> list[Path]:
+        """The files that it may load: ours, and those of the kinds that it is to run."""
+        return [*_sources(self._root), *_sources_of(self._settings.get("SLUICE_HANDLERS", ""), self._root)]
+
     def _launch(self) -> None:
         for file in (self.log, *self._pid_files()):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,12 +100,7 @@ class Program(Daemon):
     def _build(self) -> str:
         """A hash over code, lock and settings: what it takes to say that a running process is the one we would start."""
         digest = hashlib.sha256(repr([*sorted(self._settings.items()), _python_path()]).encode())
-        handlers = self._settings.get("SLUICE_HANDLERS", "")
-        for file in [
-            self._root / "requirements.txt",
-            *_sources(self._root),
-            *_sources_of(handlers, self._root),
-        ]:
+        for file in [self._root / "requirements.txt", *self.sources]:
             digest.update(str(file).encode() + b"\0" + file.read_bytes())
         return digest.hexdigest()
 
@@ -122,6 +122,11 @@ class Stack:
     def stale(self) -> list[Program]:
         """Return the processes that have to be started, or started again."""
         return [program for program in (self.api, self.consumer) if not program.is_current]
+
+    @property
+    def watched(self) -> set[Path]:
+        """The directories in which the files of both lie."""
+        return {file.parent for program in (self.api, self.consumer) for file in program.sources}
 
     def start(self, programs: list[Program]) -> None:
         """Start these (side by side), or start them again. Raises StartError."""

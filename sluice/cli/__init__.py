@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from sluice import __version__
-from sluice.cli import keys, processes, record, schedules
+from sluice.cli import keys, new, processes, record, schedules
 from sluice.cli.output import leave_unread, show_any_character
 from sluice.cli.usage import examples
 from sluice.core.runtime.standard_streams import open_closed_streams
@@ -37,6 +37,7 @@ app.command(epilog=record.MIGRATE)(record.migrate)
 app.command(epilog=record.VERIFY)(record.verify)
 app.add_typer(keys.app, name="keys")
 app.add_typer(schedules.app, name="schedules")
+app.command(epilog=new.NEW)(new.new)
 app.command(epilog=processes.SETTINGS)(processes.settings)
 app.command(epilog=processes.PROBE)(processes.probe)
 
