@@ -174,6 +174,10 @@ class Settings(BaseModel):
     admit_queue: int = Field(
         default=5_000, ge=1, le=100_000, description="How many submits may wait for their commit"
     )
+    shed_after_s: Seconds = Field(
+        default=0.15,
+        description="Seconds that a submit may have to wait for its commit to begin; more are refused, and batches from half of it on",
+    )
     tenant_backlog: int = Field(
         default=100_000,
         ge=1,

@@ -52,6 +52,7 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import Slo
@@ -70,6 +71,9 @@ from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
+SHED_S = 60.0
+"""Seconds that a commit may have to wait: no test is refused for a busy machine."""
+PATIENT = Limits(waiting_s=SHED_S)
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -212,15 +216,11 @@ def build_state(
     logs = JobLogs(record, live_logs or FakeLiveLogs(), lookup)
     about_lanes = _about_lanes(record, clock, cache, lookup)
     place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
-    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
+    submission = Submission(
+        registry, lanes, chosen.keep_s, store, reuse, publisher, events, PATIENT, place=place
+    )
     return ApiState(
-        settings=chosen,
-        registry=registry,
-        submission=submission,
-        lookup=lookup,
-        waiting=waiting,
-        logs=logs,
-        advisor=advisor,
+        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, logs=logs, advisor=advisor,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         **_about_keys(record, clock, chosen),
@@ -233,7 +233,7 @@ def build_state(
         **_about_lists(record, cache, publisher, events),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **about_lanes,
-    )
+    )  # fmt: skip
 
 
 def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any]:

@@ -11,13 +11,14 @@ import pytest
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.result_reuse import MOST, ResultReuse
-from api.jobs.submit import Submission, SubmitResult
+from api.jobs.submit import NO_HURRY, Submission, SubmitResult
 from api.jobs.submit_body import read_submit
 from sluice.core.errors import Invalid
 from sluice.core.job import Job
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import AnyHandler
 from tests.support.fake_record import FakeRecord
@@ -32,7 +33,7 @@ class SubmitSetup:
     """Submission over a scripted record."""
 
     def __init__(
-        self, waiting: int = 5_000, most: int = MOST, kinds: Iterable[AnyHandler] = (add, add_once)
+        self, waiting: Limits = NO_HURRY, most: int = MOST, kinds: Iterable[AnyHandler] = (add, add_once)
     ) -> None:
         self.record = FakeRecord()
         self.store = FaultyStore(self.record)
