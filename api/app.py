@@ -199,6 +199,11 @@ def _follow_backlog(
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:
     show_clock(metrics, clock)
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
+    metrics.gauge(
+        "commit_wait_seconds",
+        "Seconds until the commit of a new job would begin, as estimated",
+        state.submission.commit_wait_s,
+    )
     metrics.gauge("event_streams", "Streams of events that clients follow", lambda: len(state.feed))
     metrics.gauge(
         "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)

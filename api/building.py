@@ -45,6 +45,7 @@ from sluice.core.ports import ApiKeyStore, RateLedger
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
@@ -167,7 +168,7 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
         reuse,
         publisher,
         telemetry,
-        settings.admit_queue,
+        Limits(waiting=settings.admit_queue, waiting_s=settings.shed_after_s),
         connections.clock,
         FairShare(counts, settings.all_lanes, settings.tenant_backlog).place,
         NamedWebhooks(connections.webhooks, telemetry.count_batch),

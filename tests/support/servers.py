@@ -69,6 +69,7 @@ QUICK: dict[str, object] = {
     "record_budget_s": 1,
     "accept_budget_s": 2,
     "redis_budget_s": 0.5,
+    "shed_after_s": 60,
 }
 """Settings that make faults heal in seconds."""
 

@@ -54,6 +54,7 @@ from sluice.core.peppers import Peppers
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import Slo
@@ -72,6 +73,9 @@ from tests.support.fake_situation_store import FakeSituationStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
+SHED_S = 60.0
+"""Seconds that a commit may have to wait: no test is refused for a busy machine."""
+PATIENT = Limits(waiting_s=SHED_S)
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -215,7 +219,9 @@ def build_state(
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor(lambda: record.now.timestamp())
     about_lanes = _about_lanes(record, clock, cache, lookup)
     place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
-    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
+    submission = Submission(
+        registry, lanes, chosen.keep_s, store, reuse, publisher, events, PATIENT, place=place
+    )
     return ApiState(
         settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, advisor=advisor,
         limits=body_limits(registry, chosen.body_timeout_s),
