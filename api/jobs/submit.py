@@ -111,7 +111,8 @@ class Submission:
     async def take(self, prepared: PreparedJob, bulk: bool = False) -> SubmitResult:
         """Find or insert the job that does this work. In `bulk` it is one of many, which are refused before single ones.
 
-        Raises IdempotencyKeyReused, JobExpired, Invalid, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
+        Raises IdempotencyKeyReused, JobExpired, Invalid, BacklogFull, WholeBacklogFull, Overloaded, ServerAway,
+        OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:
@@ -147,7 +148,7 @@ class Submission:
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
         """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile.
 
-        Also raises Overloaded, BacklogFull, ServerAway, OutcomeUnknown, BadRow.
+        Also raises Overloaded, BacklogFull, WholeBacklogFull, ServerAway, OutcomeUnknown, BadRow.
         """
         self.check_room(bulk=True)
         placed = [self._place(job, True) for job in jobs]

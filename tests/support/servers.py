@@ -101,7 +101,7 @@ async def empty(servers: Servers) -> None:
         await empty_rabbitmq(servers)
 
 
-KEPT = ("alembic_version", "duties")
+KEPT = ("alembic_version", "duties", "stored_walk")
 """Tables whose rows the migration makes."""
 
 
@@ -112,6 +112,7 @@ async def empty_postgres(servers: Servers) -> None:
         names = [row[0] for row in tables if row[0] not in KEPT]
         await connection.execute("".join(f"delete from {name};" for name in names))  # noqa: S608  names of ours
         await connection.execute("update duties set done_at = default")
+        await connection.execute("delete from stored_walk; insert into stored_walk default values")
 
 
 async def _empty_redis(servers: Servers) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from sluice.core.backlog_cap import MIB, MOST_JOBS, BacklogLimits
 from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings, processors
@@ -185,6 +186,24 @@ class Settings(BaseModel):
         le=200_000,
         description="Most jobs of one tenant that wait in a lane; more are refused until 80 % of that wait",
     )
+    backlog: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_JOBS,
+        description="Most jobs of all tenants that wait, in all lanes; likewise; 0: any number",
+    )
+    backlog_mib: int = Field(
+        default=0,
+        ge=0,
+        le=1_048_576,
+        description="MiB of the inputs of jobs that wait, likewise; 0: any size",
+    )
+    tenant_storage_mib: int = Field(
+        default=0,
+        ge=0,
+        le=1_073_741_824,
+        description="MiB of inputs and results kept for one tenant, of which no more jobs are taken then; 0: any",
+    )
     document_ttl_s: int = Field(
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
     )
@@ -259,6 +278,11 @@ class Settings(BaseModel):
         le=1,
         description="Part of the requests without a traceparent that is traced, from 0 to 1; the others do as theirs says",
     )
+
+    @property
+    def backlog_limits(self) -> BacklogLimits:
+        """How much may wait."""
+        return BacklogLimits(self.tenant_backlog, self.backlog, self.backlog_mib * MIB)
 
     def lane(self, name: str) -> Lane:
         """Return the lane of this name, with its slots for this machine."""
