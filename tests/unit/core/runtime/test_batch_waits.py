@@ -67,6 +67,17 @@ async def test_one_slow_call_is_no_backlog() -> None:
     await asyncio.gather(*futures)
 
 
+async def test_nor_are_calls_that_are_all_slow() -> None:
+    paced = Paced()
+    for _ in range(3):
+        await paced.fly(1, 1)
+    futures = await paced.begin(1)
+    futures += [paced.batcher.put(2)]
+    paced.batcher.check(0.001)
+    paced.gate.open.set()
+    await asyncio.gather(*futures)
+
+
 async def test_what_waits_behind_a_call_that_takes_longer_than_ever_is_expected_to_take_as_long() -> None:
     paced = Paced()
     futures = await paced.begin(1)
