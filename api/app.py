@@ -193,12 +193,20 @@ def _follow_backlog(
     """Show what waits in each lane, also where no consumer runs that would count it."""
     backlog = Backlog(connections.keeper, state.counts, state.settings.idempotency_keep_s)
     tasks.keep(backlog.follow, "backlog")
+    if state.settings.tenant_storage_mib:
+        tasks.keep(state.storage_cap.follow, "storage")
     show_lane_gauges(metrics, state.counts)
 
 
 def _add_gauges(state: ApiState, metrics: Metrics, clock: RecordClock) -> None:
     show_clock(metrics, clock)
     metrics.gauge("waiting_requests", "Requests that wait for their job", lambda: len(state.waiting))
+    metrics.gauge(
+        "commit_wait_seconds",
+        "Seconds until the commit of a new job would begin, as estimated",
+        state.submission.commit_wait_s,
+    )
+    metrics.gauge("full_tenants", "Tenants that may keep no more than they do", state.storage_cap.full)
     metrics.gauge("event_streams", "Streams of events that clients follow", lambda: len(state.feed))
     metrics.gauge(
         "held_body_bytes", "Bytes of bodies whose requests are not answered yet", lambda: len(state.held)

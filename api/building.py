@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 
 from api.access.audit import Audit
@@ -38,6 +39,7 @@ from api.schedules.schedules import Scheduling
 from api.state import ApiState
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.connections import Connections
+from sluice.core.backlog_cap import BacklogCap
 from sluice.core.count_lanes import CountLanes
 from sluice.core.fair_share import FairShare
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -45,10 +47,12 @@ from sluice.core.ports import ApiKeyStore, RateLedger
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
 from sluice.core.retention import shortest_kept_s
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import CountedRequests, Slo
+from sluice.core.storage_cap import StorageCap
 from sluice.handler import AnyHandler
 
 MIB = 1024 * 1024
@@ -73,12 +77,25 @@ class _Shared:
         self.waiting = Waiting(self.lookup, settings.waiters, lambda: connections.subscriptions.listening)
         self.listing = Listing(connections.listing, read_peppers(settings))
         self.counts = CountLanes(
-            connections.keeper, connections.board, list(settings.lanes), posted_s=POSTED_S
+            connections.keeper,
+            connections.board,
+            list(settings.lanes),
+            posted_s=POSTED_S,
+            limits=settings.backlog_limits,
         )
+        self.storage_cap = StorageCap(connections.storage, settings.tenant_storage_mib * MIB)
+        self.cap = BacklogCap(self.counts.newest, settings.backlog_limits)
         self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
         self.advisor = RetryAfterAdvisor(connections.clock)
         self.submission = _build_submission(
-            settings, registry, connections, self.reuse, self.publisher, telemetry, self.counts
+            settings,
+            registry,
+            connections,
+            self.reuse,
+            self.publisher,
+            telemetry,
+            self.counts,
+            (self.cap, self.storage_cap),
         )
         connections.identity.follow(self.memory.clear)
         connections.identity.follow(self.reuse.clear)
@@ -98,7 +115,7 @@ def build_state(
     submission, waiting = shared.submission, shared.waiting
     keyring = _build_keyring(settings, connections.api_keys, telemetry)
     return ApiState(
-        settings=settings, registry=registry, submission=submission, lookup=lookup, waiting=waiting, counts=counts,
+        settings=settings, registry=registry, submission=submission, lookup=lookup, waiting=waiting, counts=counts, cap=shared.cap, storage_cap=shared.storage_cap,
         listing=shared.listing, logs=shared.logs, advisor=shared.advisor,
         limits=body_limits(registry, settings.body_timeout_s),
         held=HeldBytes(settings.bodies_mib * MIB, settings.tenant_bodies_mib * MIB),
@@ -158,6 +175,7 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
     publisher: OutboxPublisher,
     telemetry: Telemetry,
     counts: CountLanes,
+    caps: Sequence[BacklogCap | StorageCap],
 ) -> Submission:
     return Submission(
         registry,
@@ -167,8 +185,10 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
         reuse,
         publisher,
         telemetry,
-        settings.admit_queue,
+        Limits(waiting=settings.admit_queue, waiting_s=settings.shed_after_s),
         connections.clock,
-        FairShare(counts, settings.all_lanes, settings.tenant_backlog).place,
+        FairShare(
+            counts, settings.all_lanes, settings.tenant_backlog, checks=[cap.check for cap in caps]
+        ).place,
         NamedWebhooks(connections.webhooks, telemetry.count_batch),
     )

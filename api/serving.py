@@ -72,6 +72,8 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
             private.routes["/scaling"] = api.scaling.show
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             private.notes["paused_lanes"] = api.describe_pauses
+            private.notes["backlog"] = api.state.cap.describe
+            private.notes["storage"] = api.state.storage_cap.describe
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
                 server = Server(_config(api, settings, unread))
                 stop = partial(_stop, server, private, api, telemetry)

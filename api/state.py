@@ -30,10 +30,12 @@ from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.webhooks.webhooks import Webhooks
+from sluice.core.backlog_cap import BacklogCap
 from sluice.core.count_lanes import CountLanes
 from sluice.core.registry import Registry
 from sluice.core.runtime.settings import Settings
 from sluice.core.slo import Slo
+from sluice.core.storage_cap import StorageCap
 from sluice.handler import AnyHandler
 
 
@@ -58,6 +60,8 @@ class ApiState:
     bulk_acts: BulkActs
     polls: MultiPoll
     counts: CountLanes
+    cap: BacklogCap
+    storage_cap: StorageCap
     lanes: LaneControl
     explaining: Explaining
     forecast: Forecast

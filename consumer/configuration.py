@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sluice.core.catalogue import KindInfo
 from sluice.core.registry import Registry, check_lanes
-from sluice.core.runtime.settings import Settings, processors
+from sluice.core.runtime.lane_settings import processors
+from sluice.core.runtime.settings import Settings
 from sluice.errors import StartRefused
 
 

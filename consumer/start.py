@@ -45,8 +45,9 @@ from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.owner import Owner
 from sluice.core.queue_stats import write_works
 from sluice.core.registry import Registry
+from sluice.core.runtime.lane_settings import processors
 from sluice.core.runtime.load_settings import load_settings
-from sluice.core.runtime.settings import Settings, processors
+from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
 from sluice.host.processes import adopt_orphans

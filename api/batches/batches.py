@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 from api.batches.items import Prepared, Sender
 from api.jobs.lookup import JOB_ID
 from api.jobs.prepared_job import PreparedJob
-from api.jobs.submit import Submission, SubmitResult
+from api.jobs.submit import Submission
+from api.jobs.submit_result import SubmitResult
 from api.jobs.submit_whole import Found, New, find_all, insert_all
 from sluice.core.batch import Batch, NewBatch
 from sluice.core.errors import BatchRefused, BatchUnknown, Flaw, IdempotencyKeyReused, Invalid, Overloaded

@@ -7,7 +7,7 @@ from collections import Counter
 import orjson
 
 from api.http.problems import FLAWS, problem
-from api.jobs.submit import SubmitResult
+from api.jobs.submit_result import SubmitResult
 from sluice.core.batch import Batch, BatchCounts
 
 MOST_FLAWS = 1024 * 1024

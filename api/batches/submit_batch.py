@@ -36,6 +36,7 @@ Submitted = tuple[Opened, SluiceError | None]
 async def submit_json(request: Request, caller: Identity, held: HeldBody, outcomes: Outcomes) -> Submitted:
     """Read all items, then submit them. Raises what refuses the whole: then nothing was accepted."""
     parts = parts_of(request)
+    _check_room(request)
     limits = parts[BodyLimits]
     body = await read_json_body(request, max(MOST_BODY, limits.largest), limits.timeout_s, held)
     large = len(body) > LARGE
@@ -53,6 +54,7 @@ async def submit_json(request: Request, caller: Identity, held: HeldBody, outcom
 async def submit_lines(request: Request, caller: Identity, held: HeldBody, outcomes: Outcomes) -> Submitted:
     """Submit items as they arrive. Raises what refuses the whole: then nothing was accepted."""
     parts = parts_of(request)
+    _check_room(request)
     limits = parts[BodyLimits]
     check_headers(request.scope["headers"], MOST_IN_LINES, LINES)
     # What the lines are is not known before the last: each has a key of its own, which tells whether it is another.
@@ -61,6 +63,12 @@ async def submit_lines(request: Request, caller: Identity, held: HeldBody, outco
     lines = LineReader(request.receive, limits.largest, limits.timeout_s, held).read()
     items = prepare_lines(parts[Submission], sender, _charged(request, lines))
     return await parts[Batches].submit_stream(sender, items, outcomes)
+
+
+def _check_room(request: Request) -> None:
+    """Refuse a batch unread while commits are slow, but for one with a key, which may have been accepted before. Raises Overloaded."""
+    if all(name != b"idempotency-key" for name, _ in request.scope["headers"]):
+        parts_of(request)[Submission].check_room(bulk=True)
 
 
 async def _charged(request: Request, lines: AsyncIterator[Sequence[Line]]) -> AsyncIterator[Sequence[Line]]:

@@ -54,6 +54,7 @@ from sluice.core.errors import (
     ServerAway,
     ServerRefused,
     ServerUnfit,
+    StorageFull,
     TooLarge,
     TooManyBulkActs,
     TooManyKeys,
@@ -61,6 +62,7 @@ from sluice.core.errors import (
     TryAgain,
     WebhookDisabled,
     WebhookUnknown,
+    WholeBacklogFull,
     WritesRefused,
 )
 
@@ -125,6 +127,8 @@ TABLE: dict[type[BaseException], ProblemType] = {
         "tenant-overloaded", 429, "The tenant sends more at once than is taken", retry_s=1
     ),
     BacklogFull: ProblemType("tenant-backlog-full", 429, "The tenant has too many jobs waiting", retry_s=30),
+    StorageFull: ProblemType("tenant-storage-full", 429, "The tenant keeps as much as it may", retry_s=60),
+    WholeBacklogFull: ProblemType("backlog-full", 503, "Too many jobs are waiting", retry_s=30),
     HeadersTooLarge: ProblemType("headers-too-large", 431, "The headers are too large", closes=True),
     ClientGone: ProblemType("client-gone", 499, "The client left", closes=True),
     Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),

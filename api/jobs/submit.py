@@ -5,11 +5,10 @@ The 202 leaves after COMMIT and never waits for RabbitMQ.
 
 from __future__ import annotations
 
-from asyncio import Semaphore
+from asyncio import Future, Semaphore
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import time
-from typing import NamedTuple
 
 from api.jobs.idempotency_key import IdempotencyKey
 from api.jobs.input_check import runs_python
@@ -18,6 +17,7 @@ from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.prepared_job import PreparedJob
 from api.jobs.result_reuse import ResultReuse, Work
 from api.jobs.schemas import SubmitOptions
+from api.jobs.submit_result import SubmitResult
 from sluice.core.document import Document, render
 from sluice.core.errors import IdempotencyKeyReused, JobExpired, Overloaded
 from sluice.core.fingerprint import fingerprint
@@ -32,24 +32,13 @@ from sluice.core.runtime.tracing import trace_batches
 from sluice.handler import AnyHandler
 
 INSERT_TRIES = 3
+BULK = 0.5
+"""The part of what a submit may wait for its commit that an item of a batch may."""
+
+NO_HURRY = Limits()
 
 ORPHAN_S = 3_600.0
 """A missing job was there once if its key is older than this many seconds; if not, it never arrived."""
-
-
-class SubmitResult(NamedTuple):
-    """The document of the job that does the work, and how it came to be the answer.
-
-    `reused`: a finished result; `coalesced`: the same work was under way; `replayed`: the key was used before.
-    `age_s` and `ttl_s` say how old a reused result is and for how long it may still be reused.
-    """
-
-    document: Document
-    coalesced: bool = False
-    reused: bool = False
-    replayed: bool = False
-    age_s: int = 0
-    ttl_s: int = 0
 
 
 Place = Callable[[NewJob, bool], NewJob]
@@ -73,7 +62,7 @@ class Submission:
         reuse: ResultReuse,
         publisher: OutboxPublisher,
         telemetry: Telemetry,
-        waiting: int = 5_000,
+        waiting: Limits = NO_HURRY,
         now: Callable[[], float] = time,
         place: Place = as_asked,
         webhooks: NamedWebhooks | None = None,
@@ -85,7 +74,7 @@ class Submission:
         self._inserts: SplitBatcher[NewJob, datetime | None] = SplitBatcher(
             "accept",
             trace_batches(telemetry.tracing, "accept", self._insert_batch, lambda job: job.traceparent),
-            Limits(waiting=waiting),
+            waiting,
             _size,
             telemetry.count_batch,
         )
@@ -122,7 +111,8 @@ class Submission:
     async def take(self, prepared: PreparedJob, bulk: bool = False) -> SubmitResult:
         """Find or insert the job that does this work. In `bulk` it is one of many, which are refused before single ones.
 
-        Raises IdempotencyKeyReused, JobExpired, Invalid, BacklogFull, Overloaded, ServerAway, OutcomeUnknown.
+        Raises IdempotencyKeyReused, JobExpired, Invalid, BacklogFull, WholeBacklogFull, Overloaded, ServerAway,
+        OutcomeUnknown.
         """
         job, result = await self.find(prepared.job)
         if result is None:
@@ -143,8 +133,24 @@ class Submission:
             await self._webhooks.check(job.tenant, job.webhook)
         return job, result or await self._find_same_work(job)
 
+    def check_room(self, bulk: bool = False) -> None:
+        """Raise Overloaded if a commit would begin too late; in `bulk` that is sooner."""
+        try:
+            self._inserts.check(BULK if bulk else 1.0)
+        except Overloaded:
+            self._telemetry.emit(Event.SHED)
+            raise
+
+    def commit_wait_s(self) -> float:
+        """Estimate the seconds until the commit of a new job would begin."""
+        return self._inserts.expected_wait_s()
+
     async def insert_whole(self, jobs: Sequence[NewJob]) -> list[SubmitResult]:
-        """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile, ServerAway, OutcomeUnknown, BadRow."""
+        """Insert all of these jobs or none. Raises TryAgain if some were inserted by others meanwhile.
+
+        Also raises Overloaded, BacklogFull, WholeBacklogFull, ServerAway, OutcomeUnknown, BadRow.
+        """
+        self.check_room(bulk=True)
         placed = [self._place(job, True) for job in jobs]
         at = await self._accept_whole(placed)
         return [SubmitResult(render(as_accepted(job, at))) for job in placed]
@@ -228,7 +234,7 @@ class Submission:
         """
         job = self._place(job, bulk)
         for _ in range(INSERT_TRIES):
-            at = await self._inserts.put(job)
+            at = await self._join(job, bulk)
             if at is not None:
                 return SubmitResult(render(as_accepted(job, at)))
             use = await self._find_key(job) if job.key else None
@@ -236,6 +242,13 @@ class Submission:
             if result is not None:
                 return result
         raise Overloaded  # the same work began and ended without success three times in between
+
+    def _join(self, job: NewJob, bulk: bool) -> Future[datetime | None]:
+        try:
+            return self._inserts.put(job, BULK if bulk else 1.0)
+        except Overloaded:
+            self._telemetry.emit(Event.SHED)
+            raise
 
     def _answer_with_result(self, document: Document, age: float, fresh_s: float) -> SubmitResult:
         self._telemetry.emit(Event.REUSED)

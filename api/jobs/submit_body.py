@@ -12,7 +12,8 @@ from api.jobs.make_job import DEFAULTS, SubmitRequest
 from api.jobs.prepared_job import LARGE, PreparedJob
 from api.jobs.result_reuse import digest_of
 from api.jobs.schemas import SubmitOptions
-from api.jobs.submit import Submission, SubmitResult
+from api.jobs.submit import Submission
+from api.jobs.submit_result import SubmitResult
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.strict_json import Raw, parse
 

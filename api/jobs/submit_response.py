@@ -6,7 +6,7 @@ from api.http.asgi import Header
 from api.http.response import Reply
 from api.http.retry_after import RetryAfter, retry_soon
 from api.jobs.job_response import accepted
-from api.jobs.submit import SubmitResult
+from api.jobs.submit_result import SubmitResult
 from sluice.core.document import show_under
 
 _COLLAPSED: Header = (b"cache-status", b"sluice; fwd=miss; collapsed")

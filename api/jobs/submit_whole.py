@@ -10,7 +10,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from api.jobs.prepared_job import PreparedJob
-from api.jobs.submit import INSERT_TRIES, Submission, SubmitResult
+from api.jobs.submit import INSERT_TRIES, Submission
+from api.jobs.submit_result import SubmitResult
 from sluice.core.errors import IdempotencyKeyReused, Invalid, JobExpired, Overloaded, TryAgain
 from sluice.core.job import NewJob
 from sluice.errors import SluiceError

@@ -73,7 +73,9 @@ class Timetable:
 
     def __init__(self, ports: KeeperPorts, settings: Settings, telemetry: Telemetry) -> None:
         self._ports, self._settings, self._telemetry = ports, settings, telemetry
-        self.lane_counts = CountLanes(ports.keeper, ports.board, list(settings.lanes))
+        self.lane_counts = CountLanes(
+            ports.keeper, ports.board, list(settings.lanes), limits=settings.backlog_limits
+        )
         self.verification = VerifyRecord(ports.verifier, telemetry, min(SETTLE_S, settings.verify_s))
 
     def make_keeper(

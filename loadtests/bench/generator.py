@@ -20,6 +20,8 @@ TIMEOUT_S = 60.0
 
 _RATE = re.compile(r"finished in [\d.]+\w+, ([\d.]+) req/s")
 _DONE = re.compile(r"requests: .* (\d+) done")
+_SLOWEST = re.compile(r"time for request: +\S+ +([\d.]+)(us|ms|s) ")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _STATUS = re.compile(r"(\d+) ([2345])xx")
 
 
@@ -39,11 +41,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of a run: expected answers, all others, and expected answers per second."""
+    """The result of a run: expected answers, all others, expected answers per second, and the seconds that the slowest answer took."""
 
     good: int
     bad: int
     per_s: float
+    slowest_s: float = 0.0
 
 
 def drive(request: Request, connections: int, count: int) -> Run:
@@ -74,4 +77,6 @@ def _read(said: str, request: Request) -> Run:
     if rate is None or done is None or not good:
         raise BenchError(f"{request.url}: no {request.expected}xx answer. h2load said:\n{said[-800:]}")
     all_done = int(done[1])
-    return Run(good, all_done - good, float(rate[1]) * good / all_done)
+    slowest = _SLOWEST.search(said)
+    slowest_s = float(slowest[1]) * _SECONDS[slowest[2]] if slowest else 0.0
+    return Run(good, all_done - good, float(rate[1]) * good / all_done, slowest_s)

@@ -12,7 +12,7 @@ from loadtests.bench.figures import Figure
 from loadtests.bench.generator import Request
 from loadtests.bench.peer_processes import Peers
 from loadtests.bench.product import SECOND_API, Product
-from loadtests.bench.steps import Answers, Jobs, Latency, Step
+from loadtests.bench.steps import Answers, Jobs, Latency, Overload, Step
 
 JOB = json.dumps({"kind": "demo.sum", "input": {"values": [1, 2, 3, 4, 5]}}).encode()
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mM8ISfHwMDAxMDAwMDAAAANBAEIf62CUQAAAABJRU5ErkJggg=="
@@ -102,6 +102,10 @@ class Plan:
             jobs.finished.at_least(FINISHED_BY_BARE, bare, "bare ASGI")
             cost = jobs.cost.values() if connections == 64 and processes.AVAILABLE else ()
             self._add(jobs.run, jobs.accepted, jobs.finished, *cost)
+        overload = Overload(self._product.counter, ours)
+        overload.accepted.at_least(0.9, jobs.accepted, f"{connections} connections")
+        overload.slowest.at_most(1_000)
+        self._add(overload.run, overload.accepted, overload.slowest)
 
     def _plan_latency(self) -> None:
         latency = Latency(self._product, JOB)

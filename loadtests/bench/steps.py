@@ -14,6 +14,8 @@ from loadtests.bench.open_loop import latencies
 from loadtests.bench.product import JobCounter, Product
 
 OPEN_RATE = 200.0
+OVERLOAD = 1_024
+"""Connections, sixteen times those that keep it busy."""
 
 Running = Callable[[], AbstractContextManager[None]]
 
@@ -88,6 +90,27 @@ class Jobs:
 
     def _used(self) -> dict[str, float]:
         return {name: processes.cpu_s(pids) for name, pids in self._pids.items()}
+
+
+class Overload:
+    """Jobs accepted while many more connections ask than keep it busy, and none of them waits when it is refused."""
+
+    def __init__(self, counter: JobCounter, request: Request) -> None:
+        self._counter, self._request = counter, request
+        words = f"{OVERLOAD} connections that never rest"
+        self.accepted = Figure(f"jobs accepted, {words}", "/s")
+        self.slowest = Figure(f"slowest answer, {words}", "ms")
+        self._per_s = 0.0
+
+    def run(self, seconds: float) -> None:
+        """Add one sample to both figures; refusals count as unexpected answers."""
+        count = next_count(Run(1, 0, self._per_s), seconds, OVERLOAD)
+        before = self._counter.finished()
+        run = drive(self._request, OVERLOAD, count)
+        self._per_s = run.per_s * (run.good + run.bad) / run.good
+        self._counter.await_finished(before + run.good)
+        self.accepted.add(run.per_s, bad=run.bad)
+        self.slowest.add(run.slowest_s * 1000)
 
 
 class Latency:

@@ -28,6 +28,7 @@ from sluice.adapters.postgres.schedule_store import PostgresScheduleStore
 from sluice.adapters.postgres.server import PostgresServer
 from sluice.adapters.postgres.server_checks import ServerChecks, describe_crowding
 from sluice.adapters.postgres.situation_store import PostgresSituationStore
+from sluice.adapters.postgres.storage_store import ADD_UP_S, PostgresStorageStore
 from sluice.adapters.postgres.unserved import describe_unserved
 from sluice.adapters.postgres.verifier import PostgresVerifier
 from sluice.adapters.postgres.webhook_store import PostgresWebhookStore
@@ -75,6 +76,7 @@ class Connections:
     endings: PostgresEndingStore
     schedules: PostgresScheduleStore
     lanes: PostgresLaneStore
+    storage: PostgresStorageStore
     situations: PostgresSituationStore
     api_keys: PostgresApiKeyStore
     access: PostgresAccessStore
@@ -196,6 +198,7 @@ def _connect_ports(
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),
+        storage=PostgresStorageStore(database, ADD_UP_S),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),
         access=PostgresAccessStore(database, settings.accept_budget_s),
         keeper=PostgresKeeperStore(database, owner),

@@ -6,6 +6,7 @@ from sluice.core.runtime.telemetry import Event
 
 MEANINGS: dict[Event, str] = {
     Event.ACCEPTED: "jobs committed to the record",
+    Event.SHED: "jobs, and batches as a whole, refused at once as their commit would have begun too late",
     Event.COALESCED: "submits that joined equal work under way",
     Event.REUSED: "submits answered with a finished result",
     Event.DISPATCHED: "job ids that RabbitMQ confirmed, or, without RabbitMQ, for which consumers were woken",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic
 
 from sluice.core.arrivals import add_arrivals
+from sluice.core.backlog_cap import NO_LIMITS, BacklogLimits
 from sluice.core.errors import Malformed, ServerAway
 from sluice.core.ports import StatisticsBoard, StatisticsStore
 from sluice.core.queue_stats import (
@@ -19,6 +20,9 @@ from sluice.core.queue_stats import (
 
 MOST = 200_000
 """Jobs that are counted of each queue, as many of each kind: each has to be visited, and what is beyond changes no advice."""
+
+WEIGHED = 100
+"""Jobs of each kind and priority by which the bytes of all inputs are estimated, if somebody has to know them."""
 
 SHARE = 20
 LONGEST_REST_S = 30.0
@@ -36,7 +40,10 @@ POSTED_S = 15.0
 
 
 class CountLanes:
-    """Counts for all, in turns with other processes. What it posts is to be used until `posted_s` seconds after its rest."""
+    """Counts for all, in turns with other processes. What it posts is to be used until `posted_s` seconds after its rest.
+
+    Of what has `limits`, as much is counted as tells whether they are reached.
+    """
 
     def __init__(
         self,
@@ -45,7 +52,9 @@ class CountLanes:
         lanes: Sequence[str],
         clock: Callable[[], float] = monotonic,
         posted_s: float = POSTED_S,
+        limits: BacklogLimits = NO_LIMITS,
     ) -> None:
+        self._at_least, self._weighed = limits.counted, WEIGHED if limits.size else 0
         self._store, self._board, self._lanes, self._posted_s = store, board, lanes, posted_s
         self._clock = clock
         self._not_before = 0.0
@@ -57,7 +66,7 @@ class CountLanes:
         if began < self._not_before:
             return 0
         self._not_before = began + LONGEST_REST_S
-        counts = await self._store.count(self._lanes, MOST)
+        counts = await self._store.count(self._lanes, MOST, self._at_least, self._weighed)
         rest_s = min(SHARE * (self._clock() - began), LONGEST_REST_S)
         self._not_before = began + rest_s
         found = add_arrivals(

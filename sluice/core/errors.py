@@ -11,6 +11,8 @@ SluiceError
 ├── OutcomeUnknown      a commit was sent and its reply was lost
 ├── Overloaded          more work is waiting than can be taken in time
 ├── BacklogFull         a tenant has as many jobs waiting as it may
+├── WholeBacklogFull    as many jobs of all tenants wait as may
+├── StorageFull         a tenant keeps as many bytes as it may
 ├── TryAgain            the record asks for the same rows again (deadlock, lock or statement time-out)
 ├── BadRow              the record refuses a value of a batch
 ├── Malformed           the bytes are not the JSON we accept
@@ -104,6 +106,24 @@ class BacklogFull(SluiceError):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__()
         self.retry_after_s = retry_after_s
+
+
+class WholeBacklogFull(SluiceError):
+    """As many jobs of all tenants wait as may, or their inputs are as large as they may be; submit more when some of them have begun."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
+class StorageFull(SluiceError):
+    """The tenant keeps as many bytes of inputs and results as it may: delete jobs, or submit when some of them are not kept any more."""
+
+    def __init__(self, kept_mib: int, most_mib: int) -> None:
+        super().__init__(
+            f"The tenant keeps {kept_mib} MiB of inputs and results, of {most_mib} that it may: delete jobs with DELETE /v1/jobs/{{id}},"
+            " or submit when some of them are not kept any more."
+        )
 
 
 class TryAgain(SluiceError):

@@ -7,7 +7,7 @@ How much waits for whom is what a keeper has counted, and what this process has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from time import monotonic
 
@@ -37,6 +37,7 @@ class FairShare:
     """Decides in which queue a new job is to wait, from the statistics that the process follows anyway.
 
     `most` is how many jobs of one tenant may wait in a lane. Only those that were counted are, as what was taken since may have begun.
+    `checks` raise if no more is taken of a tenant for another reason, alone or in bulk.
     """
 
     def __init__(
@@ -45,12 +46,15 @@ class FairShare:
         lanes: Mapping[str, Lane],
         most: int,
         clock: Callable[[], float] = monotonic,
+        checks: Sequence[Callable[[str, bool], None]] = (),
     ) -> None:
-        self._counts, self._clock = counts, clock
+        self._counts, self._clock, self._checks = counts, clock, checks
         self._lanes = {name: _LaneShare(lane.slots, most) for name, lane in lanes.items()}
 
     def place(self, job: NewJob, bulk: bool = False) -> NewJob:
-        """Note a job that is about to be accepted, alone or in `bulk`, and return it as it is to be queued. Raises BacklogFull."""
+        """Note a job that is about to be accepted, alone or in `bulk`, and return it as it is to be queued. Raises BacklogFull, and what `checks` raise."""
+        for check in self._checks:
+            check(job.tenant, bulk)
         lane = self._lanes[job.lane]
         lane.follow(self._counts.newest().get(job.lane), self._clock())
         full = lane.full_for_bulk if bulk else lane.full

@@ -29,6 +29,10 @@ def show_lane_gauges(metrics: Metrics, count: CountLanes) -> None:
     """Show lanes as the record has them: every process shows the same, so do not add them up."""
     figures: dict[str, tuple[str, Callable[[LaneStatistics], float]]] = {
         "queued_jobs": ("jobs that wait for a slot, counted up to 200,000", lambda lane: lane.queued),
+        "queued_input_bytes": (
+            "bytes of the inputs of jobs that wait, estimated; 0 without SLUICE_BACKLOG_MIB",
+            lambda lane: lane.queued_bytes,
+        ),
         "running_jobs": ("running jobs", lambda lane: lane.running),
         "lane_slots": (
             "slots of all living consumers that serve the lane; 0 if none does",

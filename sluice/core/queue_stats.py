@@ -52,7 +52,8 @@ class LanePause(_Values):
 class LaneCount(_Values):
     """What the record holds about a lane. Ages are in seconds, 0 if nothing waits; `tenants` are those with most queued.
 
-    `counted_at` is the record's time, in seconds since the epoch.
+    `counted_at` is the record's time, in seconds since the epoch. `queued_bytes` are those of the inputs that wait, estimated; 0 if nobody
+    asked for them.
     """
 
     queued: int
@@ -61,6 +62,7 @@ class LaneCount(_Values):
     oldest_undispatched_s: float
     newest_queued_s: float = 0.0
     counted_at: float = 0.0
+    queued_bytes: int = 0
     tenants: dict[str, int] = {}
     paused: LanePause | None = None
 

@@ -21,6 +21,7 @@ from sluice.adapters.postgres.lane_store import PostgresLaneStore
 from sluice.adapters.postgres.listing_store import PostgresListingStore
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.situation_store import PostgresSituationStore
+from sluice.adapters.postgres.storage_store import PostgresStorageStore
 from sluice.adapters.redis.ports import redis_ports
 from sluice.core.access import OPERATOR, NewApiKey
 from sluice.core.job import Job, NewJob
@@ -38,6 +39,7 @@ from sluice.core.ports import (
     RateLedger,
     SituationStore,
     StatisticsBoard,
+    StorageStore,
     Subscriptions,
 )
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -50,6 +52,7 @@ from tests.support.fake_listing_store import FakeListingStore
 from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fake_rate_ledger import FakeRateLedger
 from tests.support.fake_situation_store import FakeSituationStore
+from tests.support.fake_storage_store import FakeStorageStore
 from tests.support.fakes import FakeCache
 from tests.support.leases import expire, new_owner
 from tests.support.make_jobs import new_job
@@ -59,7 +62,7 @@ KINDS = {"demo.sum": 1, "demo.sleep": 1}
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class FakeStores(FakeSituationStore, FakeKeeperStore, FakeApiKeyStore, FakeLaneStore):
+class FakeStores(FakeSituationStore, FakeKeeperStore, FakeApiKeyStore, FakeLaneStore, FakeStorageStore):
     """All that a record in memory can do for one process, and what a test does to it."""
 
     async def change_columns(self, job_id: str, columns: dict[str, Any]) -> None:
@@ -103,6 +106,7 @@ class Record(NamedTuple):
     api_keys: ApiKeyStore
     lanes: LaneStore
     situations: SituationStore
+    storage: StorageStore
     batches: BatchStore
     change: Callable[[str, dict[str, Any]], Awaitable[object]]
     outbox: Callable[[], Awaitable[list[tuple[str, str, tuple[str, ...]]]]]
@@ -156,7 +160,7 @@ async def record(servers: Servers | None, database: Database | None) -> AsyncIte
 def _in_memory() -> Record:
     fake = FakeStores()
     return Record(
-        fake, fake, FakeListingStore(fake), fake, fake, fake, fake, FakeBatchStore(fake), fake.change_columns, fake.messages, fake.make_due,
+        fake, fake, FakeListingStore(fake), fake, fake, fake, fake, fake, FakeBatchStore(fake), fake.change_columns, fake.messages, fake.make_due,
         fake.expire, fake.offer_at, fake.serve, fake.add_key, fake.leave,
     )  # fmt: skip
 
@@ -184,6 +188,7 @@ async def _on_postgresql(
         PostgresJobStore(database, owner, settings), PostgresControlStore(database, settings),
         PostgresListingStore(database, settings), PostgresKeeperStore(database, owner), api_keys,
         PostgresLaneStore(database, 5), PostgresSituationStore(database, 5),
+        PostgresStorageStore(database, 5),
         PostgresBatchStore(database, settings), change, outbox,
         lambda: sql.execute("update outbox set due = now()"),
         lambda job_id: expire(sql, job_id), offer_at, lambda kind, version=1: new_owner(sql, kinds=[kind], version=version),

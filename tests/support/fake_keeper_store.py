@@ -127,7 +127,9 @@ class FakeKeeperStore(FakeRecord):
         self.check()
         return []
 
-    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+    async def count(
+        self, lanes: Sequence[str], most: int, at_least: int = 0, weighed: int = 0
+    ) -> dict[str, LaneCount]:
         """Nobody counts here."""
         self.check()
         return {}

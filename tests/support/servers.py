@@ -69,6 +69,7 @@ QUICK: dict[str, object] = {
     "record_budget_s": 1,
     "accept_budget_s": 2,
     "redis_budget_s": 0.5,
+    "shed_after_s": 60,
 }
 """Settings that make faults heal in seconds."""
 
@@ -100,7 +101,7 @@ async def empty(servers: Servers) -> None:
         await empty_rabbitmq(servers)
 
 
-KEPT = ("alembic_version", "duties")
+KEPT = ("alembic_version", "duties", "stored_walk")
 """Tables whose rows the migration makes."""
 
 
@@ -111,6 +112,7 @@ async def empty_postgres(servers: Servers) -> None:
         names = [row[0] for row in tables if row[0] not in KEPT]
         await connection.execute("".join(f"delete from {name};" for name in names))  # noqa: S608  names of ours
         await connection.execute("update duties set done_at = default")
+        await connection.execute("delete from stored_walk; insert into stored_walk default values")
 
 
 async def _empty_redis(servers: Servers) -> None:

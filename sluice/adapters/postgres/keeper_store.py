@@ -101,8 +101,10 @@ class PostgresKeeperStore(Store):
                 found.append(read_works(report))
         return found
 
-    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
-        rows = [dict(row) for row in await self.ask("count_lanes", lanes, most)]
+    async def count(
+        self, lanes: Sequence[str], most: int, at_least: int = 0, weighed: int = 0
+    ) -> dict[str, LaneCount]:
+        rows = [dict(row) for row in await self.ask("count_lanes", lanes, most, at_least, weighed)]
         for row in rows:
             row |= {name: orjson.loads(row[name] or "null") for name in ("tenants", "paused")}
         return {row.pop("lane"): LaneCount(**row) for row in rows}

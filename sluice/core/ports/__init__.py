@@ -24,6 +24,7 @@ from sluice.core.ports.schedule_store import ScheduleStore
 from sluice.core.ports.situation_store import SituationStore
 from sluice.core.ports.statistics_board import StatisticsBoard
 from sluice.core.ports.statistics_store import StatisticsStore
+from sluice.core.ports.storage_store import StorageStore
 from sluice.core.ports.subscriptions import Subscriptions, Wake
 from sluice.core.ports.verifier import Finding, Verifier
 from sluice.core.ports.webhook_sender import WebhookSender
@@ -65,6 +66,7 @@ __all__ = [
     "SituationStore",
     "StatisticsBoard",
     "StatisticsStore",
+    "StorageStore",
     "Subscriptions",
     "Verifier",
     "Wake",

@@ -9,7 +9,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
+from time import monotonic
 from typing import Generic, TypeVar
 
 from sluice.core.errors import BadRow, Overloaded, ServerRefused, TryAgain
@@ -23,6 +24,8 @@ LARGE = 256 * 1024
 OVERHEAD = 1_024
 """Bytes that an item counts for besides what it carries."""
 TRIES = 4
+LATEST_S = 30
+"""The most seconds after which somebody who is refused is told to come again."""
 
 
 def one(_: object) -> int:
@@ -34,7 +37,7 @@ def one(_: object) -> int:
 class Limits:
     """How large a batch may be (`rows`, and `size` in bytes), how many may be in flight, and how much may wait.
 
-    Items are refused while `waiting` of them wait, or `waiting_size` bytes.
+    Items are refused while `waiting` of them wait, or `waiting_size` bytes, or if they would wait for more than `waiting_s` seconds.
     `rest_s` is a pause between two batches, in seconds: if nobody waits for the answer, more items gather meanwhile.
     """
 
@@ -43,6 +46,7 @@ class Limits:
     in_flight: int = 1
     waiting: int = 5_000
     waiting_size: float = inf
+    waiting_s: float = inf
     rest_s: float = 0.0
 
 
@@ -61,14 +65,17 @@ class Batcher(Generic[T, R]):
         limits: Limits = Limits(),
         size_of: Callable[[T], int] = one,
         count: BatchSink = count_no_batch,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.name = name
-        self._call, self._count = call, count
+        self._call, self._count, self._clock = call, count, clock
         self._limits = limits
         self._size_of = size_of
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._waiting_size = 0
         self._flights: set[asyncio.Task[None]] = set()
+        self._called_at: float | None = None
+        self._recent_s = 0.0
 
     def __repr__(self) -> str:
         return f"<Batcher {self.name}: {len(self._waiting)} waiting, {len(self._flights)} in flight>"
@@ -79,6 +86,27 @@ class Batcher(Generic[T, R]):
     def put(self, item: T) -> asyncio.Future[R]:
         """Join the next batch. Raises Overloaded if too much waits already."""
         return self.put_sized(item, self._size_of(item))
+
+    def expected_wait_s(self) -> float:
+        """Estimate the seconds until a new item's batch is called; 0 unless a whole batch waits before it.
+
+        One call that is slow is no backlog: what comes meanwhile goes with the next. Where more waits than that, each batch is expected
+        to take as long as the latest did, or as the present one has taken by now.
+        """
+        before = max(len(self._waiting) // self._limits.rows, self._waiting_size // self._limits.size)
+        if not before or len(self._flights) < self._limits.in_flight:
+            return 0.0
+        took = 0.0 if self._called_at is None else self._clock() - self._called_at
+        each = max(took, self._recent_s)
+        return max(each - took, 0.0) + before * each
+
+    def check(self, part: float = 1.0) -> None:
+        """Raise Overloaded if a new item would wait for longer than this part of what it may."""
+        if (
+            self._limits.waiting_s < inf
+            and (wait_s := self.expected_wait_s()) > part * self._limits.waiting_s
+        ):
+            raise Overloaded(max(1, min(ceil(wait_s), LATEST_S)))
 
     def put_sized(self, item: T, size: int) -> asyncio.Future[R]:
         """Do as `put` with an item whose size is known."""
@@ -104,10 +132,14 @@ class Batcher(Generic[T, R]):
     async def _run_flight(self) -> None:
         try:
             while batch := self._next_batch():
+                self._called_at = self._clock()
                 await self._call_with(batch)
+                self._recent_s = (self._recent_s + self._clock() - self._called_at) / 2
+                self._called_at = None
                 if self._limits.rest_s:
                     await asyncio.sleep(self._limits.rest_s)
         finally:
+            self._called_at = None
             # At once: a caller that was just answered may put again before any callback of this task has run.
             self._flights.discard(asyncio.current_task())
 
@@ -165,15 +197,26 @@ class SplitBatcher(Generic[T, R]):
         limits: Limits,
         size_of: Callable[[T], int],
         count: BatchSink = count_no_batch,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._small = Batcher(name, call, limits, size_of, count)
-        self._large = Batcher(f"{name}-large", call, limits, size_of, count)
+        self._small = Batcher(name, call, limits, size_of, count, clock)
+        self._large = Batcher(f"{name}-large", call, limits, size_of, count, clock)
         self._size_of = size_of
 
-    def put(self, item: T) -> asyncio.Future[R]:
-        """Join the next batch of its kind. Raises Overloaded if too much waits already."""
+    def put(self, item: T, part: float = 1.0) -> asyncio.Future[R]:
+        """Join the next batch of its kind. Raises Overloaded if too much waits already, or it would wait for this part of what it may."""
         size = self._size_of(item)
-        return (self._large if size > LARGE else self._small).put_sized(item, size)
+        batcher = self._large if size > LARGE else self._small
+        batcher.check(part)
+        return batcher.put_sized(item, size)
+
+    def check(self, part: float) -> None:
+        """Raise Overloaded if a small item would be refused."""
+        self._small.check(part)
+
+    def expected_wait_s(self) -> float:
+        """Estimate the seconds until a new small item's batch is called."""
+        return self._small.expected_wait_s()
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is in flight."""

@@ -1,7 +1,8 @@
-"""The type of the setting that says which lanes there are."""
+"""The type of the setting that says which lanes there are, and how many processors a lane may use."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import orjson
@@ -32,3 +33,8 @@ def _check_names(lanes: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
 
 
 Lanes = Annotated[dict[str, LaneSettings], BeforeValidator(_parse), AfterValidator(_check_names)]
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,21 +5,17 @@ Each `__main__` makes one instance and hands it down.
 
 from __future__ import annotations
 
-import os
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from sluice.core.backlog_cap import MIB, MOST_JOBS, BacklogLimits
 from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
-from sluice.core.runtime.lane_settings import Lanes, LaneSettings
+from sluice.core.runtime.lane_settings import Lanes, LaneSettings, processors
 from sluice.core.runtime.pepper_settings import OtherPepper
+from sluice.core.runtime.setting_types import Address, Kept, Port, Seconds, Words
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
-from sluice.handler import LONGEST_KEEP_S
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
 
 
 class Settings(BaseModel):
@@ -28,13 +24,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # servers
-    postgres_url: SecretStr = Field(
+    postgres_url: Address = Field(
         description="PostgreSQL, the record: postgresql://user:password@host:port/database; or standbys too: host:port,host:port"
     )
-    redis_url: SecretStr = Field(
+    redis_url: Address = Field(
         description="Redis, for finished documents and wake-ups: redis://:password@host:port/0, or redis+sentinel://:password@host:port,host:port/mymaster/0"
     )
-    rabbitmq_url: SecretStr = Field(
+    rabbitmq_url: Address = Field(
         default=SecretStr(""),
         description="RabbitMQ, for the distribution of work: amqp://user:password@host:port/, or several of host:port; empty: consumers pull instead",
     )
@@ -52,7 +48,7 @@ class Settings(BaseModel):
     )
 
     # handlers and lanes
-    handlers: tuple[str, ...] = Field(
+    handlers: Words = Field(
         default=(
             "sluice.kinds.image_thumbnail",
             "sluice.kinds.measurements_summary",
@@ -70,7 +66,7 @@ class Settings(BaseModel):
         },
         description="Lanes as JSON: slots (0: one per processor) and ids per message",
     )
-    serve_lanes: tuple[str, ...] = Field(
+    serve_lanes: Words = Field(
         default=(), description="Lanes this consumer serves, separated by commas; empty: all"
     )
     processes: int = Field(
@@ -180,11 +176,33 @@ class Settings(BaseModel):
     admit_queue: int = Field(
         default=5_000, ge=1, le=100_000, description="How many submits may wait for their commit"
     )
+    shed_after_s: Seconds = Field(
+        default=0.15,
+        description="Seconds that a submit may have to wait for its commit to begin; more are refused, and batches from half of it on",
+    )
     tenant_backlog: int = Field(
         default=100_000,
         ge=1,
         le=200_000,
         description="Most jobs of one tenant that wait in a lane; more are refused until 80 % of that wait",
+    )
+    backlog: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_JOBS,
+        description="Most jobs of all tenants that wait, in all lanes; likewise; 0: any number",
+    )
+    backlog_mib: int = Field(
+        default=0,
+        ge=0,
+        le=1_048_576,
+        description="MiB of the inputs of jobs that wait, likewise; 0: any size",
+    )
+    tenant_storage_mib: int = Field(
+        default=0,
+        ge=0,
+        le=1_073_741_824,
+        description="MiB of inputs and results kept for one tenant, of which no more jobs are taken then; 0: any",
     )
     document_ttl_s: int = Field(
         default=3_600, ge=1, le=604_800, description="Seconds Redis keeps a finished document"
@@ -250,7 +268,7 @@ class Settings(BaseModel):
     log_tracebacks: bool = Field(
         default=False, description="Log the tracebacks of handlers with their errors"
     )
-    otlp_url: SecretStr = Field(
+    otlp_url: Address = Field(
         default=SecretStr(""),
         description="OpenTelemetry collector to send spans to, over OTLP/HTTP: http://host:4318; empty: no tracing",
     )
@@ -261,22 +279,10 @@ class Settings(BaseModel):
         description="Part of the requests without a traceparent that is traced, from 0 to 1; the others do as theirs says",
     )
 
-    @field_validator(
-        "handlers", "serve_lanes", "cors_origins", "trusted_proxies", "webhook_allow", mode="before"
-    )
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("postgres_url", "redis_url", "rabbitmq_url", "otlp_url", mode="before")
-    @classmethod
-    def _strip(cls, value: object) -> object:
-        """A secret that was written to a file often ends in a line break."""
-        return value.strip() if isinstance(value, str) else value
+    @property
+    def backlog_limits(self) -> BacklogLimits:
+        """How much may wait."""
+        return BacklogLimits(self.tenant_backlog, self.backlog, self.backlog_mib * MIB)
 
     def lane(self, name: str) -> Lane:
         """Return the lane of this name, with its slots for this machine."""
@@ -292,8 +298,3 @@ class Settings(BaseModel):
     def served(self) -> tuple[Lane, ...]:
         """The lanes this consumer serves."""
         return tuple(self.lane(name) for name in self.serve_lanes or self.lanes)
-
-
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

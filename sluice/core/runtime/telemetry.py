@@ -18,6 +18,7 @@ class Event(StrEnum):
     """Every event. Each is counted; its fields are for the log."""
 
     ACCEPTED = "jobs_accepted"
+    SHED = "jobs_shed"
     COALESCED = "jobs_coalesced"
     REUSED = "results_reused"
     DISPATCHED = "ids_dispatched"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from sluice.core.rate_limit import read_quota
+from sluice.core.runtime.setting_types import Words
 
 Network = IPv4Network | IPv6Network
 
@@ -65,7 +66,7 @@ def read_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-Origins = Annotated[tuple[str, ...], AfterValidator(_check_origins)]
+Origins = Annotated[Words, AfterValidator(_check_origins)]
 PathPrefix = Annotated[str, AfterValidator(_check_prefix)]
 Rate = Annotated[str, AfterValidator(_check_rate)]
-Networks = Annotated[tuple[str, ...], AfterValidator(_check_networks)]
+Networks = Annotated[Words, AfterValidator(_check_networks)]

@@ -58,6 +58,24 @@ async def test_a_backlog_is_counted_up_to_a_limit_and_its_age_is_right_all_the_s
     assert counts["default"].oldest_queued_s >= 50
 
 
+async def test_as_many_of_one_kind_are_counted_as_somebody_has_to_know_of(record: Record) -> None:
+    await record.accepted(*new_jobs(30), *new_jobs(2, kind="demo.sleep"))
+    assert (await record.keeper.count(["default"], 20))["default"].queued == 12, "ten of each kind"
+    assert (await record.keeper.count(["default"], 20, 25))["default"].queued == 27
+
+
+async def test_the_bytes_of_inputs_that_wait_are_told_from_some_of_each_kind(record: Record) -> None:
+    long, short = b'"' + b"x" * 5_000 + b'"', b'"' + b"x" * 98 + b'"'
+    await record.accepted(*new_jobs(10, input=long), *new_jobs(3, input=short, kind="demo.sleep"))
+    await record.claimed(input=long, priority="high")
+    counts = await record.keeper.count(["default", "heavy"], 100, weighed=4)
+    assert (counts["default"].queued_bytes, counts["heavy"].queued_bytes) == (
+        10 * len(long) + 3 * len(short),
+        0,
+    )
+    assert (await record.keeper.count(["default"], 100))["default"].queued_bytes == 0, "nobody asks"
+
+
 async def test_what_runs_is_counted_beside_a_long_backlog_of_another_kind(record: Record) -> None:
     await record.accepted(*new_jobs(20, kind="a.kind"))
     await record.claimed()

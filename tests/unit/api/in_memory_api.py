@@ -45,6 +45,7 @@ from api.state import ApiState
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.request_stats import RequestStats
+from sluice.core.backlog_cap import BacklogCap
 from sluice.core.count_lanes import CountLanes
 from sluice.core.fair_share import FairShare
 from sluice.core.job import JobState, Message
@@ -54,9 +55,11 @@ from sluice.core.peppers import Peppers
 from sluice.core.ports import ApiKeyRecord
 from sluice.core.rate_limit import read_quota
 from sluice.core.registry import Registry
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.core.slo import Slo
+from sluice.core.storage_cap import StorageCap
 from sluice.handler import AnyHandler, handler
 from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
@@ -69,9 +72,13 @@ from tests.support.fake_live_logs import FakeLiveLogs
 from tests.support.fake_rate_ledger import FakeRateLedger
 from tests.support.fake_schedule_store import FakeScheduleStore
 from tests.support.fake_situation_store import FakeSituationStore
+from tests.support.fake_storage_store import FakeStorageStore
 from tests.support.fakes import FakeCache
 
 PEPPER = "0123456789abcdef"
+SHED_S = 60.0
+"""Seconds that a commit may have to wait: no test is refused for a busy machine."""
+PATIENT = Limits(waiting_s=SHED_S)
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -207,17 +214,18 @@ def build_state(
     """Make the parts of an api over a record in memory."""
     registry = Registry(kinds)
     lanes = {name: Lane(name, 8, 16) for name in lane_names}
-    store, events = record, Telemetry()
-    cache = cache or FakeCache()
+    store, events, cache = record, Telemetry(), cache or FakeCache()
     publisher = OutboxPublisher(NullBroker(), record, lanes, events)
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor(lambda: record.now.timestamp())
     about_lanes = _about_lanes(record, clock, cache, lookup)
-    place = FairShare(about_lanes["counts"], lanes, chosen.tenant_backlog, clock).place
-    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, place=place)
+    counts, storage_cap = about_lanes["counts"], StorageCap(FakeStorageStore(), 0)
+    cap = BacklogCap(counts.newest, chosen.backlog_limits)
+    place = FairShare(counts, lanes, chosen.tenant_backlog, clock, (cap.check, storage_cap.check)).place
+    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, PATIENT, place=place)  # fmt: skip
     return ApiState(
-        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, advisor=advisor,
+        settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, advisor=advisor, cap=cap, storage_cap=storage_cap,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         **_about_keys(record, clock, chosen),

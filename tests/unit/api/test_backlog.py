@@ -29,7 +29,9 @@ class Record:
         assert list(rates) == [DUTY]
         return Look([DUTY] if self.turn else [], 0)
 
-    async def count(self, lanes: object, most: int) -> dict[str, LaneCount]:
+    async def count(
+        self, lanes: object, most: int, at_least: int = 0, weighed: int = 0
+    ) -> dict[str, LaneCount]:
         self.counted += 1
         return {"default": COUNT}
 

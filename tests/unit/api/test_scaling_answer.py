@@ -23,7 +23,9 @@ class Record:
 
     counted = 0
 
-    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+    async def count(
+        self, lanes: Sequence[str], most: int, at_least: int = 0, weighed: int = 0
+    ) -> dict[str, LaneCount]:
         self.counted += 1
         heavy = LaneCount(queued=12, running=4, oldest_queued_s=9, oldest_undispatched_s=0)
         idle = LaneCount(queued=0, running=1, oldest_queued_s=0, oldest_undispatched_s=0)

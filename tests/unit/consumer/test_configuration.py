@@ -9,7 +9,8 @@ import pytest
 from consumer.configuration import check_configuration
 from sluice.core.catalogue import describe
 from sluice.core.registry import Registry
-from sluice.core.runtime.settings import Settings, processors
+from sluice.core.runtime.lane_settings import processors
+from sluice.core.runtime.settings import Settings
 from sluice.errors import StartRefused
 from tests.unit.consumer import hostile_kinds as kinds
 

@@ -47,7 +47,9 @@ class Record:
     async def list_work(self, silent_s: float) -> list[Works]:
         return [WORK]
 
-    async def count(self, lanes: Sequence[str], most: int) -> dict[str, LaneCount]:
+    async def count(
+        self, lanes: Sequence[str], most: int, at_least: int = 0, weighed: int = 0
+    ) -> dict[str, LaneCount]:
         self.asked.append((lanes, most))
         self.clock.now += self.takes_s
         if self.error:

@@ -15,6 +15,8 @@ SAID = """
 finished in 2.00s, 1000.00 req/s, 1.00MB/s
 requests: 2000 total, 2000 started, 2000 done, 1500 succeeded, 500 failed, 0 errored, 0 timeout
 status codes: 1500 2xx, 0 3xx, 0 4xx, 500 5xx
+                     min         max         mean         sd        +/- sd
+time for request:      123us     250.5ms     10.34ms      4.61ms    70.50%
 """
 
 
@@ -26,7 +28,9 @@ def figure(name: str, *samples: float) -> Figure:
 
 
 def test_only_answers_as_expected_count_into_the_rate() -> None:
-    assert generator._read(SAID, Request("http://here/")) == Run(good=1500, bad=500, per_s=750.0)
+    assert generator._read(SAID, Request("http://here/")) == Run(
+        good=1500, bad=500, per_s=750.0, slowest_s=0.2505
+    )
 
 
 def test_a_run_without_any_expected_answer_is_no_measurement() -> None:

@@ -12,13 +12,15 @@ from api.jobs.document_memory import DocumentMemory
 from api.jobs.lookup import Lookup
 from api.jobs.named_webhook import NamedWebhooks
 from api.jobs.result_reuse import MOST, ResultReuse
-from api.jobs.submit import Submission, SubmitResult
+from api.jobs.submit import NO_HURRY, Submission
 from api.jobs.submit_body import read_submit
+from api.jobs.submit_result import SubmitResult
 from sluice.core.errors import Invalid
 from sluice.core.job import Job
 from sluice.core.lanes import Lane
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.registry import Registry
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import AnyHandler
 from tests.support.fake_record import FakeRecord
@@ -34,7 +36,7 @@ class SubmitSetup:
 
     def __init__(
         self,
-        waiting: int = 5_000,
+        waiting: Limits = NO_HURRY,
         most: int = MOST,
         kinds: Iterable[AnyHandler] = (add, add_once),
         webhooks: NamedWebhooks | None = None,

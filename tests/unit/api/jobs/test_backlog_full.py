@@ -1,9 +1,12 @@
-"""A tenant with as many jobs waiting as it may: nothing new is taken, and what needs no new job is answered as ever."""
+"""A tenant, or all of them, with as many jobs waiting as may: nothing new is taken, and what needs no new job is answered as ever."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from sluice.core.backlog_cap import MIB, BacklogLimits
 from sluice.core.queue_stats import write_statistics
 from tests.unit.api.in_memory_api import InMemoryApi
 from tests.unit.core.test_estimates import lane
@@ -63,3 +66,34 @@ async def test_a_tenant_over_its_share_sees_it_in_the_document(api: InMemoryApi)
     assert (job["priority"], job["state"]) == ("overflow", "queued")
     shown = (await api.client.get(job["links"]["self"])).json()
     assert shown["waiting_on"] == "over-share"
+
+
+async def test_the_whole_backlog_has_a_cap_besides(api: InMemoryApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.state.cap, "_limits", BacklogLimits(jobs=200))
+    done = (await api.client.post("/v1/jobs", json=PURE)).json()
+    api.record.finish(done["id"])
+    await count(api, other=200)
+    answer = await api.submit()
+    problem = answer.json()
+    assert (answer.status_code, problem["type"], problem["retryable"]) == (503, "backlog-full", True)
+    assert (answer.headers["retry-after"], list(api.record.jobs)) == ("1", [done["id"]])
+    assert (await api.client.post("/v1/jobs", json=PURE)).json()["id"] == done["id"]
+    await count(api, other=160)
+    assert (await api.submit()).status_code == 202
+
+
+async def test_a_tenant_that_keeps_too_much_is_refused(
+    api: InMemoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = (await api.client.post("/v1/jobs", json=PURE)).json()
+    api.record.finish(done["id"])
+    monkeypatch.setattr(api.state.storage_cap, "_most", 2 * MIB)
+    monkeypatch.setattr(api.state.storage_cap, "_large", {"acme": 2 * MIB})
+    answer = await api.submit()
+    problem = answer.json()
+    assert (answer.status_code, problem["type"], problem["retryable"]) == (429, "tenant-storage-full", True)
+    assert (answer.headers["retry-after"], list(api.record.jobs)) == ("60", [done["id"]])
+    assert "2 MiB" in problem["detail"]
+    assert (await api.client.post("/v1/jobs", json=PURE)).json()["id"] == done["id"]
+    monkeypatch.setattr(api.state.storage_cap, "_large", {"acme": 2 * MIB - 1})
+    assert (await api.submit()).status_code == 202

@@ -12,8 +12,9 @@ import pytest
 import uuid_utils
 
 from api.jobs.idempotency_key import IdempotencyKey
-from api.jobs.submit import ORPHAN_S, SubmitResult
+from api.jobs.submit import ORPHAN_S
 from api.jobs.submit_body import read_submit
+from api.jobs.submit_result import SubmitResult
 from sluice.core.errors import IdempotencyKeyReused, JobExpired, OutcomeUnknown, Overloaded, ServerAway
 from sluice.core.job import IdempotencyKeyUse, JobState
 from sluice.core.runtime.telemetry import Event

@@ -19,6 +19,7 @@ from sluice.core.errors import Invalid, KindUnknown, OutcomeUnknown, Overloaded,
 from sluice.core.fingerprint import canonical
 from sluice.core.job import TAG_SEPARATOR, Accepted, JobState, NewJob
 from sluice.core.lanes import Lane
+from sluice.core.runtime.batching import Limits
 from sluice.core.runtime.telemetry import Event
 from sluice.handler import handler
 from tests.support.faulty_store import Gate, lost, refused
@@ -332,7 +333,7 @@ async def test_a_thousand_equal_pure_submits_at_once_make_one_job(setup: SubmitS
 
 
 async def test_more_submits_than_may_wait_are_turned_away_at_once() -> None:
-    setup = SubmitSetup(waiting=10)
+    setup = SubmitSetup(Limits(waiting=10))
     gate = Gate()
     setup.script["accept"].append(gate)
     first = asyncio.create_task(setup.submit(0))

@@ -14,8 +14,8 @@ import pytest
 from api.jobs import submit_body
 from api.jobs.make_job import DEFAULTS, SubmitRequest
 from api.jobs.result_reuse import MOST
-from api.jobs.submit import SubmitResult
 from api.jobs.submit_body import read_bare, read_submit
+from api.jobs.submit_result import SubmitResult
 from sluice.core.errors import Invalid, Malformed
 from sluice.core.job import TAG_SEPARATOR
 from sluice.core.runtime.telemetry import Event

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.jobs.submit import SubmitResult
 from api.jobs.submit_response import answer_submit
+from api.jobs.submit_result import SubmitResult
 from tests.unit.api.jobs.test_job_response import document
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sluice.core.runtime.given_settings import OF_TOOLS, PREFIX
+from sluice.core.runtime.lane_settings import processors
 from sluice.core.runtime.load_settings import load_settings
-from sluice.core.runtime.settings import Settings, processors
+from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.settings_example import default_text, example
 from sluice.errors import StartRefused
 

@@ -1,0 +1,88 @@
+"""How much may be kept for one tenant."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluice.core.errors import ServerAway, StorageFull
+from sluice.core.storage_cap import JOBS, MIB, MOST_TENANTS, StorageCap
+
+
+class Store:
+    """A record that was added up."""
+
+    def __init__(self) -> None:
+        self.tenants: dict[str, int] = {}
+        self.asked: list[tuple[int, ...]] = []
+        self.away = False
+
+    async def add_up(self, jobs: int, turn_s: float, walk_s: float) -> bool:
+        if self.away:
+            raise ServerAway("postgresql")
+        self.asked.append((jobs,))
+        return True
+
+    async def list_large(self, size: int, limit: int) -> dict[str, int]:
+        self.asked.append((size, limit))
+        return {tenant: kept for tenant, kept in self.tenants.items() if kept >= size}
+
+
+class Scene:
+    """A cap of ten MiB over such a record."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.cap = StorageCap(self.store, 10 * MIB)
+
+    async def refused(self, kept: int, bulk: bool = False) -> bool:
+        """Say whether a tenant that keeps so much is refused."""
+        self.store.tenants = {"acme": kept}
+        await self.cap.once()
+        try:
+            self.cap.check("acme", bulk)
+        except StorageFull:
+            return True
+        return False
+
+
+@pytest.mark.parametrize(
+    ("kept", "single", "bulk"),
+    [
+        (0, False, False),
+        (9 * MIB - 1, False, False),
+        (9 * MIB, False, True),
+        (10 * MIB - 1, False, True),
+        (10 * MIB, True, True),
+        (2**60, True, True),
+    ],
+)
+async def test_a_tenant_is_refused_from_its_cap_on_and_its_batches_before(
+    kept: int, single: bool, bulk: bool
+) -> None:
+    scene = Scene()
+    assert await scene.refused(kept) is single
+    assert await scene.refused(kept, bulk=True) is bulk
+    assert scene.store.asked[:2] == [(JOBS,), (9 * MIB, MOST_TENANTS)]
+
+
+async def test_others_are_taken_and_it_is_again_once_it_keeps_less() -> None:
+    scene = Scene()
+    assert await scene.refused(10 * MIB)
+    scene.cap.check("other")
+    assert not await scene.refused(10 * MIB - 1)
+
+
+async def test_a_refusal_says_how_much_is_kept_of_how_much() -> None:
+    scene = Scene()
+    assert await scene.refused(12 * MIB)
+    with pytest.raises(StorageFull, match="keeps 12 MiB of inputs and results, of 10 that"):
+        scene.cap.check("acme")
+    assert (scene.cap.full(), scene.cap.describe()) == (1, "tenants with 10 MiB or more: 1")
+    assert StorageCap(Store(), 0).describe() == "no limit"
+
+
+async def test_what_was_known_stays_while_the_record_is_away() -> None:
+    scene = Scene()
+    assert await scene.refused(10 * MIB)
+    scene.store.away = True
+    assert await scene.refused(0)
