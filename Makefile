@@ -28,7 +28,7 @@ UV_SYSTEM_CERTS ?= true
 export UV_SYSTEM_CERTS
 endif
 
-# Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --record (into docs/performance.md);
+# Arguments of `make bench`: --quick (about a minute), --peers (beside dramatiq alone), --polling (clients that keep to the advice), --record (into docs/performance.md);
 # of `make load`: --users 300 --seconds 60, --web; of `make test-rabbitmq4`: whatever pytest takes;
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=

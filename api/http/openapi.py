@@ -29,7 +29,7 @@ Every request under `/v1` needs `Authorization: Bearer slc_…`. Errors are prob
 REF = "#/components/schemas/"
 
 _PROBLEMS = {
-    400: "The body is not the JSON we take",
+    400: "The request is not HTTP as it is taken, a header has a wrong form, or the body is not the JSON we take",
     401: "A valid key is needed",
     403: "The key lacks the scope",
     404: "There is no such job, batch, bulk act, kind, lane, schedule or key",
@@ -40,8 +40,12 @@ _PROBLEMS = {
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
     429: "The tenant sends more at once than is taken; `Retry-After` says when to ask again",
+    431: "Target and headers are too large",
     503: "Too busy, or the record is away; see `Retry-After`",
 }
+_OF_ALL = (400, 431)
+"""What any request may be answered with, before it is known what it is for."""
+
 _VALIDATION_ERRORS = ("HTTPValidationError", "ValidationError")
 _NULL = {"type": "null"}
 _WAIT_AGAIN: Json = {
@@ -165,10 +169,12 @@ def _operations(document: Json) -> Iterator[Json]:
 
 
 def _tidy_problems(operation: Json) -> None:
-    """Drop FastAPI's own form of validation errors: ours are problem documents."""
+    """Drop FastAPI's own form of validation errors, as ours are problem documents, and add what any request may meet."""
     responses = operation["responses"]
     if _VALIDATION_ERRORS[0] in str(responses.get("422")):
         del responses["422"]
+    for status, answer in problems(*_OF_ALL).items():
+        responses.setdefault(str(status), answer)
 
 
 def _tidy_parameters(operation: Json, wait_cap_s: float) -> None:

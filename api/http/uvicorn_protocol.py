@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from operator import countOf, itemgetter
 from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, parse_url
@@ -50,6 +51,7 @@ class Bodyless:
 
 _BODYLESS = cast(RequestResponseCycle, Bodyless())
 _SLASH = ord("/")
+_NAME = itemgetter(0)
 
 
 class Protocol(HttpToolsProtocol):
@@ -121,6 +123,9 @@ class Protocol(HttpToolsProtocol):
         self._stop_head_timer()
         if self._unparsed > MOST_HEAD and self._head_size() > MOST_HEAD:
             raise HeadersTooLarge
+        hosts = countOf(map(_NAME, self.headers), b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            raise MalformedRequest("It needs one Host header.")
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise MalformedRequest("CONNECT is for proxies.")

@@ -33,6 +33,11 @@ class LaneBuffer:
         slots = self._slots
         return f"<LaneBuffer {slots.lane.name}: {len(self._ids)} ids, {slots.busy}/{slots.lane.slots} slots>"
 
+    @property
+    def waiting(self) -> int:
+        """How many ids wait here for slots."""
+        return len(self._ids)
+
     def add(self, delivery: Delivery) -> int:
         """Keep the ids of a delivery until there are slots; returns how many. Raises Malformed."""
         ids = decode(delivery.body)

@@ -18,7 +18,7 @@ LOOK_S = 5.0
 """Seconds between two looks. A message is in hand for two of them at the most; RabbitMQ waits for 30 minutes by default."""
 
 SLOW_BELOW = 2
-"""A full lane is slow if fewer slots came free between two looks than this times its slots: it holds as many ids."""
+"""A full lane is slow if fewer slots came free between two looks than this times its slots, or than ids wait here."""
 
 FAST_FROM = sum(WEIGHTS.values())
 """A slow lane is fast again if so many did that each priority had its turn, or if it is not full."""
@@ -62,8 +62,9 @@ class LanePauses:
 
     def _is_slow(self) -> bool:
         freed, self._freed = self._slots.freed - self._freed, self._slots.freed
-        enough = FAST_FROM if self._slow else SLOW_BELOW
-        return self._slots.left <= 0 and freed < enough * self._slots.lane.slots
+        slots = self._slots.lane.slots
+        enough = FAST_FROM * slots if self._slow else max(SLOW_BELOW * slots, self._buffer.waiting)
+        return self._slots.left <= 0 and freed < enough
 
     async def _ask_or_pause(self) -> None:
         """Have a message delivered if slots are free; while there is none, let them be pushed until the lane is full."""

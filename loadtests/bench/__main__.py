@@ -11,8 +11,8 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -23,6 +23,7 @@ from loadtests.bench import machine, processes, table
 from loadtests.bench.generator import BenchError
 from loadtests.bench.peer_processes import peers_running
 from loadtests.bench.plan import Plan
+from loadtests.bench.polling import PollingPlan
 from loadtests.bench.product import Product, product_running
 from loadtests.bench.queue_plan import QueuePlan, dramatiq_running
 from loadtests.bench.steps import Step
@@ -51,7 +52,7 @@ def main() -> int:
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
     signal.signal(signal.SIGTERM, _end)
     try:
-        _bench(console, QUICK if arguments.quick else USUAL, arguments.peers, arguments.record)
+        _bench(console, QUICK if arguments.quick else USUAL, arguments.table, arguments.record)
     except (BenchError, OSError) as error:
         console.print(f"bench: {error}", style="red", markup=False, soft_wrap=True)
         return 1
@@ -60,10 +61,10 @@ def main() -> int:
     return 0
 
 
-def _bench(console: Console, size: Size, peers: bool, record: Path | None) -> None:
+def _bench(console: Console, size: Size, name: str, record: Path | None) -> None:
     load_before = machine.load_average()
     console.print("starting servers, api, consumer …", style="dim")
-    with product_running() as product, (_beside_queues if peers else _beside_baselines)(product) as plan:
+    with product_running() as product, _PLANS[name](product) as plan:
         rounds = _rounds(console, plan.steps, size)
     facts = machine.describe(product.versions, load_before)
     table.show(console, facts, plan.figures)
@@ -71,7 +72,7 @@ def _bench(console: Console, size: Size, peers: bool, record: Path | None) -> No
         console.print("This system has no /proc: processor time and memory are left out.")
     if record:
         text = table.markdown(facts, rounds, plan.figures)
-        table.record(record, "peers" if peers else "figures", text)
+        table.record(record, name, text)
 
 
 @contextmanager
@@ -89,6 +90,20 @@ def _beside_queues(product: Product) -> Iterator[QueuePlan]:
     product.stop_second_api()
     with dramatiq_running(product) as peer:
         yield QueuePlan(product, peer)
+
+
+@contextmanager
+def _polled(product: Product) -> Iterator[PollingPlan]:
+    """Run it alone."""
+    yield PollingPlan(product)
+
+
+_PLANS: Mapping[str, Callable[[Product], AbstractContextManager[Plan | QueuePlan | PollingPlan]]] = {
+    "figures": _beside_baselines,
+    "peers": _beside_queues,
+    "polling": _polled,
+}
+"""What is measured, by the name of its table in docs/performance.md."""
 
 
 def _rounds(console: Console, steps: list[Step], size: Size) -> int:
@@ -124,7 +139,19 @@ def _end(*_: object) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m loadtests.bench", description="Measure the product.")
     parser.add_argument("--quick", action="store_true", help="about a minute, less exact")
-    parser.add_argument("--peers", action="store_true", help="beside dramatiq, and nothing else")
+    which = parser.add_mutually_exclusive_group()
+    for table_name, words in (
+        ("peers", "beside dramatiq, and nothing else"),
+        ("polling", "how often clients ask that keep to the advice, and nothing else"),
+    ):
+        which.add_argument(
+            f"--{table_name}",
+            action="store_const",
+            dest="table",
+            const=table_name,
+            default="figures",
+            help=words,
+        )
     parser.add_argument(
         "--record", type=Path, nargs="?", const=Path("docs/performance.md"), metavar="FILE",
         help="write the table into this file too (default: %(const)s)",

@@ -68,6 +68,13 @@ def nothing_of_another(_: Any, response: Any, case: Any) -> None:
     _check_mark(response)
 
 
+def wrong_items_are_refused(_: Any, response: Any, case: Any) -> None:
+    """Check that a batch which is taken although its body is wrong refuses the items that are."""
+    if case.operation.label == "POST /v1/batches" and response.status_code == 202:
+        meant_right = _is_meant_right(case.meta, "body")
+        assert meant_right or response.json()["counts"]["refused"], "took a batch with items that are wrong"
+
+
 def _check_mark(response: Any) -> None:
     assert GIVEN["mark"].encode() not in response.content, "shows what is another's"
 
@@ -81,6 +88,7 @@ def _is_meant_right(meta: Any, where: str) -> bool:
 
 for each in (map_case, before_call, after_call):
     schemathesis.hook(each)
+schemathesis.check(wrong_items_are_refused)
 if GIVEN["identity"] == "none":
     schemathesis.check(nothing_without_a_key)
 if GIVEN["identity"] == "other":

@@ -18,6 +18,7 @@ from tests.fuzz.belongings import MARK, Known, make_belongings
 from tests.support.stack import Stack, make_a_key
 
 HOOKS = Path(__file__).with_name("hooks.py")
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 IDENTITIES = ("none", "other", "valid")
 """No key or one that was made up, the key of a tenant that has nothing, and at last one that may do everything."""
 SCOPES = ["submit", "read", "payloads", "admin", "operate"]
@@ -99,6 +100,7 @@ def _command(url: str, plan: Plan, key: str | None) -> list[str]:
     words = [
         str(plan.program),
         "--no-color",
+        f"--config-file={CONFIGURATION}",
         "run",
         f"{url}/openapi.json",
         f"--phases={PHASES}",

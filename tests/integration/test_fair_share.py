@@ -14,7 +14,6 @@ from tests.support.job_client import SUM
 from tests.support.stack import Stack, make_a_key
 
 JOBS, FLOOD, BATCH = 150, 15_000, 1_000
-# With few slots and jobs of milliseconds, a consumer would wait for the next message of `normal` while `overflow` has some in hand.
 LANES = '{"default":{"slots":16,"ids_per_message":4},"heavy":{"slots":1,"ids_per_message":1}}'
 BEGUN = "select count(*) from jobs where started_at <= (select max(started_at) from jobs where id = any($1::uuid[]))"
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from aiormq.abc import AbstractChannel, AbstractConnection
 
 from sluice.adapters.rabbitmq.timeouts import CALL_S, within
-from sluice.core.lanes import DEAD_QUEUE, Lane
+from sluice.core.lanes import DEAD_QUEUE, WEIGHTS, Lane
 
 DELETE_S = 15.0
 
 Arguments: TypeAlias = dict[str, str]
 
-_SHARES: Mapping[str, int] = {"high": 3, "normal": 3, "low": 1, "overflow": 1}
-"""How the messages that are held are split: the small shares are enough for what fills only one slot in seven."""
+MOST_PREFETCH = 65_535
+"""RabbitMQ takes no larger one."""
 
 
 def names(lanes: Sequence[Lane]) -> list[str]:
@@ -35,10 +35,13 @@ def arguments(name: str) -> Arguments:
 
 
 def prefetch(lane: Lane) -> dict[str, int]:
-    """Say how many messages to hold by priority: together at most twice the slots in ids, but one of each queue at least."""
-    messages = max(1, 2 * lane.slots // lane.ids_per_message)
-    whole = sum(_SHARES.values())
-    return {priority: max(1, messages * share // whole) for priority, share in _SHARES.items()}
+    """Say how many messages to hold by priority: of `normal` as many as fill the slots with ids, of the others by their weights.
+
+    Jobs of milliseconds end sooner than RabbitMQ sends the next messages, so that all that is in hand runs each time. Then
+    this is what keeps the weights, and it has to keep them in the smallest lane too.
+    """
+    rounds = max(1, lane.slots // (WEIGHTS["normal"] * lane.ids_per_message))
+    return {priority: min(rounds * weight, MOST_PREFETCH) for priority, weight in WEIGHTS.items()}
 
 
 async def declare(connection: AbstractConnection, lanes: Sequence[Lane]) -> None:

@@ -106,7 +106,7 @@ ODD = [
 ]
 NAMES = [
     "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Connection", "Content-Encoding", "Content-Type", "Cookie",
-    "Date", "Expect", "Forwarded", "Host", "If-Match", "If-Modified-Since", "If-None-Match", "Idempotency-Key", "Keep-Alive",
+    "Date", "Expect", "Forwarded", "If-Match", "If-Modified-Since", "If-None-Match", "Idempotency-Key", "Keep-Alive",
     "Origin", "Prefer", "Range", "Trailer", "traceparent", "Upgrade", "User-Agent", "Via", "X-Forwarded-Prefix",
     "X-HTTP-Method-Override", "X-Request-Id",
 ]  # fmt: skip

@@ -84,6 +84,15 @@ def test_problems_are_described_as_such(document: dict[str, Any]) -> None:
                     assert answer["description"]
 
 
+def test_every_operation_says_how_a_request_is_refused_before_it_is_looked_at(
+    document: dict[str, Any],
+) -> None:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert {"400", "431"} <= operation["responses"].keys(), (method, path)
+            assert list(operation["responses"]["431"]["content"]) == ["application/problem+json"]
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for reference in references(document):
@@ -133,6 +142,10 @@ def parameter(
     return schema
 
 
+FREE = {"Prefer", "timing", "If-None-Match", "Last-Event-ID"}
+"""Never refused for their length alone, but with the whole head."""
+
+
 def test_parameters_have_their_bounds(document: dict[str, Any]) -> None:
     one = "/v1/jobs/{job_id}"
     assert parameter(document, "wait") == {"type": "number", "minimum": 0, "maximum": 55.0}
@@ -145,7 +158,8 @@ def test_parameters_have_their_bounds(document: dict[str, Any]) -> None:
             for each in operation.get("parameters", ()):
                 schema = each["schema"]
                 if schema.get("type") == "string" and "format" not in schema and "enum" not in schema:
-                    assert "maxLength" in schema or "pattern" in schema, (operation["operationId"], each)
+                    bounded = "maxLength" in schema or "pattern" in schema
+                    assert bounded != (each["name"] in FREE), (operation["operationId"], each)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Clients:
     async def ask(self) -> Client:
         """Ask on a connection of its own; its answer waits in the server, or has had somebody cut off."""
         client = await self._stack.enter_async_context(self._server.connected())
-        client[1].write(b"GET / HTTP/1.1\r\n\r\n")
+        client[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await asyncio.wait_for(client[0].readuntil(b"\r\n\r\n"), 30)
         assert len(self._unread) <= MOST
         return client
@@ -102,7 +102,7 @@ async def test_the_next_answer_is_not_made_before_the_last_is_read() -> None:
     async with serving(counted, 60, unread=unread) as server, AsyncExitStack() as stack:
         clients = Clients(server, unread, stack)
         client = await clients.ask()
-        client[1].write(2 * b"GET / HTTP/1.1\r\n\r\n")
+        client[1].write(2 * b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await clients.ask()  # by now the server has seen the others
         assert made == 2
         assert await reads(client)
@@ -116,7 +116,9 @@ async def test_a_refusal_that_waits_for_its_turn_is_still_the_refusal() -> None:
     unread = UnreadAnswers(MOST, lambda: None)
     async with serving(big, 60, unread=unread) as server, AsyncExitStack() as stack:
         reader, writer = client = await Clients(server, unread, stack).ask()
-        writer.write(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nno\r\n")
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\nno\r\n"
+        )
         assert await reads(client)
         await reader.readuntil(b"\r\n\r\n")
         assert await reads(client)

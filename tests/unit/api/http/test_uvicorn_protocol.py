@@ -232,7 +232,7 @@ async def test_however_many_requests_are_pipelined_few_are_in_memory_at_once() -
     async with serving(look) as server, server.connected() as (reader, writer):
         answers = Answers(0)
         for _ in range(4):
-            writer.write(b"GET /00 HTTP/1.1\r\n\r\n" * 2_500)
+            writer.write(b"GET /00 HTTP/1.1\r\nHost: x\r\n\r\n" * 2_500)
             await answers.read_more(1, reader)
         assert len(await answers.read_more(9_996, reader)) == 10_000
     assert 100 < most < 1.1 * AT_ONCE / 20
@@ -246,7 +246,7 @@ async def test_what_is_pipelined_is_not_read_before_its_time() -> None:
         await small(scope, receive, send)
 
     async with serving(one_a_turn) as server, server.connected() as (reader, writer):
-        writer.write(b"GET /00 HTTP/1.1\r\n\r\n" * 250_000)
+        writer.write(b"GET /00 HTTP/1.1\r\nHost: x\r\n\r\n" * 250_000)
         await Answers(8).read(reader)
         await asyncio.sleep(0.05)
         assert 0 < len(server.protocols[0]._held) <= 512 * 1024
@@ -255,7 +255,9 @@ async def test_what_is_pipelined_is_not_read_before_its_time() -> None:
 
 async def test_a_body_behind_pipelined_requests_is_taken_in_whole() -> None:
     async with serving(echo) as server, server.connected() as (reader, writer):
-        writer.write(ask("/") * 400 + b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        writer.write(
+            ask("/") * 400 + b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000
+        )
         seen = b""
         while b"x-size: 300000" not in seen:
             seen += await asyncio.wait_for(reader.read(65_536), 5)

@@ -105,6 +105,16 @@ async def test_a_full_lane_that_used_what_it_held_since_the_last_look_is_not_pau
     assert not lane.source.paused
 
 
+async def test_a_full_lane_that_holds_more_than_it_used_since_the_last_look_is_paused() -> None:
+    lane = PausedLane(slots=2, prefetch=12)
+    await lane.publish(*([each] for each in job_ids(12)))
+    for _ in range(2):
+        await lane.end(2)
+    assert lane.buffer.waiting == 6
+    await lane.slow()
+    assert lane.source.in_hand == []
+
+
 async def test_a_slot_that_comes_free_gets_one_message_and_no_more_are_in_hand() -> None:
     lane = PausedLane(slots=1)
     ids = job_ids(4)
