@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sluice.cli import tables
 from sluice.cli.arguments import parse_json
 from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
 from sluice.cli.formats import Document, printable
@@ -56,8 +55,13 @@ def batch(
             refused += _tell_refused(items, made.raw)
             yield made.raw
 
-    session.output.each(batches(), tables.batch)
+    session.output.lines(batches(), _describe)
     return REFUSED if refused else DONE
+
+
+def _describe(document: Document) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in document["counts"].items() if count)
+    return f"{document['id']}  total {document['total']}: {counts}"
 
 
 def _items(source: str) -> Iterator[tuple[int, int, Any]]:

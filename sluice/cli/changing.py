@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.cli import tables
 from sluice.cli.arguments import FILTERS, SOME_ID, job_id, read_filters
 from sluice.cli.bulk_acts import Caution, carry_out, caution
 from sluice.cli.client_word import DONE, FAILED, Session, client_word, usage
 from sluice.cli.formats import Document
-from sluice.cli.waiting import document_of
+from sluice.cli.waiting import describe_step, document_of
 
 if TYPE_CHECKING:
     from sluice.client import Job
@@ -96,5 +95,5 @@ def _change_each(session: Session, ids: Iterable[str], change: Callable[[Job], D
                 if document is not None:
                     yield document
 
-    session.output.each(changed(), tables.jobs)
+    session.output.lines(changed(), describe_step)
     return statuses[0] if statuses else DONE

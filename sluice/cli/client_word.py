@@ -103,7 +103,9 @@ class Session:
 
 def goes_on(*ids: str) -> str:
     """Say that jobs go on, and how to come back to them."""
-    if len(ids) != 1:
+    if not ids:
+        return ""
+    if len(ids) > 1:
         return f"the {len(ids)} jobs go on"
     return f"the job goes on: `sluice watch {ids[0]}` waits for it, `sluice cancel {ids[0]}` stops it"
 

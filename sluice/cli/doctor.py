@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluice import __version__
-from sluice.cli import tables
 from sluice.cli.client_word import Session, client_word
 from sluice.cli.configuration import Access
+from sluice.cli.formats import Document, printable
 from sluice.cli.scopes import find_scopes
 from sluice.cli.usage import examples
 
@@ -48,7 +48,7 @@ def doctor(session: Session) -> int:
             wrong = wrong or each["ok"] is False
             yield each
 
-    session.output.each(findings(), tables.checks, "check")
+    session.output.lines(findings(), _describe, "check")
     return int(wrong)
 
 
@@ -74,6 +74,11 @@ def _name(key: str) -> str:
     """Return what is no secret of a key."""
     parts = key.split("_")
     return f"slc_{parts[1]}_…" if len(parts) == 4 and parts[0] == "slc" else "of another form than keys have"
+
+
+def _describe(finding: Document) -> str:
+    marks = {True: "ok", False: "wrong", None: "-"}
+    return printable(f"{marks[finding['ok']]:<5}  {finding['check']:<10}  {finding['found']}")
 
 
 def _finding(check: str, ok: bool | None, found: str) -> Finding:

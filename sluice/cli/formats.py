@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
@@ -94,12 +93,16 @@ def print_table(table: Table) -> None:
 
 
 def _write_tables(documents: Iterable[Document], table: Rows) -> None:
-    rest = iter(documents)
-    first = list(islice(rest, 1))
-    while first:  # what is there is shown, though the next may take long to come
-        made = table([*first, *islice(rest, ROWS_AT_ONCE - 1)])
-        print_table(made)
-        first = list(islice(rest, 1))
+    held: list[Document] = []
+    try:
+        for each in documents:
+            held.append(each)
+            if len(held) == ROWS_AT_ONCE:
+                print_table(table(held))
+                held = []
+    finally:  # what has come is shown, whatever keeps the rest from coming
+        if held:
+            print_table(table(held))
 
 
 def _write_array(documents: Iterable[Document]) -> None:

@@ -33,11 +33,7 @@ SUBMIT = usage(
 )
 
 
-def job_options(
-    lane: Annotated[str | None, typer.Option(metavar="LANE", help="The lane to run in")] = None,
-    priority: Annotated[
-        Literal["high", "normal", "low"] | None, typer.Option(help="Its share of the lane")
-    ] = None,
+def starting(
     delay: Annotated[
         float | None,
         typer.Option(metavar="TIME", parser=seconds, help="Do not begin before so long, such as 5m"),
@@ -48,6 +44,16 @@ def job_options(
     deadline: Annotated[
         float | None,
         typer.Option(metavar="TIME", parser=seconds, help="Fail if it has not begun within so long"),
+    ] = None,
+) -> dict[str, Any]:
+    """Return the options of the API that say when a job may begin."""
+    return _given(delay_s=delay, run_at=run_at, deadline_s=deadline)
+
+
+def job_options(
+    lane: Annotated[str | None, typer.Option(metavar="LANE", help="The lane to run in")] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="Its share of the lane")
     ] = None,
     time_limit: Annotated[
         float | None, typer.Option(metavar="TIME", parser=seconds, help="How long one attempt may take")
@@ -63,20 +69,13 @@ def job_options(
         str | None, typer.Option(metavar="ID", help="The webhook that is told how it ends")
     ] = None,
 ) -> dict[str, Any]:
-    """Return the options of a submit as the API takes them."""
-    given = {
-        "lane": lane,
-        "priority": priority,
-        "delay_s": delay,
-        "run_at": run_at,
-        "deadline_s": deadline,
-        "timeout_s": time_limit,
-        "max_attempts": max_attempts,
-        "cache": cache,
-        "tags": tag,
-        "webhook": webhook,
-    }
-    return {name: value for name, value in given.items() if value is not None and value != []}
+    """Return the other options of the API."""
+    told = _given(lane=lane, priority=priority, cache=cache, tags=tag, webhook=webhook)
+    return told | _given(timeout_s=time_limit, max_attempts=max_attempts)
+
+
+def _given(**options: object) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None and value != []}
 
 
 Key = Annotated[
@@ -87,6 +86,7 @@ Key = Annotated[
 
 def _run(
     session: Session,
+    start: dict[str, Any],
     options: dict[str, Any],
     kind: Kind,
     input: Input = None,
@@ -103,9 +103,9 @@ def _run(
     What becomes of it meanwhile is said on stderr.
     """
     if detach:
-        _submit(session, options, kind, input, sets, key)
+        _submit(session, start, options, kind, input, sets, key)
         return
-    job = _accept(session, options, kind, read_input(input, sets or ()), key)
+    job = _accept(session, start | options, kind, read_input(input, sets or ()), key)
     session.left = goes_on(job.id)
     run_to_end(session, job, wait)
     show_result(session, job)
@@ -113,6 +113,7 @@ def _run(
 
 def _submit(
     session: Session,
+    start: dict[str, Any],
     options: dict[str, Any],
     kind: Kind,
     input: Input = None,
@@ -120,7 +121,7 @@ def _submit(
     key: Key = None,
 ) -> None:
     """Submit a job, and print its id."""
-    job = _accept(session, options, kind, read_input(input, sets or ()), key)
+    job = _accept(session, start | options, kind, read_input(input, sets or ()), key)
     if session.output.given is None:
         typer.echo(job.id)
     else:
@@ -135,5 +136,5 @@ def _accept(session: Session, options: dict[str, Any], kind: str, input: Any, ke
     return session.sluice.submit(kind, input, key=key, **options)
 
 
-run = client_word(_run, options=job_options)
-submit = client_word(_submit, options=job_options)
+run = client_word(_run, options=job_options, start=starting)
+submit = client_word(_submit, options=job_options, start=starting)

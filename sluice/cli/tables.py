@@ -102,20 +102,6 @@ def lanes(documents: Sequence[Document]) -> Table:
     return _table(("lane", "queued", "running", "oldest, s", "a second", "drain, s", "consumers", ""), rows)
 
 
-def batch(documents: Sequence[Document]) -> Table:
-    """How many jobs of a batch are in which state, and what was refused."""
-    document = documents[0]
-    counts = {name: count for name, count in document["counts"].items() if count}
-    refused = {
-        f"item {each['index']}": f"{each['problem']['type']}: {each['problem']['detail']}"
-        for each in document.get("items") or ()
-        if "problem" in each
-    }
-    return _fields(
-        {"id": document["id"], "state": document["state"], "total": document["total"], **counts, **refused}
-    )
-
-
 def bulk_act(documents: Sequence[Document]) -> Table:
     """What a bulk act is to change, and how far it is."""
     names = (
@@ -136,12 +122,6 @@ def bulk_act(documents: Sequence[Document]) -> Table:
 def profiles(documents: Sequence[Document]) -> Table:
     """A row for each profile."""
     return _table(("name", "url"), ([d["name"], d["url"]] for d in documents))
-
-
-def checks(documents: Sequence[Document]) -> Table:
-    """A row for each thing that was looked at."""
-    marks = {True: "ok", False: "wrong", None: ""}
-    return _table(("", "check", "found"), ([marks[d["ok"]], d["check"], d["found"]] for d in documents))
 
 
 def age(text: str | None) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.cli import tables
 from sluice.cli.arguments import SOME_ID, seconds
 from sluice.cli.client_word import (
     DONE,
@@ -82,7 +81,7 @@ def wait(
                 return
 
     try:
-        session.output.each(ended(), tables.jobs)
+        session.output.lines(ended(), describe_step)
     except WaitTimeout:
         typer.echo(f"sluice: these have not ended in time: {_some(list(left))}", err=True)
         return TIMED_OUT

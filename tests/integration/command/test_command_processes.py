@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 
 from infra.local.ports import free_port
 from tests.support.command import Command, end_of
-from tests.support.stack import Stack, make_a_key
+from tests.support.stack import COMMAND, Stack, make_a_key
 from tests.support.waiting import until
 
 SUM = '{"values": [1, 2, 3]}'
@@ -91,6 +92,26 @@ async def test_a_rate_that_is_used_up_is_status_5(program: Command, running: Sta
         ended = [await slow.run("submit", "demo.sum", SUM) for _ in range(2)]
     assert [each.status for each in ended] == [0, 5]
     assert "rate-limited" in ended[1].err
+
+
+@pytest.mark.parametrize(("said", "status", "state"), [(b"n\n", 7, "scheduled"), (b"y\n", 0, "cancelled")])
+async def test_a_person_is_asked_before_many_jobs_are_changed(
+    program: Command, said: bytes, status: int, state: str
+) -> None:
+    id = (await program.run("submit", "own.loop", "--delay", "1h", "--tag", f"asked-{status}")).out.strip()
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, said)
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "cancel", "--filter", f"tag=asked-{status}"),
+        cwd=program.directory, env=program.environment, stdin=terminal, stdout=-1, stderr=-1,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    os.close(keyboard)
+    os.close(terminal)
+    assert process.returncode == status, err
+    assert b"Cancel 1 jobs?" in err
+    assert json.loads(out)["changed"] == int(status == 0)
+    assert (await program.run("get", id)).document["state"] == state
 
 
 async def test_a_shell_completes_words_and_options(program: Command) -> None:

@@ -133,6 +133,17 @@ def test_several_jobs_are_shown_as_they_are_waited_for(sluice: Said) -> None:
     )
 
 
-def test_a_null_result_is_a_result(sluice: Said) -> None:
+def test_what_has_ended_is_shown_though_others_have_not(sluice: Said) -> None:
+    done = sluice.run("run", "demo.sum", SUM, "-o", "id").out.strip()
+    open_one = sluice.run("submit", "own.loop", *held(sluice.directory)).out.strip()
+    ended = sluice.run("wait", done, open_one, "--timeout", "1s", "-o", "table")
+    assert (ended.status, ended.out) == (8, f"{done}  succeeded\n")
+    assert ended.err == f"sluice: these have not ended in time: {open_one}\n"
+    first = sluice.run("wait", open_one, done, "--any", "-o", "id")
+    assert (first.status, first.out) == (0, f"{done}\n")
+    open_gate(sluice.directory)
+
+
+def test_the_id_of_a_job_that_was_run_is_printed_where_it_is_asked_for(sluice: Said) -> None:
     ended: Ended = sluice.run("run", "demo.sum", SUM, "-o", "id")
     assert json.loads((sluice.run("result", ended.out.strip())).out) == {"total": 6}

@@ -92,6 +92,18 @@ def test_a_long_list_is_shown_from_its_beginning_and_never_held_as_a_whole() -> 
     assert max(held) <= 200
 
 
+def test_what_has_come_is_shown_though_the_rest_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    def cut_off() -> Iterator[Document]:
+        yield JOB
+        raise LookupError
+
+    forms: tuple[Format, ...] = ("table", "ndjson", "id")
+    for form in forms:
+        with pytest.raises(LookupError):
+            Output(form).each(cut_off(), tables.jobs)
+        assert JOB["id"] in capsys.readouterr().out
+
+
 def test_ages_are_never_negative() -> None:
     assert tables.age("2126-11-21T08:25:07Z") == "0s"
     assert tables.age("2026-11-21T08:25:07Z").endswith("d")
