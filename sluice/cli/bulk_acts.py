@@ -56,12 +56,13 @@ def carry_out(session: Session, act: str, filter: Mapping[str, Any], how: Cautio
     """Count what matches, ask, change it, and write how that ended. Raises ClientError."""
     if not how.yes and not how.dry_run and not sys.stdin.isatty():
         raise typer.BadParameter("there is nobody to ask whether to go on: give --yes, or --dry-run")
-    document = session.ask("POST", "/v1/bulk", {"act": act, "filter": filter, "dry_run": True, **how.body})
+    body = {"act": act, "filter": filter, "dry_run": True, **how.body}
+    document = _read(session.ask("POST", "/v1/bulk", body))
     where = f"/v1/bulk/{quote(document['id'], safe='')}"
     try:
         document = _drive(session, where, document, how)
     except (KeyboardInterrupt, typer.Abort):
-        document = session.ask("POST", f"{where}/abort")
+        document = _read(session.ask("POST", f"{where}/abort"))
         session.left = f"the bulk act is aborted; it has changed {document['changed']} jobs"
         raise KeyboardInterrupt from None
     session.output.one(document, tables.bulk_act)
@@ -74,12 +75,18 @@ def _drive(session: Session, where: str, document: Document, how: Caution) -> Do
     while document["state"] not in _ENDED:
         if document["state"] == "waiting":
             agreed = not how.dry_run and document["matched"] and (how.yes or _agreed(document))
-            document = session.ask("POST", f"{where}/{'go' if agreed else 'abort'}")
+            document = _read(session.ask("POST", f"{where}/{'go' if agreed else 'abort'}"))
         else:
-            document = session.ask("GET", where, wait=_WAIT_S)
+            document = _read(session.ask("GET", where, wait=_WAIT_S))
         if (step := _describe(document)) != told:
             session.note(told := step)
     return document
+
+
+def _read(document: Document) -> Document:
+    from sluice.client.documents import read_object
+
+    return read_object(document, id=str, act=str, state=str, matched=int, changed=int)
 
 
 def _describe(document: Document) -> str:

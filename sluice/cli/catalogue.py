@@ -28,7 +28,7 @@ def kinds(
 ) -> None:
     """Show the kinds of work that the server takes."""
     if kind is None:
-        session.output.each(session.ask("GET", "/v1/kinds")["kinds"], tables.kinds, "kind")
+        session.output.each(session.ask_for("kinds", "/v1/kinds"), tables.kinds, "kind")
     else:
         session.output.one(session.ask("GET", f"/v1/kinds/{quote(kind, safe='')}"), tables.fields, "kind")
 
@@ -45,9 +45,9 @@ def errors(
     The most frequent come first. `sluice list --error FINGERPRINT` lists the jobs of one.
     """
     found = session.ask("GET", "/v1/errors", state=state)
-    session.output.each(found["errors"], tables.errors, "fingerprint")
-    if found["more"]:
-        session.note(f"sluice: only the newest {found['failures']} failures were looked at")
+    session.output.each(found.get("errors") or (), tables.errors, "fingerprint")
+    if found.get("more"):
+        session.note(f"sluice: only the newest {found.get('failures')} failures were looked at")
 
 
 @client_word
@@ -65,7 +65,7 @@ def lanes(
     None of the jobs of a paused lane begins, whosever they are: all tenants share the lanes. It needs the scope operate.
     """
     if act is None:
-        session.output.each(session.ask("GET", "/v1/lanes")["lanes"], tables.lanes, "name")
+        session.output.each(session.ask_for("lanes", "/v1/lanes"), tables.lanes, "name")
         return
     if lane is None or (act == "pause") != (reason is not None):
         raise typer.BadParameter("it takes `pause LANE --reason TEXT`, or `resume LANE`")

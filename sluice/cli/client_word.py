@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice.cli.arguments import job_id
-from sluice.cli.configuration import Access, find_access
+from sluice.cli.configuration import PROFILE, Access, find_access
 from sluice.cli.formats import Format, Output, printable
 from sluice.cli.usage import examples
 
@@ -71,25 +72,40 @@ class Session:
             from sluice.client import Sluice
 
             access = self.access()
+            os.environ.pop(
+                PROFILE, None
+            )  # it has been heeded; the client would look for it again, and it may be yet to be made
             self._sluice = self._open.enter_context(Sluice(access.url, access.key))
         return self._sluice
 
-    def ask(self, method: str, path: str, json: Any = None, **params: Any) -> Any:
-        """Return the JSON of an answer. Raises ClientError, ConfigurationRefused."""
-        return self.sluice.request(method, path, json, params=params)
+    def ask(self, method: str, path: str, json: Any = None, **params: Any) -> dict[str, Any]:
+        """Return the document of an answer. Raises ClientError, ConfigurationRefused."""
+        from sluice.client.documents import read_object
+
+        return read_object(self.sluice.request(method, path, json, params=params))
+
+    def ask_for(self, items: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Return the documents that an answer lists. Raises ClientError, ConfigurationRefused."""
+        return self._read_list(self.ask("GET", path, **params), items)
 
     def pages(self, path: str, items: str, most: int | None = None, **query: Any) -> Iterator[Any]:
         """Yield the items of every page, at most so many. Raises ClientError, ConfigurationRefused."""
-        token, count = "", 0
+        token: str | None = ""
+        count = 0
         while token is not None:
             page = self.ask("GET", path, **query, **({"page_token": token} if token else {}))
-            token = page["next_page_token"]
-            for each in page[items]:
+            token = page.get("next_page_token")
+            for each in self._read_list(page, items):
                 if count == most:
                     self.note(f"sluice: there are more; these are the newest {count}")
                     return
                 yield each
                 count += 1
+
+    def _read_list(self, answer: dict[str, Any], items: str) -> list[dict[str, Any]]:
+        from sluice.client.documents import read_object
+
+        return [read_object(each) for each in read_object(answer, **{items: list})[items]]
 
     def note(self, text: str) -> None:
         """Say on stderr what goes on, unless asked to be quiet."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sluice.cli.profiles import DEFAULT, ConfigurationRefused, Profile, Profiles, read_profiles
 
 PROJECT_FILE = ".sluice.toml"
-_URL, _KEY, _PROFILE = "SLUICE_URL", "SLUICE_API_KEY", "SLUICE_PROFILE"
+_URL, _KEY, PROFILE = "SLUICE_URL", "SLUICE_API_KEY", "SLUICE_PROFILE"
 _HOW = f"set {_URL} and {_KEY}, or keep them with `sluice login --url URL`"
 
 
@@ -45,7 +45,7 @@ def find_access(
     told = _read_project(project)
     if "url" in told:
         return _of_project(check_url(told["url"]), project, profiles, environment)
-    name = environment.get(_PROFILE) or told.get("profile")
+    name = environment.get(PROFILE) or told.get("profile")
     if not name and DEFAULT not in profiles.named:
         raise ConfigurationRefused(f"no server is named: {_HOW}")
     found = _of_profile(profiles, name or DEFAULT, None)

@@ -58,10 +58,8 @@ def _look(session: Session) -> Iterator[Finding]:
     yield _finding("key", True, f"{_name(access.key)}, from {access.key_from}")
     if not _is_private(access):
         yield _finding("encryption", False, "http to another machine: whoever is in between reads the key")
-    about = session.ask("GET", "/")
-    yield _finding(
-        "version", _same_line(about["version"]), f"server {about['version']}, this command {__version__}"
-    )
+    version = session.ask("GET", "/").get("version")
+    yield _finding("version", _same_line(version), f"server {version}, this command {__version__}")
     yield _clocks(access)
     scopes = find_scopes(session)
     yield _finding("scopes", bool(scopes), ", ".join(scopes) or "none")
@@ -94,8 +92,10 @@ def _is_private(access: Access) -> bool:
         return parts.hostname == "localhost"
 
 
-def _same_line(version: str) -> bool | None:
-    """Tell whether the server is of our major version; an older or newer minor one is no fault."""
+def _same_line(version: object) -> bool | None:
+    """Tell whether the server is of our major version: None if not, which may be no fault; what has no version is no Sluice."""
+    if not isinstance(version, str):
+        return False
     return True if version.split(".")[0] == __version__.split(".")[0] else None
 
 

@@ -26,6 +26,13 @@ _CONTROLS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that JSON may have as they are, and that make terminals do or hide something."""
 
 
+class _Lenient(dict[str, Any]):
+    """A document for people: what a server of another release leaves out of it is None."""
+
+    def __missing__(self, _: str) -> None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """Where and how documents are written. `id_name` is the field that `-o id` shows."""
@@ -57,7 +64,7 @@ class Output:
         """Write documents as they come, each as a line for people where others would be tables."""
         if self.form == "table":
             for each in documents:
-                typer.echo(line(each))
+                typer.echo(line(_Lenient(each)))
         else:
             self._as_json(documents, id_name)
 
@@ -96,7 +103,7 @@ def _write_tables(documents: Iterable[Document], table: Rows) -> None:
     held: list[Document] = []
     try:
         for each in documents:
-            held.append(each)
+            held.append(_Lenient(each))
             if len(held) == ROWS_AT_ONCE:
                 print_table(table(held))
                 held = []

@@ -64,7 +64,7 @@ def attempts(session: Session, id: Id) -> None:
 
     They have tracebacks if the key has the scope admin.
     """
-    found = session.ask("GET", f"{job_path(id)}/attempts")["attempts"]
+    found = session.ask_for("attempts", f"{job_path(id)}/attempts")
     session.output.each(found, tables.attempts, "outcome")
 
 

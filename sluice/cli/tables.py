@@ -57,7 +57,7 @@ def explanation(documents: Sequence[Document]) -> Table:
     """Why a job is not done, and what has happened to it."""
     document = documents[0]
     shown = {name: document.get(name) for name in ("state", "reason", "detail", "position", "eta")}
-    told = {each["at"]: f"{each['what']}  {each['detail']}" for each in document["timeline"]}
+    told = {each["at"]: f"{each['what']}  {each['detail']}" for each in document["timeline"] or ()}
     return _fields({name: value for name, value in shown.items() if value is not None} | told)
 
 
@@ -83,7 +83,7 @@ def kinds(documents: Sequence[Document]) -> Table:
         [
             d["kind"],
             d["lane"],
-            f"{d['timeout_s']:g} s",
+            f"{_known(d['timeout_s'])} s",
             d["max_attempts"],
             f"{d['cache_s']} s" if d["cache_s"] else "",
             d["description"],

@@ -139,6 +139,8 @@ async def test_a_key_is_kept_for_its_server_alone(
     for name in ("SLUICE_URL", "SLUICE_API_KEY"):
         monkeypatch.delenv(name)
     assert sluice.run("list").status == 2
+    monkeypatch.setenv("SLUICE_PROFILE", "there")
+    assert sluice.run("list").status == 2
     said = sluice.run("login", "--url", f"{running.url}/", "--profile", "there", given=f"{key}\n")
     assert (said.status, said.out) == (0, "")
     assert "the key permits: submit, read; kept in " in said.err
