@@ -6,6 +6,7 @@ works without the libraries of the servers.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,7 +15,22 @@ import typer
 from typer.main import get_command
 
 from sluice import __version__
-from sluice.cli import keys, new, processes, record, schedules
+from sluice.cli import (
+    batches,
+    catalogue,
+    changing,
+    doctor,
+    keys,
+    login,
+    looking,
+    new,
+    processes,
+    record,
+    schedules,
+    submitting,
+    waiting,
+)
+from sluice.cli.completion import COMPLETE, COMPLETION, completion
 from sluice.cli.output import leave_unread, show_any_character
 from sluice.cli.usage import examples
 from sluice.core.runtime.standard_streams import open_closed_streams
@@ -27,9 +43,30 @@ app = typer.Typer(
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Run Sluice, and manage its keys, its schedules and its record.",
-    epilog=examples("sluice keys create --tenant acme", "sluice schedules create --help", "sluice verify --json"),
+    help="Submit jobs and see what becomes of them; run Sluice, and manage its keys, its schedules and its record.",
+    epilog=examples("sluice run demo.sum '{\"values\": [1, 2, 3]}'", "sluice keys create --tenant acme", "sluice schedules create --help", "sluice verify --json"),
 )  # fmt: skip
+app.command("run", epilog=submitting.RUN)(submitting.run)
+app.command("submit", epilog=submitting.SUBMIT)(submitting.submit)
+app.command(epilog=looking.GET)(looking.get)
+app.command(epilog=waiting.WATCH)(waiting.watch)
+app.command(epilog=waiting.WAIT)(waiting.wait)
+app.command(epilog=waiting.RESULT)(waiting.result)
+app.command("list", epilog=looking.LIST)(looking.list_)
+app.command(epilog=looking.EXPLAIN)(looking.explain)
+app.command(epilog=looking.LOGS)(looking.logs)
+app.command(epilog=looking.ATTEMPTS)(looking.attempts)
+app.command("cancel", epilog=changing.CANCEL)(changing.cancel)
+app.command("retry", epilog=changing.RETRY)(changing.retry)
+app.command("delete", epilog=changing.DELETE)(changing.delete)
+app.command(epilog=catalogue.ERRORS)(catalogue.errors)
+app.command(epilog=catalogue.KINDS)(catalogue.kinds)
+app.command(epilog=catalogue.LANES)(catalogue.lanes)
+app.command(epilog=batches.BATCH)(batches.batch)
+app.command(epilog=doctor.DOCTOR)(doctor.doctor)
+app.command(epilog=login.LOGIN)(login.login)
+app.command(epilog=login.PROFILE)(login.profile)
+app.command(epilog=COMPLETION)(completion)
 app.command(epilog=processes.API)(processes.api)
 app.command(epilog=processes.CONSUMER)(processes.consumer)
 app.command(epilog=processes.CHECK)(processes.check)
@@ -63,7 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = get_command(app)(arguments, prog_name="sluice", standalone_mode=False) or 0
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the latter is what typer and rich make of the former
+    except (BrokenPipeError, SystemExit) as end:  # the latter is what typer and rich make of the former
+        if COMPLETE in os.environ and getattr(end, "code", None) in (0, None):
+            return 0  # and what completing ends with
         return leave_unread()
     except OSError as error:
         return _refuse(f"{error.filename or 'the answer could not be written'}: {error.strerror or error}")

@@ -56,6 +56,9 @@ def say(
     """The command in this process: exit status, stdout, stderr. PostgreSQL is away."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("SLUICE_URL", "SLUICE_API_KEY", "SLUICE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in REQUIRED.items():
         monkeypatch.setenv(f"{PREFIX}{name}", value)
 
@@ -119,6 +122,13 @@ def test_settings_are_printed_as_the_file_of_the_example(say: Callable[..., Said
         ("verify --seconds soon", "--seconds"),
         ("probe", "URL"),
         ("probe elsewhere", "elsewhere is not an address"),
+        ("run", "see `sluice run --help`"),
+        ("get x", "is no id of a job"),
+        ("list --since soon", "'--since'"),
+        ("kinds", "no server is named"),
+        ("kinds --url nowhere", "the address of a server"),
+        ("cancel", "either IDs, or --filter"),
+        ("completion dos", "'bash', 'zsh', 'fish'"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(say: Callable[..., Said], line: str, why: str) -> None:
@@ -222,7 +232,7 @@ def test_a_module_of_ours_that_is_missing_is_a_fault_and_not_hidden(
     ("statement", "heavy"),
     [
         ("import sluice", HEAVY | {"pydantic", "typer", "rich"}),
-        ("from sluice.cli import main; main([])", HEAVY),
+        ("from sluice.cli import main; main([])", HEAVY | {"httpx2", "rich"}),
     ],
 )
 def test_neither_a_handler_nor_help_waits_for_a_heavy_library(statement: str, heavy: set[str]) -> None:

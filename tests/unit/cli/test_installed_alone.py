@@ -62,7 +62,8 @@ def test_a_handler_is_written_and_tested(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--version"], ["settings"], ["keys", "create", "--help"], ["verify", "--help"]]
+    "words",
+    [[], ["--version"], ["settings"], ["keys", "create", "--help"], ["run", "--help"], ["verify", "--help"]],
 )
 def test_the_command_helps(tmp_path: Path, words: list[str]) -> None:
     status, out, err = run(f"from sluice.cli import main; sys.exit(main({words}))", tmp_path)

@@ -1,0 +1,204 @@
+"""What every word that speaks to the API shares: its options, its exit statuses, and what Ctrl-C leaves behind."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sluice.cli.arguments import job_id
+from sluice.cli.configuration import PROFILE, Access, find_access
+from sluice.cli.formats import Format, Output, printable
+from sluice.cli.usage import examples
+
+if TYPE_CHECKING:
+    from sluice.client import Sluice
+
+DONE, FAILED, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, CANCELLED, TIMED_OUT = range(9)
+INTERRUPTED = 130
+MEANINGS = {
+    DONE: "done",
+    FAILED: "the job failed",
+    REFUSED: "wrong usage, or the server refused what was sent",
+    NOT_FOUND: "not found, or no longer kept",
+    NOT_ALLOWED: "the key is not valid, or lacks a scope",
+    OVERLOADED: "over a rate or overloaded, after several tries",
+    AWAY: "the server, or what it needs, is away",
+    CANCELLED: "the job was cancelled",
+    TIMED_OUT: "the time to wait was up; stderr names the job",
+    INTERRUPTED: "Ctrl-C; stderr says whether the job goes on",
+}
+_OF_EVERY_WORD = (DONE, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, INTERRUPTED)
+Id = Annotated[
+    str, typer.Argument(metavar="ID", parser=job_id, help="The id of a job, as a submit has printed it")
+]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", parser=job_id, help="Ids of jobs")]
+OF_AN_ENDING = (FAILED, CANCELLED, TIMED_OUT)
+"""Exit statuses of words that wait for jobs."""
+
+
+class Session:
+    """One use of the API by a word. The connection is made when it is first needed."""
+
+    def __init__(self, url: str | None, profile: str | None, output: Output, quiet: bool) -> None:
+        self.url, self.profile = url, profile
+        self._access: Access | None = None
+        self._open = ExitStack()
+        self._sluice: Sluice | None = None
+        self.output = output
+        self.quiet = quiet
+        self.left = ""
+        """What goes on if Ctrl-C ends the word, in a sentence."""
+
+    def access(self) -> Access:
+        """Find address and key. Raises ConfigurationRefused."""
+        if self._access is None:
+            self._access = find_access(self.url, self.profile)
+        return self._access
+
+    def use(self, access: Access) -> None:
+        """Use this address and key, whatever is configured."""
+        self._access = access
+
+    @property
+    def sluice(self) -> Sluice:
+        """The client. Raises ConfigurationRefused."""
+        if self._sluice is None:
+            from sluice.client import Sluice
+
+            access = self.access()
+            os.environ.pop(
+                PROFILE, None
+            )  # it has been heeded; the client would look for it again, and it may be yet to be made
+            self._sluice = self._open.enter_context(Sluice(access.url, access.key))
+        return self._sluice
+
+    def ask(self, method: str, path: str, json: Any = None, **params: Any) -> dict[str, Any]:
+        """Return the document of an answer. Raises ClientError, ConfigurationRefused."""
+        from sluice.client.documents import read_object
+
+        return read_object(self.sluice.request(method, path, json, params=params))
+
+    def ask_for(self, items: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Return the documents that an answer lists. Raises ClientError, ConfigurationRefused."""
+        return self._read_list(self.ask("GET", path, **params), items)
+
+    def pages(self, path: str, items: str, most: int | None = None, **query: Any) -> Iterator[Any]:
+        """Yield the items of every page, at most so many. Raises ClientError, ConfigurationRefused."""
+        token: str | None = ""
+        count = 0
+        while token is not None:
+            page = self.ask("GET", path, **query, **({"page_token": token} if token else {}))
+            token = page.get("next_page_token")
+            for each in self._read_list(page, items):
+                if count == most:
+                    self.note(f"sluice: there are more; these are the newest {count}")
+                    return
+                yield each
+                count += 1
+
+    def _read_list(self, answer: dict[str, Any], items: str) -> list[dict[str, Any]]:
+        from sluice.client.documents import read_object
+
+        return [read_object(each) for each in read_object(answer, **{items: list})[items]]
+
+    def note(self, text: str) -> None:
+        """Say on stderr what goes on, unless asked to be quiet."""
+        if not self.quiet:
+            typer.echo(printable(text), err=True)
+
+    def close(self) -> None:
+        """End its connections."""
+        self._open.close()
+
+
+def goes_on(*ids: str) -> str:
+    """Say that jobs go on, and how to come back to them."""
+    if not ids:
+        return ""
+    if len(ids) > 1:
+        return f"the {len(ids)} jobs go on"
+    return f"the job goes on: `sluice watch {ids[0]}` waits for it, `sluice cancel {ids[0]}` stops it"
+
+
+def job_path(id: str) -> str:
+    """Return where a job is."""
+    return f"/v1/jobs/{id}"
+
+
+def session(
+    output: Annotated[
+        Format | None,
+        typer.Option("--output", "-o", help="How to write: table on a terminal, else ndjson"),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Address of the server (default: SLUICE_URL, or a profile)"),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Profile to use, which `sluice login` has kept")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr")] = False,
+) -> Session:
+    """Make the session of these options."""
+    return Session(url, profile, Output(output), quiet)
+
+
+def usage(*lines: str, also: tuple[int, ...] = ()) -> str:
+    """Return the end of the help of a client's word: examples, and exit statuses, besides those of every word these."""
+    return examples(*lines, status={each: MEANINGS[each] for each in sorted({*_OF_EVERY_WORD, *also})})
+
+
+def client_word(word: Callable[..., int | None], **groups: Callable[..., Any]) -> Callable[..., int]:
+    """Return a word as typer takes it. It is given a `session`, and what each of the groups of options makes, under its name.
+
+    Errors of the client become exit statuses, and Ctrl-C says what goes on.
+    """
+    groups["session"] = session
+    own = inspect.signature(word, eval_str=True).parameters
+    taken = {name: inspect.signature(make, eval_str=True).parameters for name, make in groups.items()}
+
+    def call(context: typer.Context, **given: Any) -> int:
+        try:
+            made = {name: groups[name](**{each: given.pop(each) for each in taken[name]}) for name in groups}
+            return _carry_out(word, **given, **made)
+        except typer.BadParameter as error:
+            error.ctx = error.ctx or context
+            raise
+
+    shown = [
+        *(each for name, each in own.items() if name not in groups),
+        *chain(*(each.values() for each in taken.values())),
+    ]
+    call.__name__, call.__doc__ = word.__name__, word.__doc__
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("context", keyword, annotation=typer.Context),
+        *(each.replace(kind=keyword) for each in shown),
+    ]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect looks for it
+    return call
+
+
+def _carry_out(word: Callable[..., int | None], session: Session, **given: Any) -> int:
+    from sluice.cli.endings import describe, status_of
+    from sluice.client.errors import ClientError
+
+    try:
+        return word(session=session, **given) or DONE
+    except ClientError as error:
+        typer.echo(describe(error), err=True)
+        status = status_of(error)
+        if session.left and status in (AWAY, TIMED_OUT):
+            typer.echo(f"sluice: {printable(session.left)}", err=True)
+        return status
+    except KeyboardInterrupt:
+        typer.echo(f"sluice: interrupted{session.left and '; '}{printable(session.left)}", err=True)
+        return INTERRUPTED
+    finally:
+        session.close()

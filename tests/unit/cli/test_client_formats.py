@@ -1,0 +1,128 @@
+"""How documents are written: tables for people, lines of JSON for programs, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from rich.table import Table
+
+from sluice.cli import tables
+from sluice.cli.formats import Document, Format, Output, one_line, print_table, printable
+
+JOB: dict[str, Any] = {
+    "id": "01a1fd35-8e99-748d-a037-87a48d2b4e9e", "kind": "demo.sum", "state": "failed", "version": 4,
+    "created_at": "2026-11-21T08:25:07.994004Z", "started_at": None, "finished_at": "2026-11-21T08:25:09.496818Z",
+    "attempt": 1, "max_attempts": 5, "tags": ["caf\u00e9"], "progress": None, "waiting_on": None,
+    "result": None, "error": {"type": "gave-up", "title": "The handler gave up", "detail": "first\nsecond"},
+    "links": {"self": "/v1/jobs/x"},
+}  # fmt: skip
+HOSTILE = "\x1b]0;title\x07\x9b31m\u202egnp.exe[bold]\r\n"
+EXACT = '{"id":"x","big":12345678901234567890,"pi":3.141592653589793,"text":"caf\u00e9 \\u009b \\u202e","none":null}'
+
+
+def written(form: Format | None, capsys: pytest.CaptureFixture[str], *documents: Document) -> str:
+    """What each of these documents is written as."""
+    Output(form).each(documents, tables.jobs)
+    return capsys.readouterr().out
+
+
+def test_a_pipe_gets_a_line_of_json_for_each_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [json.loads(line) for line in written(None, capsys, JOB, JOB).splitlines()] == [JOB, JOB]
+    assert written("ndjson", capsys, JOB) == written(None, capsys, JOB)
+
+
+def test_json_is_written_as_the_api_sends_it() -> None:
+    assert one_line(json.loads(EXACT)) == EXACT
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_of_a_list_is_one_value(capsys: pytest.CaptureFixture[str], count: int) -> None:
+    assert json.loads(written("json", capsys, *[JOB] * count)) == [JOB] * count
+
+
+def test_json_of_one_document_is_that_document(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("json").one(JOB, tables.fields)
+    assert json.loads(capsys.readouterr().out) == JOB
+
+
+def test_ids_are_bare_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert written("id", capsys, JOB, JOB) == f"{JOB['id']}\n" * 2
+
+
+def test_a_table_has_whole_cells_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    heading, row = written("table", capsys, JOB | {"kind": "k" * 300}).splitlines()
+    assert heading.split() == ["id", "state", "kind", "age", "attempt"]
+    assert row.split()[:3] == [JOB["id"], "failed", "k" * 300]
+    assert row.endswith("1/5      gave-up: first")
+
+
+@pytest.mark.parametrize("table", [tables.jobs, tables.fields])
+def test_what_a_job_says_moves_no_cursor_and_hides_nothing(
+    capsys: pytest.CaptureFixture[str], table: Any
+) -> None:
+    error = {"type": "gave-up", "title": "t", "detail": HOSTILE}
+    for form in ("table", "json", "ndjson"):
+        Output(form).each([JOB | {"error": error, "kind": HOSTILE, "tags": [HOSTILE]}], table)
+        out = capsys.readouterr().out
+        assert all(each.isprintable() for line in out.split("\n") for each in line), form
+        assert "[bold]" in out
+
+
+def test_a_text_is_shown_with_what_it_hides() -> None:
+    assert printable(HOSTILE) == "\\x1b]0;title\\x07\\x9b31m\\u202egnp.exe[bold]\\r\\n"
+
+
+def test_a_long_list_is_shown_from_its_beginning_and_never_held_as_a_whole() -> None:
+    held: list[int] = []
+
+    def rows(documents: Sequence[Document]) -> Table:
+        held.append(len(documents))
+        return tables.jobs(documents)
+
+    Output("table").each((JOB for _ in range(1_000)), rows)
+    assert held[0] > 0
+    assert max(held) <= 200
+
+
+def test_what_has_come_is_shown_though_the_rest_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    def cut_off() -> Iterator[Document]:
+        yield JOB
+        raise LookupError
+
+    forms: tuple[Format, ...] = ("table", "ndjson", "id")
+    for form in forms:
+        with pytest.raises(LookupError):
+            Output(form).each(cut_off(), tables.jobs)
+        assert JOB["id"] in capsys.readouterr().out
+
+
+def test_ages_are_never_negative() -> None:
+    assert tables.age("2126-11-21T08:25:07Z") == "0s"
+    assert tables.age("2026-11-21T08:25:07Z").endswith("d")
+    assert tables.age(None) == ""
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], coloured: bool) -> None:
+    program = (
+        "import pty, os, sys\n"
+        "os.environ.update(TERM='xterm-256color')\n"
+        "shown = 'from tests.unit.cli.test_client_formats import *; print_table(tables.jobs([JOB]))'\n"
+        "sys.exit(pty.spawn([sys.executable, '-c', shown]))"
+    )
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ".", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
+    )
+    assert ("\x1b[31m" in done.stdout) is coloured
+    assert "failed" in done.stdout
+
+
+def test_a_table_in_a_pipe_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(tables.jobs([JOB]))
+    assert "\x1b" not in capsys.readouterr().out
