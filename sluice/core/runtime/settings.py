@@ -122,6 +122,12 @@ class Settings(BaseModel):
     )
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
+    ui: bool = Field(default=False, description="Show the dashboard at /ui")
+    ui_env: str = Field(
+        default="",
+        max_length=16,
+        description="Name of this environment, shown on every page of the dashboard; prod: in red",
+    )
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
     waiters: int = Field(
