@@ -8,7 +8,7 @@ from starlette.staticfiles import StaticFiles
 
 from api.ui.pages import bulk, errors, job, jobs, keys, kinds, lanes, login, overview, schedules, webhooks
 from api.ui.rendering import STATIC
-from api.ui.session import Sessions
+from api.ui.shared import Shared
 from api.ui.view import Page, View, route_of
 from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
@@ -18,12 +18,12 @@ FEATURES = (login, overview, jobs, job, errors, kinds, lanes, schedules, bulk, w
 
 def make_routes(settings: Settings) -> list[BaseRoute]:
     """Make the routes of the dashboard, which are the last of the application."""
-    sessions = Sessions(read_peppers(settings))
+    shared = Shared(read_peppers(settings))
     pages = [page for feature in FEATURES for page in feature.PAGES]
     missing = [Page(method, "/ui/{rest:path}", None, _show_nothing) for method in ("GET", "POST")]
     return [
         Mount("/ui/static", StaticFiles(directory=STATIC)),
-        *(route_of(page, sessions) for page in [*pages, *missing]),
+        *(route_of(page, shared) for page in [*pages, *missing]),
     ]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
+from pydantic import BaseModel
 
 from api.jobs.control import Control
+from api.jobs.prepared_job import LARGE
 from api.ui.view import View
 from sluice.core.registry import Registry
 from sluice.secret_fields import find_secrets, hide
@@ -16,6 +20,12 @@ async def read_shown_input(view: View, job_id: str, kind: str) -> bytes:
     registry = view.parts[Registry]
     if kind not in registry:
         return raw
+    if len(raw) <= LARGE:
+        return _hide_secrets(raw, registry[kind].input_model)
+    return await asyncio.to_thread(_hide_secrets, raw, registry[kind].input_model)
+
+
+def _hide_secrets(raw: bytes, model: type[BaseModel]) -> bytes:
     value = orjson.loads(raw)
-    secrets = find_secrets(registry[kind].input_model, value)
+    secrets = find_secrets(model, value)
     return orjson.dumps(hide(value, secrets)) if secrets else raw

@@ -19,10 +19,11 @@ from api.http.errors import Forbidden
 from api.http.held_bytes import HeldBody, HeldBytes
 from api.http.prefix import prefix_of
 from api.http.problems import describe_problem
+from api.http.rate_limits import RateLimits, charge
 from api.keys.keyring import Identity, Keyring, Unauthorized
 from api.ui.rendering import render
 from api.ui.same_origin import CrossSite, check_same_origin, session_cookie
-from api.ui.session import Sessions
+from api.ui.shared import Shared
 from sluice import __version__
 from sluice.core.access import PAYLOADS, Actor
 from sluice.core.errors import Flaw, Invalid
@@ -34,6 +35,8 @@ THEME = "sluice-theme"
 MOST_FIELDS = 200
 LOGIN = 4_096
 """Bytes of a form that anybody may send."""
+FORM = 1024 * 1024
+"""Bytes of a form that a key may send; what is longer is for the API."""
 
 Needs = tuple[str, str]
 """A route of the API, by method and template: a page needs the scope of the route whose flow it uses."""
@@ -42,8 +45,8 @@ Needs = tuple[str, str]
 class View:
     """A request for a page, by a key that may see it. `form` is what a form has sent."""
 
-    def __init__(self, request: Request, sessions: Sessions, caller: Identity | None) -> None:
-        self.request, self.sessions, self._caller = request, sessions, caller
+    def __init__(self, request: Request, shared: Shared, caller: Identity | None) -> None:
+        self.request, self.shared, self._caller = request, shared, caller
         self.parts: Parts = parts_of(request)
         self.form: dict[str, str] = {}
 
@@ -132,12 +135,12 @@ class Pages(list[Page]):
         return show
 
 
-def route_of(page: Page, sessions: Sessions) -> Route:
+def route_of(page: Page, shared: Shared) -> Route:
     """Make the route of a page: whatever is refused is answered with a page as well."""
 
     async def answer(request: Request) -> Response:
         request.scope[ROUTE] = page.path
-        view = View(request, sessions, None)
+        view = View(request, shared, None)
         try:
             return await _answer(page, view)
         except Unauthorized:
@@ -164,21 +167,23 @@ async def _answer(page: Page, view: View) -> Response:
     if page.needs is None:
         view.form = await _read_form(view, "") if page.method == "POST" else {}
         return await page.show(view)
-    key_id = view.sessions.read(session_cookie(request))
+    key_id = view.shared.sessions.read(session_cookie(request))
     if key_id is None:
         raise Unauthorized
-    view = View(request, view.sessions, await view.parts[Keyring].check_id(key_id))
+    view = View(request, view.shared, await view.parts[Keyring].check_id(key_id))
     if not view.may(*page.needs):
         raise Forbidden(ROUTE_SCOPES[page.needs])
     if page.method == "POST":
         view.form = await _read_form(view, view.caller.tenant)
+    else:
+        await charge(request.scope, view.parts[RateLimits].polls, view.caller.key_id)
     return await page.show(view)
 
 
 async def _read_form(view: View, tenant: str) -> dict[str, str]:
     """Read a form as browsers send it. Raises TooLarge, RequestTimeout, Invalid."""
     limits = view.parts[BodyLimits]
-    most = 3 * limits.largest if tenant else LOGIN  # a form writes most characters with three
+    most = FORM if tenant else LOGIN
     with HeldBody(view.parts[HeldBytes], tenant) as held:
         body = await read_body(view.request.receive, most, limits.timeout_s, held)
     try:

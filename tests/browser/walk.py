@@ -60,6 +60,13 @@ def _walk(
         page.wait_for_timeout(150)
         found += [f"{name} {path or '/'}: {each}" for each in _judge(page, name)]
         page.screenshot(path=folder / f"{_file(path)}-{name}.png", full_page=True)
+    page.goto(f"{url}/ui")
+    page.wait_for_timeout(500)
+    with page.expect_response(f"{url}/ui"):  # as the page does every few seconds
+        page.evaluate("document.querySelector('#live').dispatchEvent(new Event('refresh'))")
+    page.wait_for_timeout(500)
+    if page.locator("#live").count() != 1 or page.locator(".verdict").count() != 1:
+        found.append(f"{name}: the overview does not refresh")
     if name.endswith("narrow"):
         page.set_viewport_size({"width": LEAST, "height": 700})
         for path in paths:

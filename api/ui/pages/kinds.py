@@ -17,7 +17,7 @@ from api.jobs.schemas import SubmitOptions
 from api.jobs.submit import Submission
 from api.kinds.routes import describe
 from api.listing.listing import JobQuery, Listing
-from api.ui.exact_json import indent_json
+from api.ui.exact_json import MOST, indent_json
 from api.ui.pages.jobs import show_row
 from api.ui.run_form import WHOLE, FormField, fill, make_form, other_flaws, read_form
 from api.ui.shown_input import read_shown_input
@@ -52,6 +52,8 @@ async def show_kind(view: View) -> Response:
     if (job_id := view.query("from")) and view.sees_payloads and view.may(*SUBMIT):
         await view.parts[Lookup].find(view.caller.tenant, job_id)
         given = await read_shown_input(view, job_id, kind["kind"])
+        if len(given) > MOST:
+            raise Invalid([Flaw("", "too-long", "This input is too long to be edited here.")])
     fields = make_form(kind["input"], None if given is None else orjson.loads(given))
     whole = indent_json(given)[0] if given is not None else _example(kind["input"])
     if fields is not None and given is not None and not _is_exact(given):

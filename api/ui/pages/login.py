@@ -37,7 +37,7 @@ async def log_in(view: View) -> Response:
 @PAGES.get("/enter/{token}", None)
 async def enter(view: View) -> Response:
     """Log in by a link that is good once, on the machine that has made it."""
-    key_id = view.sessions.use_link(view.param("token")) if is_loopback(view.request) else None
+    key_id = view.shared.sessions.use_link(view.param("token")) if is_loopback(view.request) else None
     if key_id is None:
         return _show_form(view, "This link is used up, or more than a minute old.", 401)
     return _start_session(view, key_id, "")
@@ -69,7 +69,7 @@ def _start_session(view: View, key_id: str, back: str) -> Response:
         answer.headers["location"] += f"?{query}"
     safe = is_https(view.request)
     answer.set_cookie(
-        SECURE if safe else PLAIN, view.sessions.make(key_id), SESSION_S,
+        SECURE if safe else PLAIN, view.shared.sessions.make(key_id), SESSION_S,
         path="/", secure=safe, httponly=True, samesite="strict",
     )  # fmt: skip
     return answer

@@ -26,11 +26,11 @@ async def show(view: View) -> Response:
     lanes = await view.parts[LaneControl].list() if operates else []
     servers = await view.parts[ServerWatch].look() if operates else []
     slo = view.parts[Slo].measured()
-    errors = (await view.parts[ErrorGroups].find(view.caller.tenant)).groups if reads else []
+    found = await view.shared.errors(view.parts[ErrorGroups], view.caller.tenant) if reads else None
     return view.show(
         "overview.html", page="overview",
         verdict=judge(servers, lanes, slo), lanes=[show_lane(each) for each in lanes], servers=servers, slo=slo,
-        figures=_figures(lanes), errors=[show_group(each) for each in errors if each.state == "open"][:TOP],
+        figures=_figures(lanes), errors=[show_group(each) for each in (found.groups if found else []) if each.state == "open"][:TOP],
     )  # fmt: skip
 
 

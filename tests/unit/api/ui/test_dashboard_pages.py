@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -159,3 +160,34 @@ async def test_who_is_away_is_the_verdict(browser: Browser) -> None:
     assert "Everything flows." in (await browser.see("")).text
     await browser.act("/lanes/default/pause", {"reason": "out for lunch"})
     assert "Lane default is paused: out for lunch" in (await browser.see("")).text
+
+
+async def test_many_overviews_ask_for_errors_once_and_of_their_own_tenant(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await submit(browser)
+    browser.api.record.finish(job_id, JobState.FAILED)
+    asked: list[str] = []
+    groups = browser.api.state.error_groups
+    find = type(groups).find
+
+    async def counted(self: Any, tenant: str) -> Any:
+        asked.append(tenant)
+        return await find(self, tenant)
+
+    monkeypatch.setattr(type(groups), "find", counted)
+    for seen in await asyncio.gather(*(browser.see("") for _ in range(10))):
+        assert "No open errors." not in seen.text
+    await browser.log_in("read", tenant="globex")
+    assert "No open errors." in (await browser.see("")).text
+    assert asked == ["acme", "globex"]
+
+
+async def test_a_long_input_is_cut_and_not_edited(browser: Browser) -> None:
+    job_id = await submit(browser)
+    record = browser.api.record
+    record.jobs[job_id] = record.jobs[job_id]._replace(input=b'{"values":[' + b"1," * 40_000 + b"1]}")
+    seen = await browser.see(f"/jobs/{job_id}")
+    assert "of which this is the beginning" in seen.text
+    assert f"/ui/kinds/demo.sum?from={job_id}" not in seen.all("a", "href")
+    assert (await browser.get(f"/kinds/demo.sum?from={job_id}")).status_code == 422
