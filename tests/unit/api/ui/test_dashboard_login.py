@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from api.app import wrap_middleware
+from api.keys.failed_auth import TooManyFailures
 from api.ui.session import LINK_S, SESSION_S, Sessions
 from sluice.adapters.metrics import Metrics
 from sluice.core.peppers import Peppers
@@ -77,6 +78,8 @@ async def test_wrong_keys_are_refused_and_guessing_is_slowed(made: InMemoryApi) 
     statuses = [(await browser.act("/login", {"key": f"slc_{number}"})).status_code for number in range(25)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
+    with pytest.raises(TooManyFailures):  # counted as requests of this address
+        await made.state.keyring.check([b"Bearer none"], peer="127.0.0.1")
 
 
 async def test_revoking_a_key_ends_its_sessions(browser: Browser, clock: Clock) -> None:
