@@ -183,6 +183,14 @@ schemathesis: setup  ## requests made up from the OpenAPI document, by three ide
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.fuzz $(ARGS)
 
+.PHONY: test-browser vendor
+test-browser: setup  ## every page of the dashboard in Chromium, light and dark, wide and narrow; leaves pictures in .local/browser
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.browser
+
+vendor:  ## fetch htmx and icons of the dashboard anew, with npm
+	@$(PYTHON) -m infra.vendor
+
 bench: setup  ## measure it on fresh servers: make bench ARGS="--quick --record"
 	@$(PYTHON) -m loadtests.bench $(ARGS)
 
@@ -208,3 +216,4 @@ lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--
 	$(COMPILE) --group infra -o infra/checks/requirements.txt
 	$(COMPILE) --group peer-dramatiq -o loadtests/peers/dramatiq/requirements.txt
 	$(COMPILE) --group fuzz -o tests/fuzz/requirements.txt
+	$(COMPILE) --group browser -o tests/browser/requirements.txt

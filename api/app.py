@@ -47,6 +47,7 @@ from api.scaling import Scaling
 from api.schedules import routes as schedules
 from api.slo import routes as slo
 from api.state import ApiState
+from api.ui.routes import make_routes
 from api.webhooks import routes as webhooks
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
@@ -156,6 +157,8 @@ def create_app(state: ApiState) -> FastAPI:
         app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
     )
     check_scopes(app.routes)
+    if state.settings.ui:  # behind all others: whatever is asked of the API finds its route first
+        app.router.routes.extend(make_routes(state.settings))
     app.add_exception_handler(SluiceError, _show_problem)
     app.add_exception_handler(RequestValidationError, _show_query_flaws)
     app.add_exception_handler(HTTPException, show_http_error)

@@ -37,6 +37,7 @@ from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
+from api.ui.server_watch import ServerWatch
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.connections import Connections
 from sluice.core.backlog_cap import BacklogCap
@@ -123,7 +124,7 @@ def build_state(
         rates=_build_rates(settings, connections.rates, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
-        slo=Slo(requests),
+        slo=Slo(requests), servers=ServerWatch(connections.pings),
         webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper),
         control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),

@@ -29,6 +29,7 @@ from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
+from api.ui.server_watch import ServerWatch
 from api.webhooks.webhooks import Webhooks
 from sluice.core.backlog_cap import BacklogCap
 from sluice.core.count_lanes import CountLanes
@@ -75,3 +76,4 @@ class ApiState:
     webhooks: Webhooks
     slo: Slo
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)
+    servers: ServerWatch = field(default_factory=ServerWatch)

@@ -44,6 +44,15 @@ DOCS_SECURITY: tuple[Header, ...] = (
     ),
     (b"referrer-policy", b"no-referrer"),
 )
+UI_SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        b" form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (b"referrer-policy", b"same-origin"),  # with no-referrer, browsers hide where a form comes from
+)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 GONE = 499
@@ -83,7 +92,7 @@ class EdgeMiddleware:
             return
         started = time.perf_counter()
         request_id = self._read_headers(scope)
-        security = DOCS_SECURITY if scope["path"].startswith("/docs") else SECURITY
+        security = SECURITY if scope["path"].startswith("/v1/") else _security_of_page(scope["path"])
         status = 0
 
         def answer(message: AsgiMessage) -> Awaitable[None]:
@@ -146,6 +155,12 @@ class EdgeMiddleware:
     def _log(self, method: str, path: str, status: int, seconds: float, scope: Scope) -> None:
         fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
         _log.info("answered", extra=fields | _name_request(scope))
+
+
+def _security_of_page(path: str) -> tuple[Header, ...]:
+    if path.startswith("/docs"):
+        return DOCS_SECURITY
+    return UI_SECURITY if path == "/ui" or path.startswith("/ui/") else SECURITY
 
 
 def _name_request(scope: Scope) -> dict[str, str]:

@@ -166,6 +166,12 @@ def problem(error: BaseException, request_id: str, most_flaws: int = FLAWS) -> R
     return _reply(kind, detail, flaws, request_id, _headers(error, kind))
 
 
+def describe_problem(error: BaseException) -> tuple[ProblemType, str]:
+    """Find the row of an error, and say what it means here, for answers that are no problem documents."""
+    kind, known = _find_type(error)
+    return kind, _cut(DETAILS.get(known, str(error)) if known else "Our log says what.")
+
+
 def http_problem(status: int, detail: str, headers: list[Header], request_id: str) -> Reply:
     """Answer an error that has only a status (no route, wrong method)."""
     kind = HTTP.get(status) or ProblemType("http-error", status, "The request cannot be answered")

@@ -76,6 +76,13 @@ class Control:
         with suppress(ServerAway):  # for those who read it in between
             await self._cache.forget(job_id)
 
+    async def find_input(self, tenant: str, job_id: str) -> bytes:
+        """Find the input of a job, byte for byte as it is run."""
+        found = await self._store.find_input(tenant, check_id(job_id))
+        if found is None:
+            raise JobUnknown
+        return found
+
     async def list_attempts(self, tenant: str, job_id: str) -> list[AttemptRecord]:
         """List the newest attempts that did not succeed."""
         await self._lookup.find(tenant, job_id)

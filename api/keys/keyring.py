@@ -78,6 +78,7 @@ class Keyring:
         # By id, and by digest where anybody can make an entry: no entry is larger because a header was.
         self._verified: BoundedDict[bytes, VerifiedKey] = BoundedDict(MOST_KEYS)
         self._refused: BoundedDict[bytes, float] = BoundedDict(MOST_KEYS)
+        self._by_id: BoundedDict[str, VerifiedKey] = BoundedDict(MOST_KEYS)
         self._lookups: dict[bytes, asyncio.Task[Identity]] = {}
 
     def __repr__(self) -> str:
@@ -117,6 +118,28 @@ class Keyring:
     def forget(self, key_id: str) -> None:
         """Ask the record again about this key; other processes do so once it is no longer fresh."""
         self._verified.pop(key_id.encode(), None)
+        self._by_id.pop(key_id, None)
+
+    async def check_id(self, key_id: str) -> Identity:
+        """Check a key by its id alone, for somebody whose key was verified before: whether it is still good, and for what.
+
+        Raises Unauthorized, ServerAway, TryAgain.
+        """
+        known, now = self._by_id.get(key_id), self._clock()
+        if known is not None and now < known.fresh_until:
+            return known.identity
+        try:
+            record = await self._keys.find_api_key(key_id, b"", None, self._pepper_id)
+        except TRANSIENT:
+            if known is None or now >= known.verified_at + self._stale_s:
+                raise
+            return known.identity
+        if record is None or not record.usable:
+            self._by_id.pop(key_id, None)
+            raise _not_valid()
+        identity = Identity(record.tenant, record.scopes, record.key_id)
+        self._by_id[key_id] = VerifiedKey(b"", identity, now, now + self._fresh_s)
+        return identity
 
     def _find(self, authorization: bytes) -> VerifiedKey | None:
         found = self._verified.get(authorization[_ID])

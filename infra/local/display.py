@@ -97,11 +97,12 @@ def show_results(console: Console, runs: list[SampleRun]) -> None:
             _show_more(console, run)
 
 
-def show_where(console: Console, url: str, key: str, notes: list[str]) -> None:
-    """Print what a person needs to go on."""
+def show_where(console: Console, url: str, key: str, notes: list[str], pages: str = "") -> None:
+    """Print what a person needs to go on; `pages` is a link that logs in to the dashboard."""
     rows = {
         "API": f"[link={url}]{url}[/link]",
         "docs": f"[link={url}/docs]{url}/docs[/link]",
+        **({"pages": f"[link={pages}]{pages}[/link] [dim](good once, for a minute)[/]"} if pages else {}),
         "key": key,
         "logs": "make logs",
         "stop": "make down",

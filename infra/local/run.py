@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 from rich.console import Console
 
+from api.ui.session import Sessions
 from infra.local import display
 from infra.local import env_file as variables
 from infra.local.sample_jobs import samples
@@ -24,6 +25,7 @@ from infra.local.servers import ProgramMissing, Servers, StartError
 from infra.local.stack import Stack, settings_for, unusual_ports
 from infra.local.watch import follow
 from sluice.cli.output import show_any_character
+from sluice.core.peppers import Peppers
 from sluice.core.runtime.given_settings import read_given
 from sluice.core.runtime.load_settings import load_settings
 from sluice.errors import StartRefused
@@ -69,7 +71,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
     notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
-    display.show_where(console, stack.url, key, notes)
+    display.show_where(console, stack.url, key, notes, link_to_pages(stack, key))
     return stack
 
 
@@ -146,6 +148,14 @@ def leave_addresses(stack: Stack, key: str) -> None:
         # Not the addresses of servers: they would be taken for given ones by whatever else is started in this shell.
         env.write(f"export {' '.join(found)}\n")
         env.write(f'export PATH={shlex.quote(str(stack.leave_command()))}:"$PATH"\n')
+
+
+def link_to_pages(stack: Stack, key: str) -> str:
+    """Make a link that logs in to the dashboard once, within a minute; empty if it is off."""
+    if stack.settings.get("SLUICE_UI") != "true":
+        return ""
+    token = Sessions(Peppers(stack.settings["SLUICE_KEY_PEPPER"])).make(key.split("_")[1], "link")
+    return f"{stack.url}/ui/enter/{token}"
 
 
 def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:

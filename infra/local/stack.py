@@ -214,6 +214,7 @@ def settings_for(root: Path, given: dict[str, str], servers: dict[str, str]) -> 
     chosen = {"SLUICE_KEY_PEPPER": secret(root / ".local" / "pepper"), **_free_ports(root, given)}
     chosen["SLUICE_LAME_DUCK_S"] = "0"  # there is no other api here to which clients could go
     if given.get("SLUICE_API_HOST", LOOPBACK) == LOOPBACK:
+        chosen["SLUICE_UI"] = "true"
         chosen["SLUICE_WEBHOOK_ALLOW"] = (
             f"{LOOPBACK}/32"  # to try webhooks; from elsewhere nobody can register one
         )

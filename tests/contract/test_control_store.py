@@ -68,6 +68,15 @@ async def test_a_failed_job_is_tried_again_once(record: Record) -> None:
     assert await record.control.retry("acme", job.id, new_job().id) == []
 
 
+async def test_an_input_is_found_by_its_tenant_short_or_long(record: Record) -> None:
+    short, long = b'{"a":12345678901234567890}', b'{"a":"' + b"x" * 100_000 + b'"}'
+    (first,), (second,) = await record.accepted(input=short), await record.accepted(input=long)
+    assert await record.control.find_input("acme", first) == short
+    assert await record.control.find_input("acme", second) == long
+    assert await record.control.find_input("other", first) is None
+    assert await record.control.find_input("acme", new_job().id) is None
+
+
 async def test_a_deleted_job_is_gone_and_its_key_stands_for_none(record: Record) -> None:
     job = await failed_job(record, key="k", request_hash=b"h")
     assert await record.control.delete_job("acme", job.id)

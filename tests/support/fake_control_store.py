@@ -80,6 +80,11 @@ class FakeControlStore(FakeRecord):
         again = next(found, None)
         return again and again._replace(input=None, owner=None)
 
+    async def find_input(self, tenant: str, job_id: str) -> bytes | None:
+        """The input as it was accepted."""
+        job = self._of(tenant, job_id)
+        return job and job.input
+
     async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
         """Forget a finished job; its key stands for none from now on."""
         job = self._of(tenant, job_id)

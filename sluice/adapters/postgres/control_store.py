@@ -32,6 +32,10 @@ class PostgresControlStore(Store):
         jobs = await self.ask_jobs("find_retry", tenant, job_id, budget_s=self._read_s)
         return next(iter(jobs), None)
 
+    async def find_input(self, tenant: str, job_id: str) -> bytes | None:
+        rows = await self.ask("find_input", tenant, job_id, budget_s=self._read_s)
+        return rows[0][0] if rows else None
+
     async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
         while rows := await self.ask("delete_job", tenant, job_id, *by):
             if rows[0][0]:

@@ -34,6 +34,9 @@ class ControlStore(Protocol):
     async def find_retry(self, tenant: str, job_id: str) -> Job | None:
         """Find the job that tries this one again."""
 
+    async def find_input(self, tenant: str, job_id: str) -> bytes | None:
+        """Find the input of a job, as it was accepted; None if there is no such job."""
+
     async def delete_job(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> bool:
         """Delete a finished job, and write down whose key did it, if one is named; false if there is none."""
 

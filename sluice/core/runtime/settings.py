@@ -94,9 +94,7 @@ class Settings(BaseModel):
     )
 
     # api
-    api_host: str = Field(
-        default="127.0.0.1", description="Address the API listens on; :: is all of them, IPv4 too"
-    )
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on; :: is all, IPv4 too")
     api_port: Port = Field(default=8000, description="Port of the API")
     private_host: str = Field(
         default="127.0.0.1", description="Address of the private ports (health, metrics); :: as above"
@@ -118,6 +116,8 @@ class Settings(BaseModel):
     )
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
+    ui: bool = Field(default=False, description="Show the dashboard at /ui")
+    ui_env: str = Field(default="", max_length=16, description="Name that its pages show; prod: in red")
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
     waiters: int = Field(

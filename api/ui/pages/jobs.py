@@ -1,0 +1,73 @@
+"""The list of jobs: filters in the address, pages by tokens, and an id that is pasted leads to its job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from api.http.schemas import validate
+from api.jobs.job_filter import JobFilter
+from api.jobs.lookup import JOB_ID
+from api.listing.listing import JobQuery, Listing
+from api.ui.error_rows import first_line
+from api.ui.view import Pages, View
+from sluice.core.errors import Invalid
+from sluice.core.job import TAG_SEPARATOR, Job, JobState
+from sluice.core.registry import Registry
+
+PAGES = Pages()
+SIZE = 50
+SINCE = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
+"""Choices of how long ago a job was made at most, in seconds."""
+FIELDS = ("state", "kind", "tag", "error", "since", "after")
+"""What the address holds of a filter."""
+
+
+@PAGES.get("/jobs", ("GET", "/v1/jobs"))
+async def list_jobs(view: View) -> Response:
+    """List the newest jobs that fit."""
+    if JOB_ID.fullmatch(wanted := view.query("q").lower()):
+        return view.go(f"/jobs/{wanted}")
+    given = {name: view.query(name) for name in FIELDS}
+    if wanted and not given["tag"]:
+        given["tag"] = view.query("q")
+    if not given["after"] and (seconds := SINCE.get(given["since"])):
+        given["after"] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    found: list[dict[str, Any]] = []
+    token, wrong = None, ""
+    try:
+        page = await view.parts[Listing].page(
+            JobQuery(view.caller.tenant, "list", read_filter(given).wanted), SIZE, view.query("page") or None
+        )
+        found, token = [show_row(job) for job in page.jobs], page.next_token
+    except Invalid as error:
+        wrong = " ".join(flaw.detail for flaw in error.flaws)
+    return view.show(
+        "jobs.html", 422 if wrong else 200, page="jobs", jobs=found, given=given, wrong=wrong, states=list(JobState),
+        since=list(SINCE), kinds=list(view.parts[Registry]), paged=bool(view.query("page")),
+        next=token and view.url("/jobs", **given, page=token), is_filtered=any(given.values()),
+    )  # fmt: skip
+
+
+def read_filter(given: dict[str, str]) -> JobFilter:
+    """Read the filter that an address holds. Raises Invalid."""
+    values: dict[str, Any] = {name: given[name] for name in ("kind", "tag", "error") if given.get(name)}
+    if given.get("state"):
+        values["state"] = [given["state"]]
+    if given.get("after"):  # not counted from now, or each page would have another filter than its token
+        values["created_after"] = given["after"]
+    return validate(JobFilter, values)
+
+
+def show_row(job: Job) -> dict[str, Any]:
+    """Show a job as a row."""
+    ended = job.finished_at or datetime.now(UTC)
+    return {
+        "id": job.id, "kind": job.kind, "state": job.state, "lane": job.lane, "created": job.created_at,
+        "attempt": job.attempt, "max_attempts": job.max_attempts, "priority": job.priority,
+        "tags": job.tags.split(TAG_SEPARATOR) if job.tags else [],
+        "ran_s": (ended - job.started_at).total_seconds() if job.started_at else None,
+        "error": first_line(job.error) if job.state == JobState.FAILED else "",
+    }  # fmt: skip

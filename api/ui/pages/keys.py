@@ -1,0 +1,77 @@
+"""Keys of the tenant, and who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from api.access.audit import Audit
+from api.access.key_admin import KeyAdmin
+from api.access.schemas import KeyRequest
+from api.http.schemas import validate
+from api.ui.view import Pages, View, listed
+from sluice.core.access import SCOPES, AuditEntry
+from sluice.core.errors import Flaw, Invalid
+
+PAGES = Pages()
+SIZE = 100
+API = "/v1/keys"
+
+
+@PAGES.get("/keys", ("GET", API))
+async def list_keys(view: View) -> Response:
+    """List the keys."""
+    return await _show(view)
+
+
+@PAGES.act("/keys/make", ("POST", API))
+async def make(view: View) -> Response:
+    """Make a key, and show it once."""
+    asked: dict[str, Any] = {"scopes": [each for each in SCOPES if view.form.get(f"scope.{each}")]}
+    if name := view.form.get("name", "").strip():
+        asked["name"] = name
+    try:
+        if days := view.form.get("days", "").strip():
+            asked["expires_days"] = _read_days(days)
+        made = await view.parts[KeyAdmin].create(view.caller, validate(KeyRequest, asked), view.by)
+    except Invalid as error:
+        return await _show(view, flaws=error.flaws, status=422)
+    return await _show(view, made=made.text, status=201)
+
+
+@PAGES.act("/keys/{key_id}/revoke", ("DELETE", "/v1/keys/{key_id}"))
+async def revoke(view: View) -> Response:
+    """Refuse a key from now on."""
+    await view.parts[KeyAdmin].revoke(view.caller.tenant, view.param("key_id"), view.by)
+    return view.go("/keys", done="revoked")
+
+
+@PAGES.get("/audit", ("GET", "/v1/audit"))
+async def show_audit(view: View) -> Response:
+    """List what was done, newest first."""
+    entries, token = await view.parts[Audit].page(view.caller.tenant, SIZE, view.query("page"))
+    return view.show(
+        "audit.html", page="audit", entries=[_show_entry(each) for each in entries],
+        next=token and view.url("/audit", page=token), paged=bool(view.query("page")),
+    )  # fmt: skip
+
+
+async def _show(view: View, made: str = "", flaws: list[Flaw] | None = None, status: int = 200) -> Response:
+    found, more = await view.parts[KeyAdmin].page(view.caller.tenant, SIZE, view.query("page"))
+    return view.show(
+        "keys.html", status, page="keys", keys=found, made=made, flaws=flaws or [],
+        scopes=[each for each in SCOPES if each in view.caller.scopes],
+        next=view.url("/keys", page=found[-1].key_id) if more else None,
+    )  # fmt: skip
+
+
+def _read_days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise Invalid([Flaw("/expires_days", "number", "Days are a whole number.")])
+    return int(text)
+
+
+def _show_entry(entry: AuditEntry) -> dict[str, Any]:
+    return entry._asdict() | {"detail": listed(orjson.loads(entry.detail))}

@@ -1,0 +1,1 @@
+"""A walk through the dashboard in a browser."""

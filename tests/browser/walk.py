@@ -1,0 +1,118 @@
+"""The walk itself, in an environment of its own that has Playwright: every page, both themes, both widths, with axe and without JavaScript.
+
+`python walk.py URL KEY CHROMIUM FOLDER PATH…` prints a line for each thing that is wrong, and leaves pictures in the folder.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+SIZES = {"wide": (1280, 900), "narrow": (360, 780)}
+LEAST = 320
+SERIOUS = {"serious", "critical"}
+WITH_AXE = {"light-wide", "dark-narrow"}
+"""Each theme and each width once: contrast hangs on the one, order and size on the other."""
+WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def main(url: str, key: str, chromium: str, folder: Path, paths: list[str]) -> int:
+    """Walk, and return 1 if anything is wrong."""
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for theme in ("light", "dark"):
+            for size, (width, height) in SIZES.items():
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+                wrong += _walk(context, url, key, paths, folder, f"{theme}-{size}")
+                context.close()
+        wrong += _walk_without_scripts(browser, url, key, paths)
+        browser.close()
+    for line in wrong:
+        sys.stdout.write(f"{line}\n")
+    return 1 if wrong else 0
+
+
+def _walk(
+    context: BrowserContext, url: str, key: str, paths: list[str], folder: Path, name: str
+) -> list[str]:
+    page, found = context.new_page(), list[str]()
+    page.on(
+        "console",
+        lambda message: (
+            found.append(f"{name} {page.url}: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: found.append(f"{name} {page.url}: {error}"))
+    page.goto(f"{url}/ui/login")
+    found += [f"{name} /login: {each}" for each in _judge(page, name)]
+    page.screenshot(path=folder / f"login-{name}.png")
+    _log_in(page, url, key)
+    for path in paths:
+        page.goto(f"{url}/ui{path}")
+        page.wait_for_timeout(150)
+        found += [f"{name} {path or '/'}: {each}" for each in _judge(page, name)]
+        page.screenshot(path=folder / f"{_file(path)}-{name}.png", full_page=True)
+    page.goto(f"{url}/ui")
+    page.wait_for_timeout(500)
+    with page.expect_response(f"{url}/ui"):  # as the page does every few seconds
+        page.evaluate("document.querySelector('#live').dispatchEvent(new Event('refresh'))")
+    page.wait_for_timeout(500)
+    if page.locator("#live").count() != 1 or page.locator(".verdict").count() != 1:
+        found.append(f"{name}: the overview does not refresh")
+    if name.endswith("narrow"):
+        page.set_viewport_size({"width": LEAST, "height": 700})
+        for path in paths:
+            page.goto(f"{url}/ui{path}")
+            if (beyond := page.evaluate(WIDTH)) > 0:
+                found.append(f"{name} {path or '/'}: {beyond} px wider than {LEAST}")
+    return found
+
+
+def _walk_without_scripts(browser: Browser, url: str, key: str, paths: list[str]) -> Iterator[str]:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    _log_in(page, url, key)
+    for path in paths:
+        answer = page.goto(f"{url}/ui{path}")
+        if answer is None or answer.status != 200 or not page.locator("h1").count():
+            yield f"without scripts {path}: is not there"
+    context.close()
+
+
+def _judge(page: Page, name: str) -> Iterator[str]:
+    if page.title() == "owned":
+        yield "a script of a job has run"
+    if (beyond := page.evaluate(WIDTH)) > 0:
+        yield f"{beyond} px wider than the window"
+    if len(page.content()) > 60_000:
+        yield f"{len(page.content())} characters of HTML"
+    if name not in WITH_AXE:
+        return
+    for each in Axe().run(page).response["violations"]:
+        if each["impact"] in SERIOUS:
+            nodes = "; ".join(node["html"][:120] for node in each["nodes"][:3])
+            yield f"{each['id']}: {each['help']}: {nodes}"
+
+
+def _log_in(page: Page, url: str, key: str) -> None:
+    page.goto(f"{url}/ui/login")
+    page.fill("#key", key)
+    page.click("button.main")
+    page.wait_for_url(f"{url}/ui")
+
+
+def _file(path: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", path)[:48].strip("-") or "overview"
+
+
+if __name__ == "__main__":
+    _, url, key, chromium, folder, *paths = sys.argv
+    sys.exit(main(url, key, chromium, Path(folder), paths))
