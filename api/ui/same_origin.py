@@ -13,7 +13,7 @@ SECURE, PLAIN = "__Host-sluice", "sluice-ui"
 """The cookie's names: on https, and on plain http on this machine, where browsers take no `__Host-`."""
 
 
-class CrossSite(Forbidden):
+class OtherOrigin(Forbidden):
     """An act came from another site, or from a browser that does not say where from."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class CrossSite(Forbidden):
 
 
 def check_same_origin(request: Request) -> None:
-    """Refuse an act that another site has sent. Raises CrossSite.
+    """Refuse an act that another site has sent. Raises OtherOrigin.
 
     Browsers say so in `Sec-Fetch-Site` where the connection is safe; elsewhere they name the origin (Fetch Metadata §2.4).
     """
@@ -32,7 +32,7 @@ def check_same_origin(request: Request) -> None:
         site == "same-origin" if site is not None else bool(origin.netloc) and origin.netloc == _host(request)
     )
     if not same:
-        raise CrossSite
+        raise OtherOrigin
 
 
 def is_https(request: Request) -> bool:

@@ -22,7 +22,7 @@ from api.http.problems import describe_problem
 from api.http.rate_limits import RateLimits, charge
 from api.keys.keyring import Identity, Keyring, Unauthorized
 from api.ui.rendering import render
-from api.ui.same_origin import CrossSite, check_same_origin, session_cookie
+from api.ui.same_origin import OtherOrigin, check_same_origin, session_cookie
 from api.ui.shared import Shared
 from sluice import __version__
 from sluice.core.access import PAYLOADS, Actor
@@ -155,7 +155,7 @@ def show_error(view: View, error: SluiceError) -> Response:
     """Answer with a page that says what went wrong."""
     row, detail = describe_problem(error)
     flaws = error.flaws if isinstance(error, Invalid) else []
-    title = "This came from another site" if isinstance(error, CrossSite) else row.title
+    title = "This came from another site" if isinstance(error, OtherOrigin) else row.title
     shown = {"title": title, "detail": detail, "flaws": flaws, "retryable": row.retry_s is not None}
     return view.show("error.html", row.status, problem=shown, page="")
 

@@ -108,10 +108,10 @@ def _show_attempt(attempt: AttemptRecord) -> dict[str, Any]:
 
 def _moments(timeline: list[Moment]) -> list[dict[str, Any]]:
     """Show what happened, each with the time since what was before it."""
-    befores = [None, *(moment.at for moment in timeline)]
+    earlier = [None, *(moment.at for moment in timeline)]
     return [
         moment._asdict() | {"after_s": (moment.at - before).total_seconds() if before else None}
-        for moment, before in zip(timeline, befores, strict=False)
+        for moment, before in zip(timeline, earlier, strict=False)
     ]
 
 
