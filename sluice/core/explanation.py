@@ -125,7 +125,7 @@ def _estimate(reason: Reason, job: Job, lane: LaneStatistics, ahead: int, now: d
 
 
 SENTENCES: dict[Reason, str] = {
-    Reason.FINISHED: "The job is {job.state}.",
+    Reason.FINISHED: "The job has {ended}.",
     Reason.RUNNING: "Attempt {job.attempt} of {job.max_attempts} runs{asked}.",
     Reason.SCHEDULED: "The job is not to begin before its time.",
     Reason.RETRY_WAIT: (
@@ -151,6 +151,7 @@ def _describe(reason: Reason, found: Situation, position: int | None) -> str:
         job=found.job,
         version=found.handler_version,
         asked=", and was asked to stop" if found.job.cancel_requested_at else "",
+        ended="been cancelled" if found.job.state == JobState.CANCELLED else found.job.state,
         outcome=found.tries[-1].outcome if found.tries else "an outcome that is not kept",
         why=found.paused.reason if found.paused else "",
         before=f"{'about ' * (found.ahead >= MOST_AHEAD)}{(position or 1) - 1}",

@@ -59,7 +59,8 @@ def told(found: Situation, statistics: LaneStatistics | None = None, **more: Any
         (situation(LATER, paused=PAUSE), "scheduled", ""),
         (situation(RUNNING, paused=PAUSE, lane_served=False), "running", "Attempt 1 of 5 runs."),
         (situation(RUNNING | {"cancel_requested_at": NOW}), "running", "asked to stop"),
-        (situation({"state": JobState.FAILED, "finished_at": NOW}), "finished", "failed"),
+        (situation({"state": JobState.FAILED, "finished_at": NOW}), "finished", "The job has failed."),
+        (situation({"state": JobState.CANCELLED, "finished_at": NOW}), "finished", "The job has been cancelled."),
     ],
 )  # fmt: skip
 def test_the_reason_is_the_first_that_holds_the_job_up(found: Situation, reason: str, said: str) -> None:
