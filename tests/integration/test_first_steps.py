@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from pathlib import Path
 
 from tests.support.stack import ROOT, Stack
@@ -15,11 +16,15 @@ PATIENCE_S = 120
 async def run(script: str, stack: Stack, directory: Path) -> str:
     """Run commands in a shell that stops at the first that fails, or is answered with an error; what was printed."""
     (directory / ".curlrc").write_text("fail-with-body\nshow-error\nmax-time = 40\n")
-    environment = os.environ | {
-        "SLUICE_URL": stack.url,
-        "SLUICE_API_KEY": stack.key,
-        "CURL_HOME": str(directory),
-    }
+    environment = (
+        os.environ
+        | {
+            "SLUICE_URL": stack.url,
+            "SLUICE_API_KEY": stack.key,
+            "CURL_HOME": str(directory),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # with the command, as in the shell of `make run`
+        }
+    )
     shell = await asyncio.create_subprocess_exec(
         *("bash", "-euxo", "pipefail", "-c", script),
         cwd=directory,
