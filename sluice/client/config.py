@@ -35,13 +35,16 @@ class Config:
 
 
 def find_config(url: str | None = None, key: str | None = None, profile: str | None = None) -> Config:
-    """Put together what was given, what the environment says, and the profile. Raises Misconfigured."""
-    name = profile or os.environ.get(PROFILE)
+    """Put together what was given, what the environment says, and the profile. Raises Misconfigured.
+
+    The key of a profile that only the environment names goes to no other server than its own.
+    """
+    name = profile or (None if url and key else os.environ.get(PROFILE))
     known = read_profile(name) if name else {}
     if profile:  # it was asked for in so many words: before the environment
         url, key = url or known.get("url"), key or known.get("key")
     url = url or os.environ.get(URL) or known.get("url")
-    key = key or os.environ.get(KEY) or known.get("key")
+    key = key or os.environ.get(KEY) or (known.get("key") if url == known.get("url") else None)
     if not url:
         raise Misconfigured(
             f"Say where the server is: Sluice(url=…), {URL}, or a profile in {profiles_path()}."

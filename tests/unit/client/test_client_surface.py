@@ -174,6 +174,24 @@ def test_where_the_server_is_comes_from_arguments_the_environment_or_a_profile(
     assert Sluice("http://given", "slc_g", profile="staging")._core.config.url == "http://given"
 
 
+def test_a_profile_of_the_environment_is_for_its_own_server_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("SLUICE_URL", "SLUICE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("SLUICE_PROFILE", "staging")
+    assert Sluice("http://given", "slc_g")._core.config.key == "slc_g"  # it is not even read
+    (tmp_path / "sluice").mkdir()
+    (tmp_path / "sluice/profiles.toml").write_text(
+        '[staging]\nurl = "https://staging.example"\nkey = "slc_s"\n'
+    )
+    assert Sluice()._core.config.key == "slc_s"
+    assert Sluice("http://given")._core.config.key == ""
+    monkeypatch.setenv("SLUICE_URL", "http://other")
+    assert Sluice()._core.config.key == ""
+
+
 @pytest.mark.parametrize("url", ["sluice.example", "ftp://x", "http://", "http://u:p@x", "http://x?y"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured):
