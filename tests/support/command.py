@@ -6,8 +6,10 @@ import asyncio
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +80,10 @@ class Command:
         return await end_of(shell)
 
     async def start(self, *words: str, group: bool = False) -> asyncio.subprocess.Process:
-        """Start it; stdin is a pipe. `group`: in a group of its own, as a shell does."""
+        """Start it; stdin is a pipe. `group`: in a group of its own, as a shell does, where Ctrl-C reaches it.
+
+        What a shell has put in the background ignores SIGINT, and with it all that it starts.
+        """
         return await asyncio.create_subprocess_exec(
             COMMAND,
             *words,
@@ -88,6 +93,7 @@ class Command:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=group,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if group else None,
         )
 
     async def run(self, *words: str, given: str | bytes = "") -> Ended:

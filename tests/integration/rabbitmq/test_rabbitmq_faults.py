@@ -106,7 +106,7 @@ async def test_a_queue_that_does_not_answer_is_replaced_unless_another_node_may_
         await until(lambda: publisher.connected)
         await publish_until_confirmed(publisher, lane)
         monkeypatch.setattr(deliveries.QueueConsumer, "consume", no_answer)
-        monkeypatch.setattr(queues, "_SHARES", {"normal": 1})  # only the queue that has the message
+        monkeypatch.setattr(queues, "WEIGHTS", {"normal": 1})  # only the queue that has the message
         async with running(url, lane, Consumer()):
             await until(lambda: len(tried) >= 4)
         assert await depth_of(publisher, lane.queues["normal"]) == left
