@@ -14,7 +14,7 @@ from tests.integration.test_first_steps import run
 from tests.support.stack import ROOT, Stack, stack_on_empty_servers
 
 SEEN = {
-    "README.md": ('"result":{"slept_s":1.5}', '"result":{"words":6}'),
+    "README.md": ('"result":{"slept_s":1.5', '"result":{"words":6}'),
     "docs/from-celery.md": ('"result":{"order_id":7,"total":600}', '"tags":["order_id=7"]'),
     "docs/from-fastapi-and-celery.md": ('"result":{"best":"tea","totals":{"tea":5,"milk":1}}',),
     "docs/from-replicate.md": ('"result":{"text":"It rains"}',),

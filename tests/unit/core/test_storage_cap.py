@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sluice.core.errors import ServerAway, StorageFull
+from sluice.core.runtime.tasks import cancel_and_wait
 from sluice.core.storage_cap import JOBS, MIB, MOST_TENANTS, StorageCap
+from tests.support.waiting import until
 
 
 class Store:
@@ -86,3 +90,10 @@ async def test_what_was_known_stays_while_the_record_is_away() -> None:
     assert await scene.refused(10 * MIB)
     scene.store.away = True
     assert await scene.refused(0)
+
+
+async def test_it_is_added_up_from_the_start_on() -> None:
+    scene = Scene()
+    following = asyncio.create_task(scene.cap.follow())
+    await until(lambda: bool(scene.store.asked))
+    await cancel_and_wait({following})

@@ -134,6 +134,8 @@ def test_a_missing_address_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_two_peppers_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_KEY_PEPPER_OTHER", "another-pepper-0123456789abcdef0")
+    assert load_settings().key_pepper_other.get_secret_value().startswith("another")
     monkeypatch.setenv("SLUICE_KEY_PEPPER_OTHER", load_settings().key_pepper.get_secret_value())
     with pytest.raises(StartRefused, match=r"SLUICE_KEY_PEPPER_OTHER.*the same as SLUICE_KEY_PEPPER"):
         load_settings()
