@@ -203,8 +203,8 @@ def _to_login(view: View) -> Response:
 
 def read_next(text: str) -> str:
     """Return a path within the dashboard, or none: nobody is sent to another site."""
-    plain = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if plain else ""
+    plain = text.isascii() and text.isprintable() and "\\" not in text
+    return text if plain and text.startswith("/") and not text.startswith("//") else ""
 
 
 def listed(rows: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -20,6 +20,8 @@ from sluice.core.runtime.settings import Settings
 
 PAGES = Pages()
 SIZE = 50
+MOST = 2**53
+"""Numbers of a form are smaller: not every reader of JSON takes larger ones."""
 ACTS = ("retry", "cancel", "delete")
 FILTER = ("state", "kind", "tag", "error", "created_after", "created_before")
 ONE = "/bulk/{act_id}"
@@ -86,8 +88,10 @@ def _write_request(form: dict[str, str]) -> bytes:
     for name, read in (("canary", int), ("rate", float)):
         try:
             asked[name] = read(form.get(name, "").strip() or "0")
+            if not abs(asked[name]) < MOST:
+                raise ValueError
         except ValueError:
-            raise Invalid([Flaw(f"/{name}", "number", "This is a number.")]) from None
+            raise Invalid([Flaw(f"/{name}", "number", "This is to be a number.")]) from None
     return orjson.dumps(asked)
 
 

@@ -68,7 +68,7 @@ async def run(view: View) -> Response:
     fields = None if WHOLE in view.form else make_form(kind["input"])
     await charge(view.request.scope, view.parts[RateLimits].submits, view.caller.key_id)
     try:
-        raw = read_form(fields, view.form) if fields is not None else view.form[WHOLE].encode()
+        raw = read_form(fields, view.form) if fields is not None else view.form.get(WHOLE, "").encode()
         value = parse(raw)
         _refuse_dots(view, kind["kind"], value)
         request = SubmitRequest(kind["kind"], value, _read_options(view), "", view.caller.scopes)

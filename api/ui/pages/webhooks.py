@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from api.http.schemas import validate
 from api.ui.view import Pages, View
 from api.webhooks.schemas import RedeliverRequest
 from api.webhooks.webhooks import Webhooks
@@ -49,7 +50,7 @@ async def test(view: View) -> Response:
 @PAGES.act(f"{ONE}/redeliver", ("POST", f"{API}/redeliver"))
 async def redeliver(view: View) -> Response:
     """Send one delivery again."""
-    request = RedeliverRequest(delivery=view.form.get("delivery", ""))
+    request = validate(RedeliverRequest, {"delivery": view.form.get("delivery", "")})
     await view.parts[Webhooks].redeliver(
         view.caller.tenant, view.param("webhook_id"), lambda: request, view.by
     )
