@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from infra.local.ports import free_port
 from loadtests.bench.generator import BenchError
 from loadtests.bench.product import JobCounter, Product, running
 
@@ -43,12 +44,6 @@ def peers_running(product: Product) -> Iterator[Peers]:
                 f"http://127.0.0.1:{bare}/", [one.pid], f"http://127.0.0.1:{usual}/job", [other.pid],
                 f"http://127.0.0.1:{api}/jobs", counter,
             )  # fmt: skip
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def await_listeners(*ports: int, within_s: float = 20.0) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from infra.local.ports import free_port
 from loadtests.bench import processes
 from loadtests.bench.figures import Figure
 from loadtests.bench.generator import FIRST, Run, next_count
 from loadtests.bench.job_client import JobClient, Service
 from loadtests.bench.peer_environment import python_with
-from loadtests.bench.peer_processes import await_listeners, free_port
+from loadtests.bench.peer_processes import await_listeners
 from loadtests.bench.plan import JOB
 from loadtests.bench.product import ROOT, Product, running
 from loadtests.bench.steps import Step

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,20 @@ def test_who_listens_is_named_with_its_directory(listener: socket.socket) -> Non
     said = ports.holder(listener.getsockname()[1])
     assert f"process {os.getpid()}, in {Path.cwd()}" in said
     assert ports.holder(ports.free_port()) == "another program"
+
+
+def test_a_port_is_given_once_though_its_server_does_not_listen_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ports.free_port()
+    monkeypatch.setattr(ports, "_CANDIDATES", range(given, given + 1))
+    with pytest.raises(OSError, match="no free port"):
+        ports.free_port()
+    code = (
+        f"from infra.local import ports\nports._CANDIDATES = range({given}, {given + 1})\nports.free_port()"
+    )
+    elsewhere = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert f"no free port between {given}" in elsewhere.stderr
+    with socket.create_server((ports.LOOPBACK, given)):  # its server may
+        pass
 
 
 def test_the_ports_of_the_last_time_are_taken_again(tmp_path: Path) -> None:
