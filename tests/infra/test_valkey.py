@@ -42,7 +42,7 @@ class Pods:
         env = {
             "PATH": self._path,
             "ME": me, "BIND": me, "PEERS": " ".join(PEERS), "REDIS_PASSWORD": PASSWORD,
-            "PORT": str(self.port), "SENTINEL_PORT": str(self._sentinel_port), "DOWN_MS": "300",
+            "PORT": str(self.port), "SENTINEL_PORT": str(self._sentinel_port), "DOWN_MS": "1000", "FAILOVER_MS": "2000",
             "PROGRAM": self._program, "CONF": str(ROOT / "infra/redis/redis.conf"), "OWN": str(own),
         }  # fmt: skip
         with (own / "log").open("wb") as log:
@@ -73,15 +73,22 @@ class Pods:
             "master_link_status", "up"
         ) == "up" else ""
 
-    async def others_known(self, me: str) -> tuple[int, int]:
-        """How many replicas and how many other Sentinels a Sentinel knows."""
+    async def seen_by(self, me: str) -> tuple[str, int, int]:
+        """Whom a Sentinel calls master, and how many replicas of it and how many other Sentinels it knows."""
         try:
             async with redis.Redis(host=me, port=self._sentinel_port) as client:
                 master = await client.sentinel_master("sluice")
         except (RedisError, OSError):
-            return 0, 0
+            return "", 0, 0
         assert isinstance(master, dict)
-        return int(master["num-slaves"]), int(master["num-other-sentinels"])
+        return str(master["ip"]), int(master["num-slaves"]), int(master["num-other-sentinels"])
+
+    async def master(self, *among: str) -> str:
+        """The master of these pods, if their Sentinels agree on it and all the others follow it."""
+        master, *more = {(await self.seen_by(peer))[0] for peer in among}
+        agreed = not more and master in among
+        wanted = {peer: ("master", "") if peer == master else ("slave", master) for peer in among}
+        return master if agreed and wanted == {peer: await self.role(peer) for peer in among} else ""
 
 
 @pytest.fixture
@@ -95,33 +102,24 @@ def pods(tmp_path: Path) -> Iterator[Pods]:
 
 
 async def test_a_master_that_dies_is_replaced_and_follows_when_it_comes_back(pods: Pods) -> None:
+    first, *others = PEERS
     for peer in PEERS:
         pods.start(peer, "server")
         pods.start(peer, "sentinel")
 
     async def together() -> bool:
-        return all([await pods.others_known(peer) == (2, 2) for peer in PEERS])
-
-    async def all_follow_the_first() -> bool:
-        roles = [await pods.role(peer) for peer in PEERS]
-        return roles == [("master", ""), ("slave", PEERS[0]), ("slave", PEERS[0])]
+        return all([await pods.seen_by(peer) == (first, 2, 2) for peer in PEERS])
 
     await until_found(together)
-    await until_found(all_follow_the_first)
+    await until_found(lambda: pods.master(*PEERS))
 
-    pods.kill(PEERS[0])
+    pods.kill(first)
 
-    async def new_master() -> str:
-        roles = {peer: await pods.role(peer) for peer in PEERS[1:]}
-        masters = [peer for peer, (role, _) in roles.items() if role == "master"]
-        return masters[0] if sorted(role for role, _ in roles.values()) == ["master", "slave"] else ""
+    async def replaced() -> bool:
+        return await pods.master(*others) in others
 
-    await until_found(new_master)
-    master = await new_master()
-    pods.start(PEERS[0], "server")
-    pods.start(PEERS[0], "sentinel")
-
-    async def follows() -> bool:
-        return await pods.role(PEERS[0]) == ("slave", master)
-
-    await until_found(follows)
+    await until_found(replaced)
+    pods.start(first, "server")
+    pods.start(first, "sentinel")
+    await until_found(lambda: pods.master(*PEERS))
+    assert await pods.master(*PEERS) in others

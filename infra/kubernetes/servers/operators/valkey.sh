@@ -4,7 +4,7 @@
 # ME and PEERS are host names, REDIS_PASSWORD is everybody's. The other variables are for tests.
 set -eu
 : "${PORT:=6379}" "${SENTINEL_PORT:=26379}" "${BIND:=* -::*}" "${PROGRAM:=valkey}" "${DOWN_MS:=5000}"
-: "${CONF:=/etc/sluice/redis.conf}" "${OWN:=/tmp}"
+: "${FAILOVER_MS:=10000}" "${CONF:=/etc/sluice/redis.conf}" "${OWN:=/tmp}"
 
 master=""
 for peer in $PEERS; do
@@ -42,7 +42,7 @@ sentinel announce-ip $ME
 sentinel monitor sluice $master $PORT 2
 sentinel auth-pass sluice $REDIS_PASSWORD
 sentinel down-after-milliseconds sluice $DOWN_MS
-sentinel failover-timeout sluice 30000
+sentinel failover-timeout sluice $FAILOVER_MS
 END
     exec "$PROGRAM-server" "$OWN/sentinel.conf" --sentinel
     ;;
