@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice.cli.arguments import job_id
-from sluice.cli.configuration import PROFILE, Access, find_access
+from sluice.cli.configuration import Access, find_access
 from sluice.cli.formats import Format, Output, printable
 from sluice.cli.usage import examples
 
@@ -72,9 +71,6 @@ class Session:
             from sluice.client import Sluice
 
             access = self.access()
-            os.environ.pop(
-                PROFILE, None
-            )  # it has been heeded; the client would look for it again, and it may be yet to be made
             self._sluice = self._open.enter_context(Sluice(access.url, access.key))
         return self._sluice
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from sluice.errors import SluiceError
 
 DEFAULT = "default"
@@ -45,8 +43,10 @@ class Profiles:
 
 
 def profiles_file() -> Path:
-    """Return where profiles are kept: in the directory for configuration that the system has for each user."""
-    return Path(typer.get_app_dir("sluice")) / "profiles.toml"
+    """Return where profiles are kept: where the client looks for them."""
+    from sluice.client.config import profiles_path
+
+    return profiles_path()
 
 
 def read_profiles() -> Profiles:

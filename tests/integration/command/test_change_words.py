@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluice import __version__
+from sluice.client import Sluice
 from tests.support.command import Said
 from tests.support.stack import Stack, make_a_key
 
@@ -150,6 +151,10 @@ async def test_a_key_is_kept_for_its_server_alone(
     assert sluice.run("kinds", "--url", running.url).status == 0
     assert sluice.run("result", NOBODY, "--profile", "there").status == 3
     assert sluice.run("lanes", "--profile", "there").status == 4
+    with Sluice(profile="there") as client:
+        assert [each.kind for each in client.kinds()]
+    assert sluice.run("kinds").status == 0
+    monkeypatch.delenv("SLUICE_PROFILE")
     assert sluice.run("kinds").status == 2  # it is not the default
     assert sluice.run("profile").documents == [{"name": "there", "url": running.url}]
     assert sluice.run("profile", "remove", "there").status == 0
@@ -161,10 +166,3 @@ def test_a_key_that_is_not_valid_is_not_kept(sluice: Said, running: Stack) -> No
     assert (said.status, said.out) == (4, "")
     assert sluice.run("profile").documents == []
     assert sluice.run("login", given="x\n").status == sluice.run("login", "--url", running.url).status == 2
-
-
-def test_the_profiles_of_the_command_are_those_of_the_client(sluice: Said) -> None:
-    from sluice.cli.profiles import profiles_file
-    from sluice.client.config import profiles_path
-
-    assert profiles_file() == profiles_path()

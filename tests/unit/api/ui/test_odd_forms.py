@@ -54,7 +54,7 @@ async def test_each_page_takes_odd_values_one_by_one(browser: Browser, page: Pag
     good = {"act": "cancel", "canary": "1", "rate": "5", "scope.read": "yes", "f.values": "[1]", "key": key}
     plain = await address(browser, page, None)
     for odd in ODD:
-        asked = [(await address(browser, page, odd), {})]
+        asked: list[tuple[str, dict[str, str]]] = [(await address(browser, page, odd), {})]
         asked += [(plain, {name: odd}) for name in NAMES.get(f"{page.method} {page.path}", ("page",))]
         for path, given in asked:
             if page.method == "GET":
