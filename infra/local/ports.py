@@ -71,6 +71,8 @@ def free_port() -> int:
             reserving.close()
             continue
         reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if len(_reserved) == _reserved.maxlen:
+            _reserved.popleft().close()
         _reserved.append(reserving)
         return port
     raise OSError(f"no free port between {_CANDIDATES.start} and {_CANDIDATES.stop}")

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_a_port_is_given_once_though_its_server_does_not_listen_yet(monkeypatch:
     assert f"no free port between {given}" in elsewhere.stderr
     with socket.create_server((ports.LOOPBACK, given)):  # its server may
         pass
+
+
+def test_the_oldest_reservation_ends_once_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_reserved", deque[socket.socket](maxlen=2))
+    oldest, *_ = (ports.free_port() for _ in range(3))
+    monkeypatch.setattr(ports, "_CANDIDATES", range(oldest, oldest + 1))
+    assert ports.free_port() == oldest
+    for each in ports._reserved:
+        each.close()
 
 
 def test_the_ports_of_the_last_time_are_taken_again(tmp_path: Path) -> None:
