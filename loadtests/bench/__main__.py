@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from loadtests.bench import machine, processes, table
 from loadtests.bench.generator import BenchError
+from loadtests.bench.overload import OverloadPlan
 from loadtests.bench.peer_processes import peers_running
 from loadtests.bench.plan import Plan
 from loadtests.bench.polling import PollingPlan
@@ -98,10 +99,19 @@ def _polled(product: Product) -> Iterator[PollingPlan]:
     yield PollingPlan(product)
 
 
-_PLANS: Mapping[str, Callable[[Product], AbstractContextManager[Plan | QueuePlan | PollingPlan]]] = {
+@contextmanager
+def _overloaded(product: Product) -> Iterator[OverloadPlan]:
+    """Run it alone."""
+    yield OverloadPlan(product)
+
+
+_PLANS: Mapping[
+    str, Callable[[Product], AbstractContextManager[Plan | QueuePlan | PollingPlan | OverloadPlan]]
+] = {
     "figures": _beside_baselines,
     "peers": _beside_queues,
     "polling": _polled,
+    "overload": _overloaded,
 }
 """What is measured, by the name of its table in docs/performance.md."""
 
@@ -143,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     for table_name, words in (
         ("peers", "beside dramatiq, and nothing else"),
         ("polling", "how often clients ask that keep to the advice, and nothing else"),
+        ("overload", "what becomes of three times as many submits as can be done, and nothing else"),
     ):
         which.add_argument(
             f"--{table_name}",

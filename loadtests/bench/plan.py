@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 from loadtests.bench import processes
 from loadtests.bench.beside_work import ReadsBesideWork
@@ -83,16 +82,16 @@ class Plan:
         self._product.run_job(PURE_JOB)
         usual = self._add_rate(
             "FastAPI + one Redis GET, POST",
-            self._submit(self._peers.usual_url, JOB, "usual"),
+            self._product.submit(self._peers.usual_url, JOB, "usual"),
             self._peers.usual_pids,
         )
-        request = self._submit(f"{self._product.url}/v1/jobs", PURE_JOB, "pure")
+        request = self._product.submit(f"{self._product.url}/v1/jobs", PURE_JOB, "pure")
         figure = self._add_rate("submit answered from the result cache", request, self._product.pids["api"])
         figure.at_least(5, usual, "FastAPI + one Redis GET, POST")
 
     def _plan_jobs(self, bare: Figure) -> None:
-        ours = self._submit(f"{self._product.url}/v1/jobs", JOB, "job")
-        theirs = self._submit(self._peers.jobs_url, JOB, "job of the baseline")
+        ours = self._product.submit(f"{self._product.url}/v1/jobs", JOB, "job")
+        theirs = self._product.submit(self._peers.jobs_url, JOB, "job of the baseline")
         pids = {name: self._product.pids[name] for name in COSTING}
         for connections in (64, 256):
             usual = Jobs(self._peers.jobs_counter, theirs, connections, {}, "FastAPI + aio-pika + asyncpg: ")
@@ -123,11 +122,6 @@ class Plan:
         figure = Figure(name, "/s")
         self._add(Answers(figure, request, pids).run, figure)
         return figure
-
-    def _submit(self, url: str, body: bytes, name: str) -> Request:
-        file = Path(self._product.directory) / name
-        file.write_bytes(body)
-        return Request(url, [self._product.authorization, "content-type: application/json"], str(file))
 
     def _add(self, run: Callable[[float], None], *figures: Figure) -> None:
         self.steps.append(Step(figures[0].name, run))

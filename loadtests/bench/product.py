@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from loadtests.bench.generator import BenchError
+from loadtests.bench.generator import BenchError, Request
 
 ROOT = Path(__file__).parents[2]
 SECOND_API = "api without memory"
@@ -73,6 +73,12 @@ class Product(NamedTuple):
     def counter(self) -> JobCounter:
         """Return the counter of jobs whose result is in the record."""
         return JobCounter(self.consumer_metrics, "sluice_jobs_succeeded_total")
+
+    def submit(self, url: str, body: bytes, name: str) -> Request:
+        """Return a request that posts this body, which is kept in a file of that name."""
+        file = Path(self.directory) / name
+        file.write_bytes(body)
+        return Request(url, [self.authorization, "content-type: application/json"], str(file))
 
     def run_job(self, body: bytes) -> tuple[str, str]:
         """Run one job to its end; return its id and its ETag."""
