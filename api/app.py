@@ -37,6 +37,7 @@ from api.http.response import ReplyResponse
 from api.http.schemas import query_flaws
 from api.http.traced_edge import TracedEdge
 from api.jobs import routes as jobs
+from api.jobs.crowd import Crowd
 from api.jobs.fast_path import FastPath
 from api.kinds import routes as kinds
 from api.kinds.openapi import describe_kinds
@@ -124,6 +125,7 @@ def wrap_middleware(state: ApiState, metrics: Metrics, tracing: Tracing | None =
             state.held,
             state.rates,
         )
+    app = Crowd(app, state.submission)
     if state.settings.cors_origins:
         app = allow_origins(app, state.settings.cors_origins)
     if tracing is not None:

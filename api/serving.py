@@ -15,7 +15,7 @@ from api.app import RunningApi, open_api
 from api.http.unread_answers import UnreadAnswers
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
-from sluice.adapters.http_server import EmbeddedServer, listen
+from sluice.adapters.http_server import EmbeddedServer, accept_more_at_once, listen
 from sluice.adapters.logs import LogSink, log_to_stderr, say_why
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.postgres.connecting import tell_arrays_by_type
@@ -82,7 +82,7 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
                 settle_garbage_collection()
                 port = listener.getsockname()[1]
                 telemetry.emit(Event.STARTED, port=port, private_port=private_port, kinds=len(registry))
-                await server.serve(sockets=[listener])
+                await server.serve(sockets=accept_more_at_once(listener))
     telemetry.emit(Event.STOPPED)
     api.config_problems.check()
 

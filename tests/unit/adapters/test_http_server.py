@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from contextlib import ExitStack
 
 import pytest
+import uvloop
 
-from sluice.adapters.http_server import listen
+from sluice.adapters.http_server import accept_more_at_once, listen
 from sluice.errors import StartRefused
 
 
@@ -43,3 +46,31 @@ def test_all_addresses_are_those_of_ipv4_too(host: str, reached: tuple[bool, boo
 def test_an_address_of_another_machine_is_refused(host: str, shown: str) -> None:
     with pytest.raises(StartRefused, match=f"^cannot listen on {shown}: "):
         listen(host, 80)
+
+
+def test_connections_that_come_at_once_are_accepted_in_few_turns_of_the_loop() -> None:
+    async def accept(listener: socket.socket, clients: int) -> int:
+        """Return how many turns of the loop that took."""
+        loop, accepted, turns = asyncio.get_running_loop(), list[asyncio.BaseTransport](), 0
+
+        class Accepting(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.append(transport)
+
+        servers = [await loop.create_server(Accepting, sock=each) for each in accept_more_at_once(listener)]
+        with ExitStack() as stack:
+            for _ in range(clients):
+                client = stack.enter_context(socket.socket())
+                client.connect(listener.getsockname())
+            while len(accepted) < clients:
+                await asyncio.sleep(0)
+                turns += 1
+        for each in accepted:
+            each.close()
+        for server in servers:
+            server.close()
+            await server.wait_closed()
+        return turns
+
+    with listen("127.0.0.1", 0, backlog=64) as listener:
+        assert uvloop.run(accept(listener, 64)) <= 8

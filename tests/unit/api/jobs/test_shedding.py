@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from api.jobs.crowd import AT_ONCE
 from sluice.core.job import Accepted, NewJob
 from tests.unit.api.in_memory_api import SHED_S, InMemoryApi
 
@@ -70,6 +72,28 @@ async def test_a_new_job_is_refused_and_what_needs_none_is_not(
         assert (await api.client.get(done["links"]["self"])).status_code == 200
     assert len(api.record.jobs) == 4
     assert (await api.submit()).status_code == 202
+
+
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "k", "content-type": "application/json"}])
+async def test_what_comes_at_once_with_many_others_is_refused_unread(
+    api: InMemoryApi, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    done = (await api.client.post("/v1/jobs", json=PURE)).json()
+    api.record.finish(done["id"])
+    await api.client.post("/v1/jobs", json=PURE, headers=headers)
+
+    async def statuses() -> Counter[int]:
+        submits = (api.client.post("/v1/jobs", json=PURE, headers=headers) for _ in range(AT_ONCE + 8))
+        return Counter(answer.status_code for answer in await asyncio.gather(*submits))
+
+    async with slow_commit(api, monkeypatch, 1.01 * SHED_S):
+        for _ in range(2):  # the next turn begins anew
+            assert await statuses() == {200: AT_ONCE, 503: 8}
+        bare = [api.client.post("/v1/kinds/demo.pure/jobs?wait=1", json=PURE["input"]) for _ in range(40)]
+        assert Counter(each.status_code for each in await asyncio.gather(*bare)) == {200: AT_ONCE, 503: 8}
+        looked_up = (api.client.get(done["links"]["self"]) for _ in range(40))
+        assert {each.status_code for each in await asyncio.gather(*looked_up)} == {200}
+    assert await statuses() == {200: AT_ONCE + 8}
 
 
 async def test_batches_are_refused_first_and_unread(
