@@ -28,6 +28,7 @@ from sluice.cli import (
     record,
     schedules,
     submitting,
+    types,
     waiting,
 )
 from sluice.cli.completion import COMPLETE, COMPLETION, completion
@@ -63,6 +64,7 @@ app.command(epilog=catalogue.ERRORS)(catalogue.errors)
 app.command(epilog=catalogue.KINDS)(catalogue.kinds)
 app.command(epilog=catalogue.LANES)(catalogue.lanes)
 app.command(epilog=batches.BATCH)(batches.batch)
+app.command(epilog=types.TYPES)(types.types)
 app.command(epilog=doctor.DOCTOR)(doctor.doctor)
 app.command(epilog=login.LOGIN)(login.login)
 app.command(epilog=login.PROFILE)(login.profile)

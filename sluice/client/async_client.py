@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from sluice.client import catalogue, following, jobs, looking, many
 from sluice.client.config import find_config
 from sluice.client.core import Core
 from sluice.client.documents import Explanation, JobDocument, Kind, Lane, LogLine
-from sluice.client.job import JobHandle
+from sluice.client.job import JobHandle, Output_co
 from sluice.client.sending import Retries
 from sluice.client.values import Key, SubmitOptions
 
 T = TypeVar("T")
 
 
-class AsyncJob(JobHandle):
-    """A job, wherever it was submitted. What it shows by itself is what was seen last; its methods ask the server."""
+class AsyncJob(JobHandle, Generic[Output_co]):
+    """A job, wherever it was submitted. What it shows by itself is what was seen last; its methods ask the server.
+
+    For type checkers it is `AsyncJob[…]` of its output, of which `sluice types` tells; without that its output may be anything.
+    """
 
     __slots__ = ()
     _client: AsyncSluice
 
     @overload
-    async def result(self, timeout: float | None = None, *, cancel_on_timeout: bool = False) -> Any: ...
+    async def result(self, timeout: float | None = None, *, cancel_on_timeout: bool = False) -> Output_co: ...
     @overload
     async def result(
         self,
@@ -62,7 +65,7 @@ class AsyncJob(JobHandle):
         await client._run(jobs.act(client._core, self, "cancel", client._core.deadline(None)))
         return self
 
-    async def retry(self) -> AsyncJob:
+    async def retry(self) -> AsyncJob[Output_co]:
         """Try a failed job again: return the new job, the same one at every call. Raises Conflict if it has not failed."""
         return await self._client._run(jobs.retry(self._client._core, self))
 
@@ -93,7 +96,7 @@ class AsyncJob(JobHandle):
 
 
 class AsyncSluice:
-    """A client of the API. It may be used by many tasks, by one event loop after another, and in processes that are forked.
+    """A client of the API. It may be used by many tasks, by several event loops, and in processes that are forked.
 
     `url` and `key` come from SLUICE_URL and SLUICE_API_KEY, or from a `profile`, if they are not given. Raises Misconfigured.
     """
@@ -180,7 +183,9 @@ class AsyncSluice:
         """Iterate over the jobs that match, newest first, without their results. Raises Invalid, ApiError, ServerAway."""
         return self._iterate(catalogue.jobs(self._core, filters))
 
-    def as_completed(self, jobs: Iterable[AsyncJob], timeout: float | None = None) -> AsyncIterator[AsyncJob]:
+    def as_completed(
+        self, jobs: Iterable[AsyncJob[T]], timeout: float | None = None
+    ) -> AsyncIterator[AsyncJob[T]]:
         """Iterate over these jobs in the order in which they end, however they do. Thousands cost one request a second.
 
         Raises WaitTimeout if some have not ended after `timeout` seconds, ApiError, ServerAway.
@@ -188,8 +193,8 @@ class AsyncSluice:
         return self._iterate(many.as_completed(self._core, jobs, self._core.deadline(timeout)))
 
     async def wait(
-        self, jobs: Iterable[AsyncJob], timeout: float | None = None, *, for_: many.For = "all"
-    ) -> tuple[list[AsyncJob], list[AsyncJob]]:
+        self, jobs: Iterable[AsyncJob[T]], timeout: float | None = None, *, for_: many.For = "all"
+    ) -> tuple[list[AsyncJob[T]], list[AsyncJob[T]]]:
         """Wait for the end of all jobs, of the first, or of the first that ends without success; return those that have ended and the others.
 
         After `timeout` seconds it returns what there is by then. Raises ApiError, ServerAway.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import httpx2
 
 from sluice.client.core import Core
-from sluice.client.errors import BadAnswer, ClientClosed
-from sluice.client.http_client import MOST_BYTES, headers_of, is_sent, options, timeouts, told
+from sluice.client.errors import BadAnswer, ClientClosed, ClientError
+from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, options, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -25,7 +25,6 @@ from sluice.client.plan import (
     Plan,
     Pull,
     Read,
-    Request,
     Send,
     Step,
 )
@@ -34,35 +33,69 @@ from sluice.client.watching import Watch
 T = TypeVar("T")
 
 
+class _Place:
+    """What belongs to one event loop of one process."""
+
+    def __init__(self) -> None:
+        self.clients: dict[bool, httpx2.AsyncClient] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.closing = asyncio.Event()
+
+
 class AsyncDriver:
     """Sends with an HTTP client of its own, which is made anew in another event loop and in a process that was forked."""
 
     def __init__(self, core: Core[Any]) -> None:
         self._core = core
-        self._clients: dict[tuple[int, int, bool], tuple[asyncio.AbstractEventLoop, httpx2.AsyncClient]] = {}
+        self._places: dict[tuple[int, asyncio.AbstractEventLoop], _Place] = {}
         self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        core.watching.start, core.watching.signal = self._start, asyncio.Event
+        core.place, core.start, core.signal = place, self._start, asyncio.Event
 
     async def close(self) -> None:
-        """Close what is open. Whoever waits is told so."""
+        """Close what is open in this event loop. Whoever waits is told so, in others as well."""
         self._closed = True
-        self._core.watching.close(ClientClosed())
-        for task in list(self._tasks):
+        here = self._here
+        for where in list(self._places):
+            if where[0] == os.getpid() and not where[1].is_closed():
+                where[1].call_soon_threadsafe(self._wake, where)
+        for client in list(here.clients.values()):
+            await client.aclose()
+        here.clients.clear()
+
+    def _wake(self, where: tuple[int, asyncio.AbstractEventLoop]) -> None:
+        self._places[where].closing.set()
+        for task in list(self._places[where].tasks):
             task.cancel()
-        here = asyncio.get_running_loop()
-        for loop, client in list(self._clients.values()):
-            if loop is here:
-                await client.aclose()
-        self._clients.clear()
+        if where in self._core.watchings:
+            self._core.watchings[where].close(ClientClosed())
+
+    @property
+    def _here(self) -> _Place:
+        here = place()
+        found = self._places.get(here)
+        if found is None:
+            self._forget_closed_loops()
+            found = self._places[here] = _Place()
+        return found
+
+    def _forget_closed_loops(self) -> None:
+        """Keep nothing of loops that never run again, such as those of `asyncio.run`."""
+        for known in (self._places, self._core.watchings):
+            for each in [each for each in list(known) if each[1].is_closed()]:
+                known.pop(each, None)
 
     async def run(self, plan: Plan[T]) -> T:
         """Carry out a plan that emits nothing, and return its result."""
+        go_on: Callable[[Any], Step] = plan.send
         came: Any = None
         async with AsyncStream() as stream:
             try:
                 while True:
-                    came = await self._take(plan.send(came), stream)
+                    step = go_on(came)
+                    try:
+                        go_on, came = plan.send, await self._take(step, stream)
+                    except ClientError as error:
+                        go_on, came = plan.throw, error
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # the plan's own, of type T
             finally:
@@ -72,21 +105,25 @@ class AsyncDriver:
         self, plan: Plan[None], inputs: AsyncIterator[Any] | None = None
     ) -> AsyncGenerator[Any, None]:
         """Carry out a plan, and yield what it emits. The stream that it has opened ends with it."""
+        go_on: Callable[[Any], Step] = plan.send
         came: Any = None
         async with AsyncStream() as stream:
             try:
                 while True:
                     try:
-                        step = plan.send(came)
+                        step = go_on(came)
                     except StopIteration:
                         return
-                    came = None
+                    go_on, came = plan.send, None
                     if isinstance(step, Emit):
                         yield step.value
                     elif isinstance(step, Pull):
                         came = await anext(inputs, END) if inputs is not None else END
                     else:
-                        came = await self._take(step, stream)
+                        try:
+                            came = await self._take(step, stream)
+                        except ClientError as error:
+                            go_on, came = plan.throw, error
             finally:
                 plan.close()
 
@@ -94,81 +131,93 @@ class AsyncDriver:
         if self._closed:
             raise ClientClosed
         match step:
-            case Send(request, timeout_s):
-                return await self._send(request, timeout_s)
+            case Send(_, timeout_s):
+                return await self._attempt(timeout_s, self._send(step))
             case Pause(seconds):
-                return await asyncio.sleep(seconds)
-            case Open(request, timeout_s):
-                return await self._open(request, timeout_s, stream)
-            case Read():
-                return await stream.read()
+                return await _wait_for(self._here.closing, seconds)
+            case Open(_, timeout_s):
+                return await self._attempt(timeout_s, self._open(step, stream))
+            case Read(timeout_s):
+                return await self._attempt(timeout_s, stream.read())
             case Attend(watch, timeout_s):
                 return await self._attend(watch, timeout_s)
         raise AssertionError(step)
 
-    def _client(self, streams: bool = False) -> httpx2.AsyncClient:
-        loop = asyncio.get_running_loop()
-        place = os.getpid(), id(loop), streams
-        known = self._clients.get(place)
-        if known is None or known[0] is not loop:
-            known = self._clients[place] = loop, httpx2.AsyncClient(**options(self._core.config, streams))
-        return known[1]
-
-    async def _send(self, request: Request, timeout_s: float) -> Answer | Broken:
+    async def _attempt(self, timeout_s: float, act: Awaitable[T]) -> T | Broken:
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._started(self._client(), request, timeout_s) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise BadAnswer(f"The answer has more than {MOST_BYTES} bytes.")
-                return Answer(response.status_code, headers_of(response), bytes(body))
+            async with asyncio.timeout(timeout_s):
+                return await act
         except TimeoutError:
             return Broken(f"the answer was not there in {timeout_s:.0f} s", sent=True)
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, RuntimeError) as error:
+            if self._closed:  # meanwhile, by another task
+                raise ClientClosed from None
+            if isinstance(error, RuntimeError):
+                raise
             return Broken(f"{type(error).__name__}: {error}", is_sent(error))
 
+    def _client(self, streams: bool = False) -> httpx2.AsyncClient:
+        known = self._here.clients
+        if streams not in known:
+            known[streams] = httpx2.AsyncClient(**options(self._core.config, streams))
+        return known[streams]
+
+    async def _send(self, step: Send) -> Answer:
+        async with self._started(self._client(), step) as response:
+            return Answer(response.status_code, headers_of(response), await body_of(response))
+
     def _started(
-        self, client: httpx2.AsyncClient, request: Request, timeout_s: float
+        self, client: httpx2.AsyncClient, step: Send | Open
     ) -> AbstractAsyncContextManager[httpx2.Response]:
+        request = step.request
         return client.stream(
             request.method,
             self._core.config.url + request.path,
             headers=self._core.headers(request),
             content=request.body,
-            timeout=timeouts(timeout_s),
+            timeout=timeouts(step.timeout_s),
         )
 
-    async def _open(self, request: Request, timeout_s: float, stream: AsyncStream) -> Answer | Broken:
-        try:
-            async with asyncio.timeout(timeout_s):
-                response = await stream.open(self._started(self._client(streams=True), request, timeout_s))
-                body = b"" if response.status_code == 200 else (await response.aread())[:MOST_BYTES]
-            return Answer(response.status_code, headers_of(response), body)
-        except TimeoutError:
-            return Broken(f"the answer was not there in {timeout_s:.0f} s", sent=True)
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            return Broken(f"{type(error).__name__}: {error}", is_sent(error))
+    async def _open(self, step: Open, stream: AsyncStream) -> Answer:
+        response = await stream.open(self._started(self._client(streams=True), step))
+        body = b"" if response.status_code == 200 else await body_of(response)
+        return Answer(response.status_code, headers_of(response), body)
 
     async def _attend(self, watch: Watch[Any], timeout_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s if math.isfinite(timeout_s) else None):
-                await watch.signal.wait()
+        await _wait_for(watch.signal, timeout_s)
         watch.signal.clear()
 
     def _start(self, plan: Plan[None]) -> None:
         task = asyncio.get_running_loop().create_task(self._watch_over(plan))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._here.tasks.add(task)
+        task.add_done_callback(self._here.tasks.discard)
 
     async def _watch_over(self, plan: Plan[None]) -> None:
         try:
             await self.run(plan)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait have to hear of it
             self._core.watching.close(told(error))
+
+
+def place() -> tuple[int, asyncio.AbstractEventLoop]:
+    """Return where the caller is."""
+    return os.getpid(), asyncio.get_running_loop()
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds if math.isfinite(seconds) else None):
+            await event.wait()
+
+
+async def body_of(response: httpx2.Response) -> bytes:
+    """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise BadAnswer(TOO_LARGE)
+    return bytes(body)
 
 
 class AsyncStream:
@@ -191,9 +240,6 @@ class AsyncStream:
         self._chunks = response.aiter_bytes()
         return response
 
-    async def read(self) -> bytes | Broken | None:
+    async def read(self) -> bytes | None:
         """Return the next bytes, None at the end."""
-        try:
-            return await anext(self._chunks, None) if self._chunks else None
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            return Broken(f"{type(error).__name__}: {error}", sent=True)
+        return await anext(self._chunks, None) if self._chunks else None

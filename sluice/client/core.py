@@ -7,14 +7,14 @@ import platform
 import random
 import sys
 import time
-from collections.abc import Callable
-from typing import Generic
+from collections.abc import Callable, Hashable
+from typing import Any, Generic
 
 from sluice import __version__
 from sluice.client.config import Config
 from sluice.client.documents import JobDocument
 from sluice.client.job import J
-from sluice.client.plan import Answer, Request
+from sluice.client.plan import Answer, Plan, Request
 from sluice.client.sending import Deadline, Retries, advice_s
 from sluice.client.watching import Watching
 
@@ -35,11 +35,22 @@ class Core(Generic[J]):
         self.clock: Callable[[], float] = time.monotonic
         self.random: Callable[[], float] = random.random
         self.answer_s = ANSWER_S
-        self.direct: set[object] = set()
-        """A token for each wait that asks for its one job by itself."""
-        self.watching: Watching[J] = Watching(self)
+        self.place: Callable[[], Hashable]
+        """Where whoever calls is: what waits in one place cannot wake what waits in another. The driver sets it, and the next two."""
+        self.start: Callable[[Plan[None]], None]
+        """Has a poller carried out beside the caller."""
+        self.signal: Callable[[], Any]
+        """Makes an event."""
+        self.watchings: dict[Any, Watching[J]] = {}
         self.sees_results = False
         """Whether the key was seen to be shown results; only then a result of null is one."""
+
+    @property
+    def watching(self) -> Watching[J]:
+        """The jobs that are waited for here, in this process or event loop."""
+        place = self.place()
+        found = self.watchings.get(place)
+        return found if found is not None else self.watchings.setdefault(place, Watching(self))
 
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the moment that is so many seconds ahead; without them there is none. Raises ValueError if they are no such number."""

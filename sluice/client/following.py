@@ -9,7 +9,7 @@ from sluice.client.core import WAIT_CAP_S, Core
 from sluice.client.documents import read_job, read_log_line, read_object
 from sluice.client.errors import ApiError, BadAnswer, WaitTimeout
 from sluice.client.job import JobHandle
-from sluice.client.looking import LEAST_BETWEEN_S, look, path
+from sluice.client.looking import LEAST_BETWEEN_S, in_time, look, path
 from sluice.client.plan import Answer, Broken, Emit, Pause, Plan, Read, Request
 from sluice.client.sending import Deadline, about, open_stream, read
 
@@ -31,9 +31,10 @@ class Event(NamedTuple):
 
 
 class EventParser:
-    """Reads server-sent events. `last_id` is what to continue from, `retry_s` how long to wait before."""
+    """Reads server-sent events of so many bytes at most. `last_id` is what to continue from, `retry_s` how long to wait before."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self.last_id = ""
         self.retry_s = 3.0
         self._rest = b""
@@ -48,7 +49,7 @@ class EventParser:
     def feed(self, chunk: bytes) -> list[Event]:
         """Take bytes as they came; return the events that are whole by now. Raises BadAnswer."""
         *lines, self._rest = _LINE_END.split(self._rest + chunk)
-        if len(self._rest) + self._size > MOST_BYTES:
+        if len(self._rest) + self._size > self._most_bytes:
             raise BadAnswer("The stream has an event without end.")
         return [event for line in lines if (event := self._take(line.decode("utf-8", "replace")))]
 
@@ -62,7 +63,7 @@ class EventParser:
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1  # lines may be empty, and without end as well
         elif name == "event":
             self._name = value
         elif name == "id" and "\0" not in value:
@@ -75,7 +76,7 @@ class EventParser:
 def follow(core: Core[Any], job: JobHandle, deadline: Deadline, logs: bool) -> Plan[None]:
     """Emit the documents of a job as it changes, the last one too; with `logs` the lines of its handler as well."""
     parser, silent = EventParser(), 0
-    with about(job):
+    with about(job), in_time(job, deadline):
         while silent < MOST_SILENT and not deadline.over:
             heard = yield from _listen(core, job, deadline, parser, logs)
             if heard is None:
@@ -97,7 +98,7 @@ def _listen(
         return None
     heard = False
     while not deadline.over:
-        chunk = yield Read()
+        chunk = yield Read(min(SILENCE_S, deadline.left_s))
         if chunk is None or isinstance(chunk, Broken):
             break
         for event in parser.feed(chunk):

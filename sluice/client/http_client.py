@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -11,6 +12,7 @@ from sluice.client.errors import ClientError
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of an answer that are read. The server sends no more than 8 MiB of documents, and one."""
+TOO_LARGE = f"The answer has more than {MOST_BYTES} bytes."
 CONNECT_S = 5.0
 MOST_CONNECTIONS = 100
 
@@ -22,7 +24,9 @@ def options(config: Config, streams: bool) -> dict[str, Any]:
     )
     # loading certificates takes 30 ms, and nothing redirects from http to https: redirects are not followed
     verify = config.url.startswith("https:")
-    return {"limits": limits, "verify": verify, "follow_redirects": False}
+    # a balancer's cookie would keep all of a client's requests with one api; without Set-Cookie there is nothing to send back
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return {"limits": limits, "verify": verify, "follow_redirects": False, "cookies": no_cookies}
 
 
 def timeouts(timeout_s: float) -> httpx2.Timeout:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sluice.client.documents import JobDocument
 from sluice.client.errors import BadAnswer
+
+if TYPE_CHECKING:
+    import typing_extensions
+
+    Output_co = typing_extensions.TypeVar("Output_co", covariant=True, default=Any)
+else:
+    Output_co = TypeVar("Output_co", covariant=True)  # Python has defaults of them from 3.13 on
 
 
 class JobHandle:

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 from sluice.client.core import WAIT_CAP_S, Core
 from sluice.client.documents import read_job
-from sluice.client.errors import ApiError, ServerAway, WaitTimeout
+from sluice.client.errors import ApiError, BadAnswer, ServerAway, WaitTimeout
 from sluice.client.job import J, JobHandle
 from sluice.client.plan import Answer, Attend, Pause, Plan, Request
-from sluice.client.sending import Deadline, about, read, send
-from sluice.client.watching import Watch
+from sluice.client.sending import TRANSIENT, Deadline, about, read, send
+from sluice.client.watching import Watch, Watching
 
 LEAST_BETWEEN_S = 1.0
 """Seconds from one look at a job to the next but one, however often it changes."""
@@ -26,35 +26,30 @@ def until_finished(core: Core[Any], job: JobHandle, deadline: Deadline) -> Plan[
     """Wait until a job has ended. Raises WaitTimeout."""
     if job.finished:
         return
-    if len(core.direct) >= MOST_DIRECT or core.watching.busy:
+    watching = core.watching
+    if len(watching.direct) >= MOST_DIRECT or watching.busy:
         yield from one_of_many(core, job, deadline)
         return
-    with _counted(core):
+    with _counted(watching):
         yield from _look_until_finished(core, job, deadline)
 
 
 @contextmanager
-def _counted(core: Core[Any]) -> Iterator[None]:
+def _counted(watching: Watching[Any]) -> Iterator[None]:
     token = object()
-    core.direct.add(token)
+    watching.direct.add(token)
     try:
         yield
     finally:
-        core.direct.discard(token)
+        watching.direct.discard(token)
 
 
 def _look_until_finished(core: Core[Any], job: JobHandle, deadline: Deadline) -> Plan[None]:
     changed_at = -math.inf
     while True:
         asked_at, version = core.clock(), job.version
-        try:
+        with in_time(job, deadline):
             advice = yield from look(core, job, deadline, wait_s(deadline))
-        except (ApiError, ServerAway) as error:
-            if deadline.over:
-                raise WaitTimeout(
-                    f"job {job.id} has not ended in time, and the server is away", job=job
-                ) from error
-            raise
         if job.finished:
             return
         now = core.clock()
@@ -69,6 +64,19 @@ def _look_until_finished(core: Core[Any], job: JobHandle, deadline: Deadline) ->
             yield Pause(min(pause_s, deadline.left_s))
 
 
+@contextmanager
+def in_time(job: JobHandle, deadline: Deadline) -> Iterator[None]:
+    """Say that the time is up where the server did not answer by then. Raises WaitTimeout."""
+    try:
+        yield
+    except (ApiError, ServerAway) as error:
+        if deadline.over and (isinstance(error, ServerAway) or error.status in TRANSIENT):
+            raise WaitTimeout(
+                f"job {job.id} has not ended in time, and the server is away", job=job
+            ) from error
+        raise
+
+
 def look(core: Core[Any], job: JobHandle, deadline: Deadline, wait_s: float = 0) -> Plan[float]:
     """Look at a job; return after how many seconds the server wants to be asked again. Raises JobExpired, NotFound."""
     headers = {"If-None-Match": f'W/"{job.version}"'} if job.version and not job.finished else {}
@@ -76,6 +84,8 @@ def look(core: Core[Any], job: JobHandle, deadline: Deadline, wait_s: float = 0)
         answer = yield from send(core, waiting(Request("GET", path(job), headers), wait_s), deadline)
         if answer.status != 304:
             take(job, answer)
+        elif job.document is None:
+            raise BadAnswer("The server says that nothing has changed, to a client that knows nothing.")
     return core.advised_s(answer)
 
 
@@ -121,11 +131,12 @@ def attend(watch: Watch[J], deadline: Deadline, jobs: list[J]) -> Plan[None]:
 
 def one_of_many(core: Core[Any], job: JobHandle, deadline: Deadline) -> Plan[None]:
     """Wait for the end of one job, together with all others that are waited for."""
-    watch = core.watching.watch([job])
+    watching = core.watching
+    watch = watching.watch([job])
     try:
         while not watch.ended:
             yield from attend(watch, deadline, [job])
     finally:
-        core.watching.forget(watch)
+        watching.forget(watch)
     if job in watch.unknown:
         yield from look(core, job, deadline)  # says whether it is unknown or not kept any more

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Literal, TypedDict
 
 from sluice.client.core import Core
 from sluice.client.documents import Raw, read_object, read_problem
-from sluice.client.errors import ApiError, ClientError, Problem, WaitTimeout, api_error
+from sluice.client.errors import ApiError, BadAnswer, ClientError, Problem, WaitTimeout, api_error
 from sluice.client.job import J
 from sluice.client.jobs import outcome
 from sluice.client.looking import attend, look
@@ -69,7 +69,8 @@ class Batch(Generic[J]):
 def as_completed(core: Core[J], jobs: Iterable[J], deadline: Deadline) -> Plan[None]:
     """Emit jobs as they end. One that is unknown is among them: its result says so."""
     left = dict.fromkeys(jobs)
-    watch = core.watching.watch(left)
+    watching = core.watching
+    watch = watching.watch(left)
     try:
         while left:
             while watch.ended:
@@ -79,7 +80,7 @@ def as_completed(core: Core[J], jobs: Iterable[J], deadline: Deadline) -> Plan[N
             if left:
                 yield from attend(watch, deadline, list(left))
     finally:
-        core.watching.forget(watch)
+        watching.forget(watch)
 
 
 def wait(core: Core[J], jobs: Iterable[J], deadline: Deadline, for_: For) -> Plan[tuple[list[J], list[J]]]:
@@ -88,7 +89,8 @@ def wait(core: Core[J], jobs: Iterable[J], deadline: Deadline, for_: For) -> Pla
         raise ValueError(f"for_ is 'all', 'first' or 'first_failed', not {for_!r}")
     every = list(dict.fromkeys(jobs))
     done: set[J] = set()
-    watch = core.watching.watch(every)
+    watching = core.watching
+    watch = watching.watch(every)
     try:
         while len(done) < len(every) and not _enough(done, for_):
             while watch.ended:
@@ -99,7 +101,7 @@ def wait(core: Core[J], jobs: Iterable[J], deadline: Deadline, for_: For) -> Pla
                 except WaitTimeout:
                     break
     finally:
-        core.watching.forget(watch)
+        watching.forget(watch)
     return [job for job in every if job in done], [job for job in every if job not in done]
 
 
@@ -122,16 +124,18 @@ def submit_batch(core: Core[J], items: Iterable[Item], atomic: bool, key: str | 
     tried = 0
     while True:
         tried += 1
-        batch = read(partial(_read_batch, core), (yield from send(core, request)))
+        batch = read(partial(_read_batch, core, len(rows)), (yield from send(core, request)))
         passing = [item for item in batch.refused if item.problem and item.problem.retryable]
         if not passing or key is None or tried >= core.retries.tries:
             return batch
-        yield Pause(core.retries.first_s * 2**tried * (0.5 + core.random()))
+        yield Pause(core.retries.longest_pause_s(tried) * (0.5 + core.random()))
 
 
-def _read_batch(core: Core[J], raw: Any) -> Batch[J]:
+def _read_batch(core: Core[J], count: int, raw: Any) -> Batch[J]:
     value = read_object(raw, id=str, items=list)
     items = [_read_item(core, read_object(each, index=int, status=int)) for each in value["items"]]
+    if [each.index for each in items] != list(range(count)):
+        raise BadAnswer("The answer tells of other items than were sent, or in another order.")
     return Batch(value["id"], tuple(items), value)
 
 
@@ -165,12 +169,13 @@ class MapOver:
 def map_inputs(core: Core[J], mapping: MapOver) -> Plan[None]:
     """Emit the results of the inputs, in their order; take inputs only as fast as results are taken."""
     window: deque[J | ClientError] = deque()
-    watch = core.watching.watch()
+    watching = core.watching
+    watch = watching.watch()
     more = True
     try:
         while more or window:
             if more and len(window) + mapping.batch <= mapping.in_flight:
-                more = yield from _submit_next(core, mapping, window, watch)
+                more = yield from _submit_next(core, mapping, window, partial(watching.add, watch))
                 continue
             head = window[0]
             watch.ended.clear()  # handles know by themselves; inputs that are equal may share a job
@@ -180,11 +185,14 @@ def map_inputs(core: Core[J], mapping: MapOver) -> Plan[None]:
             else:
                 yield from attend(watch, core.deadline(None), [head])
     finally:
-        core.watching.forget(watch)
+        watching.forget(watch)
 
 
 def _submit_next(
-    core: Core[J], mapping: MapOver, window: deque[J | ClientError], watch: Watch[J]
+    core: Core[J],
+    mapping: MapOver,
+    window: deque[J | ClientError],
+    watch_too: Callable[[Iterable[J]], None],
 ) -> Plan[bool]:
     """Take the next inputs, and submit them as a batch; return whether there may be more."""
     rows: list[Item] = []
@@ -199,7 +207,7 @@ def _submit_next(
         batch = yield from submit_batch(core, rows, False, Key.MADE)
         for item in batch.items:
             window.append(item.job if item.job is not None else _refused(item))
-        core.watching.add(watch, batch.jobs)
+        watch_too(batch.jobs)
     return value is not END
 
 

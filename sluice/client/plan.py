@@ -1,5 +1,7 @@
 """What a plan asks its driver to do. A plan is a generator: it yields steps, is sent what came of each, and returns its result.
 
+What ends a step with an error of the client is raised where the plan has yielded it.
+
 Plans decide: what to send, when to send it again, how long to wait. They touch no socket, no clock of their own, no thread and no
 event loop. The drivers act: one blocks, the other awaits. So whatever a plan can do, both clients can.
 """
@@ -67,7 +69,9 @@ class Open(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Read on in what was opened last. The driver answers with bytes, None at the end, or Broken."""
+    """Read on in what was opened last. The driver answers with bytes, None at the end, or, after at most so many seconds, Broken."""
+
+    timeout_s: float
 
 
 class Emit(NamedTuple):

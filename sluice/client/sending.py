@@ -45,6 +45,10 @@ class Retries:
     first_s: float = 0.25
     longest_s: float = 8.0
 
+    def longest_pause_s(self, tried: int) -> float:
+        """Return the most that a pause takes after so many tries, if the server says nothing."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(tried, 64))
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -128,13 +132,13 @@ def advice_s(headers: Mapping[str, str]) -> float | None:
     try:
         at, now = parsedate_to_datetime(given), parsedate_to_datetime(headers.get("date", ""))
         return min(max(0.0, (at - now).total_seconds()), LONGEST_ADVICE_S)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ArithmeticError, LookupError):
         return None
 
 
 def _pause(core: Core[Any], tried: int, error: ClientError) -> float:
     """Return how long to wait: what the server says, and a little more at random; without that, anything up to a growing bound."""
-    longest = min(core.retries.longest_s, core.retries.first_s * 2.0**tried)
+    longest = core.retries.longest_pause_s(tried)
     told = error.retry_after_s if isinstance(error, ApiError) else None
     if told is None:
         return core.random() * longest
@@ -148,7 +152,7 @@ def read(reader: Callable[[Any], T], answer: Answer | bytes) -> T:
         return reader(json.loads(body))
     except BadAnswer:
         raise
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
         raise BadAnswer(f"The answer cannot be read: {type(error).__name__}: {str(error)[:200]}") from None
 
 

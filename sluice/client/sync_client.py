@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from sluice.client import catalogue, following, jobs, looking, many
 from sluice.client.config import find_config
 from sluice.client.core import Core
 from sluice.client.documents import Explanation, JobDocument, Kind, Lane, LogLine
-from sluice.client.job import JobHandle
+from sluice.client.job import JobHandle, Output_co
 from sluice.client.sending import Retries
 from sluice.client.values import Key, SubmitOptions
 
 T = TypeVar("T")
 
 
-class Job(JobHandle):
-    """A job, wherever it was submitted. What it shows by itself is what was seen last; its methods ask the server."""
+class Job(JobHandle, Generic[Output_co]):
+    """A job, wherever it was submitted. What it shows by itself is what was seen last; its methods ask the server.
+
+    For type checkers it is `Job[…]` of its output, of which `sluice types` tells; without that its output may be anything.
+    """
 
     __slots__ = ()
     _client: Sluice
 
     @overload
-    def result(self, timeout: float | None = None, *, cancel_on_timeout: bool = False) -> Any: ...
+    def result(self, timeout: float | None = None, *, cancel_on_timeout: bool = False) -> Output_co: ...
     @overload
     def result(
         self,
@@ -62,7 +65,7 @@ class Job(JobHandle):
         client._run(jobs.act(client._core, self, "cancel", client._core.deadline(None)))
         return self
 
-    def retry(self) -> Job:
+    def retry(self) -> Job[Output_co]:
         """Try a failed job again: return the new job, the same one at every call. Raises Conflict if it has not failed."""
         return self._client._run(jobs.retry(self._client._core, self))
 
@@ -178,7 +181,7 @@ class Sluice:
         """Iterate over the jobs that match, newest first, without their results. Raises Invalid, ApiError, ServerAway."""
         return self._iterate(catalogue.jobs(self._core, filters))
 
-    def as_completed(self, jobs: Iterable[Job], timeout: float | None = None) -> Iterator[Job]:
+    def as_completed(self, jobs: Iterable[Job[T]], timeout: float | None = None) -> Iterator[Job[T]]:
         """Iterate over these jobs in the order in which they end, however they do. Thousands cost one request a second.
 
         Raises WaitTimeout if some have not ended after `timeout` seconds, ApiError, ServerAway.
@@ -186,8 +189,8 @@ class Sluice:
         return self._iterate(many.as_completed(self._core, jobs, self._core.deadline(timeout)))
 
     def wait(
-        self, jobs: Iterable[Job], timeout: float | None = None, *, for_: many.For = "all"
-    ) -> tuple[list[Job], list[Job]]:
+        self, jobs: Iterable[Job[T]], timeout: float | None = None, *, for_: many.For = "all"
+    ) -> tuple[list[Job[T]], list[Job[T]]]:
         """Wait for the end of all jobs, of the first, or of the first that ends without success; return those that have ended and the others.
 
         After `timeout` seconds it returns what there is by then. Raises ApiError, ServerAway.

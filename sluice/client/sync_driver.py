@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeVar
 
 import httpx2
 
+from sluice.client.bounded_network import Network
 from sluice.client.core import Core
-from sluice.client.errors import BadAnswer, ClientClosed
-from sluice.client.http_client import MOST_BYTES, headers_of, is_sent, options, timeouts, told
+from sluice.client.errors import BadAnswer, ClientClosed, ClientError
+from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, options, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -25,7 +25,6 @@ from sluice.client.plan import (
     Plan,
     Pull,
     Read,
-    Request,
     Send,
     Step,
 )
@@ -34,23 +33,37 @@ from sluice.client.watching import Watch
 T = TypeVar("T")
 
 
+class _Place:
+    """What belongs to one process."""
+
+    def __init__(self) -> None:
+        self.clients: dict[bool, tuple[httpx2.Client, Network]] = {}
+        self.closing = threading.Event()
+
+
 class SyncDriver:
     """Sends with an HTTP client of its own, which is made anew in a process that was forked."""
 
     def __init__(self, core: Core[Any]) -> None:
         self._core = core
-        self._clients: dict[tuple[int, bool], httpx2.Client] = {}
+        self._places: dict[int, _Place] = {}
         self._closed = False
-        core.watching.start, core.watching.signal = self._start, threading.Event
+        core.place, core.start, core.signal = os.getpid, self._start, threading.Event
 
     def close(self) -> None:
-        """Close what is open. Whoever waits is told so."""
+        """Close what is open. Whoever waits is told so, and gets no answer any more."""
         self._closed = True
+        self._here.closing.set()
         self._core.watching.close(ClientClosed())
-        for (pid, _), client in list(self._clients.items()):
-            if pid == os.getpid():
-                client.close()
-        self._clients.clear()
+        for client, network in list(self._here.clients.values()):
+            network.break_off()
+            client.close()
+        self._here.clients.clear()
+
+    @property
+    def _here(self) -> _Place:
+        found = self._places.get(os.getpid())
+        return found if found is not None else self._places.setdefault(os.getpid(), _Place())
 
     def run(self, plan: Plan[T]) -> T:
         """Carry out a plan that emits nothing, and return its result."""
@@ -63,18 +76,22 @@ class SyncDriver:
 
     def iterate(self, plan: Plan[T], inputs: Iterator[Any] | None = None) -> Generator[Any, None, T]:
         """Carry out a plan, and yield what it emits. The stream that it has opened ends with it."""
+        go_on: Callable[[Any], Step] = plan.send
         came: Any = None
         with SyncStream() as stream:
             try:
                 while True:
-                    step = plan.send(came)
-                    came = None
+                    step = go_on(came)
+                    go_on, came = plan.send, None
                     if isinstance(step, Emit):
                         yield step.value
                     elif isinstance(step, Pull):
                         came = next(inputs, END) if inputs is not None else END
                     else:
-                        came = self._take(step, stream)
+                        try:
+                            came = self._take(step, stream)
+                        except ClientError as error:
+                            go_on, came = plan.throw, error
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # the plan's own, of type T
             finally:
@@ -84,58 +101,55 @@ class SyncDriver:
         if self._closed:
             raise ClientClosed
         match step:
-            case Send(request, timeout_s):
-                return self._send(request, timeout_s)
+            case Send(_, timeout_s):
+                return self._attempt(False, timeout_s, lambda client: self._send(client, step))
             case Pause(seconds):
-                return time.sleep(seconds)
-            case Open(request, timeout_s):
-                return self._open(request, timeout_s, stream)
-            case Read():
-                return stream.read()
+                return self._here.closing.wait(min(seconds, threading.TIMEOUT_MAX))
+            case Open(_, timeout_s):
+                return self._attempt(True, timeout_s, lambda client: self._open(client, step, stream))
+            case Read(timeout_s):
+                return self._attempt(True, timeout_s, lambda _: stream.read())
             case Attend(watch, timeout_s):
                 return self._attend(watch, timeout_s)
         raise AssertionError(step)
 
-    def _client(self, streams: bool = False) -> httpx2.Client:
-        place = os.getpid(), streams
-        client = self._clients.get(place)
-        if client is None:
-            client = self._clients.setdefault(place, httpx2.Client(**options(self._core.config, streams)))
-        return client
-
-    def _send(self, request: Request, timeout_s: float) -> Answer | Broken:
-        until = time.monotonic() + timeout_s
+    def _attempt(self, streams: bool, timeout_s: float, act: Callable[[httpx2.Client], T]) -> T | Broken:
+        client, network = self._client(streams)
         try:
-            with self._started(self._client(), request, timeout_s) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise BadAnswer(f"The answer has more than {MOST_BYTES} bytes.")
-                    if time.monotonic() > until:
-                        return Broken(f"the answer was not there in {timeout_s:.0f} s", sent=True)
-                return Answer(response.status_code, headers_of(response), bytes(body))
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            with network.bounded(timeout_s):
+                return act(client)
+        except (httpx2.HTTPError, httpx2.StreamError, RuntimeError) as error:
+            if self._closed:  # meanwhile, by another thread
+                raise ClientClosed from None
+            if isinstance(error, RuntimeError):
+                raise
             return Broken(f"{type(error).__name__}: {error}", is_sent(error))
 
-    def _started(
-        self, client: httpx2.Client, request: Request, timeout_s: float
-    ) -> AbstractContextManager[httpx2.Response]:
+    def _client(self, streams: bool) -> tuple[httpx2.Client, Network]:
+        known = self._here.clients
+        if streams not in known:
+            client = httpx2.Client(**options(self._core.config, streams))
+            known.setdefault(streams, (client, Network(client)))
+        return known[streams]
+
+    def _send(self, client: httpx2.Client, step: Send) -> Answer:
+        with self._started(client, step) as response:
+            return Answer(response.status_code, headers_of(response), body_of(response))
+
+    def _open(self, client: httpx2.Client, step: Open, stream: SyncStream) -> Answer:
+        response = stream.open(self._started(client, step))
+        body = b"" if response.status_code == 200 else body_of(response)
+        return Answer(response.status_code, headers_of(response), body)
+
+    def _started(self, client: httpx2.Client, step: Send | Open) -> AbstractContextManager[httpx2.Response]:
+        request = step.request
         return client.stream(
             request.method,
             self._core.config.url + request.path,
             headers=self._core.headers(request),
             content=request.body,
-            timeout=timeouts(timeout_s),
+            timeout=timeouts(step.timeout_s),
         )
-
-    def _open(self, request: Request, timeout_s: float, stream: SyncStream) -> Answer | Broken:
-        try:
-            response = stream.open(self._started(self._client(streams=True), request, timeout_s))
-            body = b"" if response.status_code == 200 else response.read()[:MOST_BYTES]
-            return Answer(response.status_code, headers_of(response), body)
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            return Broken(f"{type(error).__name__}: {error}", is_sent(error))
 
     def _attend(self, watch: Watch[Any], timeout_s: float) -> None:
         watch.signal.wait(min(timeout_s, threading.TIMEOUT_MAX))
@@ -171,9 +185,16 @@ class SyncStream:
         self._chunks = response.iter_bytes()
         return response
 
-    def read(self) -> bytes | Broken | None:
+    def read(self) -> bytes | None:
         """Return the next bytes, None at the end."""
-        try:
-            return next(self._chunks, None)
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            return Broken(f"{type(error).__name__}: {error}", sent=True)
+        return next(self._chunks, None)
+
+
+def body_of(response: httpx2.Response) -> bytes:
+    """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise BadAnswer(TOO_LARGE)
+    return bytes(body)

@@ -32,7 +32,7 @@ class _Steps:
         self._core, self._server = core, server
         self._pollers: list[tuple[Plan[None], Any]] = []
         core.clock, core.random = (lambda: server.now_s), (lambda: 0.5)
-        core.watching.start, core.watching.signal = self._start, threading.Event
+        core.start, core.signal = self._start, threading.Event
 
     def take(self, step: Step) -> Any:
         """Carry out a step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import time
 import typing
 from collections.abc import Callable
@@ -39,9 +40,18 @@ class Key(Enum):
     MADE = "made"
 
 
+_KEY = re.compile(r"[ !#-~]{1,255}")
+
+
 def new_key(key: str | Key | None) -> str | None:
-    """Return the idempotency key of a call: the caller's own, none, or a new one."""
-    return uuid7() if key is Key.MADE else key
+    """Return the idempotency key of a call: the caller's own, none, or a new one. Raises ValueError for what no header may have."""
+    if key is None or isinstance(key, Key):
+        return uuid7() if key is Key.MADE else None
+    if not _KEY.fullmatch(key):
+        raise ValueError(
+            f"a key is 1 to 255 visible ASCII characters or blanks, without quotes, not {key[:64]!r}"
+        )
+    return key
 
 
 def uuid7() -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -67,18 +67,15 @@ class _Entry(Generic[J]):
 
 
 class Watching(Generic[J]):
-    """The jobs that are waited for. The driver sets `start`, which has a poller carried out, and `signal`, which makes an event."""
+    """The jobs that are waited for in one place."""
 
     def __init__(self, core: Core[J]) -> None:
         self._core = core
-        self.start: Callable[[Plan[None]], None]
-        self.signal: Callable[[], Any]
+        self.direct: set[object] = set()
+        """A token for each wait that asks for its one job by itself."""
         self.polls = 0
         """How many polls were sent."""
-        self._reset()
-
-    def _reset(self) -> None:
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._lock = threading.Lock()
         self._entries: dict[str, _Entry[J]] = {}
         self._idle: dict[str, _Entry[J]] = {}
         self._flights = 0
@@ -92,10 +89,12 @@ class Watching(Generic[J]):
 
     def watch(self, jobs: Iterable[J] = ()) -> Watch[J]:
         """Begin to watch these jobs."""
-        if self._pid != os.getpid():
-            self._reset()  # a child has none of the threads of its parent
-        watch: Watch[J] = Watch(self.signal())
-        self.add(watch, jobs)
+        watch: Watch[J] = Watch(self._core.signal())
+        try:
+            self.add(watch, jobs)
+        except BaseException:
+            self.forget(watch)
+            raise
         return watch
 
     def add(self, watch: Watch[J], jobs: Iterable[J]) -> None:
@@ -138,7 +137,11 @@ class Watching(Generic[J]):
             if self._is_free or not self._idle:
                 return
             self._is_free = True
-        self.start(self._poll())
+        try:
+            self._core.start(self._poll())
+        except BaseException:
+            self._is_free = False  # the next who waits may find a thread
+            raise
 
     def _poll(self) -> Plan[None]:
         """Gather and poll, for as long as there are jobs that no other poll asks for."""
@@ -177,7 +180,8 @@ class Watching(Generic[J]):
             self._flights += 1
             self.polls += 1
             self._next_at = self._core.clock() + BETWEEN_S
-        self._start_if_needed()
+        with suppress(RuntimeError):  # without a thread for another, this poller comes back for the rest
+            self._start_if_needed()
         return batch, wait_s
 
     def _send(self, batch: dict[str, _Entry[J]], wait_s: float) -> Plan[Answer | None]:
@@ -207,7 +211,7 @@ class Watching(Generic[J]):
         except ClientError as error:
             return self._drop(batch, error)
         now = self._core.clock()
-        if more:
+        if more and (documents or unknown):
             self._next_at = now
         elif not documents and not unknown and now < until - 1:
             self._next_at = max(self._next_at, now + self._core.advised_s(answer))

@@ -52,8 +52,8 @@ def verify(
         id, sent_at, signatures = (names[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
     except KeyError as missing:
         raise WebhookRefused(f"The request has no {missing.args[0]}.") from None
-    raw = body.encode() if isinstance(body, str) else bytes(body)
-    if not _is_signed(f"{id}.{sent_at}.".encode() + raw, signatures, secrets):
+    raw = _bytes(body) if isinstance(body, str) else bytes(body)
+    if not _is_signed(_bytes(f"{id}.{sent_at}.") + raw, signatures, secrets):
         raise WebhookRefused("No signature is by one of the secrets.")
     if not sent_at.isascii() or not sent_at.isdigit() or len(sent_at) > 12:
         raise WebhookRefused("webhook-timestamp is no time.")
@@ -63,10 +63,15 @@ def verify(
 
 
 def _is_signed(content: bytes, signatures: str, secrets: str | Iterable[str]) -> bool:
-    given = [each[3:].encode() for each in signatures.split(" ") if each.startswith("v1,")]
+    given = [_bytes(each[3:]) for each in signatures.split(" ") if each.startswith("v1,")]
     keys = [_key(each) for each in ([secrets] if isinstance(secrets, str) else secrets)]
     wanted = [base64.b64encode(hmac.digest(key, content, "sha256")) for key in keys]
     return any(hmac.compare_digest(one, other) for one in given for other in wanted)
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes of a text, whatever a framework has made of bytes that were none."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _key(secret: str) -> bytes:
@@ -84,5 +89,5 @@ def _read(id: str, body: bytes) -> WebhookEvent:
         value = read_object(json.loads(body), type=str, timestamp=str, data=dict)
         job = read_job(value["data"]) if value["data"] else None
         return WebhookEvent(id, value["type"], datetime.fromisoformat(value["timestamp"]), job, value)
-    except (ValueError, TypeError, AttributeError, RecursionError, BadAnswer) as error:
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, BadAnswer) as error:
         raise WebhookRefused(f"The body cannot be read: {error}") from None

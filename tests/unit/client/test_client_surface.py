@@ -118,7 +118,7 @@ def test_a_client_serves_one_event_loop_after_another() -> None:
             try:
                 return await client.job(ID).result()
             finally:
-                for _, each in client._driver._clients.values():
+                for each in client._driver._here.clients.values():
                     await each.aclose()
 
         assert [asyncio.run(ask()) for _ in range(2)] == [{"total": 6}] * 2

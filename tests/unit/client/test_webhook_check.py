@@ -78,11 +78,27 @@ def test_a_header_that_is_missing_is_named(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"type": 1}', b'{"type": "x", "timestamp": "y", "data": {}}', b'{"a": {"b"']
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"type": 1}',
+        b'{"type": "x", "timestamp": "y", "data": {}}',
+        b'{"a": {"b"',
+        b'{"type": "x", "timestamp": "2026-11-28T09:40:07Z", "data": {"id": "x", "state": "queued", "version": 1, "attempt": 1e999}}',
+    ],
 )
 def test_a_body_that_is_no_event_is_refused_though_it_is_signed(body: bytes) -> None:
     with pytest.raises(WebhookRefused, match="body"):
         webhooks.verify(signed(NEW, body=body), body, NEW)
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_of_bytes_that_are_no_text_is_refused(name: str) -> None:
+    headers = {each.lower(): text for each, text in signed(NEW).items()} | {name: "v1,\udcff"}
+    with pytest.raises(WebhookRefused):
+        webhooks.verify(headers, BODY, NEW)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_*"])
