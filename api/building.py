@@ -125,7 +125,7 @@ def build_state(
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
         slo=Slo(requests), servers=ServerWatch(connections.pings),
-        webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper),
+        webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper, settings.webhook_verify),
         control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
         error_groups=ErrorGroups(connections.listing),

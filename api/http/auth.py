@@ -64,6 +64,7 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("PUT", "/v1/webhooks/{webhook_id}"): "admin",
     ("DELETE", "/v1/webhooks/{webhook_id}"): "admin",
     ("POST", "/v1/webhooks/{webhook_id}/test"): "admin",
+    ("POST", "/v1/webhooks/{webhook_id}/verify"): "admin",
     ("POST", "/v1/webhooks/{webhook_id}/rotate"): "admin",
     ("GET", "/v1/webhooks/{webhook_id}/tries"): "admin",
     ("POST", "/v1/webhooks/{webhook_id}/redeliver"): "admin",

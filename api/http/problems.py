@@ -58,6 +58,7 @@ from sluice.core.errors import (
     TooLarge,
     TooManyBulkActs,
     TooManyKeys,
+    TooManyVerifications,
     TooManyWebhooks,
     TryAgain,
     WebhookDisabled,
@@ -119,6 +120,9 @@ TABLE: dict[type[BaseException], ProblemType] = {
     WebhookDisabled: ProblemType("webhook-disabled", 409, "The webhook is disabled"),
     TooManyWebhooks: ProblemType("too-many-webhooks", 409, "The tenant has as many webhooks as it may"),
     BadRow: ProblemType("invalid", 422, "The request does not fit"),
+    TooManyVerifications: ProblemType(
+        "too-many-verifications", 429, "The tenant verifies more webhooks than it may", retry_s=600
+    ),
     RateLimited: ProblemType("rate-limited", 429, "The key sends more than its rate", retry_s=1),
     TooManyFailures: ProblemType(
         "too-many-failures", 429, "Too many requests without a valid key came from this address", retry_s=1

@@ -1,4 +1,4 @@
-"""Routes for webhooks: register, list, show, replace, delete; test, rotate, tries, redeliver."""
+"""Routes for webhooks: register, list, show, replace, delete; test, verify, rotate, tries, redeliver."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def list_webhooks(caller: Caller, hooks: Hooks) -> Response:
     openapi_extra=takes(WebhookRequest),
 )
 async def create_webhook(body: SmallJsonBody, caller: Caller, hooks: Hooks, by: By) -> Response:
-    """Answers 201 with the secret, this once. It is told of jobs that end from now on."""
+    """Answers 201 with the secret, this once. It is told of jobs that end from now on, or once it is verified."""
     return _reply(201, _show_made(await hooks.create(caller.tenant, read_webhook_request(body), by)))
 
 
@@ -93,7 +93,7 @@ async def show_webhook(webhook_id: str, caller: Caller, hooks: Hooks) -> Respons
 async def replace_webhook(
     webhook_id: str, body: SmallJsonBody, caller: Caller, hooks: Hooks, by: By
 ) -> Response:
-    """Replaces all but its secret. One that was disabled goes on."""
+    """Replaces all but its secret. One that was disabled goes on, unless it is to be verified."""
     read = partial(read_webhook_request, body)
     return _reply(200, _show(await hooks.replace(caller.tenant, webhook_id, read, by)))
 
@@ -123,6 +123,19 @@ async def delete_webhook(webhook_id: str, caller: Caller, hooks: Hooks, by: By) 
 async def test_webhook(webhook_id: str, caller: Caller, hooks: Hooks, by: By) -> Response:
     """Sends `webhook.test`, which tells of no job."""
     return _reply(202, {"id": await hooks.test(caller.tenant, webhook_id, by)})
+
+
+@router.post(
+    f"{ONE}/verify",
+    summary="Verify a webhook",
+    status_code=202,
+    response_model=SentDocument,
+    response_description="It is being asked; `verified_at` and `/tries` show what comes of it",
+    responses=problems(401, 403, 404, 429, 503),
+)
+async def verify_webhook(webhook_id: str, caller: Caller, hooks: Hooks, by: By) -> Response:
+    """Asks it to send a challenge back. If it does, it is verified, and goes on if it was disabled."""
+    return _reply(202, {"id": await hooks.verify(caller.tenant, webhook_id, by)})
 
 
 @router.post(

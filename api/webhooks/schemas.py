@@ -50,6 +50,7 @@ class WebhookRequest(BaseModel):
     )
     kinds: list[Word] = Field([], max_length=100, description="Of jobs of these kinds; empty: of all")
     tags: list[Word] = Field([], max_length=100, description="Of jobs with one of these tags; empty: of all")
+    verify: bool = Field(False, description="Tell it nothing until it has proved that it wants it")
 
     @property
     def asks(self) -> tuple[list[str], list[str], list[str]]:
@@ -95,6 +96,10 @@ class WebhookDocument(BaseModel):
     failing_since: datetime | None = Field(description="Nothing has arrived since; null: the last did")
     disabled_at: datetime | None = Field(description="Since then nothing is sent; PUT lets it go on")
     disabled_why: str | None
+    verified_at: datetime | None = Field(description="When it proved that it wants what is sent there")
+    verification_failed: str | None = Field(
+        description="Why it did not when it was asked last; `/tries` shows its answer"
+    )
 
 
 class NewWebhookDocument(WebhookDocument):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from random import uniform
+from secrets import token_urlsafe
 from time import time
 
 from consumer.failure_report import report_unforeseen
@@ -16,7 +17,17 @@ from sluice.core.peppers import Peppers
 from sluice.core.ports import EndingStore, WebhookSender, WebhookStore
 from sluice.core.runtime.tasks import cancel_and_wait
 from sluice.core.runtime.telemetry import Event, Telemetry
-from sluice.core.webhook import DueDelivery, make_secret, pause_s, sign, write_body
+from sluice.core.webhook import (
+    CHALLENGE,
+    VERIFICATION_TRIES,
+    VERIFY,
+    Answer,
+    DueDelivery,
+    make_secret,
+    pause_s,
+    sign,
+    write_body,
+)
 
 TOLD_AT_ONCE = 500
 TOLD_AGAIN = 20
@@ -97,13 +108,13 @@ class SendWebhooks:
                 report_unforeseen(self._telemetry, "webhook", error)
 
     async def _try(self, delivery: DueDelivery) -> None:
-        newest = delivery.generation
-        generations = [newest, newest - 1] if delivery.two_secrets and newest > 1 else [newest]
-        peppers = self._peppers.all
-        secrets = [make_secret(pepper, delivery.endpoint, each) for each in generations for pepper in peppers]
-        headers = sign(secrets, delivery.id, int(time()), delivery.body)
-        answer = await self._sender.post(delivery.url, headers, delivery.body)
-        pause = pause_s(delivery.tries, answer.retry_after_s, uniform(0.8, 1.2))  # noqa: S311  jitter
+        answer = await self._post(delivery)
+        jitter = uniform(0.8, 1.2)  # noqa: S311  no secret
+        pause = (
+            pause_s(delivery.tries, answer.retry_after_s, jitter, VERIFICATION_TRIES)
+            if delivery.event == VERIFY
+            else pause_s(delivery.tries, answer.retry_after_s, jitter)
+        )
         disabled = await self._store.mark(delivery, answer, pause)
         if answer.delivered:
             self._telemetry.emit(Event.WEBHOOK_DELIVERED)
@@ -113,3 +124,16 @@ class SendWebhooks:
             )
         if disabled:
             self._telemetry.emit(Event.WEBHOOK_DISABLED, endpoint=delivery.endpoint, why=disabled)
+
+    async def _post(self, delivery: DueDelivery) -> Answer:
+        """Post it, signed. A verification has a challenge that is new for each try, and is taken if that comes back."""
+        newest = delivery.generation
+        generations = [newest, newest - 1] if delivery.two_secrets and newest > 1 else [newest]
+        peppers = self._peppers.all
+        secrets = [make_secret(pepper, delivery.endpoint, each) for each in generations for pepper in peppers]
+        headers = sign(secrets, delivery.id, int(time()), delivery.body)
+        if delivery.event != VERIFY:
+            return await self._sender.post(delivery.url, headers, delivery.body)
+        challenge = token_urlsafe(32)
+        answer = await self._sender.post(delivery.url, headers | {CHALLENGE: challenge}, delivery.body)
+        return answer.judge_challenge(challenge)

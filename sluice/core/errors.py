@@ -29,7 +29,7 @@ SluiceError
 ├── BulkUnknown · BulkNotWaiting · TooManyBulkActs
 ├── BatchRefused         an item of a batch that is to be accepted whole is refused
 ├── KeyUnknown · KeyEnded · LastAdminKey · TooManyKeys    of API keys
-├── WebhookUnknown · WebhookDisabled · TooManyWebhooks
+├── WebhookUnknown · WebhookDisabled · TooManyWebhooks · TooManyVerifications
 └── StartRefused        (sluice.errors) a setting or a handler is wrong; the process does not start
 """
 
@@ -266,7 +266,9 @@ class WebhookDisabled(SluiceError):
     """Nothing is sent to a webhook that is disabled."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is sent to this webhook: PUT it again to let it go on.")
+        super().__init__(
+            "Nothing is sent to this webhook: PUT it again to let it go on, or have it verified with POST /v1/webhooks/{id}/verify."
+        )
 
 
 class TooManyWebhooks(SluiceError):
@@ -275,4 +277,13 @@ class TooManyWebhooks(SluiceError):
     def __init__(self) -> None:
         super().__init__(
             "The tenant has as many webhooks as it may: delete one with DELETE /v1/webhooks/{id} first."
+        )
+
+
+class TooManyVerifications(SluiceError):
+    """The tenant has asked for as many verifications of webhooks as it may in an hour."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The tenant has asked for 100 verifications of webhooks within an hour; more may be asked for an hour after the first."
         )

@@ -14,8 +14,13 @@ from sluice.core.document import render_item
 from sluice.core.job import Job
 
 TEST = "webhook.test"
+VERIFY = "webhook.verify"
+CHALLENGE, CHALLENGE_RESPONSE = "webhook-challenge", "webhook-challenge-response"
+"""Headers: what an endpoint is to prove itself with, and where it sends it back."""
 MOST_ENDPOINTS = 100
 """Endpoints of one tenant."""
+MOST_VERIFICATIONS = 100
+"""Verifications that one tenant may ask for in an hour, of endpoints that it has, had or has twice."""
 LARGEST_BODY = 20_000
 SECRET_PREFIX = "whsec_"  # noqa: S105  not a secret
 
@@ -26,6 +31,8 @@ LONGEST_PAUSE_S = 24 * HOUR
 DISABLED_AFTER_S = 5 * 24 * HOUR
 """Seconds for which every try must have failed before an endpoint is disabled."""
 GONE = 410
+VERIFICATION_TRIES = 4
+"""Tries of a verification: whoever did not expect the first has half an hour."""
 
 
 class Endpoint(NamedTuple):
@@ -43,6 +50,15 @@ class Endpoint(NamedTuple):
     disabled_at: datetime | None
     disabled_why: str | None
     created_at: datetime
+    verified_at: datetime | None
+    verification_failed: str | None
+
+
+class Verification(NamedTuple):
+    """What asks an endpoint to prove that it wants what is sent. `only_new`: unless its URL is neither new nor to be verified already."""
+
+    body: bytes
+    only_new: bool = False
 
 
 class DueDelivery(NamedTuple):
@@ -53,22 +69,34 @@ class DueDelivery(NamedTuple):
     url: str
     generation: int
     two_secrets: bool
+    event: str
     body: bytes
     tries: int
 
 
 class Answer(NamedTuple):
-    """What came of a try: the status, unless none came; in words; how the answer began; and how long to wait, if it says so."""
+    """What came of a try: the status, unless none came; in words; how the answer began; how long to wait, if it says so;
+    what it answered a challenge with; and whether that was wrong.
+    """
 
     status: int | None
     outcome: str
     body: bytes = b""
     retry_after_s: float = 0.0
+    challenge_response: bytes = b""
+    unproved: bool = False
 
     @property
     def delivered(self) -> bool:
         """True if the endpoint has taken it."""
-        return self.status is not None and 200 <= self.status < 300
+        return self.status is not None and 200 <= self.status < 300 and not self.unproved
+
+    def judge_challenge(self, challenge: str) -> Answer:
+        """Return the answer as one that was not taken, unless the endpoint has sent the challenge back."""
+        if not self.delivered or hmac.compare_digest(self.challenge_response, challenge.encode()):
+            return self
+        what = f"another {CHALLENGE_RESPONSE}" if self.challenge_response else f"no {CHALLENGE_RESPONSE}"
+        return self._replace(unproved=True, outcome=f"answered {self.status} with {what}")
 
 
 class Try(NamedTuple):
@@ -122,6 +150,11 @@ def write_test(at: datetime) -> bytes:
     return _wrap(TEST, at, b"{}")
 
 
+def write_verification(at: datetime) -> bytes:
+    """Write what is told to an endpoint that is to prove itself."""
+    return _wrap(VERIFY, at, b"{}")
+
+
 def _wrap(event: str, at: datetime | None, data: bytes) -> bytes:
     head = orjson.dumps({"type": event, "timestamp": at}, option=orjson.OPT_UTC_Z)
     return b'%b,"data":%b}' % (head[:-1], data)
@@ -134,8 +167,10 @@ def _cut_error(error: bytes | None) -> bytes:
     return orjson.dumps(short | {"detail": ""})
 
 
-def pause_s(tries: int, retry_after_s: float, jitter: float) -> float | None:
+def pause_s(
+    tries: int, retry_after_s: float, jitter: float, most_tries: int = len(PAUSES_S) + 1
+) -> float | None:
     """Return the seconds until the next try after so many; None: there is none. `jitter` is from 0.8 to 1.2."""
-    if tries > len(PAUSES_S):
+    if tries >= most_tries:
         return None
     return min(max(PAUSES_S[tries - 1] * jitter, retry_after_s), LONGEST_PAUSE_S * 1.2)

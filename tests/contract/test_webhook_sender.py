@@ -69,6 +69,17 @@ async def test_a_wish_to_wait_is_told_and_no_nonsense() -> None:
             assert (await sender().post(receiver.url, {}, b"{}")).retry_after_s == wanted
 
 
+async def test_what_a_challenge_is_answered_with_is_told_and_no_more_of_it_than_is_kept() -> None:
+    for headers, wanted in (
+        ((), b""),
+        (("Webhook-Challenge-Response: abc",), b"abc"),
+        (("webhook-challenge-response: a", "webhook-challenge-response: b"), b"a"),
+        ((f"webhook-challenge-response: {'a' * 5_000}",), b"a" * 256),
+    ):
+        async with webhook_receiver(answer(204, *headers)) as receiver:
+            assert (await sender().post(receiver.url, {}, b"{}")).challenge_response == wanted
+
+
 async def test_who_is_silent_trickles_breaks_off_or_is_not_there_is_no_answer() -> None:
     for said, outcome in (
         (b"", "no answer within 0.5 s"),

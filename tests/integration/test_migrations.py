@@ -21,9 +21,9 @@ from tests.support.servers import urls
 from tests.support.waiting import until_found
 
 FRESH = "fresh"
-HEAD = "0011"
+HEAD = "0012"
 TABLES = {
-    "alembic_version", "api_keys", "attempts", "audit", "batches", "bulk_acts", "consumers", "duties", "endings", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "listeners", "logs", "outbox", "schedules", "stored_bytes", "stored_walk", "webhook_deliveries", "webhook_endpoints",
+    "alembic_version", "api_keys", "attempts", "audit", "batches", "bulk_acts", "consumers", "duties", "endings", "error_marks", "idempotency_keys", "inputs", "jobs", "lanes", "listeners", "logs", "outbox", "schedules", "stored_bytes", "stored_walk", "webhook_deliveries", "webhook_endpoints", "webhook_verifications",
 }  # fmt: skip
 
 

@@ -13,23 +13,40 @@ from sluice.core.webhook import (
     DISABLED_AFTER_S,
     GONE,
     MOST_ENDPOINTS,
+    MOST_VERIFICATIONS,
     Answer,
     DueDelivery,
     Endpoint,
     Try,
+    Verification,
 )
 
 MOST_AGAIN = 10_000
 """Deliveries that one request sends again."""
+HOUR_S = 3_600.0
 
 
 class PostgresWebhookStore(Store):
     """Implements sluice.core.ports.WebhookStore, where its methods are described."""
 
     async def add_endpoint(
-        self, tenant: str, url: str, asks: Sequence[Sequence[str]], by: Actor, pepper_id: str | None = None
+        self,
+        tenant: str,
+        url: str,
+        asks: Sequence[Sequence[str]],
+        by: Actor,
+        pepper_id: str | None = None,
+        verification: Verification | None = None,
     ) -> Endpoint | None:
-        values = (tenant, url, *map(list, asks), MOST_ENDPOINTS, *by, pepper_id)
+        values = (
+            tenant,
+            url,
+            *map(list, asks),
+            MOST_ENDPOINTS,
+            *by,
+            pepper_id,
+            verification and verification.body,
+        )
         return _first(await self._commit("add_endpoint", *values))
 
     async def list_endpoints(self, tenant: str) -> list[Endpoint]:
@@ -42,9 +59,23 @@ class PostgresWebhookStore(Store):
         return {(tenant, each) for tenant, each in await self.ask("find_named", *zip(*named, strict=True))}
 
     async def replace_endpoint(
-        self, tenant: str, endpoint_id: str, url: str, asks: Sequence[Sequence[str]], by: Actor
+        self,
+        tenant: str,
+        endpoint_id: str,
+        url: str,
+        asks: Sequence[Sequence[str]],
+        by: Actor,
+        verification: Verification | None = None,
     ) -> Endpoint | None:
-        return _first(await self._commit("replace_endpoint", tenant, endpoint_id, url, *map(list, asks), *by))
+        values = (tenant, endpoint_id, url, *map(list, asks), *by, *(verification or (None, False)))
+        return _first(await self._commit("replace_endpoint", *values))
+
+    async def verify_endpoint(self, tenant: str, endpoint_id: str, body: bytes, by: Actor) -> str | None:
+        rows = await self._commit("verify_endpoint", tenant, endpoint_id, body, *by)
+        return str(rows[0][0]) if rows else None
+
+    async def count_verification(self, tenant: str) -> bool:
+        return bool(await self._commit("count_verification", tenant, MOST_VERIFICATIONS, HOUR_S))
 
     async def rotate_secret(
         self, tenant: str, endpoint_id: str, overlap_s: float, by: Actor, pepper_id: str | None = None

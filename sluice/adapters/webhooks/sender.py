@@ -10,7 +10,7 @@ from functools import cache
 import httpcore2
 
 from sluice.adapters.webhooks.resolving import find_addresses
-from sluice.core.webhook import Answer
+from sluice.core.webhook import CHALLENGE_RESPONSE, Answer
 from sluice.core.webhook_url import Network, Refused, Target, read_url
 
 TIMEOUT_S = 15.0
@@ -19,6 +19,8 @@ CONNECT_S = 5.0
 KEPT = 1_024
 """Bytes of an answer that are kept; no more is read."""
 LONGEST_RETRY_AFTER_S = 86_400
+LONGEST_HEADER = 256
+"""Bytes of a header of an answer that are kept."""
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
@@ -105,6 +107,7 @@ class WebhookSender:
                 f"answered {response.status}",
                 await _read_beginning(response),
                 _read_retry_after(response.headers),
+                _read_header(response.headers, CHALLENGE_RESPONSE),
             )
 
 
@@ -129,7 +132,10 @@ async def _read_beginning(response: httpcore2.Response) -> bytes:
 
 def _read_retry_after(headers: Sequence[tuple[bytes, bytes]]) -> float:
     """Read a Retry-After in seconds; another, and a date, is as good as none."""
-    for name, value in headers:
-        if name.lower() == b"retry-after" and value.isdigit() and len(value) <= 9:
-            return float(min(int(value), LONGEST_RETRY_AFTER_S))
-    return 0.0
+    value = _read_header(headers, "retry-after")
+    return float(min(int(value), LONGEST_RETRY_AFTER_S)) if value.isdigit() and len(value) <= 9 else 0.0
+
+
+def _read_header(headers: Sequence[tuple[bytes, bytes]], wanted: str) -> bytes:
+    """Return how a header begins, the first of its name; empty: there is none."""
+    return next((value for name, value in headers if name.lower() == wanted.encode()), b"")[:LONGEST_HEADER]

@@ -106,7 +106,7 @@ async def test_what_is_due_is_taken_once_and_again_when_its_sender_has_died(
         assert await take(store) == []
     taken = [each for found in await asyncio.gather(*(take(store) for _ in range(5))) for each in found]
     (delivery,) = taken
-    assert delivery == DueDelivery(sent, endpoint.id, endpoint.url, 1, False, b"{}", 1)
+    assert delivery == DueDelivery(sent, endpoint.id, endpoint.url, 1, False, "webhook.test", b"{}", 1)
     assert await states(store, endpoint) == {sent: "sending"}
     await record.sql.execute("update webhook_deliveries set due = now(), taken_until = now()")
     (again,) = await take(store)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hmac
+from datetime import UTC, datetime
 
 import orjson
+import pytest
 
 from sluice.core.job import JobState
 from sluice.core.webhook import (
     LARGEST_BODY,
     PAUSES_S,
+    VERIFICATION_TRIES,
     Answer,
     make_secret,
     pause_s,
@@ -18,6 +21,7 @@ from sluice.core.webhook import (
     sign,
     write_body,
     write_test,
+    write_verification,
 )
 from tests.support.make_jobs import AT, finished_job
 
@@ -85,3 +89,27 @@ def test_ten_tries_take_three_days_and_a_longer_wish_is_kept_to() -> None:
 def test_any_success_is_one_and_nothing_else() -> None:
     taken = [Answer(status, "").delivered for status in (200, 204, 299, 199, 300, 302, 404, 500, None)]
     assert taken == [True] * 3 + [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("status", "response", "delivered", "outcome"),
+    [
+        (204, b"abc", True, "answered 204"),
+        (200, b"", False, "answered 200 with no webhook-challenge-response"),
+        (200, b"abcd", False, "answered 200 with another webhook-challenge-response"),
+        (500, b"abc", False, "answered 500"),
+        (None, b"", False, "no answer"),
+    ],
+)
+def test_a_challenge_is_met_by_sending_it_back_with_a_good_status(
+    status: int | None, response: bytes, delivered: bool, outcome: str
+) -> None:
+    said = Answer(status, f"answered {status}" if status else "no answer", challenge_response=response)
+    judged = said.judge_challenge("abc")
+    assert (judged.delivered, judged.outcome, judged.status) == (delivered, outcome, status)
+
+
+def test_a_verification_is_tried_four_times_and_told_of_no_job() -> None:
+    assert [pause_s(tries, 0, 1, VERIFICATION_TRIES) for tries in (1, 2, 3, 4)] == [5, 300, 1_800, None]
+    told = orjson.loads(write_verification(datetime(2026, 11, 28, tzinfo=UTC)))
+    assert told == {"type": "webhook.verify", "timestamp": "2026-11-28T00:00:00Z", "data": {}}

@@ -1,5 +1,6 @@
 -- Write what came of a try, unless somebody else has taken the delivery since. An endpoint whose tries fail rests longer and longer, up to five
--- minutes; one that says it is gone, or has taken nothing for so long, is disabled.
+-- minutes; one that says it is gone, or has taken nothing for so long, is disabled. One that proves itself, when it was asked last, is verified and
+-- goes on; that it does not says nothing about deliveries.
 -- $1: the delivery; $2: its tries; $3: whether it was taken; $4: seconds until the next try (null: none); $5: status, $6: outcome,
 -- $7: how the answer began; $8: seconds of failures after which an endpoint is disabled; $9: whether it says that it is gone.
 -- Returns why the endpoint was disabled by this, if it was.
@@ -10,10 +11,22 @@ with marked as (
         failed = case when $3 then false when $4::float8 is null then true end,
         taken_until = null, status = $5::int, outcome = $6::text, answer = $7::bytea
     where id = $1::uuid and tries = $2::int and done_at is null
-    returning endpoint
+    returning id, endpoint, event, outcome
+), told as (
+    select endpoint from marked where event <> 'webhook.verify'
+), proved as (
+    update webhook_endpoints
+    set verified_at = now(), unverified = false, verification_failed = null, failing_since = null, failures = 0, rests_until = null, disabled_at = null,
+        disabled_why = null
+    from marked
+    where $3 and event = 'webhook.verify' and webhook_endpoints.id = endpoint and verification = marked.id
+), unproved as (
+    update webhook_endpoints set verification_failed = outcome
+    from marked
+    where not $3 and event = 'webhook.verify' and webhook_endpoints.id = endpoint and verification = marked.id
 ), well as (
     update webhook_endpoints set failing_since = null, failures = 0, rests_until = null
-    where $3 and id = (select endpoint from marked) and failing_since is not null
+    where $3 and id = (select endpoint from told) and failing_since is not null
 ), ill as (
     update webhook_endpoints
     set failing_since = coalesce(failing_since, now()), failures = failures + 1,
@@ -21,7 +34,7 @@ with marked as (
         disabled_at = case when $9::bool or failing_since < now() - $8::float8 * interval '1 second' then now() end,
         disabled_why = case when $9 then 'it answered 410'
                             when failing_since < now() - $8::float8 * interval '1 second' then 'nothing has arrived for too long' end
-    where not $3 and id = (select endpoint from marked) and disabled_at is null
+    where not $3 and id = (select endpoint from told) and disabled_at is null
     returning disabled_why
 )
 select disabled_why from ill where disabled_why is not null

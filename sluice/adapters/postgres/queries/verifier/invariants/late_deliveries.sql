@@ -2,4 +2,4 @@
 -- Do: start a consumer; its keeper sends. If one runs, look for `duties_failed` in its log.
 select stalled.id::text || ' to ' || endpoint
 from :stalled
-where exists (select from webhook_endpoints where webhook_endpoints.id = endpoint and disabled_at is null)
+where exists (select from webhook_endpoints where webhook_endpoints.id = endpoint and (disabled_at is null or verification = stalled.id))
