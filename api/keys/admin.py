@@ -65,7 +65,9 @@ async def revoke_key(settings: Settings, key_id: str) -> str:
     async with _open_record(settings) as database:
         found = await PostgresApiKeyStore(database, BUDGET_S).find_api_key(key_id, b"")
         if found is None:
-            raise SluiceError(f"there is no key with the id {key_id[:64]}; `sluice keys list` shows them")
+            raise SluiceError(
+                f"there is no key with the id {key_id[:64]}; `sluice keys list --record` shows them"
+            )
         access = PostgresAccessStore(database, BUDGET_S)
         await access.revoke_api_key(found.tenant, key_id, OPERATOR, even_last=True)
     return f"{key_id} is revoked; every process refuses it within a minute"

@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from sluice import __version__
 from sluice.cli import (
     batches,
+    bulk,
     catalogue,
     changing,
     doctor,
+    errors,
+    events,
     keys,
     login,
     looking,
@@ -30,6 +34,7 @@ from sluice.cli import (
     submitting,
     types,
     waiting,
+    webhooks,
 )
 from sluice.cli.completion import COMPLETE, COMPLETION, completion
 from sluice.cli.output import leave_unread, show_any_character
@@ -40,12 +45,24 @@ from sluice.errors import SluiceError
 SERVER_SIDE = ("api", "consumer")
 """Packages that the distribution `sluice-jobs` does not hold."""
 
+FOR_OTHERS = ("new", "check", "api", "consumer", "migrate", "verify", "settings", "probe")
+"""Words of those who write kinds, and of operators."""
+
+
+class _Words(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Show those of clients first."""
+        others = [each for each in FOR_OTHERS if each in self.commands]
+        return [*(each for each in self.commands if each not in others), *others]
+
+
 app = typer.Typer(
+    cls=_Words,
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Submit jobs and see what becomes of them; run Sluice, and manage its keys, its schedules and its record.",
-    epilog=examples("sluice run demo.sum '{\"values\": [1, 2, 3]}'", "sluice keys create --tenant acme", "sluice schedules create --help", "sluice verify --json"),
+    epilog=examples("sluice run demo.sum '{\"values\": [1, 2, 3]}'", "sluice keys create --tenant acme", "sluice schedules set --help", "sluice verify --json"),
 )  # fmt: skip
 app.command("run", epilog=submitting.RUN)(submitting.run)
 app.command("submit", epilog=submitting.SUBMIT)(submitting.submit)
@@ -60,11 +77,17 @@ app.command(epilog=looking.ATTEMPTS)(looking.attempts)
 app.command("cancel", epilog=changing.CANCEL)(changing.cancel)
 app.command("retry", epilog=changing.RETRY)(changing.retry)
 app.command("delete", epilog=changing.DELETE)(changing.delete)
-app.command(epilog=catalogue.ERRORS)(catalogue.errors)
+app.add_typer(errors.errors, name="errors")
 app.command(epilog=catalogue.KINDS)(catalogue.kinds)
-app.command(epilog=catalogue.LANES)(catalogue.lanes)
+app.add_typer(catalogue.lanes, name="lanes")
 app.command(epilog=batches.BATCH)(batches.batch)
 app.command(epilog=types.TYPES)(types.types)
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(bulk.app, name="bulk")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(keys.app, name="keys")
+app.command(epilog=events.EVENTS)(events.events)
+app.command("open", epilog=events.OPEN)(events.open_)
 app.command(epilog=doctor.DOCTOR)(doctor.doctor)
 app.command(epilog=login.LOGIN)(login.login)
 app.command(epilog=login.PROFILE)(login.profile)
@@ -74,8 +97,6 @@ app.command(epilog=processes.CONSUMER)(processes.consumer)
 app.command(epilog=processes.CHECK)(processes.check)
 app.command(epilog=record.MIGRATE)(record.migrate)
 app.command(epilog=record.VERIFY)(record.verify)
-app.add_typer(keys.app, name="keys")
-app.add_typer(schedules.app, name="schedules")
 app.command(epilog=new.NEW)(new.new)
 app.command(epilog=processes.SETTINGS)(processes.settings)
 app.command(epilog=processes.PROBE)(processes.probe)

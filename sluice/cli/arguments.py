@@ -16,6 +16,9 @@ import typer
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([smhd]?)")
+_RATE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(?:/([smh]))?")
+_FINGERPRINT = re.compile("[0-9a-fA-F]{16}")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LONGEST_S = 10 * 366 * 86_400.0
 _ID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SOME_ID = "01a1fd35-8e99-748d-a037-87a48d2b4e9e"
@@ -36,6 +39,32 @@ def job_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is no id of a job, which has the form of {SOME_ID}")
     return text.lower()
+
+
+def plain_name(text: str) -> str:
+    """Return an id or a name that can stand in a path. Raises BadParameter for what can be none."""
+    if not _PLAIN.fullmatch(text):
+        raise typer.BadParameter(
+            f"{text[:64]!r} is none: it begins with a letter or digit and has only these and . _ -"
+        )
+    return text
+
+
+def fingerprint(text: str) -> str:
+    """Return the fingerprint of an error. Raises BadParameter for what can be none."""
+    if not _FINGERPRINT.fullmatch(text):
+        raise typer.BadParameter(
+            f"{text!r} is no fingerprint of an error, which has 16 digits such as 27f308596b3444eb"
+        )
+    return text.lower()
+
+
+def rate(text: str) -> float:
+    """Return how many a second `50`, `50/s`, `30/m` or `100/h` are. Raises BadParameter."""
+    found = _RATE.fullmatch(text)
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no rate such as 50/s, 30/m or 100/h")
+    return float(found[1]) / _SECONDS[found[2] or ""]
 
 
 def moment(text: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from sluice.cli.arguments import parse_json
 from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
-from sluice.cli.formats import Document, printable
+from sluice.cli.formats import Document, View, printable
 
 BATCH = usage(
     "sluice batch @jobs.ndjson",
@@ -55,7 +55,7 @@ def batch(
             refused += _tell_refused(items, made.raw)
             yield made.raw
 
-    session.output.lines(batches(), _describe)
+    session.output.each(batches(), View(("id", "total", "counts"), line=_describe))
     return REFUSED if refused else DONE
 
 

@@ -10,11 +10,17 @@ from urllib.parse import quote
 
 import typer
 
-from sluice.cli import tables
+from sluice.cli import views
+from sluice.cli.arguments import rate as read_rate
 from sluice.cli.client_word import CANCELLED, DONE, FAILED, Session
 from sluice.cli.formats import Document
 
 _WAIT_S = 10
+OF_A_BULK_ACT = {
+    FAILED: "it has stopped by itself, as some of its canary have failed",
+    CANCELLED: "it was aborted",
+}
+"""Exit statuses of words that begin one."""
 _ENDED = {"finished": DONE, "stopped": FAILED, "aborted": CANCELLED}
 
 
@@ -41,15 +47,21 @@ class Caution:
 
 
 def caution(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --filter: only count")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --filter: do not ask")] = False,
-    canary: Annotated[
-        int | None, typer.Option(metavar="N", help="With --filter: begin with so many, and see")
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what matches")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    canary: Annotated[int | None, typer.Option(metavar="N", help="Begin with so many, and see")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", parser=read_rate, help="At most so many, such as 50/s"),
     ] = None,
-    rate: Annotated[float | None, typer.Option(metavar="N", help="With --filter: so many a second")] = None,
 ) -> Caution:
     """Return how carefully to go about it."""
     return Caution(dry_run, yes, canary, rate)
+
+
+def act_path(id: str) -> str:
+    """Return where a bulk act is."""
+    return f"/v1/bulk/{quote(id, safe='')}"
 
 
 def carry_out(session: Session, act: str, filter: Mapping[str, Any], how: Caution) -> int:
@@ -58,14 +70,14 @@ def carry_out(session: Session, act: str, filter: Mapping[str, Any], how: Cautio
         raise typer.BadParameter("there is nobody to ask whether to go on: give --yes, or --dry-run")
     body = {"act": act, "filter": filter, "dry_run": True, **how.body}
     document = _read(session.ask("POST", "/v1/bulk", body))
-    where = f"/v1/bulk/{quote(document['id'], safe='')}"
+    where = act_path(document["id"])
     try:
         document = _drive(session, where, document, how)
     except (KeyboardInterrupt, typer.Abort):
         document = _read(session.ask("POST", f"{where}/abort"))
         session.left = f"the bulk act is aborted; it has changed {document['changed']} jobs"
         raise KeyboardInterrupt from None
-    session.output.one(document, tables.bulk_act)
+    session.output.one(document, views.BULK_ACT)
     nothing_to_do = how.dry_run or not document["matched"]
     return DONE if nothing_to_do and document["state"] == "aborted" else _ENDED[document["state"]]
 

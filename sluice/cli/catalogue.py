@@ -1,75 +1,78 @@
-"""`sluice kinds`, `lanes` and `errors`: what the server does, how it stands, and what went wrong lately."""
+"""`sluice kinds` and `lanes`: what the server does, and how it stands."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from sluice.cli import tables
-from sluice.cli.client_word import Session, client_word, usage
+from sluice.cli import views
+from sluice.cli.client_word import Session, client_group, client_word, usage
+from sluice.cli.suggestions import suggest
 
 KINDS = usage("sluice kinds", "sluice kinds demo.sum -o json")
-ERRORS = usage("sluice errors --state open", "sluice errors -o id")
 LANES = usage(
     "sluice lanes",
     "sluice lanes pause heavy --reason 'the licence server is down'",
     "sluice lanes resume heavy",
 )
+Lane = Annotated[str, typer.Argument(metavar="LANE", autocompletion=suggest("lanes"), help="Name of a lane")]
 
 
 @client_word
 def kinds(
     session: Session,
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="Only this one, with its schemas")
+        str | None,
+        typer.Argument(
+            metavar="KIND", autocompletion=suggest("kinds"), help="Only this one, with its schemas"
+        ),
     ] = None,
 ) -> None:
     """Show the kinds of work that the server takes."""
     if kind is None:
-        session.output.each(session.ask_for("kinds", "/v1/kinds"), tables.kinds, "kind")
+        session.output.each(session.ask_for("kinds", "/v1/kinds"), views.KINDS)
     else:
-        session.output.one(session.ask("GET", f"/v1/kinds/{quote(kind, safe='')}"), tables.fields, "kind")
+        session.output.one(session.ask("GET", f"/v1/kinds/{quote(kind, safe='')}"), views.KIND)
 
 
-@client_word
-def errors(
-    session: Session,
-    state: Annotated[
-        Literal["open", "resolved", "ignored"] | None, typer.Option(help="Only groups in this state")
-    ] = None,
-) -> None:
-    """Show recent failures, grouped by their cause.
-
-    The most frequent come first. `sluice list --error FINGERPRINT` lists the jobs of one.
-    """
-    found = session.ask("GET", "/v1/errors", state=state)
-    session.output.each(found.get("errors") or (), tables.errors, "fingerprint")
-    if found.get("more"):
-        session.note(f"sluice: only the newest {found.get('failures')} failures were looked at")
-
-
-@client_word
-def lanes(
-    session: Session,
-    act: Annotated[
-        Literal["pause", "resume"] | None,
-        typer.Argument(metavar="[pause|resume]", help="What to do with LANE"),
-    ] = None,
-    lane: Annotated[str | None, typer.Argument(metavar="LANE", help="Name of a lane")] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is paused, in one line")] = None,
-) -> None:
+def _list_lanes(session: Session) -> None:
     """Show the lanes, pause one, or resume it.
 
-    None of the jobs of a paused lane begins, whosever they are: all tenants share the lanes. It needs the scope operate.
+    All tenants share them. It needs the scope operate.
     """
-    if act is None:
-        session.output.each(session.ask_for("lanes", "/v1/lanes"), tables.lanes, "name")
-        return
-    if lane is None or (act == "pause") != (reason is not None):
-        raise typer.BadParameter("it takes `pause LANE --reason TEXT`, or `resume LANE`")
-    body = {"reason": reason} if act == "pause" else None
-    session.output.one(
-        session.ask("POST", f"/v1/lanes/{quote(lane, safe='')}/{act}", body), tables.fields, "name"
-    )
+    session.output.each(session.ask_for("lanes", "/v1/lanes"), views.LANES)
+
+
+lanes = client_group(_list_lanes, LANES)
+
+
+@client_word
+def _pause(
+    session: Session,
+    lane: Lane,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, in one line")],
+) -> None:
+    """Let none of the jobs of a lane begin, whosever they are.
+
+    Those that run go on. It needs the scope operate.
+    """
+    session.output.one(session.ask("POST", f"{_path(lane)}/pause", {"reason": reason}), views.LANE)
+
+
+@client_word
+def _resume(session: Session, lane: Lane) -> None:
+    """Let the jobs of a lane begin again.
+
+    It needs the scope operate.
+    """
+    session.output.one(session.ask("POST", f"{_path(lane)}/resume"), views.LANE)
+
+
+lanes.command("pause", epilog=usage("sluice lanes pause heavy --reason 'the licence server is down'"))(_pause)
+lanes.command("resume", epilog=usage("sluice lanes resume heavy"))(_resume)
+
+
+def _path(lane: str) -> str:
+    return f"/v1/lanes/{quote(lane, safe='')}"

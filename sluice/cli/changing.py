@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sluice.cli.arguments import FILTERS, SOME_ID, job_id, read_filters
-from sluice.cli.bulk_acts import Caution, carry_out, caution
-from sluice.cli.client_word import DONE, FAILED, Session, client_word, usage
+from sluice.cli.bulk_acts import OF_A_BULK_ACT, Caution, carry_out, caution
+from sluice.cli.client_word import DONE, Session, client_word, usage
 from sluice.cli.formats import Document
-from sluice.cli.waiting import describe_step, document_of
+from sluice.cli.suggestions import suggest
+from sluice.cli.waiting import STEPS, document_of
 
 if TYPE_CHECKING:
     from sluice.client import Job
 
 CANCEL = usage(
-    f"sluice cancel {SOME_ID}", "sluice cancel --filter state=queued --filter tag=import-7 --dry-run"
+    f"sluice cancel {SOME_ID}",
+    "sluice cancel --filter state=queued --filter tag=import-7 --dry-run",
+    also=OF_A_BULK_ACT,
 )
 RETRY = usage(
     f"sluice retry {SOME_ID}",
     "sluice retry --filter error=27f308596b3444eb --canary 10 --rate 50 --yes",
-    also=(FAILED,),
+    also=OF_A_BULK_ACT,
 )
 DELETE = usage(
-    f"sluice delete {SOME_ID}", "sluice delete --filter kind=demo.sum --filter before=30d --dry-run"
+    f"sluice delete {SOME_ID}",
+    "sluice delete --filter kind=demo.sum --filter before=30d --dry-run",
+    also=OF_A_BULK_ACT,
 )
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", parser=job_id, help="Ids of jobs")]
+
+
+def _ids(source: str) -> Any:
+    return typer.Argument(metavar="ID", parser=job_id, autocompletion=suggest(source), help="Ids of jobs")
+
+
+Unfinished = Annotated[list[str] | None, _ids("unfinished")]
+Failed = Annotated[list[str] | None, _ids("failed")]
+Ids = Annotated[list[str] | None, _ids("jobs")]
 Filter = Annotated[
     list[str] | None,
     typer.Option(
@@ -37,18 +50,27 @@ Filter = Annotated[
 ]
 
 
-def _cancel(session: Session, bulk: Caution, ids: Ids = None, filter: Filter = None) -> int:
-    """Cancel jobs; those that run are asked to stop."""
+def _cancel(session: Session, bulk: Caution, ids: Unfinished = None, filter: Filter = None) -> int:
+    """Cancel jobs; those that run are asked to stop.
+
+    --dry-run, --yes, --canary and --rate are for --filter, which counts first and asks.
+    """
     return _change(session, "cancel", ids, filter, bulk, lambda job: document_of(job.cancel()).raw)
 
 
-def _retry(session: Session, bulk: Caution, ids: Ids = None, filter: Filter = None) -> int:
-    """Try failed jobs again, as new jobs."""
+def _retry(session: Session, bulk: Caution, ids: Failed = None, filter: Filter = None) -> int:
+    """Try failed jobs again, as new jobs.
+
+    --dry-run, --yes, --canary and --rate are for --filter, which counts first and asks.
+    """
     return _change(session, "retry", ids, filter, bulk, lambda job: document_of(job.retry()).raw)
 
 
 def _delete(session: Session, bulk: Caution, ids: Ids = None, filter: Filter = None) -> int:
-    """Delete finished jobs, with their results and logs."""
+    """Delete finished jobs, with their results and logs.
+
+    --dry-run, --yes, --canary and --rate are for --filter, which counts first and asks.
+    """
     return _change(session, "delete", ids, filter, bulk, _forget)
 
 
@@ -95,5 +117,5 @@ def _change_each(session: Session, ids: Iterable[str], change: Callable[[Job], D
                 if document is not None:
                     yield document
 
-    session.output.lines(changed(), describe_step)
+    session.output.each(changed(), STEPS)
     return statuses[0] if statuses else DONE

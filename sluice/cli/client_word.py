@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,8 @@ import typer
 
 from sluice.cli.arguments import job_id
 from sluice.cli.configuration import Access, find_access
-from sluice.cli.formats import Format, Output, printable
+from sluice.cli.formats import Format, Output, View, printable
+from sluice.cli.suggestions import suggest, suggest_profiles
 from sluice.cli.usage import examples
 
 if TYPE_CHECKING:
@@ -34,9 +35,18 @@ MEANINGS = {
 }
 _OF_EVERY_WORD = (DONE, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, INTERRUPTED)
 Id = Annotated[
-    str, typer.Argument(metavar="ID", parser=job_id, help="The id of a job, as a submit has printed it")
+    str,
+    typer.Argument(
+        metavar="ID",
+        parser=job_id,
+        autocompletion=suggest("jobs"),
+        help="The id of a job, as a submit has printed it",
+    ),
 ]
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", parser=job_id, help="Ids of jobs")]
+Ids = Annotated[
+    list[str],
+    typer.Argument(metavar="ID", parser=job_id, autocompletion=suggest("jobs"), help="Ids of jobs"),
+]
 OF_AN_ENDING = (FAILED, CANCELLED, TIMED_OUT)
 """Exit statuses of words that wait for jobs."""
 
@@ -130,14 +140,24 @@ def job_path(id: str) -> str:
 def session(
     output: Annotated[
         Format | None,
-        typer.Option("--output", "-o", help="How to write: table on a terminal, else ndjson"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORM",
+            help="json, ndjson, csv, table or id (default: table on a terminal, else ndjson)",
+        ),
     ] = None,
     url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Address of the server (default: SLUICE_URL, or a profile)"),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Profile to use, which `sluice login` has kept")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=suggest_profiles,
+            help="Profile to use, which `sluice login` has kept",
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr")] = False,
 ) -> Session:
@@ -145,9 +165,22 @@ def session(
     return Session(url, profile, Output(output), quiet)
 
 
-def usage(*lines: str, also: tuple[int, ...] = ()) -> str:
-    """Return the end of the help of a client's word: examples, and exit statuses, besides those of every word these."""
-    return examples(*lines, status={each: MEANINGS[each] for each in sorted({*_OF_EVERY_WORD, *also})})
+def usage(*lines: str, also: Iterable[int] = ()) -> str:
+    """Return the end of the help of a client's word: examples, and exit statuses, besides those of every word these.
+
+    They may come with what they mean here.
+    """
+    meanings = MEANINGS | (dict(also) if isinstance(also, Mapping) else {})
+    return examples(*lines, status={each: meanings[each] for each in sorted({*_OF_EVERY_WORD, *also})})
+
+
+def print_secret(session: Session, document: dict[str, Any], name: str, view: View) -> None:
+    """Print what is shown this once, alone, or the document it is in if a form of output is given."""
+    if session.output.given is None:
+        session.note(f"sluice: its id is {document['id']}; what follows is not shown again")
+        typer.echo(printable(document[name]))
+    else:
+        session.output.one(document, view)
 
 
 def client_word(word: Callable[..., int | None], **groups: Callable[..., Any]) -> Callable[..., int]:
@@ -179,6 +212,22 @@ def client_word(word: Callable[..., int | None], **groups: Callable[..., Any]) -
     ]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect looks for it
     return call
+
+
+def client_group(word: Callable[..., int | None], epilog: str) -> typer.Typer:
+    """Return a group of words that does what this one does if none of the others is given."""
+    listing = client_word(word)
+
+    def call(context: typer.Context, **given: Any) -> int:
+        if context.invoked_subcommand is None:
+            return listing(context=context, **given)
+        if any(given.values()):  # they would be lost
+            raise typer.BadParameter(f"options go behind {context.invoked_subcommand}", ctx=context)
+        return DONE
+
+    call.__name__, call.__doc__ = word.__name__, word.__doc__
+    call.__signature__ = inspect.signature(listing)  # type: ignore[attr-defined]  # inspect looks for it
+    return typer.Typer(rich_markup_mode=None, callback=call, invoke_without_command=True, epilog=epilog)
 
 
 def _carry_out(word: Callable[..., int | None], session: Session, **given: Any) -> int:

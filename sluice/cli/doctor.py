@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from sluice import __version__
 from sluice.cli.client_word import Session, client_word
 from sluice.cli.configuration import Access
-from sluice.cli.formats import Document, printable
+from sluice.cli.formats import Document, View, printable
 from sluice.cli.scopes import find_scopes
 from sluice.cli.usage import examples
 
@@ -48,7 +48,7 @@ def doctor(session: Session) -> int:
             wrong = wrong or each["ok"] is False
             yield each
 
-    session.output.lines(findings(), _describe, "check")
+    session.output.each(findings(), View(("check", "ok", "found"), "check", line=_describe))
     return int(wrong)
 
 

@@ -14,9 +14,10 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-Format = Literal["json", "ndjson", "table", "id"]
+Format = Literal["json", "ndjson", "table", "csv", "id"]
 Document = Mapping[str, Any]
 Rows = Callable[[Sequence[Document]], "Table"]
+Line = Callable[[Document], str]
 
 ROWS_AT_ONCE = 200
 """Rows of one table: a longer list is a table after the other, so that its beginning is shown at once, and nothing grows with it."""
@@ -24,6 +25,9 @@ WIDE = 1_000
 """Columns where there is no terminal to fit into."""
 _CONTROLS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that JSON may have as they are, and that make terminals do or hide something."""
+
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that a spreadsheet would calculate, with such signs in full width."""
 
 
 class _Lenient(dict[str, Any]):
@@ -34,8 +38,21 @@ class _Lenient(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """How documents of one kind are shown: `table` makes a table of them for people, `line` a line of each as it comes.
+
+    `columns` are their fields in CSV, which are never renamed or put in another order; `id` is the field that `-o id` shows.
+    """
+
+    columns: tuple[str, ...]
+    id: str = "id"
+    table: Rows | None = None
+    line: Line = str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """Where and how documents are written. `id_name` is the field that `-o id` shows."""
+    """Where and how documents are written."""
 
     given: Format | None = None
 
@@ -44,40 +61,37 @@ class Output:
         """What was asked for, or what suits whoever reads stdout."""
         return self.given or ("table" if sys.stdout.isatty() else "ndjson")
 
-    def one(self, document: Document, table: Rows, id_name: str = "id") -> None:
+    def one(self, document: Document, view: View) -> None:
         """Write one document."""
         if self.form == "json":
             typer.echo(_pretty(document))
         else:
-            self.each([document], table, id_name)
+            self.each([document], view)
 
-    def each(self, documents: Iterable[Document], table: Rows, id_name: str = "id") -> None:
+    def each(self, documents: Iterable[Document], view: View) -> None:
         """Write documents as they come."""
-        if self.form == "table":
-            _write_tables(documents, table)
-        else:
-            self._as_json(documents, id_name)
-
-    def lines(
-        self, documents: Iterable[Document], line: Callable[[Document], str], id_name: str = "id"
-    ) -> None:
-        """Write documents as they come, each as a line for people where others would be tables."""
-        if self.form == "table":
-            for each in documents:
-                typer.echo(line(_Lenient(each)))
-        else:
-            self._as_json(documents, id_name)
+        match self.form:
+            case "table":
+                _write_for_people(documents, view)
+            case "json":
+                _write_array(documents)
+            case "csv":
+                _write_csv(documents, view.columns)
+            case "id":
+                _write_lines(printable(each.get(view.id) or "") for each in documents)
+            case _:
+                _write_lines(map(one_line, documents))
 
     def value(self, value: Any) -> None:
         """Write what a job came to, which may be any JSON: laid out for a person, or as one line."""
         typer.echo(_pretty(value) if self.form in ("json", "table") else one_line(value))
 
-    def _as_json(self, documents: Iterable[Document], id_name: str) -> None:
-        if self.form == "json":
-            _write_array(documents)
-            return
-        for each in documents:
-            typer.echo(each.get(id_name, "") if self.form == "id" else one_line(each))
+    def refuse_csv(self) -> None:
+        """Raise BadParameter if CSV is wanted of what has no columns."""
+        if self.form == "csv":
+            raise typer.BadParameter(
+                "a result may be any JSON, and has no columns: -o json or -o ndjson", param_hint="-o"
+            )
 
 
 def one_line(value: Any) -> str:
@@ -92,11 +106,47 @@ def printable(text: object) -> str:
     )
 
 
+def csv_cell(value: Any) -> str:
+    """Return a value for a cell: texts as they are, all else as JSON. No spreadsheet takes it for a formula, and it is in one line."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return one_line(value)
+    return printable(f"'{value}" if _FORMULA.match(value) else value)
+
+
 def print_table(table: Table) -> None:
     """Write a table, with colours if stdout is a terminal and NO_COLOR is not set."""
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _write_for_people(documents: Iterable[Document], view: View) -> None:
+    if view.table is None:
+        _write_lines(view.line(_Lenient(each)) for each in documents)
+    else:
+        _write_tables(documents, view.table)
+
+
+def _write_lines(lines: Iterable[str]) -> None:
+    for each in lines:
+        typer.echo(each)
+
+
+def _write_csv(documents: Iterable[Document], columns: Sequence[str]) -> None:
+    """Write a heading and a row for each document, as they come."""
+    import csv
+
+    rows = csv.writer(_Stdout(), lineterminator="\n")
+    rows.writerow(columns)
+    for each in documents:
+        rows.writerow([csv_cell(each.get(name)) for name in columns])
+
+
+class _Stdout:
+    def write(self, text: str) -> None:
+        typer.echo(text, nl=False)
 
 
 def _write_tables(documents: Iterable[Document], table: Rows) -> None:

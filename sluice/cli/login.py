@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sluice.cli import tables
+from sluice.cli import views
 from sluice.cli.client_word import Session, client_word, usage
 from sluice.cli.configuration import Access, check_url
 from sluice.cli.profiles import (
@@ -19,6 +19,7 @@ from sluice.cli.profiles import (
     write_profiles,
 )
 from sluice.cli.scopes import find_scopes
+from sluice.cli.suggestions import suggest_profiles
 
 LOGIN = usage(
     "sluice login --url https://sluice.example",
@@ -49,13 +50,15 @@ def profile(
     act: Annotated[
         Literal["remove"] | None, typer.Argument(metavar="[remove]", help="What to do with NAME")
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a profile")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", autocompletion=suggest_profiles, help="Name of a profile")
+    ] = None,
 ) -> None:
     """Show or remove what `sluice login` has kept."""
     kept = read_profiles()
     if act is None:
         found = ({"name": each, "url": kept.named[each].url} for each in sorted(kept.named))
-        session.output.each(found, tables.profiles, "name")
+        session.output.each(found, views.PROFILES)
         return
     if name not in kept.named:
         raise ConfigurationRefused(

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli import tables
+from sluice.cli import views
 from sluice.cli.arguments import SOME_ID, filters, moment
 from sluice.cli.client_word import Id, Ids, Session, client_word, job_path, usage
 from sluice.cli.formats import Document
-from sluice.cli.waiting import describe_line
+from sluice.cli.suggestions import suggest
+from sluice.cli.waiting import LOG_LINES
 
 GET = usage(f"sluice get {SOME_ID}", f"sluice get {SOME_ID} -o json")
 EXPLAIN = usage(f"sluice explain {SOME_ID}")
@@ -25,9 +26,9 @@ def get(session: Session, ids: Ids) -> None:
     """Show jobs as they are now."""
     documents = (session.ask("GET", job_path(each)) for each in ids)
     if len(ids) == 1:
-        session.output.one(next(documents), tables.fields)
+        session.output.one(next(documents), views.JOB)
     else:
-        session.output.each(documents, tables.jobs)
+        session.output.each(documents, views.JOBS)
 
 
 @client_word
@@ -36,7 +37,7 @@ def explain(session: Session, id: Id) -> None:
 
     It says what has happened to it so far, too.
     """
-    session.output.one(session.ask("GET", f"{job_path(id)}/explain"), tables.explanation, "job_id")
+    session.output.one(session.ask("GET", f"{job_path(id)}/explain"), views.EXPLANATION)
 
 
 @client_word
@@ -55,7 +56,7 @@ def logs(
         lines: Iterator[Document] = (each.raw for each in seen if isinstance(each, LogLine))
     else:
         lines = session.pages(f"{job_path(id)}/logs", "lines", page_size=1_000)
-    session.output.lines(lines, describe_line, "message")
+    session.output.each(lines, LOG_LINES)
 
 
 @client_word
@@ -65,7 +66,7 @@ def attempts(session: Session, id: Id) -> None:
     They have tracebacks if the key has the scope admin.
     """
     found = session.ask_for("attempts", f"{job_path(id)}/attempts")
-    session.output.each(found, tables.attempts, "outcome")
+    session.output.each(found, views.ATTEMPTS)
 
 
 @client_word
@@ -74,10 +75,17 @@ def list_(
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="In this state; several add up")
     ] = None,
-    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Of this kind")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", autocompletion=suggest("kinds"), help="Of this kind")
+    ] = None,
     tag: Annotated[str | None, typer.Option(metavar="TAG", help="With this tag")] = None,
     error: Annotated[
-        str | None, typer.Option(metavar="FINGERPRINT", help="Failed with this error: see `sluice errors`")
+        str | None,
+        typer.Option(
+            metavar="FINGERPRINT",
+            autocompletion=suggest("errors"),
+            help="Failed with this error: see `sluice errors`",
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -91,4 +99,4 @@ def list_(
     query = filters(state or (), kind=kind, tag=tag, error=error, since=since, before=before)
     most = None if all_ else limit
     found = session.pages("/v1/jobs", "jobs", most, page_size=min(most or 1_000, 1_000), **query)
-    session.output.each(found, tables.jobs)
+    session.output.each(found, views.JOBS)

@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sluice.cli import tables
+from sluice.cli import views
 from sluice.cli.arguments import read_input, seconds
 from sluice.cli.client_word import OF_AN_ENDING, Session, client_word, goes_on, usage
+from sluice.cli.suggestions import suggest
 from sluice.cli.waiting import document_of, run_to_end, show_result
 
 if TYPE_CHECKING:
     from sluice.client import Job
 
-Kind = Annotated[str, typer.Argument(metavar="KIND", help="What to do, such as demo.sum: see `sluice kinds`")]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        autocompletion=suggest("kinds"),
+        help="What to do, such as demo.sum: see `sluice kinds`",
+    ),
+]
 Input = Annotated[
     str | None, typer.Argument(metavar="INPUT", help="JSON, @FILE, or - for stdin (default: {})")
 ]
@@ -33,6 +41,22 @@ SUBMIT = usage(
 )
 
 
+Lane = Annotated[
+    str | None,
+    typer.Option(metavar="LANE", autocompletion=suggest("lanes of kinds"), help="The lane to run in"),
+]
+Priority = Annotated[Literal["high", "normal", "low"] | None, typer.Option(help="Its share of the lane")]
+TimeLimit = Annotated[
+    float | None, typer.Option(metavar="TIME", parser=seconds, help="How long one attempt may take")
+]
+MaxAttempts = Annotated[int | None, typer.Option(metavar="N", help="Attempts in all")]
+Tag = Annotated[list[str] | None, typer.Option(metavar="TAG", help="A word to find it by; several add up")]
+Deadline = Annotated[
+    float | None,
+    typer.Option(metavar="TIME", parser=seconds, help="Fail if it has not begun within so long"),
+]
+
+
 def starting(
     delay: Annotated[
         float | None,
@@ -41,40 +65,35 @@ def starting(
     run_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Do not begin before, such as 2026-12-24T09:00:00Z")
     ] = None,
-    deadline: Annotated[
-        float | None,
-        typer.Option(metavar="TIME", parser=seconds, help="Fail if it has not begun within so long"),
-    ] = None,
+    deadline: Deadline = None,
 ) -> dict[str, Any]:
     """Return the options of the API that say when a job may begin."""
-    return _given(delay_s=delay, run_at=run_at, deadline_s=deadline)
+    return given(delay_s=delay, run_at=run_at, deadline_s=deadline)
 
 
 def job_options(
-    lane: Annotated[str | None, typer.Option(metavar="LANE", help="The lane to run in")] = None,
-    priority: Annotated[
-        Literal["high", "normal", "low"] | None, typer.Option(help="Its share of the lane")
-    ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(metavar="TIME", parser=seconds, help="How long one attempt may take")
-    ] = None,
-    max_attempts: Annotated[int | None, typer.Option(metavar="N", help="Attempts in all")] = None,
+    lane: Lane = None,
+    priority: Priority = None,
+    time_limit: TimeLimit = None,
+    max_attempts: MaxAttempts = None,
     cache: Annotated[
         Literal["use", "refresh", "off"] | None, typer.Option(help="Whether an equal result will do")
     ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help="A word to find it by; several add up")
-    ] = None,
+    tag: Tag = None,
     webhook: Annotated[
-        str | None, typer.Option(metavar="ID", help="The webhook that is told how it ends")
+        str | None,
+        typer.Option(
+            metavar="ID", autocompletion=suggest("webhooks"), help="The webhook that is told how it ends"
+        ),
     ] = None,
 ) -> dict[str, Any]:
     """Return the other options of the API."""
-    told = _given(lane=lane, priority=priority, cache=cache, tags=tag, webhook=webhook)
-    return told | _given(timeout_s=time_limit, max_attempts=max_attempts)
+    told = given(lane=lane, priority=priority, cache=cache, tags=tag, webhook=webhook)
+    return told | given(timeout_s=time_limit, max_attempts=max_attempts)
 
 
-def _given(**options: object) -> dict[str, Any]:
+def given(**options: object) -> dict[str, Any]:
+    """Return those options that are given."""
     return {name: value for name, value in options.items() if value is not None and value != []}
 
 
@@ -105,6 +124,7 @@ def _run(
     if detach:
         _submit(session, start, options, kind, input, sets, key)
         return
+    session.output.refuse_csv()
     job = _accept(session, start | options, kind, read_input(input, sets or ()), key)
     session.left = goes_on(job.id)
     run_to_end(session, job, wait)
@@ -125,7 +145,7 @@ def _submit(
     if session.output.given is None:
         typer.echo(job.id)
     else:
-        session.output.one(document_of(job).raw, tables.fields)
+        session.output.one(document_of(job).raw, views.JOB)
 
 
 def _accept(session: Session, options: dict[str, Any], kind: str, input: Any, key: str | None) -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.cli.formats import Document, printable
@@ -20,6 +20,7 @@ _STYLES = {
     "open": "red",
     "resolved": "green",
 }
+_BARS = "\u00b7▁▂▃▄▅▆▇█"
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -77,6 +78,11 @@ def errors(documents: Sequence[Document]) -> Table:
     return _table(("fingerprint", "state", "count", "kind", "last", "error"), rows)
 
 
+def error(documents: Sequence[Document]) -> Table:
+    """A row for each field of a group of failures; the hours are a bar each, from the first to the last."""
+    return fields([{**documents[0], "hours": _bars(documents[0]["hours"] or ())}])
+
+
 def kinds(documents: Sequence[Document]) -> Table:
     """A row for each kind."""
     rows = (
@@ -119,9 +125,66 @@ def bulk_act(documents: Sequence[Document]) -> Table:
     return _fields({name: documents[0][name] for name in names if documents[0].get(name) is not None})
 
 
+def bulk_acts(documents: Sequence[Document]) -> Table:
+    """A row for each bulk act."""
+    rows = (
+        [
+            d["id"],
+            d["act"],
+            d["state"],
+            age(d["created_at"]),
+            f"{d['changed']}/{_known(d['matched'])}",
+            d["filter"],
+        ]
+        for d in documents
+    )
+    return _table(("id", "act", "state", "age", "changed", "filter"), rows)
+
+
+def webhooks(documents: Sequence[Document]) -> Table:
+    """A row for each webhook."""
+    rows = ([d["id"], _arrives(d), " ".join(d["events"] or ()), d["url"]] for d in documents)
+    return _table(("id", "state", "events", "url"), rows)
+
+
+def deliveries(documents: Sequence[Document]) -> Table:
+    """A row for each delivery to a webhook."""
+    rows = (
+        [d["id"], d["event"], d["state"], age(d["created_at"]), d["tries"], d["status"], d["outcome"]]
+        for d in documents
+    )
+    return _table(("id", "event", "state", "age", "tries", "status", ""), rows)
+
+
+def schedules(documents: Sequence[Document]) -> Table:
+    """A row for each schedule."""
+    rows = (
+        [d["name"], "paused" if d["paused"] else "on", until(d["next_at"]), d["kind"], f"{d['describes']}, {d['timezone']}"]
+        for d in documents
+    )  # fmt: skip
+    return _table(("name", "state", "next", "kind", "when"), rows)
+
+
+def keys(documents: Sequence[Document]) -> Table:
+    """A row for each key."""
+    rows = (
+        [d["id"], _standing(d), age(d["created_at"]), age(d["last_used_at"]) or "never", ",".join(d["scopes"]), d["name"]]
+        for d in documents
+    )  # fmt: skip
+    return _table(("id", "state", "age", "last used", "scopes", "name"), rows)
+
+
 def profiles(documents: Sequence[Document]) -> Table:
     """A row for each profile."""
     return _table(("name", "url"), ([d["name"], d["url"]] for d in documents))
+
+
+def until(text: str | None) -> str:
+    """Return how far ahead a time is, in its largest unit; `now` if it has come."""
+    if text is None:
+        return ""
+    left = int((datetime.fromisoformat(text) - datetime.now(UTC)).total_seconds())
+    return next((f"in {left // size}{unit}" for size, unit in _AGES if left >= size), "now")
 
 
 def age(text: str | None) -> str:
@@ -130,6 +193,16 @@ def age(text: str | None) -> str:
         return ""
     past = max(0, int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()))
     return next((f"{past // size}{unit}" for size, unit in _AGES if past >= size), "0s")
+
+
+def _bars(hours: Sequence[Mapping[str, Any]]) -> str:
+    counts = {datetime.fromisoformat(each["hour"]): each["count"] for each in hours}
+    if not counts:
+        return ""
+    first, most = min(counts), max(counts.values())
+    shown = int((max(counts) - first).total_seconds() // 3_600) + 1
+    each_hour = (counts.get(first + timedelta(hours=number), 0) for number in range(shown))
+    return "".join(_BARS[-(-count * (len(_BARS) - 1) // most)] for count in each_hour)
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -205,3 +278,17 @@ def _known(number: object) -> object:
 def _paused(document: Document) -> str:
     paused = document["paused"]
     return f"paused: {paused['reason']}" if paused else ""
+
+
+def _arrives(document: Document) -> str:
+    if document["disabled_at"]:
+        return "disabled"
+    return "failing" if document["failing_since"] else "good"
+
+
+def _standing(document: Document) -> str:
+    if document["revoked_at"]:
+        return "revoked"
+    if not document["usable"]:
+        return "expired"
+    return f"expires {until(document['expires_at'])}" if document["expires_at"] else "good"

@@ -1,13 +1,12 @@
-"""What the subcommands share: the form of their help, the option for the tenant, and how an answer is printed."""
+"""What the subcommands share: the form of their help, and how an answer is printed."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import typer
 
@@ -22,7 +21,6 @@ DONE_OR_REFUSED = {
     0: "done",
     2: "refused: an argument or a setting is wrong, or PostgreSQL is away; stderr says which",
 }
-_TENANT = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def examples(*lines: str, status: Mapping[int, str] = DONE_OR_REFUSED) -> str:
@@ -49,17 +47,3 @@ def add_working_directory() -> None:
     here = Path.cwd()
     sys.path.insert(len(sys.path) if here.resolve() == OURS else 0, str(here))
     refuse_what_hides_us()
-
-
-def _checked_tenant(text: str) -> str:
-    if not _TENANT.fullmatch(text):
-        raise typer.BadParameter("a tenant is 1 to 64 of a-z 0-9 _ -")
-    return text
-
-
-Tenant = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", callback=_checked_tenant, help="The tenant that owns it: 1 to 64 of a-z 0-9 _ -"
-    ),
-]

@@ -19,7 +19,8 @@ from sluice.cli.client_word import (
     goes_on,
     usage,
 )
-from sluice.cli.formats import Document, one_line, printable
+from sluice.cli.formats import Document, View, one_line, printable
+from sluice.cli.views import OF_A_JOB
 
 if TYPE_CHECKING:
     from sluice.client import Job, JobDocument
@@ -49,7 +50,7 @@ def watch(session: Session, id: Id, timeout: Limit = None) -> int:
     session.left = goes_on(id)
     job = session.sluice.job(id)
     seen = (each.raw for each in job.follow(timeout))
-    session.output.lines(seen, describe_step)
+    session.output.each(seen, STEPS)
     return status_of_state(document_of(job).state)
 
 
@@ -81,7 +82,7 @@ def wait(
                 return
 
     try:
-        session.output.lines(ended(), describe_step)
+        session.output.each(ended(), STEPS)
     except WaitTimeout:
         typer.echo(f"sluice: these have not ended in time: {_some(list(left))}", err=True)
         return TIMED_OUT
@@ -102,6 +103,7 @@ def result(
     """Print what a job has come to, as JSON."""
     from sluice.client import WaitTimeout
 
+    session.output.refuse_csv()
     session.left = goes_on(id)
     job = session.sluice.job(id)
     if wait is not None:
@@ -154,6 +156,10 @@ def describe_line(line: Document) -> str:
         for name, value in line["fields"].items()
     )
     return printable(f"{line['at']}  {line['level']:<7}  {line['message']}{fields}")
+
+
+STEPS = View(OF_A_JOB, line=describe_step)
+LOG_LINES = View(("at", "level", "attempt", "message", "fields"), "message", line=describe_line)
 
 
 def _some(ids: Sequence[str]) -> str:

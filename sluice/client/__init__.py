@@ -38,6 +38,7 @@ from sluice.client.errors import (
 from sluice.client.many import Batch, BatchItem, Item
 from sluice.client.sending import Retries
 from sluice.client.sync_client import Job, Sluice
+from sluice.client.tenant_events import TenantEvent
 from sluice.client.values import SubmitOptions
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "ServerAway",
     "Sluice",
     "SubmitOptions",
+    "TenantEvent",
     "Unauthorized",
     "WaitTimeout",
 ]

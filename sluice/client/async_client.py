@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
-from sluice.client import catalogue, following, jobs, looking, many
+from sluice.client import catalogue, following, jobs, looking, many, tenant_events
 from sluice.client.config import find_config
 from sluice.client.core import Core
 from sluice.client.documents import Explanation, JobDocument, Kind, Lane, LogLine
@@ -231,6 +231,13 @@ class AsyncSluice:
         """
         mapping = many.MapOver(kind, batch, in_flight, options, as_, return_exceptions)
         return self._iterate(many.map_inputs(self._core, mapping), one_by_one(inputs))
+
+    def events(self, timeout: float | None = None) -> AsyncIterator[tenant_events.TenantEvent]:
+        """Iterate over what happens to all jobs of the tenant from now on: TenantEvent each. It ends after `timeout` seconds.
+
+        What happens while a stream is broken off is not told: `reset` says so. Raises Forbidden, ApiError, ServerAway.
+        """
+        return self._iterate(tenant_events.events(self._core, self._core.deadline(timeout)))
 
     async def kinds(self) -> list[Kind]:
         """Return the kinds of work that the API takes. Raises ApiError, ServerAway."""

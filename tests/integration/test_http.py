@@ -57,11 +57,11 @@ async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
     async with bare_stack.client(key) as client:
         assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
         key_id, secret = key.split("_")[1:3]
-        _, listing, _ = await sluice(servers, "keys", "list")
+        _, listing, _ = await sluice(servers, "keys", "list", "--record")
         assert key_id in listing
         assert "acme" in listing
         assert secret not in listing
-        assert (await sluice(servers, "keys", "revoke", key_id))[0] == 0
+        assert (await sluice(servers, "keys", "revoke", key_id, "--record"))[0] == 0
 
         async def refused() -> bool:
             return (await client.get("/v1/kinds")).status_code != 200
@@ -69,7 +69,7 @@ async def test_a_key_is_made_used_listed_and_revoked(bare_stack: Stack) -> None:
         await until_found(refused)
         answer = await client.get("/v1/kinds")
         assert (answer.status_code, answer.json()["type"]) == (401, "unauthorized")
-        assert "revoked" in (await sluice(servers, "keys", "list"))[1]
+        assert "revoked" in (await sluice(servers, "keys", "list", "--record"))[1]
 
 
 async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
@@ -82,7 +82,7 @@ async def test_the_record_never_holds_a_secret(servers: Servers) -> None:
 
 
 async def test_a_key_that_nobody_has_cannot_be_revoked(servers: Servers) -> None:
-    status, out, err = await sluice(servers, "keys", "revoke", "nobody")
+    status, out, err = await sluice(servers, "keys", "revoke", "nobody", "--record")
     assert (status, out) == (2, "")
     assert "no key with the id nobody" in err
 
@@ -203,7 +203,7 @@ def test_the_command_of_the_local_stack_has_its_settings(servers: Servers, tmp_p
     def list_keys(**settings: str) -> tuple[int, str, str]:
         variables.write(tmp_path / ".local/settings", urls(servers) | settings)
         ended = subprocess.run(
-            [command, "keys", "list"],
+            [command, "keys", "list", "--record"],
             env=clean_environment(), cwd="/", capture_output=True, text=True, check=False,
         )  # fmt: skip
         return ended.returncode, ended.stdout[:3], ended.stderr

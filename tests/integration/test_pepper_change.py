@@ -50,7 +50,7 @@ async def test_no_key_is_refused_while_the_pepper_changes(bare_stack: Stack) -> 
     assert said[pepper_id(NEW)][-1] == "SLUICE_KEY_PEPPER"
     assert said[pepper_id(OLD)][1] == "1"
     assert said[pepper_id(OLD)][-1] == "SLUICE_KEY_PEPPER_OTHER"
-    listed = (await sluice(bare_stack.servers, "keys", "list"))[1].splitlines()
+    listed = (await sluice(bare_stack.servers, "keys", "list", "--record"))[1].splitlines()
     (left,) = [line for line in listed if pepper_id(OLD) in line]
     assert left.startswith(unused.split("_")[1])
     async with bare_stack.another_api(key_pepper=NEW) as last:

@@ -168,6 +168,20 @@ async def test_a_job_is_followed_to_its_end(sluice: Any, tmp_path: Path) -> None
     assert await job.result() == {"number": 7}
 
 
+async def test_what_happens_to_all_jobs_is_told_for_so_long(sluice: Any) -> None:
+    async def submit() -> Any:
+        await asyncio.sleep(1)  # until the stream has begun: it tells what happens from then on
+        return await sluice.submit("own.tells", {"number": 7})
+
+    submitting = asyncio.create_task(submit())
+    seen = [each async for each in sluice.events(timeout=4)]
+    job = await submitting
+    mine = [each for each in seen if each.job_id == job.id]
+    assert [each.name for each in mine][-1] == "end"
+    assert mine[-1].data["state"] == "succeeded"
+    assert "log" in {each.name for each in mine}
+
+
 async def test_many_are_waited_for_together(sluice: Any, tmp_path: Path) -> None:
     held = await sluice.submit("own.loop", {"gate": str(tmp_path / "gate")})
     sums = [await sluice.submit("demo.sum", {"values": [number]}) for number in range(20)]

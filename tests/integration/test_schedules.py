@@ -1,4 +1,4 @@
-"""Schedules over HTTP and by command, in this process on the real record; and once through every process."""
+"""Schedules over HTTP, in this process on the real record; and once through every process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,20 +16,17 @@ from pydantic import BaseModel, SecretStr
 
 from api.app import wrap_middleware
 from api.building import build_state
-from api.schedules.admin import HEADINGS, list_schedules
 from api.schedules.schedules import Scheduling
 from infra.local.servers import Servers
 from sluice.adapters.connections import open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.request_stats import RequestStats
-from sluice.cli import main
 from sluice.core.owner import Owner
 from sluice.core.registry import Registry
-from sluice.core.runtime.load_settings import load_settings
 from sluice.core.runtime.telemetry import Telemetry
 from sluice.handler import handler
 from tests.integration.record.record_fixture import Record
-from tests.support.servers import empty_postgres, urls
+from tests.support.servers import empty_postgres
 from tests.support.stack import Stack, make_a_key
 from tests.support.waiting import until_found
 from tests.unit.api.in_memory_api import add, add_once
@@ -309,140 +305,6 @@ async def all_unknown(api: ScheduleApi, authorization: str, name: str) -> None:
             method, f"/v1/schedules/{name}{path}", headers={"authorization": authorization}
         )
         assert (answer.status_code, answer.json()["type"]) == (404, "schedule-unknown")
-
-
-# By command
-
-
-class Command:
-    """`sluice schedules`, in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str, tenant: str = "acme") -> tuple[int, str, str]:
-        """Run it; return exit status, stdout, stderr."""
-        status = main(["schedules", *words, "--tenant", tenant])
-        return status, *self._capsys.readouterr()
-
-    def create(self, name: str = "nightly", **more: str) -> tuple[int, str, str]:
-        """Create a schedule like NIGHTLY."""
-        given = {
-            "cron": "30 3 * * 1-5",
-            "timezone": "Europe/Berlin",
-            "kind": "demo.sum",
-            "input": '{"values":[1]}',
-        }
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in (given | more).items()]
-        return self("create", name, *words)
-
-
-@pytest.fixture
-def run(
-    shared_servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Prepare the command on an empty record."""
-    shared_servers.up(shared_servers.postgres)
-    asyncio.run(empty_postgres(shared_servers))
-    for name, value in urls(shared_servers).items():
-        monkeypatch.setenv(name, value)
-    return Command(capsys)
-
-
-def test_the_life_of_a_schedule_by_command(run: Command, tmp_path: Path) -> None:
-    values = tmp_path / "input.json"
-    values.write_text('{"values": [5, 6]}')
-    status, out, err = run.create(input=f"@{values}", options='{"tags":["a"]}', catch_up="none")
-    assert (status, err) == (0, "")
-    assert out.startswith("nightly: At 03:30 on Monday through Friday, Europe/Berlin; next at 20")
-    shown = orjson.loads(run("show", "nightly")[1])
-    assert (shown["input"], shown["options"]["tags"], shown["catch_up"]) == (
-        {"values": [5, 6]},
-        ["a"],
-        "none",
-    )
-    assert run("pause", "nightly") == (0, "nightly is paused\n", "")
-    head, line = run("list")[1].splitlines()
-    assert head == HEADINGS
-    assert line.split()[:3] == ["nightly", "paused", "never"]
-    assert run("resume", "nightly") == (0, out, "")
-    assert run("list")[1].splitlines()[1].split()[1] == "on"
-    status, job_id, _ = run("run", "nightly")
-    assert (status, orjson.loads(run("show", "nightly")[1])["last_job_id"]) == (0, job_id.strip())
-    assert run("delete", "nightly") == (0, "nightly is deleted; its jobs stay\n", "")
-    assert run("list")[1] == HEADINGS + "\n"
-
-
-def test_a_name_that_is_taken_can_be_replaced_by_command(run: Command) -> None:
-    run.create()
-    status, out, err = run.create(cron="0 0 * * *")
-    assert (status, out) == (2, "")
-    assert err == "sluice: acme has a schedule 'nightly' already; --replace puts this one in its place\n"
-    run("pause", "nightly")
-    words = [
-        "create",
-        "nightly",
-        "--cron=0 0 * * *",
-        "--kind=demo.sum",
-        '--input={"values":[1]}',
-        "--replace",
-    ]
-    assert run(*words) == (0, "nightly: At 00:00 every day, UTC; it is paused\n", "")
-
-
-def test_only_a_schedule_that_is_made_needs_the_kinds(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.create()
-    monkeypatch.setenv("SLUICE_HANDLERS", "a_module_of_another_directory")
-    assert [
-        run(verb, *names)[0] for verb, names in (("list", ()), ("pause", ("nightly",)), ("run", ("nightly",)))
-    ] == [0] * 3
-    assert run("delete", "nightly")[0] == 0
-    status, _, err = run.create()
-    assert (status, "a_module_of_another_directory" in err) == (2, True)
-
-
-@pytest.mark.parametrize("verb", ["show", "pause", "resume", "run", "delete"])
-def test_the_command_reports_an_unknown_schedule(run: Command, verb: str) -> None:
-    run.create()
-    assert run(verb, "nightly", tenant="other") == (
-        2, "", "sluice: other has no schedule 'nightly'; `sluice schedules list --tenant other` shows them\n"
-    )  # fmt: skip
-
-
-def test_the_command_says_what_is_wrong_and_how_to_fix_it(run: Command) -> None:
-    status, out, err = run.create(cron="daily", timezone="Mars")
-    assert (status, out) == (2, "")
-    assert [line.split(": ")[1] for line in err.splitlines()] == ["cron", "timezone"]
-    assert "'30 3 * * 1-5' is 03:30 from Monday to Friday" in err
-    assert run.create(input="{")[2].startswith("sluice: --input: The body is not valid JSON")
-    assert (
-        run.create(input="@/no/such")[2]
-        == "sluice: --input: /no/such cannot be read: No such file or directory\n"
-    )
-    assert "input/values/0" in run.create(input='{"values":["x"]}')[2]
-    assert "no.such" in run.create(kind="no.such")[2]
-
-
-def test_every_schedule_is_listed_however_many_there_are(run: Command) -> None:
-    for name in ("e", "d", "c", "b", "a"):
-        run.create(name)
-    listed = asyncio.run(list_schedules(load_settings(), "acme", page_size=2))
-    assert [line[0] for line in listed.splitlines()[1:]] == ["a", "b", "c", "d", "e"]
-    assert run("list")[1] == f"{listed}\n"
-
-
-def test_the_command_says_in_one_line_that_the_record_is_away(
-    run: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SLUICE_POSTGRES_URL", "postgresql://x:y@127.0.0.1:1/z")
-    status, out, err = run("list")
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("sluice: postgresql: ")
-
-
-def test_the_command_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schedules", "create", "--help"]) == 0
-    assert "--cron '30 3 * * 1-5'" in capsys.readouterr().out
 
 
 # Every process

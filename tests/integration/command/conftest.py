@@ -17,7 +17,8 @@ from tests.support.stack import Stack, stack_on_empty_servers
 @pytest.fixture(scope="module")
 def running(shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Start the stack; tests leave it as they found it."""
-    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("running"), handlers=KINDS) as stack:
+    settings = {"handlers": KINDS, "webhook_allow": "127.0.0.1/32"}
+    with stack_on_empty_servers(shared_servers, tmp_path_factory.mktemp("running"), **settings) as stack:
         asyncio.run(stack.start())
         yield stack
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from sluice.cli import app
+from sluice.cli import FOR_OTHERS, app
 from sluice.cli.client_word import MEANINGS, session
 from sluice.cli.formats import Format
 from tests.support.command import command_of
@@ -17,14 +17,18 @@ from tests.support.stack import ROOT, Stack
 
 PAGE = (ROOT / "docs/command.md").read_text()
 SECTIONS = {text.split("\n", 1)[0]: text for text in PAGE.split("\n## ")[1:]}
-OTHERS = {"api", "consumer", "check", "migrate", "verify", "settings", "probe", "new"}
-"""Words for operators, and for those who write kinds."""
-WORDS = {
-    each.name or each.callback.__name__: each.callback
+OURS = {
+    each.name or each.callback.__name__: [each.callback]
     for each in app.registered_commands
-    if each.callback is not None
+    if each.callback is not None and each.name not in FOR_OTHERS and each.callback.__name__ not in FOR_OTHERS
 }
-OURS = sorted(WORDS.keys() - OTHERS)
+GROUPS = {
+    each.name: each.typer_instance for each in app.registered_groups if each.name and each.typer_instance
+}
+for name, group in GROUPS.items():
+    found = [group.info.callback, *(word.callback for word in group.registered_commands)]
+    OURS[name] = [word for word in found if callable(word)]
+"""The words of clients, alone or in a group, with what each of them does."""
 
 
 def options(word: Callable[..., Any]) -> set[str]:
@@ -44,16 +48,23 @@ def options(word: Callable[..., Any]) -> set[str]:
 
 
 def test_it_has_a_section_for_each_word_of_clients_and_no_other() -> None:
-    assert sorted(SECTIONS.keys() - {"How it writes", "Exit status", "Where the server is"}) == OURS
-    assert all(f"`{word}`" in PAGE for word in OTHERS | {"keys", "schedules"})
+    assert sorted(SECTIONS.keys() - {"How it writes", "Exit status", "Where the server is"}) == sorted(OURS)
+    assert all(f"`{word}`" in PAGE for word in FOR_OTHERS)
 
 
-@pytest.mark.parametrize("word", OURS)
+@pytest.mark.parametrize("word", sorted(OURS))
 def test_a_section_has_all_options_of_its_word_and_no_others(word: str) -> None:
     told = set(re.findall(r"`(--[a-z-]+)", SECTIONS[word]))
     shared = {"--url", "--profile", "--output", "--quiet"}
     mentioned = {"--wait", "--detach"} if word == "submit" else set()
-    assert told - shared - mentioned == options(WORDS[word])
+    assert told - shared - mentioned == set().union(*map(options, OURS[word]))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_section_has_all_words_of_its_group(group: str) -> None:
+    words = {each.name for each in GROUPS[group].registered_commands}
+    told = set(re.findall(rf"^\| `({'|'.join(map(str, words))})\b", SECTIONS[group], re.MULTILINE))
+    assert told == words
 
 
 def test_it_has_the_exit_statuses_and_forms_of_the_program() -> None:

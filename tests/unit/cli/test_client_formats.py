@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -11,8 +13,8 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from sluice.cli import tables
-from sluice.cli.formats import Document, Format, Output, one_line, print_table, printable
+from sluice.cli import tables, views
+from sluice.cli.formats import Document, Format, Output, View, csv_cell, one_line, print_table, printable
 
 JOB: dict[str, Any] = {
     "id": "01a1fd35-8e99-748d-a037-87a48d2b4e9e", "kind": "demo.sum", "state": "failed", "version": 4,
@@ -27,7 +29,7 @@ EXACT = '{"id":"x","big":12345678901234567890,"pi":3.141592653589793,"text":"caf
 
 def written(form: Format | None, capsys: pytest.CaptureFixture[str], *documents: Document) -> str:
     """What each of these documents is written as."""
-    Output(form).each(documents, tables.jobs)
+    Output(form).each(documents, views.JOBS)
     return capsys.readouterr().out
 
 
@@ -46,7 +48,7 @@ def test_json_of_a_list_is_one_value(capsys: pytest.CaptureFixture[str], count: 
 
 
 def test_json_of_one_document_is_that_document(capsys: pytest.CaptureFixture[str]) -> None:
-    Output("json").one(JOB, tables.fields)
+    Output("json").one(JOB, views.JOB)
     assert json.loads(capsys.readouterr().out) == JOB
 
 
@@ -61,13 +63,14 @@ def test_a_table_has_whole_cells_where_there_is_no_terminal(capsys: pytest.Captu
     assert row.endswith("1/5      gave-up: first")
 
 
-@pytest.mark.parametrize("table", [tables.jobs, tables.fields])
+@pytest.mark.parametrize("view", [views.JOBS, views.JOB])
 def test_what_a_job_says_moves_no_cursor_and_hides_nothing(
-    capsys: pytest.CaptureFixture[str], table: Any
+    capsys: pytest.CaptureFixture[str], view: View
 ) -> None:
     error = {"type": "gave-up", "title": "t", "detail": HOSTILE}
-    for form in ("table", "json", "ndjson"):
-        Output(form).each([JOB | {"error": error, "kind": HOSTILE, "tags": [HOSTILE]}], table)
+    forms: tuple[Format, ...] = ("table", "json", "ndjson", "csv")
+    for form in forms:
+        Output(form).each([JOB | {"error": error, "kind": HOSTILE, "tags": [HOSTILE]}], view)
         out = capsys.readouterr().out
         assert all(each.isprintable() for line in out.split("\n") for each in line), form
         assert "[bold]" in out
@@ -84,7 +87,7 @@ def test_a_long_list_is_shown_from_its_beginning_and_never_held_as_a_whole() -> 
         held.append(len(documents))
         return tables.jobs(documents)
 
-    Output("table").each((JOB for _ in range(1_000)), rows)
+    Output("table").each((JOB for _ in range(1_000)), View((), table=rows))
     assert held[0] > 0
     assert max(held) <= 200
 
@@ -94,10 +97,10 @@ def test_what_has_come_is_shown_though_the_rest_does_not(capsys: pytest.CaptureF
         yield JOB
         raise LookupError
 
-    forms: tuple[Format, ...] = ("table", "ndjson", "id")
+    forms: tuple[Format, ...] = ("table", "ndjson", "csv", "id")
     for form in forms:
         with pytest.raises(LookupError):
-            Output(form).each(cut_off(), tables.jobs)
+            Output(form).each(cut_off(), views.JOBS)
         assert JOB["id"] in capsys.readouterr().out
 
 
@@ -126,3 +129,52 @@ def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], c
 def test_a_table_in_a_pipe_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(tables.jobs([JOB]))
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_csv_has_a_row_for_each_document_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [*csv.reader(io.StringIO(written("csv", capsys, JOB, JOB | {"kind": 'say "a,b"\n'})))]
+    assert tuple(rows[0]) == views.JOBS.columns
+    row, other = (dict(zip(rows[0], each, strict=True)) for each in rows[1:])
+    assert (row["id"], row["attempt"], row["started_at"], row["result"]) == (JOB["id"], "1", "", "")
+    assert json.loads(row["tags"]) == JOB["tags"]
+    assert json.loads(row["error"]) == JOB["error"]
+    assert other["kind"] == 'say "a,b"\\n'
+    assert written("csv", capsys) == ",".join(views.JOBS.columns) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n@x", "\uff1d1", "\uff20x"]
+)
+def test_no_text_is_a_formula_for_a_spreadsheet(text: str) -> None:
+    assert csv_cell(text) == printable(f"'{text}")
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, ""),
+        (True, "true"),
+        (-1, "-1"),
+        (1.5, "1.5"),
+        ("a-b=c", "a-b=c"),
+        ({"a": [1]}, '{"a":[1]}'),
+        ("a\nb", "a\\nb"),
+    ],
+)
+def test_a_cell_has_texts_as_they_are_and_all_else_as_json(value: object, cell: str) -> None:
+    assert csv_cell(value) == cell
+
+
+def test_the_hours_of_an_error_are_bars() -> None:
+    hours = [
+        {"hour": f"2026-11-28T{hour:02}:00:00Z", "count": count} for hour, count in ((7, 2), (8, 16), (10, 1))
+    ]
+    group = {"fingerprint": "27f308596b3444eb", "hours": hours}
+    with_bars = tables.error([group])
+    assert str([*with_bars.columns[1].cells][1]) == "\u2581\u2588\u00b7\u2581"
+
+
+def test_a_time_to_come_is_never_past() -> None:
+    assert tables.until("2126-11-21T08:25:07Z").endswith("d")
+    assert tables.until("2026-11-21T08:25:07Z") == "now"
+    assert tables.until(None) == ""

@@ -76,8 +76,8 @@ def test_the_command_helps(tmp_path: Path, words: list[str]) -> None:
     [
         ("api", "make setup"),
         ("consumer", "make setup"),
-        ("keys list", "make setup"),
-        ("schedules list --tenant a", "make setup"),
+        ("keys list --record", "make setup"),
+        ("keys create --tenant a", "make setup"),
         ("migrate", "pip install '.[server]'"),
         ("verify", "pip install '.[server]'"),
     ],

@@ -12,6 +12,8 @@ from sluice.client import (
     ApiError,
     BadAnswer,
     ClientClosed,
+    Forbidden,
+    NotFound,
     OutcomeUnknown,
     Overloaded,
     RateLimited,
@@ -198,6 +200,32 @@ async def test_a_stream_that_breaks_off_goes_on_where_it_was(way: str) -> None:
         async with open_quick(way, server) as client:
             assert [each.state async for each in client.job(ID).follow()] == ["queued", "succeeded"]
     assert server.received[1].headers["last-event-id"] == "7"
+
+
+async def test_a_stream_of_all_jobs_that_breaks_off_is_begun_again(way: str) -> None:
+    head = OK + b"content-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 1\n\n"
+    first = sends(head + b'id: 1-0\nevent: end\ndata: {"id": "a"}\n\nevent: state\nda', dies)
+    second = sends(head + b'id: 2-0\nevent: reset\ndata: {"detail": "look"}\n\n', dies)
+    with scripted(first, second, problem(403, "forbidden")) as server:
+        async with open_quick(way, server) as client:
+            told: list[tuple[str, str | None]] = []
+
+            async def listen() -> None:
+                async for each in client.events():
+                    told.append((each.name, each.job_id))  # noqa: PERF401  what came before the error counts
+
+            with pytest.raises(Forbidden):
+                await listen()
+    assert told == [("end", "a"), ("reset", None)]
+    assert [each.headers.get("last-event-id") for each in server.received] == [None, "1-0", "2-0"]
+
+
+@pytest.mark.parametrize("reply", [answer(200, {"jobs": []}), problem(404, "not-found")])
+async def test_what_is_no_stream_of_events_is_an_error(way: str, reply: Reply) -> None:
+    with scripted(reply) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises((BadAnswer, NotFound)):
+                [each async for each in client.events()]
 
 
 async def test_where_there_are_no_events_polls_tell(way: str) -> None:
