@@ -136,7 +136,9 @@ class Settings(BaseModel):
     failed_auth_rate: Rate = Field(
         default="20/60", description="Requests of an address without a valid key likewise"
     )
-    body_timeout_s: Seconds = Field(default=15, description="Seconds a client has to send its body")
+    body_timeout_s: Seconds = Field(
+        default=15, description="Seconds a client has to send its body, and one more for each 64 KiB"
+    )
     head_timeout_s: Seconds = Field(
         default=15, description="Seconds a client has to send target and headers, also from its connecting on"
     )
