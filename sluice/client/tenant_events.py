@@ -44,7 +44,7 @@ def events(core: Core[Any], deadline: Deadline) -> Plan[None]:
 
 def _tell(parser: EventParser, deadline: Deadline) -> Plan[None]:
     while not deadline.over:
-        chunk = yield Read()
+        chunk = yield Read(min(SILENCE_S, deadline.left_s))
         if chunk is None or isinstance(chunk, Broken):
             return
         for event in parser.feed(chunk):

@@ -14,7 +14,7 @@ from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings, processors
 from sluice.core.runtime.pepper_settings import OtherPepper
-from sluice.core.runtime.setting_types import Address, Kept, Mib, Port, Seconds, Words
+from sluice.core.runtime.setting_types import Address, Count, Kept, Mib, Port, Seconds, Words
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
 
 
@@ -123,12 +123,8 @@ class Settings(BaseModel):
     ui_env: str = Field(default="", max_length=16, description="Name that its pages show; prod: in red")
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
-    waiters: int = Field(
-        default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
-    )
-    event_streams: int = Field(
-        default=5_000, ge=0, le=100_000, description="How many event streams one api process holds"
-    )
+    waiters: Count = Field(default=5_000, description="How many waiting requests one api process holds")
+    event_streams: Count = Field(default=5_000, description="How many event streams one api process holds")
     submit_rate: Rate = Field(
         default="off", description="Submits of each key: 600/60 is 600 in 60 s; off: any"
     )
@@ -148,9 +144,7 @@ class Settings(BaseModel):
     send_timeout_s: Seconds = Field(
         default=60, description="Seconds without progress until an answer that is not read is given up"
     )
-    connections: int = Field(
-        default=12_000, ge=16, le=1_000_000, description="How many connections one api process has open"
-    )
+    connections: int = Field(default=12_000, ge=16, le=1_000_000, description="Connections of an api process")
     peer_connections: int = Field(
         default=8_000, ge=0, le=1_000_000, description="How many of them one address has; 0: any number"
     )
