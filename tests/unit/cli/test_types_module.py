@@ -139,7 +139,7 @@ WRONG = [
     'client.run("demo.sum", {"values": [1], "more": 1})',
     'client.run("demo.sum", {})',
     'client.run("demo.sum")',
-    'client.run("demo.som", {"values": [1]})',
+    'client.run("demo.sums", {"values": [1]})',
     'client.run("demo.sum", {"values": [1]}, tagz=["a"])',
     'client.submit("demo.sum", [1])',
     'client.submit("demo.sum", {"values": [1]}, priority="urgent")',
