@@ -33,7 +33,7 @@ endif
 # of `make verify`: --json; of `make fault`: --seed 7, --help.
 ARGS ?=
 
-# Arguments of `make bump` (major, minor or patch) and of `make upgrade` (a tag or any other commit).
+# Arguments of `make bump` (major, minor or patch), and of `make upgrade` and `make compatibility` (a tag or any other commit).
 PART ?= minor
 FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
 
@@ -152,12 +152,17 @@ crash: setup  ## die at every step of a flow, and in a thousand random histories
 	CRASHES=all HISTORIES="1000 60" $(PYTHON) -m pytest tests/fault/test_crash_points.py tests/integration/record/test_record_cuts.py \
 		tests/integration/record/test_record_interleavings.py tests/integration/record/test_record_histories.py $(ARGS)
 
-.PHONY: upgrade
-upgrade: setup  ## this release takes over from another under load, and migrates meanwhile (1 min): make upgrade FROM=v0.1.0
+.PHONY: upgrade compatibility previous
+upgrade: previous  ## this release takes over from another under load, and migrates meanwhile (1 min): make upgrade FROM=v0.1.0
+	PREVIOUS=.local/previous $(PYTHON) -m pytest tests/fault/test_rolling_upgrade.py $(ARGS)
+
+compatibility: previous  ## the client of one release and the server of another, both ways (5 min): make compatibility FROM=v0.1.0
+	PREVIOUS=.local/previous $(PYTHON) -m pytest tests/fault/test_old_and_new_clients.py $(ARGS)
+
+previous: setup
 	@$(PYTHON) -m infra.local ensure
 	@rm -rf .local/previous && mkdir -p .local/previous && git archive "$(FROM)" | tar -x -C .local/previous
 	@$(MAKE) -C .local/previous setup
-	PREVIOUS=.local/previous $(PYTHON) -m pytest tests/fault/test_rolling_upgrade.py $(ARGS)
 
 soak: setup  ## the same as fault for an hour; memory and open files have to stay level
 	@$(PYTHON) -m infra.local ensure

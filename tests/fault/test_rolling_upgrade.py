@@ -3,78 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from infra.local.run_as import temporary_directory
 from infra.local.servers import Servers
 from tests.fault.claims import check_claims
 from tests.support.load import Load
-from tests.support.servers import urls
-from tests.support.stack import COMMAND, Process, Stack, clean_environment
-
-PREVIOUS = Path(os.environ.get("PREVIOUS", "")).resolve()
-OLD_COMMAND = PREVIOUS / ".venv/bin/sluice"
+from tests.support.stack import Process, Stack
+from tests.support.two_releases import (
+    needs_the_release_before,
+    release_before,
+    servers_of_nobody,
+    this_release,
+)
 
 pytestmark = [
-    pytest.mark.skipif(
-        "PREVIOUS" not in os.environ,
-        reason="there is no release before this one here: make upgrade FROM=v0.1.0",
-    ),
-    pytest.mark.timeout(300),  # servers of its own, and eight starts of a process
-]
+    needs_the_release_before,
+    pytest.mark.timeout(300),
+]  # servers of its own, and eight starts of a process
 
 
 @pytest.fixture
 def new_servers() -> Iterator[Servers]:
     """Start servers that nobody has migrated."""
-    directory = temporary_directory("sluice-upgrade-")
-    servers = Servers(directory)
-    try:
-        servers.up()
+    with servers_of_nobody() as servers:
         yield servers
-    finally:
-        servers.down()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def sluice(servers: Servers, command: Path, *words: str) -> str:
-    """Return what the command of a release says; it must succeed."""
-    done = subprocess.run(
-        [command, *words],
-        env={**clean_environment(), **urls(servers)},
-        cwd=command.parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture
 def old(new_servers: Servers, tmp_path: Path) -> Iterator[Stack]:
     """Provide a stack of the release before, on its own schema, whose processes the test starts."""
-    (tmp_path / "old").mkdir()
-    sluice(new_servers, OLD_COMMAND, "migrate")
-    with Stack(new_servers, tmp_path / "old") as stack:
-        stack.root, stack.python = PREVIOUS, str(PREVIOUS / ".venv/bin/python")
-        stack.key = sluice(
-            new_servers, OLD_COMMAND, "keys", "create", "--tenant", "demo", "--scopes", "submit,read"
-        ).strip()
+    release = release_before()
+    release.run(new_servers, "migrate")
+    with release.stack(new_servers, tmp_path / "old") as stack:
+        stack.key = release.make_key(new_servers, "submit,read")
         yield stack
 
 
 @pytest.fixture
 def new(new_servers: Servers, old: Stack, tmp_path: Path) -> Iterator[Stack]:
     """Provide a stack of this release, with the key that the old one made."""
-    (tmp_path / "new").mkdir()
-    with Stack(new_servers, tmp_path / "new") as stack:
+    with this_release().stack(new_servers, tmp_path / "new") as stack:
         stack.key = old.key
         yield stack
 
@@ -93,7 +64,7 @@ async def test_the_next_release_takes_over_without_an_error_and_without_a_loss(
     await asyncio.gather(*(each.ready() for each in old.apis + old.consumers))
     async with first.running():
         await first.more(100)
-        await asyncio.to_thread(sluice, new.servers, COMMAND, "migrate")
+        await asyncio.to_thread(this_release().run, new.servers, "migrate")
         await first.more(100)
 
         # The old release starts on the schema of the new one, too: that is how one goes back.
@@ -114,4 +85,4 @@ async def test_the_next_release_takes_over_without_an_error_and_without_a_loss(
     await second.check()
     assert (first.refused, first.unknown, second.refused, second.unknown) == ([], 0, [], 0)
     await check_claims(new)
-    sluice(new.servers, COMMAND, "verify")
+    this_release().run(new.servers, "verify")

@@ -200,6 +200,7 @@ def test_every_word_that_is_given_to_make_is_in_the_makefile() -> None:
         "test",
         "test-containers",
         "upgrade",
+        "compatibility",
         "clients",
         "lock",
     } <= used

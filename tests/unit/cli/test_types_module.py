@@ -139,7 +139,7 @@ WRONG = [
     'client.run("demo.sum", {"values": [1], "more": 1})',
     'client.run("demo.sum", {})',
     'client.run("demo.sum")',
-    'client.run("demo.som", {"values": [1]})',
+    'client.run("demo.sums", {"values": [1]})',
     'client.run("demo.sum", {"values": [1]}, tagz=["a"])',
     'client.submit("demo.sum", [1])',
     'client.submit("demo.sum", {"values": [1]}, priority="urgent")',
@@ -220,6 +220,13 @@ def test_fields_that_are_no_identifiers_are_fields_all_the_same(module: ModuleTy
     assert module.OddNestedInput.__required_keys__ == {"tree"}
     adapter = TypeAdapter(with_config(ConfigDict(extra="forbid"))(module.OddNestedOutputPoint))
     assert adapter.validate_python({"x": 1.5}) == {"x": 1.5}
+
+
+@pytest.mark.parametrize("field", ["class", "a-b", "__private", "ﬁ", "", "1", "None", "a\nb", "str", "date"])
+def test_a_field_may_have_any_name(field: str, tmp_path: Path) -> None:
+    taken = {"properties": {field: {"type": "string"}, "other": {"type": "string", "format": "date"}}}
+    made = load(write_module([kind_of("odd", taken)], "http://x"), tmp_path / "one_kind.py")
+    assert set(get_type_hints(made.OddInput)) == {field, "other"}
 
 
 def test_the_same_kinds_make_the_same_text_whatever_their_order_and_wherever_they_are() -> None:
