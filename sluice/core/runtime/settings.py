@@ -114,9 +114,7 @@ class Settings(BaseModel):
         default=(),
         description="Networks that webhooks may reach besides public addresses, by any port and over plain http too: addresses or networks, by commas",
     )
-    webhook_verify: bool = Field(
-        default=False, description="Tell a new URL of a webhook nothing until it has proved that it wants it"
-    )
+    webhook_verify: bool = Field(default=False, description="Tell a new URL nothing until it is verified")
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
     ui: bool = Field(default=False, description="Show the dashboard at /ui")
@@ -124,7 +122,7 @@ class Settings(BaseModel):
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
     waiters: int = Field(
-        default=5_000, ge=0, le=100_000, description="How many waiting requests one api process holds"
+        default=5_000, ge=0, le=100_000, description="Waiting requests that one api process holds"
     )
     event_streams: int = Field(
         default=5_000, ge=0, le=100_000, description="How many event streams one api process holds"
