@@ -121,9 +121,7 @@ class Settings(BaseModel):
     ui_env: str = Field(default="", max_length=16, description="Name that its pages show; prod: in red")
     access_log: bool = Field(default=False, description="Log one line per request")
     wait_cap_s: Seconds = Field(default=55, description="Longest wait a client may ask for, in seconds")
-    waiters: int = Field(
-        default=5_000, ge=0, le=100_000, description="Waiting requests that one api process holds"
-    )
+    waiters: int = Field(default=5_000, ge=0, le=100_000, description="Waiting requests that one api holds")
     event_streams: int = Field(
         default=5_000, ge=0, le=100_000, description="How many event streams one api process holds"
     )
