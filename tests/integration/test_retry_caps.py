@@ -49,7 +49,7 @@ async def test_a_bulk_act_waits_for_room_and_says_so(servers: Servers, tmp_path:
             url = (await client.post("/v1/bulk", json=wanted)).json()["links"]["self"]
 
             async def waits() -> bool:
-                return (await act_of(client, url))["reason"] == "tenant-backlog-full"
+                return bool((await act_of(client, url))["reason"] == "tenant-backlog-full")
 
             await until_found(waits)
             before = (await act_of(client, url))["changed"]
@@ -59,7 +59,7 @@ async def test_a_bulk_act_waits_for_room_and_says_so(servers: Servers, tmp_path:
             assert (await client.post("/v1/lanes/default/resume")).status_code == 200
 
             async def has_finished() -> bool:
-                return (await act_of(client, url))["state"] == "finished"
+                return bool((await act_of(client, url))["state"] == "finished")
 
             await until_found(has_finished)
             made = "select count(*) from jobs where retry_of is not null"
