@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import monotonic
 
 from api.access.audit import Audit
@@ -88,15 +87,14 @@ class _Shared:
         self.cap = BacklogCap(self.counts.newest, settings.backlog_limits)
         self.logs = JobLogs(connections.control, connections.live_logs, self.lookup)
         self.advisor = RetryAfterAdvisor(connections.clock)
-        self.submission = _build_submission(
-            settings,
-            registry,
-            connections,
-            self.reuse,
-            self.publisher,
-            telemetry,
+        self.share = FairShare(
             self.counts,
-            (self.cap, self.storage_cap),
+            settings.all_lanes,
+            settings.tenant_backlog,
+            checks=[self.cap.check, self.storage_cap.check],
+        )
+        self.submission = _build_submission(
+            settings, registry, connections, self.reuse, self.publisher, telemetry, self.share
         )
         connections.identity.follow(self.memory.clear)
         connections.identity.follow(self.reuse.clear)
@@ -126,10 +124,10 @@ def build_state(
         audit=Audit(connections.access),
         slo=Slo(requests), servers=ServerWatch(connections.pings),
         webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper, settings.webhook_verify),
-        control=Control(connections.control, cache, lookup, shared.publisher, telemetry),
-        scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules),
+        control=Control(connections.control, cache, lookup, shared.publisher, telemetry, shared.share.check),
+        scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules, shared.share.check),
         error_groups=ErrorGroups(connections.listing),
-        bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry),
+        bulk=Bulk(connections.listing, cache, shared.listing, shared.publisher, telemetry, shared.share.check),
         bulk_acts=BulkActs(connections.bulk, waiting),
         polls=_build_polls(connections, shared, telemetry),
         batches=Batches(connections.batches, submission, _batches_kept_s(settings)),
@@ -175,8 +173,7 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
     reuse: ResultReuse,
     publisher: OutboxPublisher,
     telemetry: Telemetry,
-    counts: CountLanes,
-    caps: Sequence[BacklogCap | StorageCap],
+    share: FairShare,
 ) -> Submission:
     return Submission(
         registry,
@@ -188,8 +185,6 @@ def _build_submission(  # noqa: PLR0913  what the flow needs, each made once
         telemetry,
         Limits(waiting=settings.admit_queue, waiting_s=settings.shed_after_s),
         connections.clock,
-        FairShare(
-            counts, settings.all_lanes, settings.tenant_backlog, checks=[cap.check for cap in caps]
-        ).place,
+        share.place,
         NamedWebhooks(connections.webhooks, telemetry.count_batch),
     )

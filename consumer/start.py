@@ -247,6 +247,7 @@ class Consumer:
             keeper=opened.keeper,
             schedules=opened.schedules,
             bulk=opened.bulk,
+            storage=opened.storage,
             verifier=opened.verifier,
             endings=opened.endings,
             webhooks=opened.webhooks,

@@ -43,9 +43,17 @@ class BulkActDocument(BaseModel):
     id: str = Field(description="UUIDv7", examples=["0190f3c2-5b1e-7cc3-98c4-dc0c0c07398f"])
     act: Literal["cancel", "retry", "delete"]
     state: Literal["counting", "waiting", "canary", "watching", "running", "finished", "stopped", "aborted"]
-    reason: Literal["counted", "canary-done", "canary-failed"] | None = Field(
-        description="Why it waits, or has stopped"
-    )
+    reason: (
+        Literal[
+            "counted",
+            "canary-done",
+            "canary-failed",
+            "tenant-backlog-full",
+            "backlog-full",
+            "tenant-storage-full",
+        ]
+        | None
+    ) = Field(description="Why it waits, has stopped, or makes no new job at present")
     version: int = Field(description="Rises with every step; the ETag")
     filter: dict[str, Any] = Field(description="The filter, with the states that the act changes")
     canary: int

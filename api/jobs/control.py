@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import orjson
+
 from api.jobs.lookup import Lookup, check_id
 from sluice.core.access import OPERATOR, Actor
 from sluice.core.announcement import announce
 from sluice.core.document import Document, render
 from sluice.core.errors import CacheAway, JobNotFailed, JobNotFinished, JobUnknown, ServerAway
-from sluice.core.job import TERMINAL, Job
+from sluice.core.fair_share import CheckRoom, any_room
+from sluice.core.job import TERMINAL, Job, JobState
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import AttemptRecord, ControlStore, DocumentCache
 from sluice.core.runtime.ids import new_job_id
@@ -31,7 +34,9 @@ class Control:
         lookup: Lookup,
         publisher: OutboxPublisher,
         telemetry: Telemetry,
+        check_room: CheckRoom = any_room,
     ) -> None:
+        self._check_room = check_room
         self._store, self._cache, self._lookup = store, cache, lookup
         self._publisher, self._telemetry = publisher, telemetry
         self._announcements: TaskSet[None] = TaskSet()
@@ -49,15 +54,24 @@ class Control:
         return document
 
     async def retry(self, tenant: str, job_id: str) -> Document:
-        """Make a new job that tries this one again; asking twice gives the same. Raises JobNotFailed."""
-        messages = await self._store.retry(tenant, check_id(job_id), new_job_id())
-        self._publisher.send(messages)
-        self._telemetry.emit(Event.ACCEPTED, len(messages))
-        again = await self._store.find_retry(tenant, job_id)
+        """Make a new job that tries this one again; asking twice gives the same. Raises JobNotFailed, BacklogFull, WholeBacklogFull, StorageFull."""
+        again = await self._store.find_retry(tenant, check_id(job_id))
         if again is None:
-            await self._lookup.find(tenant, job_id)
-            raise JobNotFailed
+            await self._check_retry(tenant, job_id)
+            messages = await self._store.retry(tenant, job_id, new_job_id())
+            self._publisher.send(messages)
+            self._telemetry.emit(Event.ACCEPTED, len(messages))
+            again = await self._store.find_retry(tenant, job_id)
+        if again is None:  # deleted meanwhile, while this process still had it in memory
+            raise JobUnknown
         return render(again)
+
+    async def _check_retry(self, tenant: str, job_id: str) -> None:
+        """Raise JobNotFailed, or what says that there is no room where the job was."""
+        failed = await self._lookup.find(tenant, job_id)
+        if failed.state != JobState.FAILED:
+            raise JobNotFailed
+        self._check_room(tenant, orjson.loads(failed.body)["lane"], False)
 
     async def delete(self, tenant: str, job_id: str, by: Actor = OPERATOR) -> None:
         """Delete a finished job and all copies of it. It is written down if a key is named. Raises JobNotFinished; CacheAway if copies cannot be reached.

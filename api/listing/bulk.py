@@ -13,6 +13,7 @@ from api.listing.schemas import BulkRequest
 from sluice.core.access import OPERATOR, Actor, Note
 from sluice.core.announcement import announce
 from sluice.core.bulk import narrow
+from sluice.core.fair_share import CheckRoom, any_room
 from sluice.core.job import Job, JobState
 from sluice.core.listing import Filter
 from sluice.core.outbox_publisher import OutboxPublisher
@@ -42,7 +43,9 @@ class Bulk:
         listing: Listing,
         publisher: OutboxPublisher,
         telemetry: Telemetry,
+        check_room: CheckRoom = any_room,
     ) -> None:
+        self._check_room = check_room
         self._store, self._cache, self._listing = store, cache, listing
         self._publisher, self._telemetry = publisher, telemetry
 
@@ -56,7 +59,7 @@ class Bulk:
         return BulkResult(page, changed, {})
 
     async def retry(self, tenant: str, request: BulkRequest, by: Actor = OPERATOR) -> BulkResult:
-        """Make a new job for each failed one that has none."""
+        """Make a new job for each failed one that has none. Raises BacklogFull, WholeBacklogFull, StorageFull before the next batch."""
         page = await self._find(tenant, "retry", request, narrow("retry", request.filter.wanted))
         retries: dict[str, str] = {}
         if not request.dry_run:
@@ -77,6 +80,8 @@ class Bulk:
         return len(changed)
 
     async def _retry(self, tenant: str, jobs: Sequence[Job], note: Note) -> dict[str, str]:
+        for lane in {job.lane for job in jobs}:
+            self._check_room(tenant, lane, True)
         new_ids = {job.id: new_job_id() for job in jobs}
         messages = await self._store.retry_jobs(tenant, new_ids, note)
         self._publisher.send(messages)

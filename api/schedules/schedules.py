@@ -14,6 +14,7 @@ from api.jobs.schemas import SubmitOptions
 from api.schedules.schemas import ScheduleBody
 from sluice.core.access import OPERATOR, Actor
 from sluice.core.errors import Flaw, Invalid, ScheduleExists, ScheduleUnknown, TryAgain
+from sluice.core.fair_share import CheckRoom, any_room
 from sluice.core.job import NewJob
 from sluice.core.lanes import Lane
 from sluice.core.ports import ScheduleStore
@@ -33,8 +34,14 @@ class Scheduling:
     """Makes and changes schedules. Each method that names one raises ScheduleUnknown, also for those of other tenants, and ServerAway."""
 
     def __init__(
-        self, registry: Registry[AnyHandler], lanes: Mapping[str, Lane], keep_s: float, store: ScheduleStore
+        self,
+        registry: Registry[AnyHandler],
+        lanes: Mapping[str, Lane],
+        keep_s: float,
+        store: ScheduleStore,
+        check_room: CheckRoom = any_room,
     ) -> None:
+        self._check_room = check_room
         self._registry, self._lanes, self._keep_s, self._store = registry, lanes, keep_s, store
 
     async def create(self, tenant: str, body: ScheduleBody, by: Actor = OPERATOR) -> Schedule:
@@ -72,8 +79,9 @@ class Scheduling:
         _require(await self._store.delete_schedule(tenant, _check_name(name), by))
 
     async def run(self, tenant: str, name: str, traceparent: str | None = None, by: Actor = OPERATOR) -> str:
-        """Make a job now, whether the schedule is paused or not, and return its id. Raises OutcomeUnknown."""
+        """Make a job now, whether the schedule is paused or not, and return its id. Raises OutcomeUnknown, BacklogFull, WholeBacklogFull, StorageFull."""
         found = await self.find(tenant, name)
+        self._check_room(tenant, orjson.loads(found.options)["lane"], False)
         job_id = new_job_id()
         _require_still(await self._store.run_schedule(found.id, job_id, traceparent, by))
         return job_id

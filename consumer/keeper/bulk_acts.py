@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from consumer.keeper.prune_again import prune_again
+from consumer.keeper.room_for_retries import RoomForRetries
 from sluice.core.announcement import announce
 from sluice.core.bulk import BulkAct
 from sluice.core.errors import TRANSIENT, ServerAway
@@ -32,7 +33,9 @@ class CarryOnBulkActs:
         publisher: OutboxPublisher,
         telemetry: Telemetry,
         keeper: str,
+        room: RoomForRetries,
     ) -> None:
+        self._room = room
         self._store, self._cache, self._publisher = store, cache, publisher
         self._telemetry, self._keeper = telemetry, keeper
 
@@ -64,6 +67,8 @@ class CarryOnBulkActs:
         found = await self._store.find_matching(act, act.at_once)
         if act.state == "counting":
             return await self._store.count_on(act, found)
+        if act.act == "retry" and (full := await self._room.find(act.tenant, found.ids)):
+            return await self._store.put_off_act(act.id, full.wait_s, full.reason)
         change = {"cancel": self._cancel, "retry": self._retry, "delete": self._delete}[act.act]
         changed = await change(act, found)
         self._telemetry.emit(Event.BULK_CHANGED, changed, act=act.id)

@@ -14,11 +14,14 @@ from consumer.keeper.keeper import Duty, Keeper
 from consumer.keeper.record_duties import RecordDuties
 from consumer.keeper.republish_outbox import RepublishOutbox
 from consumer.keeper.rescue_jobs import RescueJobs
+from consumer.keeper.room_for_retries import RoomForRetries
 from consumer.keeper.tell_events import ForgetEvents, TellEvents
 from consumer.keeper.verify_record import SETTLE_S, VerifyRecord
 from consumer.keeper.webhooks import SendWebhooks, TellWebhooks
 from consumer.lease import Lease
+from sluice.core.backlog_cap import MIB, BacklogCap
 from sluice.core.count_lanes import CountLanes
+from sluice.core.fair_share import FairShare
 from sluice.core.outbox_publisher import OutboxPublisher
 from sluice.core.ports import (
     BulkStepStore,
@@ -28,6 +31,7 @@ from sluice.core.ports import (
     KeeperStore,
     ScheduleStore,
     StatisticsBoard,
+    StorageStore,
     Verifier,
     WebhookSender,
     WebhookStore,
@@ -36,6 +40,7 @@ from sluice.core.runtime.ids import new_job_id
 from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.telemetry import Telemetry
+from sluice.core.storage_cap import StorageCap
 
 LEAST = 0.5
 """Part of a tick that has to pass between two turns of a duty: keepers look a little earlier or later than once per tick."""
@@ -54,6 +59,7 @@ class KeeperPorts(NamedTuple):
     keeper: KeeperStore
     schedules: ScheduleStore
     bulk: BulkStepStore
+    storage: StorageStore
     verifier: Verifier
     endings: EndingStore
     webhooks: WebhookStore
@@ -85,7 +91,7 @@ class Timetable:
         settings, ports, telemetry = self._settings, self._ports, self._telemetry
         store, cache = ports.keeper, ports.cache
         record = RecordDuties(store, cache, telemetry)
-        bulk = CarryOnBulkActs(ports.bulk, cache, publisher, telemetry, new_job_id())
+        bulk = CarryOnBulkActs(ports.bulk, cache, publisher, telemetry, new_job_id(), self._make_room())
         duties: dict[str, Duty] = {
             "publish": RepublishOutbox(store, publisher, telemetry, ports.connected).once,
             "queue-due": record.queue_due,
@@ -114,6 +120,14 @@ class Timetable:
         return Keeper(
             store, duties, rates, settings.idempotency_keep_s, settings.keeper_s, telemetry, self.lane_counts.read_board
         )  # fmt: skip
+
+    def _make_room(self) -> RoomForRetries:
+        """Make what judges the retries of bulk acts, as apis judge submits."""
+        settings, counts = self._settings, self.lane_counts
+        storage_cap = StorageCap(self._ports.storage, settings.tenant_storage_mib * MIB)
+        caps = [BacklogCap(counts.newest, settings.backlog_limits).check, storage_cap.check]
+        share = FairShare(counts, settings.all_lanes, settings.tenant_backlog, checks=caps)
+        return RoomForRetries(self._ports.bulk, share.check, storage_cap)
 
     def _tell_others(self) -> dict[str, Duty]:
         """Webhooks, and events where they are kept."""

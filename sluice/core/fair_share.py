@@ -32,6 +32,13 @@ LIFTED = 0.8
 LATEST_S = 30
 """The most seconds after which a refused client is told to try again."""
 
+CheckRoom = Callable[[str, str, bool], None]
+"""Raises if no job of a tenant may come into a lane, alone or in bulk: BacklogFull, WholeBacklogFull or StorageFull."""
+
+
+def any_room(_tenant: str, _lane: str, _bulk: bool) -> None:
+    """Let every job come."""
+
 
 class FairShare:
     """Decides in which queue a new job is to wait, from the statistics that the process follows anyway.
@@ -51,15 +58,22 @@ class FairShare:
         self._counts, self._clock, self._checks = counts, clock, checks
         self._lanes = {name: _LaneShare(lane.slots, most) for name, lane in lanes.items()}
 
-    def place(self, job: NewJob, bulk: bool = False) -> NewJob:
-        """Note a job that is about to be accepted, alone or in `bulk`, and return it as it is to be queued. Raises BacklogFull, and what `checks` raise."""
+    def check(self, tenant: str, lane_name: str, bulk: bool = False) -> None:
+        """Raise BacklogFull, and what `checks` raise, if no job of this tenant may come into the lane, alone or in `bulk`."""
         for check in self._checks:
-            check(job.tenant, bulk)
-        lane = self._lanes[job.lane]
-        lane.follow(self._counts.newest().get(job.lane), self._clock())
+            check(tenant, bulk)
+        lane = self._lanes.get(lane_name)
+        if lane is None:  # jobs of a lane that the settings have no more can be retried all the same
+            return
+        lane.follow(self._counts.newest().get(lane_name), self._clock())
         full = lane.full_for_bulk if bulk else lane.full
-        if job.tenant in full:
-            raise BacklogFull(full[job.tenant])
+        if tenant in full:
+            raise BacklogFull(full[tenant])
+
+    def place(self, job: NewJob, bulk: bool = False) -> NewJob:
+        """Note a job that is about to be accepted, alone or in `bulk`, and return it as it is to be queued. Raises what `check` raises."""
+        self.check(job.tenant, job.lane, bulk)
+        lane = self._lanes[job.lane]
         return job._replace(priority=OVERFLOW) if lane.take(job.tenant, self._clock()) else job
 
 

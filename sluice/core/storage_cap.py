@@ -38,7 +38,16 @@ class StorageCap:
         """Add up if it is this process's turn, and read what was found. What was known stays while the record is away."""
         with suppress(*TRANSIENT):
             await self._store.add_up(JOBS, TURN_S / 2, WALK_S)
-            self._large = await self._store.list_large(int(BULK * self._most), MOST_TENANTS)
+            self._large = await self._list_large()
+
+    async def read(self) -> None:
+        """Read what others have added up, if there is a limit. What was known stays while the record is away."""
+        if self._most:
+            with suppress(*TRANSIENT):
+                self._large = await self._list_large()
+
+    async def _list_large(self) -> Mapping[str, int]:
+        return await self._store.list_large(int(BULK * self._most), MOST_TENANTS)
 
     def check(self, tenant: str, bulk: bool = False) -> None:
         """Raise StorageFull if the tenant may keep no more, by a job alone or in `bulk`."""

@@ -87,8 +87,11 @@ class PostgresBulkStore(Store):
         rows = await self.ask("judge_act", act.id, act.version, budget_s=STEP_S)
         return str(rows[0][0]) if rows else None
 
-    async def put_off_act(self, act_id: str, seconds: float) -> None:
-        await self.ask("put_off_act", act_id, seconds)
+    async def put_off_act(self, act_id: str, seconds: float, reason: str | None = None) -> None:
+        await self.ask("put_off_act", act_id, seconds, reason)
+
+    async def list_lanes(self, ids: Sequence[str]) -> list[str]:
+        return [lane for (lane,) in await self.ask("list_lanes", ids)]
 
     async def prune_acts(self, limit: int) -> int:
         return len(await self.ask("prune_acts", limit))

@@ -68,8 +68,11 @@ class BulkStepStore(Protocol):
     async def judge_act(self, act: BulkAct) -> str | None:
         """Take a step that judges the canary of a retry; returns the state of the act, None if nothing was done."""
 
-    async def put_off_act(self, act_id: str, seconds: float) -> None:
-        """Put off the next step of an act."""
+    async def put_off_act(self, act_id: str, seconds: float, reason: str | None = None) -> None:
+        """Put off the next step of an act, which says why until then."""
+
+    async def list_lanes(self, ids: Sequence[str]) -> list[str]:
+        """List the lanes of these jobs."""
 
     async def prune_acts(self, limit: int) -> int:
         """Delete acts that were kept for long enough, at most so many; returns how many."""

@@ -114,9 +114,7 @@ class Settings(BaseModel):
         default=(),
         description="Networks that webhooks may reach besides public addresses, by any port and over plain http too: addresses or networks, by commas",
     )
-    webhook_verify: bool = Field(
-        default=False, description="Tell a new URL of a webhook nothing until it has proved that it wants it"
-    )
+    webhook_verify: bool = Field(default=False, description="Tell a new URL nothing until it is verified")
     express: bool = Field(default=True, description="Answer plain submits and look-ups before FastAPI")
     docs: bool = Field(default=True, description="Show /docs and /openapi.json")
     ui: bool = Field(default=False, description="Show the dashboard at /ui")

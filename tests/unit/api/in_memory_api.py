@@ -222,18 +222,18 @@ def build_state(
     about_lanes = _about_lanes(record, clock, cache, lookup)
     counts, storage_cap = about_lanes["counts"], StorageCap(FakeStorageStore(), 0)
     cap = BacklogCap(counts.newest, chosen.backlog_limits)
-    place = FairShare(counts, lanes, chosen.tenant_backlog, clock, (cap.check, storage_cap.check)).place
-    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, PATIENT, place=place)  # fmt: skip
+    share = FairShare(counts, lanes, chosen.tenant_backlog, clock, (cap.check, storage_cap.check))
+    submission = Submission(registry, lanes, chosen.keep_s, store, reuse, publisher, events, PATIENT, place=share.place)  # fmt: skip
     return ApiState(
         settings=chosen, registry=registry, submission=submission, lookup=lookup, waiting=waiting, advisor=advisor, cap=cap, storage_cap=storage_cap,
         limits=body_limits(registry, chosen.body_timeout_s),
         held=HeldBytes(64 * 1024, 32 * 1024),
         **_about_keys(record, clock, chosen),
-        control=Control(record, cache, lookup, publisher, events),
-        scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore()),
+        control=Control(record, cache, lookup, publisher, events, share.check),
+        scheduling=Scheduling(registry, lanes, chosen.keep_s, FakeScheduleStore(), share.check),
         polls=MultiPoll(Changes(store, cache, lookup, events), waiting, advisor),
         **_about_events(record, lookup, live_logs, requests),
-        **_about_lists(record, cache, publisher, events),
+        **_about_lists(record, cache, publisher, events, share),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **about_lanes,
     )  # fmt: skip
@@ -268,11 +268,11 @@ def _about_keys(record: Record, clock: Clock, chosen: Settings) -> dict[str, Any
 
 
 def _about_lists(
-    record: Record, cache: FakeCache, publisher: OutboxPublisher, events: Telemetry
+    record: Record, cache: FakeCache, publisher: OutboxPublisher, events: Telemetry, share: FairShare
 ) -> dict[str, Any]:
     listed = FakeListingStore(record)
     listing = Listing(listed, Peppers(PEPPER))
-    bulk = Bulk(listed, cache, listing, publisher, events)
+    bulk = Bulk(listed, cache, listing, publisher, events, share.check)
     return {"listing": listing, "error_groups": ErrorGroups(listed), "bulk": bulk}
 
 

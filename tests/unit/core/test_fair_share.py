@@ -6,7 +6,7 @@ from collections import Counter
 
 from sluice.core.count_lanes import KNOWN_S, CountLanes
 from sluice.core.errors import BacklogFull
-from sluice.core.fair_share import LATEST_S, MOST_NOTED, RECENT_S, SHARED_S, FairShare
+from sluice.core.fair_share import LATEST_S, MOST_NOTED, RECENT_S, SHARED_S, FairShare, any_room
 from sluice.core.lanes import Lane
 from sluice.core.queue_stats import LaneStatistics, write_statistics
 from tests.support.fake_keeper_store import FakeKeeperStore
@@ -172,3 +172,8 @@ async def test_batches_are_refused_before_single_jobs_and_until_the_same_moment(
         await scene.count(large=waits, per_second=10)
         told = await refused(scene, "large"), await refused(scene, "large", bulk=True)
         assert (waits, *told) == (waits, single, batch)
+
+
+def test_jobs_of_a_lane_that_is_no_more_are_not_kept_from_a_retry() -> None:
+    Scene().share.check("acme", "gone")
+    any_room("acme", "gone", True)

@@ -97,3 +97,14 @@ async def test_it_is_added_up_from_the_start_on() -> None:
     following = asyncio.create_task(scene.cap.follow())
     await until(lambda: bool(scene.store.asked))
     await cancel_and_wait({following})
+
+
+async def test_who_only_reads_adds_nothing_up_and_keeps_what_it_knew() -> None:
+    scene = Scene()
+    scene.store.tenants["acme"] = 10 * MIB
+    await scene.cap.read()
+    assert scene.store.asked == [(9 * MIB, MOST_TENANTS)]
+    with pytest.raises(StorageFull):
+        scene.cap.check("acme")
+    await StorageCap(scene.store, 0).read()
+    assert len(scene.store.asked) == 1

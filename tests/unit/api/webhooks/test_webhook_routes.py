@@ -17,7 +17,8 @@ async def test_a_tenant_that_has_as_many_as_it_may_is_told_what_to_do(api: InMem
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", ""), ("DELETE", ""), ("POST", "/test"), ("GET", "/tries")]
+    ("method", "path"),
+    [("GET", ""), ("DELETE", ""), ("POST", "/test"), ("POST", "/verify"), ("GET", "/tries")],
 )
 @pytest.mark.parametrize("webhook", [UNKNOWN, "/v1/webhooks/none"])
 async def test_a_webhook_that_is_not_there_is_unknown(
@@ -25,3 +26,10 @@ async def test_a_webhook_that_is_not_there_is_unknown(
 ) -> None:
     answer = await api.client.request(method, f"{webhook}{path}", headers=api.as_tenant("acme", "admin"))
     assert (answer.status_code, answer.json()["type"]) == (404, "webhook-unknown")
+
+
+async def test_a_tenant_that_has_asked_for_too_many_verifications_is_told_so(api: InMemoryApi) -> None:
+    hook = {"url": "https://hooks.example.com/sluice", "verify": True}
+    answer = await api.client.post("/v1/webhooks", json=hook, headers=api.as_tenant("acme", "admin"))
+    assert (answer.status_code, answer.json()["type"]) == (429, "too-many-verifications")
+    assert answer.headers["retry-after"] == "600"

@@ -39,7 +39,7 @@ class Store:
 @pytest.mark.parametrize(("old", "turns"), [(0, 1), (250, 2), (10_000, PRUNED_AGAIN)])
 async def test_old_bulk_acts_are_deleted_until_few_are_left(old: int, turns: int) -> None:
     store: Any = Store(old)
-    duty = CarryOnBulkActs(store, store, store, Telemetry(), "keeper")
+    duty = CarryOnBulkActs(store, store, store, Telemetry(), "keeper", store)
     assert await duty.prune() == min(old, turns * bulk_acts.PRUNED)
     assert store.asked == [(bulk_acts.PRUNED,)] * turns
 

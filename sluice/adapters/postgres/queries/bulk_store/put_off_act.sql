@@ -1,3 +1,4 @@
 -- Put off the next step of a bulk act, for any keeper.
--- $1: id; $2: seconds.
-update bulk_acts set next_at = now() + $2::float8 * interval '1 second', taken_until = null where id = $1::uuid and next_at is not null
+-- $1: id; $2: seconds; $3: why, if the act is to say so.
+update bulk_acts set next_at = now() + $2::float8 * interval '1 second', taken_until = null, reason = $3::text
+where id = $1::uuid and next_at is not null
