@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from infra.local.sample_run import SampleRun
 
+TRY = """. .local/env; sluice run demo.sum '{"values": [1, 2, 3]}'"""
+"""What to type first."""
 _COLOURS = {
     "succeeded": "green",
     "failed": "red",
@@ -106,8 +109,8 @@ def show_where(console: Console, url: str, key: str, notes: list[str], pages: st
         "key": key,
         "logs": "make logs",
         "stop": "make down",
-        "try": '[dim]. .local/env; curl -s $SLUICE_URL/v1/kinds -H "Authorization: Bearer $SLUICE_API_KEY"',
-        "more": "[dim]. .local/env; sluice --help",
+        "try": f"[dim]{escape(TRY)}",
+        "more": "[dim]sluice --help, sluice open, docs/first-steps.md",
     }
     console.print()
     for name, value in rows.items():

@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ _OLD_S = 86_400.0
 
 
 class Source(NamedTuple):
-    """Where values come from: a path, the list in its answer, and the field of each item that has one, or several."""
+    """Where values come from: a path, the list in its answer, and the field of each item that has one."""
 
     path: str
     items: str
@@ -53,7 +52,7 @@ SOURCES = {
     "failed": Source(f"/v1/jobs?state=failed&page_size={MOST}", "jobs", "id"),
     "kinds": Source("/v1/kinds", "kinds", "kind"),
     "lanes": Source("/v1/lanes", "lanes", "name"),
-    "lanes of kinds": Source("/v1/kinds", "kinds", "lanes"),
+    "lanes of kinds": Source("/v1/kinds", "kinds", "lane"),
     "errors": Source("/v1/errors", "errors", "fingerprint"),
     "schedules": Source("/v1/schedules?page_size=200", "schedules", "name"),
     "bulk": Source(f"/v1/bulk?page_size={MOST}", "acts", "id"),
@@ -155,8 +154,7 @@ def _ask(source: Source, access: Access) -> list[str]:
 
     with Sluice(access.url, access.key, retries=Retries(tries=1)) as sluice:
         answer = sluice.request("GET", source.path)
-    fields = (each.get(source.field) for each in answer[source.items])
-    found = chain.from_iterable(each if isinstance(each, list) else [each] for each in fields)
+    found = (each.get(source.field) for each in answer[source.items])
     return [each for each in dict.fromkeys(found) if each and _PLAIN.fullmatch(each)][:MOST_KEPT]
 
 

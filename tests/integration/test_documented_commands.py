@@ -1,4 +1,4 @@
-"""Every `curl` command of docs/http-api.md and docs/first-steps.md does what the page says, and every route has one."""
+"""Every `curl` command of docs/http-api.md does what the page says, and every route has one."""
 
 from __future__ import annotations
 

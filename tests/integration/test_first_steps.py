@@ -11,6 +11,10 @@ from pathlib import Path
 from tests.support.stack import ROOT, Stack
 
 PATIENCE_S = 120
+SEEN = (
+    '\n{"total":6}\n', '\n{"slept_s":2.', "\n21\n", "\n{'total': 9}\n4950\n", "image.thumbnail", "status 1", "cancel", '\n{"total":3}\n',
+    "job.succeeded ", "304 Not Modified", "event: end",
+)  # fmt: skip
 
 
 async def run(script: str, stack: Stack, directory: Path) -> str:
@@ -43,8 +47,8 @@ async def run(script: str, stack: Stack, directory: Path) -> str:
 
 async def test_the_first_steps_work_as_they_are_printed(stack_of_the_pages: Stack, tmp_path: Path) -> None:
     page = (ROOT / "docs/first-steps.md").read_text()
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     script = "\n".join(blocks).replace(". .local/env", ":", 1)
     said = await run(script, stack_of_the_pages, tmp_path)
-    for seen in ('"total":6', "304 Not Modified", "event: end", "cancel", "webhook-signature: v1,"):
-        assert seen in said
+    assert [each for each in SEEN if each not in said] == [], said[-6_000:]

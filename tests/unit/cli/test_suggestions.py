@@ -41,7 +41,7 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Suggest:
 
 def kinds(*names: Any) -> Any:
     """An answer of the server."""
-    return answer(200, {"kinds": [{"kind": name, "lanes": ["default", name]} for name in names]})
+    return answer(200, {"kinds": [{"kind": name, "lane": "default"} for name in names]})
 
 
 def files(directory: Path) -> list[Path]:
@@ -80,7 +80,7 @@ def test_each_key_and_server_has_its_own(
         assert said("kinds", url=one.url) == ["theirs"]
         monkeypatch.setenv("SLUICE_API_KEY", KEY)
         assert said("kinds", url=one.url) == ["mine"]
-        assert said("lanes of kinds", url=one.url) == ["default", "theirs"]
+        assert said("lanes of kinds", url=one.url) == ["default"]
     assert len(files(tmp_path)) == 4
     assert "secret" not in "".join(each.name + each.read_text() for each in files(tmp_path))
 
