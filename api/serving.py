@@ -12,12 +12,15 @@ import uvicorn
 import uvloop
 
 from api.app import RunningApi, open_api
+from api.http.connection_caps import ConnectionCaps
+from api.http.prefix import is_within
 from api.http.unread_answers import UnreadAnswers
 from api.http.uvicorn_protocol import Protocol
 from sluice.adapters.admin_http import AdminApp, serve_admin
 from sluice.adapters.http_server import EmbeddedServer, accept_more_at_once, listen
 from sluice.adapters.logs import LogSink, log_to_stderr, say_why
 from sluice.adapters.metrics import Metrics
+from sluice.adapters.open_files import room_for
 from sluice.adapters.postgres.connecting import tell_arrays_by_type
 from sluice.adapters.tracing import open_tracing
 from sluice.core.registry import Registry
@@ -28,6 +31,7 @@ from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.core.runtime.web_settings import read_networks
 from sluice.core.taken_names import refuse_what_hides_us
 from sluice.errors import StartRefused
 from sluice.handler import AnyHandler
@@ -69,13 +73,15 @@ async def serve(settings: Settings, registry: Registry[AnyHandler]) -> None:
             metrics.gauge(
                 "unread_answer_bytes", "Bytes of answers that wait for slow readers", lambda: len(unread)
             )
+            caps = _cap_connections(api, settings)
+            metrics.gauge("connections", "Connections of clients that are open", lambda: len(caps))
             private.routes["/scaling"] = api.scaling.show
             private.notes["dispatch"] = lambda: "rabbitmq" if settings.rabbitmq_url else "pull"
             private.notes["paused_lanes"] = api.describe_pauses
             private.notes["backlog"] = api.state.cap.describe
             private.notes["storage"] = api.state.storage_cap.describe
             async with serve_admin(private, settings.private_host, settings.api_private_port) as private_port:
-                server = Server(_config(api, settings, unread))
+                server = Server(_config(api, settings, unread, caps))
                 stop = partial(_stop, server, private, api, telemetry)
                 _on_signals(stop)
                 api.config_problems.on_refusal(stop)
@@ -91,11 +97,29 @@ def _has_no_request(connection: object) -> bool:
     return isinstance(connection, Protocol) and connection.cycle is None
 
 
-def _config(api: RunningApi, settings: Settings, unread_answers: UnreadAnswers) -> uvicorn.Config:
+def _cap_connections(api: RunningApi, settings: Settings) -> ConnectionCaps:
+    """Allow as many connections as the settings say, or as there are files for; that these are fewer is a problem to show."""
+    most = room_for(settings.connections)
+    if most < settings.connections:
+        why = f"the limit of open files (ulimit -n) has room for {most} connections, SLUICE_CONNECTIONS for {settings.connections}"
+        api.config_problems.report("api", [why])
+    proxies = read_networks(settings.trusted_proxies)
+    return ConnectionCaps(
+        most,
+        settings.peer_connections,
+        lambda host: is_within(host, proxies),
+        api.edge.record_refused_connection,
+    )
+
+
+def _config(
+    api: RunningApi, settings: Settings, unread_answers: UnreadAnswers, connection_caps: ConnectionCaps
+) -> uvicorn.Config:
     class Configured(Protocol):
         head_timeout_s = settings.head_timeout_s
         edge = api.edge
         unread = unread_answers
+        caps = connection_caps
 
     return uvicorn.Config(
         api.app,

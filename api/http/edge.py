@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Iterator
 from itertools import count
 from typing import Any, Protocol
@@ -55,6 +56,8 @@ UI_SECURITY: tuple[Header, ...] = (
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
+QUIET_S = 60.0
+"""Seconds for which refused connections are not logged again."""
 GONE = 499
 """The status that is counted where a client left before it was answered."""
 
@@ -68,6 +71,7 @@ class RequestStats(Protocol):
 
     in_flight: int
     unread: int
+    refused_connections: Counter[str]
 
     def record(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -84,6 +88,7 @@ class EdgeMiddleware:
         self._stats = stats
         self._access_log = access_log
         self._ids = _request_ids()
+        self._log_refused_from = 0.0
         self.leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,6 +133,13 @@ class EdgeMiddleware:
         """Count a client that was cut off, as it did not read its answer. The answer itself is counted already."""
         self._stats.unread += 1
         _log.warning("a client reads too slowly, and was cut off")
+
+    def record_refused_connection(self, why: str) -> None:
+        """Count a connection that was one too many. It is logged once a minute, as whoever opens them does not stop soon."""
+        self._stats.refused_connections[why] += 1
+        if (now := time.monotonic()) >= self._log_refused_from:
+            self._log_refused_from = now + QUIET_S
+            _log.warning("connections are refused, as too many are open", extra={"of": why})
 
     def _read_headers(self, scope: Scope) -> bytes:
         """Put the request id and the trace into the scope if they are well-formed; return the request id."""

@@ -38,6 +38,10 @@ class UnsupportedMediaType(SluiceError):
         self.wanted = wanted
 
 
+class TooManyConnections(SluiceError):
+    """As many connections are open as may be, in all or of this address; some have to be closed first."""
+
+
 class RequestTimeout(SluiceError):
     """A head or body did not arrive in time."""
 

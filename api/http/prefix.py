@@ -27,7 +27,7 @@ class PrefixMiddleware:
 
     def __init__(self, app: AsgiApp, root_path: str, trusted: tuple[Network, ...]) -> None:
         self._app, self._root_path = app, root_path
-        self._is_trusted = lru_cache(1_024)(lambda host: _is_within(host, trusted))
+        self._is_trusted = lru_cache(1_024)(lambda host: is_within(host, trusted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[TRUSTED] = self._is_trusted
@@ -104,7 +104,8 @@ def _remove(prefix: str, scope: Scope) -> Scope:
     return {"path": left, "raw_path": quote(left).encode()}
 
 
-def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
+def is_within(host: str, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address is in one of these networks; an IPv4 address may be mapped to IPv6."""
     try:
         address = ip_address(host)
     except ValueError:  # a socket without addresses

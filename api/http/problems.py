@@ -19,6 +19,7 @@ from api.http.errors import (
     RateLimited,
     RequestTimeout,
     TenantOverloaded,
+    TooManyConnections,
     UnsupportedMediaType,
 )
 from api.http.response import CLOSE, NO_STORE, VARY, Reply, content_length
@@ -132,6 +133,9 @@ TABLE: dict[type[BaseException], ProblemType] = {
     HeadersTooLarge: ProblemType("headers-too-large", 431, "The headers are too large", closes=True),
     ClientGone: ProblemType("client-gone", 499, "The client left", closes=True),
     Overloaded: ProblemType("overloaded", 503, "More work is waiting than can be taken in time", retry_s=1),
+    TooManyConnections: ProblemType(
+        "too-many-connections", 503, "Too many connections are open", retry_s=1, closes=True
+    ),
     ServerAway: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     ServerUnfit: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),
     CredentialsRefused: ProblemType("record-away", 503, "The record cannot be reached", retry_s=2),

@@ -17,8 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.asgi import AsgiApp, Header, Receive, Scope, Send
 from api.http.careful_cycle import be_careful
+from api.http.connection_caps import ConnectionCaps
 from api.http.edge import REFUSED, SECURITY, EdgeMiddleware
-from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
+from api.http.errors import HeadersTooLarge, MalformedRequest, RequestTimeout, TooManyConnections
 from api.http.joined_writes import JoinedWrites
 from api.http.problems import problem
 from api.http.quick_cycle import QuickCycle
@@ -67,6 +68,8 @@ class Protocol(HttpToolsProtocol):
 
     unread: UnreadAnswers | None = None
     """Counts the answers that clients have not read yet."""
+    caps: ConnectionCaps | None = None
+    """Bounds how many connections are open."""
 
     _refused = False
     _head_timer: asyncio.TimerHandle | None = None
@@ -78,16 +81,20 @@ class Protocol(HttpToolsProtocol):
     """What has come and is not parsed yet."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Join the writes of a new connection."""
+        """Join the writes of a new connection, unless it is one too many."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport, self.loop)))
         transport.set_write_buffer_limits(COUNTED_FROM)
-        self._await_head()
+        if self.caps is None or self.caps.admit(self, self.client[0] if self.client else ""):
+            self._await_head()
+        else:
+            self._turn_away(self.caps.may_answer())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Watch it no longer."""
         self._stop_head_timer()
-        if self.unread is not None:
-            self.unread.remove(self)
+        for each in (self.unread, self.caps):
+            if each is not None:
+                each.remove(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -228,6 +235,15 @@ class Protocol(HttpToolsProtocol):
             self._refuse(RequestTimeout())
         else:
             self.transport.close()
+
+    def _turn_away(self, answers: bool) -> None:
+        """Refuse the connection unread; what it sends is dropped."""
+        self._refused = True
+        if not answers:
+            self.transport.abort()
+            return
+        self.transport.write(_bytes_of(_refusal(TooManyConnections())))
+        self.loop.call_later(self.linger_s, self.transport.close)
 
     def _refuse(self, error: SluiceError) -> None:
         """Answer and close, but not before the client had time to read it; keep nothing of what it sent.

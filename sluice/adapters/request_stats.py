@@ -30,6 +30,7 @@ class RequestStats:
 
     def __init__(self) -> None:
         self.in_flight = self.unread = 0
+        self.refused_connections: Counter[str] = Counter({"all": 0, "address": 0})
         self._series: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(_LABELS))
         self._seconds: dict[tuple[str, str], float] = defaultdict(float)
         self._exemplars: dict[tuple[str, str], dict[int, Exemplar]] = defaultdict(dict)
@@ -64,6 +65,12 @@ class RequestStats:
             "Clients that were cut off, as they read too slowly",
             value=self.unread,
         )
+        refused = CounterMetricFamily(
+            "sluice_http_refused_connections", "Connections refused, as too many were open", labels=["of"]
+        )
+        for of, count in self.refused_connections.items():
+            refused.add_metric([of], count)
+        yield refused
         yield self._requests()
         yield self._durations()
 

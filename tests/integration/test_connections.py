@@ -9,7 +9,7 @@ import httpx2
 import orjson
 
 from tests.support.paired_apis import GOOD, JSON, Answer, read_answer, request
-from tests.support.stack import Stack
+from tests.support.stack import Process, Stack
 
 PAGE = "https://app.example.com"
 H2C = (
@@ -50,3 +50,28 @@ async def test_the_settings_of_connections_are_kept(bare_stack: Stack) -> None:
         page = await client.get(api.url, headers={"x-forwarded-prefix": "/other", "origin": PAGE})
     assert page.json()["links"]["kinds"] == "/other/v1/kinds"
     assert page.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_an_address_has_as_many_connections_as_it_may_and_a_proxy_as_many_as_it_needs(
+    bare_stack: Stack,
+) -> None:
+    apis = [
+        bare_stack.add_api(peer_connections=2),
+        bare_stack.add_api(peer_connections=2, trusted_proxies="127.0.0.1"),
+    ]
+    for api in apis:
+        await api.ready()
+    assert [await answered(api) for api in apis] == [([200, 200, 503], 2), ([200, 200, 200], 3)]
+
+
+async def answered(api: Process) -> tuple[list[int], float]:
+    """Open three connections, and ask on each once all are open; return the statuses, and how many the process says to have."""
+    port = int(api.url.rpartition(":")[2])
+    clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    for _, writer in clients:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    statuses = [int((await reader.readline()).split()[1]) for reader, _ in clients]
+    metrics = await api.metrics()
+    for _, writer in clients:
+        writer.close()
+    return statuses, metrics["sluice_connections"]

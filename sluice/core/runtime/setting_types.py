@@ -22,6 +22,7 @@ def _strip(value: object) -> object:
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Mib = Annotated[int, Field(ge=64, le=16_384)]
 Kept = Annotated[float, Field(gt=0, le=LONGEST_KEEP_S)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Address = Annotated[SecretStr, BeforeValidator(_strip)]

@@ -14,7 +14,7 @@ from sluice.core.lanes import Lane
 from sluice.core.runtime.event_settings import Events
 from sluice.core.runtime.lane_settings import Lanes, LaneSettings, processors
 from sluice.core.runtime.pepper_settings import OtherPepper
-from sluice.core.runtime.setting_types import Address, Kept, Port, Seconds, Words
+from sluice.core.runtime.setting_types import Address, Kept, Mib, Port, Seconds, Words
 from sluice.core.runtime.web_settings import Networks, Origins, PathPrefix, Rate
 
 
@@ -143,15 +143,15 @@ class Settings(BaseModel):
     send_timeout_s: Seconds = Field(
         default=60, description="Seconds without progress until an answer that is not read is given up"
     )
-    unread_mib: int = Field(
-        default=128, ge=64, le=16_384, description="MiB of answers held for clients that do not read them"
+    connections: int = Field(
+        default=12_000, ge=16, le=1_000_000, description="How many connections one api process has open"
     )
-    bodies_mib: int = Field(
-        default=128, ge=64, le=16_384, description="MiB of bodies that one api process takes at once"
+    peer_connections: int = Field(
+        default=8_000, ge=0, le=1_000_000, description="How many of them one address has; 0: any number"
     )
-    tenant_bodies_mib: int = Field(
-        default=64, ge=64, le=16_384, description="MiB of one tenant's bodies that it takes at once"
-    )
+    unread_mib: Mib = Field(default=128, description="MiB of answers held for clients that do not read them")
+    bodies_mib: Mib = Field(default=128, description="MiB of bodies that one api process takes at once")
+    tenant_bodies_mib: Mib = Field(default=64, description="MiB of one tenant's bodies that it takes at once")
     memory_mib: int = Field(
         default=64, ge=0, le=16_384, description="Finished documents kept in process memory, in MiB"
     )

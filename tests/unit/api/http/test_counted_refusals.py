@@ -10,6 +10,7 @@ import pytest
 
 from api.app import RunningApi
 from api.http.asgi import AsgiApp, Receive, Scope, Send
+from api.http.connection_caps import ConnectionCaps
 from api.http.edge import ROUTE, EdgeMiddleware
 from api.http.prefix import behind_proxies
 from api.http.unread_answers import UnreadAnswers
@@ -99,10 +100,12 @@ def test_the_process_counts_them_where_it_counts_requests() -> None:
     state, problems = build_state(Record(), settings(), Clock()), ConfigProblems(Telemetry())
     api = RunningApi(edge, edge, state, {}, problems, Scene().scaling)
     unread = UnreadAnswers(1, edge.record_unread)
-    config = _config(api, api.state.settings, unread)
+    caps = ConnectionCaps(1, 0, lambda _: False, edge.record_refused_connection)
+    config = _config(api, api.state.settings, unread, caps)
     config.load()
     assert issubclass(config.http_protocol_class, Protocol)
     assert config.http_protocol_class.edge is edge
     assert config.http_protocol_class.unread is unread
+    assert config.http_protocol_class.caps is caps
     edge.record_unread()
     assert stats.unread == 1

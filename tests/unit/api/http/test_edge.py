@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ class RequestStats:
     in_flight = unread = 0
 
     def __init__(self) -> None:
+        self.refused_connections: Counter[str] = Counter()
         self.seen: list[tuple[str, str, int]] = []
 
     def record(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -13,6 +13,7 @@ from httptools import HttpResponseParser
 
 from api.http import quick_cycle
 from api.http.asgi import AsgiApp, AsgiMessage, Receive, Scope, Send
+from api.http.connection_caps import ConnectionCaps
 from api.http.edge import EdgeMiddleware
 from api.http.joined_writes import JoinedWrites
 from api.http.unread_answers import UnreadAnswers
@@ -106,6 +107,7 @@ async def serving(
     head_s: Any = None,
     edge: EdgeMiddleware | None = None,
     unread: UnreadAnswers | None = None,
+    caps: ConnectionCaps | None = None,
 ) -> AsyncIterator[Server]:
     """Serve this application; a connection without a request is closed after `idle_s`, or sooner if it has had none."""
     writes: list[bytes] = []
@@ -119,7 +121,7 @@ async def serving(
             protocols.append(self)
             super().connection_made(Writes(transport, writes))  # type: ignore[arg-type]  # it behaves as one
 
-    Watched.edge, Watched.unread = edge, unread
+    Watched.edge, Watched.unread, Watched.caps = edge, unread, caps
     config = uvicorn.Config(
         app, http=Watched, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=1, timeout_keep_alive=idle_s,
