@@ -42,6 +42,11 @@ CHECKS = (
     Check("servers, safety", (*_TRIVY, *_KUBERNETES, "infra/kubernetes/servers")),
     Check("Argo CD", ("argocd-source-lint", "infra/gitops")),
     Check("YAML", ("yamllint", "--strict"), _YAML, but=("infra/helm/sluice/templates/*",)),
+    Check(
+        "events, AsyncAPI",
+        ("npm", "run", "--silent", "--prefix=infra/checks/asyncapi", "validate", "--"),
+        ("docs/asyncapi.yaml",),
+    ),
     Check("workflows", ("actionlint",), _WORKFLOWS),
     Check("workflows, schema", ("check-jsonschema", "--builtin-schema=vendor.github-workflows"), _WORKFLOWS),
     Check(

@@ -26,6 +26,7 @@ _PACKAGES = {
     "promtool": "prometheus",  # this and what follows: only tests and `make check-infra`, which skip what needs them
     "prometheus": "prometheus",
     "amtool": "prometheus-alertmanager",
+    "npm": "npm",
     "prometheus-alertmanager": "prometheus-alertmanager",
 }
 

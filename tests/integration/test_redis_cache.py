@@ -157,10 +157,10 @@ async def test_the_reply_to_another_command_is_a_miss_and_counted(
 ) -> None:
     replies: list[object] = [1, b"OK", True, [1], {"a": b"b"}]
 
-    async def mix_up(*_: object) -> object:
+    async def mix_up(*_: object, **__: object) -> object:
         return replies[0]
 
-    monkeypatch.setattr(setup.ports.connection._client, "execute_command", mix_up)
+    monkeypatch.setattr(redis.Redis, "parse_response", mix_up)
     while replies:
         assert await setup.cache.get(["a"]) == [None]
         assert await setup.cache.get(["a", "b"]) == [None, None]

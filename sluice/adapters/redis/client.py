@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import redis.asyncio as redis
@@ -20,6 +21,20 @@ SENTINEL_S = 0.05
 """Seconds until the next Sentinel is asked: half of what a request waits for Redis by default."""
 
 
+Read = Callable[[Any, Callable[[], None]], Any]
+"""Makes something of a reply. It calls its second argument if that cannot be the reply to this command."""
+
+
+class Client(redis.Redis):
+    """A client that can judge a reply while it has the connection, and drop one whose replies are out of step."""
+
+    async def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        """Return the reply, or what the option `read` makes of it. A doubted connection is closed before anybody else gets it."""
+        read: Read | None = options.pop("read", None)
+        reply = await super().parse_response(connection, command_name, **options)
+        return reply if read is None else read(reply, connection.mark_for_reconnect)
+
+
 def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
     """Make a client that never retries: redis-py does so for seconds by default, and a call must not outlast its budget."""
     options: dict[str, Any] = {
@@ -32,7 +47,7 @@ def open_client(url: str, name: str, budget_s: float) -> redis.Redis:
     }
     if split_address(url).scheme.endswith(BY_SENTINELS):
         return _open_master(url, options)
-    return redis.Redis.from_url(url, **options)
+    return Client.from_url(url, **options)
 
 
 async def close_client(client: redis.Redis) -> None:
@@ -52,5 +67,7 @@ def _open_master(url: str, options: dict[str, Any]) -> redis.Redis:
     )
     account = {key: value for key, value in hosts[0].items() if key in ("username", "password")}
     tls = split_address(url).scheme.startswith("rediss")
-    master: redis.Redis = sentinels.master_for(service, db=int(database or 0), ssl=tls, **options, **account)
+    master: redis.Redis = sentinels.master_for(
+        service, Client, db=int(database or 0), ssl=tls, **options, **account
+    )
     return master

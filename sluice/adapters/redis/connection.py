@@ -14,7 +14,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from sluice.adapters.redis.client import CONNECTIONS, close_client, open_client
+from sluice.adapters.redis.client import CONNECTIONS, Read, close_client, open_client
 from sluice.core.errors import CredentialsRefused, ServerAway, ServerRefused
 from sluice.core.runtime.breaker import Breaker
 from sluice.core.runtime.record_identity import RecordIdentity
@@ -57,14 +57,14 @@ class RedisConnection:
         if not self.identified:
             raise ServerAway(SERVER, "the database is not known yet")
 
-    async def run(self, *command: Any, budget_s: float | None = None) -> Any:
-        """Run a command. Raises ServerAway within the budget, NoScriptError."""
+    async def run(self, *command: Any, budget_s: float | None = None, read: Read | None = None) -> Any:
+        """Run a command; return its reply, or what `read` makes of it. Raises ServerAway within the budget, NoScriptError."""
         self._breaker.check()
         sent = False
         try:
             async with asyncio.timeout(budget_s or self._budget_s), self._room:
                 sent = True
-                answer = await self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # untyped in redis-py
+                answer = await self._client.execute_command(*command, read=read)  # type: ignore[no-untyped-call]  # untyped in redis-py
         except NoScriptError:  # it answers, and the call that follows must not wait for the next probe
             self._breaker.worked()
             raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -39,20 +40,20 @@ class RedisDocumentCache:
         """
         if not self._redis.identified:
             return [None] * len(ids)
-        keys = self._document_keys(ids)
+        keys, read = self._document_keys(ids), partial(self._read_documents, ids)
         if len(keys) == 1:  # nearly always, unless there are thousands of clients; it saves a script
-            values = self._check_list(await self._redis.run("MGET", *keys))
+            found = await self._redis.run("MGET", *keys, read=read)
         else:
-            values = self._check_list(await self._read.run(len(keys), *keys, MOST_READ))
-        found = [self._unpack(job_id, value) for job_id, value in zip(ids, values, strict=False)]
+            found = await self._read.run(len(keys), *keys, MOST_READ, read=read)
         return found or [None] * len(ids)
 
     async def find_results(self, prints: Sequence[bytes]) -> list[Result | None]:
         """Find the newest result of each fingerprint, in the order of the fingerprints."""
         if not self._redis.identified:
             return [None] * len(prints)
-        values = self._check_list(await self._redis.run("MGET", *map(self._result_key, prints)))
-        return [self._unpack_result(*each) for each in zip_longest(prints, values[: len(prints)])]
+        keys, read = map(self._result_key, prints), partial(self._read_results, prints)
+        found: list[Result | None] = await self._redis.run("MGET", *keys, read=read)
+        return found
 
     async def announce(
         self, versions: Mapping[str, int], finished: Sequence[Document], results: Mapping[bytes, Job]
@@ -103,21 +104,35 @@ class RedisDocumentCache:
     def _result_key(self, fingerprint: bytes) -> str:
         return self._redis.key(f"result:{fingerprint.hex()}")
 
-    def _check_list(self, values: Any) -> list[bytes | None]:
+    def _read_documents(
+        self, ids: Sequence[str], reply: Any, drop: Callable[[], None]
+    ) -> list[Document | None]:
+        values = self._check_list(reply, drop)
+        return [self._unpack(job_id, value, drop) for job_id, value in zip(ids, values, strict=False)]
+
+    def _read_results(
+        self, prints: Sequence[bytes], reply: Any, drop: Callable[[], None]
+    ) -> list[Result | None]:
+        values = self._check_list(reply, drop)[: len(prints)]
+        return [self._unpack_result(*each, drop) for each in zip_longest(prints, values)]
+
+    def _check_list(self, values: Any, drop: Callable[[], None]) -> list[bytes | None]:
         """Return the values, or none of them if that is the reply to another command."""
         if isinstance(values, list) and all(each is None or isinstance(each, bytes) for each in values):
             return values
-        self._telemetry.emit(Event.CACHE_MISMATCH, asked="values")
+        self._doubt("values", drop)
         return []
 
-    def _unpack_result(self, fingerprint: bytes, value: bytes | None) -> Result | None:
+    def _unpack_result(
+        self, fingerprint: bytes, value: bytes | None, drop: Callable[[], None]
+    ) -> Result | None:
         try:
             return unpack_result(fingerprint, value)
         except Malformed:
-            self._telemetry.emit(Event.CACHE_MISMATCH, asked="result")
+            self._doubt("result", drop)
             return None
 
-    def _unpack(self, job_id: str, value: bytes | None) -> Document | None:
+    def _unpack(self, job_id: str, value: bytes | None, drop: Callable[[], None]) -> Document | None:
         if not value:  # missing, or a tombstone
             return None
         try:
@@ -125,6 +140,11 @@ class RedisDocumentCache:
         except Malformed:
             document = None
         if document is None or document.id != job_id:
-            self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)
+            self._doubt(job_id, drop)
             return None
         return document
+
+    def _doubt(self, asked: str, drop: Callable[[], None]) -> None:
+        """Count what is not the reply to this, and drop the connection: the next replies on it may be others' too."""
+        drop()
+        self._telemetry.emit(Event.CACHE_MISMATCH, asked=asked)

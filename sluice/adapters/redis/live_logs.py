@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
+from typing import Any
 
 from sluice.adapters.redis.connection import BACKGROUND_S, RedisConnection, channel
 from sluice.adapters.redis.packing import pack_lines, pack_log, unpack_lines, unpack_log
@@ -38,14 +40,10 @@ class RedisLiveLogs:
     async def read(self, job_id: str) -> LogBlock | None:
         if not self._redis.identified:
             return None
-        value = await self._redis.run("GET", self._key(job_id))
-        try:
-            if not isinstance(value, bytes | None):
-                raise Malformed("the reply to another command")
-            return unpack_log(job_id, value)
-        except Malformed:
-            self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)
-            return None
+        found: LogBlock | None = await self._redis.run(
+            "GET", self._key(job_id), read=partial(self._read_log, job_id)
+        )
+        return found
 
     async def drop(self, claims: Sequence[tuple[str, int]]) -> None:
         self._redis.check_identified()
@@ -54,6 +52,17 @@ class RedisLiveLogs:
 
     async def listen(self, on_lines: Callable[[Sequence[LiveLines]], None]) -> None:
         await self._subscriptions.listen_to("lines", lambda message: on_lines(unpack_lines(message)))
+
+    def _read_log(self, job_id: str, value: Any, drop: Callable[[], None]) -> LogBlock | None:
+        """Read the reply, or drop the connection if it is that to another command: the next ones may be others' too."""
+        try:
+            if not isinstance(value, bytes | None):
+                raise Malformed("the reply to another command")
+            return unpack_log(job_id, value)
+        except Malformed:
+            drop()
+            self._telemetry.emit(Event.CACHE_MISMATCH, asked=job_id)
+            return None
 
     def _key(self, job_id: str) -> str:
         return self._redis.key(f"lines:{job_id}")

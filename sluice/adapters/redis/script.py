@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from sluice.adapters.redis.client import Read
 from sluice.adapters.redis.connection import RedisConnection
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -24,9 +26,10 @@ class Script:
         self._text = (SCRIPTS / f"{name}.lua").read_text()
         self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, keys: int, *args: Any) -> Any:
-        """Run it with so many keys, then its other arguments; returns its answer. Raises ServerAway."""
+    async def run(self, keys: int, *args: Any, read: Read | None = None) -> Any:
+        """Run it with so many keys, then its other arguments; returns its answer, or what `read` makes of it. Raises ServerAway."""
+        run = partial(self._connection.run, budget_s=self._budget_s, read=read)
         try:
-            return await self._connection.run("EVALSHA", self._sha, keys, *args, budget_s=self._budget_s)
+            return await run("EVALSHA", self._sha, keys, *args)
         except NoScriptError:
-            return await self._connection.run("EVAL", self._text, keys, *args, budget_s=self._budget_s)
+            return await run("EVAL", self._text, keys, *args)

@@ -195,6 +195,10 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled_and_goes_o
         found = await store.find_endpoint("acme", endpoint.id)
         assert found
         assert found.disabled_why
+        told = await record.sql.fetch(
+            "select tenant, key_id, object, detail ->> 'why' from audit where action = 'webhook.disable' order by id desc"
+        )
+        assert tuple(told[0]) == ("acme", None, f"webhook/{endpoint.id}", found.disabled_why)
         assert await store.add_test("acme", endpoint.id, b"{}", BY) is None
         assert await store.redeliver("acme", endpoint.id, ids[0], None, BY) is None
         await make_due(record)

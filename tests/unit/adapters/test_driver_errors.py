@@ -214,7 +214,7 @@ class StubClient:
     def __init__(self, error: Exception) -> None:
         self.error: Exception | None = error
 
-    async def execute_command(self, *_: object) -> bytes:
+    async def execute_command(self, *_: object, **__: object) -> bytes:
         if self.error:
             raise self.error
         return b"PONG"

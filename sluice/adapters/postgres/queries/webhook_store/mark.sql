@@ -36,5 +36,10 @@ with marked as (
                             when failing_since < now() - $8::float8 * interval '1 second' then 'nothing has arrived for too long' end
     where not $3 and id = (select endpoint from told) and disabled_at is null
     returning disabled_why
+), noted as (
+    insert into audit (key_id, tenant, action, object, detail)
+    select null::text, tenant, 'webhook.disable', 'webhook/' || id, jsonb_build_object('why', ill.disabled_why)
+    from ill cross join webhook_endpoints
+    where id = (select endpoint from marked) and ill.disabled_why is not null
 )
 select disabled_why from ill where disabled_why is not null
