@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from api.http.asgi import Receive
-from api.http.errors import ClientGone, RequestTimeout
+from api.http.body import BodyParts
 from api.http.held_bytes import HeldBody
 from sluice.core.errors import Flaw, Invalid, TooLarge
 
 MOST_LINES = 10_000
 MOST_BODY = 32 * 1024 * 1024
 MOST_AT_ONCE = 1_000
-SLOWEST = 64 * 1024
-"""Bytes that a client has to send per second, besides the time that any body may take to arrive."""
 
 Line = bytes | TooLarge
 """A line without its end, or why it was not kept."""
@@ -24,11 +21,10 @@ class LineReader:
     """Reads lines of at most `most_line` bytes; longer ones are dropped while they arrive. Blank lines are passed over."""
 
     def __init__(self, receive: Receive, most_line: int, timeout_s: float, held: HeldBody) -> None:
-        self._receive, self._most_line, self._timeout_s, self._held = receive, most_line, timeout_s, held
+        self._parts, self._most_line, self._held = BodyParts(receive, timeout_s), most_line, held
         self._tail = bytearray()
         self._dropping = False
         self._size = self._count = 0
-        self._waited_s = 0.0
 
     async def read(self) -> AsyncIterator[list[Line]]:
         """Yield the lines of each part of the body that arrives.
@@ -37,7 +33,7 @@ class LineReader:
         """
         more = True
         while more:
-            part, more = await self._next_part()
+            part, more = await self._parts.next()
             lines, flaw = self._cut(part, more)
             self._held.grow(len(part) + len(self._tail))
             for begin in range(0, len(lines), MOST_AT_ONCE):
@@ -79,17 +75,3 @@ class LineReader:
         line = bytes(self._tail).strip()
         self._tail.clear()
         return line or None
-
-    async def _next_part(self) -> tuple[bytes, bool]:
-        """Receive a part. Only time in which the client is waited for counts, and the more has come, the more of it there may be."""
-        clock = asyncio.get_running_loop().time
-        began, left_s = clock(), self._timeout_s + self._size / SLOWEST - self._waited_s
-        try:
-            async with asyncio.timeout(left_s):
-                message = await self._receive()
-        except TimeoutError:
-            raise RequestTimeout from None
-        self._waited_s += clock() - began
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        return message.get("body", b""), message.get("more_body", False)

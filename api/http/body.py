@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from email.message import Message
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.requests import Request
 
-from api.http.asgi import Header, Receive
+from api.http.asgi import AsgiMessage, Header, Receive
 from api.http.errors import ClientGone, RequestTimeout, UnsupportedMediaType
 from api.http.held_bytes import HeldBody
 from sluice.core.errors import TooLarge
@@ -30,7 +30,8 @@ ENVELOPE = 16 * 1024
 MOST_IN_PARTS = 256 * 1024
 """Bytes of a body that is put together from its parts."""
 
-B = TypeVar("B", bytes, bytearray)
+SLOWEST = 64 * 1024
+"""Bytes that a client has to send per second, besides the time that any body may take to arrive."""
 
 _JSON = re.compile(r"(?:application|text)/json|[^/\s]+/[^/\s]+\+json")
 LINES = re.compile(r"application/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines)")
@@ -43,7 +44,7 @@ _LONGEST_TYPE = 1024
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """How large the body of any submit may be, and how long a body may take to arrive."""
+    """How large the body of any submit may be, and how many seconds a body may take, besides one for each SLOWEST bytes."""
 
     largest: int
     timeout_s: float
@@ -61,7 +62,7 @@ async def read_json_body(request: Request, limit: int, timeout_s: float, held: H
     held.grow(size)
     if size <= MOST_IN_PARTS:
         return await read_body(request.receive, limit, timeout_s, held)
-    return await _in_time(_fill(bytearray(size), request.receive), timeout_s)
+    return await _fill(bytearray(size), BodyParts(request.receive, timeout_s))
 
 
 def announces_lines(headers: Iterable[Header]) -> bool:
@@ -122,60 +123,76 @@ async def read_body(receive: Receive, limit: int, timeout_s: float, held: HeldBo
 
     Raises TooLarge past `limit` bytes, RequestTimeout, ClientGone, and what `grow` raises.
     """
-    return await _in_time(_read(receive, limit, held), timeout_s)
-
-
-async def _in_time(reading: Coroutine[Any, Any, B], timeout_s: float) -> B:
-    """Read a body; only one that has to be waited for gets a timer: most are there with their heads."""
-    try:
-        waits_for = reading.send(None)
-    except StopIteration as done:
-        body: B = done.value
-        return body
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await _go_on(reading, waits_for)
-    except TimeoutError:
-        raise RequestTimeout from None
-
-
-@coroutine
-def _go_on(reading: Coroutine[Any, Any, B], waits_for: Any) -> Generator[Any, Any, B]:
-    """Go on with what was begun, once that for which it waits has come."""
-    try:
-        yield waits_for
-    except BaseException:
-        reading.close()
-        raise
-    return (yield from reading.__await__())
-
-
-async def _read(receive: Receive, limit: int, held: HeldBody | None) -> bytes:
+    rest = BodyParts(receive, timeout_s)
     parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
+    size, more = 0, True
+    while more:
+        part, more = await rest.next()
         size += len(part)
         if size > limit:
             raise TooLarge(limit)
         if held is not None:
             held.grow(size)
         parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _fill(body: bytearray, receive: Receive) -> bytearray:
+async def _fill(body: bytearray, parts: BodyParts) -> bytearray:
     """Read a body of known size into one place: parts of many bodies at once would leave holes of the same size behind."""
     end, more = 0, True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part, more = message.get("body", b""), message.get("more_body", False)
+        part, more = await parts.next()
         body[end : end + len(part)] = part
         end += len(part)
     return body
+
+
+class BodyParts:
+    """Receives a body part by part. The more has come, the more time there may be; only time in which the client is waited for counts."""
+
+    __slots__ = ("_left_s", "_receive")
+
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
+        self._receive, self._left_s = receive, timeout_s
+
+    async def next(self) -> tuple[bytes, bool]:
+        """Receive a part; return whether more follows. Raises RequestTimeout, ClientGone."""
+        receiving = self._receive().__await__()
+        try:
+            waits_for = next(receiving)
+        except StopIteration as done:
+            message = done.value  # most bodies are there with their heads, and need no timer
+        else:
+            message = await self._wait(receiving, waits_for)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        self._left_s += len(part) / SLOWEST
+        return part, message.get("more_body", False)
+
+    async def _wait(self, receiving: Generator[Any, Any, AsgiMessage], waits_for: Any) -> AsgiMessage:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(self._left_s):
+                return await _go_on(receiving, waits_for)
+        except TimeoutError:
+            raise RequestTimeout from None
+        finally:
+            self._left_s -= clock() - began
+
+
+@coroutine
+def _go_on(begun: Generator[Any, Any, AsgiMessage], waits_for: Any) -> Generator[Any, Any, AsgiMessage]:
+    """Go on with what was begun, once that for which it waits has come."""
+    try:
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001  as `yield from` does
+                waits_for = begun.throw(error)
+            else:
+                waits_for = next(begun)
+    except StopIteration as done:
+        message: AsgiMessage = done.value
+        return message

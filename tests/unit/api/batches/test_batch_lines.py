@@ -163,7 +163,7 @@ async def test_a_body_may_take_its_time_if_it_goes_on(
     api: InMemoryApi, monkeypatch: pytest.MonkeyPatch, slowest: int, stopped: str | None
 ) -> None:
     monkeypatch.setattr(api.state.limits.__class__, "timeout_s", 0.05)
-    monkeypatch.setattr(lines, "SLOWEST", slowest)
+    monkeypatch.setattr("api.http.body.SLOWEST", slowest)
 
     async def steady() -> AsyncIterator[bytes]:
         for _ in range(10):

@@ -170,6 +170,39 @@ async def test_a_body_that_does_not_come_times_out() -> None:
         await read_body(sending(*parts([b"ab"], ended=False)), 4, 0.01)
 
 
+@pytest.mark.parametrize("size", [100, MOST_IN_PARTS + 100])
+@pytest.mark.parametrize(("slowest", "in_time"), [(100, True), (10**9, False)])
+async def test_a_large_body_may_take_its_time_if_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, size: int, slowest: int, in_time: bool
+) -> None:
+    monkeypatch.setattr("api.http.body.SLOWEST", slowest)
+    rest = iter(parts([b"x" * (size // 10)] * 10))
+
+    async def receive() -> AsgiMessage:
+        await asyncio.sleep(0.02)
+        return next(rest)
+
+    with HeldBody(HeldBytes(10 * size, 10 * size), "acme") as held:
+        reading = read_json_body(request(receive, (b"content-length", b"%d" % size)), size, 0.05, held)
+        if in_time:
+            assert len(await reading) == size
+        else:
+            with pytest.raises(RequestTimeout):
+                await reading
+
+
+@pytest.mark.parametrize("size", [1_000, MOST_IN_PARTS + 1])
+async def test_a_body_that_drips_is_cut_off(size: int) -> None:
+    async def drip() -> AsgiMessage:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with HeldBody(HeldBytes(10 * size, 10 * size), "acme") as held:
+        reading = read_json_body(request(drip, (b"content-length", b"%d" % size)), size, 0.1, held)
+        with pytest.raises(RequestTimeout):
+            await asyncio.wait_for(reading, 2)
+
+
 async def test_a_client_that_leaves_is_noticed() -> None:
     with pytest.raises(ClientGone):
         await read_body(sending(*parts([b"ab"], ended=False), {"type": "http.disconnect"}), 4, 1)
