@@ -47,7 +47,13 @@ POLL: Json = {"parameters": [_WAIT, _PREFER, TIMING]}
 LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, TIMING, _IF_NONE_MATCH]}
 SUBMIT: Json = {"parameters": [_WAIT, _PREFER, TIMING, IDEMPOTENCY_KEY]}
 
-ETAG: Json = {"ETag": _header("Strong once finished, weak before", type="string", pattern=ETAG_PATTERN)}
+ETAG: Json = {
+    "ETag": _header(
+        "Strong once finished, weak before, and where the result is hidden",
+        type="string",
+        pattern=ETAG_PATTERN,
+    )
+}
 _RETRY_AFTER: Json = {
     "Retry-After": _header("Seconds until it is worth asking again", type="integer", minimum=1, maximum=60)
 }
