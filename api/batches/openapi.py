@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.batches.schemas import BatchItem, BatchRequest, SubmittedBatch
-from api.http.openapi import REF, Json, takes
+from api.http.openapi import RATE, REF, Json, takes
 from api.jobs.openapi import IDEMPOTENCY_KEY, RETRY, TIMING, WAITED
 from api.jobs.schemas import JobDocument
 
@@ -20,6 +20,7 @@ BATCH_ACCEPTED: Json = {
     "model": SubmittedBatch,
     "description": "What came of each item, in order",
     "headers": RETRY
+    | RATE
     | {
         "Location": {
             "description": "Where the batch is looked up",

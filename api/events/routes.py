@@ -51,6 +51,7 @@ async def read_logs(job_id: str, query: Annotated[LogQuery, Query()], caller: Ca
 @router.get(
     "/v1/jobs/{job_id}/events",
     summary="Follow a job",
+    response_class=Response,
     response_model=None,
     responses={
         200: stream_of("What happens to the job, until it has ended"),
@@ -75,6 +76,7 @@ async def follow_job(
 @router.get(
     "/v1/events",
     summary="Follow all jobs",
+    response_class=Response,
     response_model=None,
     responses={200: stream_of("What happens to the jobs of the tenant"), **problems(401, 403, 503)},
     openapi_extra=STREAM,

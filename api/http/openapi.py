@@ -39,12 +39,12 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body has to be plain JSON",
     422: "The request does not fit; `errors` says where",
-    429: "The tenant sends more at once than is taken; `Retry-After` says when to ask again",
+    429: "The key, its tenant or its address sends more than is taken; `Retry-After` says when to ask again",
     431: "Target and headers are too large",
     503: "Too busy, or the record is away; see `Retry-After`",
 }
-_OF_ALL = (400, 431)
-"""What any request may be answered with, before it is known what it is for."""
+_OF_ALL = (400, 429, 431, 503)
+"""What any request may be answered with before it is known what it is for: 429 and 503 while its key is looked up."""
 
 _VALIDATION_ERRORS = ("HTTPValidationError", "ValidationError")
 _NULL = {"type": "null"}
@@ -53,6 +53,16 @@ _WAIT_AGAIN: Json = {
         "description": "Seconds until the same request may succeed",
         "schema": {"type": "integer", "minimum": 1},
     }
+}
+RATE: Json = {
+    "RateLimit-Policy": {
+        "description": "The key's limit, if there is one and the key is known: `q` units in `w` seconds",
+        "schema": {"type": "string", "examples": ['"key";q=600;w=60']},
+    },
+    "RateLimit": {
+        "description": "With it: `r` units are left, and all are there again after `t` seconds",
+        "schema": {"type": "string", "examples": ['"key";r=599;t=1']},
+    },
 }
 _SCHEME: Json = {
     "WWW-Authenticate": {"description": "`Bearer`, and what the key lacks", "schema": {"type": "string"}}
@@ -64,8 +74,8 @@ _PROBLEM_HEADERS: dict[int, Json] = {
         "Accept": {"description": "The media type that is taken", "schema": {"type": "string"}},
         "Accept-Encoding": {"description": "The encoding that is taken", "schema": {"type": "string"}},
     },
-    429: _WAIT_AGAIN,
-    503: _WAIT_AGAIN,
+    429: _WAIT_AGAIN | RATE,
+    503: _WAIT_AGAIN | RATE,
 }
 _REQUEST_ID: Json = {
     "X-Request-Id": {
@@ -131,8 +141,9 @@ def describe(app: FastAPI, wait_cap_s: float) -> Json:
         _tidy_problems(operation)
         _tidy_parameters(operation, wait_cap_s)
         _tidy_body(operation)
+        submits = any("RateLimit" in each.get("headers", ()) for each in _successes(operation))
         for answer in operation["responses"].values():
-            answer["headers"] = answer.get("headers", {}) | _REQUEST_ID
+            answer["headers"] = answer.get("headers", {}) | (RATE if submits else {}) | _REQUEST_ID
     return document
 
 
@@ -166,6 +177,10 @@ def _body_media(operation: Json) -> Json:
 def _operations(document: Json) -> Iterator[Json]:
     for path in document["paths"].values():
         yield from path.values()
+
+
+def _successes(operation: Json) -> Iterator[Json]:
+    return (answer for status, answer in operation["responses"].items() if status < "300")
 
 
 def _tidy_problems(operation: Json) -> None:

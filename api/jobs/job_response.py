@@ -39,15 +39,6 @@ def accepted(document: Document, retry_after: RetryAfter = retry_soon) -> Reply:
     return Reply(200 if document.finished else 202, headers, document.body)
 
 
-def without_result(reply: Reply) -> Reply:
-    """Make the answer with a document whose result is hidden: it has not the bytes that a strong validator stands for."""
-    headers = [
-        (name, b"W/" + value if name == b"etag" and value[:1] == b'"' else value)
-        for name, value in reply.headers
-    ]
-    return reply._replace(headers=headers)
-
-
 def show_to(scopes: Collection[str], prefix: str, document: Document) -> Document:
     """Return the document as the holder of these scopes sees it, with links that begin with this prefix."""
     return show_under(prefix, document if PAYLOADS in scopes else hide_result(document))
@@ -85,7 +76,7 @@ def _headers(document: Document, body: bytes, retry_after: RetryAfter) -> list[H
 
 
 def _etag(document: Document) -> Header:
-    return (b"etag", (b'"%d"' if document.finished else b'W/"%d"') % document.version)
+    return (b"etag", document.etag.encode())
 
 
 def _freshness(document: Document, retry_after: RetryAfter) -> tuple[Header, ...]:

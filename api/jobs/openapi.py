@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.openapi import Json
+from api.http.openapi import RATE, Json
 from api.jobs.schemas import JobDocument
 
 IDEMPOTENCY_KEY_PATTERN = r'^("[ !#-~]{1,255}"|[!#-~][!-~]{0,254})$'
@@ -47,7 +47,13 @@ POLL: Json = {"parameters": [_WAIT, _PREFER, TIMING]}
 LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, TIMING, _IF_NONE_MATCH]}
 SUBMIT: Json = {"parameters": [_WAIT, _PREFER, TIMING, IDEMPOTENCY_KEY]}
 
-ETAG: Json = {"ETag": _header("Strong once finished, weak before", type="string", pattern=ETAG_PATTERN)}
+ETAG: Json = {
+    "ETag": _header(
+        "Strong once finished, weak before, and where the result is hidden",
+        type="string",
+        pattern=ETAG_PATTERN,
+    )
+}
 _RETRY_AFTER: Json = {
     "Retry-After": _header("Seconds until it is worth asking again", type="integer", minimum=1, maximum=60)
 }
@@ -58,10 +64,16 @@ WAITED: Json = {
     "Server-Timing": _header("With `?timing=1`: where the time went", type="string"),
 }
 POLLED: Json = _RETRY_AFTER | WAITED
-_SUBMITTED: Json = WAITED | {
-    "Idempotent-Replayed": _header("The key was used before: this is its job", type="string", enum=["true"]),
-    "Cache-Status": _header("Whether an earlier result or a job under way is the answer", type="string"),
-}
+_SUBMITTED: Json = (
+    WAITED
+    | RATE
+    | {
+        "Idempotent-Replayed": _header(
+            "The key was used before: this is its job", type="string", enum=["true"]
+        ),
+        "Cache-Status": _header("Whether an earlier result or a job under way is the answer", type="string"),
+    }
+)
 _AGE: Json = {"Age": _header("Seconds since an earlier result that is reused", type="integer", minimum=0)}
 
 FINISHED: Json = {
@@ -74,15 +86,15 @@ ACCEPTED: Json = {
     "description": "Accepted, not finished",
     "headers": _LOCATION | RETRY | _SUBMITTED,
 }
-RETRIED: Json = {"model": JobDocument, "description": "The new job", "headers": _LOCATION | RETRY}
+RETRIED: Json = {"model": JobDocument, "description": "The new job", "headers": _LOCATION | RETRY | RATE}
 RETRIED_BEFORE: Json = {
     "model": JobDocument,
     "description": "The new job, made before and finished by now",
-    "headers": _LOCATION | ETAG,
+    "headers": _LOCATION | ETAG | RATE,
 }
 NO_OUTPUT_YET: Json = {
     "model": JobDocument,
     "description": "Not finished: the job as it stands",
     "headers": _LOCATION | RETRY | WAITED,
 }
-UNCHANGED: Json = {"description": "You have it already", "headers": ETAG | WAITED}
+UNCHANGED: Json = {"description": "You have it already", "headers": RETRY | WAITED}

@@ -36,7 +36,6 @@ from api.jobs.job_response import (
     not_modified,
     result,
     show_to,
-    without_result,
 )
 from api.jobs.lookup import Lookup
 from api.jobs.make_job import SubmitRequest
@@ -60,7 +59,7 @@ from api.jobs.submit_body import prepare_body, read_bare, read_submit
 from api.jobs.submit_response import answer_submit
 from api.jobs.wait import Waiting
 from api.keys.keyring import Keyring
-from sluice.core.access import OPERATOR, PAYLOADS
+from sluice.core.access import OPERATOR
 from sluice.core.document import mark_coalesced
 from sluice.core.ports import AttemptRecord
 from sluice.core.registry import Registry
@@ -135,8 +134,6 @@ async def look_up_job(request: Request, job_id: str) -> Response:
     unchanged = bool(validators) and matches(validators, document)
     shown = show_to(caller.scopes, prefix_of(request.scope), parts[Forecast].fill_in(document))
     reply = (not_modified if unchanged else found)(shown, parts[RetryAfterAdvisor])
-    if PAYLOADS not in caller.scopes:
-        reply = without_result(reply)
     return ReplyResponse(reply, [*wait.headers, *watch.headers()])
 
 

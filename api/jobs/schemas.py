@@ -102,7 +102,7 @@ class JobItem(BaseModel):
         examples=[{"p50_s": 0.8, "p90_s": 2.1}],
     )
     waiting_on: str | None = Field(
-        description="`queued-behind`, `lane-paused`, `no-consumer` or `scheduled`; `/explain` says more"
+        description="`queued-behind`, `lane-paused`, `no-consumer`, `scheduled` or `over-share`; `/explain` says more"
     )
     error: JobError | None
     links: dict[str, str]

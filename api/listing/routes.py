@@ -20,7 +20,7 @@ from api.http.dependencies import (
     provided,
     start_timing,
 )
-from api.http.openapi import name_of, problems, takes
+from api.http.openapi import RATE, name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply
 from api.listing.bulk import Bulk, BulkResult
@@ -81,7 +81,7 @@ async def cancel_jobs(body: SmallJsonBody, caller: Caller, bulk: BulkChanges, by
     status_code=202,
     response_model=BulkAnswer,
     response_description="What was or would be tried again",
-    responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
+    responses={202: {"headers": RATE}, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
     openapi_extra=takes(BulkRequest),
 )
 async def retry_jobs(

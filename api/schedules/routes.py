@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.http.asgi import Header
 from api.http.dependencies import By, Caller, JsonBody, Prefix, Submitter, provided
 from api.http.edge import TRACEPARENT
-from api.http.openapi import name_of, problems, takes
+from api.http.openapi import RATE, name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.jobs.job_response import accepted, show_to
 from api.jobs.lookup import Lookup
@@ -147,7 +147,8 @@ async def resume_schedule(
     response_model=JobDocument,
     response_description="Its job",
     responses={
-        200: {"model": JobDocument, "description": "Finished already"},
+        200: {"model": JobDocument, "description": "Finished already", "headers": RATE},
+        202: {"headers": RATE},
         **problems(401, 403, 404, 429, 503),
     },
 )

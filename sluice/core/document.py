@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from sluice.core.errors import Malformed
-from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job
+from sluice.core.job import TAG_SEPARATOR, TERMINAL, Job, JobState
 
 _OPTIONS = orjson.OPT_UTC_Z
 _RESULT, _COALESCED, _LINKS = b',"result":', b',"coalesced":true', b',"links":'
@@ -42,8 +42,13 @@ class Document(NamedTuple):
 
     @property
     def etag(self) -> str:
-        """Strong for finished documents; weak for others, whose position and ETA move between versions (RFC 9110 §8.8.3)."""
-        return f'"{self.version}"' if self.finished else f'W/"{self.version}"'
+        """Strong for whole finished documents; weak for others, whose position and ETA move between versions (RFC 9110 §8.8.3)."""
+        return f'"{self.version}"' if self.finished and not self.hides else f'W/"{self.version}"'
+
+    @property
+    def hides(self) -> bool:
+        """True if the job succeeded, and this is what those see who may not see its result."""
+        return self.state == JobState.SUCCEEDED and self.result_start == self.result_end
 
     @property
     def result(self) -> bytes:

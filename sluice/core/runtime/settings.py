@@ -130,9 +130,7 @@ class Settings(BaseModel):
     failed_auth_rate: Rate = Field(
         default="20/60", description="Requests of an address without a valid key likewise"
     )
-    body_timeout_s: Seconds = Field(
-        default=15, description="Seconds a client has to send its body, and one more for each 64 KiB"
-    )
+    body_timeout_s: Seconds = Field(default=15, description="Seconds to send a body, plus 1 for each 64 KiB")
     head_timeout_s: Seconds = Field(
         default=15, description="Seconds a client has to send target and headers, also from its connecting on"
     )

@@ -51,9 +51,10 @@ def record() -> Record:
 
 @pytest.fixture(params=["fast path", "FastAPI"])
 async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> AsyncIterator[InMemoryApi]:
-    """The whole stack, once with the fast path and once without."""
+    """The whole stack, once with the fast path and once without; with the settings that a module names as CHOSEN."""
     cache, live_logs = FakeCache(), FakeLiveLogs()
-    metrics, chosen = Metrics(), settings(express=request.param == "fast path")
+    metrics, more = Metrics(), getattr(request.module, "CHOSEN", {})
+    chosen = settings(express=request.param == "fast path", **more)
     state = build_state(record, chosen, clock, cache, live_logs, metrics.http)
     transport = httpx2.ASGITransport(wrap_middleware(state, metrics), raise_app_exceptions=True)
     key = record.add_key("acme", "submit", "read", "payloads")

@@ -176,6 +176,15 @@ async def test_every_503_shows_the_limit(limited: Limited) -> None:
     assert (listed.status_code, "ratelimit" in listed.headers) == (503, True)
 
 
+async def test_nothing_is_said_of_a_key_that_cannot_be_looked_up(limited: Limited) -> None:
+    client = await limited.client()
+    limited.record.away = True
+    key = limited.record.add_key("acme", "submit")
+    answer = await client.post("/v1/jobs", json=SUM, headers={"authorization": f"Bearer {key}"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "record-away")
+    assert not any(name in answer.headers for name in LIMITED)
+
+
 async def test_results_and_batches_are_polls(limited: Limited) -> None:
     client = await limited.client()
     batch = (await client.post("/v1/batches", json={"jobs": [SUM]})).json()
@@ -203,6 +212,7 @@ async def test_an_address_that_sends_no_valid_key_is_refused_with_its_wait(
     refused = answers[20]
     assert (refused.status_code, refused.json()["type"]) == (429, "too-many-failures")
     assert refused.headers["retry-after"] == "3"
+    assert not any(name in refused.headers for name in LIMITED)
     assert (await client.post("/v1/jobs", json=SUM)).status_code == 202
 
 

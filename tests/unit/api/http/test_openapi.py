@@ -28,6 +28,9 @@ from tests.unit.api.in_memory_api import (
     settings,
 )
 
+CHOSEN = {"submit_rate": "600/60", "poll_rate": "600/60"}
+"""With rates, whose headers have to be described."""
+
 
 async def add_up(numbers: Numbers) -> Total:
     """Add numbers."""
@@ -89,7 +92,7 @@ def test_every_operation_says_how_a_request_is_refused_before_it_is_looked_at(
 ) -> None:
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            assert {"400", "431"} <= operation["responses"].keys(), (method, path)
+            assert {"400", "429", "431", "503"} <= operation["responses"].keys(), (method, path)
             assert list(operation["responses"]["431"]["content"]) == ["application/problem+json"]
 
 
@@ -198,13 +201,34 @@ def test_the_patterns_of_tokens_fit_the_tokens(document: dict[str, Any]) -> None
     assert len(token) <= schema["maxLength"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/jobs", "/v1/kinds/demo.sum/jobs", "/v1/batches", "/v1/jobs/{job_id}/retry", "/v1/jobs/retry", "/v1/schedules/{name}/run"],
+)  # fmt: skip
+def test_answers_to_whatever_submits_describe_what_is_left(document: dict[str, Any], path: str) -> None:
+    for status, answer in document["paths"][path]["post"]["responses"].items():
+        assert {"RateLimit", "RateLimit-Policy"} <= answer["headers"].keys(), status
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/{job_id}", "/v1/batches/{batch_id}", "/v1/bulk/{act_id}"])
+def test_what_is_unchanged_says_when_to_ask_again(document: dict[str, Any], path: str) -> None:
+    assert "Retry-After" in document["paths"][path]["get"]["responses"]["304"]["headers"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/jobs/{job_id}/events"])
+def test_a_stream_is_described_as_nothing_else(document: dict[str, Any], path: str) -> None:
+    assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == ["text/event-stream"]
+
+
 def test_every_answer_describes_its_headers(document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             for status, answer in operation["responses"].items():
                 wanted = {"X-Request-Id"}
                 wanted |= {"WWW-Authenticate"} if status in ("401", "403") else set()
-                wanted |= {"Retry-After"} if status in ("429", "503") else set()
+                wanted |= (
+                    {"Retry-After", "RateLimit", "RateLimit-Policy"} if status in ("429", "503") else set()
+                )
                 assert wanted <= answer["headers"].keys(), (path, method, status)
                 assert all(each["description"] and each["schema"] for each in answer["headers"].values())
 

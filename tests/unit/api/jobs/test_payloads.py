@@ -71,6 +71,15 @@ async def test_no_change_of_a_job_shows_its_result(api: InMemoryApi, job: str, v
     answer = await shown(api, f"{job}/{verb}", "submit", method="POST")
     assert whole.json()["result"] == {"total": 3}
     assert answer.json() == whole.json() | {"result": None}
+    assert answer.headers["etag"] == "W/" + whole.headers["etag"]
+
+
+async def test_a_failed_job_is_the_same_for_all(api: InMemoryApi) -> None:
+    made = (await api.submit()).json()
+    api.record.finish(made["id"], JobState.FAILED, None)
+    whole = await api.client.get(made["links"]["self"])
+    answer = await shown(api, made["links"]["self"], *READER)
+    assert (answer.content, answer.headers["etag"]) == (whole.content, whole.headers["etag"])
 
 
 async def test_whoever_submits_sees_what_comes_of_it(api: InMemoryApi) -> None:
