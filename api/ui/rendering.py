@@ -16,7 +16,7 @@ STATIC = Path(__file__).parent / "static"
 UNKNOWN = "\N{EN DASH}"
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-_SIZES = ((1024**2, "MiB"), (1024, "KiB"))
+_SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
 @cache

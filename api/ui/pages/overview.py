@@ -8,9 +8,9 @@ from typing import Any
 from starlette.responses import Response
 
 from api.error_groups.error_groups import ErrorGroups
+from api.installation.server_watch import ServerWatch
 from api.lanes.lane_control import LaneControl, LaneState
 from api.ui.error_rows import show_group
-from api.ui.server_watch import ServerWatch
 from api.ui.verdict import judge
 from api.ui.view import Pages, View
 from sluice.core.slo import Slo

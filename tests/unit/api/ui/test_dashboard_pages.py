@@ -25,6 +25,8 @@ PAGES = [
     "/bulk/new",
     "/keys",
     "/audit",
+    "/consumers",
+    "/system",
 ]
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{7*7}}"
 
