@@ -20,7 +20,7 @@ KEPT = Path(".local") / "browser"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAGES = (
     "", "/jobs", "/jobs?state=failed", "/jobs?tag=nightly", "/errors", "/errors?state=resolved", "/kinds",
-    "/kinds/orders.settle", "/kinds/hostile.words", "/kinds/measurements.summary", "/lanes", "/schedules",
+    "/kinds/orders.settle", "/kinds/hostile.words", "/kinds/measurements.summary", "/lanes", "/schedules", "/schedules/new", "/schedules/nightly/edit",
     "/bulk", "/bulk/new", "/webhooks", "/keys", "/audit", "/consumers", "/system",
 )  # fmt: skip
 SETTINGS: dict[str, object] = {

@@ -21,6 +21,7 @@ PAGES = [
     "/kinds/demo.sum",
     "/lanes",
     "/schedules",
+    "/schedules/new",
     "/bulk",
     "/bulk/new",
     "/keys",
