@@ -56,8 +56,8 @@ def show_seconds(seconds: float | None) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     size, unit = next(each for each in _UNITS if seconds >= each[0])
     rest = int(seconds % size)
-    smaller = {"d": f" {rest // 3_600} h", "h": f" {rest // 60} min", "min": f" {rest} s"}[unit]
-    return f"{int(seconds // size)} {unit}" + (smaller if int(seconds // size) < 10 else "")
+    count, name = {"d": (rest // 3_600, "h"), "h": (rest // 60, "min"), "min": (rest, "s")}[unit]
+    return f"{int(seconds // size)} {unit}" + (f" {count} {name}" if count and seconds < 10 * size else "")
 
 
 def show_time(at: datetime | str | None, now: datetime | None = None) -> Markup:

@@ -27,10 +27,11 @@ async def show(view: View) -> Response:
     servers = await view.parts[ServerWatch].look() if operates else []
     slo = view.parts[Slo].measured()
     found = await view.shared.errors(view.parts[ErrorGroups], view.caller.tenant) if reads else None
+    still_open = [each for each in found.groups if each.state == "open"] if found else []
     return view.show(
         "overview.html", page="overview",
         verdict=judge(servers, lanes, slo), lanes=[show_lane(each) for each in lanes], servers=servers, slo=slo,
-        figures=_figures(lanes), errors=[show_group(each) for each in (found.groups if found else []) if each.state == "open"][:TOP],
+        figures=_figures(lanes), errors=[show_group(each) for each in still_open[:TOP]],
     )  # fmt: skip
 
 
