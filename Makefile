@@ -211,6 +211,11 @@ at-size: setup  ## what a job costs PostgreSQL beside ten million finished ones 
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.size $(ARGS)
 
+.PHONY: pages-at-size
+pages-at-size: setup  ## how long each page of the dashboard takes beside ten million finished jobs, and what ten tabs cost (15 min, 8 GB): make pages-at-size ARGS="--many 200000"
+	@$(PYTHON) -m infra.local ensure
+	@$(PYTHON) -m tests.size.pages $(ARGS)
+
 at-rest: setup  ## what consumers with nothing to do ask of PostgreSQL (6 min): make at-rest ARGS="--consumers 1 50"
 	@$(PYTHON) -m infra.local ensure
 	@$(PYTHON) -m tests.size.fleet $(ARGS)

@@ -36,6 +36,7 @@ from api.http.problems import problem
 from api.http.response import ReplyResponse
 from api.http.schemas import query_flaws
 from api.http.traced_edge import TracedEdge
+from api.installation import routes as installation
 from api.jobs import routes as jobs
 from api.jobs.crowd import Crowd
 from api.jobs.fast_path import FastPath
@@ -151,6 +152,7 @@ def create_app(state: ApiState) -> FastAPI:
         access,
         webhooks,
         slo,
+        installation,
         kinds,
     ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.

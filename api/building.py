@@ -19,6 +19,8 @@ from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.rate_limits import KeyLimit, RateLimits
 from api.http.retry_after import RetryAfterAdvisor
+from api.installation.installation import Installation
+from api.installation.server_watch import ServerWatch
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.forecast import Forecast
@@ -36,7 +38,6 @@ from api.polls.changes import Changes
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
 from api.state import ApiState
-from api.ui.server_watch import ServerWatch
 from api.webhooks.webhooks import Webhooks
 from sluice.adapters.connections import Connections
 from sluice.core.backlog_cap import BacklogCap
@@ -69,6 +70,8 @@ class _Shared:
         telemetry: Telemetry,
     ) -> None:
         store, cache = connections.jobs, connections.cache
+        self.servers = ServerWatch(connections.pings)
+        self.installation = Installation(connections.installation, self.servers, settings)
         self.publisher = OutboxPublisher(connections.broker, store, settings.all_lanes, telemetry)
         self.memory = DocumentMemory(settings.memory_mib * MIB, settings.memory_s, monotonic)
         kept_s = shortest_kept_s(registry, settings.keep_s)
@@ -122,7 +125,7 @@ def build_state(
         rates=_build_rates(settings, connections.rates, telemetry),
         key_admin=KeyAdmin(connections.access, keyring, pepper),
         audit=Audit(connections.access),
-        slo=Slo(requests), servers=ServerWatch(connections.pings),
+        slo=Slo(requests), servers=shared.servers, installation=shared.installation,
         webhooks=Webhooks(connections.webhooks, connections.webhook_sender, pepper, settings.webhook_verify),
         control=Control(connections.control, cache, lookup, shared.publisher, telemetry, shared.share.check),
         scheduling=Scheduling(registry, lanes, settings.keep_s, connections.schedules, shared.share.check),

@@ -18,6 +18,8 @@ from api.http.body import BodyLimits
 from api.http.held_bytes import HeldBytes
 from api.http.rate_limits import RateLimits
 from api.http.retry_after import RetryAfterAdvisor
+from api.installation.installation import Installation
+from api.installation.server_watch import ServerWatch
 from api.jobs.control import Control
 from api.jobs.forecast import Forecast
 from api.jobs.lookup import Lookup
@@ -29,7 +31,6 @@ from api.listing.bulk import Bulk
 from api.listing.listing import Listing
 from api.polls.multi_poll import MultiPoll
 from api.schedules.schedules import Scheduling
-from api.ui.server_watch import ServerWatch
 from api.webhooks.webhooks import Webhooks
 from sluice.core.backlog_cap import BacklogCap
 from sluice.core.count_lanes import CountLanes
@@ -75,5 +76,6 @@ class ApiState:
     audit: Audit
     webhooks: Webhooks
     slo: Slo
+    installation: Installation
+    servers: ServerWatch
     advisor: RetryAfterAdvisor = field(default_factory=RetryAfterAdvisor)
-    servers: ServerWatch = field(default_factory=ServerWatch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from sluice.core.lanes import Lane
@@ -46,6 +46,14 @@ class RunStats:
             )
             for lane in lanes
         }
+
+
+def with_load(works: Works, running: Mapping[str, int], memory: int) -> Works:
+    """Add to a report how many jobs of each lane are in hand, and the bytes that this consumer holds."""
+    return {
+        lane: work.model_copy(update={"running": running.get(lane, 0), "memory": memory})
+        for lane, work in works.items()
+    }
 
 
 def _newest() -> deque[float]:

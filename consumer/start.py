@@ -29,7 +29,7 @@ from consumer.lease import Lease
 from consumer.live_lines import LiveLinesPoster
 from consumer.long_inputs import LongInputs
 from consumer.lost_claims import LostClaims
-from consumer.run_stats import RunStats
+from consumer.run_stats import RunStats, with_load
 from consumer.settling import Settling
 from consumer.traced_runs import TracedRuns
 from sluice.adapters.admin_http import AdminApp, serve_admin
@@ -50,6 +50,7 @@ from sluice.core.runtime.load_settings import load_settings
 from sluice.core.runtime.settings import Settings
 from sluice.core.runtime.tasks import report_failures
 from sluice.core.runtime.telemetry import Event, Telemetry
+from sluice.host.limits import measure
 from sluice.host.processes import adopt_orphans
 
 SPARE_S = 10.0
@@ -225,7 +226,7 @@ class Consumer:
         return Lease(
             partial(open_lease_store, url, self.owner, serves, settings.lease_s),
             self.owner,
-            report=lambda: write_works(self.run_stats.report(settings.served)),
+            report=partial(self._report, settings),
             lease_s=settings.lease_s,
             beat_s=settings.beat_s,
             spare_s=settings.grace_s + settings.blocked_s + SPARE_S,
@@ -234,6 +235,13 @@ class Consumer:
             on_cancel=Attempt.cancel,
             on_moved=self.announcer.versions_changed,
         )
+
+    def _report(self, settings: Settings) -> bytes:
+        """Describe this consumer's work for the record: hosts measure themselves anyway."""
+        own_mib, *_ = measure()
+        mib = own_mib + sum(self.hosts.add_up(lambda host: host.uses.memory_mib).values())
+        running = {each.lane.name: each.busy for each in self.slots}
+        return write_works(with_load(self.run_stats.report(settings.served), running, int(mib) << 20))
 
     def _stop_lost(self, attempts: list[Attempt]) -> None:
         named = ", ".join(attempt.job.id for attempt in attempts[:MOST_NAMED])

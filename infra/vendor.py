@@ -17,6 +17,7 @@ ICONS = (
     "layout-dashboard", "list", "bug", "boxes", "route", "calendar-clock", "webhook", "key-round", "scroll-text",
     "layers", "circle-check", "circle-x", "circle-slash", "clock", "loader", "hourglass", "pause", "play",
     "rotate-ccw", "trash-2", "sun", "moon", "monitor", "log-out", "search", "triangle-alert", "pencil", "ban",
+    "server", "settings", "download", "plus", "bookmark",
 )  # fmt: skip
 SUMS = "SHA256SUMS"
 

@@ -53,6 +53,8 @@ ROUTE_SCOPES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/lanes"): "operate",
     ("POST", "/v1/lanes/{lane}/pause"): "operate",
     ("POST", "/v1/lanes/{lane}/resume"): "operate",
+    ("GET", "/v1/consumers"): "operate",
+    ("GET", "/v1/system"): "operate",
     ("GET", "/v1/audit"): "admin",
     ("GET", "/v1/keys"): "admin",
     ("POST", "/v1/keys"): "admin",

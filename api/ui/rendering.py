@@ -16,7 +16,7 @@ STATIC = Path(__file__).parent / "static"
 UNKNOWN = "\N{EN DASH}"
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-_SIZES = ((1024**2, "MiB"), (1024, "KiB"))
+_SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
 @cache
@@ -56,8 +56,8 @@ def show_seconds(seconds: float | None) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     size, unit = next(each for each in _UNITS if seconds >= each[0])
     rest = int(seconds % size)
-    smaller = {"d": f" {rest // 3_600} h", "h": f" {rest // 60} min", "min": f" {rest} s"}[unit]
-    return f"{int(seconds // size)} {unit}" + (smaller if int(seconds // size) < 10 else "")
+    count, name = {"d": (rest // 3_600, "h"), "h": (rest // 60, "min"), "min": (rest, "s")}[unit]
+    return f"{int(seconds // size)} {unit}" + (f" {count} {name}" if count and seconds < 10 * size else "")
 
 
 def show_time(at: datetime | str | None, now: datetime | None = None) -> Markup:

@@ -6,14 +6,27 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from api.ui.pages import bulk, errors, job, jobs, keys, kinds, lanes, login, overview, schedules, webhooks
+from api.ui.pages import (
+    bulk,
+    errors,
+    installation,
+    job,
+    jobs,
+    keys,
+    kinds,
+    lanes,
+    login,
+    overview,
+    schedules,
+    webhooks,
+)
 from api.ui.rendering import STATIC
 from api.ui.shared import Shared
 from api.ui.view import Page, View, route_of
 from sluice.core.runtime.pepper_settings import read_peppers
 from sluice.core.runtime.settings import Settings
 
-FEATURES = (login, overview, jobs, job, errors, kinds, lanes, schedules, bulk, webhooks, keys)
+FEATURES = (login, overview, jobs, job, errors, kinds, lanes, installation, schedules, bulk, webhooks, keys)
 
 
 def make_routes(settings: Settings) -> list[BaseRoute]:

@@ -14,6 +14,8 @@ from sluice.core.runtime.bounded_dict import BoundedDict
 FRESH_S = 4.0
 """Seconds for which overviews show the same errors, however many are looked at: finding them costs more than all else there."""
 MOST_TENANTS = 100
+MOST_EXPORTS = 2
+"""Lists that are sent as files at once: each asks the record for page after page."""
 
 
 class Shared:
@@ -24,6 +26,7 @@ class Shared:
         self._clock = clock
         self._errors: BoundedDict[str, tuple[float, Errors]] = BoundedDict(MOST_TENANTS)
         self._finding = asyncio.Lock()
+        self.exports = asyncio.Semaphore(MOST_EXPORTS)
 
     async def errors(self, groups: ErrorGroups, tenant: str) -> Errors:
         """Return the errors of a tenant as they were a moment ago. Raises ServerAway."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from api.installation.server_watch import ServerState
 from api.lanes.lane_control import LaneState
 from api.ui.rendering import show_seconds
-from api.ui.server_watch import ServerState
 from sluice.core.slo import Measured
 
 LATE_S = 60.0

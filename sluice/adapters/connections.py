@@ -19,6 +19,7 @@ from sluice.adapters.postgres.batch_store import PostgresBatchStore
 from sluice.adapters.postgres.bulk_store import PostgresBulkStore
 from sluice.adapters.postgres.control_store import PostgresControlStore
 from sluice.adapters.postgres.ending_store import PostgresEndingStore
+from sluice.adapters.postgres.installation_store import PostgresInstallationStore
 from sluice.adapters.postgres.job_store import PostgresJobStore
 from sluice.adapters.postgres.keeper_store import PostgresKeeperStore
 from sluice.adapters.postgres.lane_store import PostgresLaneStore
@@ -78,6 +79,7 @@ class Connections:
     lanes: PostgresLaneStore
     storage: PostgresStorageStore
     situations: PostgresSituationStore
+    installation: PostgresInstallationStore
     api_keys: PostgresApiKeyStore
     access: PostgresAccessStore
     keeper: PostgresKeeperStore
@@ -197,6 +199,7 @@ def _connect_ports(
         endings=PostgresEndingStore(database),
         schedules=PostgresScheduleStore(database, settings.accept_budget_s),
         situations=PostgresSituationStore(database, settings.record_budget_s),
+        installation=PostgresInstallationStore(database, settings.record_budget_s),
         lanes=PostgresLaneStore(database, settings.accept_budget_s),
         storage=PostgresStorageStore(database, ADD_UP_S),
         api_keys=PostgresApiKeyStore(database, settings.record_budget_s),

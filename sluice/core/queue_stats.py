@@ -33,12 +33,18 @@ class Times(_Values):
 
 
 class LaneWork(_Values):
-    """One consumer's report on a lane. `per_second` counts runs that ended recently."""
+    """One consumer's report on a lane. `per_second` counts runs that ended recently.
+
+    `memory` is what all processes of the consumer hold, in bytes, the same in each of its lanes: releases that know nothing of it read
+    no other place. It and `running` are None where the consumer is of such a release.
+    """
 
     slots: int
     per_second: float
     times: Times | None = None
     kinds: dict[str, Times] = {}
+    running: int | None = None
+    memory: int | None = None
 
 
 class LanePause(_Values):

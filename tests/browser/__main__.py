@@ -20,8 +20,8 @@ KEPT = Path(".local") / "browser"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAGES = (
     "", "/jobs", "/jobs?state=failed", "/jobs?tag=nightly", "/errors", "/errors?state=resolved", "/kinds",
-    "/kinds/orders.settle", "/kinds/hostile.words", "/kinds/measurements.summary", "/lanes", "/schedules",
-    "/bulk", "/bulk/new", "/webhooks", "/keys", "/audit",
+    "/kinds/orders.settle", "/kinds/hostile.words", "/kinds/measurements.summary", "/lanes", "/schedules", "/schedules/new", "/schedules/nightly/edit",
+    "/bulk", "/bulk/new", "/webhooks", "/keys", "/audit", "/consumers", "/system",
 )  # fmt: skip
 SETTINGS: dict[str, object] = {
     "ui": True, "ui_env": "staging", "webhook_allow": "127.0.0.1/32",

@@ -67,6 +67,8 @@ def _walk(
     page.wait_for_timeout(500)
     if page.locator("#live").count() != 1 or page.locator(".verdict").count() != 1:
         found.append(f"{name}: the overview does not refresh")
+    found += [f"{name} keys: {each}" for each in _try_keys(page, url, name)]
+    found += [f"{name} views: {each}" for each in _try_views(page, url)]
     if name.endswith("narrow"):
         page.set_viewport_size({"width": LEAST, "height": 700})
         for path in paths:
@@ -74,6 +76,54 @@ def _walk(
             if (beyond := page.evaluate(WIDTH)) > 0:
                 found.append(f"{name} {path or '/'}: {beyond} px wider than {LEAST}")
     return found
+
+
+def _try_keys(page: Page, url: str, name: str) -> Iterator[str]:
+    """Go about with keys alone."""
+    page.goto(f"{url}/ui")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("orders.settle")
+    page.wait_for_selector("#choices li >> text=kind")
+    yield from (f"palette: {each}" for each in _judge(page, name))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{url}/ui/kinds/orders.settle")
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    page.wait_for_url(f"{url}/ui/jobs")
+    page.wait_for_selector("button.live")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    if page.evaluate("document.activeElement.closest('tr')?.rowIndex") != 2:
+        yield "j does not go to the next row"
+    page.keyboard.press("/")
+    page.keyboard.type("gj?t")
+    if page.input_value("[name=q]") != "gj?t" or page.locator("dialog").count():
+        yield "keys act while somebody types"
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    yield from (f"help: {each}" for each in _judge(page, name))
+    page.get_by_label("Keys are on").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    if page.locator("dialog").count():
+        yield "keys that are off act"
+    page.evaluate("localStorage.clear()")
+
+
+def _try_views(page: Page, url: str) -> Iterator[str]:
+    """Name a view, open it, and forget it."""
+    page.goto(f"{url}/ui/jobs?state=failed&kind=hostile.words")
+    page.get_by_role("button", name="Keep this view").click()
+    page.get_by_label("Name of this view").fill("<img src=x onerror=\"document.title='owned'\">")
+    page.keyboard.press("Enter")
+    page.goto(f"{url}/ui/jobs")
+    page.locator("[data-views] a").click()
+    page.wait_for_url(f"{url}/ui/jobs?state=failed&kind=hostile.words")
+    if page.title() == "owned":
+        yield "a script in a name has run"
+    page.locator("[data-views] .view button").click()
+    if page.locator("[data-views] a").count():
+        yield "a view is not forgotten"
 
 
 def _walk_without_scripts(browser: Browser, url: str, key: str, paths: list[str]) -> Iterator[str]:

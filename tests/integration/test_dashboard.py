@@ -15,6 +15,7 @@ from infra.local.servers import Servers
 from tests.browser.__main__ import BROWSERS, PAGES, SETTINGS
 from tests.browser.belongings import fill
 from tests.support.stack import Stack, stack_on_empty_servers
+from tests.support.waiting import until_found
 
 SAME = {"sec-fetch-site": "same-origin"}
 
@@ -59,8 +60,64 @@ async def test_all_pages_show_what_is_there_and_do_what_they_say(stack_with_page
             assert (await client.post(f"/ui{group[1]}/{verb}", headers=SAME)).status_code == 303
         done = await client.post("/ui/kinds/demo.sum/run", data={"f.values": "[1, 2]"}, headers=SAME)
         assert done.headers["location"].startswith("/ui/jobs/")
+        await _make_what_forms_make(client)
+        await _see_the_consumer(stack, client)
         audit = (await client.get("/ui/audit")).text
         assert "schedule.pause" in audit
+
+
+async def _see_the_consumer(stack: Stack, client: httpx2.AsyncClient) -> None:
+    """The consumer reports what it has in hand, and holds, with its lease."""
+    async with stack.client() as api:
+
+        async def reported() -> bool:
+            (consumer,) = (await api.get("/v1/consumers")).json()["consumers"]
+            lanes = {lane["name"]: lane for lane in consumer["lanes"]}
+            return (
+                consumer["alive"]
+                and (consumer["memory"] or 0) > 20 << 20
+                and lanes["default"]["running"] == 0
+            )
+
+        await until_found(reported)
+        system = (await api.get("/v1/system")).json()
+    assert {each["name"]: each["state"] for each in system["servers"]} == dict.fromkeys(
+        ("postgresql", "redis", "rabbitmq"), "up"
+    )
+    assert {"jobs", "consumers", "schedules"} <= {table["name"] for table in system["record"]["tables"]}
+    assert system["record"]["revision"] == system["record"]["newest_revision"]
+    assert "MiB" in (await client.get("/ui/consumers")).text
+    assert "PostgreSQL" in (await client.get("/ui/system")).text
+
+
+async def _make_what_forms_make(client: httpx2.AsyncClient) -> None:
+    """Make a schedule, a webhook and a key, each by its form."""
+    schedule = {"name": "by-form", "cron": "@daily", "timezone": "UTC", "kind": "demo.sum", "input": '{"values":[1]}', "catch_up": "one"}  # fmt: skip
+    made = await client.post("/ui/schedules/new", data=schedule, headers=SAME)
+    assert made.headers["location"] == "/ui/schedules?done=schedule-kept", made.text
+    edited = await client.post(
+        "/ui/schedules/by-form/edit", data=schedule | {"cron": "@hourly"}, headers=SAME
+    )
+    assert edited.status_code == 303, edited.text
+    assert "@hourly" in (await client.get("/ui/schedules/by-form/edit")).text
+    hook = {"url": "http://127.0.0.1:9/by-form", "event.job.failed": "yes"}
+    made = await client.post("/ui/webhooks/make", data=hook, headers=SAME)
+    assert made.status_code == 201, made.text
+    assert "whsec_" in made.text
+    found = re.findall(r'/ui(/webhooks/[0-9a-f-]{36})"', made.text)[-1]
+    assert "whsec_" not in (await client.get("/ui/webhooks")).text
+    rotated = await client.post(f"/ui{found}/rotate", headers=SAME)
+    assert (rotated.status_code, "whsec_" in rotated.text) == (201, True)
+    assert "whsec_" not in (await client.get(f"/ui{found}")).text
+    assert (await client.post(f"/ui{found}/delete", headers=SAME)).status_code == 303
+    assert (await client.get(f"/ui{found}")).status_code == 404
+    made = await client.post("/ui/keys/make", data={"scope.read": "yes", "name": "by-form"}, headers=SAME)
+    key_id = made.text.partition("slc_")[2].partition("_")[0]
+    rotated = await client.post(f"/ui/keys/{key_id}/rotate", data={"overlap_s": "60"}, headers=SAME)
+    assert (rotated.status_code, rotated.text.count("slc_")) == (201, 1)
+    for chosen in ("csv", "ndjson"):
+        sent = await client.get(f"/ui/jobs/export?format={chosen}")
+        assert sent.text.count("orders.settle") >= 20
 
 
 async def test_a_browser_shows_a_page(stack_with_pages: Stack, tmp_path: Path) -> None:

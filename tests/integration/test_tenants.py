@@ -19,7 +19,7 @@ from tests.support.stack import Stack, make_a_key
 SCOPES = ["submit", "read", "payloads", "admin", "operate"]
 SCHEDULE: dict[str, Any] = {"cron": "0 0 1 1 *", "kind": "demo.sum", "input": {"values": [1]}}
 SHARED = {
-    ("GET", "/v1/kinds"), ("GET", "/v1/kinds/{kind}"), ("GET", "/v1/lanes"), ("GET", "/v1/slo"), ("POST", "/v1/lanes/{lane}/pause"),
+    ("GET", "/v1/kinds"), ("GET", "/v1/kinds/{kind}"), ("GET", "/v1/lanes"), ("GET", "/v1/consumers"), ("GET", "/v1/system"), ("GET", "/v1/slo"), ("POST", "/v1/lanes/{lane}/pause"),
     ("POST", "/v1/lanes/{lane}/resume"),
 }  # fmt: skip
 """What is the same for every tenant."""

@@ -68,8 +68,7 @@ class Sized:
     async def used(self) -> Used:
         """What PostgreSQL has used so far."""
         wal = await self.sql.fetchval("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint")
-        ticks = sum(_ticks(pid) for pid in _family(self._postmaster))
-        return Used(ticks / os.sysconf("SC_CLK_TCK"), wal)
+        return Used(processor_s(self._postmaster), wal)
 
 
 @asynccontextmanager
@@ -82,12 +81,18 @@ async def sized_record(servers: Servers, name: str) -> AsyncIterator[Sized]:
     sql = await asyncpg.connect(str(url))
     database = Database(str(url), "at-size", Telemetry(), size=4)
     store = PostgresJobStore(database, await new_owner(sql), settings_for(servers, accept_budget_s=30))
-    yield Sized(_postmaster(servers), database, store, sql)
+    yield Sized(postmaster(servers), database, store, sql)
     await database.close()
     await sql.close()
 
 
-def _postmaster(servers: Servers) -> int:
+def processor_s(pid: int) -> float:
+    """Seconds of processors that a process and its children have used so far."""
+    return sum(_ticks(each) for each in _family(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def postmaster(servers: Servers) -> int:
+    """Return the id of the process from which all others of PostgreSQL come."""
     return int((servers.postgres.data / "postmaster.pid").read_text().split()[0])
 
 

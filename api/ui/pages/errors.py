@@ -11,6 +11,8 @@ from sluice.core.listing import ErrorMark
 
 PAGES = Pages()
 STATES = ("open", "resolved", "ignored")
+SHOWN = 30
+"""Groups of a page, the most frequent: each failure may be one of its own."""
 ONE = "/errors/{fingerprint}"
 API = "/v1/errors/{fingerprint}"
 
@@ -20,10 +22,10 @@ async def list_errors(view: View) -> Response:
     """List the groups in one state."""
     state = view.query("state") if view.query("state") in STATES else "open"
     found = await view.parts[ErrorGroups].find(view.caller.tenant)
-    groups = [show_group(each) for each in found.groups if each.state == state]
+    fitting = [each for each in found.groups if each.state == state]
     counts = {each: sum(group.state == each for group in found.groups) for each in STATES}
     return view.show(
-        "errors.html", page="errors", groups=groups, state=state, counts=counts,
+        "errors.html", page="errors", groups=[show_group(each) for each in fitting[:SHOWN]], rest=max(0, len(fitting) - SHOWN), state=state, counts=counts,
         failures=found.failures, more=found.more, most=MOST_FAILURES,
     )  # fmt: skip
 

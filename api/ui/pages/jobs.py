@@ -7,13 +7,15 @@ from typing import Any
 
 from starlette.responses import Response
 
+from api.http.prefix import prefix_of
 from api.http.schemas import validate
 from api.jobs.job_filter import JobFilter
 from api.jobs.lookup import JOB_ID
 from api.listing.listing import JobQuery, Listing
 from api.ui.error_rows import first_line
+from api.ui.export import FORMATS, MOST_JOBS, JobExport
 from api.ui.view import Pages, View
-from sluice.core.errors import Invalid
+from sluice.core.errors import Flaw, Invalid
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
 from sluice.core.registry import Registry
 
@@ -30,11 +32,7 @@ async def list_jobs(view: View) -> Response:
     """List the newest jobs that fit."""
     if JOB_ID.fullmatch(wanted := view.query("q").lower()):
         return view.go(f"/jobs/{wanted}")
-    given = {name: view.query(name) for name in FIELDS}
-    if wanted and not given["tag"]:
-        given["tag"] = view.query("q")
-    if not given["after"] and (seconds := SINCE.get(given["since"])):
-        given["after"] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    given = _given(view)
     found: list[dict[str, Any]] = []
     token, wrong = None, ""
     try:
@@ -48,7 +46,30 @@ async def list_jobs(view: View) -> Response:
         "jobs.html", 422 if wrong else 200, page="jobs", jobs=found, given=given, wrong=wrong, states=list(JobState),
         since=list(SINCE), kinds=list(view.parts[Registry]), paged=bool(view.query("page")),
         next=token and view.url("/jobs", **given, page=token), is_filtered=any(given.values()),
+        formats=list(FORMATS), most=MOST_JOBS,
     )  # fmt: skip
+
+
+@PAGES.get("/jobs/export", ("GET", "/v1/jobs"))
+async def export(view: View) -> Response:
+    """Send the newest jobs that fit as a file."""
+    wanted = read_filter(_given(view)).wanted
+    chosen = view.query("format")
+    if chosen not in FORMATS:
+        raise Invalid([Flaw("?format", "unknown", f"format is one of {', '.join(FORMATS)}.")])
+    query = JobQuery(view.caller.tenant, "list", wanted)
+    lines = FORMATS[chosen](prefix_of(view.request.scope))
+    return await JobExport(view.parts[Listing], query, lines, view.shared.exports).answer(view.request)
+
+
+def _given(view: View) -> dict[str, str]:
+    """Return the filter of the address, with the time since when instead of how long ago."""
+    given = {name: view.query(name) for name in FIELDS}
+    if view.query("q") and not given["tag"]:
+        given["tag"] = view.query("q")
+    if not given["after"] and (seconds := SINCE.get(given["since"])):
+        given["after"] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    return given
 
 
 def read_filter(given: dict[str, str]) -> JobFilter:

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.responses import Response
 
 from api.error_groups.error_groups import ErrorGroups
+from api.installation.server_watch import ServerWatch
 from api.lanes.lane_control import LaneControl, LaneState
 from api.ui.error_rows import show_group
-from api.ui.server_watch import ServerWatch
 from api.ui.verdict import judge
 from api.ui.view import Pages, View
 from sluice.core.slo import Slo
@@ -27,10 +27,11 @@ async def show(view: View) -> Response:
     servers = await view.parts[ServerWatch].look() if operates else []
     slo = view.parts[Slo].measured()
     found = await view.shared.errors(view.parts[ErrorGroups], view.caller.tenant) if reads else None
+    still_open = [each for each in found.groups if each.state == "open"] if found else []
     return view.show(
         "overview.html", page="overview",
         verdict=judge(servers, lanes, slo), lanes=[show_lane(each) for each in lanes], servers=servers, slo=slo,
-        figures=_figures(lanes), errors=[show_group(each) for each in (found.groups if found else []) if each.state == "open"][:TOP],
+        figures=_figures(lanes), errors=[show_group(each) for each in still_open[:TOP]],
     )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-// Live updates, and a few keys. Pages are whole without it.
+// Live updates. Pages are whole without it.
+import "./keys.js";
+import "./views.js";
+
 const EVERY_MS = 5000;
 const paused = () => sessionStorage.getItem("paused") === "yes";
 const sign = document.createElement("button");
@@ -34,11 +37,3 @@ if (document.querySelector("#live[hx-get]")) {
   document.addEventListener("htmx:error", () => show(`stale since ${new Date().toLocaleTimeString()}`));
   document.addEventListener("htmx:after:swap", () => show(paused() ? "paused (r)" : "live (r)"));
 }
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
-  if (event.key === "/") {
-    const search = document.querySelector('[data-key="/"]');
-    if (search) { event.preventDefault(); search.focus(); }
-  } else if (event.key === "r" && sign.isConnected) pause();
-});

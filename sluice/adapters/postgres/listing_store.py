@@ -8,12 +8,14 @@ from typing import Any
 from sluice.adapters.postgres.pool import Database
 from sluice.adapters.postgres.store import COPIED_AT_ONCE, Store, Turns, messages_of
 from sluice.core.access import NOTHING, OPERATOR, Actor, Note
-from sluice.core.job import Job, Message
+from sluice.core.job import Job, JobState, Message
 from sluice.core.listing import ErrorGroup, ErrorMark, Filter, Found
 from sluice.core.runtime.settings import Settings
 
 EXAMINED = 2_000
 """Rows of each state that one page may cost."""
+OPEN = frozenset({JobState.SCHEDULED, JobState.QUEUED, JobState.RUNNING})
+"""States that share an index."""
 BUDGET_S = 2.0
 """Seconds for one statement: rows of long ago may have to come from disk."""
 
@@ -28,8 +30,9 @@ class PostgresListingStore(Store):
 
     async def list_jobs(self, tenant: str, wanted: Filter, below: str, limit: int, open_only: bool = False) -> Found:  # fmt: skip
         bounds = min(below, wanted.highest_id), wanted.lowest_id
+        examined = min(self._examined, limit + 1) if _takes_all(wanted, open_only) else self._examined
         rows = await self.ask(
-            "list_jobs", tenant, wanted.states, *bounds, *wanted[1:], open_only, self._examined, limit + 1
+            "list_jobs", tenant, wanted.states, *bounds, *wanted[1:], open_only, examined, limit + 1
         )
         return _page(rows, limit)
 
@@ -64,6 +67,12 @@ class PostgresListingStore(Store):
         """Fetch the rows of a statement, few of which may run at once. Raises Overloaded, ServerAway, TryAgain."""
         async with self._turns:
             return await super().ask(query, *args, budget_s=budget_s)
+
+
+def _takes_all(wanted: Filter, open_only: bool) -> bool:
+    """Tell whether every row of each group that is looked at fits: then none is examined beyond the page."""
+    of_open = OPEN.intersection(wanted.states)
+    return not (any(wanted[1:]) or open_only) and of_open in (frozenset(), OPEN)
 
 
 def _page(rows: Sequence[Any], limit: int) -> Found:

@@ -12,6 +12,7 @@ from sluice.core.ports.delivery import Delivery, DeliverySource, OnDelivery
 from sluice.core.ports.document_cache import MOST_READ, DocumentCache, Result
 from sluice.core.ports.ending_store import EndingStore
 from sluice.core.ports.event_publisher import EventPublisher
+from sluice.core.ports.installation_store import InstallationStore
 from sluice.core.ports.job_store import JobStore, JobVersion, KnownVersion, Settled
 from sluice.core.ports.keeper_store import KeeperStore, Look
 from sluice.core.ports.lane_store import LaneStore
@@ -46,6 +47,7 @@ __all__ = [
     "EndingStore",
     "EventPublisher",
     "Finding",
+    "InstallationStore",
     "JobStore",
     "JobVersion",
     "KeeperStore",

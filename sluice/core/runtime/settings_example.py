@@ -25,7 +25,12 @@ def default_text(name: str) -> str:
     field = Settings.model_fields[name]
     if field.is_required():
         return ""
-    value = to_jsonable_python(field.default)
+    return written(field.default)
+
+
+def written(setting: object) -> str:
+    """Write the value of a setting as `.env` has it; secrets are dots."""
+    value = to_jsonable_python(setting)
     if isinstance(value, list):
         return ",".join(value)
     return orjson.dumps(value).decode() if isinstance(value, dict | bool) else str(value)

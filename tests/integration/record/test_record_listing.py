@@ -186,6 +186,48 @@ async def test_a_list_goes_by_its_indexes_alone(record: Record) -> None:
         assert "hashed" not in plan
 
 
+@pytest.mark.parametrize("finished_as", ["succeeded", "failed", "cancelled"])
+async def test_a_list_of_the_last_minutes_passes_over_none_that_are_older(
+    record: Record, finished_as: str
+) -> None:
+    """Neither does one of errors: a tenant may have millions of them."""
+    rows = """insert into jobs (id, tenant, kind, lane, priority, state, input, result, error, max_attempts, keep_s, queued_at, finished_at,
+                                expires_at, cancel_requested_at)
+              select ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'acme', 'k', 'default', 'normal', $1, '',
+                     case when $1 = 'succeeded' then '1'::bytea end, case when $1 = 'failed' then '{}'::bytea end, 1, 60, now(), now(), now(),
+                     case when $1 = 'cancelled' then now() end
+              from generate_series(1, 20000) as n"""
+    await record.sql.execute(rows, finished_as)
+    await record.sql.execute("vacuum analyze jobs")
+    after = EVERY._replace(created_after=datetime.now(UTC) - timedelta(minutes=15))
+    listed = ["acme", after.states, ABOVE_ALL, after.lowest_id, *after[1:], False, 2_000, 51]
+    for query, values in (("list_jobs", listed), ("list_errors", ["acme", after.lowest_id, 1_000])):
+        text = f"explain (analyze, buffers, format json) {load_queries()[query]}"
+        (plan,) = orjson.loads(await record.sql.fetchval(text, *values))
+        assert plan["Plan"]["Actual Rows"] == 0
+        assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 40, query
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most"),
+    [(EVERY, 51), (Filter(("failed",)), 51), (Filter(("queued",)), 2_000), (EVERY._replace(kind="k"), 2_000)],
+)
+async def test_a_page_that_takes_all_examines_no_more_than_it_shows(
+    record: Record, monkeypatch: pytest.MonkeyPatch, wanted: Filter, most: int
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    async def fetch(_: object, __: str, *args: object, **___: object) -> list[object]:
+        asked.append(args)
+        return []
+
+    monkeypatch.setattr(type(record.database), "fetch", fetch)
+    listing = PostgresListingStore(record.database, record.settings)
+    await listing.list_jobs("acme", wanted, ABOVE_ALL, 50)
+    ((*_, examined, limit),) = asked
+    assert (examined, limit) == (most, 51)
+
+
 async def _plan(record: Record, query: str) -> str:
     settings = "; ".join(f"set {key} = '{value}'" for key, value in SETTINGS.items())
     await record.sql.execute(settings)

@@ -25,6 +25,8 @@ from api.http.body import body_limits
 from api.http.held_bytes import HeldBytes
 from api.http.rate_limits import KeyLimit, RateLimits
 from api.http.retry_after import RetryAfterAdvisor
+from api.installation.installation import Installation
+from api.installation.server_watch import ServerWatch
 from api.jobs.control import Control
 from api.jobs.document_memory import DocumentMemory
 from api.jobs.forecast import Forecast
@@ -65,6 +67,7 @@ from tests.support.fake_access_store import FakeAccessStore
 from tests.support.fake_api_key_store import FakeApiKeyStore
 from tests.support.fake_batch_store import FakeBatchStore
 from tests.support.fake_bulk_store import FakeBulkStore
+from tests.support.fake_installation_store import FakeInstallationStore
 from tests.support.fake_keeper_store import FakeKeeperStore
 from tests.support.fake_lane_store import FakeLaneStore
 from tests.support.fake_listing_store import FakeListingStore
@@ -117,7 +120,7 @@ class Clock:
         return self.now
 
 
-class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore):
+class Record(FakeSituationStore, FakeApiKeyStore, FakeKeeperStore, FakeLaneStore, FakeInstallationStore):
     """Jobs, batches, keys and pauses in memory; `broker_up` tells whether RabbitMQ answers."""
 
     broker_up = True
@@ -219,7 +222,7 @@ def build_state(
     lookup = Lookup(store, cache, DocumentMemory(1_000_000, 10, clock), events)
     reuse = ResultReuse(store, cache, lookup, events, 10, clock)
     waiting, advisor = Waiting(lookup, 10, lambda: True), RetryAfterAdvisor(lambda: record.now.timestamp())
-    about_lanes = _about_lanes(record, clock, cache, lookup)
+    about_lanes, servers = _about_lanes(record, clock, cache, lookup), ServerWatch()
     counts, storage_cap = about_lanes["counts"], StorageCap(FakeStorageStore(), 0)
     cap = BacklogCap(counts.newest, chosen.backlog_limits)
     share = FairShare(counts, lanes, chosen.tenant_backlog, clock, (cap.check, storage_cap.check))
@@ -236,6 +239,7 @@ def build_state(
         **_about_lists(record, cache, publisher, events, share),
         **_about_batches(record, chosen, submission, lookup, waiting),
         **about_lanes,
+        servers=servers, installation=Installation(record, servers, chosen),
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consumer.run_stats import NEWEST, RATE_TICKS, RunStats
+from consumer.run_stats import NEWEST, RATE_TICKS, RunStats, with_load
 from sluice.core.lanes import Lane
-from sluice.core.queue_stats import LaneWork, measured
+from sluice.core.queue_stats import LaneWork, measured, read_works, write_works
 from tests.unit.api.in_memory_api import Clock
 
 LANES = (Lane("default", 8, 16), Lane("heavy", 2, 1))
@@ -55,3 +55,12 @@ def test_only_the_newest_runs_count() -> None:
     times = run_stats.report(LANES)["default"].times
     assert times is not None
     assert (times.runs, times.p50_s) == (NEWEST, 2.5 * NEWEST)
+
+
+def test_a_report_tells_what_is_in_hand_and_what_the_consumer_holds() -> None:
+    works = with_load(RunStats(Clock()).report(LANES), {"default": 3}, 7 << 20)
+    assert {lane: (work.running, work.memory) for lane, work in works.items()} == {
+        "default": (3, 7 << 20),
+        "heavy": (0, 7 << 20),
+    }
+    assert read_works(write_works(works)) == works

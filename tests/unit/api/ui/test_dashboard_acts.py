@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from api.http.auth import ROUTE_SCOPES
 from api.ui.routes import FEATURES
+from api.ui.view import Page
 from sluice.core.job import JobState
 from tests.unit.api.ui.conftest import EVERYTHING, Browser, Seen
 from tests.unit.api.ui.test_dashboard_pages import submit
@@ -14,10 +17,7 @@ SCOPED = [page for feature in FEATURES for page in feature.PAGES if page.needs]
 
 
 @pytest.mark.parametrize("page", SCOPED, ids=lambda page: f"{page.method} {page.path}")
-async def test_without_its_scope_a_page_or_act_is_refused(browser: Browser, page: object) -> None:
-    from api.ui.view import Page
-
-    assert isinstance(page, Page)
+async def test_without_its_scope_a_page_or_act_is_refused(browser: Browser, page: Page) -> None:
     assert page.needs
     scope = ROUTE_SCOPES[page.needs]
     await browser.log_in(*(each for each in EVERYTHING if each != scope))
@@ -27,6 +27,16 @@ async def test_without_its_scope_a_page_or_act_is_refused(browser: Browser, page
     answer = await (browser.act(path) if page.method == "POST" else browser.get(path))
     assert answer.status_code == 403
     assert f"scope {scope}" in answer.text
+
+
+@pytest.mark.parametrize(
+    "page", [each for each in SCOPED if each.method == "POST"], ids=lambda page: page.path
+)
+async def test_a_read_only_key_is_refused_each_act(browser: Browser, page: Page) -> None:
+    await browser.log_in("read", "payloads")
+    answer = await browser.act(re.sub(r"{\w+}", "default", page.path.removeprefix("/ui")))
+    assert answer.status_code == 403
+    assert "scope" in answer.text
 
 
 async def test_a_job_is_cancelled_retried_and_forgotten(browser: Browser) -> None:

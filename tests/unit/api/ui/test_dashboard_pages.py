@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from api.ui.rendering import show_seconds, show_time
@@ -21,10 +22,13 @@ PAGES = [
     "/kinds/demo.sum",
     "/lanes",
     "/schedules",
+    "/schedules/new",
     "/bulk",
     "/bulk/new",
     "/keys",
     "/audit",
+    "/consumers",
+    "/system",
 ]
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{7*7}}"
 
@@ -128,6 +132,7 @@ def test_no_time_is_negative() -> None:
         61: "1 min 1 s",
         3_700: "1 h 1 min",
         90_000: "1 d 1 h",
+        604_800: "7 d",
         900_000: "10 d",
     }
     assert {seconds: show_seconds(seconds) for seconds in shown} == shown
@@ -192,3 +197,16 @@ async def test_a_long_input_is_cut_and_not_edited(browser: Browser) -> None:
     assert "of which this is the beginning" in seen.text
     assert f"/ui/kinds/demo.sum?from={job_id}" not in seen.all("a", "href")
     assert (await browser.get(f"/kinds/demo.sum?from={job_id}")).status_code == 422
+
+
+async def test_a_thousand_causes_make_no_page_without_end(browser: Browser) -> None:
+    record = browser.api.record
+    for number in range(60):
+        job_id = await submit(browser)
+        record.finish(job_id, JobState.FAILED)
+        error = orjson.dumps({"title": "Late", "detail": "x" * 4_000, "fingerprint": f"{number:016x}"})
+        record.jobs[job_id] = record.jobs[job_id]._replace(error=error, finished_at=datetime.now(UTC))
+    answer = await browser.get("/errors")
+    assert Seen(answer.text).text.count("for example") == 30
+    assert "30 more" in answer.text
+    assert len(answer.content) < 60_000

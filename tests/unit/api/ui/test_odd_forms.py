@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from api.ui import schedule_form
 from api.ui.pages import kinds
 from api.ui.routes import FEATURES
 from api.ui.view import Page
@@ -20,7 +21,12 @@ ODD = (
 NAMES = {
     "GET /ui/login": ("next",),
     "GET /ui/jobs": ("page", "q", "state", "kind", "tag", "error", "since", "after", "done"),
+    "GET /ui/jobs/export": ("format", "q", "state", "kind", "tag", "error", "since", "after"),
     "GET /ui/kinds/{kind}": ("from",),
+    "GET /ui/schedules/new": ("kind",),
+    "POST /ui/schedules/new": schedule_form.FIELDS,
+    "POST /ui/schedules/{name}/edit": schedule_form.FIELDS,
+    "POST /ui/webhooks/make": ("url", "kinds", "tags", "event.job.failed"),
     "GET /ui/bulk/new": ("act", "kind", "created_after"),
     "POST /ui/login": ("key", "next"),
     "POST /ui/theme": ("theme", "next"),
@@ -29,6 +35,7 @@ NAMES = {
     "POST /ui/bulk/{act_id}/go": ("version",),
     "POST /ui/webhooks/{webhook_id}/redeliver": ("delivery",),
     "POST /ui/keys/make": ("name", "days", "scope.read"),
+    "POST /ui/keys/{key_id}/rotate": ("overlap_s",),
     "POST /ui/lanes/{lane}/pause": ("reason",),
 }  # fmt: skip
 """What an address or a form may hold; the other pages know of pages of a list, if of anything."""
@@ -51,7 +58,18 @@ async def address(browser: Browser, page: Page, odd: str | None) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
 async def test_each_page_takes_odd_values_one_by_one(browser: Browser, page: Page) -> None:
     key = browser.api.record.add_key("acme", "read")
-    good = {"act": "cancel", "canary": "1", "rate": "5", "scope.read": "yes", "f.values": "[1]", "key": key}
+    good = {
+        **schedule_form.EMPTY,
+        "name": "nightly",
+        "cron": "@daily",
+        "format": "csv",
+        "act": "cancel",
+        "canary": "1",
+        "rate": "5",
+        "scope.read": "yes",
+        "f.values": "[1]",
+        "key": key,
+    }
     plain = await address(browser, page, None)
     for odd in ODD:
         asked: list[tuple[str, dict[str, str]]] = [(await address(browser, page, odd), {})]

@@ -5,7 +5,7 @@ with failed as materialized (
     select id, kind, error_fingerprint, finished_at, error, handler_version
     from jobs
     where finished_at is not null and result is null and cancel_requested_at is null
-      and tenant >= '' and (tenant, id) < ($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and (tenant, id) >= ($1, $2::uuid)
+      and tenant >= '' and tenant = any(array[$1]) and id >= $2::uuid
     order by tenant desc, id desc
     limit $3::int
 ), marks as materialized (
