@@ -110,7 +110,7 @@ def show_where(console: Console, url: str, key: str, notes: list[str], pages: st
         "logs": "make logs",
         "stop": "make down",
         "try": f"[dim]{escape(TRY)}",
-        "more": "[dim]sluice --help, sluice open, docs/first-steps.md",
+        "more": "[dim]sluice --help; sluice open; docs/first-steps.md",
     }
     console.print()
     for name, value in rows.items():
