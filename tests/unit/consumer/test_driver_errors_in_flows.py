@@ -192,7 +192,7 @@ def refusing_keeper(error: Exception) -> Iterator[tuple[Any, Events]]:
     events, port = Events(), Refusing(error)
     telemetry = Telemetry(events)
     settings = settings.model_copy(update={"verify_s": 0})
-    timetable = Timetable(KeeperPorts._make([port] * 10 + [lambda: True, port.depths]), settings, telemetry)
+    timetable = Timetable(KeeperPorts._make([port] * 11 + [lambda: True, port.depths]), settings, telemetry)
     yield timetable.make_keeper(cast(Any, port), {}, cast(Any, port)), events
 
 

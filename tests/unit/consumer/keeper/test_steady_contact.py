@@ -34,7 +34,17 @@ def _rescue_duty(store: FakeKeeperStore, contact: SimpleNamespace) -> Duty:
     """Return the duty as the timetable makes it."""
     settings = Settings(postgres_url="p", redis_url="r", key_pepper="0123456789abcdef")
     others = dict.fromkeys(
-        ("schedules", "bulk", "verifier", "endings", "events", "webhooks", "webhook_sender", "board")
+        (
+            "schedules",
+            "bulk",
+            "storage",
+            "verifier",
+            "endings",
+            "events",
+            "webhooks",
+            "webhook_sender",
+            "board",
+        )
     )
     ports = cast(
         KeeperPorts,
