@@ -8,11 +8,11 @@ from api.http.asgi import AsgiApp, Receive, Scope, Send
 from api.http.edge import REQUEST_ID, ROUTE
 from api.http.problems import problem
 from api.http.response import send_reply
+from api.jobs.fast_path import SUBMIT, SUBMIT_PATH
 from api.jobs.submit import Submission
 from sluice.core.errors import Overloaded
 
-SUBMIT, SUBMIT_KIND = "/v1/jobs", "/v1/kinds/{kind}/jobs"
-PATH, KIND_PREFIX = b"/v1/jobs", b"/v1/kinds/"
+SUBMIT_KIND, KIND_PREFIX = "/v1/kinds/{kind}/jobs", b"/v1/kinds/"
 
 AT_ONCE = 32
 """Submits of one turn of the loop that are read in any case: what else is ready waits for them, some 6 ms."""
@@ -33,11 +33,11 @@ class Crowd:
         """Refuse a submit that comes with too many others, and pass everything else on."""
         if scope["type"] == "http" and scope["method"] == "POST":
             path = scope["raw_path"]
-            if path == PATH or path.startswith(KIND_PREFIX):
+            if path == SUBMIT_PATH or path.startswith(KIND_PREFIX):
                 try:
                     self._join()
                 except Overloaded as error:
-                    scope[ROUTE] = SUBMIT if path == PATH else SUBMIT_KIND
+                    scope[ROUTE] = SUBMIT if path == SUBMIT_PATH else SUBMIT_KIND
                     await send_reply(problem(error, scope[REQUEST_ID]), send)
                     return
         await self._app(scope, receive, send)
