@@ -115,7 +115,8 @@ async def test_a_retry_and_a_cancel_that_no_standby_has_are_not_acknowledged_whe
             await asyncio.to_thread(replicated.standby.kill)
             seen = set()
             for act, (_, is_made) in acts.items():
-                while not await stack.count(is_made):  # the first ones may be refused unasked: the server counts as away
+                # The first ones may be refused unasked: the server counts as away.
+                while not await stack.count(is_made):
                     seen.add((act, (await client.post(act)).status_code))
                 for _ in range(4):
                     seen.add((act, (await client.post(act)).status_code))

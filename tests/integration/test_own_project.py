@@ -123,13 +123,18 @@ async def test_its_kinds_run_in_the_loop_and_in_processes(running: Stack) -> Non
 
 
 def test_the_command_finds_its_kinds_and_its_settings(running: Stack, project: Path) -> None:
-    made = run(
-        project, COMMAND, "schedules", "create", "hourly", "--tenant", "acme", "--cron", "0 * * * *",
-        "--kind", "own.greet", "--input", '{"text": "hello"}',
-    )  # fmt: skip
-    assert (made[0], made[2]) == (0, "")
-    assert made[1].startswith("hourly: ")
-    assert re.fullmatch(r"slc_\w+\n", run(project, COMMAND, "keys", "create", "--tenant", "acme")[1])
+    status, out, err = run(project, COMMAND, "keys", "create", "--tenant", "acme")
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"slc_\w+\n", out)
+    status, out, err = run(project, COMMAND, "check")
+    assert (status, err) == (0, "")
+    assert "2 kinds load" in out
+
+
+def test_the_command_submits_its_kinds(running: Stack, project: Path) -> None:
+    api = {"SLUICE_URL": running.url, "SLUICE_API_KEY": running.key}
+    status, out, err = run(project, COMMAND, "run", "own.count", '{"text": "hello"}', **api)
+    assert (status, out) == (0, '{"text":"5!"}\n'), err
 
 
 def test_its_tests_run(project: Path) -> None:
