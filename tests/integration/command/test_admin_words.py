@@ -1,4 +1,4 @@
-"""`sluice errors`, `bulk`, `schedules`, `webhooks`, `keys`, `events` and `open`: what they do, print and end with."""
+"""`sluice errors`, `bulk`, `schedules`, `webhooks` and `keys`: what they do, print and end with."""
 
 from __future__ import annotations
 
@@ -237,42 +237,6 @@ def test_what_cannot_be_is_refused_in_one_line(sluice: Said, words: str, why: st
     said = sluice.run(*words.split())
     assert (said.status, said.out, said.err.count("\n")) == (2, "", 1), said.err
     assert why in said.err
-
-
-def test_what_happens_is_told_as_it_happens(sluice: Said, running: Stack) -> None:
-    told: list[str] = []
-    thread = threading.Timer(1.0, lambda: told.append(_submit(running)))
-    thread.start()
-    said = sluice.run("events", "--for", "5s")
-    thread.join()
-    assert said.status == 0, said.err
-    mine = [each for each in said.documents if each["id"] == told[0]]
-    assert [each["event"] for each in mine][-1] == "end"
-    assert mine[-1]["data"]["state"] == "succeeded"
-    assert set(mine[0]) == {"event", "id", "data"}
-
-
-def test_of_what_happens_only_some_is_shown(sluice: Said, running: Stack) -> None:
-    told: list[str] = []
-    thread = threading.Timer(1.0, lambda: told.append(_submit(running)))
-    thread.start()
-    said = sluice.run("events", "--for", "4s", "--event", "end", "-o", "table")
-    thread.join()
-    assert f"end       own.tells  {told[0]}  succeeded\n" in said.out
-    assert {line.split()[0] for line in said.out.splitlines()} == {"end"}
-
-
-def _submit(running: Stack) -> str:
-    from sluice.client import Sluice
-
-    with Sluice(running.url, running.key) as client:
-        return client.submit("own.tells").id
-
-
-def test_the_address_of_the_dashboard_is_printed(sluice: Said, running: Stack) -> None:
-    assert sluice.run("open") == (0, f"{running.url}/ui\n", "")
-    assert sluice.run("open", NOBODY, "--print").out == f"{running.url}/ui/jobs/{NOBODY}\n"
-    assert sluice.run("open", "-o", "json").status == 0
 
 
 def _csv(text: str) -> list[dict[str, str]]:
