@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from api.http.asgi import Header
-from api.http.edge import WAITED_S
+from api.http.edge import TIMING, WAITED_S
 from sluice.core.errors import Flaw, Invalid
 
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -57,7 +57,7 @@ class ServerTiming:
         if self._request.query_params.get("timing") != "1":
             return []
         total = f"total;dur={(time.perf_counter() - self._started) * 1000:.2f}"
-        return [(b"server-timing", ", ".join([*self._parts, total]).encode())]
+        return [(TIMING, ", ".join([*self._parts, total]).encode())]
 
 
 def read_wait(request: Request, cap_s: float) -> WaitRequest:
@@ -93,9 +93,14 @@ def header_values(request: Request, name: bytes) -> list[bytes]:
 
 
 def refuse_unknown(request: Request, model: type[BaseModel], repeatable: Collection[str] = ()) -> None:
-    """Raise Invalid if the query has a parameter that the model does not know, or repeats one that may come only once."""
+    """Raise Invalid if the query has a parameter that the model does not know, or repeats one that may come only once.
+
+    `timing` may come with every request.
+    """
     seen = set()
     for name, _ in request.query_params.multi_items():
+        if name == "timing":
+            continue
         if name not in model.model_fields:
             raise Invalid([Flaw(f"?{name[:64]}", "unknown-parameter", "There is no such parameter.")])
         if name in seen and name not in repeatable:
