@@ -80,7 +80,7 @@ def show_size(size: int) -> str:
     """Write a number of bytes."""
     for unit, name in _SIZES:
         if size >= unit:
-            return f"{size / unit:.1f} {name}"
+            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{size} bytes"
 
 

@@ -137,7 +137,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (document.body.dataset.keyId) {
-  const button = make("button", "Shortcuts", { class: "quiet", title: "Keys and palette (?)", type: "button" });
+  const button = make("button", "Shortcuts", { class: "quiet keys", title: "Keys and palette (?)", type: "button" });
   button.addEventListener("click", help);
   document.querySelector(".foot")?.append(button);
 }
