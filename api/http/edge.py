@@ -54,8 +54,8 @@ UI_SECURITY: tuple[Header, ...] = (
     ),
     (b"referrer-policy", b"same-origin"),  # with no-referrer, browsers hide where a form comes from
 )
-TIMED, TIMING = b"timing=1", b"server-timing"
-"""What asks for a header that says where the time went, and its name. Routes that know more than the total send it themselves."""
+TIMED = b"timing=1"
+"""What asks for a header that says where the time went. Routes that know more than the total send it themselves."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 QUIET_S = 60.0
@@ -176,9 +176,9 @@ def _timing(scope: Scope, headers: Iterable[Header], started: float) -> list[Hea
     """Say how long it took, if that is asked for and the route has not said it itself."""
     query = scope.get("query_string")
     asked = query and TIMED in query.split(b"&") and scope["path"].startswith("/v1/")
-    if not asked or any(name == TIMING for name, _ in headers):
+    if not asked or any(name == b"server-timing" for name, _ in headers):
         return []
-    return [(TIMING, b"total;dur=%.2f" % ((time.perf_counter() - started) * 1000))]
+    return [(b"server-timing", b"total;dur=%.2f" % ((time.perf_counter() - started) * 1000))]
 
 
 def _security_of_page(path: str) -> tuple[Header, ...]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from api.http.asgi import Header
-from api.http.edge import TIMING, WAITED_S
+from api.http.edge import WAITED_S
 from sluice.core.errors import Flaw, Invalid
 
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -57,7 +57,7 @@ class ServerTiming:
         if self._request.query_params.get("timing") != "1":
             return []
         total = f"total;dur={(time.perf_counter() - self._started) * 1000:.2f}"
-        return [(TIMING, ", ".join([*self._parts, total]).encode())]
+        return [(b"server-timing", ", ".join([*self._parts, total]).encode())]
 
 
 def read_wait(request: Request, cap_s: float) -> WaitRequest:

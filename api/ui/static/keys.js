@@ -47,7 +47,7 @@ function help() {
   box.checked = !off();
   box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
   label.prepend(box);
-  const row = make("p", "", { class: "top" }), dialog = open("Keys", make("h2", "Keys"), list, row);
+  const row = make("p", "", { class: "top checks" }), dialog = open("Keys", make("h2", "Keys"), list, row);
   row.append(label, close);
   close.addEventListener("click", () => dialog.close());
 }
