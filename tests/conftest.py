@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infra.local import ports
@@ -17,10 +18,12 @@ from tests.support.stack import Stack, stack_on_empty_servers
 
 
 def pytest_configure() -> None:
-    """Give each worker of a run its own ports: two could take the same one before either listens on it."""
+    """Give each worker of a run its own ports, as two could take the same one before either listens on it; and time no example."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports._CANDIDATES = ports._CANDIDATES[number::workers]
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)

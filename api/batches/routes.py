@@ -13,7 +13,7 @@ from api.batches.batch_response import show_batch, show_refused, show_submitted
 from api.batches.batch_wait import BatchWaiting
 from api.batches.batches import Batches, Opened
 from api.batches.lines_response import LinesResponse, SendLine
-from api.batches.openapi import BATCH_ACCEPTED, RESULTS, SUBMIT_BATCH
+from api.batches.openapi import BATCH_ACCEPTED, BATCH_REFUSED, RESULTS, SUBMIT_BATCH
 from api.batches.outcomes import ItemOutcomes
 from api.batches.results import BatchResults
 from api.batches.schemas import BatchDocument, SubmittedBatch
@@ -44,7 +44,11 @@ Advice = Annotated[RetryAfterAdvisor, provided(RetryAfterAdvisor)]
     summary="Submit many jobs",
     status_code=202,
     response_model=SubmittedBatch,
-    responses={202: BATCH_ACCEPTED, **problems(400, 401, 403, 408, 413, 415, 422, 429, 503)},
+    responses={
+        202: BATCH_ACCEPTED,
+        422: BATCH_REFUSED,
+        **problems(400, 401, 403, 408, 413, 415, 429, 503),
+    },
     openapi_extra=SUBMIT_BATCH,
 )
 async def submit_batch(

@@ -87,6 +87,12 @@ class SubmittedBatch(BatchDocument):
     stopped: Problem | None = Field(None, description="Why the rest of the lines was not read, if so")
 
 
+class RefusedBatch(Problem):
+    """Why no job was made of a batch: `batch-refused`."""
+
+    items: list[ItemOutcome] = Field(description="What is wrong with each item that was refused")
+
+
 class ReadBatch(NamedTuple):
     """What a body asks for. Its items are not checked yet."""
 

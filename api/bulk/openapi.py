@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.bulk.schemas import BulkActDocument, BulkActRequest
-from api.http.openapi import Json, takes
+from api.http.openapi import LOCATION, Json, takes
 from api.jobs.openapi import IDEMPOTENCY_KEY, RETRY, WAITED
 
 ACT: Json = {"model": BulkActDocument, "description": "The bulk act as it stands", "headers": RETRY | WAITED}
@@ -11,11 +11,8 @@ BEGUN: Json = {
     "model": BulkActDocument,
     "description": "Begun",
     "headers": RETRY
+    | LOCATION
     | {
-        "Location": {
-            "description": "Where the act is looked up",
-            "schema": {"type": "string", "format": "uri-reference"},
-        },
         "Idempotent-Replayed": {
             "description": "The key was used before: this is its act",
             "schema": {"type": "string", "enum": ["true"]},

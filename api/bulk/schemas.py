@@ -83,7 +83,6 @@ class BulkActsQuery(BaseModel):
     page_token: str = Field(
         "", description="`next_page_token` of the page before", json_schema_extra={"maxLength": 36}
     )
-    timing: str | None = Field(None, description="1: answer with `Server-Timing`", examples=["1"])
 
 
 def read_new_act(body: Raw, act_id: str, tenant: str, keep_s: float) -> NewBulkAct:

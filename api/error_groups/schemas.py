@@ -11,9 +11,9 @@ GroupState = Literal["open", "resolved", "ignored"]
 
 
 class ErrorQuery(BaseModel):
-    """Which groups are wanted."""
+    """Which groups are wanted. What else a query has is judged by its route."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     state: GroupState | None = Field(None, description="Only groups in this state")
 

@@ -19,9 +19,9 @@ _TOKEN = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 
 
 class LogQuery(BaseModel):
-    """Which lines of a log."""
+    """Which lines of a log. What else a query has is judged by its route."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     page_size: Annotated[int, whole_number_to(MOST)] = Field(
         USUAL, ge=1, le=MOST, description="Lines of a page"

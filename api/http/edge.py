@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from itertools import count
 from typing import Any, Protocol
 
@@ -54,6 +54,8 @@ UI_SECURITY: tuple[Header, ...] = (
     ),
     (b"referrer-policy", b"same-origin"),  # with no-referrer, browsers hide where a form comes from
 )
+TIMED = b"timing=1"
+"""What asks for a header that says where the time went. Routes that know more than the total send it themselves."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 QUIET_S = 60.0
@@ -107,6 +109,7 @@ class EdgeMiddleware:
                 message["headers"] = [*message["headers"], *security, (b"x-request-id", request_id)]
                 if (charged := inner.get(CHARGED)) is not None:
                     message["headers"] += charged.headers(status)
+                message["headers"] += _timing(scope, message["headers"], started)
                 if self.leaving and CLOSE not in message["headers"]:
                     message["headers"].append(CLOSE)
             return send(message)
@@ -167,6 +170,15 @@ class EdgeMiddleware:
     def _log(self, method: str, path: str, status: int, seconds: float, scope: Scope) -> None:
         fields = {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
         _log.info("answered", extra=fields | _name_request(scope))
+
+
+def _timing(scope: Scope, headers: Iterable[Header], started: float) -> list[Header]:
+    """Say how long it took, if that is asked for and the route has not said it itself."""
+    query = scope.get("query_string")
+    asked = query and TIMED in query.split(b"&") and scope["path"].startswith("/v1/")
+    if not asked or any(name == b"server-timing" for name, _ in headers):
+        return []
+    return [(b"server-timing", b"total;dur=%.2f" % ((time.perf_counter() - started) * 1000))]
 
 
 def _security_of_page(path: str) -> tuple[Header, ...]:

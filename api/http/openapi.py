@@ -77,12 +77,29 @@ _PROBLEM_HEADERS: dict[int, Json] = {
     429: _WAIT_AGAIN | RATE,
     503: _WAIT_AGAIN | RATE,
 }
-_REQUEST_ID: Json = {
+_TIMING: Json = {
+    "name": "timing",
+    "in": "query",
+    "description": "1: answer with `Server-Timing`",
+    "schema": {"type": "string", "examples": ["1"]},
+}
+LOCATION: Json = {
+    "Location": {
+        "description": "Where what was made is looked up",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+_OF_ANY: Json = {
+    "Server-Timing": {
+        "description": "With `?timing=1`: where the time went, in milliseconds",
+        "schema": {"type": "string", "examples": ["record;dur=1.20, total;dur=1.54"]},
+    },
     "X-Request-Id": {
         "description": "Yours, or one that was made for this request",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-    }
+    },
 }
+"""Headers of every answer."""
 _PATHS: dict[str, Json] = {
     "job_id": {"type": "string", "format": "uuid"},
     "fingerprint": {"type": "string", "pattern": f"^[0-9a-f]{{{LENGTH}}}$"},
@@ -140,10 +157,11 @@ def describe(app: FastAPI, wait_cap_s: float) -> Json:
     for operation in _operations(document):
         _tidy_problems(operation)
         _tidy_parameters(operation, wait_cap_s)
+        operation["parameters"] = [*operation.get("parameters", ()), _TIMING]
         _tidy_body(operation)
         submits = any("RateLimit" in each.get("headers", ()) for each in _successes(operation))
         for answer in operation["responses"].values():
-            answer["headers"] = answer.get("headers", {}) | (RATE if submits else {}) | _REQUEST_ID
+            answer["headers"] = answer.get("headers", {}) | (RATE if submits else {}) | _OF_ANY
     return document
 
 
@@ -190,6 +208,9 @@ def _tidy_problems(operation: Json) -> None:
         del responses["422"]
     for status, answer in problems(*_OF_ALL).items():
         responses.setdefault(str(status), answer)
+    for answer in responses.values():
+        if "application/problem+json" in answer.get("content", ()):
+            answer["content"].pop("application/json", None)  # FastAPI lists a model under both
 
 
 def _tidy_parameters(operation: Json, wait_cap_s: float) -> None:

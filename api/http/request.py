@@ -93,9 +93,14 @@ def header_values(request: Request, name: bytes) -> list[bytes]:
 
 
 def refuse_unknown(request: Request, model: type[BaseModel], repeatable: Collection[str] = ()) -> None:
-    """Raise Invalid if the query has a parameter that the model does not know, or repeats one that may come only once."""
+    """Raise Invalid if the query has a parameter that the model does not know, or repeats one that may come only once.
+
+    `timing` may come with every request.
+    """
     seen = set()
     for name, _ in request.query_params.multi_items():
+        if name == "timing":
+            continue
         if name not in model.model_fields:
             raise Invalid([Flaw(f"?{name[:64]}", "unknown-parameter", "There is no such parameter.")])
         if name in seen and name not in repeatable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.openapi import RATE, Json
+from api.http.openapi import LOCATION, RATE, Json
 from api.jobs.schemas import JobDocument
 
 IDEMPOTENCY_KEY_PATTERN = r'^("[ !#-~]{1,255}"|[!#-~][!-~]{0,254})$'
@@ -25,12 +25,6 @@ _PREFER = {
     "description": "`wait=N` waits as `?wait=N` does, but is never refused",
     "schema": {"type": "string", "examples": ["wait=10"]},
 }
-TIMING: Json = {
-    "name": "timing",
-    "in": "query",
-    "description": "1: answer with `Server-Timing`",
-    "schema": {"type": "string", "examples": ["1"]},
-}
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -43,9 +37,9 @@ _IF_NONE_MATCH = {
     "description": "The ETag you have; 304 where it is still right",
     "schema": {"type": "string"},
 }
-POLL: Json = {"parameters": [_WAIT, _PREFER, TIMING]}
-LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, TIMING, _IF_NONE_MATCH]}
-SUBMIT: Json = {"parameters": [_WAIT, _PREFER, TIMING, IDEMPOTENCY_KEY]}
+POLL: Json = {"parameters": [_WAIT, _PREFER]}
+LOOK_UP: Json = {"parameters": [_WAIT, _PREFER, _IF_NONE_MATCH]}
+SUBMIT: Json = {"parameters": [_WAIT, _PREFER, IDEMPOTENCY_KEY]}
 
 ETAG: Json = {
     "ETag": _header(
@@ -58,10 +52,8 @@ _RETRY_AFTER: Json = {
     "Retry-After": _header("Seconds until it is worth asking again", type="integer", minimum=1, maximum=60)
 }
 RETRY: Json = ETAG | _RETRY_AFTER
-_LOCATION: Json = {"Location": _header("Where the job is looked up", type="string", format="uri-reference")}
 WAITED: Json = {
-    "Preference-Applied": _header("How long the request could wait, if it came with `Prefer`", type="string"),
-    "Server-Timing": _header("With `?timing=1`: where the time went", type="string"),
+    "Preference-Applied": _header("How long the request could wait, if it came with `Prefer`", type="string")
 }
 POLLED: Json = _RETRY_AFTER | WAITED
 _SUBMITTED: Json = (
@@ -79,22 +71,22 @@ _AGE: Json = {"Age": _header("Seconds since an earlier result that is reused", t
 FINISHED: Json = {
     "model": JobDocument,
     "description": "Finished: the result is in it",
-    "headers": _LOCATION | ETAG | _SUBMITTED | _AGE,
+    "headers": LOCATION | ETAG | _SUBMITTED | _AGE,
 }
 ACCEPTED: Json = {
     "model": JobDocument,
     "description": "Accepted, not finished",
-    "headers": _LOCATION | RETRY | _SUBMITTED,
+    "headers": LOCATION | RETRY | _SUBMITTED,
 }
-RETRIED: Json = {"model": JobDocument, "description": "The new job", "headers": _LOCATION | RETRY | RATE}
+RETRIED: Json = {"model": JobDocument, "description": "The new job", "headers": LOCATION | RETRY | RATE}
 RETRIED_BEFORE: Json = {
     "model": JobDocument,
     "description": "The new job, made before and finished by now",
-    "headers": _LOCATION | ETAG | RATE,
+    "headers": LOCATION | ETAG | RATE,
 }
 NO_OUTPUT_YET: Json = {
     "model": JobDocument,
     "description": "Not finished: the job as it stands",
-    "headers": _LOCATION | RETRY | WAITED,
+    "headers": LOCATION | RETRY | WAITED,
 }
 UNCHANGED: Json = {"description": "You have it already", "headers": RETRY | WAITED}

@@ -20,7 +20,9 @@ _TOKEN: dict[str, Any] = {"maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
 
 
 class ListQuery(JobFilter):
-    """A page of the jobs that fit a filter."""
+    """A page of the jobs that fit a filter. What else a query has is judged by its route."""
+
+    model_config = ConfigDict(extra="ignore")
 
     state: States | None = Field(None, description="State; give it several times for any of several")
     page_size: Annotated[int, whole_number_to(MOST)] = Field(
@@ -31,7 +33,6 @@ class ListQuery(JobFilter):
         description="`next_page_token` of the page before, with the same filter",
         json_schema_extra=_TOKEN,
     )
-    timing: str | None = Field(None, description="1: answer with `Server-Timing`", examples=["1"])
 
 
 class BulkRequest(BaseModel):

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.http.asgi import Header
 from api.http.dependencies import By, Caller, JsonBody, Prefix, Submitter, provided
 from api.http.edge import TRACEPARENT
-from api.http.openapi import RATE, name_of, problems, takes
+from api.http.openapi import LOCATION, RATE, name_of, problems, takes
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.jobs.job_response import accepted, show_to
 from api.jobs.lookup import Lookup
@@ -59,7 +59,7 @@ async def list_schedules(
     status_code=201,
     response_model=ScheduleDocument,
     response_description="Made",
-    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+    responses={201: {"headers": LOCATION}, **problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503)},
     openapi_extra=takes(ScheduleBody),
 )
 async def create_schedule(
@@ -87,7 +87,7 @@ async def show_schedule(name: str, caller: Caller, schedules: Schedules, prefix:
     response_model=ScheduleDocument,
     response_description="Replaced",
     responses={
-        201: {"model": ScheduleDocument, "description": "Made"},
+        201: {"model": ScheduleDocument, "description": "Made", "headers": LOCATION},
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra=takes(ScheduleReplacement),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ def environment() -> Environment:
         "utc": show_utc,
         "size": show_size,
         "figure": show_figure,
+        "unwrapped": unwrap,
     }
     return made
 
@@ -71,6 +73,11 @@ def show_time(at: datetime | str | None, now: datetime | None = None) -> Markup:
     return text.format(at.isoformat(), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", told)
 
 
+def unwrap(text: str) -> str:
+    """Join the lines of each paragraph, which were broken for the width of a source file; those of lists and what is indented stay."""
+    return re.sub(r"(?<=\S)\n(?=[^\s*+-])", " ", text)
+
+
 def show_utc(at: datetime) -> str:
     """Write a time in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -80,7 +87,7 @@ def show_size(size: int) -> str:
     """Write a number of bytes."""
     for unit, name in _SIZES:
         if size >= unit:
-            return f"{size / unit:.1f} {name}"
+            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{size} bytes"
 
 

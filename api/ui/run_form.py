@@ -20,6 +20,8 @@ WHOLE = "input"
 """The name of the text area that holds a whole input."""
 LONG = 120
 """Characters from which on a text gets more than one line."""
+MAY_BE_LONG = 1_000
+"""Characters that a text may have from which on it gets more than one line, as it may be a file that is pasted."""
 
 
 class FormField(NamedTuple):
@@ -34,6 +36,12 @@ class FormField(NamedTuple):
     choices: list[tuple[str, str]]
     flaw: str = ""
     bounds: Mapping[str, Any] = {}
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it needs more than one line: a browser takes line breaks out of what has one."""
+        may_be = self.bounds.get("maxLength", 0) > MAY_BE_LONG
+        return self.shape == "json" or may_be or len(self.value) > LONG or "\n" in self.value
 
 
 def make_form(schema: Mapping[str, Any], given: Any = None) -> list[FormField] | None:
@@ -52,7 +60,7 @@ def read_form(fields: list[FormField], form: Mapping[str, str]) -> bytes:
     flaws: list[Flaw] = []
     parts: list[bytes] = []
     for field in fields:
-        text = form.get(f"f.{field.name}", "")
+        text = form.get(f"f.{field.name}", "").replace("\r\n", "\n")  # as browsers send line breaks
         if field.shape != "text":
             text = text.strip()
         if not text and not (field.shape == "text" and field.required):

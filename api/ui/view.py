@@ -45,8 +45,9 @@ Needs = tuple[str, str]
 class View:
     """A request for a page, by a key that may see it. `form` is what a form has sent."""
 
-    def __init__(self, request: Request, shared: Shared, caller: Identity | None) -> None:
-        self.request, self.shared, self._caller = request, shared, caller
+    def __init__(self, request: Request, shared: Shared) -> None:
+        self.request, self.shared = request, shared
+        self._caller: Identity | None = None
         self.parts: Parts = parts_of(request)
         self.form: dict[str, str] = {}
 
@@ -56,6 +57,10 @@ class View:
         if self._caller is None:
             raise Unauthorized
         return self._caller
+
+    def let_in(self, caller: Identity) -> None:
+        """Take a key for whose it is: from now on, a page that says what went wrong has the links of that key as well."""
+        self._caller = caller
 
     @property
     def by(self) -> Actor:
@@ -140,7 +145,7 @@ def route_of(page: Page, shared: Shared) -> Route:
 
     async def answer(request: Request) -> Response:
         request.scope[ROUTE] = page.path
-        view = View(request, shared, None)
+        view = View(request, shared)
         try:
             return await _answer(page, view)
         except Unauthorized:
@@ -170,7 +175,7 @@ async def _answer(page: Page, view: View) -> Response:
     key_id = view.shared.sessions.read(session_cookie(request))
     if key_id is None:
         raise Unauthorized
-    view = View(request, view.shared, await view.parts[Keyring].check_id(key_id))
+    view.let_in(await view.parts[Keyring].check_id(key_id))
     if not view.may(*page.needs):
         raise Forbidden(ROUTE_SCOPES[page.needs])
     if page.method == "POST":
@@ -205,6 +210,18 @@ def read_next(text: str) -> str:
     """Return a path within the dashboard, or none: nobody is sent to another site."""
     plain = text.isascii() and text.isprintable() and "\\" not in text
     return text if plain and text.startswith("/") and not text.startswith("//") else ""
+
+
+def say(value: Any) -> str:
+    """Write a value of a document in words: a list by its members, an object by its names and values."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{name.replace('_', ' ')} {say(each) if isinstance(each, list) else each}"
+            for name, each in listed(value)
+        )
+    return str(value)
 
 
 def listed(rows: Mapping[str, Any]) -> list[tuple[str, Any]]:

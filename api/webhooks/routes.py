@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.http.asgi import Header
 from api.http.dependencies import By, Caller, SmallJsonBody, provided
-from api.http.openapi import name_of, problems, takes
+from api.http.openapi import LOCATION, name_of, problems, takes
 from api.http.request import refuse_unknown
 from api.http.response import ReplyResponse, json_reply, no_content
 from api.webhooks.schemas import (
@@ -62,12 +64,14 @@ async def list_webhooks(caller: Caller, hooks: Hooks) -> Response:
     status_code=201,
     response_model=NewWebhookDocument,
     response_description="Registered; the secret is not shown again",
-    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+    responses={201: {"headers": LOCATION}, **problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503)},
     openapi_extra=takes(WebhookRequest),
 )
 async def create_webhook(body: SmallJsonBody, caller: Caller, hooks: Hooks, by: By) -> Response:
     """Answers 201 with the secret, this once. It is told of jobs that end from now on, or once it is verified."""
-    return _reply(201, _show_made(await hooks.create(caller.tenant, read_webhook_request(body), by)))
+    made = await hooks.create(caller.tenant, read_webhook_request(body), by)
+    shown = _show_made(made)
+    return _reply(201, shown, [(b"location", f"{PATH}/{shown['id']}".encode())])
 
 
 @router.get(
@@ -201,5 +205,5 @@ def _show_try(sent: Try) -> dict[str, Any]:
     return sent._asdict() | {"answer": answer}
 
 
-def _reply(status: int, value: Any) -> Response:
-    return ReplyResponse(json_reply(status, orjson.dumps(value, option=orjson.OPT_UTC_Z)))
+def _reply(status: int, value: Any, headers: Iterable[Header] = ()) -> Response:
+    return ReplyResponse(json_reply(status, orjson.dumps(value, option=orjson.OPT_UTC_Z)), headers)

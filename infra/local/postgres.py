@@ -15,15 +15,15 @@ from infra.local.server import Server
 
 _SETTINGS = Path(__file__).parents[1] / "postgres" / "postgresql.conf"
 
-# No password for the superuser and no socket: after this, only the role sluice can come in. CREATEDB lets a test suite make
-# databases of its own; the role has no other privilege.
+# No password for the superuser and no socket: after this, only the role sluice can come in, and those that are made with a
+# password. CREATEDB lets a test suite make databases of its own; the role has no other privilege.
 _SQL = """\
 create role sluice login createdb password '{password}'
 create database sluice owner sluice
 """
 _LZ4 = "wal_compression = lz4"
 """Costs the server less than its own compression, which `on` means."""
-_WHO_MAY = "host all sluice 127.0.0.1/32 scram-sha-256\n"
+_WHO_MAY = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class Postgres(Server):

@@ -82,9 +82,12 @@ def moment(text: str) -> str:
     return text
 
 
+_FORMS = """; write '{"name": "value"}', --set name=value, @FILE or -"""
+
+
 def read_input(given: str | None, sets: Iterable[str]) -> Any:
     """Return the input of a job: JSON, `@file` or `-` for stdin, with every `name=value` set in it. Raises BadParameter."""
-    value = {} if given is None else parse_json(_text_of(given), "INPUT")
+    value = {} if given is None else parse_json(_text_of(given), "INPUT", _FORMS)
     for each in sets:
         name, equals, text = each.partition("=")
         if not equals or not name:
@@ -93,13 +96,13 @@ def read_input(given: str | None, sets: Iterable[str]) -> Any:
     return value
 
 
-def parse_json(text: str | bytes, what: str) -> Any:
-    """Parse JSON, which has no name twice in an object and no number that is none. Raises BadParameter."""
+def parse_json(text: str | bytes, what: str, remedy: str = "") -> Any:
+    """Parse JSON, which has no name twice in an object and no number that is none. Raises BadParameter, which ends with the remedy."""
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_number)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise typer.BadParameter(f"{what} is not JSON: {why}") from None
+        raise typer.BadParameter(f"{what} is not JSON: {why}{remedy}") from None
 
 
 def read_filters(given: Iterable[str]) -> dict[str, Any]:

@@ -232,13 +232,18 @@ def client_group(word: Callable[..., int | None], epilog: str) -> typer.Typer:
 
 def _carry_out(word: Callable[..., int | None], session: Session, **given: Any) -> int:
     from sluice.cli.endings import describe, status_of
-    from sluice.client.errors import ClientError
+    from sluice.client.errors import ClientError, ServerAway
 
     try:
         return word(session=session, **given) or DONE
     except ClientError as error:
         typer.echo(describe(error), err=True)
         status = status_of(error)
+        if isinstance(error, ServerAway):
+            typer.echo(
+                "sluice: see that it runs, and that this is its address: --url, SLUICE_URL or a profile names it",
+                err=True,
+            )
         if session.left and status in (AWAY, TIMED_OUT):
             typer.echo(f"sluice: {printable(session.left)}", err=True)
         return status

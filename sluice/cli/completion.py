@@ -10,6 +10,10 @@ from sluice.cli.usage import examples
 
 COMPLETE = "_SLUICE_COMPLETE"
 """The variable in which a shell asks for what may come next."""
+OF_ZSH = """\
+if [[ ${funcstack[1]} = _sluice ]]; then _sluice_completion; fi
+"""
+"""What answers the first Tab, at which zsh has only just loaded the script as the function that its file is called after."""
 COMPLETION = examples(
     "sluice completion bash >~/.local/share/bash-completion/completions/sluice",
     'sluice completion zsh >"${fpath[1]}/_sluice"',
@@ -28,4 +32,5 @@ def completion(
         get_completion_script,
     )  # what --show-completion prints for the shell it runs in
 
-    typer.echo(get_completion_script(prog_name="sluice", complete_var=COMPLETE, shell=shell))
+    script = get_completion_script(prog_name="sluice", complete_var=COMPLETE, shell=shell)
+    typer.echo(f"{script}\n\n{OF_ZSH}" if shell == "zsh" else script, nl=shell != "zsh")

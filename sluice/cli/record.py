@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +29,8 @@ def migrate() -> None:
 
     It migrates the database of SLUICE_POSTGRES_URL, and prints its revision. Running it again, or several times at once, does no harm. Run it before the processes of a new release start.
     """
+    import asyncio
+
     from sluice.adapters.postgres.migrate import migrate
     from sluice.core.runtime.load_settings import load_settings
 
@@ -63,6 +64,8 @@ def verify(
 
 
 def _ask(newest: int | None, check_s: int) -> tuple[PostgresVerifier, list[Finding]]:
+    import asyncio
+
     from sluice.adapters.postgres.verifier import PostgresVerifier
     from sluice.core.errors import TryAgain
     from sluice.core.runtime.load_settings import load_settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -34,6 +33,8 @@ def tell(
     answer: Callable[Concatenate[Settings, P], Coroutine[Any, Any, str]], *args: P.args, **kwargs: P.kwargs
 ) -> None:
     """Print what this returns, given the settings of the environment. Raises SluiceError."""
+    import asyncio  # a tenth of what it takes to show help
+
     from sluice.core.runtime.load_settings import load_settings
 
     typer.echo(asyncio.run(answer(load_settings(), *args, **kwargs)))

@@ -89,7 +89,7 @@ def _repeat(
         answer = yield step(request, timeout_s)
         if isinstance(answer, Answer) and (answer.status < 300 or answer.status == 304):
             return answer
-        error = failure(answer)
+        error = failure(answer, core.config.url)
         now = core.clock()
         give_up_at = min(give_up_at, now + core.retries.budget_s)
         if tried >= core.retries.tries or not worth_repeating(request, answer, error):
@@ -100,10 +100,10 @@ def _repeat(
         yield Pause(pause_s)
 
 
-def failure(answer: Answer | Broken) -> ClientError:
+def failure(answer: Answer | Broken, url: str) -> ClientError:
     """Return the error that an answer, or the lack of one, stands for."""
     if isinstance(answer, Broken):
-        return ServerAway(f"The server gave no answer: {answer.why}")
+        return ServerAway(f"The server at {url} gave no answer: {answer.why}")
     try:
         problem = read_problem(json.loads(answer.body), answer.status)
     except (ValueError, TypeError, RecursionError, BadAnswer):

@@ -70,11 +70,17 @@ def _refused(name: str, error: BaseException) -> StartRefused:
     if isinstance(error, ModuleNotFoundError):
         refuse_what_we_hide(name)
         refuse_what_we_hide(str(error.name))
-        remedy = FIND
+        remedy = _dotted(name) or FIND
     elif isinstance(error, SystemExit):
         remedy = NO_EXIT
     why = f"{type(error).__name__}: {' '.join(words(error).split())}".removesuffix(": ")
     return StartRefused(does_not_load(name, why, _place(error, name), remedy))
+
+
+def _dotted(name: str) -> str:
+    """Tell how a module is named, if this is the name of its file."""
+    module = name.removesuffix(".py").replace("/", ".").strip(".")
+    return f"a module is named without its ending, with dots: {module}" if module != name else ""
 
 
 def _place(error: BaseException, module: str) -> str:

@@ -44,7 +44,8 @@ def main() -> int:
     try:
         with running_servers() as servers, stack_on_empty_servers(servers, directory, **SETTINGS) as stack:
             asyncio.run(stack.start())
-            paths = [*PAGES, *asyncio.run(fill(stack)).values()]
+            single = asyncio.run(fill(stack))
+            paths = [*PAGES, *(f"{name} {path}" for name, path in single.items())]
             walk = [
                 str(python),
                 str(Path(__file__).with_name("walk.py")),

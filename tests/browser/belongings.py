@@ -43,17 +43,45 @@ async def fill(stack: Stack) -> dict[str, str]:
         (await client.post("/v1/schedules", json=schedule)).raise_for_status()
         hook = {"url": "http://127.0.0.1:9/hook", "events": ["job.failed"]}
         (await client.post("/v1/webhooks", json=hook)).raise_for_status()
-        act = {"act": "retry", "filter": {"kind": "orders.settle"}, "canary": 1}
-        (await client.post("/v1/bulk", json=act)).raise_for_status()
         hook_id = (await client.get("/v1/webhooks")).json()["webhooks"][0]["id"]
-        act_id = (await client.get("/v1/bulk")).json()["acts"][0]["id"]
+        (await client.post(f"/v1/webhooks/{hook_id}/test")).raise_for_status()
+        acts = await _act_on_many(client)
+        await _leave_traces(client)
     return {
-        "webhook": f"/webhooks/{hook_id}", "act": f"/bulk/{act_id}",
+        "webhook": f"/webhooks/{hook_id}", **{f"act-{each}": f"/bulk/{act_id}" for each, act_id in acts.items()},
         "done": f"/jobs/{made[0]}", "failed": f"/jobs/{made[1]}", "retrying": f"/jobs/{made[6]}",
         "running": f"/jobs/{running}", "queued": f"/jobs/{queued}",
         "scheduled": f"/jobs/{later}", "hostile-failed": f"/jobs/{hostile[0]}", "hostile": f"/jobs/{hostile[1]}",
         "again": f"/kinds/orders.settle?from={made[1]}",
     }  # fmt: skip
+
+
+async def _act_on_many(client: httpx2.AsyncClient) -> dict[str, str]:
+    """Begin bulk acts, and wait until each has come to an end of its own; return their ids by their states."""
+    asked: list[dict[str, object]] = [
+        {"act": "retry", "filter": {"kind": "hostile.words"}, "canary": 1, "dry_run": False},
+        {"act": "delete", "filter": {"tag": "order_id=4749"}, "dry_run": False},
+        {"act": "retry", "filter": {"kind": "orders.settle"}, "canary": 1},
+    ]
+    acts = dict[str, str]()
+    for each in asked:
+        begun = await client.post("/v1/bulk", json=each)
+        begun.raise_for_status()
+        act = (await client.get(f"/v1/bulk/{begun.json()['id']}?wait=20")).json()
+        acts[act["state"]] = act["id"]
+    return acts
+
+
+async def _leave_traces(client: httpx2.AsyncClient) -> None:
+    """Make a key that ends and one that is revoked, a schedule that is paused, and run one."""
+    named = {"name": "the shop", "scopes": ["submit", "read"], "expires_days": 10}
+    (await client.post("/v1/keys", json=named)).raise_for_status()
+    lost = await client.post("/v1/keys", json={"name": "a lost laptop", "scopes": ["read"]})
+    (await client.delete(f"/v1/keys/{lost.json()['id']}")).raise_for_status()
+    hourly = {"name": "hourly", "cron": "@hourly", "kind": "demo.sum", "input": {"values": [1, 2]}}
+    (await client.post("/v1/schedules", json=hourly)).raise_for_status()
+    (await client.post("/v1/schedules/hourly/pause")).raise_for_status()
+    (await client.post("/v1/schedules/nightly/run")).raise_for_status()
 
 
 async def _submit(

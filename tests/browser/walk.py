@@ -1,6 +1,7 @@
 """The walk itself, in an environment of its own that has Playwright: every page, both themes, both widths, with axe and without JavaScript.
 
-`python walk.py URL KEY CHROMIUM FOLDER PATH…` prints a line for each thing that is wrong, and leaves pictures in the folder.
+`python walk.py URL KEY CHROMIUM FOLDER PAGE…` prints a line for each thing that is wrong, and leaves pictures in the folder. A page is a path, or a
+name for its pictures and a path.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-SIZES = {"wide": (1280, 900), "narrow": (360, 780)}
+SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 LEAST = 320
 SERIOUS = {"serious", "critical"}
 WITH_AXE = {"light-wide", "dark-narrow"}
@@ -21,17 +22,18 @@ WITH_AXE = {"light-wide", "dark-narrow"}
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def main(url: str, key: str, chromium: str, folder: Path, paths: list[str]) -> int:
+def main(url: str, key: str, chromium: str, folder: Path, pages: list[str]) -> int:
     """Walk, and return 1 if anything is wrong."""
     wrong: list[str] = []
+    names = {path: name or _file(path) for name, _, path in (page.rpartition(" ") for page in pages)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for theme in ("light", "dark"):
             for size, (width, height) in SIZES.items():
                 context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-                wrong += _walk(context, url, key, paths, folder, f"{theme}-{size}")
+                wrong += _walk(context, url, key, names, folder, f"{theme}-{size}")
                 context.close()
-        wrong += _walk_without_scripts(browser, url, key, paths)
+        wrong += _walk_without_scripts(browser, url, key, list(names))
         browser.close()
     for line in wrong:
         sys.stdout.write(f"{line}\n")
@@ -39,7 +41,7 @@ def main(url: str, key: str, chromium: str, folder: Path, paths: list[str]) -> i
 
 
 def _walk(
-    context: BrowserContext, url: str, key: str, paths: list[str], folder: Path, name: str
+    context: BrowserContext, url: str, key: str, paths: dict[str, str], folder: Path, name: str
 ) -> list[str]:
     page, found = context.new_page(), list[str]()
     page.on(
@@ -59,7 +61,8 @@ def _walk(
         page.goto(f"{url}/ui{path}")
         page.wait_for_timeout(150)
         found += [f"{name} {path or '/'}: {each}" for each in _judge(page, name)]
-        page.screenshot(path=folder / f"{_file(path)}-{name}.png", full_page=True)
+        page.screenshot(path=folder / f"{paths[path]}-{name}.png", full_page=True)
+    found += _look_further(context.new_page(), url, paths, folder, name)
     page.goto(f"{url}/ui")
     page.wait_for_timeout(500)
     with page.expect_response(f"{url}/ui"):  # as the page does every few seconds
@@ -76,6 +79,26 @@ def _walk(
             if (beyond := page.evaluate(WIDTH)) > 0:
                 found.append(f"{name} {path or '/'}: {beyond} px wider than {LEAST}")
     return found
+
+
+def _look_further(page: Page, url: str, paths: dict[str, str], folder: Path, name: str) -> Iterator[str]:
+    """Look at what shows only once something is done: pages that refuse, what unfolds, the palette and its help."""
+    page.goto(f"{url}/ui/jobs?state=nonsense")
+    page.screenshot(path=folder / f"refused-filter-{name}.png")
+    page.goto(f"{url}/ui/jobs/0190f3c2-5b1e-7cc3-98c4-dc0c0c07398f")
+    yield from (f"not found: {each}" for each in _judge(page, name))
+    page.screenshot(path=folder / f"not-found-{name}.png")
+    page.goto(f"{url}/ui{next(path for path, each in paths.items() if each == 'retrying')}")
+    page.locator("summary", has_text="Traceback").first.click()
+    page.locator("summary", has_text="Delete").first.click()
+    yield from (f"unfolded: {each}" for each in _judge(page, name))
+    page.screenshot(path=folder / f"failed-unfolded-{name}.png", full_page=True)
+    for keys, file in (("Control+k", "palette"), ("?", "help")):
+        page.goto(f"{url}/ui")
+        page.keyboard.press(keys)
+        page.wait_for_selector("dialog")
+        page.screenshot(path=folder / f"{file}-{name}.png")
+    page.close()  # a page behind another is slow to let a dialog go
 
 
 def _try_keys(page: Page, url: str, name: str) -> Iterator[str]:

@@ -24,6 +24,18 @@ MOST = 2**53
 """Numbers of a form are smaller: not every reader of JSON takes larger ones."""
 ACTS = ("retry", "cancel", "delete")
 FILTER = ("state", "kind", "tag", "error", "created_after", "created_before")
+SENTENCES = {
+    "counting": "The jobs that fit are being counted.", "canary": "The first jobs are being changed.",
+    "watching": "The first jobs run again; how they end decides whether it goes on.", "running": "The other jobs are being changed.",
+    "finished": "No job that fits is left.", "aborted": "Somebody has aborted it; what it had changed stays changed.",
+    "waiting": "It waits for your go.", "stopped": "It has stopped by itself.",
+    "counted": "The jobs are counted; it waits for your go.", "canary-done": "The first jobs are changed; it waits for your go.",
+    "canary-failed": "Too many of the first jobs failed again, so the others were left alone.",
+    "tenant-backlog-full": "Too many jobs of this tenant wait. It goes on by itself once fewer do.",
+    "backlog-full": "Too many jobs of all tenants wait. It goes on by itself once fewer do.",
+    "tenant-storage-full": "This tenant keeps as much as it may. It goes on by itself once older jobs are deleted.",
+}  # fmt: skip
+"""What a page says of each state, and of each reason, which says more."""
 ONE = "/bulk/{act_id}"
 API = "/v1/bulk/{act_id}"
 
@@ -104,4 +116,5 @@ def _show_form(view: View, given: dict[str, str], flaws: list[Flaw], status: int
 
 def _show_act(act: BulkAct) -> dict[str, Any]:
     wanted = act.wanted._asdict() | {"states": ", ".join(act.wanted.states)}
-    return act._asdict() | {"filter": listed(wanted), "ended": act.state in ENDED}
+    says = SENTENCES.get(act.reason or "") or SENTENCES.get(act.state, "")
+    return act._asdict() | {"filter": listed(wanted), "ended": act.state in ENDED, "says": says}

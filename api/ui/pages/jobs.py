@@ -41,7 +41,7 @@ async def list_jobs(view: View) -> Response:
         )
         found, token = [show_row(job) for job in page.jobs], page.next_token
     except Invalid as error:
-        wrong = " ".join(flaw.detail for flaw in error.flaws)
+        wrong = " ".join(f"{flaw.pointer[1:]}: {flaw.detail}" for flaw in error.flaws)
     return view.show(
         "jobs.html", 422 if wrong else 200, page="jobs", jobs=found, given=given, wrong=wrong, states=list(JobState),
         since=list(SINCE), kinds=list(view.parts[Registry]), paged=bool(view.query("page")),

@@ -13,7 +13,7 @@ from api.access.audit import Audit
 from api.access.key_admin import KeyAdmin
 from api.access.schemas import KeyRequest, RotateRequest
 from api.http.schemas import validate
-from api.ui.view import Pages, View, listed
+from api.ui.view import Pages, View, listed, say
 from sluice.core.access import SCOPES, USUAL_OVERLAP_S, AuditEntry
 from sluice.core.errors import Flaw, Invalid
 
@@ -96,4 +96,5 @@ def _read_whole(text: str, pointer: str, unit: str) -> int:
 
 
 def _show_entry(entry: AuditEntry) -> dict[str, Any]:
-    return entry._asdict() | {"detail": listed(orjson.loads(entry.detail))}
+    detail = listed(orjson.loads(entry.detail))
+    return entry._asdict() | {"detail": [(name.replace("_", " "), say(value)) for name, value in detail]}

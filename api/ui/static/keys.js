@@ -47,7 +47,7 @@ function help() {
   box.checked = !off();
   box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
   label.prepend(box);
-  const row = make("p", "", { class: "top" }), dialog = open("Keys", make("h2", "Keys"), list, row);
+  const row = make("p", "", { class: "top checks" }), dialog = open("Keys", make("h2", "Keys"), list, row);
   row.append(label, close);
   close.addEventListener("click", () => dialog.close());
 }
@@ -137,7 +137,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (document.body.dataset.keyId) {
-  const button = make("button", "Shortcuts", { class: "quiet", title: "Keys and palette (?)", type: "button" });
+  const button = make("button", "Shortcuts", { class: "quiet keys", title: "Keys and palette (?)", type: "button" });
   button.addEventListener("click", help);
   document.querySelector(".foot")?.append(button);
 }

@@ -28,12 +28,20 @@ function pause() {
 
 if (document.querySelector("#live[hx-get]")) {
   sign.className = "live";
+  sign.type = "button";
   sign.title = "Pause or resume live updates";
   sign.addEventListener("click", pause);
   show(paused() ? "paused (r)" : "live (r)");
-  document.body.append(sign);
+  document.querySelector("main > .head, main > h1").before(sign);
   setInterval(refresh, EVERY_MS);
   document.addEventListener("visibilitychange", refresh);
-  document.addEventListener("htmx:error", () => show(`stale since ${new Date().toLocaleTimeString()}`));
-  document.addEventListener("htmx:after:swap", () => show(paused() ? "paused (r)" : "live (r)"));
+  document.addEventListener("htmx:error", () => {
+    sign.classList.add("stale"); // and is seen wherever somebody has scrolled to
+    show(`stale since ${new Date().toLocaleTimeString()}`);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    sign.classList.remove("stale");
+    if (!document.querySelector("#live[hx-get]")) sign.remove(); // what has ended changes no more
+    show(paused() ? "paused (r)" : "live (r)");
+  });
 }

@@ -58,8 +58,9 @@ async def test_a_server_that_is_away_is_status_6_and_nothing_is_lost(program: Co
     away = program.but(SLUICE_URL=f"http://127.0.0.1:{free_port()}")
     ended = await away.run("submit", "demo.sum", SUM)
     assert (ended.status, ended.out, "Traceback" in ended.err) == (6, "", False)
-    first, second = ended.err.splitlines()
-    assert first.startswith("sluice: The server gave no answer: ")
+    first, hint, second = ended.err.splitlines()
+    assert first.startswith(f"sluice: The server at {away.environment['SLUICE_URL']} gave no answer: ")
+    assert "--url, SLUICE_URL or a profile" in hint
     assert "the same command with --key " in second
     assert (await away.run("list")).status == 6
 

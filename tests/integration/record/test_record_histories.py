@@ -44,7 +44,6 @@ def test_whatever_happens_the_record_keeps_its_promises() -> None:
         max_examples=histories,
         stateful_step_count=steps,
         derandomize="HISTORIES" not in os.environ,
-        deadline=None,
         database=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from api.app import create_app, wrap_middleware
 from api.app import document_of as make_document
-from api.app import wrap_middleware
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
@@ -64,3 +64,10 @@ async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> A
         yield InMemoryApi(client, state, record, cache, metrics, key, headers, live_logs)
         await asyncio.wait_for(state.submission.drain(), 1)
         await asyncio.wait_for(state.lookup.drain(), 1)
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    state = build_state(Record(), settings(), Clock())
+    return make_document(create_app(state), state.registry, 55.0)

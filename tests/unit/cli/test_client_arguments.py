@@ -66,7 +66,7 @@ def test_an_input_comes_from_a_file_or_stdin(tmp_path: Path, monkeypatch: pytest
     ("given", "why"),
     [
         ("{", "INPUT is not JSON"),
-        ("cat.jpg", "INPUT is not JSON"),
+        ("cat.jpg", "--set name=value, @FILE or -"),
         ('{"a": 1, "b": 2, "a": 3}', "'a' twice"),
         ("NaN", "NaN is no number"),
         ("1e999", "no number can be as large as 1e999"),

@@ -230,7 +230,7 @@ def test_a_module_of_ours_that_is_missing_is_a_fault_and_not_hidden(
     ("statement", "heavy"),
     [
         ("import sluice", HEAVY | {"pydantic", "typer", "rich"}),
-        ("from sluice.cli import main; main([])", HEAVY | {"httpx2", "rich"}),
+        ("from sluice.cli import main; main([])", HEAVY | {"asyncio", "httpx2", "rich"}),
     ],
 )
 def test_neither_a_handler_nor_help_waits_for_a_heavy_library(statement: str, heavy: set[str]) -> None:

@@ -25,8 +25,8 @@ def shown() -> Iterator[str]:
             if line.strip().startswith("```"):
                 block = "" if block else line.strip()
             elif block in ("```", "```sh") and not line.startswith(
-                "helm "
-            ):  # which knows a release and a chart of this name
+                ("helm ", "redis-cli ")
+            ):  # which know a release, a chart and a user of this name
                 yield line
     yield from re.findall(r'@echo "(.*)"', (ROOT / "Makefile").read_text().replace("$(TENANT)", "demo"))
 

@@ -275,7 +275,7 @@ SCHEMA = st.recursive(LEAVES, schemas, max_leaves=12).map(
 
 
 @given(st.lists(st.tuples(TEXTS, SCHEMA, SCHEMA, TEXTS), max_size=3))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_that_a_server_says_becomes_code(said: list[tuple[str, Any, Any, str]]) -> None:
     kinds = [kind_of(name, input, output, description) for name, input, output, description in said]
     text = write_module(kinds, "http://x")

@@ -238,7 +238,7 @@ SHORT = [(name, change) for name, change in odd_changes() if name != "Pacific/Kw
 
 
 @pytest.mark.timeout(3600)
-@settings(max_examples=300 if SWEEP else 25, deadline=None)
+@settings(max_examples=300 if SWEEP else 25)
 @given(expressions, st.sampled_from(SHORT))
 def test_any_expression_fires_about_a_change_as_counting_finds(
     cron: str, found: tuple[str, datetime]
@@ -335,7 +335,7 @@ def meant(words: str, day: str, weekday: str) -> set[int]:
     return days_of(*same[0]) if same else set()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(field(1, 31, "L", "LW", "*"), field(0, 7, "5L", "0L", "7#1", "3#5", "*"))
 @example("LW", "1-3")
 @example("1,LW", "1#1")

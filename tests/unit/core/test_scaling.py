@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import ceil
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.core.queue_stats import LanePause, LaneStatistics, Times
@@ -27,7 +27,6 @@ JOBS = st.integers(0, 1_000_000)
 MEANS = st.none() | st.floats(0, 1e6)
 
 
-@settings(deadline=None)
 @given(JOBS, JOBS, st.integers(1, 500), st.integers(1, 500), MEANS, st.floats(0.001, 86_400))
 def test_what_runs_always_fits_and_nobody_comes_for_nothing(
     queued: int, running: int, each: int, consumers: int, mean_s: float | None, target_s: float
@@ -39,7 +38,6 @@ def test_what_runs_always_fits_and_nobody_comes_for_nothing(
         assert found == -(-running // each)
 
 
-@settings(deadline=None)
 @given(JOBS, JOBS, st.integers(1, 500), MEANS, st.floats(0.001, 86_400))
 def test_a_longer_queue_never_wants_fewer(
     queued: int, running: int, each: int, mean_s: float | None, target_s: float

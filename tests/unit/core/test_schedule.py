@@ -59,7 +59,7 @@ expressions = st.tuples(part(0, 59), part(0, 23), part(1, 28), part(1, 12), part
 times = st.integers(0, 20 * 365 * 86_400).map(lambda second: at("2020-01-01") + timedelta(seconds=second))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, st.sampled_from(ZONES), times)
 def test_the_next_tick_is_strictly_later_on_a_minute_and_in_words(
     cron: str, zone: str, after: datetime
@@ -71,7 +71,7 @@ def test_the_next_tick_is_strictly_later_on_a_minute_and_in_words(
     assert describe(cron)[0].isupper()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(part(0, 59), part(0, 23), st.sampled_from(ZONES), times)
 def test_on_a_day_of_24_hours_a_tick_is_the_first_minute_that_fits(
     minute: str, hour: str, zone: str, after: datetime

@@ -146,3 +146,9 @@ def test_afterwards_os_exit_is_what_it_was(package: Path) -> None:
 
 def _path(package: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(package), str(Path.cwd())])}
+
+
+@pytest.mark.parametrize("name", ["kinds_of_mine/shout.py", "kinds_of_mine.shout.py"])
+def test_who_names_a_file_is_told_how_the_module_is_named(name: str) -> None:
+    with pytest.raises(StartRefused, match=r"with dots: kinds_of_mine\.shout$"):
+        load_watched([name])

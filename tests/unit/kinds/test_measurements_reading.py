@@ -97,7 +97,7 @@ FORMS = [
     st.timedeltas(timedelta(hours=-14, seconds=-59), timedelta(hours=14, seconds=59)),
     st.sampled_from(FORMS),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_time_in_any_form_is_the_moment_that_python_works_out(
     local: datetime, ahead: timedelta, form: str
 ) -> None:
@@ -110,7 +110,7 @@ def test_any_time_in_any_form_is_the_moment_that_python_works_out(
 
 
 @given(st.integers(10**9, 10**10 - 1), st.integers(0, 999_999))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_an_epoch_time_is_read_to_the_microsecond_or_refused(second: int, micro: int) -> None:
     right = str(datetime(1970, 1, 1) + timedelta(seconds=second, microseconds=micro))  # noqa: DTZ001  it is answered in UTC
     texts = [
@@ -198,7 +198,7 @@ def test_where_semicolons_separate_the_cells_a_comma_marks_decimals(text: str, r
     st.floats(-1e9, 1e9).map(lambda value: round(value, 3)),
     st.sampled_from([",.", ".,", " .", "'.", "\u00a0.", "\u202f,"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_number_with_marks_is_read_as_what_was_written(value: float, marks: str) -> None:
     text = f"{value:,.3f}".translate(str.maketrans(",.", marks))
     assert valued(text, delimiter=";") == [value]
@@ -294,7 +294,7 @@ LONE = [
 
 
 @given(st.lists(st.sampled_from(LONE), min_size=1, max_size=6, unique=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_quote_within_a_cell_is_one_and_merges_no_rows(lines: list[str]) -> None:
     names = {line: tuple(next(csv.reader([line], strict=True))[:2]) for line in lines}
     found = rows("asset,signal,time,value,note\n" + "\n".join(lines))
@@ -365,7 +365,7 @@ PIECES = ["asset", "signal", "time", "value", ",", ";", "\t", "\n", "\r", '"', "
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40), st.sampled_from(",;\t|"))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_pieces_in_any_order_are_summed_up_or_refused(pieces: list[str], delimiter: str) -> None:
     for head in ("", HEADER.replace(",", delimiter)):
         with suppress(GiveUp):
@@ -375,7 +375,7 @@ def test_any_pieces_in_any_order_are_summed_up_or_refused(pieces: list[str], del
 @given(st.lists(st.sampled_from(['"', '""', "\n", ",", "a", " ", '\n"', '",']), max_size=18))
 @example(["\n", '"', '""'])
 @example(['""', "a", '"', "\n", '"', "a", '",', '"', '"', "\n"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_cells_are_those_that_the_reader_of_python_finds(pieces: list[str]) -> None:
     text = HEADER + "".join(pieces)
     with suppress(GiveUp):

@@ -250,7 +250,7 @@ def test_refuses_options_out_of_bounds(wrong: dict[str, Any]) -> None:
     values=st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 3)), min_size=2, max_size=60),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_agrees_with_numpy_in_whatever_order_the_rows_come(values: list[float], seed: int) -> None:
     chance = Random(seed)
     seconds = sorted(chance.sample(range(10**6), len(values)))
@@ -275,7 +275,7 @@ def test_agrees_with_numpy_in_whatever_order_the_rows_come(values: list[float], 
     fence=st.floats(0, 100),
     gap=st.floats(1, 100),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_number_can_be_sent_and_keeps_its_order(values: list[float], fence: float, gap: float) -> None:
     (row,) = rows_of(table(*hourly(*map(repr, values))), fence, gap)
     Series.model_validate_json(Series.model_validate(row | {"missing": 0, "repeated": 0}).model_dump_json())
@@ -290,7 +290,7 @@ CELL = st.text(st.sampled_from('ab "\n,;é'), min_size=1, max_size=6)
 
 
 @given(notes=st.lists(CELL, min_size=1, max_size=12), blank=st.integers(0, 3), data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_line_that_is_named_is_the_line_a_person_finds(
     notes: list[str], blank: int, data: st.DataObject
 ) -> None:

@@ -20,7 +20,6 @@ from sluice.core.registry import Registry
 from sluice.handler import handler
 from tests.unit.api.in_memory_api import (
     Clock,
-    InMemoryApi,
     Numbers,
     Record,
     Total,
@@ -35,12 +34,6 @@ CHOSEN = {"submit_rate": "600/60", "poll_rate": "600/60"}
 async def add_up(numbers: Numbers) -> Total:
     """Add numbers."""
     return Total(total=sum(numbers.values))
-
-
-@pytest.fixture
-def document() -> dict[str, Any]:
-    state = build_state(Record(), settings(), Clock())
-    return document_of(create_app(state), state.registry, 55.0)
 
 
 def test_every_route_of_version_1_is_described(document: dict[str, Any]) -> None:
@@ -231,43 +224,6 @@ def test_every_answer_describes_its_headers(document: dict[str, Any]) -> None:
                 )
                 assert wanted <= answer["headers"].keys(), (path, method, status)
                 assert all(each["description"] and each["schema"] for each in answer["headers"].values())
-
-
-UNDESCRIBED = {
-    "cache-control", "content-length", "content-security-policy", "content-type", "referrer-policy", "vary", "x-content-type-options",
-}  # fmt: skip
-"""What every answer has, and no program decides by."""
-
-
-async def test_no_answer_carries_a_header_that_is_not_described(
-    api: InMemoryApi, document: dict[str, Any]
-) -> None:
-    pure = {"kind": "demo.pure", "input": {"values": [1]}}
-    client, wait = api.client, {"prefer": "wait=0"}
-    first = await client.post("/v1/jobs?timing=1", json=pure, headers=wait | {"idempotency-key": "k"})
-    again = await client.post("/v1/jobs", json=pure, headers={"idempotency-key": "k"})
-    joined = await client.post("/v1/jobs", json=pure)
-    path = f"/v1/jobs/{first.json()['id']}"
-    answers = [("/v1/jobs", "post", each) for each in (first, again, joined)]
-    answers += [
-        (f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}?timing=1", headers=wait))
-        for last in ("", "/result")
-    ]
-    api.record.finish(first.json()["id"])
-    answers.append(("/v1/jobs", "post", await client.post("/v1/jobs", json=pure)))
-    for last in ("", "/result"):
-        answers.append((f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}")))
-        known = {"if-none-match": answers[-1][2].headers["etag"]}
-        answers.append(
-            (f"/v1/jobs/{{job_id}}{last}", "get", await client.get(f"{path}{last}", headers=known))
-        )
-    answers.append(("/v1/jobs", "post", await client.post("/v1/jobs", content=b"x")))
-    for template, method, answer in answers:
-        told = document["paths"][template][method]["responses"][str(answer.status_code)]["headers"]
-        assert answer.headers.keys() - UNDESCRIBED <= {name.lower() for name in told}, (
-            template,
-            answer.status_code,
-        )
 
 
 def test_an_example_needs_every_required_field() -> None:

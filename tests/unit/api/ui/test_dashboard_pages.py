@@ -148,6 +148,8 @@ async def test_the_address_holds_the_filter_and_an_id_leads_to_its_job(browser: 
     wrong = await browser.get("/jobs?error=nothing")
     assert wrong.status_code == 422
     assert "note bad" in wrong.text
+    assert "error: " in wrong.text
+    assert 'id="live"' not in wrong.text
     assert (await browser.get("/jobs?page=nothing")).status_code == 422
 
 

@@ -43,7 +43,7 @@ async def test_consumers_are_shown_by_host_with_what_they_have_in_hand(browser: 
     ]
     seen = await browser.see("/consumers")
     assert seen.text.index("host-a") < seen.text.index("host-b") < seen.text.index("host-c")
-    for words in ("3 of 8", "300.0 MiB", "silent", "away", "Several releases run: 0.1.0, 0.2.0."):
+    for words in ("3 of 8", "300 MiB", "silent", "away", "Several releases run: 0.1.0, 0.2.0."):
         assert words in seen.text
 
 
@@ -114,5 +114,5 @@ async def test_servers_and_settings_are_shown_and_no_secret(record: Record, cloc
         seen = await browser.see("/system")
     assert SECRET not in str(seen.tags) + seen.text
     assert seen.text.count("hidden") == 6
-    for words in ("SLUICE_POSTGRES_URL", "SLUICE_UI", "away", "off", "since"):
+    for words in ("SLUICE_POSTGRES_URL", "SLUICE_UI", "away", "off"):
         assert words in seen.text

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.ui.exact_json import MOST, indent_json
+from api.ui.rendering import unwrap
 from api.ui.run_form import fill, make_form, other_flaws, read_form
 from sluice.core.errors import Flaw, Invalid
 
@@ -102,3 +103,16 @@ def test_json_is_indented_as_it_is() -> None:
     )
     assert indent_json(b'"' + b"x" * MOST + b'"')[1]
     assert len(indent_json(b"[" * 5_000)[0]) < 500_000
+
+
+def test_a_text_that_may_be_a_file_gets_lines_and_keeps_them() -> None:
+    texts = {"csv": {"type": "string", "maxLength": 8_388_608}, "name": {"type": "string", "maxLength": 200}}
+    fields = make_form({"type": "object", "required": ["csv"], "properties": texts})
+    assert fields
+    assert [field.is_long for field in fields] == [True, False]
+    assert read_form(fields, {"f.csv": "a,b\r\n1,2\r\n"}) == b'{"csv":"a,b\\n1,2\\n"}'
+
+
+def test_what_is_broken_for_the_source_is_joined() -> None:
+    text = "Sum up.\n\nRows may come in any\norder:\n- one\n- two\n    indented"
+    assert unwrap(text) == "Sum up.\n\nRows may come in any order:\n- one\n- two\n    indented"
