@@ -226,6 +226,10 @@ load: setup  ## users with a rate and a verdict, against the running stack: make
 schema: setup  ## write the schema of the chart's values anew from the settings
 	@$(PYTHON) -m infra.helm.schema
 
+.PHONY: public-names
+public-names: setup  ## promise the new names of /v1 for ever; refuses what would break clients
+	@$(PYTHON) -m tests.unit.api.http.public_names
+
 lock: setup  ## write the lock files anew from pyproject.toml: make lock ARGS=--upgrade
 	$(COMPILE) pyproject.toml --all-extras -o requirements.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements-dev.txt

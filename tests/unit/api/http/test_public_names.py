@@ -1,71 +1,114 @@
-"""No name that a client may rely on vanishes from `/v1`: routes, parameters, statuses, headers, fields, values and problems."""
+"""No name that a client may rely on vanishes from `/v1`, and no more is asked of clients than when they were written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from copy import deepcopy
 from typing import Any
 
-from api.http.problems import HTTP, TABLE
+import pytest
 
-PROMISED = Path(__file__).with_name("public_names.txt")
-Json = dict[str, Any]
-
-
-def names_of(document: Json) -> list[str]:
-    """All names of a document, but for what its kinds take and return: that is their authors' to keep."""
-    paths = {
-        path: item
-        for path, item in document["paths"].items()
-        if path.startswith("/v1/kinds/{") or "." not in path
-    }
-    schemas = {name: schema for name, schema in document["components"]["schemas"].items() if "." not in name}
-    problems = {each.type for each in (*TABLE.values(), *HTTP.values())}
-    names = [*_of_routes(paths), *_of_schemas(schemas), *(f"problem {each}" for each in problems)]
-    return sorted(set(names))
+from tests.unit.api.http.public_names import PROMISED, Json, compare, names_of
 
 
-def _of_routes(paths: Json) -> Iterator[str]:
-    for path, item in paths.items():
-        for method, operation in item.items():
-            route = f"{method.upper()} {path}"
-            for parameter in operation["parameters"]:
-                yield f"{route} {parameter['in']} {parameter['name']}"
-            for status, answer in operation["responses"].items():
-                yield f"{route} answers {status}"
-                if status < "400":
-                    yield from (f"{route} answers {status} with {name}" for name in answer["headers"])
-
-
-def _of_schemas(schemas: Json) -> Iterator[str]:
-    for name, schema in schemas.items():
-        for field, form in schema.get("properties", {}).items():
-            need = "always" if field in schema.get("required", ()) else "maybe"
-            yield f"{name} has {need} {field}"
-            yield from (f"{name} has {field} = {value}" for value in form.get("enum", ()))
-
-
-def test_every_promised_name_is_there(document: Json) -> None:
-    gone = set(PROMISED.read_text().splitlines()) - set(names_of(document))
+def test_every_promised_name_is_there(document: dict[str, Any]) -> None:
+    gone = compare(PROMISED.read_text().splitlines(), document).gone
     assert not gone, "a client of /v1 may rely on these: take another prefix, or add beside them"
 
 
-def test_what_is_new_is_promised_too(document: Json) -> None:
-    new = set(names_of(document)) - set(PROMISED.read_text().splitlines())
-    assert not new, f"add these lines to {PROMISED.name}, in their order, once they are as they shall stay"
+def test_nothing_more_is_asked_of_clients(document: dict[str, Any]) -> None:
+    asked = compare(PROMISED.read_text().splitlines(), document).asked
+    assert not asked, "clients do not send these, as they were written before: give them a default"
 
 
-def test_a_name_that_vanishes_is_found() -> None:
-    field: Json = {"properties": {"state": {"enum": ["queued"]}}, "required": ["state"]}
-    operation: Json = {
-        "parameters": [{"in": "query", "name": "wait"}],
-        "responses": {"200": {"headers": {"ETag": {}}}},
+def test_what_is_new_is_promised_too(document: dict[str, Any]) -> None:
+    new = compare(PROMISED.read_text().splitlines(), document).new
+    assert not new, "once they are as they shall stay, `make public-names` promises these"
+
+
+def small() -> Json:
+    """A document with one route, what it takes and what it answers."""
+    job = {
+        "properties": {
+            "state": {"enum": ["queued"]},
+            "cache": {"anyOf": [{"const": "use"}, {"type": "null"}]},
+            "events": {"items": {"enum": ["job.failed"]}},
+        },
+        "required": ["state"],
     }
-    whole = names_of({"paths": {"/v1/jobs": {"get": operation}}, "components": {"schemas": {"Job": field}}})
-    assert {
-        "GET /v1/jobs query wait", "GET /v1/jobs answers 200 with ETag", "Job has always state", "Job has state = queued",
-        "problem invalid",
-    } <= set(whole)  # fmt: skip
-    assert "Job has always state" not in names_of(
-        {"paths": {}, "components": {"schemas": {"Job": field | {"required": []}}}}
+    operation = {
+        "operationId": "submit_job",
+        "parameters": [{"in": "query", "name": "wait"}],
+        "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Submit"}}}},
+        "responses": {"200": {"headers": {"ETag": {}}, "content": {"application/json": {}}}, "404": {}},
+    }
+    submit = {"properties": {"options": {"$ref": "#/components/schemas/Options"}}}
+    schemas = {"Job": job, "Submit": submit, "Options": {"properties": {"lane": {}}}}
+    return {"paths": {"/v1/jobs": {"post": operation}}, "components": {"schemas": schemas}}
+
+
+def test_these_are_names() -> None:
+    assert [each for each in names_of(small()) if not each.startswith("problem ")] == [
+        "Job has always state",
+        "Job has cache = use",
+        "Job has events = job.failed",
+        "Job has maybe cache",
+        "Job has maybe events",
+        "Job has state = queued",
+        "Options has maybe lane",
+        "POST /v1/jobs answers 200",
+        "POST /v1/jobs answers 200 as application/json",
+        "POST /v1/jobs answers 200 with ETag",
+        "POST /v1/jobs answers 404",
+        "POST /v1/jobs is submit_job",
+        "POST /v1/jobs query wait",
+        "POST /v1/jobs takes application/json",
+        "Submit has maybe options",
+    ]
+    assert "problem invalid" in names_of(small())
+
+
+@pytest.mark.parametrize(
+    ("place", "gone"),
+    [
+        (("components", "schemas", "Job", "properties", "state"), "Job has always state"),
+        (("components", "schemas", "Job", "required"), "Job has always state"),
+        (("components", "schemas", "Job", "properties", "events", "items"), "Job has events = job.failed"),
+        (("paths", "/v1/jobs", "post", "responses", "200", "headers"), "POST /v1/jobs answers 200 with ETag"),
+        (("paths", "/v1/jobs"), "POST /v1/jobs answers 404"),
+    ],
+)
+def test_a_name_that_vanishes_is_found(place: tuple[str, ...], gone: str) -> None:
+    changed = small()
+    inner = changed
+    for step in place[:-1]:
+        inner = inner[step]
+    del inner[place[-1]]
+    assert gone in compare(names_of(small()), changed).gone
+
+
+@pytest.mark.parametrize("schema", ["Submit", "Options"])
+def test_a_field_that_clients_do_not_know_is_not_asked_for(schema: str) -> None:
+    changed = small()
+    changed["components"]["schemas"][schema] |= {"required": ["shade"]}
+    changed["components"]["schemas"][schema]["properties"]["shade"] = {}
+    found = compare(names_of(small()), changed)
+    assert (found.gone, found.asked, found.new) == ([], [f"{schema} has always shade"], [])
+
+
+def test_a_parameter_that_clients_do_not_know_is_not_asked_for() -> None:
+    changed = small()
+    changed["paths"]["/v1/jobs"]["post"]["parameters"].append(
+        {"in": "query", "name": "shade", "required": True}
     )
+    assert compare(names_of(small()), changed).asked == ["POST /v1/jobs needs query shade"]
+
+
+def test_additions_are_new_and_nothing_else() -> None:
+    changed = deepcopy(small())
+    changed["components"]["schemas"]["Job"]["required"].append("shade")
+    changed["components"]["schemas"]["Job"]["properties"]["shade"] = {}
+    changed["components"]["schemas"]["Options"]["properties"]["shade"] = {}
+    changed["components"]["schemas"]["Other"] = {"properties": {"name": {}}, "required": ["name"]}
+    found = compare(names_of(small()), changed)
+    assert (found.gone, found.asked) == ([], [])
+    assert found.new == ["Job has always shade", "Options has maybe shade", "Other has always name"]
