@@ -51,6 +51,7 @@ from api.slo import routes as slo
 from api.state import ApiState
 from api.ui.routes import make_routes
 from api.webhooks import routes as webhooks
+from api.webhooks.openapi import describe_deliveries
 from sluice.adapters.connections import Connections, open_connections
 from sluice.adapters.metrics import Metrics
 from sluice.adapters.server_checks import ConfigProblems
@@ -174,6 +175,7 @@ def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float)
     """Make the OpenAPI document: every route, and what every kind takes and returns."""
     document = describe(app, wait_cap_s)
     describe_kinds(document, registry)
+    describe_deliveries(document)
     return document
 
 
