@@ -179,11 +179,16 @@ def test_settings_arrive_as_they_were_given() -> None:
     objects, _, container = deployment("full", "jobs-api")
     settings = read_settings(objects, container)
     assert settings.handlers == ("jobs.orders", "jobs.reports")
-    assert (settings.keep_s, settings.docs, settings.record_budget_s) == (2_592_000, False, 0.5)
+    assert (settings.keep_s, settings.docs, settings.record_budget_s) == (2_592_000, True, 0.5)
     assert settings.cors_origins == ("https://app.example.com", "https://admin.example.com")
     assert settings.lanes["heavy"].slots == 4
     assert (settings.lame_duck_s, settings.api_host) == (15, "::")
     assert settings.trusted_proxies == ("10.244.0.0/16", "fd00:10:244::/56")
+
+
+def test_the_documentation_of_the_api_is_hidden_unless_it_is_asked_for() -> None:
+    objects, _, container = deployment("minimal", "sluice-api")
+    assert not read_settings(objects, container).docs
 
 
 @every_set

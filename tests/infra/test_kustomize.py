@@ -70,6 +70,12 @@ def test_the_chart_of_an_environment_has_its_values(name: str) -> None:
 
 
 @every_environment
+def test_only_developers_are_shown_the_documentation_of_the_api(name: str) -> None:
+    (container,) = one(overlay(name), "Deployment", "sluice-api")["spec"]["template"]["spec"]["containers"]
+    assert environment(overlay(name), container)["SLUICE_DOCS"] == ("true" if name == "dev" else "false")
+
+
+@every_environment
 def test_every_container_is_bounded_and_may_do_no_more_than_it_must(name: str) -> None:
     for template in templates(overlay(name)):
         assert template["spec"]["automountServiceAccountToken"] is False

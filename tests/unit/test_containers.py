@@ -173,6 +173,10 @@ def test_what_is_set_for_our_processes_are_settings() -> None:
     assert all(set(service["environment"]) <= known for service in OURS.values())
 
 
+def test_the_documentation_of_the_api_is_shown_unless_somebody_says_otherwise() -> None:
+    assert all(service["environment"]["SLUICE_DOCS"] == "${SLUICE_DOCS:-true}" for service in OURS.values())
+
+
 def test_a_stop_leaves_work_its_time() -> None:
     given = int(OURS["consumer"]["stop_grace_period"].removesuffix("s"))
     assert given > Settings.model_fields["stop_s"].default
