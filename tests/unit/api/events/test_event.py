@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from api.events.event import read_cursor, show_change, show_document, show_line, show_reset, write_cursor
+from api.events.feed import BEAT_S
 from api.events.job_logs import Line, Place
 from sluice.core.document import render, render_item, without_result
 from sluice.core.job import Job, JobState, as_accepted
@@ -77,3 +79,8 @@ def test_a_cursor_is_read_as_it_was_written() -> None:
 )
 def test_what_is_no_cursor_is_none(text: bytes) -> None:
     assert read_cursor(text) is None
+
+
+def test_a_silent_stream_gives_a_sign_of_life_as_often_as_the_page_says() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "http-api.md").read_text()
+    assert f"A silent stream sends a comment every {BEAT_S:g} s." in page

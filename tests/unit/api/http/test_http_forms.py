@@ -7,11 +7,14 @@ import asyncio
 import orjson
 import pytest
 
+from api.app import wrap_middleware
 from api.http.asgi import Receive, Scope, Send
 from api.http.response import Reply, send_last
+from sluice.adapters.metrics import Metrics
 from tests.unit.api.http.test_large_heads import Seen, answer_to
 from tests.unit.api.http.test_upgrade_offers import repeat
 from tests.unit.api.http.test_uvicorn_protocol import Answers, ask, echo, serving, slow_first, small, stream
+from tests.unit.api.in_memory_api import Clock, Record, build_state, settings
 
 PART = b"x" * 1_000
 
@@ -206,3 +209,16 @@ async def test_a_client_that_sent_its_body_unasked_keeps_its_connection() -> Non
     async with serving(small) as server, server.connected() as (reader, writer):
         writer.write(ask("/00", WAITS) + b"abc" + ask("/01"))
         assert await Answers(2).read(reader) == [b"00", b"01"]
+
+
+@pytest.mark.parametrize("express", [True, False])
+async def test_a_body_that_is_too_large_is_refused_and_not_asked_for(
+    record: Record, clock: Clock, express: bool
+) -> None:
+    app = wrap_middleware(build_state(record, settings(express=express), clock), Metrics())
+    key = record.add_key("acme", "submit")
+    head = f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n"
+    async with serving(app) as server:
+        whole = await answer_to(server, ask("/v1/jobs", head).replace(b"GET", b"POST", 1))
+    assert whole.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in whole
