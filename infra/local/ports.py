@@ -1,5 +1,6 @@
 """Ports for private servers: free ones, and the same one again after a restart."""
 
+import atexit
 import random
 import socket
 from collections import deque
@@ -18,6 +19,13 @@ _CANDIDATES = range(20000, 30000)
 
 _reserved: deque[socket.socket] = deque(maxlen=128)
 """Sockets bound to the ports given last: nobody else is given one of them before its server listens, or while it is away."""
+
+
+@atexit.register
+def _give_back() -> None:
+    """Close what is reserved: the interpreter warns of each socket that is left to its end."""
+    while _reserved:
+        _reserved.pop().close()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
