@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from sluice.client import Retries
+from tests.support.both_clients import open_client
+
 JOB = {"id": "01a22321-9023-7abe-8513-ed0ed005ba15", "kind": "demo.sum", "state": "queued", "version": 1}
 DONE = JOB | {
     "state": "succeeded",
@@ -18,6 +21,11 @@ DONE = JOB | {
     "finished_at": "2026-11-28T09:40:07.195549Z",
     "result": {"total": 6},
 }
+
+
+MANY = [f"01a22321-9023-7abe-8513-ed0ed005b{number:03}" for number in range(20)]
+"""Ids of other jobs."""
+QUICK = Retries(tries=3, budget_s=2.0, first_s=0.01, longest_s=0.05)
 
 
 class Received(NamedTuple):
@@ -129,3 +137,12 @@ def trickles(head: bytes, drop: bytes = b" ", every_s: float = 0.05) -> Reply:
                 time.sleep(every_s)
 
     return reply
+
+
+def open_quick(
+    way: str, server: ScriptedServer, answer_s: float = 5.0, retries: Retries = QUICK, **more: Any
+) -> Any:
+    """Open a client of such a server that does not wait for long."""
+    client = open_client(way, server.url, "slc_key", retries=retries, **more)
+    getattr(client, "inner", client)._core.answer_s = answer_s
+    return client

@@ -17,38 +17,24 @@ from sluice.client import (
     WaitTimeout,
 )
 from sluice.client.following import EventParser
-from tests.support.both_clients import open_client
 from tests.support.scripted_server import (
     DONE,
     JOB,
+    MANY,
     Received,
     Reply,
-    ScriptedServer,
     answer,
+    open_quick,
     problem,
     scripted,
     trickles,
 )
 
 ID = str(JOB["id"])
-MANY = [f"01a22321-9023-7abe-8513-ed0ed005b{number:03}" for number in range(20)]
 OK = b"HTTP/1.1 200 OK\r\n"
 STREAM = OK + b"content-type: text/event-stream\r\nconnection: close\r\n\r\n"
 CHUNKS = b"transfer-encoding: chunked\r\n\r\n"
 MEGABYTE = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-QUICK = Retries(tries=3, budget_s=2.0, first_s=0.01, longest_s=0.05)
-
-
-@pytest.fixture(params=["sync", "async"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def open_quick(way: str, server: ScriptedServer, answer_s: float = 5.0, retries: Retries = QUICK) -> Any:
-    """A client that does not wait for long."""
-    client = open_client(way, server.url, "slc_key", retries=retries)
-    getattr(client, "inner", client)._core.answer_s = answer_s
-    return client
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,17 @@ from sluice.client import (
     Overloaded,
     RateLimited,
     RecordAway,
-    Retries,
     ServerAway,
     WaitTimeout,
 )
-from tests.support.both_clients import open_client
 from tests.support.scripted_server import (
     DONE,
     JOB,
+    QUICK,
     Reply,
-    ScriptedServer,
     answer,
     dies,
+    open_quick,
     problem,
     scripted,
     sends,
@@ -38,20 +37,7 @@ from tests.support.scripted_server import (
 )
 
 ID = str(JOB["id"])
-QUICK = Retries(tries=3, budget_s=2.0, first_s=0.01, longest_s=0.05)
 OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(params=["sync", "async"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def open_quick(way: str, server: ScriptedServer, answer_s: float = 5.0, **more: Any) -> Any:
-    """A client that does not wait for long."""
-    client = open_client(way, server.url, "slc_key", retries=QUICK, **more)
-    getattr(client, "inner", client)._core.answer_s = answer_s
-    return client
 
 
 @pytest.mark.parametrize(

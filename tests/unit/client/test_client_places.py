@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from sluice.client import AsyncSluice, ClientClosed, JobFailed, Retries, Sluice
-from tests.support.both_clients import open_client
 from tests.support.scripted_server import (
     DONE,
     JOB,
+    MANY,
+    QUICK,
     Received,
     Reply,
     ScriptedServer,
     answer,
+    open_quick,
     problem,
     scripted,
     sends,
@@ -27,20 +29,8 @@ from tests.support.scripted_server import (
 )
 
 ID = str(JOB["id"])
-MANY = [f"01a22321-9023-7abe-8513-ed0ed005b{number:03}" for number in range(20)]
 OK = b"HTTP/1.1 200 OK\r\n"
 STREAM = OK + b"content-type: text/event-stream\r\nconnection: close\r\n\r\n"
-QUICK = Retries(tries=3, budget_s=2.0, first_s=0.01, longest_s=0.05)
-
-
-@pytest.fixture(params=["sync", "async"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def open_quick(way: str, server: ScriptedServer, retries: Retries = QUICK) -> Any:
-    """A client that does not wait for long."""
-    return open_client(way, server.url, "slc_key", retries=retries)
 
 
 async def received(server: ScriptedServer, count: int = 1) -> None:
