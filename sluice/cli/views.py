@@ -35,7 +35,7 @@ _OF_A_BULK_ACT = (
 )
 _OF_A_WEBHOOK = (
     *("id", "url", "events", "kinds", "tags", "created_at", "old_until", "failing_since", "disabled_at"),
-    *("disabled_why", "secret"),
+    *("disabled_why", "secret", "verified_at", "verification_failed"),
 )
 _OF_A_DELIVERY = (
     *("id", "job_id", "event", "state", "tries", "created_at", "tried_at", "due", "status", "outcome"),

@@ -39,6 +39,10 @@ Id = Annotated[
         help="Its id, as `sluice webhooks list` shows it",
     ),
 ]
+Wait = Annotated[
+    float | None,
+    typer.Option(metavar="TIME", parser=seconds, help="How long to wait for what comes of it (default: 20s)"),
+]
 Endpoint = Annotated[str, typer.Argument(metavar="URL", help="Where to: https://HOST/PATH")]
 
 
@@ -74,12 +78,15 @@ def _add(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="Only of jobs with this tag; several add up")
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Tell it nothing until it has proved that it wants it")
+    ] = False,
 ) -> None:
     """Register an endpoint, and print its secret, this once.
 
     What it is sent is signed with the secret.
     """
-    asked = {"events": event, "kinds": kind, "tags": tag}
+    asked = {"events": event, "kinds": kind, "tags": tag, "verify": verify}
     body = {"url": endpoint} | {name: value for name, value in asked.items() if value}
     print_secret(session, session.ask("POST", "/v1/webhooks", body), "secret", views.WEBHOOK)
 
@@ -101,30 +108,18 @@ def _rotate(
 
 
 @client_word
-def _test(
-    session: Session,
-    id: Id,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            metavar="TIME", parser=seconds, help="How long to wait for what comes of it (default: 20s)"
-        ),
-    ] = None,
-) -> int:
+def _test(session: Session, id: Id, wait: Wait = None) -> int:
     """Send it something, and show what comes of that."""
-    sent = session.ask("POST", f"{_path(id)}/test")["id"]
-    session.left = f"it is tried again; `sluice webhooks deliveries {id}` shows what comes of it"
-    found = _see_through(session, id, sent, time.monotonic() + (USUAL_WAIT_S if wait is None else wait))
-    session.output.one(found or {"id": sent}, views.DELIVERY)
-    if found is None or not found["tries"]:
-        typer.echo(f"sluice: the test has not been sent in time; {session.left}", err=True)
-        return TIMED_OUT
-    if found["state"] == "delivered":
-        return DONE
-    typer.echo(
-        f"sluice: the test has not arrived: {printable(found['outcome'] or found['status'])}", err=True
-    )
-    return FAILED
+    return _send(session, id, "test", wait)
+
+
+@client_word
+def _verify(session: Session, id: Id, wait: Wait = None) -> int:
+    """Ask it to prove that it wants what is sent, and show what comes of that.
+
+    If it does, it goes on, whatever it was disabled for.
+    """
+    return _send(session, id, "verify", wait)
 
 
 @client_word
@@ -165,6 +160,21 @@ def _delete(session: Session, id: Id) -> None:
     session.sluice.request("DELETE", _path(id))
 
 
+def _send(session: Session, id: str, what: str, wait: float | None) -> int:
+    """Have a test or a verification sent, show what comes of it in time, and return the exit status."""
+    sent = session.ask("POST", f"{_path(id)}/{what}")["id"]
+    session.left = f"it is tried again; `sluice webhooks deliveries {id}` shows what comes of it"
+    found = _see_through(session, id, sent, time.monotonic() + (USUAL_WAIT_S if wait is None else wait))
+    session.output.one(found or {"id": sent}, views.DELIVERY)
+    if found is None or not found["tries"]:
+        typer.echo(f"sluice: nothing has been sent in time; {session.left}", err=True)
+        return TIMED_OUT
+    if found["state"] == "delivered":
+        return DONE
+    typer.echo(f"sluice: {_FAILED[what]}: {printable(found['outcome'] or found['status'])}", err=True)
+    return FAILED
+
+
 def _see_through(session: Session, id: str, sent: str, until: float) -> Document | None:
     """Look at a delivery until it was tried, or the time is up; return it as it was seen last."""
     while True:
@@ -180,10 +190,12 @@ def _path(id: str) -> str:
     return f"/v1/webhooks/{id}"
 
 
-_TEST = {
-    FAILED: "it has not arrived; stderr says why",
-    TIMED_OUT: MEANINGS[TIMED_OUT].replace("the job", "what to look at"),
-}
+_FAILED = {"test": "the test has not arrived", "verify": "it has not proved that it wants what is sent"}
+_LATE = MEANINGS[TIMED_OUT].replace("the job", "what to look at")
+_TEST, _VERIFY = (
+    {FAILED: f"{said}; stderr says why", TIMED_OUT: _LATE}
+    for said in ("it has not arrived", _FAILED["verify"])
+)
 app.command("list", epilog=usage("sluice webhooks list", "sluice webhooks list -o id"))(_list_all)
 app.command("show", epilog=usage(f"sluice webhooks show {SOME}"))(_show)
 app.command(
@@ -194,6 +206,7 @@ app.command(
     ),
 )(_add)
 app.command("test", epilog=usage(f"sluice webhooks test {SOME}", also=_TEST))(_test)
+app.command("verify", epilog=usage(f"sluice webhooks verify {SOME}", also=_VERIFY))(_verify)
 app.command(
     "deliveries", epilog=usage(f"sluice webhooks deliveries {SOME}", f"sluice webhooks deliveries {SOME} --all -o csv")
 )(_deliveries)  # fmt: skip

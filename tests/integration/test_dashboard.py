@@ -49,7 +49,7 @@ async def test_all_pages_show_what_is_there_and_do_what_they_say(stack_with_page
         for path in (
             f"{pages['failed']}/retry", f"{pages['running']}/cancel", f"{pages['done']}/delete", "/lanes/heavy/resume",
             "/schedules/nightly/run", "/schedules/nightly/pause", "/schedules/nightly/resume", "/schedules/nightly/delete",
-            f"{pages['act-waiting']}/abort", f"{pages['webhook']}/test",
+            f"{pages['act-waiting']}/abort", f"{pages['webhook']}/test", f"{pages['webhook']}/verify",
         ):  # fmt: skip
             done = await client.post(f"/ui{path}", headers=SAME)
             assert done.status_code == 303, (path, done.text)

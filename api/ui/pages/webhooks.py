@@ -1,4 +1,4 @@
-"""Webhooks: endpoints, making one and its next secret, what was sent to each, testing, sending again, deleting."""
+"""Webhooks: endpoints, making one and its next secret, what was sent to each, testing, verifying, sending again, deleting."""
 
 from __future__ import annotations
 
@@ -95,6 +95,13 @@ async def test(view: View) -> Response:
     """Send something that tells of no job."""
     await view.parts[Webhooks].test(view.caller.tenant, view.param("webhook_id"), view.by)
     return view.go(f"/webhooks/{view.param('webhook_id')}", done="tested")
+
+
+@PAGES.act(f"{ONE}/verify", ("POST", f"{API}/verify"))
+async def verify(view: View) -> Response:
+    """Ask it to prove that it wants what is sent."""
+    await view.parts[Webhooks].verify(view.caller.tenant, view.param("webhook_id"), view.by)
+    return view.go(f"/webhooks/{view.param('webhook_id')}", done="verified")
 
 
 @PAGES.act(f"{ONE}/redeliver", ("POST", f"{API}/redeliver"))

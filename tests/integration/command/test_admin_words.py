@@ -14,6 +14,7 @@ import pytest
 
 from sluice.cli import views
 from sluice.cli.formats import View
+from sluice.core.webhook import CHALLENGE, CHALLENGE_RESPONSE
 from tests.support.command import Said
 from tests.support.stack import Stack
 
@@ -30,14 +31,16 @@ def failure(sluice: Said) -> str:
 
 
 @contextmanager
-def endpoint(status: int) -> Iterator[str]:
-    """The address of a server that answers whatever is posted with this status."""
+def endpoint(status: int, proves: bool = False) -> Iterator[str]:
+    """The address of a server that answers whatever is posted with this status, and sends a challenge back if it `proves` itself."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(status)
             self.send_header("content-length", "0")
+            if proves and (challenge := self.headers[CHALLENGE]):
+                self.send_header(CHALLENGE_RESPONSE, challenge)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -177,6 +180,29 @@ def test_a_test_that_does_not_arrive_is_status_1(sluice: Said) -> None:
         assert tried.err.startswith("sluice: the test has not arrived: ")
         late = sluice.run("webhooks", "test", id, "--wait", "0")
         assert (late.status, f"`sluice webhooks deliveries {id}`" in late.err) == (8, True)
+    sluice.run("webhooks", "delete", id)
+
+
+def test_a_webhook_that_is_to_prove_itself_is_told_nothing_until_it_has(sluice: Said) -> None:
+    with endpoint(204, proves=True) as url:
+        id = sluice.run("webhooks", "add", url, "--verify", "-o", "id").out.strip()
+        asked = sluice.run("webhooks", "verify", id)
+        assert (asked.status, asked.document["event"]) == (0, "webhook.verify"), asked.err
+        shown = sluice.run("webhooks", "show", id).document
+        assert (shown["disabled_at"], shown["verification_failed"]) == (None, None)
+        assert shown["verified_at"]
+    sluice.run("webhooks", "delete", id)
+
+
+def test_a_webhook_that_does_not_prove_itself_is_status_1(sluice: Said) -> None:
+    with endpoint(204) as url:
+        id = sluice.run("webhooks", "add", url, "--verify", "-o", "id").out.strip()
+        asked = sluice.run("webhooks", "verify", id)
+        assert asked.status == 1
+        assert asked.err.startswith("sluice: it has not proved that it wants what is sent: ")
+        shown = sluice.run("webhooks", "show", id).document
+        assert shown["verified_at"] is None
+        assert "not verified" in shown["disabled_why"]
     sluice.run("webhooks", "delete", id)
 
 
