@@ -45,6 +45,7 @@ async def register(client: httpx2.AsyncClient, receiver: WebhookReceiver, **more
     made = await client.post(HOOKS, json={"url": receiver.url} | more)
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
+    assert made.headers["location"] == f"{HOOKS}/{found['id']}"
     return found
 
 
