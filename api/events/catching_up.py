@@ -47,7 +47,7 @@ class CatchingUp:
 
     async def _read_lines(self, stream: JobStream, finished: bool, is_new: bool) -> list[Event]:
         place = stream.place
-        blocks = await self._logs.read(stream.job_id, place, finished, most=BLOCKS)
+        blocks = (await self._logs.read(stream.job_id, place, finished, most=BLOCKS)).blocks
         events = [show_line(stream.job_id, line) for line in lines_behind(place, blocks)]
         if events and is_cut(place, blocks) and not is_new:
             events.insert(0, show_reset(LINES_MISSED))

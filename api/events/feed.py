@@ -236,15 +236,21 @@ class Feed:
                 each.push(change)
 
     async def _fill(self, job: Job, watched: Watched) -> None:
-        """Tell lines that were missed, and those that only the record has, as their attempt has ended."""
+        """Tell lines that were missed, and those that only the record has, as their attempt has ended.
+
+        Lines that Redis does not tell now are told when the job is read again.
+        """
         ended = job.fence if job.state != JobState.RUNNING else job.fence - 1
-        while watched.place is not None and (watched.behind or ended > watched.filled):
+        whole = True
+        while whole and watched.place is not None and (watched.behind or ended > watched.filled):
             place, watched.behind = watched.place, False
+            whole = False
             try:
-                blocks = await self._logs.read(job.id, place, finished=job.finished_at is not None)
-            except BaseException:
-                watched.behind = True
-                raise
+                blocks, whole = await self._logs.read(
+                    job.id, place, job.finished_at is not None, ended=ended > watched.filled
+                )
+            finally:
+                watched.behind |= not whole
             if watched.place == place:  # else more was told meanwhile
                 watched.filled = ended
                 watched.tell_lines(job.id, place, blocks)

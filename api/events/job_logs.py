@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from api.jobs.lookup import Lookup
@@ -29,6 +28,13 @@ class Line(NamedTuple):
     text: bytes
 
 
+class Kept(NamedTuple):
+    """Blocks of lines in order. Not `whole`: Redis did not answer, so those of a running attempt may be missing."""
+
+    blocks: list[LogBlock]
+    whole: bool
+
+
 class LogPage(NamedTuple):
     """Lines in order. `cut` says that some between these, or before them, are not kept; `more` that there are more behind them."""
 
@@ -46,29 +52,32 @@ class JobLogs:
     async def page(self, tenant: str, job_id: str, after: Place, size: int) -> LogPage:
         """Read so many lines behind a place. Raises JobUnknown, JobExpired, ServerAway."""
         document = await self._lookup.find(tenant, job_id)
-        blocks = await self.read(job_id, after, document.finished)
+        blocks = (await self.read(job_id, after, document.finished)).blocks
         return _page_of(lines_behind(after, blocks), is_cut(after, blocks), size)
 
     async def read(
-        self, job_id: str, after: Place, finished: bool = False, most: int = MOST_CLAIMS
-    ) -> list[LogBlock]:
-        """Read the first blocks that may have lines behind a place, in order. Without Redis those of a running attempt are missing.
+        self, job_id: str, after: Place, finished: bool = False, most: int = MOST_CLAIMS, ended: bool = True
+    ) -> Kept:
+        """Read the first blocks that may have lines behind a place, in order. Raises ServerAway if the record is away.
 
-        Raises ServerAway.
+        `ended`: attempts whose lines the record has may have ended. Else it is not asked where Redis does not answer.
         """
-        live = (
-            None if finished else await self._read_live(job_id)
-        )  # first: what ends meanwhile is in the record then
+        # first: what ends meanwhile is in the record then
+        live, whole = (None, True) if finished else await self._read_live(job_id)
+        if not (whole or ended):
+            return Kept([], whole)
         blocks = await self._store.read_logs(job_id, after.fence, most)
         newest = blocks[-1].fence if blocks else 0
         if live is None or len(blocks) == most or live.fence <= max(newest, after.fence - 1):
-            return blocks
-        return [*blocks, live]
+            return Kept(blocks, whole)
+        return Kept([*blocks, live], whole)
 
-    async def _read_live(self, job_id: str) -> LogBlock | None:
-        with suppress(ServerAway):
-            return await self._live_logs.read(job_id)
-        return None
+    async def _read_live(self, job_id: str) -> tuple[LogBlock | None, bool]:
+        """Return the lines of a running attempt, and whether Redis has answered."""
+        try:
+            return await self._live_logs.read(job_id), True
+        except ServerAway:
+            return None, False
 
 
 def _page_of(lines: Iterator[Line], cut: bool, size: int) -> LogPage:

@@ -318,6 +318,20 @@ async def test_a_subscription_survives_a_restart_of_redis(setup: CacheSetup) -> 
         await setup.until_heard(heard, "after")
 
 
+async def test_who_hears_that_messages_may_be_missing_can_read_at_once(setup: CacheSetup) -> None:
+    back_when_heard: list[int] = []  # a breaker that is still open would refuse what is read then
+    setup.server.kill()
+    for _ in range(3):
+        await seconds_of(setup.ports.connection.ping())
+    setup.server.start()
+    task = asyncio.create_task(
+        setup.subscriptions.listen(lambda _: back_when_heard.append(setup.events.count(Event.SERVER_BACK)))
+    )
+    await setup.until_listening()
+    task.cancel()
+    assert back_when_heard == [1]
+
+
 async def test_a_subscription_that_redis_cuts_off_comes_back(setup: CacheSetup) -> None:
     async with setup.listening() as heard:
         await setup.client.client_kill_filter(_type="pubsub")

@@ -75,6 +75,10 @@ class RedisConnection:
         self._breaker.worked()
         return answer
 
+    def note_answer(self) -> None:
+        """Note that the server has answered on another connection."""
+        self._breaker.worked()
+
     def note(self, error: Exception, call: str) -> ServerAway:
         """Note that a call has failed, and return the error that says so in our words."""
         if isinstance(error, ResponseError):

@@ -109,6 +109,7 @@ class RedisSubscriptions:
                 await pubsub.ping()
             elif message["type"] == "subscribe":
                 self._subscribed.add(topic)  # not before: what was published until now was not received
+                self._redis.note_answer()  # what was missed is read at once, and not refused by an open breaker
                 receive(b"")
             elif message["type"] == "message" and message["data"]:
                 self._hand_on(message["data"], topic, receive)

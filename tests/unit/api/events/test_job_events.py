@@ -182,6 +182,35 @@ async def test_lines_that_redis_lost_are_told_before_the_end(job: Job, follow: F
     assert said(client) == ["running", "a", "b", "c", "succeeded"]
 
 
+async def test_lines_that_redis_does_not_tell_now_are_told_later(job: Job, follow: Follow) -> None:
+    await job.run()
+    job.api.live_logs.kept[job.id] = lines(1, "a")
+    job.api.live_logs.away = True
+    async with follow(job.path) as client:
+        await client.told(1)
+        await job.progress(40)
+        await client.told(2)
+        job.api.live_logs.away = False
+        await job.progress(50)
+        await client.told(4)
+    assert said(client) == ["running", "40 %", "a", "50 %"]
+
+
+async def test_while_redis_is_away_the_record_is_not_asked_for_the_same_lines_again(
+    job: Job, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await job.run()
+    job.api.live_logs.away = True
+    async with follow(job.path) as client:
+        await client.told(1)
+        await job.progress(40)
+        await client.told(2)
+        monkeypatch.setattr(job.api.record, "read_logs", None)
+        await job.progress(50)
+        await client.told(3)
+    assert said(client) == ["running", "40 %", "50 %"]
+
+
 async def test_lines_that_were_missed_are_read_and_told_in_order(job: Job, follow: Follow) -> None:
     await job.run()
     async with follow(job.path) as client:
