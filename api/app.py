@@ -9,6 +9,7 @@ from dataclasses import fields
 from functools import partial
 from typing import NamedTuple
 
+import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -158,8 +159,9 @@ def create_app(state: ApiState) -> FastAPI:
     ):
         # Not `include_router`, which would hide them from `no_route` and give every request a second search.
         app.router.routes.extend(feature.router.routes)
+    shown = state.settings.docs
     docs_page.add_routes(
-        app, document_of(app, state.registry, state.settings.wait_cap_s) if state.settings.docs else None
+        app, encode_document(app, state.registry, state.settings.wait_cap_s) if shown else None
     )
     check_scopes(app.routes)
     if state.settings.ui:  # behind all others: whatever is asked of the API finds its route first
@@ -169,6 +171,11 @@ def create_app(state: ApiState) -> FastAPI:
     app.add_exception_handler(HTTPException, show_http_error)
     app.add_exception_handler(Exception, _show_problem)
     return app
+
+
+def encode_document(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> bytes:
+    """Make the OpenAPI document as it is sent."""
+    return orjson.dumps(document_of(app, registry, wait_cap_s), option=orjson.OPT_NON_STR_KEYS)
 
 
 def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> Json:

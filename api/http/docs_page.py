@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.http.asgi import Header
-from api.http.openapi import TITLE, Json
+from api.http.openapi import TITLE
 from api.http.prefix import prefix_of
 from api.http.response import Reply, ReplyResponse, content_length
 from sluice import __version__
@@ -49,7 +49,7 @@ START = b"""SwaggerUIBundle({
 """
 
 
-def add_routes(app: FastAPI, document: Json | None) -> None:
+def add_routes(app: FastAPI, document: bytes | None) -> None:
     """Add the greeting and, if there is an OpenAPI document to show, the document and its page."""
     links = {"kinds": "/v1/kinds"} | ({"docs": "/docs", "openapi": "/openapi.json"} if document else {})
     _add_json(app, "/", lambda prefix: _greeting(links, prefix))
@@ -65,9 +65,8 @@ def _greeting(links: Mapping[str, str], prefix: str) -> bytes:
     return orjson.dumps({"name": TITLE, "version": __version__, "links": shown}, option=orjson.OPT_INDENT_2)
 
 
-def _describe(document: Json, prefix: str) -> bytes:
-    servers = {"servers": [{"url": prefix}]} if prefix else {}
-    return orjson.dumps(document | servers, option=orjson.OPT_NON_STR_KEYS)
+def _describe(document: bytes, prefix: str) -> bytes:
+    return b'{"servers":[{"url":%b}],%b' % (orjson.dumps(prefix), document[1:]) if prefix else document
 
 
 def _add_json(app: FastAPI, path: str, make: Callable[[str], bytes]) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from copy import deepcopy
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app, wrap_middleware
-from api.app import document_of as make_document
+from api.app import create_app, document_of, encode_document, wrap_middleware
 from sluice.adapters.metrics import Metrics
 from sluice.core.registry import Registry
 from sluice.handler import AnyHandler
@@ -24,16 +22,16 @@ from tests.unit.api.in_memory_api import Clock, InMemoryApi, Record, build_state
 @pytest.fixture(autouse=True, scope="session")
 def made_once() -> Iterator[None]:
     """Make the OpenAPI document once for the same kinds: it takes longer than most tests."""
-    made: dict[tuple[object, ...], Any] = {}
+    made: dict[tuple[object, ...], bytes] = {}
 
-    def document_of(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> Any:
+    def encode_once(app: FastAPI, registry: Registry[AnyHandler], wait_cap_s: float) -> bytes:
         key = (wait_cap_s, *(registry[kind] for kind in registry))
         if key not in made:
-            made[key] = make_document(app, registry, wait_cap_s)
-        return deepcopy(made[key])
+            made[key] = encode_document(app, registry, wait_cap_s)
+        return made[key]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("api.app.document_of", document_of)
+        patched.setattr("api.app.encode_document", encode_once)
         yield
 
 
@@ -70,4 +68,4 @@ async def api(request: pytest.FixtureRequest, record: Record, clock: Clock) -> A
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     state = build_state(Record(), settings(), Clock())
-    return make_document(create_app(state), state.registry, 55.0)
+    return document_of(create_app(state), state.registry, 55.0)
