@@ -47,7 +47,7 @@ ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null
 .PHONY: .venv/lock.stamp
 endif
 
-.PHONY: help setup run down logs status key verify test check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients schemathesis bench at-size at-rest load schema lock up test-containers \
+.PHONY: help setup run down logs status key verify test test-all test-slow coverage check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients schemathesis bench at-size at-rest load schema lock up test-containers \
         test-rabbitmq4 fault-rabbitmq4
 
 help:  ## list these commands
@@ -115,21 +115,36 @@ bump: setup  ## a new version in a commit: make bump PART=minor
 unit: setup  ## the fast tests, no servers
 	$(PYTHON) -m pytest tests/unit
 
-test: setup  ## check, then every test, with real servers
+test: setup  ## check, then the tests, with real servers
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
 	@$(MAKE) --keep-going test-unit test-servers
 
-# Coverage is that of the tests without servers alone: processes that are measured take half as long again, and all others wait for them.
+test-all: setup  ## what CI runs: make test, the slow tests, and how much the tests without servers cover (an hour at most)
+	@$(PYTHON) -m infra.local ensure
+	@$(MAKE) check
+	@$(MAKE) --keep-going coverage test-servers test-slow
+
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-unit test-servers
 test-unit:
+	$(PYTHON) -m pytest $(PARALLEL) tests/unit
+
+# Coverage is that of the tests without servers alone: processes that are measured take twice as long, and all others wait for them.
+coverage: setup  ## the tests without servers, and what they cover: 88 % of lines, all of sluice/core (10 min)
 	$(PYTHON) -m pytest $(PARALLEL) tests/unit --cov --cov-report=term --cov-fail-under=88
 	$(PYTHON) -m coverage report --include='sluice/core/*' --fail-under=100
 
+# What takes longest first.
+SERVED := tests/fault tests/integration tests/infra tests/contract
+
 test-servers:
-	$(PYTHON) -m pytest $(PARALLEL) tests/fault tests/integration tests/infra tests/contract  # what takes longest first
+	$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(SERVED)
+
+test-slow: setup  ## what make test leaves out: each server away, dying, resetting connections, hostile handlers, upgrades (7 min)
+	@$(PYTHON) -m infra.local ensure
+	$(PYTHON) -m pytest $(PARALLEL) -m slow $(SERVED)
 
 fault: setup  ## hostile handlers, calls that are cut off, then everything breaks under load (17 min); with ARGS only the latter: make fault ARGS="--seed 7"
 	@$(PYTHON) -m infra.local ensure

@@ -197,7 +197,7 @@ def test_every_word_that_is_given_to_make_is_in_the_makefile() -> None:
         "check",
         "check-infra",
         "release-check",
-        "test",
+        "test-all",
         "test-containers",
         "upgrade",
         "compatibility",
