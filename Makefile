@@ -142,7 +142,7 @@ SERVED := tests/fault tests/integration tests/infra tests/contract
 test-servers:
 	$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(SERVED)
 
-test-slow: setup  ## what make test leaves out: each server away, dying, resetting connections, hostile handlers, upgrades (7 min)
+test-slow: setup  ## what make test leaves out: each server away, dying, resetting connections, hostile handlers, upgrades (some minutes)
 	@$(PYTHON) -m infra.local ensure
 	$(PYTHON) -m pytest $(PARALLEL) -m slow $(SERVED)
 
