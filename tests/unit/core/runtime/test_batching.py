@@ -114,7 +114,7 @@ async def test_as_many_batches_fly_as_may() -> None:
 
 async def test_batches_that_fly_side_by_side_may_land_in_any_order() -> None:
     landings: list[asyncio.Future[int]] = []
-    batcher = Batcher("double", lambda items: _land(landings, items), Limits(rows=1, in_flight=2))
+    batcher = Batcher[int, int]("double", lambda items: _land(landings, items), Limits(rows=1, in_flight=2))
     failed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     for order in ((0, 1), (1, 0)):
