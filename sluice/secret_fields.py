@@ -10,8 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sluice.errors import StartRefused
+from sluice.handler import AnyHandler
 from sluice.kind_schemas import input_schema
 from sluice.output_check import escape
+from sluice.searchable import Keys, find_fields
 
 DOTS = "••••••"
 """What is shown instead of a secret."""
@@ -24,6 +27,18 @@ def find_secrets(model: type[BaseModel], value: Any) -> dict[str, Any]:
         schema = input_schema(model, by_alias=by_alias)
         found |= _find(schema, schema.get("$defs", {}), value, "")
     return found
+
+
+def refuse_searchable_secrets(handler: AnyHandler) -> None:
+    """Raise StartRefused if a searchable field is a secret or within one, whatever its type is called: tags are shown to all who may read."""
+    model = handler.input_model
+    schemas = [input_schema(model, by_alias=by_alias) for by_alias in (True, False)]
+    for field in find_fields(model, handler.searchable):  # type: ignore[arg-type]  # a class can be hashed
+        if any(_leads_to_secret(schema, schema.get("$defs", {}), field.steps) for schema in schemas):
+            raise StartRefused(
+                f"kind {handler.kind!r} ({handler.where}): searchable: {field.path!r} is a secret, "
+                "and tags are shown to whoever may read jobs"
+            )
 
 
 def hide(value: Any, pointers: Iterable[str]) -> Any:
@@ -47,13 +62,27 @@ def _find(schema: Any, models: Mapping[str, Any], value: Any, at: str) -> Iterat
     """Yield what this schema, or one that it has for a part or as a choice, calls secret."""
     if not isinstance(schema, dict) or value is None:
         return
-    if schema.get("secret") is True or schema.get("writeOnly") is True:
+    if _is_secret(schema):
         yield at, value
         return
     for choice in _choices(schema, models):
         yield from _find(choice, models, value, at)
     for step, part, known in _parts(schema, value):
         yield from _find(known, models, part, f"{at}/{escape(step)}")
+
+
+def _leads_to_secret(schema: Any, models: Mapping[str, Any], steps: tuple[Keys, ...]) -> bool:
+    """Say whether the value at these steps, or one that it is part of, may be a secret."""
+    if not isinstance(schema, dict):
+        return False
+    if _is_secret(schema) or any(_leads_to_secret(each, models, steps) for each in _choices(schema, models)):
+        return True
+    fields = schema.get("properties", {}) if steps else {}
+    return any(_leads_to_secret(fields[key], models, steps[1:]) for key in fields if key in steps[0])
+
+
+def _is_secret(schema: Mapping[str, Any]) -> bool:
+    return schema.get("secret") is True or schema.get("writeOnly") is True
 
 
 def _choices(schema: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Any]:

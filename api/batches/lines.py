@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 
 from api.http.asgi import Receive
@@ -74,4 +75,4 @@ class LineReader:
             return TooLarge(self._most_line)
         line = bytes(self._tail).strip()
         self._tail.clear()
-        return line or None
+        return None if line in (b"", BOM_UTF8) else line

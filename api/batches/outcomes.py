@@ -8,7 +8,8 @@ import orjson
 
 from api.http.problems import FLAWS, problem
 from api.jobs.submit_result import SubmitResult
-from sluice.core.batch import Batch, BatchCounts
+from sluice.core.batch import GONE_VERSIONS, Batch, BatchCounts
+from sluice.core.errors import JobExpired
 
 MOST_FLAWS = 1024 * 1024
 """Bytes of problems in one answer from which on they name no single flaws any more."""
@@ -49,7 +50,12 @@ class ItemOutcomes:
         """Note that it was not."""
         reply = problem(error, self._request_id, FLAWS if self._problems < MOST_FLAWS else 0)
         self._problems += len(reply.body)
-        self._states["refused"] += 1
+        if isinstance(error, JobExpired):  # it was accepted before
+            self.jobs[index] = error.job_id
+            self._states["expired"] += 1
+            self._versions += GONE_VERSIONS
+        else:
+            self._states["refused"] += 1
         self._shown[index] = b'{"index":%d,"status":%d,"problem":%b}' % (index, reply.status, reply.body)
 
     def show(self) -> bytes:

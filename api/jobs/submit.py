@@ -201,7 +201,7 @@ class Submission:
         if job is not None:
             return SubmitResult(render(job), replayed=True)
         if self._now() - made_at(use.job_id) > ORPHAN_S:
-            raise JobExpired
+            raise JobExpired(use.job_id)
         return None
 
     async def _find_same_work(self, job: NewJob) -> SubmitResult | None:

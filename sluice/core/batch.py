@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+GONE_VERSIONS = 1_000_000
+"""The versions that a job counts for once it is gone, more than any has, so that the version of its batch still rises."""
+
 
 class NewBatch(NamedTuple):
     """A batch that is not in the record yet.

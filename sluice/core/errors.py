@@ -186,6 +186,10 @@ class JobUnknown(SluiceError):
 class JobExpired(JobUnknown):
     """The job is not kept any more: it was deleted, or it is older than its retention."""
 
+    def __init__(self, job_id: str | None = None) -> None:
+        super().__init__()
+        self.job_id = job_id
+
 
 class IdempotencyKeyReused(SluiceError):
     """This Idempotency-Key was used for another request before."""

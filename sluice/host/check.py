@@ -28,6 +28,7 @@ from sluice.host.loading import MEND, NO_EXIT, does_not_load, load_watched
 from sluice.host.processes import signal_name
 from sluice.host.user_files import UserFiles
 from sluice.kind_schemas import refuse_what_cannot_be_described
+from sluice.secret_fields import refuse_searchable_secrets
 
 SPARE_S = 2.0
 """Seconds after the deadline in which the child writes where it stands, before it is killed."""
@@ -86,6 +87,7 @@ def main(order: str) -> None:
         registry = load_watched(modules, lambda name: say("loading", name), refuse)
         for kind in registry:
             refuse_what_cannot_be_described(registry[kind])
+            refuse_searchable_secrets(registry[kind])
         say("ready", [to_wire(describe(registry[kind])) for kind in registry])
     except StartRefused as error:
         refuse(str(error))

@@ -85,13 +85,21 @@ async def test_who_is_silent_trickles_breaks_off_or_is_not_there_is_no_answer() 
         (b"", "no answer within 0.5 s"),
         (b"HTTP/1.1 200 OK\r\nx-slow:", "no answer: RemoteProtocolError"),
         (b"garbage\r\n\r\n", "no answer: RemoteProtocolError"),
-        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, "no answer: RemoteProtocolError"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, "no answer: AnswerTooLong"),
     ):
         async with webhook_receiver(said) as receiver:
             came = await sender(0.5).post(receiver.url, {}, b"{}")
         assert (came.status, came.outcome) == (None, outcome)
     gone = receiver.url
     assert (await sender().post(gone, {}, b"{}")).outcome.startswith("no connection: ")
+
+
+async def test_interim_answers_without_end_are_not_read_to_their_end() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    for many, outcome in ((100, "answered 200"), (100_000, "no answer: AnswerTooLong")):
+        async with webhook_receiver(interim * many + answer(200)) as receiver:
+            came = await sender().post(receiver.url, {}, b"{}")
+        assert came.outcome == outcome
 
 
 async def test_tls_is_verified() -> None:

@@ -201,8 +201,15 @@ async def test_a_body_or_an_address_that_does_not_fit_is_refused_with_where_and_
     hook = (await client.post(HOOKS, json=good)).json()
     for query in ("page_size=0", "page_token=x", "other=1"):
         assert (await client.get(f"{HOOKS}/{hook['id']}/tries?{query}")).status_code == 422
-    for body in ({}, {"delivery": "x", "since": "2026-01-01T00:00:00Z"}, {"since": 5}):
-        assert (await client.post(f"{HOOKS}/{hook['id']}/redeliver", json=body)).status_code == 422
+    for body in (
+        {},
+        {"delivery": "x", "since": "2026-01-01T00:00:00Z"},
+        {"since": 5},
+        {"since": "0001-01-01T00:00:00+14:00"},
+    ):
+        refused = await client.post(f"{HOOKS}/{hook['id']}/redeliver", json=body)
+        assert refused.status_code == 422
+        assert refused.json()["errors"], body
     none = await client.post(f"{HOOKS}/{hook['id']}/redeliver", json={"delivery": "nothing"})
     assert (none.status_code, none.json()) == (202, {"count": 0})
     assert hook["secret"] not in (await client.get(HOOKS)).text

@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from sluice.core.batch import Batch, BatchCounts, NewBatch
+from sluice.core.batch import GONE_VERSIONS, Batch, BatchCounts, NewBatch
 from sluice.core.job import TERMINAL, IdempotencyKeyUse, Job
 from tests.support.fake_record import FakeRecord
-
-GONE = 1_000_000
-"""Versions for which a job counts that is gone."""
 
 
 class FakeBatchStore:
@@ -64,7 +61,8 @@ class FakeBatchStore:
             for job, each in zip(jobs, items, strict=True)
         )
         versions = sum(
-            job.version if job else GONE if each else 0 for job, each in zip(jobs, items, strict=True)
+            job.version if job else GONE_VERSIONS if each else 0
+            for job, each in zip(jobs, items, strict=True)
         )
         last = next((job for job in reversed(jobs) if job and job.state not in TERMINAL), None)
         pace = (last.lane, str(last.state), _since(last)) if last else ()

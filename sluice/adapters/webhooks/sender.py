@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import httpcore2
 
@@ -18,6 +19,8 @@ CONNECT_S = 5.0
 """Seconds for one address, so that there is time for another."""
 KEPT = 1_024
 """Bytes of an answer that are kept; no more is read."""
+MOST_READ = 64 * 1024
+"""Bytes of an answer, its headers and all, that are read: interim answers (1xx) may be endless, and each costs time to parse."""
 LONGEST_RETRY_AFTER_S = 86_400
 LONGEST_HEADER = 256
 """Bytes of a header of an answer that are kept."""
@@ -42,10 +45,44 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         failed: Exception = httpcore2.ConnectError(host)
         for address in self._addresses:
             try:
-                return await self._inner.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
+                return _BoundedStream(
+                    await self._inner.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
+                )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
         raise failed
+
+
+class AnswerTooLong(httpcore2.ReadError):
+    """More than MOST_READ bytes have come without what is looked for."""
+
+
+class _BoundedStream(httpcore2.AsyncNetworkStream):
+    """A connection of which no more than MOST_READ bytes are read."""
+
+    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
+        self._inner, self._left = inner, MOST_READ
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if not self._left:
+            raise AnswerTooLong
+        read = await self._inner.read(min(max_bytes, self._left), timeout)
+        self._left -= len(read)
+        return read
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return _BoundedStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 class WebhookSender:

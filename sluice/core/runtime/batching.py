@@ -74,7 +74,7 @@ class Batcher(Generic[T, R]):
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._waiting_size = 0
         self._flights: set[asyncio.Task[None]] = set()
-        self._called_at: float | None = None
+        self._called_at: list[float] = []  # of the calls in flight, the oldest first
         self._recent_s = 0.0
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class Batcher(Generic[T, R]):
         before = max(len(self._waiting) // self._limits.rows, self._waiting_size // self._limits.size)
         if not before or len(self._flights) < self._limits.in_flight:
             return 0.0
-        took = 0.0 if self._called_at is None else self._clock() - self._called_at
+        took = self._clock() - self._called_at[0] if self._called_at else 0.0
         each = max(took, self._recent_s)
         return max(each - took, 0.0) + before * each
 
@@ -132,16 +132,21 @@ class Batcher(Generic[T, R]):
     async def _run_flight(self) -> None:
         try:
             while batch := self._next_batch():
-                self._called_at = self._clock()
-                await self._call_with(batch)
-                self._recent_s = (self._recent_s + self._clock() - self._called_at) / 2
-                self._called_at = None
+                await self._time_call(batch)
                 if self._limits.rest_s:
                     await asyncio.sleep(self._limits.rest_s)
         finally:
-            self._called_at = None
             # At once: a caller that was just answered may put again before any callback of this task has run.
             self._flights.discard(asyncio.current_task())
+
+    async def _time_call(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        called_at = self._clock()
+        self._called_at.append(called_at)
+        try:
+            await self._call_with(batch)
+            self._recent_s = (self._recent_s + self._clock() - called_at) / 2
+        finally:
+            self._called_at.remove(called_at)
 
     def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch: list[tuple[T, asyncio.Future[R]]] = []

@@ -65,6 +65,12 @@ def test_a_kind_that_no_schema_describes_is_refused(package: Path) -> None:
     )
 
 
+def test_a_kind_that_is_to_be_found_by_a_secret_is_refused(package: Path) -> None:
+    given = "pin: str = __import__('pydantic').Field('', json_schema_extra={'secret': True})"
+    write(package, "ck_pin", ONE.replace("pass", given).replace("aliases", "searchable=('pin',), aliases"))
+    assert "searchable: 'pin' is a secret" in refusal("ck_pin")
+
+
 @pytest.mark.parametrize(
     ("text", "why", "remedy"),
     [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NewType
 
 import orjson
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, Secret, SecretBytes, SecretStr
+from typing_extensions import TypeAliasType
 
-from sluice.secret_fields import DOTS, find_secrets, hide
+from sluice.errors import StartRefused
+from sluice.handler import AnyHandler, handler
+from sluice.secret_fields import DOTS, find_secrets, hide, refuse_searchable_secrets
 
 
 class Login(BaseModel):
@@ -85,3 +88,47 @@ def test_what_is_shown_of_a_model_without_secrets_is_all_of_it() -> None:
 
     given = {"values": [1], "more": {"a": [1, None]}}
     assert hide(given, find_secrets(Plain, given)) == {"values": [1], "more": {"a": [1, None]}}
+
+
+Token = NewType("Token", SecretStr)
+Alias = TypeAliasType("Alias", SecretStr | None)
+
+
+class Key(RootModel[SecretStr]):
+    """A secret alone."""
+
+
+class Account(BaseModel):
+    """Has secrets whose types do not say so, and a model that is one as a whole."""
+
+    token: Token | None = None
+    alias: Alias = None
+    key: Key | None = None
+    marked: Annotated[str, Field(json_schema_extra={"secret": True})] = ""
+    login: Secret[Login] | None = None
+    marked_login: Login | None = Field(None, json_schema_extra={"secret": True})
+    plain_login: Login | None = None
+    parent: Account | None = None
+    anything: JsonValue = None
+
+
+@pytest.mark.parametrize(
+    "path", ["token", "alias", "key", "marked", "login.user", "marked_login.user", "parent.parent.marked"]
+)
+def test_what_is_secret_by_any_name_cannot_be_searchable(path: str) -> None:
+    with pytest.raises(StartRefused, match=f"searchable: '{path}' is a secret"):
+        refuse_searchable_secrets(kind_of(path))
+
+
+def test_what_is_beside_a_secret_is_searchable() -> None:
+    refuse_searchable_secrets(kind_of("plain_login.user", "parent.plain_login.user", "anything"))
+
+
+def kind_of(*paths: str) -> AnyHandler:
+    """A kind with these searchable fields."""
+
+    @handler("t.account", searchable=paths)
+    async def work(given: Account) -> Account:
+        return given
+
+    return work

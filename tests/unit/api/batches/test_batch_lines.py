@@ -40,7 +40,7 @@ async def in_parts(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def test_each_line_is_an_item_and_a_broken_one_is_its_own_problem(api: InMemoryApi) -> None:
     body = (
-        b"\xef\xbb\xbf" + lines_of(SUM) + b"\r\n  \n{broken\n" + lines_of(WRONG, PURE)
+        b"\xef\xbb\xbf" + lines_of(SUM) + b"\r\n  \n\xef\xbb\xbf\r\n{broken\n" + lines_of(WRONG, PURE)
         + b'{"kind":"demo.sum","kind":"x"}\r\n[1]\n\xff\n"\\u0000"\n' + lines_of(PURE).rstrip()
     )  # fmt: skip
     batch = await submitted(api, body)

@@ -79,6 +79,18 @@ async def test_a_job_that_was_deleted_is_counted_as_expired(api: InMemoryApi) ->
     assert (some(found["counts"]), found["state"]) == ({"expired": 1}, "finished")
 
 
+async def test_a_repeated_request_says_of_deleted_jobs_that_they_are_expired(api: InMemoryApi) -> None:
+    batch = await submitted(api, SUM, WRONG, SUM, idempotency_key="k")
+    gone, _, kept = jobs_of(batch)
+    api.record.finish(str(gone))
+    assert (await api.client.delete(f"/v1/jobs/{gone}")).status_code == 204
+    before = await look_up(api, batch)
+    again = await submitted(api, SUM, WRONG, SUM, idempotency_key="k")
+    assert (types_of(again), jobs_of(again)) == (["job-expired", "invalid", None], [None, None, kept])
+    assert some(again["counts"]) == {"expired": 1, "refused": 1, "queued": 1}
+    assert await look_up(api, batch) == before == {name: again[name] for name in again if name != "items"}
+
+
 async def test_the_same_work_is_done_once_within_a_batch_and_without(api: InMemoryApi) -> None:
     alone = (await api.client.post("/v1/jobs", json=PURE)).json()["id"]
     batch = await submitted(api, PURE, SUM, PURE, PURE | {"options": {"cache": "off"}})

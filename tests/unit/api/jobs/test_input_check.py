@@ -144,7 +144,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_wrong_is_told_with_its_place() -> None:
-    assert flaws("wrong") == [Flaw("/input/how", "value_error", "Value error, not so")]
+    assert flaws("wrong") == [Flaw("/input/how", "value_error", "not so")]
     check_input(checked, b'{"how":"right"}', "/input")
 
 

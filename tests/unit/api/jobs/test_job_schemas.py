@@ -51,6 +51,8 @@ def test_options_within_their_bounds_are_taken(given: dict[str, Any]) -> None:
         ({"run_at": 1_900_000_000}, "/options/run_at"),
         ({"run_at": "1900000000"}, "/options/run_at"),
         ({"run_at": "-5"}, "/options/run_at"),
+        ({"run_at": "0001-01-01T00:00:00+14:00"}, "/options/run_at"),
+        ({"run_at": "9999-12-31T23:59:59-14:00"}, "/options/run_at"),
         ({"run_at": "2030-01-31T12:00:00Z", "delay_s": 1}, "/options"),
         ({"deadline_s": 0}, "/options/deadline_s"),
         ({"timeout_s": 0}, "/options/timeout_s"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -109,6 +110,24 @@ async def test_as_many_batches_fly_as_may() -> None:
     assert gate.batches == [[0], [1]]
     gate.open.set()
     assert await asyncio.gather(*futures) == [0, 2, 4]
+
+
+async def test_batches_that_fly_side_by_side_may_land_in_any_order() -> None:
+    landings: list[asyncio.Future[int]] = []
+    batcher = Batcher[int, int]("double", lambda items: _land(landings, items), Limits(rows=1, in_flight=2))
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    for order in ((0, 1), (1, 0)):
+        landings.clear()
+        futures = [batcher.put(item) for item in range(2)]
+        await asyncio.sleep(0)
+        for which in order:
+            landings[which].set_result(which)
+            assert await futures[which] == 2 * which
+    await batcher.drain()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not failed
 
 
 async def test_too_many_waiting_items_are_refused_at_once() -> None:
@@ -269,6 +288,12 @@ async def test_a_flight_that_is_cancelled_cancels_its_callers() -> None:
             task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answer
+
+
+async def _land(landings: list[asyncio.Future[int]], items: list[int]) -> list[int]:
+    landings.append(asyncio.get_running_loop().create_future())
+    await landings[-1]
+    return [2 * item for item in items]
 
 
 async def _raise_first(found: list[int | BaseException]) -> None:
