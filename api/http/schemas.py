@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sluice.core.errors import Flaw, Invalid
@@ -24,7 +25,15 @@ def _refuse_number(value: Any) -> Any:
     return value
 
 
-Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_refuse_number)]
+def _to_utc(value: datetime) -> datetime:
+    """Convert to UTC. A time that it has no year for would be refused by the record alone, and with it all that is written together."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time is out of range") from None
+
+
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_refuse_number), AfterValidator(_to_utc)]
 
 
 def whole_number_to(most: int) -> BeforeValidator:
@@ -71,7 +80,9 @@ def validate(model: type[M], value: Any, within: str = "") -> M:
 def flaws_of(error: ValidationError, within: str, value: Any) -> list[Flaw]:
     """List what pydantic found wrong with a value of JSON, as flaws whose pointers begin at `within`."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [Flaw(within + pointer(_resolve(each, value)), each["type"], each["msg"]) for each in found]
+    return [
+        Flaw(within + pointer(_resolve(each, value)), each["type"], _words(each["msg"])) for each in found
+    ]
 
 
 def _resolve(flaw: ErrorDetails, value: Any) -> Iterator[int | str]:
@@ -88,7 +99,12 @@ def _resolve(flaw: ErrorDetails, value: Any) -> Iterator[int | str]:
 
 def query_flaws(errors: Iterable[Mapping[str, Any]]) -> list[Flaw]:
     """List what FastAPI found wrong with a query, as flaws that name its parameters."""
-    return [Flaw("?" + pointer(each["loc"][1:])[1:], each["type"], each["msg"]) for each in errors]
+    return [Flaw("?" + pointer(each["loc"][1:])[1:], each["type"], _words(each["msg"])) for each in errors]
+
+
+def _words(message: str) -> str:
+    """Leave out what pydantic puts before the words of a validator."""
+    return message.removeprefix("Value error, ")
 
 
 def pointer(path: Iterable[int | str]) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.http.schemas import Time
 from api.jobs.schemas import AnyTag
@@ -29,14 +28,7 @@ def _check_form(value: Any) -> Any:
     return value
 
 
-def _to_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("this time is out of range") from None
-
-
-Moment = Annotated[Time, BeforeValidator(_check_form), AfterValidator(_to_utc)]
+Moment = Annotated[Time, BeforeValidator(_check_form)]
 State = Annotated[JobState, Field(strict=False)]
 States = Annotated[list[State], BeforeValidator(_wrap_one), Field(min_length=1, max_length=16)]
 
