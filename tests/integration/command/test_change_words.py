@@ -119,6 +119,7 @@ def test_the_doctor_finds_nothing_wrong(sluice: Said, running: Stack) -> None:
         "check": "version",
         "ok": True,
         "found": f"server {__version__}, this command {__version__}",
+        "remedy": None,
     }
     assert found["scopes"]["found"] == "submit, read, payloads, admin, operate"
     assert found["clock"]["ok"] is True
@@ -130,7 +131,9 @@ def test_a_server_whose_clock_is_wrong_is_found(sluice: Said, monkeypatch: pytes
     monkeypatch.setattr("sluice.cli.doctor.MOST_SKEW_S", -1.0)
     said = sluice.run("doctor")
     assert said.status == 1
-    assert [each["check"] for each in said.documents if each["ok"] is False] == ["clock"]
+    assert [(each["check"], bool(each["remedy"])) for each in said.documents if each["ok"] is False] == [
+        ("clock", True)
+    ]
 
 
 async def test_a_key_is_kept_for_its_server_alone(
