@@ -43,8 +43,11 @@ WORKERS ?= 3
 # A file of requirements of your own kinds, which `make setup` installs beside the lock; by default own-requirements.txt, if it is there.
 SLUICE_REQUIREMENTS ?= $(shell sed -nE 's/^(export )?SLUICE_REQUIREMENTS *= *//p' .env 2>/dev/null | tr -d "\r\"'")
 export SLUICE_REQUIREMENTS
+# To stop and to look needs nothing of own kinds: a shell that does not name the file must not take it away.
+ifneq ($(filter-out down status,$(or $(MAKECMDGOALS),help)),)
 ifneq ($(strip $(SLUICE_REQUIREMENTS)),$(strip $(shell cat .venv/own 2>/dev/null)))
 .PHONY: .venv/lock.stamp
+endif
 endif
 
 .PHONY: help setup run down logs status key verify test test-all test-slow coverage check check-infra fmt unit fault fault-cluster failover crash soak controls sweep clients schemathesis bench at-size at-rest load schema lock up test-containers \

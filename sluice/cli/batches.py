@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sluice.cli.arguments import parse_json
 from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
 from sluice.cli.formats import Document, View, printable
+
+if TYPE_CHECKING:
+    from sluice.client.many import Batch
 
 BATCH = usage(
     "sluice batch @jobs.ndjson",
@@ -20,6 +24,8 @@ BATCH = usage(
 )
 MOST_ITEMS, MOST_BYTES, MOST_LINE = 10_000, 16 * 1024 * 1024, 4 * 1024 * 1024
 """Of one request, and of one line."""
+MOST_RUNS = 10
+"""Runs of lines that are named together."""
 Numbered = tuple[int, Any]
 
 
@@ -52,7 +58,7 @@ def batch(
             made = session.sluice.batch(
                 [item for _, item in items], atomic=atomic, key=key if number == 1 else f"{key}-{number}"
             )
-            refused += _tell_refused(items, made.raw)
+            refused += _tell_refused(items, made)
             yield made.raw
 
     session.output.each(batches(), View(("id", "total", "counts"), line=_describe))
@@ -92,9 +98,27 @@ def _portions(items: Iterator[tuple[int, int, Any]], atomic: bool) -> Iterator[l
         yield held
 
 
-def _tell_refused(items: list[Numbered], document: Document) -> int:
-    refused = [each for each in document["items"] if "problem" in each]
-    for each in refused:
-        told = f"{each['problem']['type']}: {each['problem'].get('detail') or each['problem'].get('title')}"
-        typer.echo(f"sluice: line {items[each['index']][0]}: {printable(told)}", err=True)
-    return len(refused)
+def _tell_refused(items: list[Numbered], batch: Batch[Any]) -> int:
+    """Name the lines that were refused, those that are so for the same reason together; return how many they are."""
+    lines: dict[str, list[int]] = {}
+    for each in batch.refused:
+        if each.problem is not None:
+            flaws = [*map(str, each.problem.flaws)] or [each.problem.detail or each.problem.title]
+            for flaw in dict.fromkeys(flaws):
+                lines.setdefault(f"{each.problem.type}: {flaw}", []).append(items[each.index][0])
+    for told, numbers in lines.items():
+        typer.echo(f"sluice: {name_lines(numbers)}: {printable(told)}", err=True)
+    return len(batch.refused)
+
+
+def name_lines(numbers: Sequence[int]) -> str:
+    """Name lines by their numbers, which rise: `line 3`, or `lines 1-3, 7`; of many runs of them the first ones."""
+    if len(numbers) == 1:
+        return f"line {numbers[0]}"
+    runs = [
+        [number for _, number in run]
+        for _, run in groupby(enumerate(numbers), lambda placed: placed[1] - placed[0])
+    ]
+    told = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs[:MOST_RUNS]]
+    more = sum(map(len, runs[MOST_RUNS:]))
+    return f"lines {', '.join(told)}" + (f" and {more} more" if more else "")

@@ -33,6 +33,8 @@ MEANINGS = {
     TIMED_OUT: "the time to wait was up; stderr names the job",
     INTERRUPTED: "Ctrl-C; stderr says whether the job goes on",
 }
+ADDRESS = "see that it runs, and that this is its address: --url, SLUICE_URL or a profile names it"
+"""What to do about a server that gives no answer."""
 _OF_EVERY_WORD = (DONE, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, INTERRUPTED)
 Id = Annotated[
     str,
@@ -240,10 +242,7 @@ def _carry_out(word: Callable[..., int | None], session: Session, **given: Any) 
         typer.echo(describe(error), err=True)
         status = status_of(error)
         if isinstance(error, ServerAway):
-            typer.echo(
-                "sluice: see that it runs, and that this is its address: --url, SLUICE_URL or a profile names it",
-                err=True,
-            )
+            typer.echo(f"sluice: {ADDRESS}", err=True)
         if session.left and status in (AWAY, TIMED_OUT):
             typer.echo(f"sluice: {printable(session.left)}", err=True)
         return status

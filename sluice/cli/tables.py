@@ -21,6 +21,7 @@ _STYLES = {
     "resolved": "green",
 }
 _BARS = "\u00b7▁▂▃▄▅▆▇█"
+ASKED_TO_STOP = "asked to stop"
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -59,6 +60,10 @@ def explanation(documents: Sequence[Document]) -> Table:
     document = documents[0]
     shown = {name: document.get(name) for name in ("state", "reason", "detail", "position", "eta")}
     told = {each["at"]: f"{each['what']}  {each['detail']}" for each in document["timeline"] or ()}
+    if eta := shown["eta"]:
+        shown["eta"] = (
+            f"half of them end within {eta['p50_s']:.1f} s, nine of ten within {eta['p90_s']:.1f} s"
+        )
     return _fields({name: value for name, value in shown.items() if value is not None} | told)
 
 
@@ -257,10 +262,11 @@ def _attempt(document: Document) -> str:
 
 
 def _remark(document: Document) -> str:
-    progress = document.get("progress")
     if document.get("error"):
         return _error(document["error"])
-    if progress and document["finished_at"] is None:
+    if document.get("cancel_requested_at") and document["finished_at"] is None:
+        return ASKED_TO_STOP
+    if (progress := document.get("progress")) and document["finished_at"] is None:
         return " ".join(f"{progress.get('percent') or 0} % {progress.get('note') or ''}".split())
     return document.get("waiting_on") or ""
 

@@ -20,6 +20,7 @@ from sluice.cli.client_word import (
     usage,
 )
 from sluice.cli.formats import Document, View, one_line, printable
+from sluice.cli.tables import ASKED_TO_STOP
 from sluice.cli.views import OF_A_JOB
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def document_of(job: Job) -> JobDocument:
 def describe_step(document: Document) -> str:
     """Say how a job stands, in one line."""
     told = [document["state"]]
+    if document.get("cancel_requested_at") and document.get("finished_at") is None:
+        told.append(ASKED_TO_STOP)
     if document.get("queue_position"):
         told.append(f"number {document['queue_position']} of its lane")
     if document.get("eta"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from api.http.rate_limits import RateLimits, charge
 from api.jobs.control import Control
 from api.jobs.lookup import Lookup
 from api.ui.exact_json import indent_json
+from api.ui.run_time import run_time_s
 from api.ui.shown_input import read_shown_input
 from api.ui.view import Pages, View
 from sluice.core.access import OPERATOR
@@ -73,9 +74,8 @@ def _fields(document: Document) -> dict[str, Any]:
     """Read what the document says, but for its result, which is shown as it is."""
     head = document.body[: document.result_start] + b"null" + document.body[document.result_end :]
     job: dict[str, Any] = orjson.loads(head if document.result else document.body)
-    ended = _read(job["finished_at"]) or datetime.now(UTC)
-    began = _read(job["started_at"])
-    return job | {"ran_s": (ended - began).total_seconds() if began else None}
+    began, ended = _read(job["started_at"]), _read(job["finished_at"])
+    return job | {"ran_s": run_time_s(job["state"] == "running", began, ended)}
 
 
 async def _payloads(view: View, document: Document, kind: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from api.jobs.lookup import JOB_ID
 from api.listing.listing import JobQuery, Listing
 from api.ui.error_rows import first_line
 from api.ui.export import FORMATS, MOST_JOBS, JobExport
+from api.ui.run_time import run_time_s
 from api.ui.view import Pages, View
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.job import TAG_SEPARATOR, Job, JobState
@@ -84,11 +85,10 @@ def read_filter(given: dict[str, str]) -> JobFilter:
 
 def show_row(job: Job) -> dict[str, Any]:
     """Show a job as a row."""
-    ended = job.finished_at or datetime.now(UTC)
     return {
         "id": job.id, "kind": job.kind, "state": job.state, "lane": job.lane, "created": job.created_at,
         "attempt": job.attempt, "max_attempts": job.max_attempts, "priority": job.priority,
         "tags": job.tags.split(TAG_SEPARATOR) if job.tags else [],
-        "ran_s": (ended - job.started_at).total_seconds() if job.started_at else None,
+        "ran_s": run_time_s(job.state == JobState.RUNNING, job.started_at, job.finished_at),
         "error": first_line(job.error) if job.state == JobState.FAILED else "",
     }  # fmt: skip

@@ -86,8 +86,11 @@ def test_a_batch_takes_what_fits_and_names_the_lines_that_do_not(sluice: Said) -
     good, bad = ({"kind": "demo.sum", "input": {"values": values}} for values in ([1], ["x"]))
     said = sluice.run("batch", lines(sluice.directory, good, bad, good))
     assert (said.status, said.document["total"]) == (2, 3)
-    assert said.err.startswith("sluice: line 3: invalid: ")
+    assert said.err.startswith("sluice: line 3: invalid: input.values.0: ")
     assert said.err.count("\n") == 1
+    lost = sluice.run("batch", lines(sluice.directory, *[good | {"tags": ["a"]}] * 3, bad))
+    assert lost.err.startswith("sluice: lines 1, 3, 5: invalid: tags: There is no such field")
+    assert lost.err.count("\n") == 2
     assert sluice.run("batch", lines(sluice.directory, good, good), "--atomic").status == 0
     refused = sluice.run("batch", lines(sluice.directory, good, bad), "--atomic")
     assert (refused.status, refused.out) == (2, "")
@@ -119,6 +122,7 @@ def test_the_doctor_finds_nothing_wrong(sluice: Said, running: Stack) -> None:
         "check": "version",
         "ok": True,
         "found": f"server {__version__}, this command {__version__}",
+        "remedy": None,
     }
     assert found["scopes"]["found"] == "submit, read, payloads, admin, operate"
     assert found["clock"]["ok"] is True
@@ -130,7 +134,9 @@ def test_a_server_whose_clock_is_wrong_is_found(sluice: Said, monkeypatch: pytes
     monkeypatch.setattr("sluice.cli.doctor.MOST_SKEW_S", -1.0)
     said = sluice.run("doctor")
     assert said.status == 1
-    assert [each["check"] for each in said.documents if each["ok"] is False] == ["clock"]
+    assert [(each["check"], bool(each["remedy"])) for each in said.documents if each["ok"] is False] == [
+        ("clock", True)
+    ]
 
 
 async def test_a_key_is_kept_for_its_server_alone(

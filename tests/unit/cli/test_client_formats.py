@@ -15,6 +15,7 @@ from rich.table import Table
 
 from sluice.cli import tables, views
 from sluice.cli.formats import Document, Format, Output, View, csv_cell, one_line, print_table, printable
+from sluice.cli.waiting import describe_step
 
 JOB: dict[str, Any] = {
     "id": "01a1fd35-8e99-748d-a037-87a48d2b4e9e", "kind": "demo.sum", "state": "failed", "version": 4,
@@ -102,6 +103,24 @@ def test_what_has_come_is_shown_though_the_rest_does_not(capsys: pytest.CaptureF
         with pytest.raises(LookupError):
             Output(form).each(cut_off(), views.JOBS)
         assert JOB["id"] in capsys.readouterr().out
+
+
+def test_a_job_that_was_asked_to_stop_says_so_until_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = JOB | {
+        "state": "running",
+        "error": None,
+        "finished_at": None,
+        "cancel_requested_at": JOB["created_at"],
+    }
+    assert describe_step(asked) == f"{JOB['id']}  running, asked to stop"
+    assert written("table", capsys, asked).rstrip().endswith("asked to stop")
+    assert "asked" not in describe_step(asked | {"state": "cancelled", "finished_at": JOB["created_at"]})
+
+
+def test_an_explanation_says_what_its_numbers_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"state": "queued", "eta": {"p50_s": 5.44, "p90_s": 9.1}, "timeline": None}
+    Output("table").one(document, views.EXPLANATION)
+    assert "half of them end within 5.4 s, nine of ten within 9.1 s" in capsys.readouterr().out
 
 
 def test_ages_are_never_negative() -> None:

@@ -52,6 +52,16 @@ def test_its_workflow_pins_the_actions_that_ours_pin(tmp_path: Path) -> None:
     assert theirs <= ours
 
 
+def test_its_workflow_takes_sluice_from_where_a_variable_says(tmp_path: Path) -> None:
+    assert main(["new", str(tmp_path / "acme")]) == 0
+    workflow = (tmp_path / "acme/.github/workflows/ci.yml").read_text()
+    page = (tmp_path / "acme/README.md").read_text()
+    asked = set(re.findall(r"vars\.(\w+)", workflow))
+    assert asked == {"SLUICE_PACKAGE", "SLUICE_IMAGE"} == set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert f"'sluice-jobs=={__version__}'" in workflow
+    assert [name for name in asked if f'"${name}"' not in workflow] == []
+
+
 def test_an_empty_directory_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme").mkdir()
     monkeypatch.chdir(tmp_path / "acme")

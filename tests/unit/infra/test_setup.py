@@ -88,3 +88,24 @@ def test_a_file_that_is_not_there_is_named(tree: Tree) -> None:
         1,
         "setup: SLUICE_REQUIREMENTS names nowhere.txt, and there is no such file.\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("goal", "sets_up"), [("down", False), ("status", False), ("run", True), ("setup", True)]
+)
+def test_a_shell_that_names_no_own_requirements_may_stop_what_runs_with_them(
+    tree: Tree, goal: str, sets_up: bool
+) -> None:
+    shutil.copy(ROOT / "Makefile", tree.root / "Makefile")
+    (tree.root / ".venv/own").write_text("/elsewhere/requirements.txt\n")
+    (tree.root / ".venv/lock.stamp").touch()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLUICE_", "MAKE"))}
+    said = subprocess.run(
+        [shutil.which("make") or "make", "-n", goal],
+        cwd=tree.root,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("infra/local/setup.sh" in said.stdout) is sets_up
