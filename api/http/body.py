@@ -83,6 +83,9 @@ def check_headers(headers: Iterable[Header], limit: int, media: re.Pattern[str] 
         elif name == b"content-encoding" and value.lower() not in _AS_IT_IS:
             detail = f"Send the body without Content-Encoding: {value[:100].decode('latin-1')}."
             raise UnsupportedMediaType(detail, (b"accept-encoding", b"identity"))
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            detail = f"Send the body without Transfer-Encoding: {value[:100].decode('latin-1')}; chunked alone may be."
+            raise UnsupportedMediaType(detail)
         elif name == b"content-length":
             size = int(value)
     if size > limit:

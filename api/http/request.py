@@ -18,7 +18,7 @@ from sluice.core.errors import Flaw, Invalid
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _ELEMENT = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++', re.DOTALL)
 """An element of a list; quoted strings may have commas."""
-_WAIT = re.compile(rb'\s*wait\s*=\s*("?)(\d{1,9}(?:\.\d{1,20})?)\1\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
+_WAIT = re.compile(rb'\s*wait\s*=\s*("?)(\d+(?:\.\d+)?)\1\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 
 
 class WaitRequest(NamedTuple):

@@ -154,8 +154,12 @@ def _describe(reason: Reason, found: Situation, position: int | None) -> str:
         ended="been cancelled" if found.job.state == JobState.CANCELLED else found.job.state,
         outcome=found.tries[-1].outcome if found.tries else "an outcome that is not kept",
         why=found.paused.reason if found.paused else "",
-        before=f"{'about ' * (found.ahead >= MOST_AHEAD)}{(position or 1) - 1}",
+        before=_describe_ahead(found, (position or 1) - 1),
     )
+
+
+def _describe_ahead(found: Situation, ahead: int) -> str:
+    return f"{'about ' * (found.ahead >= MOST_AHEAD)}{ahead}" if ahead else "none, it is the next"
 
 
 def _moments(found: Situation) -> Iterator[Moment]:

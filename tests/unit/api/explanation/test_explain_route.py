@@ -33,7 +33,7 @@ async def test_a_job_is_explained_with_what_is_known_of_its_lane(api: InMemoryAp
         "job_id": job_id,
         "state": "queued",
         "reason": "queued-behind",
-        "detail": "Jobs of its lane and priority that wait before it: 0.",
+        "detail": "Jobs of its lane and priority that wait before it: none, it is the next.",
         "position": 1,
         "eta": {"p50_s": 1.0, "p90_s": 5.0},
         "timeline": [

@@ -73,6 +73,8 @@ def test_json_is_taken(media_type: bytes) -> None:
         [JSON, JSON],
         [JSON, (b"content-encoding", b"gzip")],
         [JSON, (b"content-encoding", b"identity, br")],
+        [JSON, (b"transfer-encoding", b"gzip, chunked")],
+        [JSON, (b"transfer-encoding", b"identity")],
         [(b"content-type", b"")],
         [(b"content-type", b"application/json, application/json")],
         [(b"content-type", b"application/json; charset=iso-8859-1")],
@@ -90,7 +92,7 @@ def test_other_media_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
 
 @pytest.mark.parametrize("value", [b"identity", b"Identity", b""])
 def test_a_body_may_be_said_to_be_as_it_is(value: bytes) -> None:
-    check_headers([JSON, (b"content-encoding", value)], 10)
+    check_headers([JSON, (b"content-encoding", value), (b"transfer-encoding", b"Chunked")], 10)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def asking(query: bytes = b"", *prefer: bytes) -> Request:
         ([b"wait=0.12345678901"], 0.12345678901, b"wait=0.123456789"),
         ([b'Wait = "7"'], 7, b"wait=7"),
         ([b"wait=999999999"], 55, b"wait=55"),
+        ([b"wait=" + b"9" * 15_000], 55, b"wait=55"),
         ([b"respond-async, wait=10"], 10, b"wait=10"),
         ([b"wait=10; x=y, return=minimal"], 10, b"wait=10"),
         ([b"return=minimal", b"wait=3"], 3, b"wait=3"),
