@@ -37,7 +37,8 @@ _JSON = re.compile(r"(?:application|text)/json|[^/\s]+/[^/\s]+\+json")
 LINES = re.compile(r"application/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines)")
 """What means that each line is JSON."""
 _CHARSETS = {None, "", "utf-8", "utf8", "us-ascii", "ascii"}
-_AS_IT_IS = {b"", b"identity"}
+_CODINGS = {b"content-encoding": {b"", b"identity"}, b"transfer-encoding": {b"chunked"}}
+"""Headers that say how a body is coded, and what they may say."""
 _LONGEST_TYPE = 1024
 """Characters of a Content-Type: the library takes time with the square of its length."""
 
@@ -80,14 +81,10 @@ def check_headers(headers: Iterable[Header], limit: int, media: re.Pattern[str] 
     for name, value in headers:
         if name == b"content-type":
             types.append(value)
-        elif name == b"content-encoding" and value.lower() not in _AS_IT_IS:
-            detail = f"Send the body without Content-Encoding: {value[:100].decode('latin-1')}."
-            raise UnsupportedMediaType(detail, (b"accept-encoding", b"identity"))
-        elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            detail = f"Send the body without Transfer-Encoding: {value[:100].decode('latin-1')}; chunked alone may be."
-            raise UnsupportedMediaType(detail)
         elif name == b"content-length":
             size = int(value)
+        elif name in _CODINGS:
+            _check_coding(name, value)
     if size > limit:
         raise TooLarge(limit)
     if len(types) != 1:
@@ -96,6 +93,15 @@ def check_headers(headers: Iterable[Header], limit: int, media: re.Pattern[str] 
     if types[0] != b"application/json" or media is not _JSON:
         _check_type(types[0].decode("latin-1"), media)
     return size
+
+
+def _check_coding(name: bytes, value: bytes) -> None:
+    """Check that the body is read as it comes. Raises UnsupportedMediaType."""
+    if value.lower() in _CODINGS[name]:
+        return
+    detail = f"Send the body without {name.decode().title()}: {value[:100].decode('latin-1')}."
+    wanted = [(b"accept-encoding", b"identity")] if name == b"content-encoding" else []
+    raise UnsupportedMediaType(detail, *wanted)
 
 
 def _check_type(text: str, media: re.Pattern[str]) -> None:
