@@ -87,7 +87,7 @@ async def _payloads(view: View, document: Document, kind: str) -> dict[str, Any]
 
 
 async def _log(view: View, document: Document) -> dict[str, Any]:
-    blocks = await view.parts[JobLogs].read(document.id, BEFORE_ALL, document.finished)
+    blocks = (await view.parts[JobLogs].read(document.id, BEFORE_ALL, document.finished)).blocks
     lines = [line.text for line in lines_behind(BEFORE_ALL, blocks)]
     return {
         "lines": [orjson.loads(each) for each in lines[-LINES:]],
