@@ -213,7 +213,7 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> None:
 async def body_of(response: httpx2.Response) -> bytes:
     """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise BadAnswer(TOO_LARGE)
@@ -237,7 +237,7 @@ class AsyncStream:
         """Begin this answer, and end the one before."""
         await self._stack.aclose()
         response = await self._stack.enter_async_context(started)
-        self._chunks = response.aiter_bytes()
+        self._chunks = response.aiter_raw()
         return response
 
     async def read(self) -> bytes | None:

@@ -182,7 +182,7 @@ class SyncStream:
         """Begin this answer, and end the one before."""
         self._stack.close()
         response = self._stack.enter_context(started)
-        self._chunks = response.iter_bytes()
+        self._chunks = response.iter_raw()
         return response
 
     def read(self) -> bytes | None:
@@ -193,7 +193,7 @@ class SyncStream:
 def body_of(response: httpx2.Response) -> bytes:
     """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
     body = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise BadAnswer(TOO_LARGE)

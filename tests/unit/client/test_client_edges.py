@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ from sluice.client import (
     WaitTimeout,
 )
 from sluice.client.following import EventParser
+from sluice.client.http_client import MOST_BYTES
 from tests.support.scripted_server import (
     DONE,
     JOB,
@@ -27,6 +29,7 @@ from tests.support.scripted_server import (
     open_quick,
     problem,
     scripted,
+    sends,
     trickles,
 )
 
@@ -176,3 +179,15 @@ async def test_a_key_that_no_header_may_have_is_refused_before_anything_is_sent(
                 await client.submit("demo.sum", {}, key=key)
             await client.submit("demo.sum", {}, key="order 7\\")
     assert [each.headers["idempotency-key"] for each in server.received] == ['"order 7\\"']
+
+
+async def test_what_is_compressed_is_not_unfolded(way: str) -> None:
+    bomb = gzip.compress(gzip.compress(bytes(MOST_BYTES + 1)))
+    head = b"content-encoding: gzip, gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    with scripted(sends(OK + head + bomb)) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(BadAnswer, match="compressed"):
+                await client.kinds()
+    with scripted(sends(b"HTTP/1.1 503 X\r\n" + head + bomb), answer(200, {"kinds": []})) as server:
+        async with open_quick(way, server) as client:
+            assert await client.kinds() == []
