@@ -13,7 +13,7 @@ import httpx2
 
 from sluice.client.core import Core
 from sluice.client.errors import BadAnswer, ClientClosed, ClientError
-from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, options, timeouts, told
+from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, opened, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -159,7 +159,7 @@ class AsyncDriver:
     def _client(self, streams: bool = False) -> httpx2.AsyncClient:
         known = self._here.clients
         if streams not in known:
-            known[streams] = httpx2.AsyncClient(**options(self._core.config, streams))
+            known[streams] = opened(httpx2.AsyncClient, self._core.config, streams)
         return known[streams]
 
     async def _send(self, step: Send) -> Answer:

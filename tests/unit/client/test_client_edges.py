@@ -13,6 +13,7 @@ import pytest
 
 from sluice.client import (
     BadAnswer,
+    Misconfigured,
     Retries,
     ServerAway,
     WaitTimeout,
@@ -191,3 +192,15 @@ async def test_what_is_compressed_is_not_unfolded(way: str) -> None:
     with scripted(sends(b"HTTP/1.1 503 X\r\n" + head + bomb), answer(200, {"kinds": []})) as server:
         async with open_quick(way, server) as client:
             assert await client.kinds() == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "ftp://x"), ("HTTP_PROXY", "http://x:y")])
+async def test_a_proxy_that_is_none_is_a_mistake_of_the_environment(
+    way: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with scripted(answer(200, {"kinds": []})) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(Misconfigured, match="names a proxy"):
+                await client.kinds()
+    assert server.received == []
