@@ -122,6 +122,28 @@ async def test_a_person_is_asked_before_many_jobs_are_changed(
     assert (await program.run("get", id)).document["state"] == state
 
 
+async def test_a_key_that_nobody_types_ends_the_question(program: Command, running: Stack) -> None:
+    keyboard, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "login", "--url", running.url), start_new_session=True,
+        cwd=program.directory, env=program.environment, stdin=terminal, stdout=-1, stderr=-1,
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        await process.stderr.readuntil(b"API key for ")
+        await asyncio.sleep(0.5)  # until it reads: what is typed before is dropped
+        os.write(keyboard, b"\x04")
+        _, err = await process.communicate()
+    os.close(keyboard)
+    os.close(terminal)
+    assert (process.returncode, b"Traceback" in err) == (130, False), err
+    assert b"sluice: interrupted" in err
+
+
+async def test_what_cannot_be_said_has_its_exit_status_still(program: Command) -> None:
+    assert (await program.shell("sluice run demo.sum '{' 2>/dev/full")).status == 2
+
+
 async def test_a_shell_completes_words_and_options(program: Command) -> None:
     script = await program.run("completion", "bash")
     line = "COMP_WORDS=(sluice ca) COMP_CWORD=1; _sluice_completion sluice; echo ${COMPREPLY[*]}"
