@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sluice.cli.arguments import idempotency_key, parse_json
 from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
 from sluice.cli.formats import Document, View, printable
+
+if TYPE_CHECKING:
+    from sluice.client import BatchItem, Job
 
 BATCH = usage(
     "sluice batch @jobs.ndjson",
@@ -58,7 +61,7 @@ def batch(
             made = session.sluice.batch(
                 [item for _, item in items], atomic=atomic, key=key if number == 1 else f"{key}-{number}"
             )
-            refused += _tell_refused(items, made.raw)
+            refused += _tell_refused(items, made.refused)
             yield made.raw
 
     session.output.each(batches(), View(("id", "total", "counts"), line=_describe))
@@ -98,9 +101,9 @@ def _portions(items: Iterator[tuple[int, int, Any]], atomic: bool) -> Iterator[l
         yield held
 
 
-def _tell_refused(items: list[Numbered], document: Document) -> int:
-    refused = [each for each in document["items"] if "problem" in each]
+def _tell_refused(items: list[Numbered], refused: list[BatchItem[Job]]) -> int:
     for each in refused:
-        told = f"{each['problem']['type']}: {each['problem'].get('detail') or each['problem'].get('title')}"
-        typer.echo(f"sluice: line {items[each['index']][0]}: {printable(told)}", err=True)
+        problem = each.problem
+        told = f"{problem.type}: {problem.detail or problem.title}" if problem else str(each.status)
+        typer.echo(f"sluice: line {items[each.index][0]}: {printable(told)}", err=True)
     return len(refused)

@@ -14,7 +14,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-G, T = TypeVar("G"), TypeVar("T")
+G = TypeVar("G")
+T = TypeVar("T")
 Format = Literal["json", "ndjson", "table", "csv", "id"]
 Document = Mapping[str, Any]
 Rows = Callable[[Sequence[Document]], "Table"]

@@ -64,8 +64,10 @@ def request(
     core: Core[Any], method: str, path: str, json: Any, params: Mapping[str, Any] | None
 ) -> Plan[Any]:
     """Send a request to any route, and return the JSON of the answer; None if it has no body."""
-    if not path.startswith("/"):
-        raise ValueError(f"a path begins with a slash, unlike {path[:64]!r}")
+    if not path.startswith("/") or not path.isprintable():
+        raise ValueError(f"a path begins with a slash and has no control characters, unlike {path[:64]!r}")
+    if not (method.isascii() and method.isalpha()):
+        raise ValueError(f"a method is a word such as GET, not {method[:64]!r}")
     body = None if json is None else encode(json)
     headers = {} if body is None else {"Content-Type": "application/json"}
     method = method.upper()

@@ -134,6 +134,9 @@ def submit_batch(core: Core[J], items: Iterable[Item], atomic: bool, key: str | 
 def _read_batch(core: Core[J], count: int, raw: Any) -> Batch[J]:
     value = read_object(raw, id=str, items=list)
     items = [_read_item(core, read_object(each, index=int, status=int)) for each in value["items"]]
+    if (stopped := value.get("stopped")) is not None:  # what follows was not read
+        problem = read_problem(stopped, read_object(stopped, status=int)["status"])
+        items += [BatchItem(index, problem.status, None, problem) for index in range(len(items), count)]
     if [each.index for each in items] != list(range(count)):
         raise BadAnswer("The answer tells of other items than were sent, or in another order.")
     return Batch(value["id"], tuple(items), value)

@@ -12,6 +12,7 @@ import pytest
 
 from infra.local.ports import free_port
 from tests.support.command import Command, Said, end_of
+from tests.support.scripted_server import answer, scripted
 from tests.support.stack import COMMAND, Stack, make_a_key
 from tests.support.waiting import until
 
@@ -84,6 +85,18 @@ async def test_what_is_no_sluice_is_told_apart_from_one(
             ended = await asyncio.to_thread(sluice.run, *words)
             assert (ended.status, ended.out) == (6, ""), ended.err
         assert (await asyncio.to_thread(sluice.run, "doctor")).status in (1, 6)
+
+
+async def test_lines_that_were_not_read_are_named(sluice: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sluice.directory / "two.ndjson").write_text('{"kind": "demo.sum"}\n\n{"kind": "demo.sum"}\n')
+    first = {"index": 0, "status": 202, "job": {"id": "01a22321-9023-7abe-8513-ed0ed005ba15"}}
+    stopped = {"type": "invalid", "status": 422, "detail": "it was not read", "retryable": False}
+    told = {"id": "x", "total": 1, "counts": {"queued": 1}, "items": [first], "stopped": stopped}
+    with scripted(answer(202, told)) as server:
+        monkeypatch.setenv("SLUICE_URL", server.url)
+        ended = await asyncio.to_thread(sluice.run, "batch", "@two.ndjson")
+    assert (ended.status, ended.err) == (2, "sluice: line 3: invalid: it was not read\n"), ended.err
+    assert json.loads(ended.out) == told
 
 
 async def test_a_key_that_may_not_is_status_4(program: Command, running: Stack) -> None:

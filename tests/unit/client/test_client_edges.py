@@ -149,6 +149,22 @@ async def test_items_that_were_not_sent_are_a_bad_answer(way: str, items: list[i
                 await _all(client.map("demo.sum", [{}, {}]))
 
 
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_items_that_were_not_read_are_refused_and_those_before_keep_their_jobs(
+    way: str, retryable: bool
+) -> None:
+    first = {"index": 0, "status": 202, "job": {"id": ID}}
+    stopped = {"type": "request-timeout", "status": 408, "retryable": retryable}
+    whole = answer(202, {"id": "x", "items": [first, {**first, "index": 1}]})
+    with scripted(answer(202, {"id": "x", "items": [first], "stopped": stopped}), whole) as server:
+        async with open_quick(way, server) as client:
+            batch = await client.batch([{"kind": "demo.sum"}, {"kind": "demo.sum"}])
+    assert batch.items[0].job.id == ID
+    assert [each.status for each in batch.items] == [202, 202 if retryable else 408]
+    assert len({(each.body, each.headers["idempotency-key"]) for each in server.received}) == 1
+    assert len(server.received) == 1 + retryable
+
+
 async def test_a_server_that_always_has_more_and_never_says_what_is_not_asked_without_end(way: str) -> None:
     with scripted(answer(200, {"jobs": [], "unknown": [], "more": True})) as server:
         async with open_quick(way, server) as client:
@@ -203,4 +219,15 @@ async def test_a_proxy_that_is_none_is_a_mistake_of_the_environment(
         async with open_quick(way, server) as client:
             with pytest.raises(Misconfigured, match="names a proxy"):
                 await client.kinds()
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "v1/kinds"), ("GET", "/v1/kinds\n"), ("G ET", "/"), ("GET\r\nx: y", "/")]
+)
+async def test_what_no_request_can_be_is_a_mistake_of_the_caller(way: str, method: str, path: str) -> None:
+    with scripted(answer(200, {})) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(ValueError, match=r"a path|a method"):
+                await client.request(method, path)
     assert server.received == []
