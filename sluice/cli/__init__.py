@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,7 @@ from sluice.cli import (
     waiting,
     webhooks,
 )
+from sluice.cli.client_word import INTERRUPTED
 from sluice.cli.completion import COMPLETE, COMPLETION, completion
 from sluice.cli.output import leave_unread, show_any_character
 from sluice.cli.usage import examples
@@ -127,14 +129,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if COMPLETE in os.environ and getattr(end, "code", None) in (0, None):
             return 0  # and what completing ends with
         return leave_unread()
-    except OSError as error:
-        return _refuse(f"{error.filename or 'the answer could not be written'}: {error.strerror or error}")
-    except typer.TyperException as error:
-        return _refuse(_misused(error))
-    except ModuleNotFoundError as error:
-        return _refuse(_missing(error))
-    except SluiceError as error:
-        return _refuse(str(error))
+    except (OSError, typer.TyperException, ModuleNotFoundError, SluiceError) as error:
+        return _refuse(_describe(error))
+    except KeyboardInterrupt:  # before the word has begun
+        return INTERRUPTED
     return int(status)
 
 
@@ -145,9 +143,21 @@ def _answers(arguments: Sequence[str] | None) -> bool:
 
 
 def _refuse(why: str) -> int:
-    for line in why.splitlines():
-        typer.echo(f"sluice: {line}", err=True)
+    with suppress(OSError):  # the status says it, too
+        for line in why.splitlines():
+            typer.echo(f"sluice: {line}", err=True)
     return 2
+
+
+def _describe(error: Exception) -> str:
+    match error:
+        case OSError():
+            return f"{error.filename or 'the answer could not be written'}: {error.strerror or error}"
+        case typer.TyperException():
+            return _misused(error)
+        case ModuleNotFoundError():
+            return _missing(error)
+    return str(error)
 
 
 def _misused(error: typer.TyperException) -> str:

@@ -7,10 +7,10 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 
@@ -18,10 +18,13 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([smhd]?)")
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(?:/([smh]))?")
 _FINGERPRINT = re.compile("[0-9a-fA-F]{16}")
+_KEY = re.compile(r"[ !#-~]+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LONGEST_S = 10 * 366 * 86_400.0
 _ID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SOME_ID = "01a1fd35-8e99-748d-a037-87a48d2b4e9e"
+MOST_BYTES = 32 * 1024 * 1024
+"""Of an input; no server takes more."""
 FILTERS = ("state", "kind", "tag", "error", "since", "before")
 
 
@@ -57,6 +60,19 @@ def fingerprint(text: str) -> str:
             f"{text!r} is no fingerprint of an error, which has 16 digits such as 27f308596b3444eb"
         )
     return text.lower()
+
+
+def idempotency_key(most: int) -> Callable[[str], str]:
+    """Return what takes an idempotency key of so many characters. An empty one, of a variable that is not set, is none."""
+
+    def check(text: str) -> str:
+        if not _KEY.fullmatch(text) or len(text) > most:
+            raise typer.BadParameter(
+                f"{text[:64]!r} is no key, which is 1 to {most} visible ASCII characters or blanks, without quotes"
+            )
+        return text
+
+    return check
 
 
 def rate(text: str) -> float:
@@ -134,10 +150,18 @@ def filters(
 
 def _text_of(given: str) -> str | bytes:
     if given == "-":
-        return sys.stdin.buffer.read()
+        return _read_all(sys.stdin.buffer)
     if given.startswith("@"):
-        return Path(given[1:]).read_bytes()
+        with Path(given[1:]).open("rb") as file:
+            return _read_all(file)
     return given
+
+
+def _read_all(file: BinaryIO) -> bytes:
+    text = file.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:
+        raise typer.BadParameter(f"INPUT has more than {MOST_BYTES} bytes")
+    return text
 
 
 def _value_of(text: str) -> Any:

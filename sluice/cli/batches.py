@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluice.cli.arguments import parse_json
+from sluice.cli.arguments import idempotency_key, parse_json
 from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
 from sluice.cli.formats import Document, View, printable
 
@@ -26,6 +26,8 @@ MOST_ITEMS, MOST_BYTES, MOST_LINE = 10_000, 16 * 1024 * 1024, 4 * 1024 * 1024
 """Of one request, and of one line."""
 MOST_RUNS = 10
 """Runs of lines that are named together."""
+LONGEST_KEY = 240
+"""Characters; the number of each further request is put behind it."""
 Numbered = tuple[int, Any]
 
 
@@ -39,7 +41,11 @@ def batch(
     atomic: Annotated[bool, typer.Option("--atomic", help="Accept all or none, up to 1,000")] = False,
     key: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Idempotency key: the same file with it makes the same jobs"),
+        typer.Option(
+            metavar="KEY",
+            parser=idempotency_key(LONGEST_KEY),
+            help="Idempotency key: the same file with it makes the same jobs",
+        ),
     ] = None,
 ) -> int:
     """Submit a job for each line of a file.

@@ -246,7 +246,10 @@ def _carry_out(word: Callable[..., int | None], session: Session, **given: Any) 
         if session.left and status in (AWAY, TIMED_OUT):
             typer.echo(f"sluice: {printable(session.left)}", err=True)
         return status
-    except KeyboardInterrupt:
+    except UnicodeEncodeError:
+        typer.echo("sluice: half a character cannot be sent, or bytes that are no UTF-8", err=True)
+        return REFUSED
+    except (KeyboardInterrupt, typer.Abort):  # the latter is what becomes of Ctrl-C and Ctrl-D at a question
         typer.echo(f"sluice: interrupted{session.left and '; '}{printable(session.left)}", err=True)
         return INTERRUPTED
     finally:

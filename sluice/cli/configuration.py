@@ -11,8 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from sluice.address import read_address
 from sluice.cli.profiles import DEFAULT, ConfigurationRefused, Profile, Profiles, read_profiles
 
 PROJECT_FILE = ".sluice.toml"
@@ -55,16 +55,12 @@ def find_access(
 
 def check_url(text: str) -> str:
     """Return an address as it is compared and used. Raises ConfigurationRefused if it is none of an api."""
-    try:
-        parts = urlsplit(text.strip())
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or parts.username or parts.password or parts.query or parts.fragment:
+    address = read_address(text)
+    if address is None:
         raise ConfigurationRefused(
             "the address of a server is http://HOST:PORT or https://HOST, perhaps with a path"
         )
-    return parts.geturl().rstrip("/")
+    return address
 
 
 def _of_given_url(url: str, source: str, environment: Mapping[str, str], profiles: Profiles) -> Access:

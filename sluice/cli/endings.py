@@ -55,8 +55,8 @@ def status_of(error: ClientError) -> int:
 
 
 def status_of_state(state: str) -> int:
-    """Return the exit status for how a job has ended."""
-    return _OF_STATES[state]
+    """Return the exit status for how a job has ended; an end that this release does not know is none of an answer it can read."""
+    return _OF_STATES.get(state, AWAY)
 
 
 def describe(error: ClientError) -> str:

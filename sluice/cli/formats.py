@@ -7,13 +7,15 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+G = TypeVar("G")
+T = TypeVar("T")
 Format = Literal["json", "ndjson", "table", "csv", "id"]
 Document = Mapping[str, Any]
 Rows = Callable[[Sequence[Document]], "Table"]
@@ -23,8 +25,8 @@ ROWS_AT_ONCE = 200
 """Rows of one table: a longer list is a table after the other, so that its beginning is shown at once, and nothing grows with it."""
 WIDE = 1_000
 """Columns where there is no terminal to fit into."""
-_CONTROLS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that JSON may have as they are, and that make terminals do or hide something."""
+_BEYOND_ASCII = re.compile(r"[^\n -~]")
+"""Characters that JSON may have as they are, some of which make terminals do or hide something."""
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that a spreadsheet would calculate, with such signs in full width."""
@@ -124,7 +126,7 @@ def print_table(table: Table) -> None:
 
 def _write_for_people(documents: Iterable[Document], view: View) -> None:
     if view.table is None:
-        _write_lines(view.line(_Lenient(each)) for each in documents)
+        _write_lines(_shown_by(view.line, _Lenient(each)) for each in documents)
     else:
         _write_tables(documents, view.table)
 
@@ -155,11 +157,23 @@ def _write_tables(documents: Iterable[Document], table: Rows) -> None:
         for each in documents:
             held.append(_Lenient(each))
             if len(held) == ROWS_AT_ONCE:
-                print_table(table(held))
+                print_table(_shown_by(table, held))
                 held = []
     finally:  # what has come is shown, whatever keeps the rest from coming
         if held:
-            print_table(table(held))
+            print_table(_shown_by(table, held))
+
+
+def _shown_by(show: Callable[[G], T], given: G) -> T:
+    """Return what this makes of documents. Raises BadAnswer if they are not of the form that it is made for."""
+    try:
+        return show(given)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        from sluice.client.errors import BadAnswer
+
+        raise BadAnswer(
+            "The answer has not the form that this command knows; -o ndjson shows it as it is."
+        ) from error
 
 
 def _write_array(documents: Iterable[Document]) -> None:
@@ -179,4 +193,6 @@ def _pretty(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _BEYOND_ASCII.sub(
+        lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sluice.cli import views
-from sluice.cli.arguments import read_input, seconds
+from sluice.cli.arguments import idempotency_key, read_input, seconds
 from sluice.cli.client_word import OF_AN_ENDING, Session, client_word, goes_on, usage
 from sluice.cli.suggestions import suggest
 from sluice.cli.waiting import document_of, run_to_end, show_result
@@ -99,7 +99,12 @@ def given(**options: object) -> dict[str, Any]:
 
 Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", help="Idempotency key: the same command with it is the same job"),
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        parser=idempotency_key(255),
+        help="Idempotency key: the same command with it is the same job",
+    ),
 ]
 
 

@@ -143,8 +143,8 @@ def describe_step(document: Document) -> str:
         told.append(ASKED_TO_STOP)
     if document.get("queue_position"):
         told.append(f"number {document['queue_position']} of its lane")
-    if document.get("eta"):
-        told.append(f"about {document['eta']['p50_s']:.0f} s to go")
+    if (left_s := (document.get("eta") or {}).get("p50_s")) is not None:
+        told.append(f"about {left_s:.0f} s to go")
     if (progress := document.get("progress")) and document["state"] == "running":
         told += [f"{progress.get('percent') or 0:g} %", progress.get("note") or ""]
     if document.get("error"):

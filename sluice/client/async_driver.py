@@ -13,7 +13,7 @@ import httpx2
 
 from sluice.client.core import Core
 from sluice.client.errors import BadAnswer, ClientClosed, ClientError
-from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, options, timeouts, told
+from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, opened, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -159,7 +159,7 @@ class AsyncDriver:
     def _client(self, streams: bool = False) -> httpx2.AsyncClient:
         known = self._here.clients
         if streams not in known:
-            known[streams] = httpx2.AsyncClient(**options(self._core.config, streams))
+            known[streams] = opened(httpx2.AsyncClient, self._core.config, streams)
         return known[streams]
 
     async def _send(self, step: Send) -> Answer:
@@ -213,7 +213,7 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> None:
 async def body_of(response: httpx2.Response) -> bytes:
     """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise BadAnswer(TOO_LARGE)
@@ -237,7 +237,7 @@ class AsyncStream:
         """Begin this answer, and end the one before."""
         await self._stack.aclose()
         response = await self._stack.enter_async_context(started)
-        self._chunks = response.aiter_bytes()
+        self._chunks = response.aiter_raw()
         return response
 
     async def read(self) -> bytes | None:

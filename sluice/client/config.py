@@ -14,8 +14,8 @@ import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from sluice.address import read_address
 from sluice.errors import SluiceError
 
 URL, KEY, PROFILE = "SLUICE_URL", "SLUICE_API_KEY", "SLUICE_PROFILE"
@@ -79,18 +79,12 @@ def read_profile(name: str) -> dict[str, str]:
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.username
-    ):
+    address = read_address(url)
+    if address is None:
         raise Misconfigured(
             "The address of the server has the form http://host:port or https://host/prefix, without a password."
         )
-    return url.rstrip("/")
+    return address
 
 
 def _visible(key: str) -> str:

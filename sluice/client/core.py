@@ -70,7 +70,7 @@ class Core(Generic[J]):
         headers |= {
             "User-Agent": USER_AGENT,
             "Accept": "*/*",
-            "Accept-Encoding": "identity",
+            "Accept-Encoding": "identity",  # answers are read as they come: a few bytes could unfold into any number
             **request.headers,
         }
         trace_context(headers)

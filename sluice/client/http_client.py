@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
-from sluice.client.config import Config
+from sluice.client.config import Config, Misconfigured
 from sluice.client.errors import ClientError
+
+C = TypeVar("C")
 
 MOST_BYTES = 64 * 1024 * 1024
 """Bytes of an answer that are read. The server sends no more than 8 MiB of documents, and one."""
@@ -27,6 +30,16 @@ def options(config: Config, streams: bool) -> dict[str, Any]:
     # a balancer's cookie would keep all of a client's requests with one api; without Set-Cookie there is nothing to send back
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     return {"limits": limits, "verify": verify, "follow_redirects": False, "cookies": no_cookies}
+
+
+def opened(make: Callable[..., C], config: Config, streams: bool) -> C:
+    """Make a client, with the proxies and certificates that the environment names. Raises Misconfigured."""
+    try:
+        return make(**options(config, streams))
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+        raise Misconfigured(
+            f"The environment names a proxy or certificates that are of no use (ALL_PROXY, SSL_CERT_FILE, …): {error}"
+        ) from error
 
 
 def timeouts(timeout_s: float) -> httpx2.Timeout:

@@ -153,6 +153,8 @@ def read(reader: Callable[[Any], T], answer: Answer | bytes) -> T:
     except BadAnswer:
         raise
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+        if isinstance(answer, Answer) and "content-encoding" in answer.headers:
+            raise BadAnswer("The answer is compressed, though it was asked not to be.") from None
         raise BadAnswer(f"The answer cannot be read: {type(error).__name__}: {str(error)[:200]}") from None
 
 

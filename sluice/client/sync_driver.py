@@ -13,7 +13,7 @@ import httpx2
 from sluice.client.bounded_network import Network
 from sluice.client.core import Core
 from sluice.client.errors import BadAnswer, ClientClosed, ClientError
-from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, options, timeouts, told
+from sluice.client.http_client import MOST_BYTES, TOO_LARGE, headers_of, is_sent, opened, timeouts, told
 from sluice.client.plan import (
     END,
     Answer,
@@ -128,7 +128,7 @@ class SyncDriver:
     def _client(self, streams: bool) -> tuple[httpx2.Client, Network]:
         known = self._here.clients
         if streams not in known:
-            client = httpx2.Client(**options(self._core.config, streams))
+            client = opened(httpx2.Client, self._core.config, streams)
             known.setdefault(streams, (client, Network(client)))
         return known[streams]
 
@@ -182,7 +182,7 @@ class SyncStream:
         """Begin this answer, and end the one before."""
         self._stack.close()
         response = self._stack.enter_context(started)
-        self._chunks = response.iter_bytes()
+        self._chunks = response.iter_raw()
         return response
 
     def read(self) -> bytes | None:
@@ -193,7 +193,7 @@ class SyncStream:
 def body_of(response: httpx2.Response) -> bytes:
     """Read the rest of an answer. Raises BadAnswer if it is larger than any of the API."""
     body = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         body += chunk
         if len(body) > MOST_BYTES:
             raise BadAnswer(TOO_LARGE)

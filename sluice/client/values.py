@@ -109,10 +109,12 @@ def typed(value: Any, as_: Any, job: Any) -> Any:
 
 
 def _maker(as_: Any) -> Callable[[Any], Any]:
-    if hasattr(as_, "model_validate"):
-        return typing.cast("Callable[[Any], Any]", as_.model_validate)
     if callable(as_) and not isinstance(as_, type) and typing.get_origin(as_) is None:
         return typing.cast("Callable[[Any], Any]", as_)
-    from pydantic import TypeAdapter
+    read = getattr(as_, "model_validate_json", None)
+    if read is None:
+        from pydantic import TypeAdapter
 
-    return typing.cast("Callable[[Any], Any]", TypeAdapter(as_).validate_python)
+        read = TypeAdapter(as_).validate_json
+    # it has come as JSON, of which strict models take texts for times, and bytes are read as the model says
+    return lambda value: read(json.dumps(value))

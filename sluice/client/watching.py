@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic
 
 from sluice.client.documents import JobDocument, read_job
-from sluice.client.errors import ClientError
+from sluice.client.errors import ClientError, Invalid
 from sluice.client.job import J
 from sluice.client.plan import Answer, Pause, Plan, Request
 from sluice.client.sending import read, send
@@ -194,8 +194,19 @@ class Watching(Generic[J]):
                 )
             )
         except ClientError as error:
-            self._drop(batch, error)
+            if not self._end_refused(batch, error):
+                self._drop(batch, error)
             return None
+
+    def _end_refused(self, batch: dict[str, _Entry[J]], error: ClientError) -> bool:
+        """End the waits for those ids that the server takes for none, and tell whether there are any: the others are asked for again."""
+        flaws = error.flaws if isinstance(error, Invalid) else ()
+        named = {flaw.pointer.removeprefix("/jobs/").replace("~1", "/").replace("~0", "~") for flaw in flaws}
+        refused = batch.keys() & named
+        for id in refused:
+            self._end(id)
+            self._next_at = self._core.clock()
+        return bool(refused)
 
     def _drop(self, batch: dict[str, _Entry[J]], error: ClientError) -> None:
         with self._lock:

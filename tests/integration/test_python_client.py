@@ -222,6 +222,17 @@ async def test_an_unknown_job_among_many_is_told(sluice: Any) -> None:
         await sluice.job(UNKNOWN).result()
 
 
+async def test_an_id_that_is_none_ends_nobody_elses_wait(sluice: Any, tmp_path: Path) -> None:
+    good = [await sluice.submit("demo.sleep", {"seconds": 2}) for _ in range(2)]
+    none = [sluice.job(each) for each in ("order-7", "a/b~c")]
+    ended = [job async for job in sluice.as_completed([*none, *good], timeout=60)]
+    assert set(ended[:2]) == set(none)
+    assert {each.state for each in ended[2:]} == {"succeeded"}
+    for each in none:
+        with pytest.raises(NotFound):
+            await each.result()
+
+
 async def test_a_batch_says_what_came_of_each_item(sluice: Any) -> None:
     good = {"kind": "demo.sum", "input": ONE_TO_THREE, "options": {"tags": ["b"]}}
     batch = await sluice.batch([good, {"kind": "demo.sum", "input": {"values": ["x"]}}, good])

@@ -12,6 +12,7 @@ import pytest
 
 from infra.local.ports import free_port
 from tests.support.command import Command, Said, end_of
+from tests.support.scripted_server import answer, scripted
 from tests.support.stack import COMMAND, Stack, make_a_key
 from tests.support.waiting import until
 
@@ -86,6 +87,18 @@ async def test_what_is_no_sluice_is_told_apart_from_one(
         assert (await asyncio.to_thread(sluice.run, "doctor")).status in (1, 6)
 
 
+async def test_lines_that_were_not_read_are_named(sluice: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sluice.directory / "two.ndjson").write_text('{"kind": "demo.sum"}\n\n{"kind": "demo.sum"}\n')
+    first = {"index": 0, "status": 202, "job": {"id": "01a22321-9023-7abe-8513-ed0ed005ba15"}}
+    stopped = {"type": "invalid", "status": 422, "detail": "it was not read", "retryable": False}
+    told = {"id": "x", "total": 1, "counts": {"queued": 1}, "items": [first], "stopped": stopped}
+    with scripted(answer(202, told)) as server:
+        monkeypatch.setenv("SLUICE_URL", server.url)
+        ended = await asyncio.to_thread(sluice.run, "batch", "@two.ndjson")
+    assert (ended.status, ended.err) == (2, "sluice: line 3: invalid: it was not read\n"), ended.err
+    assert json.loads(ended.out) == told
+
+
 async def test_a_key_that_may_not_is_status_4(program: Command, running: Stack) -> None:
     reader = await make_a_key(running.servers, "demo", ["read"])
     for key, words in ((reader, ["submit", "demo.sum", SUM]), ("slc_2r8Pi8FrTJgt_no_x", ["list"])):
@@ -120,6 +133,28 @@ async def test_a_person_is_asked_before_many_jobs_are_changed(
     assert b"Cancel 1 jobs?" in err
     assert json.loads(out)["changed"] == int(status == 0)
     assert (await program.run("get", id)).document["state"] == state
+
+
+async def test_a_key_that_nobody_types_ends_the_question(program: Command, running: Stack) -> None:
+    keyboard, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "login", "--url", running.url), start_new_session=True,
+        cwd=program.directory, env=program.environment, stdin=terminal, stdout=-1, stderr=-1,
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        await process.stderr.readuntil(b"API key for ")
+        await asyncio.sleep(0.5)  # until it reads: what is typed before is dropped
+        os.write(keyboard, b"\x04")
+        _, err = await process.communicate()
+    os.close(keyboard)
+    os.close(terminal)
+    assert (process.returncode, b"Traceback" in err) == (130, False), err
+    assert b"sluice: interrupted" in err
+
+
+async def test_what_cannot_be_said_has_its_exit_status_still(program: Command) -> None:
+    assert (await program.shell("sluice run demo.sum '{' 2>/dev/full")).status == 2
 
 
 async def test_a_shell_completes_words_and_options(program: Command) -> None:

@@ -97,6 +97,11 @@ def test_a_failed_job_is_status_1_and_says_why_on_stderr(sluice: Said) -> None:
         (["submit", "demo.sum", "@nothing.json"], "nothing.json: No such file"),
         (["run", "demo.sum", SUM, "--wait", "soon"], "no length of time"),
         (["run"], "see `sluice run --help`"),
+        (["submit", "demo.sum", '{"values": ["\\ud800"]}'], "half a character"),
+        (["list", "--tag", "\udcff"], "no UTF-8"),
+        (["run", "demo.sum", SUM, "--key", 'a"b'], "is no key"),
+        (["submit", "demo.sum", SUM, "--key", ""], "is no key"),
+        (["batch", "@nothing.ndjson", "--key", "k" * 241], "is no key, which is 1 to 240"),
     ],
 )
 def test_what_is_refused_is_status_2_and_says_where(sluice: Said, words: list[str], why: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from sluice.cli import arguments
 from sluice.cli.arguments import moment, read_filters, read_input, seconds
 
 
@@ -76,6 +77,15 @@ def test_an_input_comes_from_a_file_or_stdin(tmp_path: Path, monkeypatch: pytest
 def test_an_input_that_is_no_json_is_refused(given: str, why: str) -> None:
     with pytest.raises(typer.BadParameter, match=why):
         read_input(given, [])
+
+
+@pytest.mark.parametrize("given", ["-", "@/dev/zero"])
+def test_an_input_without_end_is_not_read_to_it(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arguments, "MOST_BYTES", 1_000)
+    with Path("/dev/zero").open("rb") as endless:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=endless))
+        with pytest.raises(typer.BadParameter, match="more than 1000 bytes"):
+            read_input(given, [])
 
 
 @pytest.mark.parametrize(

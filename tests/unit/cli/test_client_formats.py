@@ -14,8 +14,10 @@ import pytest
 from rich.table import Table
 
 from sluice.cli import tables, views
+from sluice.cli.endings import status_of_state
 from sluice.cli.formats import Document, Format, Output, View, csv_cell, one_line, print_table, printable
-from sluice.cli.waiting import describe_step
+from sluice.cli.waiting import STEPS, describe_step
+from sluice.client import BadAnswer
 
 JOB: dict[str, Any] = {
     "id": "01a1fd35-8e99-748d-a037-87a48d2b4e9e", "kind": "demo.sum", "state": "failed", "version": 4,
@@ -24,7 +26,7 @@ JOB: dict[str, Any] = {
     "result": None, "error": {"type": "gave-up", "title": "The handler gave up", "detail": "first\nsecond"},
     "links": {"self": "/v1/jobs/x"},
 }  # fmt: skip
-HOSTILE = "\x1b]0;title\x07\x9b31m\u202egnp.exe[bold]\r\n"
+HOSTILE = "\x1b]0;title\x07\x9b31m\u202egnp.exe[bold]\u061c\u200b\U000e0041\r\n"
 EXACT = '{"id":"x","big":12345678901234567890,"pi":3.141592653589793,"text":"caf\u00e9 \\u009b \\u202e","none":null}'
 
 
@@ -78,7 +80,9 @@ def test_what_a_job_says_moves_no_cursor_and_hides_nothing(
 
 
 def test_a_text_is_shown_with_what_it_hides() -> None:
-    assert printable(HOSTILE) == "\\x1b]0;title\\x07\\x9b31m\\u202egnp.exe[bold]\\r\\n"
+    assert (
+        printable(HOSTILE) == "\\x1b]0;title\\x07\\x9b31m\\u202egnp.exe[bold]\\u061c\\u200b\\U000e0041\\r\\n"
+    )
 
 
 def test_a_long_list_is_shown_from_its_beginning_and_never_held_as_a_whole() -> None:
@@ -91,6 +95,16 @@ def test_a_long_list_is_shown_from_its_beginning_and_never_held_as_a_whole() -> 
     Output("table").each((JOB for _ in range(1_000)), View((), table=rows))
     assert held[0] > 0
     assert max(held) <= 200
+
+
+@pytest.mark.parametrize(
+    "odd", [{"created_at": "soon"}, {"created_at": "2026-11-21T08:25:07"}, {"error": "gone"}, {"progress": 5, "error": None, "finished_at": None}]
+)  # fmt: skip
+def test_a_document_of_another_form_is_a_bad_answer(odd: dict[str, Any]) -> None:
+    with pytest.raises(BadAnswer, match="-o ndjson"):
+        Output("table").each([JOB | odd], views.JOBS)
+    with pytest.raises(BadAnswer):
+        Output("table").each([JOB | {"error": 5}], STEPS)
 
 
 def test_what_has_come_is_shown_though_the_rest_does_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,3 +211,12 @@ def test_a_time_to_come_is_never_past() -> None:
     assert tables.until("2126-11-21T08:25:07Z").endswith("d")
     assert tables.until("2026-11-21T08:25:07Z") == "now"
     assert tables.until(None) == ""
+
+
+def test_an_end_that_is_not_known_is_no_end_of_a_job() -> None:
+    assert [status_of_state(each) for each in ("succeeded", "failed", "cancelled", "archived")] == [
+        0,
+        1,
+        7,
+        6,
+    ]

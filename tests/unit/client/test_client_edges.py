@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import time
 from contextlib import suppress
@@ -12,11 +13,13 @@ import pytest
 
 from sluice.client import (
     BadAnswer,
+    Misconfigured,
     Retries,
     ServerAway,
     WaitTimeout,
 )
 from sluice.client.following import EventParser
+from sluice.client.http_client import MOST_BYTES
 from tests.support.scripted_server import (
     DONE,
     JOB,
@@ -27,6 +30,7 @@ from tests.support.scripted_server import (
     open_quick,
     problem,
     scripted,
+    sends,
     trickles,
 )
 
@@ -145,6 +149,22 @@ async def test_items_that_were_not_sent_are_a_bad_answer(way: str, items: list[i
                 await _all(client.map("demo.sum", [{}, {}]))
 
 
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_items_that_were_not_read_are_refused_and_those_before_keep_their_jobs(
+    way: str, retryable: bool
+) -> None:
+    first = {"index": 0, "status": 202, "job": {"id": ID}}
+    stopped = {"type": "request-timeout", "status": 408, "retryable": retryable}
+    whole = answer(202, {"id": "x", "items": [first, {**first, "index": 1}]})
+    with scripted(answer(202, {"id": "x", "items": [first], "stopped": stopped}), whole) as server:
+        async with open_quick(way, server) as client:
+            batch = await client.batch([{"kind": "demo.sum"}, {"kind": "demo.sum"}])
+    assert batch.items[0].job.id == ID
+    assert [each.status for each in batch.items] == [202, 202 if retryable else 408]
+    assert len({(each.body, each.headers["idempotency-key"]) for each in server.received}) == 1
+    assert len(server.received) == 1 + retryable
+
+
 async def test_a_server_that_always_has_more_and_never_says_what_is_not_asked_without_end(way: str) -> None:
     with scripted(answer(200, {"jobs": [], "unknown": [], "more": True})) as server:
         async with open_quick(way, server) as client:
@@ -176,3 +196,38 @@ async def test_a_key_that_no_header_may_have_is_refused_before_anything_is_sent(
                 await client.submit("demo.sum", {}, key=key)
             await client.submit("demo.sum", {}, key="order 7\\")
     assert [each.headers["idempotency-key"] for each in server.received] == ['"order 7\\"']
+
+
+async def test_what_is_compressed_is_not_unfolded(way: str) -> None:
+    bomb = gzip.compress(gzip.compress(bytes(MOST_BYTES + 1)))
+    head = b"content-encoding: gzip, gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    with scripted(sends(OK + head + bomb)) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(BadAnswer, match="compressed"):
+                await client.kinds()
+    with scripted(sends(b"HTTP/1.1 503 X\r\n" + head + bomb), answer(200, {"kinds": []})) as server:
+        async with open_quick(way, server) as client:
+            assert await client.kinds() == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "ftp://x"), ("HTTP_PROXY", "http://x:y")])
+async def test_a_proxy_that_is_none_is_a_mistake_of_the_environment(
+    way: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with scripted(answer(200, {"kinds": []})) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(Misconfigured, match="names a proxy"):
+                await client.kinds()
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "v1/kinds"), ("GET", "/v1/kinds\n"), ("G ET", "/"), ("GET\r\nx: y", "/")]
+)
+async def test_what_no_request_can_be_is_a_mistake_of_the_caller(way: str, method: str, path: str) -> None:
+    with scripted(answer(200, {})) as server:
+        async with open_quick(way, server) as client:
+            with pytest.raises(ValueError, match=r"a path|a method"):
+                await client.request(method, path)
+    assert server.received == []

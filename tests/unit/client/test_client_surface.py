@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from opentelemetry import context, trace
 
+from sluice.cli.configuration import check_url
+from sluice.cli.profiles import ConfigurationRefused
 from sluice.client import (
     AsyncJob,
     AsyncSluice,
@@ -28,6 +30,7 @@ from sluice.client import (
     WaitTimeout,
 )
 from sluice.client.errors import Flaw, Problem
+from sluice.client.http_client import options
 from tests.support.scripted_server import DONE, answer, problem, scripted
 
 ID = str(DONE["id"])
@@ -192,9 +195,24 @@ def test_a_profile_of_the_environment_is_for_its_own_server_alone(
     assert Sluice()._core.config.key == ""
 
 
-@pytest.mark.parametrize("url", ["sluice.example", "ftp://x", "http://", "http://u:p@x", "http://x?y"])
+NO_ADDRESSES = (
+    "sluice.example", "ftp://x", "http://", "http://u:p@x", "http://:secret@x", "http://@x", "http://x?y", "http://x/?", "http://x#", "http://[::1", "http://[z]",
+    "http://x:0", "http://x:99999", "http://x:y", "http://x y", "http://x\ny", "http://x\0", "http://a..b", f"http://{'a' * 64}", "http://x\\y",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured) as refused:
         Sluice(url, "slc_key")
+    assert "secret" not in str(refused.value)
+    with pytest.raises(ConfigurationRefused):
+        check_url(url)
     with pytest.raises(Misconfigured):
         Sluice("http://x", "slc_\n")
+
+
+@pytest.mark.parametrize("url", ["https://x", "HTTPS://x", " https://x/\r\n"])
+def test_certificates_are_checked_however_an_address_is_written(url: str) -> None:
+    config = Sluice(url)._core.config
+    assert (config.url, options(config, streams=False)["verify"]) == ("https://x", True)
