@@ -39,7 +39,7 @@ from sluice.cli import (
 )
 from sluice.cli.client_word import INTERRUPTED
 from sluice.cli.completion import COMPLETE, COMPLETION, completion
-from sluice.cli.output import leave_unread, show_any_character
+from sluice.cli.output import leave_unread, leave_unsaid, show_any_character
 from sluice.cli.usage import examples
 from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.errors import SluiceError
@@ -146,6 +146,7 @@ def _refuse(why: str) -> int:
     with suppress(OSError):  # the status says it, too
         for line in why.splitlines():
             typer.echo(f"sluice: {line}", err=True)
+    leave_unsaid()
     return 2
 
 
