@@ -123,7 +123,7 @@ test: setup  ## check, then the tests, with real servers
 	@$(MAKE) check
 	@$(MAKE) --keep-going test-unit test-servers
 
-test-all: setup  ## what CI runs: make test, the slow tests, and how much the tests without servers cover (an hour at most)
+test-all: setup  ## what CI runs: make test, the slow tests, and how much the tests without servers cover (35 min)
 	@$(PYTHON) -m infra.local ensure
 	@$(MAKE) check
 	@$(MAKE) --keep-going coverage test-servers test-slow
@@ -145,7 +145,7 @@ SERVED := tests/fault tests/integration tests/infra tests/contract
 test-servers:
 	$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(SERVED)
 
-test-slow: setup  ## what make test leaves out: each server away, dying, resetting connections, hostile handlers, upgrades (some minutes)
+test-slow: setup  ## what make test leaves out: each server away, dying, resetting connections, hostile handlers, upgrades (5 min)
 	@$(PYTHON) -m infra.local ensure
 	$(PYTHON) -m pytest $(PARALLEL) -m slow $(SERVED)
 

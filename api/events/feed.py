@@ -241,19 +241,21 @@ class Feed:
         Lines that Redis does not tell now are told when the job is read again.
         """
         ended = job.fence if job.state != JobState.RUNNING else job.fence - 1
-        whole = True
-        while whole and watched.place is not None and (watched.behind or ended > watched.filled):
+        while watched.place is not None and (watched.behind or ended > watched.filled):
             place, watched.behind = watched.place, False
-            whole = False
             try:
-                blocks, whole = await self._logs.read(
+                kept = await self._logs.read(
                     job.id, place, job.finished_at is not None, ended=ended > watched.filled
                 )
-            finally:
-                watched.behind |= not whole
+            except BaseException:
+                watched.behind = True
+                raise
             if watched.place == place:  # else more was told meanwhile
                 watched.filled = ended
-                watched.tell_lines(job.id, place, blocks)
+                watched.tell_lines(job.id, place, kept.blocks)
+            if not kept.whole:
+                watched.behind = True
+                return
 
     def _hear(self, lines: LiveLines) -> None:
         watched = self._jobs.get(lines.job_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 GONE_VERSIONS = 1_000_000
-"""The versions that a job counts for once it is gone, more than any has, so that the version of its batch still rises."""
+"""The versions that a job counts for once it is gone, more than any has, so that the version of its batch still rises; count_batch.sql says the same."""
 
 
 class NewBatch(NamedTuple):
