@@ -163,13 +163,13 @@ async def test_a_refused_row_does_not_make_the_server_look_away(record: Record) 
 async def test_a_caller_that_leaves_gives_its_connection_back(record: Record) -> None:
     (job_id,) = await record.accepted()
     async with record.locked("select from jobs where id = $1 for update", job_id):
-        for _ in range(12):
+        for _ in range(12):  # more than there are connections
             leaving = asyncio.create_task(record.store.claim([job_id], KINDS))
             await record.until_waiting()
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaving
-    await asyncio.gather(*(record.server.ping() for _ in range(10)))
+    await record.server.ping()
 
 
 async def test_a_deadlock_asks_to_try_again(record: Record) -> None:
