@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from ipaddress import ip_network
 from typing import Any
@@ -46,6 +47,30 @@ async def test_only_the_beginning_of_an_answer_is_read() -> None:
         async with webhook_receiver(long) as receiver:
             came = await sender().post(receiver.url, {}, b"{}")
         assert (came.status, came.body) == (200, b"a" * KEPT)
+
+
+async def test_whose_status_has_come_has_answered_though_the_rest_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit_s = 2.0
+    monkeypatch.setattr("sluice.adapters.webhooks.sender.READ_S", limit_s * 1.1)
+
+    async def post_to(said: bytes) -> tuple[int | None, str, bytes]:
+        async with webhook_receiver(said) as receiver:
+            receiver.stays = True
+            came = await sender(limit_s).post(receiver.url, {}, b"{}")
+        return came.status, came.outcome, came.body
+
+    came = await asyncio.gather(
+        post_to(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbe"),
+        post_to(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
+        post_to(b"HTTP/1.1 410 Gone\r\n\r\nso"),
+    )
+    assert list(came) == [
+        (200, "answered 200", b"be"),
+        (200, "answered 200", b""),
+        (410, "answered 410", b"so"),
+    ]
 
 
 async def test_no_redirect_is_followed() -> None:
