@@ -251,6 +251,22 @@ async def test_one_keeper_is_at_an_act_until_it_is_silent(record: Record, bulk: 
     assert await bulk.take_due_acts(OTHER, 9) == []
 
 
+async def test_a_reason_comes_and_goes_with_a_version(record: Record, bulk: PostgresBulkStore) -> None:
+    await record.accepted(*new_jobs(1))
+    act = await begun(bulk)
+    for reason, version in (
+        (None, act.version),
+        ("backlog-full", act.version + 1),
+        ("backlog-full", act.version + 1),
+        (None, act.version + 2),
+    ):
+        await bulk.put_off_act(act.id, 0, reason)
+        found = await now(bulk, act)
+        assert (found.reason, found.version) == (reason, version)
+    assert await step(bulk, act) == 0
+    assert await step(bulk, await now(bulk, act)) == 1
+
+
 async def test_acts_are_pruned_once_they_have_ended_or_nobody_has_let_them_go(
     record: Record, bulk: PostgresBulkStore
 ) -> None:
