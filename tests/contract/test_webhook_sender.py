@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from ipaddress import ip_network
 from typing import Any
 
@@ -185,3 +186,34 @@ async def test_a_name_is_resolved_once_a_try_and_all_of_its_addresses_count(
         monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "192.168.0.1"]))
         assert (await sender().post(url, {}, b"{}")).outcome.startswith("not sent: ")
         assert receiver.connections == 1
+
+
+SILENT = """
+import asyncio, socket, threading
+from sluice.adapters.webhooks.resolving import find_addresses
+from sluice.core.webhook_url import read_url
+
+asked = threading.Event()
+
+def getaddrinfo(*_, **__):
+    asked.set()
+    threading.Event().wait()
+
+async def main():
+    asking = asyncio.create_task(find_addresses(read_url("https://silent.example/"), []))
+    await asyncio.to_thread(asked.wait)
+    asking.cancel()
+
+socket.getaddrinfo = getaddrinfo
+asyncio.run(main())
+"""
+
+
+async def test_a_name_server_that_is_silent_does_not_hold_up_the_end_of_a_process() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SILENT)
+    try:
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
