@@ -78,11 +78,11 @@ class SendWebhooks:
     async def once(self) -> int:
         """Send until nothing is due; returns how many tries that were."""
         under_way: set[asyncio.Task[None]] = set()
-        sent, give_up_at = 0, monotonic() + GIVE_UP_S
+        sent, give_up_at = 0, monotonic()
         try:
             while True:
                 if monotonic() >= give_up_at:
-                    await self._store.give_up(GIVEN_UP)
+                    await self._give_up()
                     give_up_at = monotonic() + GIVE_UP_S
                 taken = await self._take(SENDING - len(under_way))
                 sent += len(taken)
@@ -94,12 +94,15 @@ class SendWebhooks:
                 )
         finally:
             await cancel_and_wait(under_way)
-        await self._store.give_up(GIVEN_UP)
+        await self._give_up()
         return sent
 
     async def prune(self) -> int:
         """Delete what was delivered or given up long ago."""
         return await prune_again(partial(self._store.prune_deliveries, KEEP_S))
+
+    async def _give_up(self) -> None:
+        await prune_again(self._store.give_up, GIVEN_UP)
 
     async def _take(self, most: int) -> Sequence[DueDelivery]:
         return await self._store.take_due(most, LEASE_S) if most else ()

@@ -212,6 +212,29 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled_and_goes_o
         assert await store.give_up(99) == 3
 
 
+async def test_what_a_url_answers_that_was_replaced_meanwhile_says_nothing_about_the_one_that_is_there(
+    store: WebhookStore,
+) -> None:
+    endpoint, moved = await added(store), "https://moved.example.com/"
+    await to_send(store, endpoint, 4)
+    gone, bad, good, later = await take(store)
+    await store.replace_endpoint("acme", endpoint.id, moved, ASKS, BY)
+    assert await store.mark(gone, GONE, 0) is None
+    await store.mark(bad, BAD, 300)
+    shown = await store.find_endpoint("acme", endpoint.id)
+    assert shown
+    assert (shown.disabled_why, shown.failing_since) == (None, None)
+    (again,) = await take(store)
+    assert (again.id, again.url) == (gone.id, moved)
+    await store.mark(again, BAD, 300)
+    await store.mark(good, OK, None)
+    shown = await store.find_endpoint("acme", endpoint.id)
+    assert shown
+    assert shown.failing_since
+    await store.delete_endpoint("acme", endpoint.id, BY)
+    assert await store.mark(later, GONE, 300) is None
+
+
 async def test_one_delivery_or_those_that_failed_are_sent_again_with_the_same_id(
     store: WebhookStore, record: Record
 ) -> None:
