@@ -222,6 +222,22 @@ async def test_a_retry_goes_on_by_itself_after_a_good_canary(record: Record, bul
     assert await step(bulk, act) == 16
 
 
+@pytest.mark.parametrize(("failures", "jobs", "most_failed"), [(29, 100, 0.29), (57, 100, 0.57)])
+async def test_as_many_of_a_canary_as_may_fail_are_not_more(
+    record: Record, bulk: PostgresBulkStore, failures: int, jobs: int, most_failed: float
+) -> None:
+    await failing(record, jobs)
+    act = await begun(bulk, "retry", canary=jobs, most_failed=most_failed)
+    assert await step(bulk, act) == jobs
+    await record.sql.execute(
+        "update jobs set state = 'failed', finished_at = now(), expires_at = now() + interval '1 day', error = '{}'"
+        " where id = any(array(select id from jobs where retry_of is not null limit $1))",
+        failures,
+    )
+    await record.sql.execute("delete from jobs where finished_at is null")
+    assert await bulk.judge_act(await now(bulk, act)) == "finished"
+
+
 async def test_a_retry_stops_if_more_of_its_canary_fail(record: Record, bulk: PostgresBulkStore) -> None:
     act = await canary(record, bulk, failures=2, most_failed=0.25)
     assert (act.state, act.reason, act.canary_failed, act.changed) == ("stopped", "canary-failed", 2, 4)
