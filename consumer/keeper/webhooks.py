@@ -92,6 +92,10 @@ class SendWebhooks:
                 _, under_way = await asyncio.wait(
                     under_way, timeout=MORE_S, return_when=asyncio.FIRST_COMPLETED
                 )
+        except TRANSIENT:  # what is on its way may arrive, and can be written down once the record is back
+            if under_way:
+                await asyncio.wait(under_way)
+            raise
         finally:
             await cancel_and_wait(under_way)
         await self._give_up()
