@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -47,19 +48,19 @@ class Identity(NamedTuple):
 
 
 class VerifiedKey(NamedTuple):
-    """A key that was verified, as it is usually sent, and until when it is good without asking the record."""
+    """A key that was verified, as it is usually sent: until when it is good without asking the record, and while that is away."""
 
     authorization: bytes
     identity: Identity
-    verified_at: float
     fresh_until: float
+    stale_until: float
 
 
 class Keyring:
     """Says whose key a request came with.
 
     A verified key is good for `fresh_s` without asking the record, so a revoked one ends within that time;
-    while the record is away it stays good for `stale_s`.
+    while the record is away it stays good for `stale_s`. One that has an end ends then, whatever is away.
     """
 
     def __init__(
@@ -131,15 +132,14 @@ class Keyring:
         try:
             record = await self._keys.find_api_key(key_id, b"", None, self._pepper_id)
         except TRANSIENT:
-            if known is None or now >= known.verified_at + self._stale_s:
+            if known is None or now >= known.stale_until:
                 raise
             return known.identity
         if record is None or not record.usable:
             self._by_id.pop(key_id, None)
             raise _not_valid()
-        identity = Identity(record.tenant, record.scopes, record.key_id)
-        self._by_id[key_id] = VerifiedKey(b"", identity, now, now + self._fresh_s)
-        return identity
+        self._by_id[key_id] = known = self._trust(b"", record, now)
+        return known.identity
 
     def _knows(self, authorization: bytes) -> bool:
         """Tell whether a key was verified before, however the client writes its scheme."""
@@ -189,18 +189,25 @@ class Keyring:
                 del self._verified[key.authorization[_ID]]
             self._refused[digest] = now
             raise _not_valid()
-        identity = Identity(record.tenant, record.scopes, record.key_id)
-        self._remember(VerifiedKey(key.authorization, identity, now, now + self._fresh_s))
-        return identity
+        found = self._trust(key.authorization, record, now)
+        self._remember(found)
+        return found.identity
 
     def _use_stale(self, key: ApiKey, now: float, error: SluiceError) -> Identity:
         """Accept a key that was verified before the record went away. Raises this error if it was not."""
         found = self._find(key.authorization)
-        if found is None or now >= found.verified_at + self._stale_s:
+        if found is None or now >= found.stale_until:
             raise error
-        fresh_until = min(now + AWAY_S, found.verified_at + self._stale_s)
-        self._remember(found._replace(fresh_until=fresh_until))
+        self._remember(found._replace(fresh_until=min(now + AWAY_S, found.stale_until)))
         return found.identity
+
+    def _trust(self, authorization: bytes, record: ApiKeyRecord, now: float) -> VerifiedKey:
+        """Say how long a key that is good may be used unasked: never beyond its end."""
+        lasts_s = math.inf if record.lasts_s is None else record.lasts_s
+        identity = Identity(record.tenant, record.scopes, record.key_id)
+        return VerifiedKey(
+            authorization, identity, now + min(self._fresh_s, lasts_s), now + min(self._stale_s, lasts_s)
+        )
 
     def _remember(self, key: VerifiedKey) -> None:
         self._verified[key.authorization[_ID]] = key

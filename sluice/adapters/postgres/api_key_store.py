@@ -18,8 +18,8 @@ class PostgresApiKeyStore(Store):
         rows = await self.ask("find_api_key", key_id, secret_hmac, other_hmac, pepper_id)
         if not rows:
             return None
-        found_id, tenant, scopes, stored, usable = rows[0]
-        return ApiKeyRecord(found_id, tenant, frozenset(scopes), stored, usable)
+        found_id, tenant, scopes, stored, usable, lasts_s = rows[0]
+        return ApiKeyRecord(found_id, tenant, frozenset(scopes), stored, usable, lasts_s)
 
     async def list_api_keys(self) -> Iterable[ListedKey]:
         """List every key, newest first."""

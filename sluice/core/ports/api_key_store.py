@@ -6,13 +6,14 @@ from typing import NamedTuple, Protocol
 
 
 class ApiKeyRecord(NamedTuple):
-    """An API key as stored: never the secret, only its HMAC-SHA256."""
+    """An API key as stored: never the secret, only its HMAC-SHA256. `lasts_s` is the seconds to its end; None: it has none."""
 
     key_id: str
     tenant: str
     scopes: frozenset[str]
     secret_hmac: bytes
     usable: bool
+    lasts_s: float | None = None
 
 
 class ApiKeyStore(Protocol):

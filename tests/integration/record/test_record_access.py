@@ -47,9 +47,17 @@ async def test_a_revoked_or_expired_key_is_found_but_not_usable(
     keys: PostgresApiKeyStore, access: PostgresAccessStore, record: Record
 ) -> None:
     await access.insert_api_key(NEW._replace(expires_days=1), OPERATOR)
-    assert await keys.find_api_key(NEW.key_id, NEW.secret_hmac) == FOUND
+    found = await keys.find_api_key(NEW.key_id, NEW.secret_hmac)
+    assert found
+    assert found.lasts_s
+    assert found._replace(lasts_s=None) == FOUND
+    assert 86_400 - 120 < found.lasts_s <= 86_400
     await record.sql.execute("update api_keys set expires_at = now()")
-    assert await keys.find_api_key(NEW.key_id, NEW.secret_hmac) == FOUND._replace(usable=False)
+    found = await keys.find_api_key(NEW.key_id, NEW.secret_hmac)
+    assert found
+    assert found.lasts_s is not None
+    assert found._replace(lasts_s=None) == FOUND._replace(usable=False)
+    assert -120 < found.lasts_s <= 0
     other = NEW._replace(key_id="mnopqrstuvwx")
     await access.insert_api_key(other, OPERATOR)
     await access.revoke_api_key("acme", other.key_id, OPERATOR)

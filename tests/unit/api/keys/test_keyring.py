@@ -57,6 +57,28 @@ async def test_a_revoked_key_ends_within_its_freshness(ring: Keyring, record: Re
         await ring.check([authorization])
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_key_is_never_good_beyond_its_end(
+    ring: Keyring, record: Record, clock: Clock, away: bool
+) -> None:
+    authorization = bearer(record.add_key("acme", "read"))
+    (key_id,) = record.keys
+    record.keys[key_id] = record.keys[key_id]._replace(lasts_s=30)
+    await ring.check([authorization])
+    await ring.check_id(key_id)
+    record.keys[key_id] = record.keys[key_id]._replace(usable=False, lasts_s=0)
+    record.away = away
+    clock.now += 29
+    assert ring.find_verified(authorization)
+    await ring.check_id(key_id)
+    clock.now += 1
+    assert ring.find_verified(authorization) is None
+    with pytest.raises(ServerAway if away else Unauthorized):
+        await ring.check([authorization])
+    with pytest.raises(ServerAway if away else Unauthorized):
+        await ring.check_id(key_id)
+
+
 async def test_known_keys_stay_good_while_the_record_is_away(
     ring: Keyring, record: Record, clock: Clock
 ) -> None:

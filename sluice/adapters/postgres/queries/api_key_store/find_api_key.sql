@@ -9,5 +9,5 @@ with used as (
            or secret_hmac = $2
               and (last_used_at is null or last_used_at < now() - interval '1 minute' or pepper_id is distinct from $4))
 )
-select key_id, tenant, scopes, secret_hmac, :living_key as usable
+select key_id, tenant, scopes, secret_hmac, :living_key as usable, extract(epoch from expires_at - now())::float8 as lasts_s
 from api_keys where key_id = $1
