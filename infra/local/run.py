@@ -35,6 +35,7 @@ _SCOPES = "submit,read,payloads,admin,operate"
 PLACEHOLDERS = {
     "SLUICE_POSTGRES_URL": "postgresql://to-be-started/",
     "SLUICE_REDIS_URL": "redis://to-be-started",
+    RABBITMQ_URL: "amqp://to-be-started/",
     "SLUICE_KEY_PEPPER": "to be made on the first run",
 }
 """What `make run` finds for itself, so that the settings a person gave can be judged before anything starts."""
@@ -60,7 +61,7 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
     """
     with ExitStack() as undo:
         start = Start(root, console, undo)
-        given = read_settings(root) | ({} if rabbitmq else {RABBITMQ_URL: ""})
+        given = read_settings(root, rabbitmq=rabbitmq)
         servers, why_without = bring_servers(start, given)
         stack = Stack(root, settings_for(root, given, servers))
         bring_processes(start, stack)
@@ -75,15 +76,22 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
     return stack
 
 
-def read_settings(root: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def read_settings(
+    root: Path, environment: Mapping[str, str] = os.environ, rabbitmq: bool = True
+) -> dict[str, str]:
     """Return the settings that a person gave, in `.env` or the environment. Raises StartRefused where one of them is wrong.
 
+    Without `rabbitmq` its address is empty, whatever was given, and what needs it is refused.
     Addresses of our own servers are left out: a shell has them from an earlier run, and the servers may have stopped since.
     """
     servers = Servers(root / ".local" / "servers")
     own = ours(servers, environment)
     given = read_given(root / ".env", {name: environment[name] for name in environment if name not in own})
-    load_settings(PLACEHOLDERS | given)
+    judged = PLACEHOLDERS | given
+    if not rabbitmq:
+        given[RABBITMQ_URL] = ""
+        del judged[RABBITMQ_URL]
+    load_settings(judged)
     return {name: given[name] for name in given if name not in ours(servers, given)}
 
 
