@@ -130,12 +130,17 @@ def _show_more(console: Console, run: SampleRun) -> None:
 
 
 def _mark(run: SampleRun) -> str:
+    if run.is_held:
+        return "[yellow]…[/]"
     return "[green]✔[/]" if run.succeeded else "[red]✘[/]"
 
 
 def _outcome(run: SampleRun) -> str:
     if run.succeeded:
         return run.sample.describe(run.document["result"])
+    if run.is_held:
+        lane = run.document["lane"]
+        return f"waits: the lane {lane} is paused. sluice lanes resume {lane}"
     error = run.document.get("error") or {}
     said = ": ".join(str(error[part]) for part in ("title", "detail") if error.get(part))
     return run.problem or f"{run.state}. {said}"

@@ -41,6 +41,10 @@ PLACEHOLDERS = {
 """What `make run` finds for itself, so that the settings a person gave can be judged before anything starts."""
 
 
+WIDTH = 200
+"""Of a line where no terminal bounds it: a log holds whole cells."""
+
+
 class JobsFailed(RuntimeError):
     """Not every sample succeeded; the message carries the last lines of the consumer's log."""
 
@@ -167,7 +171,7 @@ def link_to_pages(stack: Stack, key: str) -> str:
 
 
 def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
-    """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded."""
+    """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded or are held back."""
     offered = asyncio.run(kinds(stack.url, key)) or []
     chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
     with display.Bars(start.console).shown() as bars:
@@ -200,7 +204,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--watch", action="store_true", help="go on, and start anew what changes")
     asked = parser.parse_args(arguments)
     show_any_character("replace")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     try:
         stack = run(ROOT, console, asked.rabbitmq != "off")
         if asked.watch:
@@ -232,7 +236,7 @@ def _described(started: list[str], addresses: dict[str, str]) -> str:
 
 
 def _refuse_failures(runs: list[SampleRun], stack: Stack) -> None:
-    failed = [each.sample.kind for each in runs if not each.succeeded]
+    failed = [each.sample.kind for each in runs if not (each.succeeded or each.is_held)]
     if failed:
         log = stack.consumer
         raise JobsFailed(f"{', '.join(failed)} did not succeed. Last lines of {log.log}:\n{log.log_tail()}")
