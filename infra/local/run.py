@@ -71,12 +71,14 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
         bring_processes(start, stack)
         key = find_key(start, stack)
         leave_addresses(stack, key)
-        notes = run_every_kind(start, stack, key)
+        offered = asyncio.run(kinds(stack.url, key)) or []
+        notes = run_every_kind(start, stack, key, offered)
         undo.pop_all()
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
     notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
-    display.show_where(console, stack.url, key, notes, link_to_pages(stack, key))
+    first = display.first_command(offered)
+    display.show_where(console, stack.url, key, notes, link_to_pages(stack, key), first)
     return stack
 
 
@@ -170,9 +172,8 @@ def link_to_pages(stack: Stack, key: str) -> str:
     return f"{stack.url}/ui/enter/{token}"
 
 
-def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
-    """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded or are held back."""
-    offered = asyncio.run(kinds(stack.url, key)) or []
+def run_every_kind(start: Start, stack: Stack, key: str, offered: list[str]) -> list[str]:
+    """Run one job of every kind that is offered and show what came back; return remarks. Raises JobsFailed unless all succeeded or are held back."""
     chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
     with display.Bars(start.console).shown() as bars:
         runs = asyncio.run(run_samples(stack.url, key, chosen, bars.watch))
