@@ -79,17 +79,18 @@ def _keys(model: type[BaseModel], name: str) -> Iterator[str]:
             yield choice
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that a value of this type may be."""
+def _models(annotation: Any, within: tuple[Any, ...] = ()) -> Iterator[type[BaseModel]]:
+    """Yield the models that a value of this type may be. `within` are root models that have it as a choice, perhaps itself."""
     from pydantic import BaseModel, RootModel  # here, so that `import sluice` does not wait for pydantic
 
     if isclass(annotation) and issubclass(annotation, RootModel):
-        yield from _models(annotation.model_fields["root"].annotation)
+        if annotation not in within:
+            yield from _models(annotation.model_fields["root"].annotation, (*within, annotation))
     elif isclass(annotation) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) not in _MANY:
         for each in get_args(annotation):
-            yield from _models(each)
+            yield from _models(each, within)
 
 
 _MANY = (list, set, frozenset, tuple, dict)

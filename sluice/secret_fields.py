@@ -59,38 +59,51 @@ def _key(place: Any, step: str) -> str | int:
 
 
 def _find(schema: Any, models: Mapping[str, Any], value: Any, at: str) -> Iterator[tuple[str, Any]]:
-    """Yield what this schema, or one that it has for a part or as a choice, calls secret."""
-    if not isinstance(schema, dict) or value is None:
+    """Yield what this schema, or one that it has for a part or as a choice, calls secret. Nothing is yielded of what is secret as a whole."""
+    if value is None:
         return
-    if _is_secret(schema):
+    readings = _readings(schema, models)
+    if any(map(_is_secret, readings)):
         yield at, value
         return
-    for choice in _choices(schema, models):
-        yield from _find(choice, models, value, at)
-    for step, part, known in _parts(schema, value):
-        yield from _find(known, models, part, f"{at}/{escape(step)}")
+    for each in readings:
+        for step, part, known in _parts(each, value):
+            yield from _find(known, models, part, f"{at}/{escape(step)}")
 
 
 def _leads_to_secret(schema: Any, models: Mapping[str, Any], steps: tuple[Keys, ...]) -> bool:
     """Say whether the value at these steps, or one that it is part of, may be a secret."""
-    if not isinstance(schema, dict):
-        return False
-    if _is_secret(schema) or any(_leads_to_secret(each, models, steps) for each in _choices(schema, models)):
+    readings = _readings(schema, models)
+    if any(map(_is_secret, readings)):
         return True
-    fields = schema.get("properties", {}) if steps else {}
-    return any(_leads_to_secret(fields[key], models, steps[1:]) for key in fields if key in steps[0])
+    fields = [each.get("properties", {}) for each in readings] if steps else []
+    return any(
+        _leads_to_secret(known[key], models, steps[1:])
+        for known in fields
+        for key in known
+        if key in steps[0]
+    )
 
 
 def _is_secret(schema: Mapping[str, Any]) -> bool:
     return schema.get("secret") is True or schema.get("writeOnly") is True
 
 
-def _choices(schema: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what else this schema says of the same value."""
-    for word in ("anyOf", "oneOf", "allOf"):
-        yield from schema.get(word, ())
-    if "$ref" in schema:
-        yield models.get(schema["$ref"].rpartition("/")[2])
+def _readings(schema: Any, models: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List this schema and all that it says of the same value, each model once: one may be a choice of itself."""
+    found: list[Mapping[str, Any]] = []
+    left, seen = [schema], set()
+    while left:
+        each = left.pop()
+        if not isinstance(each, dict):
+            continue
+        found.append(each)
+        for word in ("anyOf", "oneOf", "allOf"):
+            left.extend(each.get(word, ()))
+        if (reference := each.get("$ref")) not in seen:
+            seen.add(reference)
+            left.append(models.get((reference or "").rpartition("/")[2]))
+    return found
 
 
 def _parts(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str | int, Any, Any]]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.access.audit import PLACE
-from api.http.schemas import validate, whole_number_to
+from api.http.schemas import Written, validate, whole_number_to
 from api.keys.api_key import ID_LENGTH
 from sluice.core.access import (
     KEY_NAME,
@@ -32,6 +32,12 @@ def _refuse_twice(scopes: list[str]) -> list[str]:
     return scopes
 
 
+KeyName = Annotated[
+    str,
+    Written(
+        KEY_NAME, "a name has 1 to 64 letters, digits, spaces and ._@/:-, and begins with a letter or digit"
+    ),
+]
 Scope = Literal["submit", "read", "payloads", "admin", "operate"]
 Scopes = Annotated[list[Scope], AfterValidator(_refuse_twice), Field(min_length=1, max_length=len(SCOPES))]
 
@@ -83,9 +89,7 @@ class KeyRequest(BaseModel):
     )
 
     scopes: Scopes = Field(description="What it permits; nothing that the key of the request does not")
-    name: str | None = Field(
-        None, pattern=f"^{KEY_NAME}$", description="What it is for; several keys may have the same"
-    )
+    name: KeyName | None = Field(None, description="What it is for; several keys may have the same")
     expires_days: int | None = Field(
         None, ge=1, le=LONGEST_DAYS, description="Days until it expires; without, it does not"
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.schemas import Problem
+from api.http.schemas import Problem, Written
 from api.jobs.schemas import SubmitOptions
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.strict_json import MAX_DEPTH, Bounds, Raw, parse
@@ -17,6 +17,13 @@ WHOLE = Bounds(MAX_DEPTH + 2, 100_000)
 """Bounds of that body: each item is two levels deep in it."""
 
 
+BatchKey = Annotated[
+    str,
+    Field(min_length=1, max_length=255),
+    Written("[ -~]+", "a key has 1 to 255 printable characters of ASCII"),
+]
+
+
 class BatchItem(BaseModel):
     """One job of a batch."""
 
@@ -25,9 +32,7 @@ class BatchItem(BaseModel):
     kind: str
     input: Any
     options: SubmitOptions = SubmitOptions()
-    key: str | None = Field(
-        None, min_length=1, max_length=255, pattern="^[ -~]+$", description="Its own Idempotency-Key"
-    )
+    key: BatchKey | None = Field(None, description="Its own Idempotency-Key")
 
 
 class BatchRequest(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from api.events.event import Event, show_document, show_line, show_reset
 from api.events.feed import LINES_MISSED, Feed
-from api.events.job_logs import JobLogs, is_cut, lines_behind
+from api.events.job_logs import BEFORE_ALL, JobLogs, Place, is_cut, lines_behind
 from api.events.stream import JobStream, TenantStream
 from api.jobs.lookup import Lookup
 from sluice.core.errors import JobExpired, JobUnknown
@@ -40,15 +40,24 @@ class CatchingUp:
         state, is_new = show_document(document), not stream.version
         if not document.finished:
             yield stream.write([state])
-        while events := await self._read_lines(stream, document.finished, is_new):
+        newest = BEFORE_ALL
+        while True:
+            events, seen = await self._read_lines(stream, document.finished, is_new)
+            newest = max(newest, seen)
+            if not events:
+                break
             yield stream.write(events)
-        self._feed.begin(stream)
+        self._feed.begin(stream, newest)
         yield stream.write([state])
 
-    async def _read_lines(self, stream: JobStream, finished: bool, is_new: bool) -> list[Event]:
+    async def _read_lines(self, stream: JobStream, finished: bool, is_new: bool) -> tuple[list[Event], Place]:
+        """Return the next lines that are new to the stream, and the newest place that was seen."""
         place = stream.place
         blocks = (await self._logs.read(stream.job_id, place, finished, most=BLOCKS)).blocks
         events = [show_line(stream.job_id, line) for line in lines_behind(place, blocks)]
         if events and is_cut(place, blocks) and not is_new:
             events.insert(0, show_reset(LINES_MISSED))
-        return events
+        newest = max(
+            (Place(each.fence, each.first + each.lines.count(b"\n")) for each in blocks), default=BEFORE_ALL
+        )
+        return events, newest

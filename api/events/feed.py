@@ -141,11 +141,14 @@ class Feed:
             if not self._tenants[stream.tenant]:
                 del self._tenants[stream.tenant]
 
-    def begin(self, stream: JobStream) -> None:
-        """Go on from where this stream was told how things stand, if it is the first of its job."""
+    def begin(self, stream: JobStream, newest: Place) -> None:
+        """Go on from where this stream was told how things stand, if it is the first of its job.
+
+        It may say that it was told of lines that there are not; for others nothing counts that is behind the `newest` that was seen.
+        """
         watched = self._jobs[stream.job_id]
         if watched.place is None:
-            watched.place, watched.version = stream.place, stream.version
+            watched.place, watched.version = min(stream.place, newest), stream.version
             self._ask([stream.job_id])  # what was told in between was told to nobody
 
     def wake(self, wakes: Mapping[str, Wake]) -> None:

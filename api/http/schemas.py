@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
 from sluice.core.errors import Flaw, Invalid
 from sluice.input_guards import is_written
@@ -34,6 +43,20 @@ def _to_utc(value: datetime) -> datetime:
 
 
 Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_refuse_number), AfterValidator(_to_utc)]
+
+
+class Written(NamedTuple):
+    """How a text has to be written: a pattern for programs, and words for who is refused.
+
+    A pattern alone would be told as it is, which few can read. A text of any other type is refused in these words, too.
+    """
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = handler(Annotated[source, Field(pattern=f"^{self.pattern}$")])
+        return custom_error_schema(text, custom_error_type="wrong-format", custom_error_message=self.words)
 
 
 def whole_number_to(most: int) -> BeforeValidator:

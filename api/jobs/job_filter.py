@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.http.schemas import Time
+from api.http.schemas import Time, Written
 from api.jobs.schemas import AnyTag
 from sluice.core.error_fingerprint import LENGTH
 from sluice.core.errors import Flaw, Invalid
@@ -30,6 +30,13 @@ def _check_form(value: Any) -> Any:
 
 Moment = Annotated[Time, BeforeValidator(_check_form)]
 State = Annotated[JobState, Field(strict=False)]
+Kind = Annotated[
+    str, Field(max_length=64), Written(KIND_NAME.pattern, "no kind has such a name: they are like demo.sum")
+]
+Fingerprint = Annotated[
+    str,
+    Written(f"[0-9a-f]{{{LENGTH}}}", f"the fingerprint of an error has {LENGTH} digits of 0 to 9 and a to f"),
+]
 States = Annotated[list[State], BeforeValidator(_wrap_one), Field(min_length=1, max_length=16)]
 
 
@@ -39,17 +46,13 @@ class JobFilter(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     state: States | None = Field(None, description="One of these states, or this one")
-    kind: str | None = Field(
-        None, max_length=64, pattern=f"^{KIND_NAME.pattern}$", description="Of this kind"
-    )
+    kind: Kind | None = Field(None, description="Of this kind")
     tag: AnyTag | None = Field(
         None, description="Has this tag, perhaps among others; of a searchable field: `order_id=42`"
     )
     created_after: Moment | None = Field(None, description="Created at this time or later (RFC 3339)")
     created_before: Moment | None = Field(None, description="Created before this time (RFC 3339)")
-    error: str | None = Field(
-        None, pattern=f"^[0-9a-f]{{{LENGTH}}}$", description="Failed with this error fingerprint"
-    )
+    error: Fingerprint | None = Field(None, description="Failed with this error fingerprint")
 
     @property
     def wanted(self) -> Filter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -62,6 +62,15 @@ class SubmitOptions(RunOptions):
     def _check_one_time(self) -> SubmitOptions:
         if self.delay_s is not None and self.run_at is not None:
             raise ValueError("delay_s and run_at both say when: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _check_it_may_start(self) -> SubmitOptions:
+        wait_s = self.delay_s or 0
+        if self.run_at is not None:
+            wait_s = (self.run_at - datetime.now(UTC)).total_seconds()
+        if self.deadline_s is not None and self.deadline_s <= wait_s:
+            raise ValueError("deadline_s would pass before the job may run: give more, or wait less")
         return self
 
 

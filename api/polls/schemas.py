@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.http.schemas import validate
+from api.http.schemas import Written, validate
 from api.jobs.lookup import JOB_ID
 from api.jobs.schemas import JobDocument
 from sluice.core.errors import Flaw, Invalid
@@ -16,7 +16,7 @@ MOST_JOBS = 1_000
 """Jobs of one poll."""
 MOST_VERSION = 2**31 - 1
 
-JobId = Annotated[str, Field(pattern=f"^{JOB_ID.pattern}$")]
+JobId = Annotated[str, Written(JOB_ID.pattern, "the id of a job is a UUID, as its submit told it")]
 Version = Annotated[int, Field(ge=0, le=MOST_VERSION)]
 KnownVersions = Annotated[
     dict[JobId, Version],

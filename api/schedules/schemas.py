@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.schemas import validate, whole_number_to
+from api.http.schemas import Written, validate, whole_number_to
 from api.jobs.schemas import RunOptions
 from sluice.core.errors import Flaw, Invalid
 from sluice.core.schedule import LONGEST, NAME, CatchUp
@@ -15,6 +15,12 @@ from sluice.core.strict_json import Raw, parse
 
 USUAL, MOST = 100, 1_000
 """Schedules of a page."""
+
+
+ScheduleName = Annotated[
+    str,
+    Written(NAME, "a name has 1 to 55 of a to z, 0 to 9, ., _ and -, and begins with a letter or digit"),
+]
 
 
 class PageQuery(BaseModel):
@@ -50,9 +56,7 @@ class ScheduleBody(BaseModel):
         },
     )
 
-    name: str = Field(
-        pattern=f"^{NAME}$", description="Its name among those of the tenant; in a PUT the path says it"
-    )
+    name: ScheduleName = Field(description="Its name among those of the tenant; in a PUT the path says it")
     cron: str = Field(description="Minute, hour, day of month, month, day of week; or a word like `@daily`")
     timezone: str = Field("UTC", max_length=LONGEST, description="IANA time zone in which `cron` is read")
     kind: str = Field(description="The kind of the jobs it makes; GET /v1/kinds lists them")
@@ -70,7 +74,7 @@ class ScheduleBody(BaseModel):
 class ScheduleReplacement(ScheduleBody):
     """What a PUT takes: the path says the name, and the body may repeat it."""
 
-    name: str = Field("", pattern=f"^{NAME}$", description="As in the path")
+    name: ScheduleName = Field("", description="As in the path")
 
 
 class ScheduleOptions(BaseModel):

@@ -21,6 +21,7 @@ from api.http.prefix import prefix_of
 from api.http.problems import describe_problem
 from api.http.rate_limits import RateLimits, charge
 from api.keys.keyring import Identity, Keyring, Unauthorized
+from api.ui.navigation import LINKS, Link
 from api.ui.rendering import render
 from api.ui.same_origin import OtherOrigin, check_same_origin, session_cookie
 from api.ui.shared import Shared
@@ -83,6 +84,16 @@ class View:
     def may(self, method: str, route: str) -> bool:
         """Say whether the key may use this route of the API; only such acts are shown."""
         return self._caller is not None and ROUTE_SCOPES[method, route] in self._caller.scopes
+
+    @property
+    def links(self) -> list[Link]:
+        """List the pages that the key may see."""
+        return [link for link in LINKS if self.may("GET", link.route)]
+
+    @property
+    def home(self) -> str:
+        """Return the path of the first of them: a key without `read` has no overview."""
+        return next((link.path for link in self.links), "")
 
     @property
     def sees_payloads(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from api.http.schemas import Time, validate, whole_number_to
 from sluice.core.strict_json import Raw, parse
 from sluice.core.webhook_url import LONGEST_URL
+from sluice.searchable import LONGEST_TAG
 
 USUAL, MOST = 100, 1_000
 """Deliveries of a page."""
@@ -17,7 +18,7 @@ LONGEST_ID = 36
 DAY_S, MONTH_S = 86_400, 2_592_000
 
 EventName = Literal["job.succeeded", "job.failed", "job.cancelled"]
-Word = Annotated[str, Field(min_length=1, max_length=128)]
+Word = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 
 
 class TriesQuery(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from random import uniform
 from secrets import token_urlsafe
-from time import time
+from time import monotonic, time
 
 from consumer.failure_report import report_unforeseen
 from consumer.keeper.prune_again import prune_again
@@ -41,7 +41,9 @@ MORE_S = 0.2
 KEEP_S = 7 * 24 * 3_600.0
 """Seconds for which deliveries are kept; the statement that looks for the keeper says the same."""
 GIVEN_UP = 1_000
-"""Deliveries to endpoints that are gone, given up at one turn."""
+"""Deliveries to endpoints that are gone, given up at once."""
+GIVE_UP_S = 2.0
+"""Seconds after which a turn that goes on gives up more: while one endpoint is slow, a turn may have no end."""
 
 
 class TellWebhooks:
@@ -76,9 +78,12 @@ class SendWebhooks:
     async def once(self) -> int:
         """Send until nothing is due; returns how many tries that were."""
         under_way: set[asyncio.Task[None]] = set()
-        sent = 0
+        sent, give_up_at = 0, monotonic()
         try:
             while True:
+                if monotonic() >= give_up_at:
+                    await self._give_up()
+                    give_up_at = monotonic() + GIVE_UP_S
                 taken = await self._take(SENDING - len(under_way))
                 sent += len(taken)
                 under_way |= {asyncio.create_task(self._send(each), name="webhook") for each in taken}
@@ -87,14 +92,21 @@ class SendWebhooks:
                 _, under_way = await asyncio.wait(
                     under_way, timeout=MORE_S, return_when=asyncio.FIRST_COMPLETED
                 )
+        except TRANSIENT:  # what is on its way may arrive, and can be written down once the record is back
+            if under_way:
+                await asyncio.wait(under_way)
+            raise
         finally:
             await cancel_and_wait(under_way)
-        await self._store.give_up(GIVEN_UP)
+        await self._give_up()
         return sent
 
     async def prune(self) -> int:
         """Delete what was delivered or given up long ago."""
         return await prune_again(partial(self._store.prune_deliveries, KEEP_S))
+
+    async def _give_up(self) -> None:
+        await prune_again(self._store.give_up, GIVEN_UP)
 
     async def _take(self, most: int) -> Sequence[DueDelivery]:
         return await self._store.take_due(most, LEASE_S) if most else ()

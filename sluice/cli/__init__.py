@@ -37,9 +37,9 @@ from sluice.cli import (
     waiting,
     webhooks,
 )
-from sluice.cli.client_word import INTERRUPTED
 from sluice.cli.completion import COMPLETE, COMPLETION, completion
 from sluice.cli.output import leave_unread, leave_unsaid, show_any_character
+from sluice.cli.statuses import INTERRUPTED
 from sluice.cli.usage import examples
 from sluice.core.runtime.standard_streams import open_closed_streams
 from sluice.errors import SluiceError

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sluice.cli.arguments import idempotency_key, parse_json
-from sluice.cli.client_word import DONE, REFUSED, Session, client_word, usage
+from sluice.cli.client_word import Session, client_word, usage
 from sluice.cli.formats import Document, View, printable
+from sluice.cli.statuses import DONE, REFUSED
 
 if TYPE_CHECKING:
     from sluice.client.many import Batch

@@ -12,8 +12,9 @@ import typer
 
 from sluice.cli import views
 from sluice.cli.arguments import rate as read_rate
-from sluice.cli.client_word import CANCELLED, DONE, FAILED, Session
+from sluice.cli.client_word import Session
 from sluice.cli.formats import Document
+from sluice.cli.statuses import CANCELLED, DONE, FAILED
 
 _WAIT_S = 10
 OF_A_BULK_ACT = {

@@ -9,8 +9,9 @@ import typer
 
 from sluice.cli.arguments import FILTERS, SOME_ID, job_id, read_filters
 from sluice.cli.bulk_acts import OF_A_BULK_ACT, Caution, carry_out, caution
-from sluice.cli.client_word import DONE, Session, client_word, usage
+from sluice.cli.client_word import Session, client_word, usage
 from sluice.cli.formats import Document
+from sluice.cli.statuses import DONE
 from sluice.cli.suggestions import suggest
 from sluice.cli.waiting import STEPS, document_of
 

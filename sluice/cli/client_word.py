@@ -13,29 +13,15 @@ import typer
 from sluice.cli.arguments import job_id
 from sluice.cli.configuration import Access, find_access
 from sluice.cli.formats import Format, Output, View, printable
+from sluice.cli.statuses import AWAY, DONE, INTERRUPTED, MEANINGS, OF_EVERY_WORD, REFUSED, TIMED_OUT
 from sluice.cli.suggestions import suggest, suggest_profiles
 from sluice.cli.usage import examples
 
 if TYPE_CHECKING:
     from sluice.client import Sluice
 
-DONE, FAILED, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, CANCELLED, TIMED_OUT = range(9)
-INTERRUPTED = 130
-MEANINGS = {
-    DONE: "done",
-    FAILED: "the job failed",
-    REFUSED: "wrong usage, or the server refused what was sent",
-    NOT_FOUND: "not found, or no longer kept",
-    NOT_ALLOWED: "the key is not valid, or lacks a scope",
-    OVERLOADED: "over a rate or overloaded, after several tries",
-    AWAY: "the server, or what it needs, is away",
-    CANCELLED: "the job was cancelled",
-    TIMED_OUT: "the time to wait was up; stderr names the job",
-    INTERRUPTED: "Ctrl-C; stderr says whether the job goes on",
-}
 ADDRESS = "see that it runs, and that this is its address: --url, SLUICE_URL or a profile names it"
 """What to do about a server that gives no answer."""
-_OF_EVERY_WORD = (DONE, REFUSED, NOT_FOUND, NOT_ALLOWED, OVERLOADED, AWAY, INTERRUPTED)
 Id = Annotated[
     str,
     typer.Argument(
@@ -49,8 +35,6 @@ Ids = Annotated[
     list[str],
     typer.Argument(metavar="ID", parser=job_id, autocompletion=suggest("jobs"), help="Ids of jobs"),
 ]
-OF_AN_ENDING = (FAILED, CANCELLED, TIMED_OUT)
-"""Exit statuses of words that wait for jobs."""
 
 
 class Session:
@@ -173,7 +157,7 @@ def usage(*lines: str, also: Iterable[int] = ()) -> str:
     They may come with what they mean here.
     """
     meanings = MEANINGS | (dict(also) if isinstance(also, Mapping) else {})
-    return examples(*lines, status={each: meanings[each] for each in sorted({*_OF_EVERY_WORD, *also})})
+    return examples(*lines, status={each: meanings[each] for each in sorted({*OF_EVERY_WORD, *also})})
 
 
 def print_secret(session: Session, document: dict[str, Any], name: str, view: View) -> None:

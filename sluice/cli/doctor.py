@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sluice import __version__
-from sluice.cli.client_word import (
-    ADDRESS,
-    AWAY,
-    FAILED,
-    NOT_ALLOWED,
-    OVERLOADED,
-    REFUSED,
-    Session,
-    client_word,
-)
+from sluice.cli.client_word import ADDRESS, Session, client_word
 from sluice.cli.formats import Document, View, printable
 from sluice.cli.profiles import ConfigurationRefused
 from sluice.cli.scopes import find_scopes
+from sluice.cli.statuses import AWAY, FAILED, NOT_ALLOWED, OVERLOADED, REFUSED
 from sluice.cli.usage import examples
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sluice.cli.client_word import (
+from sluice.cli.formats import printable
+from sluice.cli.statuses import (
     AWAY,
     CANCELLED,
     FAILED,
@@ -12,7 +13,6 @@ from sluice.cli.client_word import (
     REFUSED,
     TIMED_OUT,
 )
-from sluice.cli.formats import printable
 from sluice.client.errors import (
     ApiError,
     ClientError,

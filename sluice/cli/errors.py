@@ -9,7 +9,8 @@ import typer
 from sluice.cli import views
 from sluice.cli.arguments import fingerprint
 from sluice.cli.bulk_acts import OF_A_BULK_ACT, Caution, carry_out, caution
-from sluice.cli.client_word import NOT_FOUND, Session, client_group, client_word, usage
+from sluice.cli.client_word import Session, client_group, client_word, usage
+from sluice.cli.statuses import NOT_FOUND
 from sluice.cli.suggestions import suggest
 
 SOME = "27f308596b3444eb"

@@ -8,7 +8,8 @@ import typer
 
 from sluice.cli import views
 from sluice.cli.arguments import idempotency_key, read_input, seconds
-from sluice.cli.client_word import OF_AN_ENDING, Session, client_word, goes_on, usage
+from sluice.cli.client_word import Session, client_word, goes_on, usage
+from sluice.cli.statuses import OF_AN_ENDING
 from sluice.cli.suggestions import suggest
 from sluice.cli.waiting import document_of, run_to_end, show_result
 

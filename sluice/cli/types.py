@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli.client_word import DONE, FAILED, MEANINGS, Session, client_word
+from sluice.cli.client_word import Session, client_word
+from sluice.cli.statuses import DONE, FAILED, MEANINGS
 from sluice.cli.usage import examples
 
 TYPES = examples(

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sluice.cli.arguments import SOME_ID, seconds
-from sluice.cli.client_word import (
-    DONE,
-    OF_AN_ENDING,
-    TIMED_OUT,
-    Id,
-    Ids,
-    Session,
-    client_word,
-    goes_on,
-    usage,
-)
+from sluice.cli.client_word import Id, Ids, Session, client_word, goes_on, usage
 from sluice.cli.formats import Document, View, describe_progress, one_line, printable
+from sluice.cli.statuses import DONE, OF_AN_ENDING, TIMED_OUT
 from sluice.cli.tables import ASKED_TO_STOP
 from sluice.cli.views import OF_A_JOB
 

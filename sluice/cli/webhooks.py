@@ -9,17 +9,9 @@ import typer
 
 from sluice.cli import views
 from sluice.cli.arguments import moment, plain_name, seconds
-from sluice.cli.client_word import (
-    DONE,
-    FAILED,
-    MEANINGS,
-    TIMED_OUT,
-    Session,
-    client_word,
-    print_secret,
-    usage,
-)
+from sluice.cli.client_word import Session, client_word, print_secret, usage
 from sluice.cli.formats import Document, printable
+from sluice.cli.statuses import DONE, FAILED, MEANINGS, TIMED_OUT
 from sluice.cli.suggestions import suggest
 
 SOME = "5c1f9d0e-8e99-448d-a037-87a48d2b4e9e"

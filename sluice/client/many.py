@@ -207,10 +207,15 @@ def _submit_next(
         rows.append({"kind": mapping.kind, "input": value, "options": mapping.options})
         size += len(encode(value))
     if rows:
-        batch = yield from submit_batch(core, rows, False, Key.MADE)
-        for item in batch.items:
-            window.append(item.job if item.job is not None else _refused(item))
-        watch_too(batch.jobs)
+        try:
+            batch = yield from submit_batch(core, rows, False, Key.MADE)
+        except ClientError as error:
+            if not mapping.return_exceptions:
+                raise
+            window.extend([error] * len(rows))
+        else:
+            window.extend(item.job if item.job is not None else _refused(item) for item in batch.items)
+            watch_too(batch.jobs)
     return value is not END
 
 
@@ -219,9 +224,11 @@ def _refused(item: BatchItem[Any]) -> ApiError:
 
 
 def _value(core: Core[J], mapping: MapOver, head: J | ClientError, watch: Watch[J]) -> Plan[Any]:
+    if isinstance(head, ClientError):
+        if mapping.return_exceptions:
+            return head
+        raise head
     try:
-        if isinstance(head, ClientError):
-            raise head
         with about(head):
             if head in watch.unknown:
                 yield from look(core, head, core.deadline(None))

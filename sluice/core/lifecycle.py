@@ -131,10 +131,21 @@ def retried(job: Job, failure: Failure, delay_s: float) -> Transition:
     )
 
 
-def postponed(job: Job, delay_s: float) -> Transition:
-    """`running → scheduled`: the handler asked to be called later; the attempt is not counted."""
+def postponed(job: Job, delay_s: float, why: str = "") -> Transition:
+    """`running → scheduled`: the handler asked to be called later; the attempt is not counted.
+
+    The reason is kept with the attempt alone: the job has no error.
+    """
+    reason = Failure("postponed", "The handler asked to be called later", why, retryable=True)
     return Transition(
-        job.id, job.fence, job.owner, JobState.SCHEDULED, "postponed", delay_s=delay_s, uncounted=1
+        job.id,
+        job.fence,
+        job.owner,
+        JobState.SCHEDULED,
+        "postponed",
+        error=reason.to_json(job.kind, job.attempt) if why else None,
+        delay_s=delay_s,
+        uncounted=1,
     )
 
 

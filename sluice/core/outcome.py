@@ -60,7 +60,7 @@ def judge(job: Job, ending: Ending, policy: RetryPolicy, rng: Random) -> Transit
         case Released():
             return lifecycle.released(job)
         case RetryLater() as later:
-            return lifecycle.postponed(job, later.after_s)
+            return lifecycle.postponed(job, later.after_s, later.why)
         case ChildDied() as death:
             return lifecycle.crashed(job, describe(death, retryable=True))
         case error if _is_final(job, error):

@@ -219,7 +219,7 @@ ENDINGS: list[tuple[str, Callable[[Job], Transition], dict[str, object]]] = [
     ("succeeded", lambda job: succeeded(job, b"{}"), {"result": b"{}"}),
     ("failed", lambda job: failed(job, FAILURE), {"error": FAILURE.to_json("demo.sum", 1)}),
     ("scheduled", lambda job: retried(job, FAILURE, 60), {"error": FAILURE.to_json("demo.sum", 1)}),
-    ("scheduled", lambda job: postponed(job, 60), {"attempt": 0}),
+    ("scheduled", lambda job: postponed(job, 60, "not yet"), {"attempt": 0, "error": None}),
     ("queued", released, {"attempt": 0}),
     (
         "queued",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import sys
 from ipaddress import ip_network
 from typing import Any
 
@@ -46,6 +48,30 @@ async def test_only_the_beginning_of_an_answer_is_read() -> None:
         async with webhook_receiver(long) as receiver:
             came = await sender().post(receiver.url, {}, b"{}")
         assert (came.status, came.body) == (200, b"a" * KEPT)
+
+
+async def test_whose_status_has_come_has_answered_though_the_rest_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit_s = 2.0
+    monkeypatch.setattr("sluice.adapters.webhooks.sender.READ_S", limit_s * 1.1)
+
+    async def post_to(said: bytes) -> tuple[int | None, str, bytes]:
+        async with webhook_receiver(said) as receiver:
+            receiver.stays = True
+            came = await sender(limit_s).post(receiver.url, {}, b"{}")
+        return came.status, came.outcome, came.body
+
+    came = await asyncio.gather(
+        post_to(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbe"),
+        post_to(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
+        post_to(b"HTTP/1.1 410 Gone\r\n\r\nso"),
+    )
+    assert list(came) == [
+        (200, "answered 200", b"be"),
+        (200, "answered 200", b""),
+        (410, "answered 410", b"so"),
+    ]
 
 
 async def test_no_redirect_is_followed() -> None:
@@ -160,3 +186,34 @@ async def test_a_name_is_resolved_once_a_try_and_all_of_its_addresses_count(
         monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "192.168.0.1"]))
         assert (await sender().post(url, {}, b"{}")).outcome.startswith("not sent: ")
         assert receiver.connections == 1
+
+
+SILENT = """
+import asyncio, socket, threading
+from sluice.adapters.webhooks.resolving import find_addresses
+from sluice.core.webhook_url import read_url
+
+asked = threading.Event()
+
+def getaddrinfo(*_, **__):
+    asked.set()
+    threading.Event().wait()
+
+async def main():
+    asking = asyncio.create_task(find_addresses(read_url("https://silent.example/"), []))
+    await asyncio.to_thread(asked.wait)
+    asking.cancel()
+
+socket.getaddrinfo = getaddrinfo
+asyncio.run(main())
+"""
+
+
+async def test_a_name_server_that_is_silent_does_not_hold_up_the_end_of_a_process() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SILENT)
+    try:
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

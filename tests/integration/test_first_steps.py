@@ -48,6 +48,7 @@ async def run(script: str, stack: Stack, directory: Path) -> str:
 async def test_the_first_steps_work_as_they_are_printed(stack_of_the_pages: Stack, tmp_path: Path) -> None:
     page = (ROOT / "docs/first-steps.md").read_text()
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / ".local").mkdir()
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     script = "\n".join(blocks).replace(". .local/env", ":", 1)
     said = await run(script, stack_of_the_pages, tmp_path)

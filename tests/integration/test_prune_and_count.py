@@ -106,13 +106,15 @@ async def test_while_one_consumer_is_frozen_the_other_keeps_everything(pruning_s
         frozen = pruning_stack.consumers[0]
         frozen.signal(signal.SIGSTOP)
         try:
-            options = [{"delay_s": 0.5}, {"delay_s": 60, "deadline_s": 0.5}]
+            options = [{"delay_s": 0.5}, {"delay_s": 60, "deadline_s": 90}]
             urls = [
                 (
                     await client.post("/v1/jobs", json={"kind": "own.loop", "input": {}, "options": each})
                 ).json()["links"]["self"]
                 for each in options
             ]
+            async with pruning_stack.sql() as sql:
+                await sql.execute("UPDATE jobs SET deadline = now() WHERE deadline IS NOT NULL")
             delayed, overdue = await asyncio.gather(*(until_ended(client, url) for url in urls))
             await until_found(lambda: answers(client, old, 410))
         finally:

@@ -267,6 +267,18 @@ async def test_a_map_puts_errors_in_their_place_or_ends(sluice: Any) -> None:
         [each async for each in sluice.map("demo.sum", inputs)]
 
 
+async def test_a_map_puts_the_error_of_a_refused_batch_in_the_place_of_each(
+    client_stack: Stack, way: str
+) -> None:
+    key = await make_a_key(client_stack.servers, "load-test", ["read"])
+    async with open_client(way, client_stack.url, key) as sluice:
+        inputs = [ONE_TO_THREE] * 3
+        came = [each async for each in sluice.map("demo.sum", inputs, batch=2, return_exceptions=True)]
+        assert [type(each) for each in came] == [Forbidden] * 3
+        with pytest.raises(Forbidden):
+            [each async for each in sluice.map("demo.sum", inputs)]
+
+
 async def test_jobs_kinds_lanes_and_other_routes_are_read(sluice: Any, way: str) -> None:
     made = [await sluice.submit("demo.sum", ONE_TO_THREE, tags=[f"list-{way}"]) for _ in range(5)]
     listed = [job async for job in sluice.jobs(tag=f"list-{way}", page_size=2)]

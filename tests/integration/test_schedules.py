@@ -44,7 +44,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "seconds": ({"cron": "* * * * * *"}, "/cron", "five fields"),
     "one that never fires": ({"cron": "0 0 */31 2 MON#5"}, "/cron", "never fires"),
     "an unknown zone": ({"timezone": "Mars/Olympus"}, "/timezone", "Mars/Olympus"),
-    "a bad name": ({"name": "Not a name"}, "/name", "match"),
+    "a bad name": ({"name": "Not a name"}, "/name", "name"),
     "an input that does not fit": ({"input": {"values": ["1"]}}, "/input/values/0", "integer"),
     "a bad option": ({"options": {"priority": "urgent"}}, "/options/priority", "high"),
     "a time of its own": ({"options": {"delay_s": 5}}, "/options/delay_s", "not permitted"),

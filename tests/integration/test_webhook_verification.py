@@ -17,7 +17,7 @@ from sluice.core.webhook import MOST_VERIFICATIONS
 from tests.support.job_client import submit_and_wait
 from tests.support.stack import Stack, make_a_key, stack_on_empty_servers
 from tests.support.waiting import until_found
-from tests.support.webhook_receiver import WebhookReceiver, signed_by, webhook_receiver
+from tests.support.webhook_receiver import WebhookReceiver, answer, signed_by, webhook_receiver
 
 HOOKS = "/v1/webhooks"
 ALLOWED = {"webhook_allow": "127.0.0.0/8"}
@@ -146,3 +146,20 @@ async def test_an_operator_has_every_new_url_verified_and_leaves_those_that_are_
                 assert moved["disabled_why"] == "its URL is not verified"
                 assert (await until(client, hook, "verification_failed"))["disabled_at"]
                 assert told(silent) == ["webhook.verify"]
+
+
+async def test_what_ended_before_is_not_told_to_a_url_that_proves_itself(client: httpx2.AsyncClient) -> None:
+    async with webhook_receiver(answer(503)) as before, webhook_receiver() as receiver:
+        receiver.proves = True
+        hook = (await client.post(HOOKS, json={"url": before.url})).json()
+        await submit_and_wait(client)
+        await before.until(1)
+        put = await client.put(f"{HOOKS}/{hook['id']}", json={"url": receiver.url, "verify": True})
+        assert put.status_code == 200, put.text
+        await until(client, hook, "verified_at")
+        job = (await submit_and_wait(client)).json()
+        await receiver.until(2)
+        assert told(receiver) == ["webhook.verify", "job.succeeded"]
+        assert orjson.loads(receiver.received[1].body)["data"]["id"] == job["id"]
+        found = (await client.get(f"{HOOKS}/{hook['id']}/tries")).json()["tries"]
+        assert (found[-1]["event"], found[-1]["state"]) == ("job.succeeded", "failed")

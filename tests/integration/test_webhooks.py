@@ -163,6 +163,23 @@ async def test_one_that_is_gone_is_told_nothing_more_until_it_is_put_again(
         assert first.headers["webhook-id"] == second.headers["webhook-id"] == failed["id"]
 
 
+async def test_what_goes_nowhere_is_given_up_though_another_endpoint_is_slow(
+    client: httpx2.AsyncClient,
+) -> None:
+    async with webhook_receiver(b"") as silent, webhook_receiver(answer(410)) as gone:
+        slow, over = await register(client, silent), await register(client, gone)
+        await client.post("/v1/batches", json={"jobs": [SUM] * 8})
+
+        async def all_failed() -> bool:
+            found = await tries(client, over)
+            return [each["state"] for each in found] == ["failed"] * 8
+
+        await until_found(all_failed)
+        waiting = [each for each in await tries(client, slow) if each["state"] == "waiting"]
+        assert waiting
+        assert not any(each["tries"] for each in waiting)
+
+
 async def test_a_test_comes_signed_by_both_secrets_while_one_is_replaced(client: httpx2.AsyncClient) -> None:
     async with webhook_receiver() as receiver:
         hook = await register(client, receiver)

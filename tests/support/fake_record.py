@@ -296,7 +296,7 @@ class FakeRecord:
             job,
             state=state,
             result=None if cancelled else ending.result,
-            error=ending.error,
+            error=None if ending.outcome == "postponed" else ending.error,
             attempt=job.attempt - ending.uncounted,
             crash_count=job.crash_count + ending.solo_crash,
             solo_crashes=job.solo_crashes + ending.solo_crash,

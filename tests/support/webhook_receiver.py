@@ -39,7 +39,7 @@ def signed_by(secret: str, received: Received) -> bool:
 
 
 class WebhookReceiver:
-    """Answers requests with `answers` in order, and then always with the last; an empty one is silence. `received` has the requests, `open_now` counts connections. Challenges are sent back while it `proves`."""
+    """Answers requests with `answers` in order, and then always with the last; an empty one is silence; after one it closes, unless it `stays`. `received` has the requests, `open_now` counts connections. Challenges are sent back while it `proves`."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers) or [OK]
@@ -47,7 +47,7 @@ class WebhookReceiver:
         self.open_now = self.most_open = self.connections = 0
         self.port = 0
         self.delay_s = 0.0
-        self.proves = False
+        self.proves = self.stays = False
         self._came = asyncio.Condition()
 
     @property
@@ -90,6 +90,8 @@ class WebhookReceiver:
             said = answer(200, f"webhook-challenge-response: {challenge}")
         writer.write(said)
         await writer.drain()
+        if self.stays:
+            await reader.read()
 
 
 class _Parsing:

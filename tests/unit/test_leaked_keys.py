@@ -12,7 +12,16 @@ import pytest
 from api.keys.api_key import make_key, parse_key
 
 ROOT = Path(__file__).parents[2]
-SKIPPED = {".git", ".venv", ".local", "node_modules", "__pycache__"}
+SKIPPED = {
+    ".git",
+    ".venv",
+    ".local",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    "node_modules",
+    "__pycache__",
+}
 LARGEST = 4 << 20
 
 API_KEY = re.compile(rb"slc_[A-Za-z0-9]{12}_[A-Za-z0-9]{32}_[0-9a-f]{8}")

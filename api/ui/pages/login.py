@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from api.http.prefix import peer_of
-from api.keys.keyring import Keyring, Unauthorized
+from api.keys.keyring import Identity, Keyring, Unauthorized
 from api.ui.same_origin import PLAIN, SECURE, is_https, is_loopback
 from api.ui.session import SESSION_S
 from api.ui.view import THEME, THEMES, Pages, View, read_next
@@ -31,7 +31,7 @@ async def log_in(view: View) -> Response:
         caller = await view.parts[Keyring].check([b"Bearer " + key], peer=peer_of(view.request.scope))
     except Unauthorized:
         return _show_form(view, "This key is not valid.", 401)
-    return _start_session(view, caller.key_id, read_next(view.form.get("next", "")))
+    return _start_session(view, caller, read_next(view.form.get("next", "")))
 
 
 @PAGES.get("/enter/{token}", None)
@@ -40,7 +40,7 @@ async def enter(view: View) -> Response:
     key_id = view.shared.sessions.use_link(view.param("token")) if is_loopback(view.request) else None
     if key_id is None:
         return _show_form(view, "This link is used up, or more than a minute old.", 401)
-    return _start_session(view, key_id, "")
+    return _start_session(view, await view.parts[Keyring].check_id(key_id), "")
 
 
 @PAGES.act("/logout", None)
@@ -62,14 +62,15 @@ async def choose_theme(view: View) -> Response:
     return answer
 
 
-def _start_session(view: View, key_id: str, back: str) -> Response:
-    path, _, query = back.partition("?")
+def _start_session(view: View, caller: Identity, back: str) -> Response:
+    view.let_in(caller)
+    path, _, query = (back or view.home).partition("?")
     answer = view.go(path)
     if query:
         answer.headers["location"] += f"?{query}"
     safe = is_https(view.request)
     answer.set_cookie(
-        SECURE if safe else PLAIN, view.shared.sessions.make(key_id), SESSION_S,
+        SECURE if safe else PLAIN, view.shared.sessions.make(caller.key_id), SESSION_S,
         path="/", secure=safe, httponly=True, samesite="strict",
     )  # fmt: skip
     return answer

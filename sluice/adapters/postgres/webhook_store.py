@@ -106,8 +106,8 @@ class PostgresWebhookStore(Store):
     async def mark(self, delivery: DueDelivery, answer: Answer, pause_s: float | None) -> str | None:
         gone = answer.status == GONE
         rows = await self.ask(
-            "mark", delivery.id, delivery.tries, answer.delivered, None if gone else pause_s, answer.status,
-            answer.outcome, answer.body, DISABLED_AFTER_S, gone,
+            "mark", delivery.id, delivery.tries, answer.delivered, pause_s, answer.status, answer.outcome, answer.body,
+            DISABLED_AFTER_S, gone, delivery.endpoint, delivery.url,
         )  # fmt: skip
         return str(rows[0][0]) if rows else None
 

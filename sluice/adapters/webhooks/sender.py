@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,8 @@ from sluice.core.webhook_url import Network, Refused, Target, read_url
 TIMEOUT_S = 15.0
 CONNECT_S = 5.0
 """Seconds for one address, so that there is time for another."""
+READ_S = 2.0
+"""Seconds for the beginning of an answer's body, once its status has come: that alone says whether it was taken."""
 KEPT = 1_024
 """Bytes of an answer that are kept; no more is read."""
 MOST_READ = 64 * 1024
@@ -99,9 +102,10 @@ class WebhookSender:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post it once. Whatever comes of it is an answer."""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as limit:
                 target = read_url(url)
-                return await self._send(target, await find_addresses(target, self._allowed), headers, body)
+                addresses = await find_addresses(target, self._allowed)
+                return await self._send(target, addresses, headers, body, limit)
         except Refused as error:
             return Answer(None, f"not sent: {error}")
         except TimeoutError:
@@ -117,7 +121,12 @@ class WebhookSender:
             return Answer(None, f"no answer: {type(error).__name__}")
 
     async def _send(
-        self, target: Target, addresses: Sequence[str], headers: Mapping[str, str], body: bytes
+        self,
+        target: Target,
+        addresses: Sequence[str],
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: asyncio.Timeout,
     ) -> Answer:
         own = {
             "host": target.origin,
@@ -139,6 +148,7 @@ class WebhookSender:
             ) as pool,
             pool.stream("POST", url, headers=sent, content=body) as response,
         ):
+            limit.reschedule(None)  # it has answered in time; what is left to do has a bound of its own
             return Answer(
                 response.status,
                 f"answered {response.status}",
@@ -157,13 +167,12 @@ def _tls() -> ssl.SSLContext:
 async def _read_beginning(response: httpcore2.Response) -> bytes:
     """Read as much as is kept. What cannot be read is no matter: the status has come."""
     read = bytearray()
-    try:
-        async for part in response.aiter_stream():
-            read += part[:KEPT]
-            if len(read) >= KEPT:
-                break
-    except (httpcore2.NetworkError, httpcore2.ProtocolError):
-        pass
+    with suppress(TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
+        async with asyncio.timeout(READ_S):
+            async for part in response.aiter_stream():
+                read += part[:KEPT]
+                if len(read) >= KEPT:
+                    break
     return bytes(read[:KEPT])
 
 

@@ -10,8 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from sluice.cli import FOR_OTHERS, app
-from sluice.cli.client_word import MEANINGS, session
+from sluice.cli.client_word import session
 from sluice.cli.formats import Format
+from sluice.cli.statuses import MEANINGS
 from tests.support.command import command_of
 from tests.support.stack import ROOT, Stack
 

@@ -222,6 +222,22 @@ async def test_a_retry_goes_on_by_itself_after_a_good_canary(record: Record, bul
     assert await step(bulk, act) == 16
 
 
+@pytest.mark.parametrize(("failures", "jobs", "most_failed"), [(29, 100, 0.29), (57, 100, 0.57)])
+async def test_as_many_of_a_canary_as_may_fail_are_not_more(
+    record: Record, bulk: PostgresBulkStore, failures: int, jobs: int, most_failed: float
+) -> None:
+    await failing(record, jobs)
+    act = await begun(bulk, "retry", canary=jobs, most_failed=most_failed)
+    assert await step(bulk, act) == jobs
+    await record.sql.execute(
+        "update jobs set state = 'failed', finished_at = now(), expires_at = now() + interval '1 day', error = '{}'"
+        " where id = any(array(select id from jobs where retry_of is not null limit $1))",
+        failures,
+    )
+    await record.sql.execute("delete from jobs where finished_at is null")
+    assert await bulk.judge_act(await now(bulk, act)) == "finished"
+
+
 async def test_a_retry_stops_if_more_of_its_canary_fail(record: Record, bulk: PostgresBulkStore) -> None:
     act = await canary(record, bulk, failures=2, most_failed=0.25)
     assert (act.state, act.reason, act.canary_failed, act.changed) == ("stopped", "canary-failed", 2, 4)
@@ -249,6 +265,22 @@ async def test_one_keeper_is_at_an_act_until_it_is_silent(record: Record, bulk: 
     assert [each.id for each in await bulk.take_due_acts(OTHER, 9)] == [act.id]
     await bulk.put_off_act(act.id, 60)
     assert await bulk.take_due_acts(OTHER, 9) == []
+
+
+async def test_a_reason_comes_and_goes_with_a_version(record: Record, bulk: PostgresBulkStore) -> None:
+    await record.accepted(*new_jobs(1))
+    act = await begun(bulk)
+    for reason, version in (
+        (None, act.version),
+        ("backlog-full", act.version + 1),
+        ("backlog-full", act.version + 1),
+        (None, act.version + 2),
+    ):
+        await bulk.put_off_act(act.id, 0, reason)
+        found = await now(bulk, act)
+        assert (found.reason, found.version) == (reason, version)
+    assert await step(bulk, act) == 0
+    assert await step(bulk, await now(bulk, act)) == 1
 
 
 async def test_acts_are_pruned_once_they_have_ended_or_nobody_has_let_them_go(

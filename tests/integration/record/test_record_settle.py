@@ -117,10 +117,11 @@ async def test_a_retry_is_scheduled_after_its_wait_and_counted(record: Record) -
 
 async def test_a_postponed_try_is_not_counted(record: Record) -> None:
     job = await record.claimed()
-    assert await settle_one(record, postponed(job, 30)) == ("scheduled", 3)
+    ending = postponed(job, 30, "not yet")
+    assert await settle_one(record, ending) == ("scheduled", 3)
     assert (await record.row(job.id))["attempt"] == 0
     (attempt,) = await record.attempts(job.id)
-    assert (attempt["attempt"], attempt["outcome"], attempt["error"]) == (1, "postponed", None)
+    assert (attempt["attempt"], attempt["outcome"], attempt["error"]) == (1, "postponed", ending.error)
 
 
 async def test_what_is_given_back_is_offered_at_once_and_not_counted(record: Record) -> None:

@@ -191,7 +191,10 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled_and_goes_o
         endpoint = await added(store)
         ids = await to_send(store, endpoint, 3)
         await record.sql.execute("update webhook_endpoints set failing_since = now() - $1::interval", since)
-        assert await store.mark((await take(store))[0], answer, 300)
+        first, *others = await take(store)
+        assert await store.mark(first, answer, 300)
+        for delivery in others:
+            await store.mark(delivery, BAD, 300)
         found = await store.find_endpoint("acme", endpoint.id)
         assert found
         assert found.disabled_why
@@ -207,9 +210,55 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_disabled_and_goes_o
         assert set((await states(store, endpoint)).values()) == {"failed"}
         await store.replace_endpoint("acme", endpoint.id, endpoint.url, ASKS, BY)
         assert await store.redeliver("acme", endpoint.id, None, endpoint.created_at, BY) == 3
-        assert len(await take(store)) == 3
+        again = await take(store)
+        assert len(again) == 3
+        for delivery in again:
+            await store.mark(delivery, BAD, 300)
         await store.delete_endpoint("acme", endpoint.id, BY)
         assert await store.give_up(99) == 3
+
+
+async def test_what_is_being_sent_is_not_given_up(store: WebhookStore) -> None:
+    endpoint = await added(store)
+    await to_send(store, endpoint, 6)
+    gone, good, bad, silent = await take(store)
+    assert await store.mark(gone, GONE, 300)
+    assert await store.give_up(99) == 2
+    await store.mark(good, OK, None)
+    await store.mark(bad, BAD, 300)
+    assert await store.give_up(99) == 1
+    found = await states(store, endpoint)
+    assert [found[each.id] for each in (gone, good, bad, silent)] == [
+        "failed",
+        "delivered",
+        "failed",
+        "sending",
+    ]
+    await store.delete_endpoint("acme", endpoint.id, BY)
+    assert await store.give_up(99) == 0
+
+
+async def test_what_a_url_answers_that_was_replaced_meanwhile_says_nothing_about_the_one_that_is_there(
+    store: WebhookStore,
+) -> None:
+    endpoint, moved = await added(store), "https://moved.example.com/"
+    await to_send(store, endpoint, 4)
+    gone, bad, good, later = await take(store)
+    await store.replace_endpoint("acme", endpoint.id, moved, ASKS, BY)
+    assert await store.mark(gone, GONE, 0) is None
+    await store.mark(bad, BAD, 300)
+    shown = await store.find_endpoint("acme", endpoint.id)
+    assert shown
+    assert (shown.disabled_why, shown.failing_since) == (None, None)
+    (again,) = await take(store)
+    assert (again.id, again.url) == (gone.id, moved)
+    await store.mark(again, BAD, 300)
+    await store.mark(good, OK, None)
+    shown = await store.find_endpoint("acme", endpoint.id)
+    assert shown
+    assert shown.failing_since
+    await store.delete_endpoint("acme", endpoint.id, BY)
+    assert await store.mark(later, GONE, 300) is None
 
 
 async def test_one_delivery_or_those_that_failed_are_sent_again_with_the_same_id(

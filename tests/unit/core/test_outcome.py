@@ -68,6 +68,12 @@ def test_a_release_is_not_counted_and_waits_for_nothing() -> None:
 def test_later_is_not_counted_and_waits() -> None:
     end = judged(RetryLater(7), attempt=5)
     assert (end.state, end.uncounted, end.delay_s, end.outcome) == (JobState.SCHEDULED, 1, 7, "postponed")
+    assert end.error is None
+
+
+def test_the_reason_to_be_called_later_is_kept_with_the_attempt() -> None:
+    told = orjson.loads(judged(RetryLater(7, "not\0now"), attempt=5).error or b"null")
+    assert (told["type"], told["detail"], told["attempt"]) == ("postponed", "not\ufffdnow", 5)
 
 
 def test_an_error_is_tried_again_with_back_off_and_its_traceback_is_kept_apart() -> None:

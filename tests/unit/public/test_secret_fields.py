@@ -23,6 +23,10 @@ class Login(BaseModel):
     password: SecretStr | None = Field(None, alias="pass~/word")
 
 
+class Nest(RootModel["Nest | list[SecretStr]"]):
+    """Secrets, or a choice that says nothing more."""
+
+
 class Job(BaseModel):
     """Has secrets of every sort, in places of every sort."""
 
@@ -36,6 +40,8 @@ class Job(BaseModel):
     pair: tuple[str, SecretStr] | None = None
     named: dict[str, Login] = {}
     either: Login | list[Login] | str = ""
+    guess: SecretStr | Login = SecretStr("")
+    nest: Nest | None = None
     inner: Job | None = None
     plain: str = ""
 
@@ -55,6 +61,8 @@ class Job(BaseModel):
         ({"named": {"a": {"pass~/word": "S"}}}, ["/named/a/pass~0~1word"]),
         ({"either": {"pass~/word": "S"}}, ["/either/pass~0~1word"]),
         ({"either": [{"pass~/word": "S"}]}, ["/either/0/pass~0~1word"]),
+        ({"guess": {"pass~/word": "S"}}, ["/guess"]),
+        ({"nest": ["S", "S"]}, ["/nest/0", "/nest/1"]),
         ({"inner": {"inner": {"text": "S"}}}, ["/inner/inner/text"]),
         ({"pin": None, "plain": "text", "either": "text"}, []),
     ],
@@ -62,7 +70,7 @@ class Job(BaseModel):
 def test_secrets_are_found_and_hidden(given: dict[str, Any], where: list[str]) -> None:
     found = find_secrets(Job, given)
     assert sorted(found) == where
-    assert set(map(str, found.values())) <= {"S", "1234567", "{'user': 'S'}"}
+    assert set(map(str, found.values())) <= {"S", "1234567", "{'user': 'S'}", "{'pass~/word': 'S'}"}
     shown = orjson.dumps(hide(given, found)).decode()
     assert '"S"' not in shown
     assert "1234567" not in shown
@@ -98,6 +106,10 @@ class Key(RootModel[SecretStr]):
     """A secret alone."""
 
 
+class Number(RootModel["Number | int"]):
+    """A number, or a choice that says nothing more."""
+
+
 class Account(BaseModel):
     """Has secrets whose types do not say so, and a model that is one as a whole."""
 
@@ -109,6 +121,7 @@ class Account(BaseModel):
     marked_login: Login | None = Field(None, json_schema_extra={"secret": True})
     plain_login: Login | None = None
     parent: Account | None = None
+    number: Number | None = None
     anything: JsonValue = None
 
 
@@ -121,7 +134,7 @@ def test_what_is_secret_by_any_name_cannot_be_searchable(path: str) -> None:
 
 
 def test_what_is_beside_a_secret_is_searchable() -> None:
-    refuse_searchable_secrets(kind_of("plain_login.user", "parent.plain_login.user", "anything"))
+    refuse_searchable_secrets(kind_of("plain_login.user", "parent.plain_login.user", "anything", "number"))
 
 
 def kind_of(*paths: str) -> AnyHandler:

@@ -275,6 +275,23 @@ async def test_a_client_that_comes_again_is_told_what_it_missed(
     assert said(client) == [*told, "c"]
 
 
+@pytest.mark.parametrize("cursor", ["3-0.0", "2-9.9", "999999999-999999999.999999999"])
+async def test_a_client_with_a_cursor_of_its_own_making_takes_nothing_from_others(
+    job: Job, follow: Follow, api: InMemoryApi, cursor: str
+) -> None:
+    await job.run()
+    watched = api.state.feed._jobs
+    async with follow(job.path, last_event_id=cursor):
+        await until(lambda: job.id in watched and watched[job.id].place is not None)
+        async with follow(job.path) as client:
+            await client.told(1)
+            await job.log(lines(1, "a"))
+            await client.told(2)
+            await job.progress(50)
+            await client.told(3)
+    assert said(client) == ["running", "a", "50 %"]
+
+
 async def test_a_client_that_missed_what_is_no_longer_kept_is_told_so(job: Job, follow: Follow) -> None:
     await job.run()
     job.api.live_logs.kept[job.id] = lines(1, "d", first=4)

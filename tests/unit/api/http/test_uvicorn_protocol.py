@@ -105,6 +105,7 @@ async def serving(
     app: AsgiApp,
     idle_s: Any = 1,
     head_s: Any = None,
+    lingers_s: float = 0.2,
     edge: EdgeMiddleware | None = None,
     unread: UnreadAnswers | None = None,
     caps: ConnectionCaps | None = None,
@@ -115,7 +116,7 @@ async def serving(
 
     class Watched(Protocol):
         head_timeout_s = head_s or idle_s
-        linger_s = 0.2
+        linger_s = lingers_s
 
         def connection_made(self, transport: Any) -> None:
             protocols.append(self)

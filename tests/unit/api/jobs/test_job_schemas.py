@@ -37,6 +37,11 @@ def test_options_within_their_bounds_are_taken(given: dict[str, Any]) -> None:
     assert getattr(SubmitOptions.model_validate(given), name) is not None
 
 
+@pytest.mark.parametrize("when", [{"delay_s": 59}, {"delay_s": 0}, {"run_at": "2026-01-01T00:00:00Z"}])
+def test_a_deadline_after_the_time_to_run_is_taken(when: dict[str, Any]) -> None:
+    assert SubmitOptions.model_validate({"deadline_s": 60, **when}).deadline_s == 60
+
+
 @pytest.mark.parametrize(
     ("given", "place"),
     [
@@ -54,6 +59,8 @@ def test_options_within_their_bounds_are_taken(given: dict[str, Any]) -> None:
         ({"run_at": "0001-01-01T00:00:00+14:00"}, "/options/run_at"),
         ({"run_at": "9999-12-31T23:59:59-14:00"}, "/options/run_at"),
         ({"run_at": "2030-01-31T12:00:00Z", "delay_s": 1}, "/options"),
+        ({"delay_s": 60, "deadline_s": 60}, "/options"),
+        ({"run_at": "9999-01-01T00:00:00Z", "deadline_s": 60}, "/options"),
         ({"deadline_s": 0}, "/options/deadline_s"),
         ({"timeout_s": 0}, "/options/timeout_s"),
         ({"timeout_s": -1}, "/options/timeout_s"),

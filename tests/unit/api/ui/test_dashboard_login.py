@@ -36,6 +36,20 @@ async def test_who_is_not_logged_in_is_asked_to_and_comes_back(made: InMemoryApi
 
 
 @pytest.mark.parametrize(
+    ("scopes", "path"), [(["admin"], "/schedules"), (["operate"], "/lanes"), (["read", "admin"], "")]
+)
+async def test_who_enters_sees_the_first_page_that_the_key_may_see(
+    made: InMemoryApi, scopes: list[str], path: str
+) -> None:
+    browser = Browser(made)
+    entered = await browser.act("/login", {"key": made.record.add_key("acme", *scopes)})
+    assert entered.headers["location"] == f"/ui{path}"
+    assert (await browser.see(path)).all("a", "href")[1:3] == [f"/ui{path}"] * 2, (
+        "the name and the first link"
+    )
+
+
+@pytest.mark.parametrize(
     "back", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb", "evil"]
 )
 async def test_nobody_is_sent_to_another_site(made: InMemoryApi, back: str) -> None:

@@ -1,5 +1,5 @@
 -- Judge the canary of a retry by how its new jobs ended: go on, stop, or look again in two seconds while it is not decided. Jobs that are
--- gone have not failed.
+-- gone have not failed. The part is a decimal, of which a double keeps a little more or less.
 -- $1: the act; $2: its version. Returns the state.
 with step as (select $1::uuid as act, $2::int as version), :act_gate, seen as materialized (
     select count(*) filter (where job.state is null or job.finished_at is not null) as ended, count(*) filter (where job.state = 'failed') as failed,
@@ -7,7 +7,7 @@ with step as (select $1::uuid as act, $2::int as version), :act_gate, seen as ma
     from gate cross join lateral unnest(canary_jobs) as canary(id)
     left join lateral (select state, finished_at from jobs where jobs.id = canary.id limit 1) as job on true
 ), verdict as materialized (
-    select failed, case when failed > gate.most_failed * jobs then 'stopped' when ended < jobs then 'watching'
+    select failed, case when failed > gate.most_failed::numeric * jobs then 'stopped' when ended < jobs then 'watching'
                         when gate.below is null then 'finished' else 'running' end as state
     from seen cross join gate
 ), judged as (

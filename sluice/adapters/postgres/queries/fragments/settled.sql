@@ -16,7 +16,7 @@ held as materialized (
     set state = case when cancel_requested_at is null then ended.state else 'cancelled' end,
         version = version + 1,
         result = case when cancel_requested_at is null then ended.result end,
-        error = ended.error,
+        error = case when ended.outcome <> 'postponed' then ended.error end,
         error_fingerprint = case when cancel_requested_at is null then ended.error_fingerprint end,
         attempt = attempt - uncounted,
         crash_count = crash_count + solo_crash,

@@ -1,4 +1,5 @@
--- Give up deliveries to endpoints that are disabled or gone, but for what asks a disabled one to prove itself. Endpoints are found one after the other along the index.
+-- Give up deliveries to endpoints that are disabled or gone, but for what asks a disabled one to prove itself, and for what is being sent: that may still
+-- arrive. Endpoints are found one after the other along the index.
 -- $1: the most.
 with recursive pending(endpoint) as (
     (select endpoint from webhook_deliveries where due is not null order by endpoint limit 1)
@@ -13,7 +14,7 @@ with recursive pending(endpoint) as (
     select id from webhook_deliveries
     where id = any(array(select first.id from over cross join lateral (
         select id from webhook_deliveries
-        where endpoint = over.endpoint and due is not null
+        where endpoint = over.endpoint and due is not null and coalesce(taken_until, '-infinity') <= now()
           and id is distinct from (select verification from webhook_endpoints where webhook_endpoints.id = over.endpoint)
         order by due limit $1::int) as first limit $1::int))
     order by id

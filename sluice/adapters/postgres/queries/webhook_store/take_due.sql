@@ -1,6 +1,6 @@
 -- Take deliveries whose time has come. Of each endpoint at most four are under way in the whole fleet, so that one that is slow holds up no other and is not
 -- overrun; of one whose last five tries failed it is one, after a rest. To one that is disabled goes what asks it to
--- prove itself, and nothing else. Endpoints are found one after the other along the index, those alone for which something is to be sent.
+-- prove itself, and nothing else: once all else is given up, or it would go on with that. Endpoints are found one after the other along the index, those alone for which something is to be sent.
 -- What is under way is due when its time is over: so that those that wait are not counted, however many.
 -- $1: the most to take; $2: seconds for which nobody else takes them; then they are due again.
 with recursive pending(endpoint) as (
@@ -26,7 +26,12 @@ with recursive pending(endpoint) as (
     ) as first
     union all
     select id, due from webhook_deliveries
-    where id = any(array(select verification from awake where disabled_at is not null)) and due <= now()
+    where id = any(array(select verification from awake
+                         where disabled_at is not null
+                           and (select other.id from webhook_deliveries as other
+                                where other.endpoint = awake.id and other.due is not null and other.id <> awake.verification
+                                order by other.due limit 1) is null))
+      and due <= now()
     order by due limit $1::int
 ), locked as materialized (
     select id from webhook_deliveries where id = any(array(select id from found)) and due <= now() order by id for update skip locked
