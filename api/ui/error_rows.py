@@ -28,10 +28,11 @@ def first_line(error: bytes | None) -> str:
 def show_group(group: ErrorGroup, now: datetime | None = None) -> dict[str, Any]:
     """Show a group of failures."""
     error = orjson.loads(group.error or b"{}")
+    title, line = error.get("title") or error.get("type") or "Failed", first_line(group.error)
     hours = _by_hour(group, now or datetime.now(UTC))
     return {
         "fingerprint": group.fingerprint, "kind": group.kind, "state": group.state, "count": group.failures,
-        "title": error.get("title") or error.get("type") or "Failed", "line": first_line(group.error),
+        "title": title, "line": "" if line == title else line,
         "first": group.oldest, "newest": group.newest, "example": group.example,
         "back": group.back_version if group.mark == ErrorMark.RESOLVED and group.back_at else None,
         "spark": sparkline(hours, f"Failures in each of the last {HOURS} hours, {sum(hours)} in all"),

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import base64
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -110,6 +111,16 @@ async def run(
             await asyncio.wait(tasks)
 
 
+async def run_until_told(
+    url: str, operator: str, keys: list[str], seconds: float, say: Callable[[str], None]
+) -> Counter[str]:
+    """Run. Raises CancelledError, with the lane resumed, when a terminal is closed over it or somebody ends it."""
+    running = asyncio.create_task(run(url, operator, keys, seconds, say))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await running
+
+
 async def _resume(client: AsyncSluice) -> None:
     with suppress(Conflict):  # somebody has resumed it on the dashboard
         await client.request("POST", f"/v1/lanes/{PAUSED}/resume")
@@ -132,8 +143,8 @@ def main(arguments: list[str]) -> int:
         console.print(f"  pages {link_to_pages(stack, operator)} (good once, for a minute)", soft_wrap=True)
         console.print(f"  The lane {PAUSED} is paused until the end. Ctrl-C ends it.")
         with console.status("") as status:
-            counts = asyncio.run(run(stack.url, operator, keys, asked.seconds, status.update))
-    except KeyboardInterrupt:
+            counts = asyncio.run(run_until_told(stack.url, operator, keys, asked.seconds, status.update))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
     except SluiceError as error:
         console.print(str(error), style="red", markup=False)

@@ -1,7 +1,7 @@
 """What `make run` shows: steps while things start, bars while jobs run, then the results and where everything is."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -100,8 +100,15 @@ def show_results(console: Console, runs: list[SampleRun]) -> None:
             _show_more(console, run)
 
 
-def show_where(console: Console, url: str, key: str, notes: list[str], pages: str = "") -> None:
-    """Print what a person needs to go on; `pages` is a link that logs in to the dashboard."""
+def first_command(offered: Collection[str]) -> str:
+    """Return what to type first where these kinds are offered."""
+    return TRY if "demo.sum" in offered else ". .local/env; sluice kinds"
+
+
+def show_where(
+    console: Console, url: str, key: str, notes: list[str], pages: str = "", first: str = TRY
+) -> None:
+    """Print what a person needs to go on; `pages` is a link that logs in to the dashboard, `first` what to type first."""
     rows = {
         "API": f"[link={url}]{url}[/link]",
         "docs": f"[link={url}/docs]{url}/docs[/link]",
@@ -109,7 +116,7 @@ def show_where(console: Console, url: str, key: str, notes: list[str], pages: st
         "key": key,
         "logs": "make logs",
         "stop": "make down",
-        "try": f"[dim]{escape(TRY)}",
+        "try": f"[dim]{escape(first)}",
         "more": "[dim]sluice --help; sluice open; docs/first-steps.md",
     }
     console.print()
@@ -130,12 +137,17 @@ def _show_more(console: Console, run: SampleRun) -> None:
 
 
 def _mark(run: SampleRun) -> str:
+    if run.is_held:
+        return "[yellow]…[/]"
     return "[green]✔[/]" if run.succeeded else "[red]✘[/]"
 
 
 def _outcome(run: SampleRun) -> str:
     if run.succeeded:
         return run.sample.describe(run.document["result"])
+    if run.is_held:
+        lane = run.document["lane"]
+        return f"waits: the lane {lane} is paused. sluice lanes resume {lane}"
     error = run.document.get("error") or {}
     said = ": ".join(str(error[part]) for part in ("title", "detail") if error.get(part))
     return run.problem or f"{run.state}. {said}"

@@ -35,9 +35,14 @@ _SCOPES = "submit,read,payloads,admin,operate"
 PLACEHOLDERS = {
     "SLUICE_POSTGRES_URL": "postgresql://to-be-started/",
     "SLUICE_REDIS_URL": "redis://to-be-started",
+    RABBITMQ_URL: "amqp://to-be-started/",
     "SLUICE_KEY_PEPPER": "to be made on the first run",
 }
 """What `make run` finds for itself, so that the settings a person gave can be judged before anything starts."""
+
+
+WIDTH = 200
+"""Of a line where no terminal bounds it: a log holds whole cells."""
 
 
 class JobsFailed(RuntimeError):
@@ -60,30 +65,39 @@ def run(root: Path, console: Console, rabbitmq: bool = True) -> Stack:
     """
     with ExitStack() as undo:
         start = Start(root, console, undo)
-        given = read_settings(root) | ({} if rabbitmq else {RABBITMQ_URL: ""})
+        given = read_settings(root, rabbitmq=rabbitmq)
         servers, why_without = bring_servers(start, given)
         stack = Stack(root, settings_for(root, given, servers))
         bring_processes(start, stack)
         key = find_key(start, stack)
         leave_addresses(stack, key)
-        notes = run_every_kind(start, stack, key)
+        offered = asyncio.run(kinds(stack.url, key)) or []
+        notes = run_every_kind(start, stack, key, offered)
         undo.pop_all()
     if not stack.settings[RABBITMQ_URL]:
         notes.insert(0, without_rabbitmq(why_without))
     notes += [*describe_servers(stack), *unusual_ports(stack.settings, given)]
-    display.show_where(console, stack.url, key, notes, link_to_pages(stack, key))
+    first = display.first_command(offered)
+    display.show_where(console, stack.url, key, notes, link_to_pages(stack, key), first)
     return stack
 
 
-def read_settings(root: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def read_settings(
+    root: Path, environment: Mapping[str, str] = os.environ, rabbitmq: bool = True
+) -> dict[str, str]:
     """Return the settings that a person gave, in `.env` or the environment. Raises StartRefused where one of them is wrong.
 
+    Without `rabbitmq` its address is empty, whatever was given, and what needs it is refused.
     Addresses of our own servers are left out: a shell has them from an earlier run, and the servers may have stopped since.
     """
     servers = Servers(root / ".local" / "servers")
     own = ours(servers, environment)
     given = read_given(root / ".env", {name: environment[name] for name in environment if name not in own})
-    load_settings(PLACEHOLDERS | given)
+    judged = PLACEHOLDERS | given
+    if not rabbitmq:
+        given[RABBITMQ_URL] = ""
+        del judged[RABBITMQ_URL]
+    load_settings(judged)
     return {name: given[name] for name in given if name not in ours(servers, given)}
 
 
@@ -158,9 +172,8 @@ def link_to_pages(stack: Stack, key: str) -> str:
     return f"{stack.url}/ui/enter/{token}"
 
 
-def run_every_kind(start: Start, stack: Stack, key: str) -> list[str]:
-    """Run one job of every kind and show what came back; return remarks. Raises JobsFailed unless all succeeded."""
-    offered = asyncio.run(kinds(stack.url, key)) or []
+def run_every_kind(start: Start, stack: Stack, key: str, offered: list[str]) -> list[str]:
+    """Run one job of every kind that is offered and show what came back; return remarks. Raises JobsFailed unless all succeeded or are held back."""
     chosen = [s for s in samples(stack.root / ".local" / "results", int(time.time())) if s.kind in offered]
     with display.Bars(start.console).shown() as bars:
         runs = asyncio.run(run_samples(stack.url, key, chosen, bars.watch))
@@ -192,7 +205,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--watch", action="store_true", help="go on, and start anew what changes")
     asked = parser.parse_args(arguments)
     show_any_character("replace")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     try:
         stack = run(ROOT, console, asked.rabbitmq != "off")
         if asked.watch:
@@ -224,7 +237,7 @@ def _described(started: list[str], addresses: dict[str, str]) -> str:
 
 
 def _refuse_failures(runs: list[SampleRun], stack: Stack) -> None:
-    failed = [each.sample.kind for each in runs if not each.succeeded]
+    failed = [each.sample.kind for each in runs if not (each.succeeded or each.is_held)]
     if failed:
         log = stack.consumer
         raise JobsFailed(f"{', '.join(failed)} did not succeed. Last lines of {log.log}:\n{log.log_tail()}")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -37,7 +38,12 @@ class SampleRun:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return bool(self.problem) or self.state in _TERMINAL
+        return bool(self.problem) or self.state in _TERMINAL or self.is_held
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits in a lane that somebody has paused: that is meant, and nothing to wait for."""
+        return self.document.get("waiting_on") == "lane-paused"
 
     @property
     def succeeded(self) -> bool:
@@ -84,11 +90,22 @@ async def _follow(client: httpx2.AsyncClient, run: SampleRun, watch: OnChange, p
         async with asyncio.timeout(patience_s):
             await _poll_until_over(client, run, watch)
     except TimeoutError:
-        run.problem = f"still {run.state} after {patience_s:.0f} s{_describe_load()}"
+        run.problem = f"still {run.state} after {patience_s:.0f} s{await why(client, run)}{_describe_load()}"
     except httpx2.HTTPError as error:
         run.problem = f"{type(error).__name__}: {error}"
     run.took_s = time.monotonic() - began
     watch(run)
+
+
+async def why(client: httpx2.AsyncClient, run: SampleRun) -> str:
+    """Return what the api says keeps the job from its end, behind a colon; nothing where it does not know."""
+    if "id" not in run.document:
+        return ""
+    with suppress(httpx2.HTTPError):
+        answer = await client.get(f"/v1/jobs/{run.document['id']}/explain")
+        if answer.is_success:
+            return f": {answer.json()['detail']}"
+    return ""
 
 
 def _describe_load() -> str:

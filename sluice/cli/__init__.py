@@ -49,6 +49,7 @@ SERVER_SIDE = ("api", "consumer")
 
 FOR_OTHERS = ("new", "check", "api", "consumer", "migrate", "verify", "settings", "probe")
 """Words of those who write kinds, and of operators."""
+_STATUS = {0: "done", 2: "wrong usage, or refused; the help of each word lists all of its own"}
 
 
 class _Words(TyperGroup):
@@ -64,7 +65,7 @@ app = typer.Typer(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Submit jobs and see what becomes of them; run Sluice, and manage its keys, its schedules and its record.",
-    epilog=examples("sluice run demo.sum '{\"values\": [1, 2, 3]}'", "sluice keys create --tenant acme", "sluice schedules set --help", "sluice verify --json"),
+    epilog=examples("sluice run demo.sum '{\"values\": [1, 2, 3]}'", "sluice keys create --tenant acme", "sluice schedules set --help", "sluice verify --json", status=_STATUS),
 )  # fmt: skip
 app.command("run", epilog=submitting.RUN)(submitting.run)
 app.command("submit", epilog=submitting.SUBMIT)(submitting.submit)

@@ -175,7 +175,7 @@ def _clock(session: Session) -> Finding:
     return _finding(
         "clock",
         right,
-        f"the server's is {ahead_s:+.1f} s from ours, give or take a second",
+        f"the server's is {round(ahead_s, 1) + 0:+.1f} s from ours, give or take a second",
         "" if right else "set the one that is wrong by NTP: times of schedules and webhooks hang on them",
     )
 

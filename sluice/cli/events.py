@@ -11,7 +11,7 @@ import typer
 
 from sluice.cli.arguments import SOME_ID, job_id, seconds
 from sluice.cli.client_word import Session, client_word, usage
-from sluice.cli.formats import Document, View, printable
+from sluice.cli.formats import Document, View, describe_progress, printable
 from sluice.cli.suggestions import suggest
 from sluice.cli.waiting import describe_line, describe_step
 
@@ -88,8 +88,7 @@ def _describe(event: Document) -> str:
         case "log":
             told = f"{data.get('job_id')}  {describe_line(data)}"
         case "progress":
-            progress = data.get("progress") or {}
-            told = f"{data.get('id')}  {progress.get('percent') or 0:g} % {progress.get('note') or ''}"
+            told = f"{data.get('id')}  {describe_progress(data.get('progress') or {})}"
         case _:
             told = str(data.get("detail") or "")
     return printable(f"{event['event']:<8}  {told}".rstrip())

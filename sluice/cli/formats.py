@@ -196,3 +196,14 @@ def _shown(text: str) -> str:
     return _BEYOND_ASCII.sub(
         lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text
     )
+
+
+def describe_progress(progress: Document) -> str:
+    """Say how far a job is, to a tenth of a percent, and its note."""
+    percent = f"{round(progress.get('percent') or 0, 1):g} %"
+    return printable(", ".join(filter(None, (percent, progress.get("note")))))
+
+
+def describe_eta(eta: Document) -> str:
+    """Say when such a job probably ends."""
+    return f"half of them end within {eta['p50_s']:.1f} s, nine of ten within {eta['p90_s']:.1f} s"

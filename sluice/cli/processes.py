@@ -62,9 +62,9 @@ def consumer(
 
 
 def check() -> None:
-    """Judge settings and handlers as both processes do at their start.
+    """Judge settings and handlers before a start.
 
-    It connects to no server and opens no port. It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
+    It does what both processes do at their start, connects to no server and opens no port. It reads the SLUICE_* variables and the file .env, and finds the modules of SLUICE_HANDLERS in the working directory.
     """
     add_working_directory()
     from consumer.configuration import check_configuration

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sluice.cli.formats import Document, printable
+from sluice.cli.formats import Document, describe_eta, describe_progress, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,8 @@ def fields(documents: Sequence[Document]) -> Table:
     """A row for each field of a document that says something."""
     empty: tuple[object, ...] = (None, [], {}, "")
     shown = {name: value for name, value in documents[0].items() if value not in empty and name != "links"}
-    return _fields(shown)
+    words = {"eta": describe_eta, "progress": describe_progress}
+    return _fields({name: words[name](value) if name in words else value for name, value in shown.items()})
 
 
 def attempts(documents: Sequence[Document]) -> Table:
@@ -61,9 +62,7 @@ def explanation(documents: Sequence[Document]) -> Table:
     shown = {name: document.get(name) for name in ("state", "reason", "detail", "position", "eta")}
     told = {each["at"]: f"{each['what']}  {each['detail']}" for each in document["timeline"] or ()}
     if eta := shown["eta"]:
-        shown["eta"] = (
-            f"half of them end within {eta['p50_s']:.1f} s, nine of ten within {eta['p90_s']:.1f} s"
-        )
+        shown["eta"] = describe_eta(eta)
     return _fields({name: value for name, value in shown.items() if value is not None} | told)
 
 
@@ -267,7 +266,7 @@ def _remark(document: Document) -> str:
     if document.get("cancel_requested_at") and document["finished_at"] is None:
         return ASKED_TO_STOP
     if (progress := document.get("progress")) and document["finished_at"] is None:
-        return " ".join(f"{progress.get('percent') or 0} % {progress.get('note') or ''}".split())
+        return describe_progress(progress)
     return document.get("waiting_on") or ""
 
 

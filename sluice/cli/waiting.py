@@ -9,7 +9,7 @@ import typer
 
 from sluice.cli.arguments import SOME_ID, seconds
 from sluice.cli.client_word import Id, Ids, Session, client_word, goes_on, usage
-from sluice.cli.formats import Document, View, one_line, printable
+from sluice.cli.formats import Document, View, describe_progress, one_line, printable
 from sluice.cli.statuses import DONE, OF_AN_ENDING, TIMED_OUT
 from sluice.cli.tables import ASKED_TO_STOP
 from sluice.cli.views import OF_A_JOB
@@ -137,7 +137,7 @@ def describe_step(document: Document) -> str:
     if (left_s := (document.get("eta") or {}).get("p50_s")) is not None:
         told.append(f"about {left_s:.0f} s to go")
     if (progress := document.get("progress")) and document["state"] == "running":
-        told += [f"{progress.get('percent') or 0:g} %", progress.get("note") or ""]
+        told.append(describe_progress(progress))
     if document.get("error"):
         told.append(document["error"].get("type") or "")
     return printable(f"{document['id']}  {', '.join(each for each in told if each)}")

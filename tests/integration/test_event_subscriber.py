@@ -34,11 +34,9 @@ async def test_it_prints_each_failure_once(shared_servers: Servers) -> None:
     failed = finished_job(state="failed", result=None, error=ERROR)
     last = finished_job(state="failed", result=None, error=ERROR)
     url = rabbitmq.url
-    source = program().replace(
-        '"failures"', '"sluice.test-failures"'
-    )  # what a user of these servers may declare
+    queue = "sluice.test-failures"  # what a user of these servers may declare
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", source, env={**os.environ, "AMQP_URL": url},
+        sys.executable, "-c", program(), env={**os.environ, "AMQP_URL": url, "QUEUE": queue},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     broker = EventBroker(url, "tests", Telemetry(), budget_s=5)
@@ -56,5 +54,5 @@ async def test_it_prints_each_failure_once(shared_servers: Servers) -> None:
         await process.wait()
         await broker.close()
         async with await aio_pika.connect(url) as connection:
-            await (await connection.channel()).queue_delete("sluice.test-failures")
+            await (await connection.channel()).queue_delete(queue)
     assert lines == [f"{job.id} demo.sum handler-error\n" for job in (failed, last)]

@@ -137,6 +137,20 @@ def test_an_explanation_says_what_its_numbers_mean(capsys: pytest.CaptureFixture
     assert "half of them end within 5.4 s, nine of ten within 9.1 s" in capsys.readouterr().out
 
 
+def test_progress_and_the_rest_of_the_time_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    at_work = JOB | {"state": "running", "error": None, "finished_at": None}
+    document = at_work | {
+        "progress": {"percent": 66.690625, "note": "adding"},
+        "eta": {"p50_s": 5.44, "p90_s": 9.1},
+    }
+    Output("table").one(document, views.JOB)
+    shown = capsys.readouterr().out
+    assert "66.7 %, adding" in shown
+    assert "half of them end within 5.4 s" in shown
+    assert describe_step(document) == f"{JOB['id']}  running, about 5 s to go, 66.7 %, adding"
+    assert written("table", capsys, document).rstrip().endswith("66.7 %, adding")
+
+
 def test_ages_are_never_negative() -> None:
     assert tables.age("2126-11-21T08:25:07Z") == "0s"
     assert tables.age("2026-11-21T08:25:07Z").endswith("d")

@@ -29,6 +29,14 @@ def test_settings_of_the_file_and_the_environment_are_judged_before_anything_sta
         read_settings(tmp_path, {"SLUICE_REDIS_URL": "localhost:6379"})
 
 
+def test_events_are_taken_with_the_rabbitmq_that_is_to_be_started_and_refused_without(tmp_path: Path) -> None:
+    events = {"SLUICE_EVENTS": "live"}
+    assert read_settings(tmp_path, events) == events
+    with pytest.raises(StartRefused, match="SLUICE_EVENTS: events go over RabbitMQ"):
+        read_settings(tmp_path, events | {"SLUICE_RABBITMQ_URL": "amqp://elsewhere/"}, rabbitmq=False)
+    assert read_settings(tmp_path, {}, rabbitmq=False) == {"SLUICE_RABBITMQ_URL": ""}
+
+
 def test_a_refused_start_is_one_line_with_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

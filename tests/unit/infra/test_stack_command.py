@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import stack as module
+from infra.local.display import TRY, first_command
 from infra.local.run import JobsFailed, _refuse_failures
 from infra.local.sample_jobs import Sample
 from infra.local.sample_run import SampleRun
@@ -45,3 +46,8 @@ def test_kinds_without_samples_are_no_failure_and_a_failed_sample_is(tmp_path: P
     failed = SampleRun(Sample("demo.sum", {}, lambda _: "", None), problem="500")
     with pytest.raises(JobsFailed, match=r"demo\.sum did not succeed"):
         _refuse_failures([failed], stack)
+
+
+def test_a_command_that_needs_the_kind_demo_sum_is_only_shown_where_it_is_offered() -> None:
+    assert first_command(["demo.spin", "demo.sum"]) == TRY
+    assert "demo.sum" not in first_command(["acme.words"])

@@ -212,3 +212,13 @@ async def test_a_thousand_causes_make_no_page_without_end(browser: Browser) -> N
     assert Seen(answer.text).text.count("for example") == 30
     assert "30 more" in answer.text
     assert len(answer.content) < 60_000
+
+
+@pytest.mark.parametrize("path", ["", "/errors"])
+async def test_an_error_without_a_detail_is_told_once(browser: Browser, path: str) -> None:
+    job_id = await submit(browser)
+    record = browser.api.record
+    record.finish(job_id, JobState.FAILED)
+    error = orjson.dumps({"title": "The deadline passed", "detail": "", "fingerprint": "0" * 16})
+    record.jobs[job_id] = record.jobs[job_id]._replace(error=error, finished_at=datetime.now(UTC))
+    assert (await browser.see(path)).text.count("The deadline passed") == 1
