@@ -65,7 +65,7 @@ class Failure(NamedTuple):
         return orjson.dumps(problem | more)
 
 
-DEADLINE_PASSED = Failure("deadline-passed", "The deadline passed before the job was started")
+DEADLINE_PASSED = Failure("deadline-passed", "The deadline passed before the next attempt")
 WORKER_LOST = Failure("worker-lost", "The process running the job died")
 """The failures that statements write by themselves, under the fingerprints that they are given."""
 
