@@ -88,9 +88,7 @@ async def run(
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(AsyncSluice(url, key)) for key in (operator, *keys)]
         offered = {kind.kind for kind in await clients[0].kinds()}
-        await clients[0].request(
-            "POST", f"/v1/lanes/{PAUSED}/pause", {"reason": "the licence server is down"}
-        )
+        await _pause(clients[0])
         stack.push_async_callback(_resume, clients[0])
         tasks = [
             asyncio.create_task(send(client, traffic, counts))
@@ -119,6 +117,14 @@ async def run_until_told(
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     return await running
+
+
+async def _pause(client: AsyncSluice) -> None:
+    try:
+        await client.request("POST", f"/v1/lanes/{PAUSED}/pause", {"reason": "the licence server is down"})
+    except asyncio.CancelledError:  # perhaps after it was done
+        await _resume(client)
+        raise
 
 
 async def _resume(client: AsyncSluice) -> None:

@@ -13,6 +13,7 @@ from infra.local.run import _refuse_failures
 from infra.local.sample_jobs import Sample
 from infra.local.sample_run import SampleRun, client_for, run_samples, why
 from infra.local.stack import Stack as LocalStack
+from tests.integration.test_paused_lanes import told
 from tests.support.stack import Stack
 
 NO_STACK = LocalStack(Path("/nowhere"), {})
@@ -23,13 +24,15 @@ async def test_a_sample_in_a_paused_lane_is_not_waited_for_and_says_so(stack: St
     async with client_for(stack.url, stack.key) as client:
         (await client.post("/v1/lanes/default/pause", json={"reason": "out for lunch"})).raise_for_status()
         try:
+            for each in (*stack.apis, *stack.consumers):
+                await told(each, "default, since ")
             submitted = await client.post("/v1/jobs", json={"kind": SAMPLE.kind, "input": SAMPLE.input})
-            told = await why(client, SampleRun(SAMPLE, submitted.json()))
+            reason = await why(client, SampleRun(SAMPLE, submitted.json()))
             [held] = await run_samples(stack.url, stack.key, [SAMPLE], lambda _: None)
         finally:
             (await client.post("/v1/lanes/default/resume")).raise_for_status()
-        assert told.startswith(": ")
-        assert "out for lunch" in told
+        assert reason.startswith(": ")
+        assert "out for lunch" in reason
         assert held.is_held
         _refuse_failures([held], NO_STACK)
         shown = Console(record=True, width=200, file=StringIO())
